@@ -1,0 +1,1 @@
+"""Speaks HTTP to Contit; knows nothing of MCP."""

@@ -1,0 +1,157 @@
+"""The three endpoints of Contit's AI assistant as three methods."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import httpx
+from pydantic import BaseModel
+
+from contit_mcp.api.models import RunStatus, StartedRun, ThreadResponse
+from contit_mcp.api.paths import START_PATH, check_id, response_path, status_path
+from contit_mcp.api.responses import parse
+from contit_mcp.api.retries import (
+    GracePolicy,
+    RetryPolicy,
+    forgiving_lag,
+    read_may_be_repeated,
+    retrying,
+    start_may_be_repeated,
+)
+from contit_mcp.api.transport import HTTPX_ERRORS, translate
+from contit_mcp.api.untrusted_text import without_hidden_characters
+from contit_mcp.exceptions import APITimeoutError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class ContitClient:
+    """Contit's AI assistant over HTTP. Every method raises `APIError` and nothing of httpx.
+
+    Args:
+        http: From `build_http_client`, with a credential.
+        retry: How failed requests are repeated.
+        grace: How long a 404 may be replication lag.
+        start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
+            cancelled meanwhile, so it stays under the 25 s that the most impatient hosts are given.
+        read_seconds: The longest that a read may take, retries included, when the caller sets no deadline.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        retry: RetryPolicy | None = None,
+        grace: GracePolicy | None = None,
+        start_seconds: float = 20.0,
+        read_seconds: float = 20.0,
+    ) -> None:
+        self._http = http
+        self._retry = retry or RetryPolicy()
+        self._grace = grace or GracePolicy()
+        self._start_seconds = start_seconds
+        self._read_seconds = read_seconds
+
+    async def start_run(
+        self,
+        prompt: str,
+        thread_id: str | None,
+        *,
+        keep: Callable[[StartedRun], Awaitable[None]],
+        deadline: float,
+    ) -> StartedRun:
+        """Start a run; a new conversation when `thread_id` is None.
+
+        Sending and keeping the ids is one step that cancellation cannot cut: it takes effect after it.
+
+        Args:
+            prompt: The question.
+            thread_id: The conversation to continue.
+            keep: Stores the ids, before anything can be lost.
+            deadline: On the event loop's clock; no retry begins after it.
+
+        Raises:
+            APIConnectionError: With `may_have_arrived`, the run may exist all the same.
+            APIError: Contit refused or could not.
+            InvalidArgumentError: The thread id cannot be one.
+        """
+        body = {"threadId": None if thread_id is None else check_id("thread_id", thread_id), "prompt": prompt}
+
+        async def attempt() -> StartedRun:
+            with anyio.CancelScope(shield=True):
+                try:
+                    with anyio.fail_after(self._start_seconds):
+                        started = await self._exchange("POST", START_PATH, StartedRun, body)
+                except TimeoutError as exc:
+                    raise _took_too_long() from exc
+                await keep(started)
+            return started
+
+        return await retrying(attempt, may_repeat=start_may_be_repeated, policy=self._retry, deadline=deadline)
+
+    async def run_status(
+        self, thread_id: str, run_id: str, *, just_started: bool = False, deadline: float | None = None
+    ) -> RunStatus:
+        """Ask where a run stands.
+
+        Args:
+            thread_id: The run's thread.
+            run_id: The run.
+            just_started: Whether a 404 may be replication lag.
+            deadline: On the event loop's clock; no retry begins after it.
+
+        Raises:
+            NotFoundError: Contit does not know the thread or run.
+            APIError: Contit refused or could not.
+            InvalidArgumentError: An id cannot be one.
+        """
+        path = status_path(thread_id, run_id)
+        if just_started:
+            return await forgiving_lag(lambda: self._read(path, RunStatus, deadline), policy=self._grace)
+        return await self._read(path, RunStatus, deadline)
+
+    async def thread_response(
+        self, thread_id: str, *, just_completed: bool = False, deadline: float | None = None
+    ) -> str:
+        """Read the thread's latest answer, without hidden characters. Contit takes no run id here.
+
+        Raises:
+            NotFoundError: Contit does not know the thread, or it has no answer.
+            APIError: Contit refused or could not.
+            InvalidArgumentError: The id cannot be one.
+        """
+        path = response_path(thread_id)
+        if just_completed:
+            answer = await forgiving_lag(lambda: self._read(path, ThreadResponse, deadline), policy=self._grace)
+        else:
+            answer = await self._read(path, ThreadResponse, deadline)
+        return without_hidden_characters(answer.text)
+
+    async def _read(self, path: str, model: type[ModelT], deadline: float | None) -> ModelT:
+        if deadline is None:
+            deadline = anyio.current_time() + self._read_seconds
+        try:
+            with anyio.fail_after(self._read_seconds):
+                return await retrying(
+                    lambda: self._exchange("GET", path, model),
+                    may_repeat=read_may_be_repeated,
+                    policy=self._retry,
+                    deadline=deadline,
+                )
+        except TimeoutError as exc:
+            raise _took_too_long() from exc
+
+    async def _exchange(
+        self, method: str, path: str, model: type[ModelT], body: dict[str, str | None] | None = None
+    ) -> ModelT:
+        try:
+            response = await self._http.request(method, path, json=body)
+        except HTTPX_ERRORS as exc:
+            raise translate(exc) from exc
+        return parse(response, model)
+
+
+def _took_too_long() -> APITimeoutError:
+    return APITimeoutError(
+        "Contit did not finish its answer in time.", hint="Try again in a little while.", may_have_arrived=True
+    )

@@ -1,0 +1,128 @@
+"""The HTTP client to Contit, and the one place where its transport errors become ours."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import truststore
+
+from contit_mcp import __version__
+from contit_mcp.exceptions import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    ConfigurationError,
+)
+from contit_mcp.tally import current_tally
+
+
+@dataclass(frozen=True, slots=True)
+class TransportPolicy:
+    """Timeouts in seconds, and limits, of the connections to Contit.
+
+    Attributes:
+        connect: To connect, TLS included.
+        read: Without a byte from Contit. Starting a run is a short request: the work happens after it.
+        write: Without Contit taking a byte.
+        pool: Until one of our own connections is free.
+        connections: Open at once.
+        keep_alive: How long an idle connection is kept. Under the 60 s at which load balancers commonly close
+            one, since a start sent into a closing connection ends as "state unknown".
+    """
+
+    connect: float = 10.0
+    read: float = 30.0
+    write: float = 30.0
+    pool: float = 30.0
+    connections: int = 100
+    keep_alive: float = 20.0
+
+
+def build_http_client(
+    base_url: str,
+    *,
+    auth: httpx.Auth | None = None,
+    policy: TransportPolicy | None = None,
+    ca_file: Path | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """Return the client: no redirects, the operating system's trust store, proxies from the environment.
+
+    Args:
+        base_url: Where Contit is.
+        auth: The credential.
+        policy: Timeouts and limits.
+        ca_file: PEM file of further certificate authorities to trust.
+        transport: Stands in for the network in tests.
+
+    Raises:
+        ConfigurationError: The CA file cannot be used.
+    """
+    policy = policy or TransportPolicy()
+    return httpx.AsyncClient(
+        base_url=base_url,
+        auth=auth,
+        transport=transport,
+        verify=_tls_context(ca_file) if transport is None else True,
+        follow_redirects=False,
+        headers={"User-Agent": f"contit-mcp/{__version__}", "Accept": "application/json"},
+        timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
+        limits=httpx.Limits(
+            max_connections=policy.connections,
+            max_keepalive_connections=policy.connections,
+            keepalive_expiry=policy.keep_alive,
+        ),
+        event_hooks={"request": [_count_request]},
+    )
+
+
+async def _count_request(_: httpx.Request) -> None:
+    current_tally().requests += 1
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as exc:
+            raise ConfigurationError(
+                f"The CA file {ca_file} cannot be used: {exc.strerror or 'not a PEM certificate'}.",
+                hint="Set CONTIT_CA_FILE to a readable PEM file.",
+            ) from exc
+    return context
+
+
+_LATER = "Try again in a little while; contit-mcp check tells whether Contit can be reached."
+_CONFIGURED = "Check CONTIT_BASE_URL and the proxy settings; contit-mcp check tells more."
+
+# From the most particular to the most general: (httpx's class, what happened, could Contit have the request?)
+_CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
+    (httpx.ConnectTimeout, "Contit could not be reached in time.", False, _LATER),
+    (httpx.PoolTimeout, "Too many requests to Contit are under way here.", False, _LATER),
+    (httpx.ReadTimeout, "Contit did not answer in time.", True, _LATER),
+    (httpx.WriteTimeout, "Contit did not take the request in time.", True, _LATER),
+    (httpx.TimeoutException, "Contit took too long.", True, _LATER),
+    (httpx.ConnectError, "Contit could not be reached.", False, _LATER),
+    (httpx.ProxyError, "The proxy refused to connect to Contit.", False, _CONFIGURED),
+    (httpx.UnsupportedProtocol, "Contit's address is not one that HTTP can reach.", False, _CONFIGURED),
+    (httpx.InvalidURL, "Contit's address is not a valid URL.", False, _CONFIGURED),
+    (httpx.NetworkError, "The connection to Contit broke.", True, _LATER),
+    (httpx.ProtocolError, "Contit, or something before it, did not speak proper HTTP.", True, _LATER),
+    (httpx.TransportError, "The exchange with Contit failed.", True, _LATER),
+)
+
+
+def translate(error: Exception) -> APIError:
+    """Our error for one of httpx's. Texts are ours: httpx's can hold addresses."""
+    for kind, message, may_have_arrived, hint in _CONNECTION_ERRORS:
+        if isinstance(error, kind):
+            ours = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
+            return ours(message, hint=hint, may_have_arrived=may_have_arrived)
+    return APIResponseValidationError("Contit's answer could not be read.", hint=_LATER)
+
+
+HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+"""Everything httpx raises, for the `except` beside `translate`."""

@@ -1,0 +1,91 @@
+"""contit-mcp demo: the whole path on this machine, without an account."""
+
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import click
+import uvicorn
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import CallToolResult, TextContent
+
+from contit_mcp.cli.options import without_upstream
+from contit_mcp.exceptions import ContitError
+from contit_mcp.logging import configure_logging
+from contit_mcp.sandbox.app import create_sandbox
+
+QUESTION = "List all published articles from March 2026"
+FOLLOW_UP = "Show me the second one"
+_LIMIT_SECONDS = 90.0
+
+
+class DemoError(ContitError):
+    """The demo did not get its answers."""
+
+
+@click.command()
+def command() -> None:
+    """Show the whole path without an account.
+
+    Starts the sandbox (a local Contit), then contit-mcp as a host would: a child process over stdio. A real
+    MCP client lists its tools, asks a question, and asks a follow-up in the same conversation.
+    """
+    configure_logging("WARNING")
+    anyio.run(_show)
+
+
+async def _show() -> None:
+    with anyio.fail_after(_LIMIT_SECONDS):
+        async with _sandbox() as base_url:
+            click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
+            child = StdioServerParameters(
+                command=sys.executable,
+                args=["-m", "contit_mcp", "stdio"],
+                env={
+                    **without_upstream(),
+                    "CONTIT_BASE_URL": base_url,
+                    "CONTIT_API_KEY": "sandbox-key",
+                    "CONTIT_MCP_LOG_LEVEL": "WARNING",
+                },
+            )
+            async with Client(stdio_client(child), read_timeout_seconds=_LIMIT_SECONDS) as client:
+                names = [tool.name for tool in (await client.list_tools()).tools]
+                click.echo(f"2. contit-mcp stdio, a child process, offers {', '.join(names)}.")
+                click.echo(f"3. Asked: {QUESTION}\n")
+                thread_id = await _ask(client, QUESTION, None)
+                click.echo(f"4. Asked in the same conversation: {FOLLOW_UP}\n")
+                await _ask(client, FOLLOW_UP, thread_id)
+    click.echo("It works. With an account: set CONTIT_API_KEY and run contit-mcp check.")
+
+
+async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
+    """Ask, print the answer, and return the conversation's id."""
+    arguments = {"prompt": prompt} | ({"thread_id": thread_id} if thread_id else {})
+    result = await client.call_tool("contit_ask", arguments)
+    found = result.structured_content if isinstance(result, CallToolResult) else None
+    if not found or found.get("status") != "completed":
+        raise DemoError(f"The demo got no answer: {_text(result)}", hint="Run contit-mcp check, and report it.")
+    click.echo("".join(f"   | {line}\n" for line in found["response"].splitlines()))
+    click.echo(f"   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
+    return str(found["thread_id"])
+
+
+def _text(result: object) -> str:
+    blocks = result.content if isinstance(result, CallToolResult) else []
+    return " ".join(block.text for block in blocks if isinstance(block, TextContent))
+
+
+@asynccontextmanager
+async def _sandbox() -> AsyncIterator[str]:
+    """A sandbox on a free port of this machine, inside this process."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_sandbox(), log_config=None, access_log=False, lifespan="off"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            while not server.started:
+                await anyio.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = True

@@ -1,0 +1,73 @@
+"""The command `contit-mcp`: which commands there are, and how each of them fails."""
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from contit_mcp import __version__
+from contit_mcp.exceptions import ContitError
+
+_COMMANDS = {
+    "stdio": "Serve MCP over stdin and stdout, for a host on this machine.",
+    "demo": "Show the whole path without an account: tools, a question, a follow-up.",
+    "check": "Say what is configured, and whether Contit answers.",
+    "sandbox": "Run a local Contit to try and test against.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used: a host waits for our start each time it opens."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"contit_mcp.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="contit-mcp", message="%(prog)s %(version)s")
+@click.pass_context
+def contit_mcp(ctx: click.Context) -> None:
+    """Ask Contit's AI assistant about your content, from any MCP host.
+
+    \b
+    First steps:
+      contit-mcp demo          see it work, without an account
+      contit-mcp check         is my credential good?
+      contit-mcp stdio         what a host starts (CONTIT_API_KEY in its environment)
+    """  # noqa: D301 - \b is click's mark for "keep the lines"
+    if ctx.invoked_subcommand is None:
+        if sys.stdin.isatty():
+            click.echo(ctx.get_help())
+        else:
+            ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]
+
+
+def main() -> NoReturn:
+    """Run the command line; errors are one line and a hint on stderr, exit code 1 (2 for wrong usage)."""
+    try:
+        code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as exc:
+        exc.show(sys.stderr)
+        sys.exit(exc.exit_code)
+    except ContitError as exc:
+        click.echo(f"error: {exc.message}\nhint: {exc.hint}", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

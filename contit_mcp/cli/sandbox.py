@@ -1,0 +1,36 @@
+"""contit-mcp sandbox: the local Contit on a port of this machine."""
+
+import click
+import uvicorn
+
+from contit_mcp.cli.fault_option import FAULT
+from contit_mcp.logging import configure_logging
+from contit_mcp.sandbox.app import create_sandbox
+from contit_mcp.sandbox.faults import Fault
+from contit_mcp.sandbox.options import SandboxOptions
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "--run-seconds", type=click.FloatRange(0), default=1.5, show_default=True, help="How long each run takes."
+)
+@click.option(
+    "--fault",
+    "faults",
+    type=FAULT,
+    multiple=True,
+    help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
+)
+def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
+    """Run a local Contit to try and test against.
+
+    \b
+    In another terminal:
+      export CONTIT_BASE_URL=http://127.0.0.1:8787 CONTIT_API_KEY=sandbox-key
+      contit-mcp check
+    """  # noqa: D301 - \b is click's mark for "keep the lines"
+    configure_logging("INFO")
+    app = create_sandbox(SandboxOptions(run_seconds=run_seconds, faults=faults))
+    click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False)

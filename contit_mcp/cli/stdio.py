@@ -1,0 +1,89 @@
+"""contit-mcp stdio: MCP over stdin and stdout, for one host on this machine."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import click
+import httpx
+import structlog
+
+from contit_mcp.cli.options import settings_options
+from contit_mcp.server.application import create_server
+from contit_mcp.server.bridge import Bridge, open_bridge
+from contit_mcp.server.stdio import serve_stdio
+from contit_mcp.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 1.0
+"""How long calls in flight may take to return their handles. Waits end at once; only a start that is being
+sent takes longer. Claude Code kills 0.5 s after it asks, other hosts 2 s after."""
+
+EOF_SECONDS = 1.0
+"""How long the end may take once the host has closed our stdin."""
+
+
+@click.command()
+@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@settings_options
+def command(settings: Settings, *, sandbox: bool) -> None:
+    """Serve MCP over stdin and stdout, for a host on this machine.
+
+    A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
+    lists its tools, and each call says what to set.
+    """
+    anyio.run(serve, settings, sandbox)
+
+
+async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+    """Serve until stdin ends or a signal asks to stop."""
+    transport = None
+    if sandbox:
+        from contit_mcp.sandbox.app import create_sandbox  # only here: a host that has an account never needs it
+
+        transport = httpx.ASGITransport(create_sandbox())
+    async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:
+        await serve_stdio(create_server(bridge), stdin_ended=stdin_ended)
+
+
+@asynccontextmanager
+async def _leaving(bridge: Bridge) -> AsyncIterator[anyio.Event]:
+    """While inside, a signal lets every call return its handle and then ends the process.
+
+    Yields the event that says that stdin has ended: then the process leaves even if a call does not stop in time.
+    """
+    stdin_ended = anyio.Event()
+
+    async def on_signal() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for received in signals:
+                log.info("server.stopping", cause=received.name, calls_in_flight=bridge.calls_in_flight)
+                bridge.close()
+                with anyio.move_on_after(DRAIN_SECONDS):
+                    while bridge.calls_in_flight:
+                        await anyio.sleep(0.01)
+                    await anyio.sleep(0.1)  # the last results are on their way through the writer
+                _exit_now()
+
+    async def on_eof() -> None:
+        await stdin_ended.wait()
+        log.debug("server.stopping", cause="stdin ended")
+        await anyio.sleep(EOF_SECONDS)
+        _exit_now()
+
+    async with anyio.create_task_group() as tasks:
+        if sys.platform != "win32":
+            tasks.start_soon(on_signal)
+        tasks.start_soon(on_eof)
+        yield stdin_ended
+        tasks.cancel_scope.cancel()
+
+
+def _exit_now() -> None:
+    """End the process although a thread still waits for stdin, which no exception can wake."""
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,86 @@
+"""May this question start a run? One pure rule for every store; a store makes reading and writing atomic.
+
+Provenance: our choice (design.md, section 3, "One run per thread" and "Single flight").
+"""
+
+from dataclasses import dataclass
+
+from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPolicy:
+    """When an answer is given again to the same question instead of asking anew. Seconds.
+
+    Attributes:
+        slow_call: A call that lasted longer may have outlived its host's patience: delivery is unsure.
+        again_within: How long after an unsure delivery the same question gets the same answer, once.
+    """
+
+    slow_call: float = 4.0
+    again_within: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The question may start; its intent is stored under `record.key`."""
+
+    record: RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The same question is in flight, or its answer is still wanted: this is its run."""
+
+    record: RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The thread has another run in flight."""
+
+    record: RunRecord
+
+
+Claim = Granted | Joined | Busy
+
+
+def existing_run(question: Question, latest: RunRecord | None, *, now: float, policy: ReplayPolicy) -> Claim | None:
+    """The run that this question meets, or None when it may start one.
+
+    Args:
+        question: What is asked.
+        latest: The newest run on the question's thread; for a new conversation the newest run that began one
+            with the same question. In both cases of the same owner.
+        now: Seconds since the epoch.
+        policy: When an answer is given again.
+    """
+    if latest is None:
+        return None
+    same = latest.question.prompt_hash == question.prompt_hash
+    if not latest.ended:
+        return Joined(latest) if same else Busy(latest)
+    return Joined(latest) if same and _answer_is_wanted(question, latest, now, policy) else None
+
+
+def _answer_is_wanted(question: Question, ended: RunRecord, now: float, policy: ReplayPolicy) -> bool:
+    if ended.phase is not Phase.COMPLETED or ended.answer is None:
+        return False
+    if ended.delivery is Delivery.AWAITED:
+        return True
+    if ended.delivery is not Delivery.UNSURE or question.thread_id is not None or ended.delivered_at is None:
+        return False
+    return now - ended.delivered_at <= policy.again_within
+
+
+def delivery_after(record: RunRecord, *, call_seconds: float, again: bool, policy: ReplayPolicy) -> Delivery:
+    """What is known of the delivery once the answer was sent.
+
+    Args:
+        record: The run.
+        call_seconds: How long the call that sends the answer lasted.
+        again: Whether the answer had been sent before: it is given again once, not for ever.
+        policy: What counts as slow.
+    """
+    unsure = record.begins_conversation and call_seconds > policy.slow_call and not again
+    return Delivery.UNSURE if unsure else Delivery.DELIVERED

@@ -1,0 +1,1 @@
+"""Answers questions about the sample workspace by looking things up; no language model."""

@@ -1,0 +1,88 @@
+"""The MCP server: its name, its tools, and the way a call takes."""
+
+from typing import Any
+
+from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import Context, Icon, MCPServer
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+
+from contit_mcp import __version__
+from contit_mcp.exceptions import InvalidArgumentError
+from contit_mcp.server.appearance import ICON_DATA_URI, INSTRUCTIONS, WEBSITE
+from contit_mcp.server.bridge import Bridge
+from contit_mcp.server.calls import run_call
+from contit_mcp.server.results import error_result
+from contit_mcp.server.tools.ask import contit_ask
+from contit_mcp.server.tools.response import contit_response
+from contit_mcp.server.tools.start import contit_start
+from contit_mcp.server.tools.status import contit_status
+
+_BEGINS_A_RUN = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
+_ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+
+
+class ContitServer(MCPServer[Any]):
+    """An MCP server whose calls go through `run_call`: our argument rules, our errors, one log line each."""
+
+    def __init__(self, bridge: Bridge, tools: list[Tool]) -> None:
+        super().__init__(
+            name="contit-assistant",
+            title="Contit Assistant",
+            description="Ask the AI assistant of the Contit CMS about your content.",
+            instructions=INSTRUCTIONS,
+            website_url=WEBSITE,
+            icons=[Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
+            version=__version__,
+            tools=tools,
+        )
+        self._bridge = bridge
+        self._tools = {tool.name: tool for tool in tools}
+
+    @property
+    def protocol(self) -> Server[Any]:
+        """The SDK's protocol server, for a transport that brings its own streams."""
+        return self._lowlevel_server
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call one of the four tools. Whatever goes wrong is in the result."""
+        tool = self._tools.get(name)
+        if tool is None or context is None:
+            return error_result(
+                InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(self._tools)}.")
+            )
+        return await run_call(tool, arguments, context, self._bridge)
+
+
+def create_server(bridge: Bridge) -> ContitServer:
+    """The server with its four tools. Configure logging first: building it does so otherwise."""
+    return ContitServer(
+        bridge,
+        [
+            _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
+            _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
+            _tool(contit_status, "Status of a Contit run", _ONLY_READS),
+            _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
+        ],
+    )
+
+
+def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:  # noqa: ANN401 - four signatures
+    tool = Tool.from_function(function, title=title, annotations=annotations, context_kwarg="call")
+    # Titles that repeat the names cost tokens; unknown arguments are refused, so the schema says so.
+    tool.parameters = {**_without_titles(tool.parameters), "additionalProperties": False}
+    output = tool.fn_metadata.output_schema or {}
+    tool.fn_metadata.output_schema = {**_without_titles(output), "additionalProperties": False}
+    return tool
+
+
+def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        name: {key: value for key, value in field.items() if key not in {"title", "default"} or value is not None and key == "default"}
+        for name, field in schema["properties"].items()
+    }
+    return {key: value for key, value in schema.items() if key not in {"title", "description"}} | {
+        "properties": properties
+    }

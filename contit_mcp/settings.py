@@ -1,0 +1,191 @@
+"""Everything that can be configured, read once: command line over environment over file over default.
+
+The environment's names are `CONTIT_…` for the upstream and `CONTIT_MCP_…` for the server; the file's keys are
+the same words in lower case without the prefix (`base_url`, `wait_seconds`).
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.secret_value import SecretValue
+from contit_mcp.settings_names import explain, is_unset, refuse_unknown_environment
+from contit_mcp.settings_file import read_settings_file
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _usable_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL like https://api.contit.cloud")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no user, password, query or fragment")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("must begin with https:// (http:// is for this machine only)")
+    return value.rstrip("/")
+
+
+_Url = Annotated[str, AfterValidator(_usable_url)]
+
+
+class Settings(BaseSettings):
+    """How contit-mcp is configured. Every default has its reason beside it."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True
+    )
+
+    api_key: SecretStr | None = Field(
+        None, alias="CONTIT_API_KEY", description="API key of a Contit client, sent as `X-Api-Key`."
+    )
+    api_key_file: Path | None = Field(
+        None, alias="CONTIT_API_KEY_FILE", description="File that holds the API key; read again when it changes."
+    )
+    access_token: SecretStr | None = Field(
+        None, alias="CONTIT_ACCESS_TOKEN", description="Personal access token (`ctpat_…`), sent as a Bearer token."
+    )
+    access_token_file: Path | None = Field(
+        None, alias="CONTIT_ACCESS_TOKEN_FILE", description="File that holds the access token."
+    )
+    client_id: str | None = Field(None, alias="CONTIT_CLIENT_ID", description="OAuth2 client, for client credentials.")
+    client_secret: SecretStr | None = Field(
+        None, alias="CONTIT_CLIENT_SECRET", description="Secret of the OAuth2 client."
+    )
+    client_secret_file: Path | None = Field(
+        None, alias="CONTIT_CLIENT_SECRET_FILE", description="File that holds the OAuth2 client's secret."
+    )
+    token_url: _Url = Field(
+        "https://idp.contit.cloud/connect/token",
+        alias="CONTIT_TOKEN_URL",
+        description="Where OAuth2 tokens come from. The vendor's pages name three hosts; this is the AI page's.",
+    )
+    base_url: _Url = Field(
+        "https://api.contit.cloud",
+        alias="CONTIT_BASE_URL",
+        description="Where Contit is: https, or http on this machine.",
+    )
+    ca_file: Path | None = Field(
+        None,
+        alias="CONTIT_CA_FILE",
+        description="PEM file of further certificate authorities; the operating system's are always trusted.",
+    )
+    store: Literal["memory"] = Field(
+        "memory", alias="CONTIT_MCP_STORE", description="Where runs are remembered: `memory`, for this process's life."
+    )
+    wait_seconds: float | None = Field(
+        None,
+        ge=1,
+        le=3_600,
+        alias="CONTIT_MCP_WAIT_SECONDS",
+        description="How long a call waits for an answer. Not set: what fits the host that asks (45 s for most).",
+    )
+    max_wait_seconds: float = Field(
+        240.0,
+        ge=1,
+        le=3_600,
+        alias="CONTIT_MCP_MAX_WAIT_SECONDS",
+        description="The longest wait that a caller can ask for. 240 s is under the 300 s of the patient hosts.",
+    )
+    run_limit_seconds: float = Field(
+        1_800.0,
+        ge=60,
+        alias="CONTIT_MCP_RUN_LIMIT_SECONDS",
+        description="A run that shows no end for so long is given up as failed. The vendor names no limit.",
+    )
+    answer_seconds: float = Field(
+        3_600.0,
+        ge=0,
+        alias="CONTIT_MCP_ANSWER_SECONDS",
+        description="How long an answer is kept after its run ended; an hour covers every host's retry, 0 keeps none.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a call at INFO."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", alias="CONTIT_MCP_LOG_FORMAT", description="`auto` is JSON unless stderr is a terminal."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Our own sources, given by `load_settings`, are all there is."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        for name in ("api_key", "access_token", "client_secret"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"CONTIT_{name.upper()} and CONTIT_{name.upper()}_FILE are both set; keep one")
+        ways = [
+            way
+            for way, is_set in (
+                ("CONTIT_API_KEY", self.api_key or self.api_key_file),
+                ("CONTIT_ACCESS_TOKEN", self.access_token or self.access_token_file),
+                ("CONTIT_CLIENT_ID", self.client_id),
+            )
+            if is_set
+        ]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} are both set; keep one credential")
+        if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
+            raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
+        return self
+
+    def secret(self, name: Literal["api_key", "access_token", "client_secret"]) -> SecretValue | None:
+        """One of the secrets, from its value or its file; None when it is not set."""
+        value: SecretStr | None = getattr(self, name)
+        file: Path | None = getattr(self, f"{name}_file")
+        if value is None and file is None:
+            return None
+        return SecretValue(
+            f"CONTIT_{name.upper()}", value=value.get_secret_value().strip() if value else None, file=file
+        )
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings from all sources.
+
+    Args:
+        overrides: From the command line, by field name; None means not given.
+        file: The TOML file of `--config`.
+        environment: The process's by default.
+
+    Raises:
+        ConfigurationError: A value cannot be used, a name is unknown, or the file cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    names = {name: field.alias or name for name, field in Settings.model_fields.items()}
+    refuse_unknown_environment(environment, known=names.values())
+    values: dict[str, Any] = read_settings_file(file, known=names) if file else {}
+    values |= {
+        name: environment[variable] for name, variable in names.items() if not is_unset(environment.get(variable))
+    }
+    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        # Not chained: pydantic's text can quote the value, which may be a secret.
+        message = explain(exc, names)
+    raise ConfigurationError(message, hint="docs/settings.md lists every setting with its meaning and default.")

@@ -1,0 +1,57 @@
+"""Names of settings as their users write them: which count as set, which are unknown, what was meant."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+from pydantic import ValidationError
+
+from contit_mcp.exceptions import ConfigurationError
+
+_PLACEHOLDER = re.compile(r"\s*(\$\{[^}]*\}|\$\{\{[^}]*\}\}|%[A-Z_]+%|\{env:[^}]*\})\s*")
+
+
+def is_unset(value: str | None) -> bool:
+    """Whether a value means "not set": absent, blank, or a placeholder that the host did not fill in."""
+    return value is None or not value.strip() or _PLACEHOLDER.fullmatch(value) is not None
+
+
+def refuse_unknown_environment(environment: Mapping[str, str], *, known: Iterable[str]) -> None:
+    """Refuse a variable that was meant for us and that nobody reads.
+
+    All of `CONTIT_MCP_…` is ours. Other `CONTIT_…` variables may belong to other programs, so there only a
+    near miss of one of our names is refused.
+
+    Raises:
+        ConfigurationError: It names the variable and the nearest known one.
+    """
+    known = list(known)
+    for name in sorted(environment):
+        if name in known or not name.startswith("CONTIT_") or is_unset(environment[name]):
+            continue
+        near = nearest(name, known, cutoff=0.6 if name.startswith("CONTIT_MCP_") else 0.85)
+        if near or name.startswith("CONTIT_MCP_"):
+            raise unknown_name(name, near)
+
+
+def unknown_name(name: str, near: str | None) -> ConfigurationError:
+    """The error for a name that is no setting of ours."""
+    return ConfigurationError(
+        f"{name} is not a setting of contit-mcp.",
+        hint=f"Did you mean {near}?" if near else "docs/settings.md lists every setting.",
+    )
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name that looks most like `name`, if one does."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+
+
+def explain(error: ValidationError, names: Mapping[str, str]) -> str:
+    """What is wrong with the settings, in one line, by the names that users write and without any value."""
+    problems = []
+    for item in error.errors(include_url=False, include_input=False):
+        text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        where = str(item["loc"][0]) if item["loc"] else ""
+        problems.append(f"{names.get(where, where)} {text}" if where else text)
+    return "; ".join(problems) + "."

@@ -1,0 +1,23 @@
+"""What all tests share: virtual time by default, and logging that is configured as in production."""
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from contit_mcp.logging import configure_logging
+from tests.virtual_time import VirtualTimeLoop
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Asyncio in virtual time. A test of real processes or ports overrides this with `("asyncio", {})`."""
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[io.StringIO]:
+    """Everything that is logged during the test, at DEBUG, as JSON lines."""
+    stream = io.StringIO()
+    configure_logging("DEBUG", stream=stream, as_json=True)
+    yield stream

@@ -79,8 +79,8 @@ def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
         step = "Ask once more with contit_ask, more simply or about less at a time."
         text = f"Failed. {error}"
     else:
-        step = f"Call contit_response with {ids}. Do not ask again."
-        text = "Still running, not failed."
+        step = f"Still running, not failed. Call contit_response with {ids}. Do not ask again."
+        text = ""
     result = RunResult(
         status=report.state.value,
         thread_id=report.thread_id,
@@ -91,7 +91,7 @@ def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
         next_step=step,
     )
     if report.response is None:
-        return _tool_result(result, [f"{text} {step}" if step else text, ids])
+        return _tool_result(result, [" ".join(part for part in (text, step) if part), ids])
     return _tool_result(result, [text or "(Contit's answer is empty.)", f"{ids}. {step}" if step else ids])
 
 

@@ -1,0 +1,53 @@
+"""The assistant on an echoing Contit in virtual time: what the tests of waiting, joining and resuming stand on."""
+
+from dataclasses import dataclass
+
+import anyio
+
+from contit_mcp.api.auth import APIKeyAuth
+from contit_mcp.api.client import ContitClient
+from contit_mcp.api.retries import RetryPolicy
+from contit_mcp.api.transport import build_http_client
+from contit_mcp.assistant import Assistant
+from contit_mcp.polling import PollPolicy, PollSchedule
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.store import RetentionPolicy, RunStore
+from contit_mcp.secret_value import SecretValue
+from tests.echo_contit import EchoContit
+
+OWNER = "owner-1"
+EPOCH = 1_700_000_000.0
+STEADY = PollSchedule(shortest=0.5, share=0.05, longest=5.0, jitter=0.0)
+
+
+def wall_clock() -> float:
+    """Seconds since the epoch, moving with the virtual clock."""
+    return EPOCH + anyio.current_time()
+
+
+@dataclass
+class Stage:
+    """One process's worth of contit-mcp; a second stage on the same store and Contit is a second process."""
+
+    contit: EchoContit
+    store: RunStore
+    client: ContitClient
+    assistant: Assistant
+
+
+def set_stage(
+    contit: EchoContit | None = None,
+    store: RunStore | None = None,
+    *,
+    polling: PollPolicy | None = None,
+    retention: RetentionPolicy | None = None,
+) -> Stage:
+    """Build a stage; polls are steady, so that a test can count them."""
+    contit = contit or EchoContit()
+    store = store or MemoryRunStore(retention=retention)
+    http = build_http_client(
+        "http://localhost", auth=APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key")), transport=contit
+    )
+    client = ContitClient(http, retry=RetryPolicy(jitter=0.0))
+    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY), now=wall_clock)
+    return Stage(contit, store, client, assistant)

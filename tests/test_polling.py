@@ -1,0 +1,209 @@
+"""Waiting for one run to end, poll by poll."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contit_mcp.api.models import RunPhase, RunStatus
+from contit_mcp.exceptions import AuthenticationError, InternalServerError, NotFoundError, RateLimitError
+from contit_mcp.polling import NoEndSeen, PollPolicy, PollSchedule, poll_until_ended
+from contit_mcp.tally import start_tally
+
+pytestmark = pytest.mark.anyio
+
+STEADY = PollSchedule(shortest=0.5, share=0.05, longest=5.0, jitter=0.0)
+FAULT = InternalServerError("fault", hint="later", status_code=500)
+
+
+class Answers:
+    """Gives one answer or error after another, the last one for ever, and notes when it was asked."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self._answers = list(answers)
+        self.asked_at: list[float] = []
+        self.began = anyio.current_time()
+
+    async def __call__(self) -> RunStatus:
+        """Answer one poll."""
+        self.asked_at.append(round(anyio.current_time() - self.began, 6))
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return RunStatus(status=answer)
+
+    def age(self) -> float:
+        """Seconds since the first line of the test."""
+        return anyio.current_time() - self.began
+
+
+async def wait(
+    ask: Callable[[], Awaitable[RunStatus]],
+    age: Callable[[], float],
+    *,
+    policy: PollPolicy | None = None,
+    pause_first: bool = True,
+    words: list[str] | None = None,
+) -> RunPhase:
+    """Poll with a steady schedule."""
+    heard: list[str] = [] if words is None else words
+    return await poll_until_ended(
+        ask,
+        age=age,
+        policy=policy or PollPolicy(schedule=STEADY),
+        pause_first=pause_first,
+        on_status=heard.append,
+        draw=lambda: 0.5,
+    )
+
+
+async def test_a_fresh_run_is_first_asked_about_after_the_shortest_pause() -> None:
+    """Asking in the instant of the start would always hear "not yet" (our choice)."""
+    answers = Answers("in_progress", "in_progress", "completed")
+    assert await wait(answers, answers.age) is RunPhase.COMPLETED
+    assert answers.asked_at == [0.5, 1.0, 1.5]
+
+
+async def test_an_older_run_is_asked_about_at_once() -> None:
+    """It may have ended long ago (our choice)."""
+    answers = Answers("completed")
+    assert await wait(answers, answers.age, pause_first=False) is RunPhase.COMPLETED
+    assert answers.asked_at == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("word", "phase"),
+    [
+        ("completed", RunPhase.COMPLETED),
+        ("COMPLETED", RunPhase.COMPLETED),
+        ("failed", RunPhase.FAILED),
+        ("Cancelled", RunPhase.FAILED),
+        ("expired", RunPhase.FAILED),
+        ("incomplete", RunPhase.FAILED),
+    ],
+)
+async def test_a_word_for_an_end_ends_the_wait(word: str, phase: RunPhase) -> None:
+    """completed and failed (documented), other case and words (assumed)."""
+    answers = Answers("in_progress", word)
+    assert await wait(answers, answers.age) is phase
+    assert len(answers.asked_at) == 2
+
+
+@pytest.mark.parametrize("word", ["queued", "requires_action", "cancelling", "thinking hard"])
+async def test_any_other_word_is_still_running(word: str) -> None:
+    """Known or unknown, it is no end (assumed)."""
+    answers = Answers(word, "completed")
+    words: list[str] = []
+    assert await wait(answers, answers.age, words=words) is RunPhase.COMPLETED
+    assert words == [word, "completed"]
+
+
+async def test_the_listener_hears_each_change_once() -> None:
+    """A word that stays is no news (our choice)."""
+    answers = Answers("queued", "queued", "in_progress", "in_progress", "completed")
+    words: list[str] = []
+    await wait(answers, answers.age, words=words)
+    assert words == ["queued", "in_progress", "completed"]
+
+
+async def test_pauses_grow_with_the_run_and_stop_growing() -> None:
+    """5 % of the age, between half a second and five seconds (our choice)."""
+    assert STEADY.pause(0, lambda: 0.5) == 0.5
+    assert STEADY.pause(10, lambda: 0.5) == 0.5
+    assert STEADY.pause(20, lambda: 0.5) == 1.0
+    assert STEADY.pause(100, lambda: 0.5) == 5.0
+    assert STEADY.pause(10_000, lambda: 0.5) == 5.0
+
+
+@given(age=st.floats(0, 1e6), draw=st.floats(0, 1))
+async def test_a_pause_stays_within_its_jitter(age: float, draw: float) -> None:
+    """Up to 10 % shorter or longer, never zero (our choice)."""
+    schedule = PollSchedule()
+    steady = min(schedule.longest, max(schedule.shortest, age * schedule.share))
+    pause = schedule.pause(age, lambda: draw)
+    assert 0 < steady * 0.9 - 1e-9 <= pause <= steady * 1.1 + 1e-9
+    assert schedule.pause(age, lambda: 0.0) == pytest.approx(steady * 0.9)
+    assert schedule.pause(age, lambda: 1.0) == pytest.approx(steady * 1.1)
+
+
+async def test_passing_faults_are_tolerated_and_counted_as_retries() -> None:
+    """5xx, 429 and network faults during the wait pass (our choice)."""
+    tally = start_tally()
+    answers = Answers(FAULT, FAULT, "in_progress", FAULT, "completed")
+    assert await wait(answers, answers.age) is RunPhase.COMPLETED
+    assert (tally.polls, tally.retries) == (5, 3)
+
+
+async def test_faults_are_tolerated_by_time_since_the_last_good_answer() -> None:
+    """Not by their number: after 10 s without a good answer the fault is told (our choice)."""
+    policy = PollPolicy(schedule=STEADY, fault_seconds=10.0)
+    answers = Answers("in_progress", FAULT)
+    with pytest.raises(InternalServerError):
+        await wait(answers, answers.age, policy=policy)
+    assert answers.asked_at[-2:] == [10.0, 10.5]  # the last good answer came at 0.5
+
+
+async def test_a_good_answer_begins_the_tolerance_anew() -> None:
+    """9 s of faults, a good answer, 9 s of faults: tolerated (our choice)."""
+    policy = PollPolicy(schedule=PollSchedule(shortest=0.5, share=0, longest=0.5, jitter=0), fault_seconds=10.0)
+    answers = Answers(*[FAULT] * 18, "in_progress", *[FAULT] * 18, "completed")
+    assert await wait(answers, answers.age, policy=policy) is RunPhase.COMPLETED
+
+
+async def test_retry_after_stretches_the_pause() -> None:
+    """429 with Retry-After: 7 is asked again after 7 s, not sooner (our choice)."""
+    limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=7.0)
+    answers = Answers(limited, "in_progress", "completed")
+    await wait(answers, answers.age)
+    assert answers.asked_at == [0.5, 7.5, 8.0]
+
+
+async def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
+    """The schedule is the least pause (our choice)."""
+    limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=0.1)
+    answers = Answers(limited, "completed")
+    await wait(answers, answers.age)
+    assert answers.asked_at == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no", hint="-", status_code=401), NotFoundError("no", hint="-", status_code=404)])
+async def test_a_fault_that_does_not_pass_is_told_at_once(error: Exception) -> None:
+    """A refused credential or an unknown run is not asked about again (our choice)."""
+    answers = Answers("in_progress", error)
+    with pytest.raises(type(error)):
+        await wait(answers, answers.age)
+    assert len(answers.asked_at) == 2
+
+
+async def test_a_run_without_an_end_is_given_up_exactly_at_the_limit() -> None:
+    """The poll that finds the run at its limit is the last one (our choice)."""
+    policy = PollPolicy(schedule=PollSchedule(shortest=10, share=0, longest=10, jitter=0), run_seconds=30.0)
+    answers = Answers("in_progress")
+    with pytest.raises(NoEndSeen):
+        await wait(answers, answers.age, policy=policy)
+    assert answers.asked_at == [10.0, 20.0, 30.0]
+
+
+async def test_a_run_past_its_limit_is_asked_about_once_more() -> None:
+    """Its answer may have come while nobody asked (our choice)."""
+    answers = Answers("completed")
+    assert await wait(answers, lambda: 99_999.0, pause_first=False) is RunPhase.COMPLETED
+
+
+async def test_whoever_leaves_stops_the_polling_before_the_next_poll() -> None:
+    """A cancelled wait asks no more (our choice)."""
+    answers = Answers("in_progress")
+    with anyio.move_on_after(1.2):
+        await wait(answers, answers.age)
+    asked = len(answers.asked_at)
+    await anyio.sleep(60)
+    assert asked == len(answers.asked_at) == 2
+
+
+def test_durations_of_the_default_policy() -> None:
+    """The numbers that the documentation names (our choice)."""
+    policy = PollPolicy()
+    numbers: Iterable[float] = (policy.run_seconds, policy.fault_seconds, policy.schedule.shortest, policy.schedule.longest)
+    assert tuple(numbers) == (1_800.0, 60.0, 0.5, 5.0)

@@ -1,6 +1,7 @@
 """What the tools stand on: the assistant and its owner, opened on the first call that needs them."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -27,11 +28,19 @@ class Bridge:
     Args:
         settings: The configuration.
         transport: Stands in for the network: the embedded sandbox, or a test's.
+        now: Seconds since the epoch.
     """
 
-    def __init__(self, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._transport = transport
+        self._now = now
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
         self._assistant: Assistant | None = None
@@ -53,7 +62,7 @@ class Bridge:
             )
             store = MemoryRunStore(retention=RetentionPolicy(answer=settings.answer_seconds))
             polling = PollPolicy(run_seconds=settings.run_limit_seconds)
-            self._assistant = Assistant(ContitClient(self._http), store, polling=polling)
+            self._assistant = Assistant(ContitClient(self._http), store, polling=polling, now=self._now)
             if self._closing:
                 self._assistant.close()
         return self._assistant
@@ -84,10 +93,10 @@ class Bridge:
 
 @asynccontextmanager
 async def open_bridge(
-    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Bridge]:
     """A bridge whose connections are closed at the end."""
-    bridge = Bridge(settings, transport=transport)
+    bridge = Bridge(settings, transport=transport, now=now)
     try:
         yield bridge
     finally:

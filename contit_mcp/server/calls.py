@@ -93,9 +93,9 @@ async def _result_of(  # noqa: PLR0913 - the parts of one call
         call = Call(bridge.assistant(), bridge.owner(), observer, client[0], bridge.waits)
         facts["owner"] = call.owner
         async with anyio.create_task_group() as beside:
-            if context.request_context.meta and context.request_context.meta.get("progress_token") is not None:
-                beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
-                await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
+            # To a caller that asked for no progress, the SDK sends none.
+            beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
+            await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
             try:
                 result: CallToolResult = await tool.fn(call, **accepted)
             except ContitError as error:

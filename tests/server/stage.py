@@ -1,0 +1,48 @@
+"""The MCP server in memory, behind the SDK's own client, on a Contit of the test's choice."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from mcp.client import Client
+from mcp_types import CallToolResult, Implementation, TextContent
+
+from contit_mcp.server.application import create_server
+from contit_mcp.server.bridge import Bridge, open_bridge
+from contit_mcp.settings import Settings, load_settings
+from tests.stage import wall_clock
+
+ERAS = ("legacy", "auto")
+"""The handshake up to 2025-11-25, and the stateless protocol 2026-07-28 that `auto` finds by `server/discover`."""
+
+KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_BASE_URL": "http://localhost"}
+
+
+def settings(**environment: str) -> Settings:
+    """Settings from an environment of the test's own."""
+    return load_settings(environment={**KEY, **environment})
+
+
+@asynccontextmanager
+async def connected(
+    contit: httpx.AsyncBaseTransport,
+    *,
+    era: str = "legacy",
+    host: str | None = None,
+    configured: Settings | None = None,
+) -> AsyncIterator[tuple[Client, Bridge]]:
+    """A client that has connected to a server of its own."""
+    info = Implementation(name=host, version="1.2.3") if host else None
+    async with open_bridge(configured or settings(), transport=contit, now=wall_clock) as bridge:
+        async with Client(create_server(bridge), mode=era, client_info=info) as client:  # type: ignore[arg-type]
+            yield client, bridge
+
+
+async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
+    """Call a tool: its structure, its text blocks, and whether it is an error."""
+    result = await client.call_tool(tool, dict(arguments))
+    assert isinstance(result, CallToolResult)
+    texts = [block.text for block in result.content if isinstance(block, TextContent)]
+    assert len(texts) == len(result.content)
+    return dict(result.structured_content or {}), texts, bool(result.is_error)

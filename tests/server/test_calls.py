@@ -1,0 +1,166 @@
+"""Round a call: progress, cancellation, its log line, and faults of our own."""
+
+import io
+import json
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+
+from contit_mcp.exceptions import ContitError
+from tests.echo_contit import EchoContit
+from tests.server.stage import ERAS, call, connected
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    """Each test runs in both eras."""
+    return str(request.param)
+
+
+def lines(logged: io.StringIO, event: str) -> list[dict[str, object]]:
+    """The log lines of one event."""
+    return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
+
+
+async def ask_with_progress(client: Client, prompt: str) -> list[tuple[float, float, str]]:
+    """Ask, and note when which progress came."""
+    heard: list[tuple[float, float, str]] = []
+    began = anyio.current_time()
+
+    async def note(progress: float, _total: float | None, message: str | None) -> None:
+        heard.append((anyio.current_time() - began, progress, message or ""))
+
+    await client.call_tool("contit_ask", {"prompt": prompt}, progress_callback=note)
+    return heard
+
+
+async def test_progress_comes_at_once_with_the_ids_on_changes_and_every_ten_seconds(era: str) -> None:
+    """So that no host takes the call for dead (our choice)."""
+    contit = EchoContit(seconds=100, latency=0.2)
+    async with connected(contit, era=era, host="claude-code") as (client, _):
+        heard = await ask_with_progress(client, "q")
+    assert heard[0][0] < 0.1
+    assert "run_2" not in heard[0][2]
+    assert "thread_id=thread_1, run_id=run_2" in heard[1][2]
+    assert heard[1][0] < 1
+    assert "in_progress" in heard[2][2]
+    times = [time for time, _, _ in heard]
+    assert all(later - earlier <= 10.001 for earlier, later in zip(times, times[1:], strict=False))
+    values = [progress for _, progress, _ in heard]
+    assert values == sorted(set(values))
+
+
+async def test_progress_does_not_slow_the_wait(era: str) -> None:
+    """A caller that takes its time with a message gets its answer all the same (our choice)."""
+
+    async def slow(_progress: float, _total: float | None, _message: str | None) -> None:
+        await anyio.sleep(60)
+
+    async with connected(EchoContit(seconds=3), era=era) as (client, _):
+        began = anyio.current_time()
+        await client.call_tool("contit_ask", {"prompt": "q"}, progress_callback=slow)
+    assert anyio.current_time() - began < 5
+
+
+async def test_a_cancelled_call_stops_its_polling_and_says_so(era: str, logged: io.StringIO) -> None:
+    """One line; the run goes on and its handle stays valid (documented: there is no cancel)."""
+    contit = EchoContit(seconds=60)
+    async with connected(contit, era=era, host="claude-code") as (client, bridge):
+        with anyio.move_on_after(5):
+            await call(client, "contit_ask", {"prompt": "q"})
+        await anyio.sleep(0.1)
+        polls = contit.count("status")
+        assert bridge.calls_in_flight == 0
+        await anyio.sleep(30)
+        assert contit.count("status") == polls
+        structure, _, _ = await call(client, "contit_response", {"thread_id": "thread_1", "run_id": "run_2"})
+        assert structure["status"] == "completed"
+    finished = lines(logged, "call.finished")
+    assert [line["outcome"] for line in finished] == ["cancelled", "completed"]
+    assert finished[0]["run_id"] == "run_2"
+
+
+async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged: io.StringIO) -> None:
+    """Names and numbers, no content (our choice)."""
+    contit = EchoContit()
+    async with connected(contit, era=era, host="some-host") as (client, _):
+        await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
+    (line,) = lines(logged, "call.finished")
+    assert line["tool"] == "contit_ask"
+    assert (line["thread_id"], line["run_id"], line["outcome"]) == ("thread_1", "run_2", "completed")
+    assert (line["host"], line["host_version"]) == ("some-host", "1.2.3")
+    assert line["polls"] in range(5, 9)
+    assert (line["requests"], line["retries"]) == (len(contit.requests), 0)
+    assert isinstance(line["seconds"], float)
+    assert line["owner"]
+    assert line["request_id"]
+    assert "MARKER" not in logged.getvalue()
+    assert "sandbox-key" not in logged.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "outcome"), [("bad", "RunFailedError"), ("", "InvalidArgumentError"), ("long", "in_progress")]
+)
+async def test_the_outcome_is_one_word(prompt: str, outcome: str, logged: io.StringIO) -> None:
+    """To count by (our choice)."""
+    contit = EchoContit(end_words={"bad": "failed"}, durations={"long": 1_000})
+    async with connected(contit) as (client, _):
+        await call(client, "contit_ask", {"prompt": prompt})
+    assert [line["outcome"] for line in lines(logged, "call.finished")] == [outcome]
+
+
+async def test_a_fault_of_our_own_tells_nobody_its_text(era: str, logged: io.StringIO) -> None:
+    """The text of an unexpected exception can hold anything (our choice)."""
+
+    class Broken(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise KeyError(f"SECRET-MARKER {(await request.aread()).decode()}")
+
+    async with connected(Broken(), era=era) as (client, _):
+        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
+        assert is_error
+        assert "bug" in structure["error"]
+        assert "MARKER" not in json.dumps([structure, texts])
+    assert lines(logged, "call.crashed")
+    assert "KeyError" in logged.getvalue()
+    assert "MARKER" not in logged.getvalue()
+
+
+async def test_closing_the_bridge_returns_handles_and_starts_nothing_more() -> None:
+    """A server that stops loses no run (our choice)."""
+    contit = EchoContit(seconds=100)
+    async with connected(contit) as (client, bridge):
+        async with anyio.create_task_group() as tasks:
+            results: list[dict[str, object]] = []
+
+            async def ask() -> None:
+                results.append((await call(client, "contit_ask", {"prompt": "q"}))[0])
+
+            tasks.start_soon(ask)
+            await anyio.sleep(2)
+            bridge.close()
+        assert [result["status"] for result in results] == ["in_progress"]
+        structure, _, is_error = await call(client, "contit_ask", {"prompt": "two"})
+        assert is_error
+        assert "shutting down" in structure["error"]
+    assert contit.count("start") == 1
+
+
+async def test_a_bridge_that_is_closed_before_its_first_call_starts_nothing() -> None:
+    """The assistant is opened late, and closed all the same (our choice)."""
+    contit = EchoContit()
+    async with connected(contit) as (client, bridge):
+        bridge.close()
+        _, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
+    assert is_error
+    assert contit.requests == []
+
+
+def test_every_error_says_what_to_do_now() -> None:
+    """A message and a hint are what an error is made of (our choice)."""
+    with pytest.raises(TypeError):
+        ContitError("only a message")  # type: ignore[call-arg]

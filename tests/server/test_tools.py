@@ -1,0 +1,364 @@
+"""The four tools as a model meets them, in both protocol eras."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import bpe_openai
+import httpx
+import jsonschema
+import pytest
+from mcp.client import Client
+from mcp_types import Tool
+
+from contit_mcp.server.appearance import INSTRUCTIONS
+from contit_mcp.server.bridge import Bridge
+from tests.echo_contit import EchoContit, answer_to
+from tests.server.stage import ERAS, call, connected, settings
+
+pytestmark = pytest.mark.anyio
+SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    """Each test runs in both eras."""
+    return str(request.param)
+
+
+@pytest.fixture
+def contit() -> EchoContit:
+    """A Contit whose runs take three seconds."""
+    return EchoContit()
+
+
+@pytest.fixture
+async def stage(contit: EchoContit, era: str) -> AsyncIterator[tuple[Client, Bridge]]:
+    """A connected client."""
+    async with connected(contit, era=era) as both:
+        yield both
+
+
+async def listed(client: Client) -> list[Tool]:
+    """The tools as listed."""
+    return (await client.list_tools()).tools
+
+
+# --- what is published
+
+
+async def test_the_published_tools_are_as_reviewed(stage: tuple[Client, Bridge]) -> None:
+    """Names, texts and schemas are an interface: a change shows in the diff of tools.snapshot.json (our choice)."""
+    tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await listed(stage[0])]
+    assert tools == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
+
+
+async def test_the_tools_cost_a_model_less_than_a_thousand_tokens(stage: tuple[Client, Bridge]) -> None:
+    """Names, descriptions and input schemas, by a real tokenizer (our choice)."""
+    shown = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+        for tool in await listed(stage[0])
+    ]
+    assert len(bpe_openai.get_encoding("o200k_base").encode(json.dumps(shown))) < 1_000
+
+
+async def test_schemas_are_flat(stage: tuple[Client, Bridge]) -> None:
+    """No unions, references or nulls anywhere; unknown arguments are refused, and the schema says so (our choice)."""
+    for tool in await listed(stage[0]):
+        for schema in (tool.input_schema, tool.output_schema):
+            assert schema is not None
+            text = json.dumps(schema)
+            assert not any(f'"{word}"' in text for word in ("anyOf", "oneOf", "allOf", "$ref", "null"))
+            assert schema["additionalProperties"] is False
+            assert all(isinstance(field["type"], str) for field in schema["properties"].values())
+            assert all(field["description"] for field in schema["properties"].values())
+
+
+async def test_descriptions_and_instructions_fit_every_host(stage: tuple[Client, Bridge]) -> None:
+    """Hosts cut at 2,048 characters; Codex shows 247 of the instructions (measured)."""
+    assert stage[0].instructions == INSTRUCTIONS
+    assert len(INSTRUCTIONS) < 2_048
+    assert "contit_ask" in INSTRUCTIONS[:247]
+    assert all(tool.description and len(tool.description) < 2_048 for tool in await listed(stage[0]))
+
+
+async def test_annotations_are_honest_and_spelled_out(stage: tuple[Client, Bridge]) -> None:
+    """Asking creates a conversation; the others only read (documented: ReadAccess)."""
+    for tool in await listed(stage[0]):
+        assert tool.annotations is not None
+        hints = tool.annotations.model_dump(exclude_none=True)
+        reads = tool.name in {"contit_status", "contit_response"}
+        assert hints == {
+            "read_only_hint": reads,
+            "destructive_hint": False,
+            "idempotent_hint": reads,
+            "open_world_hint": True,
+        }
+        assert tool.title
+
+
+async def test_the_server_introduces_itself(stage: tuple[Client, Bridge], era: str) -> None:
+    """Title, version, website and an icon that nobody has to fetch (our choice)."""
+    info = stage[0].server_info
+    if era != "legacy":
+        assert info is None or info.name == "contit-assistant"
+        return
+    assert info is not None
+    assert (info.name, info.title) == ("contit-assistant", "Contit Assistant")
+    assert info.website_url == "https://www.contit.cloud"
+    assert info.icons is not None
+    assert info.icons[0].src.startswith("data:image/svg+xml;base64,")
+
+
+# --- results
+
+
+async def test_an_answer_stands_whole_in_text_and_in_structure(stage: tuple[Client, Bridge]) -> None:
+    """Some hosts show their model only one of them (measured)."""
+    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "Qualità? ✓ 日本"})
+    assert structure == {
+        "status": "completed",
+        "thread_id": "thread_1",
+        "run_id": "run_2",
+        "response": answer_to("Qualità? ✓ 日本"),
+        "elapsed_seconds": pytest.approx(3.0, abs=1),
+    }
+    assert texts == [answer_to("Qualità? ✓ 日本"), "thread_id=thread_1, run_id=run_2"]
+    assert not is_error
+
+
+async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """Errors too (our choice)."""
+    contit.durations["long"] = 1_000
+    contit.end_words["bad"] = "failed"
+    schemas = {tool.name: tool.output_schema or {} for tool in await listed(stage[0])}
+    calls: list[tuple[str, dict[str, object]]] = [
+        ("contit_ask", {"prompt": "q"}),
+        ("contit_ask", {"prompt": "long"}),
+        ("contit_ask", {"prompt": "bad"}),
+        ("contit_ask", {"prompt": ""}),
+        ("contit_ask", {}),
+        ("contit_start", {"prompt": "s"}),
+        ("contit_status", {"thread_id": "thread_1", "run_id": "run_2"}),
+        ("contit_status", {"thread_id": "no", "run_id": "no"}),
+        ("contit_response", {"thread_id": "thread_1"}),
+        ("contit_response", {"thread_id": "no"}),
+    ]
+    seen = set()
+    for tool, arguments in calls:
+        structure, texts, _ = await call(stage[0], tool, arguments)
+        jsonschema.validate(structure, schemas[tool])
+        assert None not in structure.values()
+        assert texts
+        seen.add(structure["status"])
+    assert seen == {"completed", "in_progress", "failed"}
+
+
+async def test_a_run_still_going_says_what_to_do_now(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """A normal result with both ids (our choice)."""
+    contit.seconds = 1_000
+    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q", "wait_seconds": 5})
+    assert not is_error
+    assert structure["status"] == "in_progress"
+    assert structure["next_step"] == (
+        "Still running, not failed. Call contit_response with thread_id=thread_1, run_id=run_2. Do not ask again."
+    )
+    assert texts == [structure["next_step"], "thread_id=thread_1, run_id=run_2"]
+
+
+async def test_start_status_and_response_make_the_same_journey(stage: tuple[Client, Bridge]) -> None:
+    """For callers who wait elsewhere (our choice)."""
+    client, _ = stage
+    started, _, _ = await call(client, "contit_start", {"prompt": "q"})
+    assert started["status"] == "in_progress"
+    ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
+    status, _, _ = await call(client, "contit_status", {**ids, "wait_seconds": 30})
+    assert status["status"] == "completed"
+    assert "response" not in status
+    assert status["next_step"].startswith("Call contit_response with thread_id=")
+    answer, texts, _ = await call(client, "contit_response", ids)
+    assert answer["response"] == texts[0] == answer_to("q")
+
+
+async def test_an_error_stands_alone_in_text_and_in_structure(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """Claude Code shows only an error's text, Codex only its structure, without saying that it is one (measured)."""
+    contit.end_words["q"] = "failed"
+    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
+    assert is_error
+    assert structure["status"] == "failed"
+    assert (structure["thread_id"], structure["run_id"]) == ("thread_1", "run_2")
+    assert structure["error"]
+    assert structure["next_step"]
+    assert texts == [f"{structure['error']} {structure['next_step']}", "thread_id=thread_1, run_id=run_2"]
+
+
+async def test_a_failed_run_is_a_result_of_status(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """And an error of those that should deliver (our choice)."""
+    contit.end_words["q"] = "failed"
+    started, _, _ = await call(stage[0], "contit_start", {"prompt": "q"})
+    ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
+    structure, _, is_error = await call(stage[0], "contit_status", {**ids, "wait_seconds": 30})
+    assert (structure["status"], is_error) == ("failed", False)
+    assert structure["error"]
+    structure, _, is_error = await call(stage[0], "contit_response", ids)
+    assert (structure["status"], is_error) == ("failed", True)
+
+
+async def test_a_busy_thread_names_its_run_and_is_not_called_failed(
+    stage: tuple[Client, Bridge], contit: EchoContit
+) -> None:
+    """The run that is going has not failed (our choice)."""
+    contit.durations["long"] = 1_000
+    first, _, _ = await call(stage[0], "contit_ask", {"prompt": "zero"})
+    long, _, _ = await call(stage[0], "contit_start", {"prompt": "long", "thread_id": first["thread_id"]})
+    structure, _, is_error = await call(
+        stage[0], "contit_ask", {"prompt": "two", "thread_id": first["thread_id"], "wait_seconds": 2}
+    )
+    assert is_error
+    assert (structure["status"], structure["run_id"]) == ("in_progress", long["run_id"])
+    assert "busy" in structure["error"]
+
+
+async def test_an_answer_given_again_says_how_old_it_is(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """And how to ask anew (our choice)."""
+    contit.seconds = 10
+    await call(stage[0], "contit_ask", {"prompt": "q"})
+    structure, texts, _ = await call(stage[0], "contit_ask", {"prompt": "q"})
+    assert "seconds ago" in structure["next_step"]
+    assert "seconds ago" in texts[1]
+    assert contit.started("q") == 1
+
+
+async def test_an_empty_answer_is_said_to_be_empty(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """An empty text block looks like a fault (our choice)."""
+    contit.instead("response", httpx.Response(200, json={"response": ""}))
+    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
+    assert (structure["response"], is_error) == ("", False)
+    assert texts[0] == "(Contit's answer is empty.)"
+
+
+# --- arguments
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "named"),
+    [
+        ("contit_ask", {}, "prompt is required"),
+        ("contit_ask", {"prompt": " \n"}, "blank"),
+        ("contit_ask", {"prompt": "x" * 32_001}, "32,001"),
+        ("contit_ask", {"prompt": 7}, "prompt must be a string"),
+        ("contit_ask", {"prompt": None}, "prompt must be a string"),
+        ("contit_ask", {"prompt": "q", "thread_id": ["t"]}, "thread_id must be a string"),
+        ("contit_ask", {"prompt": "q", "wait_seconds": "soon"}, "wait_seconds must be a number"),
+        ("contit_ask", {"prompt": "q", "threadId": "t"}, "threadId"),
+        ("contit_ask", {"prompt": "q", "an unlikely key": "t"}, "Unknown argument: one"),
+        ("contit_ask", {"prompt": "q", "thread_id": ".."}, "thread_id is not an id"),
+        ("contit_status", {"thread_id": "t"}, "run_id is required"),
+        ("contit_status", {"thread_id": "", "run_id": "r"}, "thread_id is empty"),
+        ("contit_response", {}, "thread_id is required"),
+    ],
+)
+async def test_a_wrong_argument_is_named_and_nothing_is_sent(
+    stage: tuple[Client, Bridge], contit: EchoContit, tool: str, arguments: dict[str, object], named: str
+) -> None:
+    """By name, never by value (our choice)."""
+    structure, texts, is_error = await call(stage[0], tool, arguments)
+    assert is_error
+    assert named in structure["error"]
+    assert named in texts[0]
+    assert structure["next_step"]
+    assert contit.requests == []
+
+
+@pytest.mark.parametrize("absent", [None, "", "null", "  "])
+async def test_the_ways_in_which_models_write_nothing_all_mean_absent(
+    stage: tuple[Client, Bridge], contit: EchoContit, absent: object
+) -> None:
+    """An empty thread_id begins a new conversation (our choice)."""
+    arguments = {"prompt": "q", "thread_id": absent, "wait_seconds": absent}
+    structure, _, is_error = await call(stage[0], "contit_ask", arguments)
+    assert (structure["status"], is_error) == ("completed", False)
+    assert contit.count("start") == 1
+
+
+async def test_keys_that_hosts_inject_are_dropped(stage: tuple[Client, Bridge]) -> None:
+    """n8n adds them to every call (reported)."""
+    injected = {"toolCallId": "1", "sessionId": "2", "action": "sendMessage", "chatInput": "q"}
+    structure, _, is_error = await call(stage[0], "contit_ask", {"prompt": "q", **injected})
+    assert (structure["status"], is_error) == ("completed", False)
+
+
+async def test_an_unknown_tool_is_an_error_that_names_the_known_ones(stage: tuple[Client, Bridge]) -> None:
+    """As a result, since models guess names (our choice)."""
+    structure, _, is_error = await call(stage[0], "contit_delete", {})
+    assert is_error
+    assert "contit_ask" in structure["next_step"]
+
+
+# --- waits
+
+
+@pytest.mark.parametrize(
+    ("host", "wished", "waited"),
+    [
+        ("claude-code", None, 240),
+        ("codex-mcp-client", None, 240),
+        ("gemini-cli-mcp-client", None, 240),
+        ("Claude-Code", None, 240),
+        ("inspector-cli", None, 45),
+        ("inspector-cli", 200, 50),
+        ("some-agent", None, 45),
+        ("some-agent", 200, 200),
+        ("some-agent", 999, 240),
+        ("some-agent", "30", 30),
+        ("mcp", None, 25),
+        ("claude-code", 10, 10),
+        ("claude-code", 0, 0),
+        ("claude-code", -5, 0),
+    ],
+)
+async def test_the_wait_fits_the_host(
+    contit: EchoContit, era: str, host: str, wished: object, waited: float
+) -> None:
+    """By the name in clientInfo; a wish is clamped, never refused (measured ceilings, our margins)."""
+    contit.seconds = 1_000
+    async with connected(contit, era=era, host=host) as (client, _):
+        arguments = {"prompt": "q"} | ({} if wished is None else {"wait_seconds": wished})
+        began = anyio.current_time()
+        structure, _, is_error = await call(client, "contit_ask", arguments)
+    assert (structure["status"], is_error) == ("in_progress", False)
+    assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
+
+
+async def test_the_operators_wait_replaces_the_table(contit: EchoContit, era: str) -> None:
+    """For every host, and a wish is clamped to the operator's greatest (our choice)."""
+    contit.seconds = 1_000
+    configured = settings(CONTIT_MCP_WAIT_SECONDS="12", CONTIT_MCP_MAX_WAIT_SECONDS="100")
+    async with connected(contit, era=era, host="claude-code", configured=configured) as (client, _):
+        for wish, waited in ((None, 12), (70, 70), (230, 100)):
+            began = anyio.current_time()
+            await call(client, "contit_ask", {"prompt": f"q{wish}"} | ({"wait_seconds": wish} if wish else {}))
+            assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
+
+
+async def test_status_waits_only_when_asked_to(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
+    """Default 0 (our choice)."""
+    contit.seconds = 1_000
+    started, _, _ = await call(stage[0], "contit_start", {"prompt": "q"})
+    began = anyio.current_time()
+    await call(stage[0], "contit_status", {"thread_id": started["thread_id"], "run_id": started["run_id"]})
+    assert anyio.current_time() - began < 0.1
+
+
+# --- without a credential
+
+
+async def test_without_a_credential_tools_are_listed_and_calls_say_what_to_set(contit: EchoContit, era: str) -> None:
+    """A host shows the error where its user sees it (our choice)."""
+    async with connected(contit, era=era, configured=settings(CONTIT_API_KEY="")) as (client, _):
+        assert len(await listed(client)) == 4
+        structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
+    assert is_error
+    assert "CONTIT_API_KEY" in structure["next_step"]
+    assert contit.requests == []

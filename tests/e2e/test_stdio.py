@@ -1,0 +1,231 @@
+"""`contit-mcp stdio` as a host meets it: a real child process against a sandbox on a real port."""
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+
+import anyio
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import CallToolResult
+
+from contit_mcp.sandbox.faults import parse_fault
+from contit_mcp.sandbox.options import SandboxOptions
+from tests.e2e.processes import COMMAND, Child, clean_environment, sandbox_on_port, stdio_child
+
+pytestmark = pytest.mark.anyio
+
+ENDS_WITHIN = 2.0
+"""Seconds, by the contract."""
+
+
+def upstream(url: str, **more: str) -> dict[str, str]:
+    """The environment of a child that asks this Contit."""
+    return {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **more}
+
+
+def assert_only_json_rpc(child: Child) -> None:
+    """Every byte on stdout belongs to a JSON-RPC line."""
+    assert child.stdout.endswith(b"\n")
+    for line in child.stdout.splitlines():
+        assert json.loads(line)["jsonrpc"] == "2.0"
+
+
+async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing() -> None:
+    """stdout belongs to the protocol (documented: MCP stdio transport)."""
+    with anyio.fail_after(60):
+        async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
+            await child.initialize()
+            assert (await child.call(2, "contit_ask", {"prompt": "How many drafts are there?"}))["isError"] is False
+            for number, kind in enumerate(("500", "html-error", "malformed", "redirect", "drop-after", "401"), start=10):
+                sandbox.add_fault(parse_fault(f"{kind} on=start times=1"))
+                result = await child.call(number, "contit_ask", {"prompt": f"Question {number}"})
+                assert result["isError"] is True, kind
+            await child.write(b"this is no JSON\n")
+            await child.write(b'{"jsonrpc": "2.0", "id": 50, "method": "no/such/method"}\n')
+            assert "error" in await child.answer(50)
+            assert await child.end() == 0
+            assert_only_json_rpc(child)
+            assert b'"level": "debug"' in child.stderr
+
+
+async def test_non_ascii_survives_both_ways() -> None:
+    """UTF-8, whatever the locale of the host (documented: MCP)."""
+    with anyio.fail_after(30):
+        async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url, LC_ALL="C", LANG="C")) as child:
+            await child.initialize()
+            prompt = "Quali articoli sono già in bozza? è ü 日本 🏴"
+            await child.call(2, "contit_ask", {"prompt": prompt})
+            answer = await child.call(3, "contit_ask", {"prompt": "Quali articoli pubblicati di marzo 2026?"})
+            assert [run.prompt for run in sandbox.runs][0] == prompt
+            expected = sandbox.runs[1].turn.answer
+            assert answer["structuredContent"]["response"] == answer["content"][0]["text"] == expected
+
+
+@pytest.mark.parametrize("by", [None, signal.SIGTERM, signal.SIGINT], ids=["EOF", "SIGTERM", "SIGINT"])
+async def test_an_idle_server_leaves_at_once(by: signal.Signals | None) -> None:
+    """Within 2 s, exit code 0 (our choice)."""
+    with anyio.fail_after(30):
+        async with stdio_child({"CONTIT_API_KEY": "k"}) as child:
+            await child.initialize()
+            began = anyio.current_time()
+            assert await child.end(by=by) == 0
+            assert anyio.current_time() - began < ENDS_WITHIN
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+async def test_a_signal_returns_the_handle_of_every_ask_in_flight(by: signal.Signals) -> None:
+    """The same result as after the wait, and then it leaves within 2 s (our choice)."""
+    with anyio.fail_after(30):
+        async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, sandbox), stdio_child(upstream(url)) as child:
+            await child.initialize()
+            for number in range(10, 15):
+                call = {"name": "contit_ask", "arguments": {"prompt": f"Question {number}"}}
+                await child.send({"id": number, "method": "tools/call", "params": call})
+            while len(sandbox.runs) < 5:
+                await anyio.sleep(0.02)
+            await anyio.sleep(0.2)
+            began = anyio.current_time()
+            assert await child.end(by=by) == 0
+            assert anyio.current_time() - began < ENDS_WITHIN
+            runs = {run.run_id for run in sandbox.runs}
+            handles = [(await child.answer(number))["result"]["structuredContent"] for number in range(10, 15)]
+            assert {handle["run_id"] for handle in handles} == runs
+            assert {handle["status"] for handle in handles} == {"in_progress"}
+
+
+@pytest.mark.parametrize("by", [None, signal.SIGTERM], ids=["EOF", "SIGTERM"])
+async def test_a_start_that_hangs_does_not_hold_the_end(by: signal.Signals | None) -> None:
+    """Not even the one step that cannot be cancelled (our choice)."""
+    with anyio.fail_after(30):
+        async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
+            sandbox.add_fault(parse_fault("slow on=start seconds=60"))
+            await child.initialize()
+            call = {"name": "contit_ask", "arguments": {"prompt": "Question"}}
+            await child.send({"id": 10, "method": "tools/call", "params": call})
+            await anyio.sleep(0.7)
+            began = anyio.current_time()
+            assert await child.end(by=by) == 0
+            assert anyio.current_time() - began < ENDS_WITHIN
+
+
+async def test_a_cancelled_call_stops_polling_before_the_next_poll() -> None:
+    """notifications/cancelled; the run goes on, and its answer can be had (documented: no cancel upstream)."""
+    with anyio.fail_after(30):
+        async with sandbox_on_port(SandboxOptions(run_seconds=4)) as (url, sandbox), stdio_child(upstream(url)) as child:
+            await child.initialize()
+            call = {"name": "contit_ask", "arguments": {"prompt": "How many drafts are there?"}}
+            await child.send({"id": 10, "method": "tools/call", "params": call})
+            while not any(request.endpoint == "status" for request in sandbox.requests):
+                await anyio.sleep(0.02)
+            await child.send({"method": "notifications/cancelled", "params": {"requestId": 10}})
+            await anyio.sleep(0.2)
+            seen = len(sandbox.requests)
+            await anyio.sleep(2)
+            assert len(sandbox.requests) == seen
+            (run,) = sandbox.runs
+            result = await child.call(11, "contit_response", {"thread_id": run.thread_id, "run_id": run.run_id})
+            assert result["structuredContent"]["response"] == run.turn.answer
+            assert await child.end() == 0
+            assert b'"outcome": "cancelled"' in child.stderr
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_the_sdks_client_asks_and_follows_up_in_both_eras(era: str) -> None:
+    """Up to 2025-11-25 by handshake, 2026-07-28 without (documented: MCP)."""
+    with anyio.fail_after(60):
+        async with sandbox_on_port() as (url, _):
+            child = StdioServerParameters(
+                command=COMMAND[0], args=[*COMMAND[1:], "stdio"], env=clean_environment(**upstream(url))
+            )
+            async with Client(stdio_client(child), mode=era) as client:  # type: ignore[arg-type]
+                assert client.protocol_version == ("2026-07-28" if era == "auto" else "2025-11-25")
+                first = await client.call_tool("contit_ask", {"prompt": "List all published articles from March 2026"})
+                assert isinstance(first, CallToolResult)
+                found: Mapping[str, object] = first.structured_content or {}
+                assert "12" in str(found["response"])
+                second = await client.call_tool(
+                    "contit_ask", {"prompt": "Show me the second one", "thread_id": found["thread_id"]}
+                )
+                assert isinstance(second, CallToolResult)
+                assert "Weekly Update" in str((second.structured_content or {})["response"])
+
+
+async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -> None:
+    """Hosts show tool errors, but hide why a server did not start (our choice)."""
+    with anyio.fail_after(30):
+        async with stdio_child({}) as child:
+            await child.initialize()
+            tools = (await child.request(2, "tools/list", {}))["result"]["tools"]
+            assert len(tools) == 4
+            result = await child.call(3, "contit_ask", {"prompt": "q"})
+            assert result["isError"] is True
+            assert "CONTIT_API_KEY" in result["content"][0]["text"]
+            assert await child.end() == 0
+
+
+async def test_the_embedded_sandbox_answers_without_an_account() -> None:
+    """A real credential in the environment has no business there (our choice)."""
+    with anyio.fail_after(30):
+        async with stdio_child({"CONTIT_API_KEY": "REAL-KEY-MARKER"}, "stdio", "--sandbox") as child:
+            await child.initialize()
+            result = await child.call(2, "contit_ask", {"prompt": "List all published articles from March 2026"})
+            assert "Breaking News" in result["content"][0]["text"]
+            assert await child.end() == 0
+            assert b"MARKER" not in child.stderr
+
+
+async def test_with_no_command_and_piped_input_it_is_stdio() -> None:
+    """What a host that forgets the argument gets (our choice)."""
+    with anyio.fail_after(30):
+        async with await anyio.open_process(COMMAND, env=clean_environment(CONTIT_API_KEY="k")) as process:
+            child = Child(process)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(child.read_stdout)
+                await child.initialize()
+                assert await child.end() == 0
+
+
+async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result() -> None:
+    """Markers are planted in all of them, every kind of fault is met, and all that was written is searched."""
+    key = "KEY-MARKER-4711"
+    kinds = ("403", "404", "429", "500", "503", "redirect", "html", "html-error", "empty", "malformed", "missing-field")
+    options = SandboxOptions(run_seconds=0.1, api_keys=frozenset({key}))
+    with anyio.fail_after(90):
+        async with sandbox_on_port(options) as (url, sandbox), stdio_child(upstream(url, CONTIT_API_KEY=key)) as child:
+            await child.initialize()
+            number = 10
+            for on in ("start", "status", "response"):
+                for kind in (*kinds, "drop-before", "drop-after"):
+                    sandbox.clear_faults()
+                    sandbox.add_fault(parse_fault(f"{kind} on={on} times=1"))
+                    number += 1
+                    await child.call(number, "contit_ask", {"prompt": f"PROMPT-MARKER {number}", "wait_seconds": 3})
+            assert await child.end() == 0
+            assert_only_json_rpc(child)
+            written = child.stderr.decode()
+            assert "MARKER" not in written
+            assert not any(run.turn.answer[:40] in written for run in sandbox.runs)
+            assert key not in child.stdout.decode()
+            assert "PROMPT-MARKER" not in child.stdout.decode()
+
+
+async def test_a_wrong_setting_ends_it_with_one_line_and_a_hint() -> None:
+    """No traceback (our choice)."""
+    with anyio.fail_after(30):
+        result = await anyio.run_process(
+            [*COMMAND, "stdio"], env=clean_environment(CONTIT_MCP_WAIT_SECOND="3"), check=False
+        )
+    assert result.returncode == 1
+    assert result.stdout == b""
+    assert result.stderr.decode().splitlines() == [
+        "error: CONTIT_MCP_WAIT_SECOND is not a setting of contit-mcp.",
+        "hint: Did you mean CONTIT_MCP_WAIT_SECONDS?",
+    ]
+
+
+def test_these_tests_run_the_interpreter_they_run_in() -> None:
+    """A child of another installation would prove nothing (our choice)."""
+    assert COMMAND[0] == sys.executable

@@ -12,6 +12,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
+from contit_mcp.cli.markdown import show_markdown
 from contit_mcp.cli.options import without_upstream
 from contit_mcp.exceptions import ContitError
 from contit_mcp.logging import configure_logging
@@ -68,8 +69,8 @@ async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
     found = result.structured_content if isinstance(result, CallToolResult) else None
     if not found or found.get("status") != "completed":
         raise DemoError(f"The demo got no answer: {_text(result)}", hint="Run contit-mcp check, and report it.")
-    click.echo("".join(f"   | {line}\n" for line in found["response"].splitlines()))
-    click.echo(f"   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
+    show_markdown(found["response"])
+    click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])
 
 

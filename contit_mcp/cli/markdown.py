@@ -1,0 +1,21 @@
+"""Answers for people: rendered Markdown on a terminal where the extra `terminal` is installed, else as they are."""
+
+import sys
+
+import click
+
+
+def show_markdown(text: str) -> None:
+    """Print an answer, set in from the left."""
+    if sys.stdout.isatty():
+        try:
+            # Only here: it is optional, and importing it takes longer than all else this command does.
+            from rich.console import Console
+            from rich.markdown import Markdown
+            from rich.padding import Padding
+        except ImportError:
+            pass
+        else:
+            Console().print(Padding(Markdown(text), (0, 3)))
+            return
+    click.echo("".join(f"   | {line}\n" for line in text.splitlines()), nl=False)

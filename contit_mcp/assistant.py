@@ -31,6 +31,7 @@ from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord
 from contit_mcp.runs.store import RunStore
 from contit_mcp.watching import Watcher, ids
 
+
 class Assistant:
     """Contit's assistant for any number of owners who share one credential.
 

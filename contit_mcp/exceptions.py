@@ -224,7 +224,8 @@ class AnswerUnavailableError(RunError):
     def __init__(self, thread_id: str, run_id: str, *, replaced: bool) -> None:
         if replaced:
             message = (
-                "This run's own answer is no longer available: a later run on the thread replaced it before it was read."
+                "This run's own answer is no longer available:"
+                " a later run on the thread replaced it before it was read."
             )
             hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
         else:

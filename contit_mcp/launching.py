@@ -76,7 +76,7 @@ class Launcher:
                 return await self._start(claim.record, prompt, deadline), False
             run = claim.record
             if run.phase is Phase.STARTING:
-                await self._let_it_start(run, deadline)
+                await self._let_it_start(deadline)
             elif isinstance(claim, Joined):
                 return run, True
             else:
@@ -86,9 +86,7 @@ class Launcher:
         kept: list[RunRecord] = []
 
         async def keep(started: StartedRun) -> None:
-            kept.append(
-                await self._store.started(intent.key, started.thread_id, started.run_id, now=self._now())
-            )
+            kept.append(await self._store.started(intent.key, started.thread_id, started.run_id, now=self._now()))
 
         thread_id = intent.question.thread_id
         try:
@@ -102,7 +100,7 @@ class Launcher:
         log.info("run.started", thread_id=kept[0].thread_id, run_id=kept[0].run_id)
         return kept[0]
 
-    async def _let_it_start(self, run: RunRecord, deadline: float) -> None:
+    async def _let_it_start(self, deadline: float) -> None:
         if anyio.current_time() + _STARTING_PAUSE > deadline:
             raise APITimeoutError(
                 "Another call is still sending a question to Contit on this conversation.",

@@ -27,6 +27,7 @@ _TELLING = re.compile(
 _CREDENTIAL = re.compile(r"(?i)\b(bearer\s+|x-api-key['\"]?\s*[:=]\s*['\"]?|api_key=)[^\s'\",}&]+|\bctpat_\w+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LONGEST_VALUE = 300
+_MOST_CAUSES = 12
 _SHORTEST_SECRET = 6
 """A shorter one is no secret, and would blank out half the log."""
 
@@ -77,8 +78,7 @@ def configure_logging(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _exception_without_its_text,
                 _mask_values,
-                renderer,
-                _MaskSecrets(tuple(secrets)),
+                _MaskSecrets(renderer, tuple(secrets)),
             ],
         )
     )
@@ -112,10 +112,10 @@ def _exception_without_its_text(_: object, __: str, event: EventDict) -> EventDi
 
 def describe_exception(error: BaseException) -> list[str]:
     """The types of an exception and its causes, each with the places it passed; never a text of theirs."""
-    lines = []
+    lines: list[str] = []
     seen: set[int] = set()
     rest: list[BaseException] = [error]
-    while rest and len(lines) < 12:
+    while rest and len(lines) < _MOST_CAUSES:
         error = rest.pop(0)
         if id(error) in seen:
             continue
@@ -139,7 +139,7 @@ def _mask_values(_: object, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a log value can be anything
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _MASK if _TELLING.search(str(key)) else _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -151,12 +151,14 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a log value can be anything
 
 
 class _MaskSecrets:
-    """Replaces known secrets in the finished line."""
+    """Renders the line, and replaces known secrets in it."""
 
-    def __init__(self, secrets: tuple[SecretValue, ...]) -> None:
+    def __init__(self, renderer: structlog.typing.Processor, secrets: tuple[SecretValue, ...]) -> None:
+        self._renderer = renderer
         self._secrets = secrets
 
-    def __call__(self, _: object, __: str, line: str) -> str:
+    def __call__(self, logger: object, method: str, event: EventDict) -> str:
+        line = str(self._renderer(logger, method, event))
         for secret in self._secrets:
             for value in secret.seen():
                 if len(value) >= _SHORTEST_SECRET:

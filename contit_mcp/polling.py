@@ -1,4 +1,4 @@
-"""Wait for one run to end: ask, pause, ask again. (Repeating a failed request is retrying, another module.)
+"""Wait for one run to end: ask, pause, ask again. Repeating a failed request is retrying, another module.
 
 The caller's patience is not known here: it wraps the wait in a cancel scope, and whoever leaves stops the
 polling before the next question.

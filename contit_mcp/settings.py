@@ -15,8 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.secret_value import SecretValue
-from contit_mcp.settings_names import explain, is_unset, refuse_unknown_environment
 from contit_mcp.settings_file import read_settings_file
+from contit_mcp.settings_names import explain, is_unset, refuse_unknown_environment
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -126,6 +126,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Our own sources, given by `load_settings`, are all there is."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
     @model_validator(mode="after")

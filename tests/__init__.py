@@ -1,0 +1,1 @@
+"""The tests of contit_mcp; they mirror its folders."""

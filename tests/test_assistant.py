@@ -60,7 +60,7 @@ async def test_an_ask_returns_the_answer_of_its_own_run() -> None:
 
 
 async def test_a_follow_up_goes_to_the_same_thread() -> None:
-    """threadId continues a conversation (documented)."""
+    """ThreadId continues a conversation (documented)."""
     stage = set_stage()
     first = await stage.assistant.ask(OWNER, "one", wait_seconds=45)
     second = await stage.assistant.ask(OWNER, "two", first.thread_id, wait_seconds=45)
@@ -128,7 +128,9 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
     assert report.response == answer_to("next")
 
 
-@pytest.mark.parametrize("reply", [httpx.Response(500), httpx.Response(429), httpx.ReadError("x"), httpx.Response(200, text="<html>")])
+@pytest.mark.parametrize(
+    "reply", [httpx.Response(500), httpx.Response(429), httpx.ReadError("x"), httpx.Response(200, text="<html>")]
+)
 async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: httpx.Response | Exception) -> None:
     """The same result as after the wait (our choice)."""
     stage = set_stage()
@@ -228,7 +230,9 @@ async def test_after_a_start_of_unknown_fate_the_question_can_be_asked_anew() ->
     assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).response == answer_to("q")
 
 
-@pytest.mark.parametrize("reply", [httpx.ConnectError("x"), httpx.Response(429, headers={"Retry-After": "2"}), httpx.Response(503)])
+@pytest.mark.parametrize(
+    "reply", [httpx.ConnectError("x"), httpx.Response(429, headers={"Retry-After": "2"}), httpx.Response(503)]
+)
 async def test_a_start_that_was_certainly_not_accepted_is_repeated(reply: httpx.Response | Exception) -> None:
     """Not sent, 429 or 503 (our choice)."""
     stage = set_stage()
@@ -237,8 +241,12 @@ async def test_a_start_that_was_certainly_not_accepted_is_repeated(reply: httpx.
     assert (stage.contit.count("start"), stage.contit.started("q")) == (2, 1)
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, AuthenticationError), (500, InternalServerError), (418, APIStatusError)])
-async def test_a_refused_start_of_a_new_conversation_is_named_as_what_it_is(status: int, error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AuthenticationError), (500, InternalServerError), (418, APIStatusError)]
+)
+async def test_a_refused_start_of_a_new_conversation_is_named_as_what_it_is(
+    status: int, error: type[Exception]
+) -> None:
     """No thread, so nothing can be busy (our choice)."""
     stage = set_stage()
     stage.contit.instead("start", httpx.Response(status))

@@ -85,7 +85,7 @@ async def test_an_older_run_is_asked_about_at_once() -> None:
     ],
 )
 async def test_a_word_for_an_end_ends_the_wait(word: str, phase: RunPhase) -> None:
-    """completed and failed (documented), other case and words (assumed)."""
+    """Completed and failed (documented), other case and words (assumed)."""
     answers = Answers("in_progress", word)
     assert await wait(answers, answers.age) is phase
     assert len(answers.asked_at) == 2
@@ -168,7 +168,9 @@ async def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
     assert answers.asked_at == [0.5, 1.0]
 
 
-@pytest.mark.parametrize("error", [AuthenticationError("no", hint="-", status_code=401), NotFoundError("no", hint="-", status_code=404)])
+@pytest.mark.parametrize(
+    "error", [AuthenticationError("no", hint="-", status_code=401), NotFoundError("no", hint="-", status_code=404)]
+)
 async def test_a_fault_that_does_not_pass_is_told_at_once(error: Exception) -> None:
     """A refused credential or an unknown run is not asked about again (our choice)."""
     answers = Answers("in_progress", error)
@@ -205,5 +207,10 @@ async def test_whoever_leaves_stops_the_polling_before_the_next_poll() -> None:
 def test_durations_of_the_default_policy() -> None:
     """The numbers that the documentation names (our choice)."""
     policy = PollPolicy()
-    numbers: Iterable[float] = (policy.run_seconds, policy.fault_seconds, policy.schedule.shortest, policy.schedule.longest)
+    numbers: Iterable[float] = (
+        policy.run_seconds,
+        policy.fault_seconds,
+        policy.schedule.shortest,
+        policy.schedule.longest,
+    )
     assert tuple(numbers) == (1_800.0, 60.0, 0.5, 5.0)

@@ -5,7 +5,7 @@ import click
 from contit_mcp.sandbox.faults import Fault, parse_fault
 
 
-class _FaultType(click.ParamType):
+class _FaultType(click.ParamType[Fault]):
     name = "fault"
 
     def convert(self, value: str | Fault, param: click.Parameter | None, ctx: click.Context | None) -> Fault:

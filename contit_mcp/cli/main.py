@@ -49,7 +49,7 @@ def contit_mcp(ctx: click.Context) -> None:
       contit-mcp demo          see it work, without an account
       contit-mcp check         is my credential good?
       contit-mcp stdio         what a host starts (CONTIT_API_KEY in its environment)
-    """  # noqa: D301 - \b is click's mark for "keep the lines"
+    """
     if ctx.invoked_subcommand is None:
         if sys.stdin.isatty():
             click.echo(ctx.get_help())

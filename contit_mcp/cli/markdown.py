@@ -10,9 +10,9 @@ def show_markdown(text: str) -> None:
     if sys.stdout.isatty():
         try:
             # Only here: it is optional, and importing it takes longer than all else this command does.
-            from rich.console import Console
-            from rich.markdown import Markdown
-            from rich.padding import Padding
+            from rich.console import Console  # noqa: PLC0415
+            from rich.markdown import Markdown  # noqa: PLC0415
+            from rich.padding import Padding  # noqa: PLC0415
         except ImportError:
             pass
         else:

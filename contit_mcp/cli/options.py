@@ -1,6 +1,7 @@
 """Options that commands share, and the settings that come of them."""
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from contit_mcp.settings import Settings, load_settings
 
 _OPTIONS = (
     click.option(
-        "--config", type=click.Path(dir_okay=False, path_type=Path), help="TOML settings file (configs/contit-mcp.toml)."
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="TOML settings file (configs/contit-mcp.toml).",
     ),
     click.option("--base-url", help="Where Contit is.  [CONTIT_BASE_URL]"),
     click.option("--wait-seconds", type=float, help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]"),
@@ -55,8 +58,6 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def without_upstream() -> dict[str, str]:
     """The environment without what says where Contit is and with which credential."""
-    import os
-
     return {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_") or "_MCP_" in name}
 
 

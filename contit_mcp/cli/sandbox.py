@@ -29,7 +29,7 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
     In another terminal:
       export CONTIT_BASE_URL=http://127.0.0.1:8787 CONTIT_API_KEY=sandbox-key
       contit-mcp check
-    """  # noqa: D301 - \b is click's mark for "keep the lines"
+    """
     configure_logging("INFO")
     app = create_sandbox(SandboxOptions(run_seconds=run_seconds, faults=faults))
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)

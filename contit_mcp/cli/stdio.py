@@ -43,7 +43,8 @@ async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - an
     """Serve until stdin ends or a signal asks to stop."""
     transport = None
     if sandbox:
-        from contit_mcp.sandbox.app import create_sandbox  # only here: a host that has an account never needs it
+        # Only here: a host that has an account never needs it, and waits for our start.
+        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
 
         transport = httpx.ASGITransport(create_sandbox())
     async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:

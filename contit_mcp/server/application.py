@@ -18,7 +18,9 @@ from contit_mcp.server.tools.response import contit_response
 from contit_mcp.server.tools.start import contit_start
 from contit_mcp.server.tools.status import contit_status
 
-_BEGINS_A_RUN = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
+_BEGINS_A_RUN = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
+)
 _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 
 
@@ -69,7 +71,7 @@ def create_server(bridge: Bridge) -> ContitServer:
     )
 
 
-def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:  # noqa: ANN401 - four signatures
+def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:
     tool = Tool.from_function(function, title=title, annotations=annotations, context_kwarg="call")
     # Titles that repeat the names cost tokens; unknown arguments are refused, so the schema says so.
     tool.parameters = {**_without_titles(tool.parameters), "additionalProperties": False}
@@ -79,8 +81,9 @@ def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:  # n
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    noise = {"title", "default"}  # the only default is null, which means absent
     properties = {
-        name: {key: value for key, value in field.items() if key not in {"title", "default"} or value is not None and key == "default"}
+        name: {key: value for key, value in field.items() if key not in noise}
         for name, field in schema["properties"].items()
     }
     return {key: value for key, value in schema.items() if key not in {"title", "description"}} | {

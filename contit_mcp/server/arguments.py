@@ -11,6 +11,8 @@ from contit_mcp.exceptions import InvalidArgumentError
 INJECTED_BY_HOSTS = frozenset({"toolCallId", "sessionId", "action", "chatInput"})
 """Keys that n8n adds to every call of a tool; nobody meant them."""
 
+_LONGEST_NAME = 40
+
 _REASONS = {
     "missing": "is required",
     "string_type": "must be a string",
@@ -33,13 +35,11 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict[str, An
     fields = model.model_fields
     given = {key: value for key, value in arguments.items() if key in fields or key not in INJECTED_BY_HOSTS}
     if unknown := sorted(key for key in given if key not in fields):
-        named = ", ".join(key for key in unknown if key.isidentifier() and len(key) <= 40) or "one"
+        named = ", ".join(key for key in unknown if key.isidentifier() and len(key) <= _LONGEST_NAME) or "one"
         raise InvalidArgumentError(
             f"Unknown argument: {named}.", hint=f"Call again with these only: {', '.join(fields)}."
         )
-    given = {
-        key: value for key, value in given.items() if fields[key].is_required() or not _is_absent(value)
-    }
+    given = {key: value for key, value in given.items() if fields[key].is_required() or not _is_absent(value)}
     try:
         accepted = model.model_validate(given)
     except ValidationError as exc:

@@ -49,7 +49,9 @@ class Call:
         return self.waits.seconds(wished, host=self.host)
 
 
-async def run_call(tool: Tool, arguments: Mapping[str, Any], context: Context[Any, Any], bridge: Bridge) -> CallToolResult:
+async def run_call(
+    tool: Tool, arguments: Mapping[str, Any], context: Context[Any, Any], bridge: Bridge
+) -> CallToolResult:
     """Run one call and log one line about it. Whatever goes wrong becomes a result that says what to do now."""
     tally = start_tally()
     observer = CallObserver()
@@ -79,7 +81,7 @@ async def run_call(tool: Tool, arguments: Mapping[str, Any], context: Context[An
     return result
 
 
-async def _result_of(  # noqa: PLR0913 - the parts of one call
+async def _result_of(
     tool: Tool,
     arguments: Mapping[str, Any],
     context: Context[Any, Any],

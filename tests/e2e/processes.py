@@ -33,7 +33,7 @@ async def on_port(app: Starlette) -> AsyncIterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server._serve, [listener])  # noqa: SLF001 - serve() would take over our signals
+            tasks.start_soon(server._serve, [listener])
             while not server.started:
                 await anyio.sleep(0.01)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -34,12 +34,14 @@ def assert_only_json_rpc(child: Child) -> None:
 
 
 async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing() -> None:
-    """stdout belongs to the protocol (documented: MCP stdio transport)."""
+    """Stdout belongs to the protocol (documented: MCP stdio transport)."""
     with anyio.fail_after(60):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
             await child.initialize()
             assert (await child.call(2, "contit_ask", {"prompt": "How many drafts are there?"}))["isError"] is False
-            for number, kind in enumerate(("500", "html-error", "malformed", "redirect", "drop-after", "401"), start=10):
+            for number, kind in enumerate(
+                ("500", "html-error", "malformed", "redirect", "drop-after", "401"), start=10
+            ):
                 sandbox.add_fault(parse_fault(f"{kind} on=start times=1"))
                 result = await child.call(number, "contit_ask", {"prompt": f"Question {number}"})
                 assert result["isError"] is True, kind
@@ -59,7 +61,7 @@ async def test_non_ascii_survives_both_ways() -> None:
             prompt = "Quali articoli sono già in bozza? è ü 日本 🏴"
             await child.call(2, "contit_ask", {"prompt": prompt})
             answer = await child.call(3, "contit_ask", {"prompt": "Quali articoli pubblicati di marzo 2026?"})
-            assert [run.prompt for run in sandbox.runs][0] == prompt
+            assert sandbox.runs[0].prompt == prompt
             expected = sandbox.runs[1].turn.answer
             assert answer["structuredContent"]["response"] == answer["content"][0]["text"] == expected
 
@@ -79,7 +81,10 @@ async def test_an_idle_server_leaves_at_once(by: signal.Signals | None) -> None:
 async def test_a_signal_returns_the_handle_of_every_ask_in_flight(by: signal.Signals) -> None:
     """The same result as after the wait, and then it leaves within 2 s (our choice)."""
     with anyio.fail_after(30):
-        async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, sandbox), stdio_child(upstream(url)) as child:
+        async with (
+            sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, sandbox),
+            stdio_child(upstream(url)) as child,
+        ):
             await child.initialize()
             for number in range(10, 15):
                 call = {"name": "contit_ask", "arguments": {"prompt": f"Question {number}"}}
@@ -114,7 +119,10 @@ async def test_a_start_that_hangs_does_not_hold_the_end(by: signal.Signals | Non
 async def test_a_cancelled_call_stops_polling_before_the_next_poll() -> None:
     """notifications/cancelled; the run goes on, and its answer can be had (documented: no cancel upstream)."""
     with anyio.fail_after(30):
-        async with sandbox_on_port(SandboxOptions(run_seconds=4)) as (url, sandbox), stdio_child(upstream(url)) as child:
+        async with (
+            sandbox_on_port(SandboxOptions(run_seconds=4)) as (url, sandbox),
+            stdio_child(upstream(url)) as child,
+        ):
             await child.initialize()
             call = {"name": "contit_ask", "arguments": {"prompt": "How many drafts are there?"}}
             await child.send({"id": 10, "method": "tools/call", "params": call})

@@ -53,7 +53,9 @@ def test_a_run_in_flight_is_joined_by_its_own_question_and_busy_for_others(phase
         (replace(ENDED, delivery=Delivery.UNSURE, delivered_at=None), OPENING, False),
     ],
 )
-def test_an_answer_is_given_again_only_to_who_may_not_have_it(latest: RunRecord, question: Question, joins: bool) -> None:
+def test_an_answer_is_given_again_only_to_who_may_not_have_it(
+    latest: RunRecord, question: Question, joins: bool
+) -> None:
     """Awaited by someone who left, or unsure in a new conversation within two minutes (our choice)."""
     assert decide(question, latest) == (Joined(latest) if joins else None)
 

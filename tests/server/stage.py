@@ -34,9 +34,11 @@ async def connected(
 ) -> AsyncIterator[tuple[Client, Bridge]]:
     """A client that has connected to a server of its own."""
     info = Implementation(name=host, version="1.2.3") if host else None
-    async with open_bridge(configured or settings(), transport=contit, now=wall_clock) as bridge:
-        async with Client(create_server(bridge), mode=era, client_info=info) as client:  # type: ignore[arg-type]
-            yield client, bridge
+    async with (
+        open_bridge(configured or settings(), transport=contit, now=wall_clock) as bridge,
+        Client(create_server(bridge), mode=era, client_info=info) as client,  # type: ignore[arg-type]
+    ):
+        yield client, bridge
 
 
 async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:

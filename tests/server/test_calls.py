@@ -1,6 +1,7 @@
 """Round a call: progress, cancellation, its log line, and faults of our own."""
 
 import io
+import itertools
 import json
 
 import anyio
@@ -49,7 +50,7 @@ async def test_progress_comes_at_once_with_the_ids_on_changes_and_every_ten_seco
     assert heard[1][0] < 1
     assert "in_progress" in heard[2][2]
     times = [time for time, _, _ in heard]
-    assert all(later - earlier <= 10.001 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier <= 10.001 for earlier, later in itertools.pairwise(times))
     values = [progress for _, progress, _ in heard]
     assert values == sorted(set(values))
 

@@ -91,7 +91,9 @@ async def test_a_fault_that_does_not_pass_in_time_returns_the_handle(name: str, 
 
 
 @pytest.mark.parametrize("name", LASTING)
-async def test_a_lasting_fault_after_the_start_is_an_error_that_keeps_the_handle(name: str, logged: io.StringIO) -> None:
+async def test_a_lasting_fault_after_the_start_is_an_error_that_keeps_the_handle(
+    name: str, logged: io.StringIO
+) -> None:
     """Waiting would not help; the ids are in text and structure (our choice)."""
     contit = EchoContit(seconds=1)
     contit.instead("status", *[LASTING[name]() for _ in range(3)])

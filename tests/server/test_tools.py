@@ -318,9 +318,7 @@ async def test_an_unknown_tool_is_an_error_that_names_the_known_ones(stage: tupl
         ("claude-code", -5, 0),
     ],
 )
-async def test_the_wait_fits_the_host(
-    contit: EchoContit, era: str, host: str, wished: object, waited: float
-) -> None:
+async def test_the_wait_fits_the_host(contit: EchoContit, era: str, host: str, wished: object, waited: float) -> None:
     """By the name in clientInfo; a wish is clamped, never refused (measured ceilings, our margins)."""
     contit.seconds = 1_000
     async with connected(contit, era=era, host=host) as (client, _):

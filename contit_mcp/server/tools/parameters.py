@@ -7,7 +7,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 Prompt = Annotated[
     str,
-    Field(description="The question, in any language, with all that is needed to answer it. At most 32,000 characters."),
+    Field(
+        description="The question, in any language, with all that is needed to answer it. At most 32,000 characters."
+    ),
 ]
 
 ThreadId = Annotated[str, Field(description="thread_id of the run, exactly as returned.")]

@@ -1,0 +1,106 @@
+# What a developer of contit-mcp runs. Each target sets up what it needs: nothing but Python 3.11+ and make is assumed.
+#
+#   make test PYTHON=python3.12    another interpreter, for a new .venv (make clean takes the old one away)
+#   make test WORKERS=4            more test processes
+#   make lock UPGRADE=--upgrade    newer versions of everything that is pinned
+
+# The newest Python that is there, really runs (a pyenv shim may not) and can make environments (Debian packs that apart).
+USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	if $$python -c '$(USABLE)' >/dev/null 2>&1; then echo $$python; break; fi; done)
+WORKERS ?= 2
+UPGRADE ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List what there is (this)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, a question, a follow-up
+	@$(BIN)/contit-mcp demo
+
+.PHONY: test
+test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child processes too
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov
+
+.PHONY: check format-check lint layers types spelling dependencies docs-check
+check: format-check lint layers types spelling dependencies docs-check ## Check all that can be checked without running it
+format-check: $(VENV)/for-check
+	$(BIN)/ruff format --check
+lint: $(VENV)/for-check
+	$(BIN)/ruff check
+layers: $(VENV)/for-check
+	$(BIN)/lint-imports --no-logo
+types: $(VENV)/for-check
+	$(BIN)/mypy
+spelling: $(VENV)/for-check
+	$(BIN)/codespell
+dependencies: $(VENV)/for-check
+	$(BIN)/deptry .
+
+# A script in docs/generators writes a page from the code; called with --check it only fails when that page is stale.
+GENERATORS := $(wildcard docs/generators/*.py)
+docs-check: $(VENV)/for-check
+	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
+
+.PHONY: docs
+docs: $(VENV)/for-runtime ## Write the generated pages of the documentation
+	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
+
+.PHONY: snapshot
+snapshot: $(VENV)/for-test ## Write the reviewed schemas of the tools anew
+	$(BIN)/python -m tests.server.snapshot
+
+.PHONY: format
+format: $(VENV)/for-check ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff check --fix --exit-zero --quiet
+	$(BIN)/ruff format
+
+.PHONY: mutants
+mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the changes that no test notices (minutes)
+	rm -rf mutants
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+# Each file builds on those before it, so that a package has one version everywhere.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+PINS := requirements
+.PHONY: lock
+lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--upgrade
+	$(LOCK) $(UPGRADE) $(PINS)/lock.in -o $(PINS)/lock.txt
+	$(LOCK) $(UPGRADE) $(PINS)/build.in -o $(PINS)/build.txt
+	$(LOCK) $(UPGRADE) pyproject.toml -c $(PINS)/build.txt -o $(PINS)/runtime.txt
+	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in -c $(PINS)/runtime.txt -o $(PINS)/test.txt
+	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/check.in -c $(PINS)/test.txt -o $(PINS)/check.txt
+	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/mutants.in -c $(PINS)/test.txt -o $(PINS)/mutants.txt
+
+.PHONY: clean
+clean: ## Remove everything that make has made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
+		mutants build dist
+	find contit_mcp tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is installed is remembered inside the environment, and so forgotten with it.
+$(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_mcp/__init__.py | $(BIN)/python
+	@echo 'Installing requirements/$*.txt and contit-mcp into $(VENV)'
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/$*.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Also made anew when its interpreter has gone: then this link points nowhere.
+$(BIN)/python:
+	@python='$(PYTHON)'; \
+	if ! "$${python:-false}" -c '$(USABLE)'; then \
+		echo "error: $${python:-no Python that was found} is not Python 3.11 or newer with the modules venv and ensurepip" >&2; \
+		echo "hint: install one (on Debian and Ubuntu also python3-venv), or name it: make demo PYTHON=/path/to/python3.12" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv --clear $(VENV)

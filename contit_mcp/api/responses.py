@@ -1,5 +1,7 @@
 """From an HTTP answer to a model or an error. Upstream text never enters a message or a log line."""
 
+import math
+import json
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -8,7 +10,6 @@ from typing import TypeVar
 import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from contit_mcp import exceptions
 
@@ -75,7 +76,7 @@ def _status_error(response: httpx.Response, *, now: datetime | None) -> exceptio
         kind, message, hint = known
         return kind(message, hint=hint, status_code=status)
     retry_after = parse_retry_after(response.headers.get("Retry-After"), now=now)
-    later = _LATER_HINT if retry_after is None else f"Try again in {retry_after:.0f} seconds."
+    later = _later_hint(retry_after)
     if status == 429:
         message = "Contit refused the request because of too many requests (429)."
         return exceptions.RateLimitError(message, hint=later, status_code=status, retry_after=retry_after)
@@ -92,17 +93,24 @@ def _status_error(response: httpx.Response, *, now: datetime | None) -> exceptio
     return exceptions.APIStatusError(message, hint=_LATER_HINT, status_code=status)
 
 
+def _later_hint(retry_after: float | None) -> str:
+    if retry_after is None:
+        return _LATER_HINT
+    seconds = max(1, math.ceil(retry_after))
+    return f"Try again in {seconds} second{'' if seconds == 1 else 's'}."
+
+
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """Seconds that a `Retry-After` header asks for: a number or an HTTP date (RFC 9110, 10.2.3), at most a day."""
     if value is None:
         return None
     value = value.strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
+    if re.fullmatch(r"[0-9]+", value):
         seconds = float(value)
     else:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a zone or year of many digits
             return None
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         seconds = (date - (now or datetime.now(UTC))).total_seconds()
@@ -113,8 +121,8 @@ def _log_shape(response: httpx.Response) -> None:
     """Log what a refused body looks like, never what it says: it could echo the prompt or hold an answer."""
     keys: list[str] = []
     try:
-        body = from_json(response.content)
-    except ValueError:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):  # the second for very deep nesting
         kind = "not JSON"
     else:
         kind = type(body).__name__

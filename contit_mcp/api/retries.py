@@ -1,4 +1,4 @@
-"""Repeat a request that failed. (Asking again after "not yet" is polling, another module.)
+"""Repeat a request that failed. Asking again after "not yet" is polling, another module.
 
 A read may be repeated whenever it failed for a passing reason. A start may be repeated only when Contit
 cannot have accepted it: the connection failed before the request was sent, or the answer was 429 or 503.
@@ -23,6 +23,9 @@ from contit_mcp.exceptions import (
 from contit_mcp.tally import current_tally
 
 T = TypeVar("T")
+_MOST_DOUBLINGS = 60
+"""Beyond them a float would overflow before `longest` is applied."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,7 +47,7 @@ class RetryPolicy:
 
     def pause(self, retry: int, error: APIError, draw: Callable[[], float]) -> float:
         """Seconds to wait before retry number `retry` (from 1); `draw` gives a number from 0 to 1."""
-        own = min(self.longest, self.shortest * 2 ** (retry - 1))
+        own = min(self.longest, self.shortest * 2.0 ** min(retry - 1, _MOST_DOUBLINGS))
         asked = error.retry_after if isinstance(error, APIStatusError) else None
         return max(own, asked or 0.0) * (1 + self.jitter * draw())
 
@@ -104,7 +107,7 @@ class GracePolicy:
     Provenance: our choice (contit-api.md, "Not documented", 5).
 
     Attributes:
-        seconds: From the first 404 on.
+        seconds: From the first question on; none is asked after that.
         pause: Seconds between the questions.
     """
 

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from contit_mcp.exceptions import (
     APITimeoutError,
     ConfigurationError,
 )
+from contit_mcp.settings_urls import LOOPBACK
 from contit_mcp.tally import current_tally
 
 
@@ -48,7 +50,7 @@ def build_http_client(
     ca_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
-    """Return the client: no redirects, the operating system's trust store, proxies from the environment.
+    """Return the client: no redirects, no cookies, the operating system's trust store, proxies from the environment.
 
     Args:
         base_url: Where Contit is.
@@ -58,24 +60,48 @@ def build_http_client(
         transport: Stands in for the network in tests.
 
     Raises:
-        ConfigurationError: The CA file cannot be used.
+        ConfigurationError: The CA file, the address, or a proxy that the environment names cannot be used.
     """
     policy = policy or TransportPolicy()
-    return httpx.AsyncClient(
-        base_url=base_url,
-        auth=auth,
-        transport=transport,
-        verify=_tls_context(ca_file) if transport is None else True,
-        follow_redirects=False,
-        headers={"User-Agent": f"contit-mcp/{__version__}", "Accept": "application/json"},
-        timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
-        limits=httpx.Limits(
-            max_connections=policy.connections,
-            max_keepalive_connections=policy.connections,
-            keepalive_expiry=policy.keep_alive,
-        ),
-        event_hooks={"request": [_count_request]},
+    verify = _tls_context(ca_file) if transport is None else True
+    address = _parsed(base_url)
+    try:
+        return httpx.AsyncClient(
+            base_url=address,
+            auth=auth,
+            transport=transport,
+            verify=verify,
+            # Plain http is for this machine only, so what is on this machine is never asked through a proxy.
+            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK},
+            follow_redirects=False,
+            # A cookie of one caller must not travel with the next one's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": f"contit-mcp/{__version__}", "Accept": "application/json"},
+            timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
+            limits=httpx.Limits(
+                max_connections=policy.connections,
+                max_keepalive_connections=policy.connections,
+                keepalive_expiry=policy.keep_alive,
+            ),
+            event_hooks={"request": [_count_request]},
+        )
+    except (httpx.InvalidURL, ValueError):
+        problem = "is not a URL like http://proxy.example:3128"
+    except ImportError:
+        problem = "is a SOCKS proxy, which needs the package socksio"
+    # Not chained: the address of a proxy can hold its password.
+    raise ConfigurationError(
+        f"A proxy that the environment names cannot be used: it {problem}.",
+        hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY can name Contit's host.",
     )
+
+
+def _parsed(base_url: str) -> httpx.URL:
+    try:
+        return httpx.URL(base_url)
+    except httpx.InvalidURL:
+        pass  # not chained: its text quotes the address
+    raise ConfigurationError("Contit's address is not a valid URL.", hint="Check CONTIT_BASE_URL.")
 
 
 async def _count_request(_: httpx.Request) -> None:
@@ -87,9 +113,12 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as exc:
+        except (OSError, ValueError) as exc:
+            # OpenSSL's own words are about its internals; a ValueError is about a path that cannot be one.
+            readable = isinstance(exc, ssl.SSLError) or not isinstance(exc, OSError)
+            reason = "it holds no PEM certificate" if readable else str(getattr(exc, "strerror", None))
             raise ConfigurationError(
-                f"The CA file {ca_file} cannot be used: {exc.strerror or 'not a PEM certificate'}.",
+                f"The CA file {ca_file} cannot be used: {reason}.",
                 hint="Set CONTIT_CA_FILE to a readable PEM file.",
             ) from exc
     return context
@@ -117,11 +146,25 @@ _CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
 
 def translate(error: Exception) -> APIError:
     """Our error for one of httpx's. Texts are ours: httpx's can hold addresses."""
+    if isinstance(error, httpx.ConnectError) and _distrusts_certificate(error):
+        return APIConnectionError(
+            "The certificate of Contit, or of something before it, is not trusted here.",
+            hint="If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
+            may_have_arrived=False,
+        )
     for kind, message, may_have_arrived, hint in _CONNECTION_ERRORS:
         if isinstance(error, kind):
             ours = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
             return ours(message, hint=hint, may_have_arrived=may_have_arrived)
     return APIResponseValidationError("Contit's answer could not be read.", hint=_LATER)
+
+
+def _distrusts_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)

@@ -148,7 +148,7 @@ async def test_the_sdks_client_asks_and_follows_up_in_both_eras(era: str) -> Non
             child = StdioServerParameters(
                 command=COMMAND[0], args=[*COMMAND[1:], "stdio"], env=clean_environment(**upstream(url))
             )
-            async with Client(stdio_client(child), mode=era) as client:  # type: ignore[arg-type]
+            async with Client(stdio_client(child), mode=era) as client:
                 assert client.protocol_version == ("2026-07-28" if era == "auto" else "2025-11-25")
                 first = await client.call_tool("contit_ask", {"prompt": "List all published articles from March 2026"})
                 assert isinstance(first, CallToolResult)

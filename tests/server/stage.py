@@ -36,7 +36,7 @@ async def connected(
     info = Implementation(name=host, version="1.2.3") if host else None
     async with (
         open_bridge(configured or settings(), transport=contit, now=wall_clock) as bridge,
-        Client(create_server(bridge), mode=era, client_info=info) as client,  # type: ignore[arg-type]
+        Client(create_server(bridge), mode=era, client_info=info) as client,
     ):
         yield client, bridge
 

@@ -32,7 +32,7 @@ async def ask_with_progress(client: Client, prompt: str) -> list[tuple[float, fl
     heard: list[tuple[float, float, str]] = []
     began = anyio.current_time()
 
-    async def note(progress: float, _total: float | None, message: str | None) -> None:
+    async def note(progress: float, total: float | None, message: str | None) -> None:
         heard.append((anyio.current_time() - began, progress, message or ""))
 
     await client.call_tool("contit_ask", {"prompt": prompt}, progress_callback=note)
@@ -58,7 +58,7 @@ async def test_progress_comes_at_once_with_the_ids_on_changes_and_every_ten_seco
 async def test_progress_does_not_slow_the_wait(era: str) -> None:
     """A caller that takes its time with a message gets its answer all the same (our choice)."""
 
-    async def slow(_progress: float, _total: float | None, _message: str | None) -> None:
+    async def slow(progress: float, total: float | None, message: str | None) -> None:
         await anyio.sleep(60)
 
     async with connected(EchoContit(seconds=3), era=era) as (client, _):

@@ -110,7 +110,7 @@ class APIStatusError(APIError):
 
 
 class BadRequestError(APIStatusError):
-    """400."""
+    """400: malformed."""
 
 
 class AuthenticationError(APIStatusError):
@@ -215,22 +215,15 @@ class RunUnreachableError(RunError):
 class AnswerUnavailableError(RunError):
     """The run's own answer cannot be read, and another run's answer is never given in its place.
 
-    Args:
-        thread_id: The run's thread.
-        run_id: The run.
-        replaced: Whether a later run's answer stands where it was; otherwise Contit has none at all.
+    `replaced` says whether a later run's answer stands where it was; otherwise Contit has none at all.
     """
 
     def __init__(self, thread_id: str, run_id: str, *, replaced: bool) -> None:
+        message = "Contit calls the run completed but has no answer for it."
+        hint = "Ask the question again."
         if replaced:
-            message = (
-                "This run's own answer is no longer available:"
-                " a later run on the thread replaced it before it was read."
-            )
+            message = "This run's own answer is no longer available: a later run on the thread replaced it."
             hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
-        else:
-            message = "Contit calls the run completed but has no answer for it."
-            hint = "Ask the question again."
         super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
 
 

@@ -89,8 +89,7 @@ async def poll_until_ended(
     word = None
     wait = policy.schedule.pause(age(), draw) if pause_first else 0.0
     while True:
-        if wait > 0:
-            await anyio.sleep(wait)
+        await anyio.sleep(wait)
         wait = policy.schedule.pause(age(), draw)
         current_tally().polls += 1
         try:

@@ -1,17 +1,8 @@
 """What the assistant tells its callers: during a call to an observer, at its end as a report."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from contit_mcp.runs.record import Failure
-
-
-class RunState(StrEnum):
-    """Where a run stands, in the words of the documented API."""
-
-    COMPLETED = "completed"
-    IN_PROGRESS = "in_progress"
-    FAILED = "failed"
+from contit_mcp.runs.record import Failure, Phase, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +10,7 @@ class RunReport:
     """What a call has to say about a run.
 
     Attributes:
-        state: Where it stands.
+        phase: Where it stands.
         thread_id: Its conversation.
         run_id: The run; None for an answer whose run is not known.
         response: The answer, where the call gives it.
@@ -29,7 +20,7 @@ class RunReport:
         failure: Why it counts as failed.
     """
 
-    state: RunState
+    phase: Phase
     thread_id: str
     run_id: str | None
     response: str | None = None
@@ -37,6 +28,29 @@ class RunReport:
     joined: bool = False
     age_seconds: float | None = None
     failure: Failure | None = None
+
+
+def report_on(
+    run: RunRecord,
+    *,
+    now: float,
+    response: str | None = None,
+    joined: bool = False,
+    age_seconds: float | None = None,
+) -> RunReport:
+    """A report on a run that was started, as of `now` (seconds since the epoch)."""
+    assert run.thread_id is not None  # noqa: S101 - a started run has its ids
+    until = now if run.ended_at is None else run.ended_at
+    return RunReport(
+        run.phase,
+        run.thread_id,
+        run.run_id,
+        response=response,
+        elapsed_seconds=None if run.started_at is None else max(0.0, until - run.started_at),
+        joined=joined,
+        age_seconds=age_seconds,
+        failure=run.failure,
+    )
 
 
 class Observer:

@@ -21,8 +21,8 @@ from contit_mcp.exceptions import (
     ThreadBusyError,
 )
 from contit_mcp.polling import PollPolicy
-from contit_mcp.reports import Observer, RunState
-from contit_mcp.runs.record import Failure
+from contit_mcp.reports import Observer
+from contit_mcp.runs.record import Failure, Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, STEADY, set_stage
@@ -52,7 +52,7 @@ async def test_an_ask_returns_the_answer_of_its_own_run() -> None:
     """Start, poll, read: the three documented calls (documented)."""
     stage = set_stage()
     report = await stage.assistant.ask(OWNER, "How many drafts?", wait_seconds=45)
-    assert report.state is RunState.COMPLETED
+    assert report.phase is Phase.COMPLETED
     assert report.response == answer_to("How many drafts?")
     assert (report.thread_id, report.run_id) == ("thread_1", "run_2")
     assert report.elapsed_seconds == pytest.approx(3.0)
@@ -75,7 +75,7 @@ async def test_a_run_still_going_at_the_deadline_returns_its_ids() -> None:
     began = anyio.current_time()
     report = await stage.assistant.ask(OWNER, "long", wait_seconds=45)
     assert anyio.current_time() - began == pytest.approx(45)
-    assert (report.state, report.response) == (RunState.IN_PROGRESS, None)
+    assert (report.phase, report.response) == (Phase.IN_PROGRESS, None)
     assert report.elapsed_seconds == pytest.approx(45)
 
 
@@ -84,7 +84,7 @@ async def test_the_answer_comes_later_with_the_ids() -> None:
     stage = set_stage(EchoContit(seconds=100))
     report = await stage.assistant.ask(OWNER, "long", wait_seconds=45)
     again = await stage.assistant.response(OWNER, report.thread_id, report.run_id, wait_seconds=45)
-    assert again.state is RunState.IN_PROGRESS
+    assert again.phase is Phase.IN_PROGRESS
     last = await stage.assistant.response(OWNER, report.thread_id, report.run_id, wait_seconds=45)
     assert last.response == answer_to("long")
     assert stage.contit.count("start") == 1
@@ -123,6 +123,7 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
         await stage.assistant.ask(OWNER, "endless", wait_seconds=240)
     assert "No end seen" in caught.value.message
     assert "1 minutes" in caught.value.message
+    assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
     stage.contit.runs[0].ends = 0  # Contit, too, must let it go, or it would refuse the next prompt
     report = await stage.assistant.ask(OWNER, "next", "thread_1", wait_seconds=45)
     assert report.response == answer_to("next")
@@ -136,7 +137,7 @@ async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: 
     stage = set_stage()
     stage.contit.instead("status", *[reply] * 1000)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=30)
-    assert (report.state, report.run_id) == (RunState.IN_PROGRESS, "run_2")
+    assert (report.phase, report.run_id) == (Phase.IN_PROGRESS, "run_2")
 
 
 async def test_faults_that_outlast_our_tolerance_still_return_the_handle() -> None:
@@ -145,7 +146,7 @@ async def test_faults_that_outlast_our_tolerance_still_return_the_handle() -> No
     stage.contit.instead("status", *[httpx.Response(503)] * 1000)
     began = anyio.current_time()
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=200)
-    assert report.state is RunState.IN_PROGRESS
+    assert report.phase is Phase.IN_PROGRESS
     assert anyio.current_time() - began < 30
 
 
@@ -154,7 +155,7 @@ async def test_an_answer_that_cannot_be_read_yet_leaves_the_run_going() -> None:
     stage = set_stage()
     stage.contit.instead("response", *[httpx.Response(502)] * 50)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=30)
-    assert report.state is RunState.IN_PROGRESS
+    assert report.phase is Phase.IN_PROGRESS
     stage.contit.replies.clear()
     later = await stage.assistant.response(OWNER, "thread_1", "run_2", wait_seconds=30)
     assert later.response == answer_to("q")
@@ -185,8 +186,9 @@ async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> N
     stage = set_stage(EchoContit(durations={"q": 60}))
     first = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
     stage.contit.instead("status", httpx.Response(404))
-    with pytest.raises(RunNotFoundError):
+    with pytest.raises(RunNotFoundError) as caught:
         await stage.assistant.response(OWNER, first.thread_id, first.run_id, wait_seconds=20)
+    assert (caught.value.thread_id, caught.value.run_id) == (first.thread_id, first.run_id)
     stage.contit.runs[0].ends = 0
     report = await stage.assistant.ask(OWNER, "next", first.thread_id, wait_seconds=20)
     assert report.response == answer_to("next")
@@ -206,6 +208,7 @@ async def test_a_completed_run_without_an_answer_says_so() -> None:
     with pytest.raises(AnswerUnavailableError) as caught:
         await stage.assistant.ask(OWNER, "q", wait_seconds=30)
     assert "has no answer" in caught.value.message
+    assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
 
 
 # --- the start
@@ -296,7 +299,7 @@ async def test_an_unusable_prompt_is_refused_before_any_request(prompt: str) -> 
 async def test_a_prompt_of_the_greatest_length_is_sent() -> None:
     """32,000 characters are allowed (our choice)."""
     stage = set_stage()
-    assert (await stage.assistant.ask(OWNER, "x" * 32_000, wait_seconds=45)).state is RunState.COMPLETED
+    assert (await stage.assistant.ask(OWNER, "x" * 32_000, wait_seconds=45)).phase is Phase.COMPLETED
 
 
 # --- single flight
@@ -398,7 +401,7 @@ async def test_a_caller_who_went_gets_the_answer_when_it_asks_again() -> None:
     with anyio.move_on_after(5):
         await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     other = await stage.assistant.status(OWNER, "thread_1", "run_2", wait_seconds=30)  # sees the end
-    assert other.state is RunState.COMPLETED
+    assert other.phase is Phase.COMPLETED
     await anyio.sleep(30)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert report.response == answer_to("q")
@@ -601,7 +604,7 @@ async def test_closing_returns_every_wait_with_its_handle_at_once() -> None:
         closed_at = anyio.current_time()
         stage.assistant.close()
     assert anyio.current_time() == closed_at
-    assert [report.state for report in reports] == [RunState.IN_PROGRESS] * 3
+    assert [report.phase for report in reports] == [Phase.IN_PROGRESS] * 3
 
 
 async def test_closing_in_the_middle_of_a_start_still_returns_its_handle() -> None:
@@ -648,7 +651,7 @@ async def test_after_closing_nothing_is_started_and_handles_still_answer() -> No
     with pytest.raises(ServerClosingError):
         await stage.assistant.ask(OWNER, "two", wait_seconds=45)
     report = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=45)
-    assert report.state is RunState.IN_PROGRESS
+    assert report.phase is Phase.IN_PROGRESS
 
 
 # --- status
@@ -658,10 +661,10 @@ async def test_status_tells_where_a_run_stands() -> None:
     """One question, answered at once (documented)."""
     stage = set_stage(EchoContit(seconds=10))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).state is RunState.IN_PROGRESS
+    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).phase is Phase.IN_PROGRESS
     await anyio.sleep(10)
     report = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))
-    assert (report.state, report.response) == (RunState.COMPLETED, None)
+    assert (report.phase, report.response) == (Phase.COMPLETED, None)
 
 
 async def test_status_with_a_wait_answers_as_soon_as_the_run_ends() -> None:
@@ -670,10 +673,10 @@ async def test_status_with_a_wait_answers_as_soon_as_the_run_ends() -> None:
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     began = anyio.current_time()
     early = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=4)
-    assert early.state is RunState.IN_PROGRESS
+    assert early.phase is Phase.IN_PROGRESS
     assert anyio.current_time() - began == pytest.approx(4)
     report = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=60)
-    assert (report.state, anyio.current_time() - began < 11) == (RunState.COMPLETED, True)
+    assert (report.phase, anyio.current_time() - began < 11) == (Phase.COMPLETED, True)
 
 
 async def test_status_reports_a_failed_run_as_a_result() -> None:
@@ -681,7 +684,7 @@ async def test_status_reports_a_failed_run_as_a_result() -> None:
     stage = set_stage(EchoContit(seconds=0, end_words={"q": "failed"}))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     report = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))
-    assert (report.state, report.failure) == (RunState.FAILED, Failure.RUN_FAILED)
+    assert (report.phase, report.failure) == (Phase.FAILED, Failure.RUN_FAILED)
 
 
 async def test_status_of_an_unknown_run_is_not_found() -> None:
@@ -706,7 +709,7 @@ async def test_status_of_an_ended_run_asks_contit_nothing() -> None:
     stage = set_stage()
     run = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     requests = len(stage.contit.requests)
-    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).state is RunState.COMPLETED
+    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).phase is Phase.COMPLETED
     assert len(stage.contit.requests) == requests
 
 
@@ -715,10 +718,10 @@ async def test_status_gives_up_a_run_past_its_limit() -> None:
     stage = set_stage(EchoContit(seconds=1e9), polling=PollPolicy(schedule=STEADY, run_seconds=60))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     await anyio.sleep(59.9)
-    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).state is RunState.IN_PROGRESS
+    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).phase is Phase.IN_PROGRESS
     await anyio.sleep(0.1)
     report = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))
-    assert (report.state, report.failure) == (RunState.FAILED, Failure.NO_END_SEEN)
+    assert (report.phase, report.failure) == (Phase.FAILED, Failure.NO_END_SEEN)
 
 
 async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
@@ -729,7 +732,7 @@ async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
         await anyio.sleep(0.6)
         polls = stage.contit.count("status")
         report = await stage.assistant.status(OWNER, "thread_1", "run_2")
-        assert (report.state, stage.contit.count("status")) == (RunState.IN_PROGRESS, polls)
+        assert (report.phase, stage.contit.count("status")) == (Phase.IN_PROGRESS, polls)
 
 
 # --- response
@@ -751,6 +754,8 @@ async def test_response_of_an_earlier_run_stays_its_own() -> None:
     await stage.assistant.ask(OWNER, "one", zero.thread_id, wait_seconds=45)
     report = await stage.assistant.response(OWNER, zero.thread_id, zero.run_id, wait_seconds=45)
     assert report.response == answer_to("zero")
+    assert report.elapsed_seconds == pytest.approx(3.0)  # how long it ran, not how long ago
+    assert (report.joined, report.age_seconds) == (False, None)
 
 
 async def test_an_answer_that_was_not_kept_is_never_replaced_by_a_newer_one() -> None:
@@ -764,6 +769,7 @@ async def test_an_answer_that_was_not_kept_is_never_replaced_by_a_newer_one() ->
     with pytest.raises(AnswerUnavailableError) as caught:
         await stage.assistant.response(OWNER, zero.thread_id, zero.run_id, wait_seconds=45)
     assert "later run" in caught.value.message
+    assert (caught.value.thread_id, caught.value.run_id) == (zero.thread_id, zero.run_id)
 
 
 async def test_an_answer_too_old_to_be_kept_is_read_again_while_it_is_the_latest() -> None:
@@ -781,8 +787,9 @@ async def test_an_answer_that_contit_no_longer_has_either_says_so() -> None:
     stage = set_stage(retention=RetentionPolicy(answer=0))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     stage.contit.instead("response", httpx.Response(404))
-    with pytest.raises(AnswerUnavailableError):
+    with pytest.raises(AnswerUnavailableError) as caught:
         await stage.assistant.response(OWNER, zero.thread_id, zero.run_id, wait_seconds=45)
+    assert "has no answer" in caught.value.message
 
 
 async def test_a_run_that_we_do_not_remember_is_waited_for_and_answered() -> None:
@@ -809,13 +816,15 @@ async def test_a_thread_that_we_do_not_remember_answers_with_its_latest() -> Non
     stage = set_stage()
     old = await stage.assistant.ask(OWNER, "old", wait_seconds=45)
     report = await set_stage(stage.contit).assistant.response(OWNER, old.thread_id, wait_seconds=45)
-    assert (report.response, report.run_id) == (answer_to("old"), None)
+    assert (report.phase, report.response) == (Phase.COMPLETED, answer_to("old"))
+    assert (report.thread_id, report.run_id) == (old.thread_id, None)
 
 
 async def test_a_thread_that_contit_does_not_know_is_not_found() -> None:
     """404 (documented)."""
-    with pytest.raises(RunNotFoundError):
+    with pytest.raises(RunNotFoundError) as caught:
         await set_stage().assistant.response(OWNER, "thread_x", wait_seconds=45)
+    assert (caught.value.thread_id, caught.value.run_id) == ("thread_x", None)
 
 
 @pytest.mark.parametrize("faults", [1, 50])
@@ -846,12 +855,44 @@ async def test_a_foreign_owner_does_not_see_what_is_remembered() -> None:
 async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -> None:
     """Ids are opaque, but no path can be made of these (our choice)."""
     stage = set_stage()
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match="thread_id"):
         await stage.assistant.ask(OWNER, "q", bad, wait_seconds=45)
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match="thread_id"):
         await stage.assistant.status(OWNER, bad, "run")
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match="run_id"):
         await stage.assistant.response(OWNER, "thread", bad, wait_seconds=45)
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match="thread_id"):
         await stage.assistant.response(OWNER, bad, wait_seconds=45)
     assert stage.contit.requests == []
+
+
+async def test_a_joiner_whose_wait_ends_first_is_told_that_it_joined() -> None:
+    """The report names it, whatever it ends with (our choice)."""
+    stage = set_stage(EchoContit(seconds=100))
+    await stage.assistant.start(OWNER, "q", wait_seconds=45)
+    report = await stage.assistant.ask(OWNER, "q", wait_seconds=5)
+    assert (report.phase, report.joined) == (Phase.IN_PROGRESS, True)
+
+
+async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
+    """Its age is not known, and a passing fault while it is waited for is told (our choice)."""
+    stage = set_stage(EchoContit(seconds=100))
+    run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
+    fresh = set_stage(stage.contit)
+    report = await fresh.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
+    assert (report.phase, report.run_id, report.elapsed_seconds) == (Phase.IN_PROGRESS, run.run_id, None)
+    fresh.contit.instead("status", httpx.Response(403))
+    with pytest.raises(RunUnreachableError):
+        await fresh.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
+
+
+async def test_a_status_without_a_wait_asks_once() -> None:
+    """One request, and no time passes (our choice)."""
+    stage, notes = set_stage(EchoContit(seconds=100)), Notes()
+    run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
+    began = anyio.current_time()
+    await stage.assistant.status(OWNER, run.thread_id, str(run.run_id), observer=notes)
+    assert (stage.contit.count("status"), anyio.current_time() - began) == (1, 0)
+    assert notes.heard == [f"{run.thread_id}/{run.run_id}"]
+    await stage.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=1)
+    assert anyio.current_time() - began == pytest.approx(1)

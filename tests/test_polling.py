@@ -1,5 +1,6 @@
 """Waiting for one run to end, poll by poll."""
 
+import io
 from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
@@ -92,12 +93,14 @@ async def test_a_word_for_an_end_ends_the_wait(word: str, phase: RunPhase) -> No
 
 
 @pytest.mark.parametrize("word", ["queued", "requires_action", "cancelling", "thinking hard"])
-async def test_any_other_word_is_still_running(word: str) -> None:
-    """Known or unknown, it is no end (assumed)."""
+async def test_any_other_word_is_still_running_and_is_logged(word: str, logged: io.StringIO) -> None:
+    """Known or unknown, it is no end; the raw word is kept for whoever looks (assumed)."""
     answers = Answers(word, "completed")
     words: list[str] = []
     assert await wait(answers, answers.age, words=words) is RunPhase.COMPLETED
     assert words == [word, "completed"]
+    assert logged.getvalue().count("poll.undocumented_status") == 1
+    assert word in logged.getvalue()
 
 
 async def test_the_listener_hears_each_change_once() -> None:

@@ -73,14 +73,16 @@ def _answer_is_wanted(question: Question, ended: RunRecord, now: float, policy: 
     return now - ended.delivered_at <= policy.again_within
 
 
-def delivery_after(record: RunRecord, *, call_seconds: float, again: bool, policy: ReplayPolicy) -> Delivery:
+def delivery_after(record: RunRecord, *, call_seconds: float, policy: ReplayPolicy) -> Delivery:
     """What is known of the delivery once the answer was sent.
+
+    An answer that is given again is there at once, so that call is quick and its delivery certain: it is given
+    again once.
 
     Args:
         record: The run.
         call_seconds: How long the call that sends the answer lasted.
-        again: Whether the answer had been sent before: it is given again once, not for ever.
         policy: What counts as slow.
     """
-    unsure = record.begins_conversation and call_seconds > policy.slow_call and not again
+    unsure = record.begins_conversation and call_seconds > policy.slow_call
     return Delivery.UNSURE if unsure else Delivery.DELIVERED

@@ -101,3 +101,16 @@ class RunRecord:
 def hash_prompt(prompt: str) -> str:
     """A fingerprint of the prompt: equal for equal prompts, and telling nothing else of a long one."""
     return hashlib.sha256(prompt.encode("utf-8")).hexdigest()
+
+
+def unremembered(owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord:
+    """A record of a run that no store knows, made of its ids alone; when it was started is not known."""
+    return RunRecord(
+        key=f"unremembered {owner} {thread_id} {run_id}",
+        question=Question(owner, thread_id, prompt_hash=""),
+        asked_at=now,
+        delivery=Delivery.HANDED_OVER,
+        phase=Phase.IN_PROGRESS,
+        thread_id=thread_id,
+        run_id=run_id,
+    )

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from contit_mcp.exceptions import ContitError, RunError, RunUnreachableError, ThreadBusyError
-from contit_mcp.reports import RunReport, RunState
-from contit_mcp.runs.record import Failure
+from contit_mcp.reports import RunReport
+from contit_mcp.runs.record import Failure, Phase
 
 _Text = str | SkipJsonSchema[None]
 _Number = float | SkipJsonSchema[None]
@@ -71,10 +71,13 @@ def error_result(error: ContitError) -> CallToolResult:
 def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
     ids = _ids(report.thread_id, report.run_id)
     error = None
-    if report.state is RunState.COMPLETED:
+    status: Literal["completed", "in_progress", "failed"] = "in_progress"
+    if report.phase is Phase.COMPLETED:
+        status = "completed"
         step = completed_step
         text = report.response if report.response is not None else "Completed."
-    elif report.state is RunState.FAILED:
+    elif report.phase is Phase.FAILED:
+        status = "failed"
         error = _FAILURES[report.failure or Failure.RUN_FAILED]
         step = "Ask once more with contit_ask, more simply or about less at a time."
         text = f"Failed. {error}"
@@ -82,7 +85,7 @@ def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
         step = f"Still running, not failed. Call contit_response with {ids}. Do not ask again."
         text = ""
     result = RunResult(
-        status=report.state.value,
+        status=status,
         thread_id=report.thread_id,
         run_id=report.run_id,
         response=report.response,

@@ -60,7 +60,10 @@ class Upstream(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer, raise or hang, as the script says."""
         await request.aread()
-        self.received.append(request)
+        # A copy: httpx changes the headers of a request that it sends again.
+        self.received.append(
+            httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+        )
         self.times.append(anyio.current_time())
         script = self.replies[min(len(self.received), len(self.replies)) - 1]
         if isinstance(script, Exception):

@@ -61,20 +61,19 @@ def test_an_answer_is_given_again_only_to_who_may_not_have_it(
 
 
 @pytest.mark.parametrize(
-    ("question", "seconds", "again", "delivery"),
+    ("question", "seconds", "delivery"),
     [
-        (OPENING, 4.0, False, Delivery.DELIVERED),
-        (OPENING, 4.1, False, Delivery.UNSURE),
-        (OPENING, 4.1, True, Delivery.DELIVERED),
-        (FOLLOW_UP, 99.0, False, Delivery.DELIVERED),
+        (OPENING, 4.0, Delivery.DELIVERED),
+        (OPENING, 4.1, Delivery.UNSURE),
+        (FOLLOW_UP, 99.0, Delivery.DELIVERED),
     ],
 )
 def test_delivery_is_unsure_only_after_a_slow_call_that_began_a_conversation(
-    question: Question, seconds: float, again: bool, delivery: Delivery
+    question: Question, seconds: float, delivery: Delivery
 ) -> None:
     """Its host may have given up before (our choice)."""
     record = replace(ENDED, question=question)
-    assert delivery_after(record, call_seconds=seconds, again=again, policy=POLICY) is delivery
+    assert delivery_after(record, call_seconds=seconds, policy=POLICY) is delivery
 
 
 def test_a_prompts_hash_tells_nothing_of_it_and_differs_for_any_change() -> None:

@@ -1,0 +1,159 @@
+"""From a run to its answer: wait for its end, and give its own answer or say why there is none."""
+
+import time
+from collections.abc import Callable
+
+import anyio
+
+from contit_mcp.api.client import ContitClient
+from contit_mcp.exceptions import (
+    AnswerUnavailableError,
+    APIError,
+    NotFoundError,
+    RunError,
+    RunFailedError,
+    RunNotFoundError,
+    RunTimeoutError,
+    RunUnreachableError,
+)
+from contit_mcp.reports import Observer, RunReport, report_on
+from contit_mcp.runs.claims import ReplayPolicy, delivery_after
+from contit_mcp.runs.record import Failure, Phase, RunRecord
+from contit_mcp.runs.store import RunStore
+from contit_mcp.waits import Waits
+from contit_mcp.watching import Watcher, ids
+
+
+class Answerer:
+    """Delivers answers.
+
+    Args:
+        client: Contit.
+        store: Knows ends, answers, and what came after them.
+        watcher: Waits for ends.
+        waits: Where each wait is counted.
+        replay: What makes a delivery unsure.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: ContitClient,
+        store: RunStore,
+        watcher: Watcher,
+        waits: Waits,
+        *,
+        replay: ReplayPolicy | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._watcher = watcher
+        self._waits = waits
+        self._replay = replay or ReplayPolicy()
+        self._now = now
+
+    async def answer(
+        self, run: RunRecord, *, began: float, deadline: float, observer: Observer, joined: bool
+    ) -> RunReport:
+        """Wait for the run's end and report its answer; at the deadline, that it is still going.
+
+        Args:
+            run: The run, remembered or made of its ids alone.
+            began: When the call began, on the event loop's clock.
+            deadline: When its wait ends.
+            observer: Told of status words.
+            joined: Whether another call had started the run for the same question.
+
+        Raises:
+            RunError: There is no answer to give.
+            APIError: Contit cannot be asked about a run of which nothing else is known.
+        """
+        answered_at = run.ended_at if joined else None
+        if not run.ended:
+            run = await self._end_of(run, deadline, observer)
+        if not run.ended:
+            return report_on(run, now=self._now(), joined=joined)
+        if run.failure is not None:
+            raise _no_answer(run, run.failure, limit=self._watcher.run_limit)
+        text = run.answer if run.answer is not None else await self._not_kept(run)
+        now = self._now()
+        delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
+        await self._store.delivered(run, delivery, now=now)
+        age = None if answered_at is None else now - answered_at
+        return report_on(run, now=now, response=text, joined=joined, age_seconds=age)
+
+    async def latest(self, thread_id: str) -> RunReport:
+        """The latest answer of a thread of which no run is remembered.
+
+        Raises:
+            RunNotFoundError: Contit knows no such thread, or has no answer on it.
+            APIError: Contit refused or could not.
+        """
+        try:
+            text = await self._client.thread_response(thread_id)
+        except NotFoundError as error:
+            raise RunNotFoundError(thread_id, None) from error
+        return RunReport(Phase.COMPLETED, thread_id, None, response=text)
+
+    async def wait(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
+        """The run once it has ended, or as it stands at the deadline.
+
+        Raises:
+            APIError: Contit could not be asked about it.
+        """
+        with self._waits.until(deadline):
+            return await self._watcher.until_ended(run, observer.status)
+        return run
+
+    async def _end_of(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
+        """The run's end, where it comes in time; Contit's passing faults are no end."""
+        if run.started_at is None:
+            return await self._end_of_unremembered(run, deadline, observer)
+        try:
+            return await self.wait(run, deadline, observer)
+        except APIError as error:
+            if error.retryable:
+                return run
+            raise RunUnreachableError(*ids(run), error) from error
+
+    async def _end_of_unremembered(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
+        """Nothing is known of it: so a fault is told as it is, and its answer is one only if no other run is known."""
+        try:
+            seen = await self._watcher.look(run)
+            if not seen.ended:
+                seen = await self.wait(seen, deadline, observer)
+        except APIError as error:
+            if error.retryable:
+                raise
+            raise RunUnreachableError(*ids(run), error) from error
+        if seen.phase is Phase.COMPLETED:
+            await self._refuse_if_replaced(seen)
+        return seen
+
+    async def _not_kept(self, run: RunRecord) -> str:
+        """The answer of a completed run whose own copy is gone: the thread's, as long as no run came after it."""
+        await self._refuse_if_replaced(run)
+        try:
+            return await self._client.thread_response(ids(run)[0])
+        except NotFoundError as error:
+            raise AnswerUnavailableError(*ids(run), replaced=False) from error
+
+    async def _refuse_if_replaced(self, run: RunRecord) -> None:
+        thread_id, run_id = ids(run)
+        latest = await self._store.latest(run.question.owner, thread_id, now=self._now())
+        if latest is not None and latest.run_id != run_id:
+            raise AnswerUnavailableError(thread_id, run_id, replaced=True)
+
+
+def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> RunError:
+    thread_id, run_id = ids(run)
+    match failure:
+        case Failure.RUN_FAILED:
+            return RunFailedError(thread_id, run_id)
+        case Failure.NO_END_SEEN:
+            return RunTimeoutError(thread_id, run_id, after_seconds=limit)
+        case Failure.NOT_FOUND:
+            return RunNotFoundError(thread_id, run_id)
+        case Failure.NO_ANSWER:
+            return AnswerUnavailableError(thread_id, run_id, replaced=False)

@@ -1,21 +1,27 @@
 """Credentials for Contit, as httpx authentication objects. None of them ever shows its secret."""
 
-import math
 from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, field
 
 import anyio
 import httpx
-from pydantic import BaseModel, ConfigDict, Field
+import structlog
 
-from contit_mcp.api.responses import parse
-from contit_mcp.api.retries import RetryPolicy, read_may_be_repeated, retrying
-from contit_mcp.api.transport import HTTPX_ERRORS, translate
-from contit_mcp.exceptions import AuthenticationError, BadRequestError, ConfigurationError, ContitError
+from contit_mcp.api.retries import RetryPolicy
+from contit_mcp.api.token_endpoint import TokenEndpoint, about_the_token
+from contit_mcp.exceptions import APIError, APIStatusError, ConfigurationError
 from contit_mcp.secret_value import SecretValue
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_FAILURE_PAUSE = 60.0
+"""Seconds for which a token endpoint can ask to be left alone."""
 
 
 def _header_value(secret: SecretValue) -> str:
     value = secret.reveal()
+    if not value:
+        raise ConfigurationError(f"{secret.name} is empty.", hint="Set it, or leave it out altogether.")
     if not value.isascii() or not value.isprintable() or value != value.strip():
         raise ConfigurationError(
             f"{secret.name} holds characters that no credential has.",
@@ -32,7 +38,7 @@ class APIKeyAuth(httpx.Auth):
 
     def identity(self) -> str:
         """What tells this caller from others. As secret as the key."""
-        return self._key.reveal()
+        return _header_value(self._key)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Put the key into its header."""
@@ -48,7 +54,7 @@ class AccessTokenAuth(httpx.Auth):
 
     def identity(self) -> str:
         """What tells this caller from others. As secret as the token."""
-        return self._token.reveal()
+        return _header_value(self._token)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Put the token into its header."""
@@ -59,8 +65,9 @@ class AccessTokenAuth(httpx.Auth):
 class ClientCredentialsAuth(httpx.Auth):
     """OAuth 2.0 client credentials (RFC 6749, 4.4): a token is fetched, kept, and renewed before it expires.
 
-    After a 401 the token is renewed once and the request repeated once. However many requests need a
-    token at the same moment, one of them fetches it; when that fails, it fails for all who waited.
+    After a 401 the token is renewed once and the request repeated once. However many requests need a token at
+    the same moment, one of them fetches it. When that fails, it fails for all who waited and for whoever comes
+    shortly after; a token that still lives serves on meanwhile.
 
     Args:
         client_id: Public name of the client.
@@ -69,7 +76,10 @@ class ClientCredentialsAuth(httpx.Auth):
         http: Client without a credential, for the token endpoint.
         retry: For the token endpoint; asking for a token twice does no harm.
         renew_before: Seconds before its end at which a token is renewed (half its life, if that is shorter).
-        budget: Seconds that getting a token may take, retries included.
+        budget: Seconds that getting a token may take, retries included. Less than a start may take, so that it
+            is known that the start was not sent.
+        failure_pause: Seconds without another question after a failure, with the same secret. What the endpoint
+            asks for with `Retry-After` may be longer, up to a minute.
         clock: Seconds, for the expiry.
     """
 
@@ -82,22 +92,19 @@ class ClientCredentialsAuth(httpx.Auth):
         http: httpx.AsyncClient,
         retry: RetryPolicy | None = None,
         renew_before: float = 60.0,
-        budget: float = 20.0,
+        budget: float = 15.0,
+        failure_pause: float = 3.0,
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._client_id = client_id
         self._client_secret = client_secret
-        self._token_url = token_url
-        self._http = http
-        self._retry = retry or RetryPolicy()
+        self._endpoint = TokenEndpoint(token_url, http, retry=retry or RetryPolicy(), budget=budget)
         self._renew_before = renew_before
-        self._budget = budget
+        self._failure_pause = failure_pause
         self._clock = clock
         self._renewal = anyio.Lock()
-        self._token: str | None = None
-        self._renew_at = -math.inf
-        self._rounds = 0
-        self._failure: ContitError | None = None
+        self._token: _KeptToken | None = None
+        self._failure: _KeptFailure | None = None
 
     def identity(self) -> str:
         """What tells this caller from others: the client's id."""
@@ -106,77 +113,68 @@ class ClientCredentialsAuth(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with a valid token; after a 401 once more with a new one."""
         token = await self._valid_token(refused=None)
-        request.headers["Authorization"] = f"Bearer {token}"
+        request.headers["Authorization"] = f"Bearer {token.value}"
         response = yield request
         if response.status_code == httpx.codes.UNAUTHORIZED:
             token = await self._valid_token(refused=token)
-            request.headers["Authorization"] = f"Bearer {token}"
+            request.headers["Authorization"] = f"Bearer {token.value}"
             yield request
 
     async def aclose(self) -> None:
         """Close the connections to the token endpoint."""
-        await self._http.aclose()
+        await self._endpoint.aclose()
 
-    async def _valid_token(self, *, refused: str | None) -> str:
-        """Return a token that is not about to expire and is not `refused`."""
-        if (kept := self._kept(refused)) is not None:
+    async def _valid_token(self, *, refused: "_KeptToken | None") -> "_KeptToken":
+        """Return a token that is not about to expire and was fetched after `refused` was."""
+        if (kept := self._token) and kept is not refused and self._clock() < kept.renew_at:
             return kept
-        round_before = self._rounds
         async with self._renewal:
-            if (kept := self._kept(refused)) is not None:
+            kept = self._token  # another caller may have renewed it meanwhile
+            if kept and kept is not refused and self._clock() < kept.renew_at:
                 return kept
-            if self._failure is not None and self._rounds != round_before:
-                raise self._failure
-            self._failure = None
             try:
-                return await self._fetch()
-            except ContitError as error:
-                self._failure = error
+                return await self._renewed()
+            except APIError as error:
+                if kept and kept is not refused and self._clock() < kept.expires_at:
+                    log.warning("token.renewal_failed", error=type(error).__name__)
+                    return kept
                 raise
-            finally:
-                self._rounds += 1
 
-    def _kept(self, refused: str | None) -> str | None:
-        return self._token if self._token != refused and self._clock() < self._renew_at else None
-
-    async def _fetch(self) -> str:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "client_secret": self._client_secret.reveal(),
-        }
-
-        async def attempt() -> "_Token":
-            try:
-                response = await self._http.post(self._token_url, data=form)
-            except HTTPX_ERRORS as exc:
-                raise translate(exc) from exc
-            return parse(response, _Token)
-
+    async def _renewed(self) -> "_KeptToken":
+        secret = _header_value(self._client_secret)
+        failure = self._failure
+        if failure and failure.secret == secret and self._clock() < failure.until:
+            raise about_the_token(failure.error) from failure.error
         asked_at = self._clock()
-        deadline = anyio.current_time() + self._budget
         try:
-            granted = await retrying(
-                attempt, may_repeat=read_may_be_repeated, policy=self._retry, deadline=deadline
-            )
-        except (AuthenticationError, BadRequestError) as exc:
-            raise AuthenticationError(
-                "Contit's token endpoint refused the client id or the client secret.",
-                hint="Check CONTIT_CLIENT_ID, CONTIT_CLIENT_SECRET and CONTIT_TOKEN_URL.",
-                status_code=exc.status_code,
-            ) from exc
-        self._token = granted.access_token
-        self._renew_at = asked_at + max(granted.expires_in - self._renew_before, granted.expires_in / 2)
+            granted = await self._endpoint.ask(self._client_id, secret)
+        except APIError as error:
+            asked_to_wait = (error.retry_after or 0.0) if isinstance(error, APIStatusError) else 0.0
+            pause = max(self._failure_pause, min(asked_to_wait, _LONGEST_FAILURE_PAUSE))
+            self._failure = _KeptFailure(error, secret, until=self._clock() + pause)
+            raise about_the_token(error) from error
+        life = granted.expires_in
+        self._failure = None
+        self._token = _KeptToken(
+            granted.access_token,
+            renew_at=asked_at + max(life - self._renew_before, life / 2),
+            expires_at=asked_at + life,
+        )
         return self._token
 
 
-class _Token(BaseModel):
-    """The token endpoint's answer. `token_type` differs in case between the vendor's pages and is not read."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _KeptToken:
+    value: str = field(repr=False)
+    renew_at: float
+    expires_at: float
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    access_token: str = Field(min_length=1, pattern=r"^[\x21-\x7e]+$")
-    expires_in: float = Field(default=3600.0, gt=0)
+@dataclass(frozen=True, slots=True)
+class _KeptFailure:
+    error: APIError
+    secret: str = field(repr=False)
+    until: float
 
 
 Credential = APIKeyAuth | AccessTokenAuth | ClientCredentialsAuth

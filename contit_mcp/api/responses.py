@@ -1,7 +1,7 @@
 """From an HTTP answer to a model or an error. Upstream text never enters a message or a log line."""
 
-import math
 import json
+import math
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

@@ -49,7 +49,7 @@ def create_sandbox(
     threads = Threads(clock, new_id)
     plan = FaultPlan.of(options.faults)
     record = SandboxRecord(plan, threads)
-    endpoints = Endpoints(options, Credentials(options, clock, new_id), threads, Assistant(options.today))
+    endpoints = Endpoints(options, Credentials(options, clock, new_id), threads, Assistant())
 
     def route(
         method: str,
@@ -57,11 +57,9 @@ def create_sandbox(
         endpoint: Endpoint,
         handler: Callable[[Request, Fault | None], Awaitable[Response]],
     ) -> Route:
-        return Route(
-            path, Served(endpoint, handler, plan, record, clock, sleep), methods=[method], name=endpoint
-        )
+        return Route(path, Served(endpoint, handler, plan, record, clock, sleep), methods=[method], name=endpoint)
 
-    def elsewhere(request: Request, exc: Exception) -> Response:
+    async def elsewhere(request: Request, exc: Exception) -> Response:
         status = exc.status_code if isinstance(exc, HTTPException) else 500
         record.note(SeenRequest(request.method, raw_path(request), "other", status, clock()))
         return problem(status, "The sandbox knows the AI assistant's three endpoints and /connect/token.")

@@ -83,9 +83,7 @@ class Endpoints:
         form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
         if form.get("grant_type") != ["client_credentials"]:
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
-        token = self.credentials.issue(
-            "".join(form.get("client_id", ())), "".join(form.get("client_secret", ()))
-        )
+        token = self.credentials.issue("".join(form.get("client_id", ())), "".join(form.get("client_secret", ())))
         if token is None:
             return JSONResponse({"error": "invalid_client"}, 401)
         expires_in = int(self.options.token_seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +21,7 @@ class SandboxOptions:
     """Known keys without the ReadAccess policy: they are answered 403."""
     client_id: str = "sandbox-client"
     """The one OAuth2 client that may fetch tokens."""
-    client_secret: str = "sandbox-secret"  # noqa: S105 - a published value for a service that holds nothing
+    client_secret: str = "sandbox-secret"
     """That client's secret."""
     token_seconds: float = 3600
     """How long a fetched access token is good for, in seconds."""
@@ -30,8 +29,6 @@ class SandboxOptions:
     """What goes wrong, in order; see `contit_mcp.sandbox.faults`."""
     reject_busy: bool = True
     """Whether a prompt on a thread with an active run is refused with 409. If not, both runs go on."""
-    today: dt.date = dt.date(2026, 3, 20)
-    """The day the assistant takes for today, so that "last week" is always the same week."""
 
 
 DEFAULTS: Final = SandboxOptions()

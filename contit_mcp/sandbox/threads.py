@@ -84,9 +84,7 @@ class Threads:
         thread = self._threads.get(thread_id)
         return next((run for run in thread.runs if run.run_id == run_id), None) if thread else None
 
-    def start(
-        self, thread: Thread, prompt: str, turn: Turn, *, seconds: float = math.inf, fails: bool = False
-    ) -> Run:
+    def start(self, thread: Thread, prompt: str, turn: Turn, *, seconds: float = math.inf, fails: bool = False) -> Run:
         """Start a run that ends after so many seconds."""
         now = self.clock()
         run = Run(

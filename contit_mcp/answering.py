@@ -9,6 +9,7 @@ from contit_mcp.api.client import ContitClient
 from contit_mcp.exceptions import (
     AnswerUnavailableError,
     APIError,
+    APITimeoutError,
     NotFoundError,
     RunError,
     RunFailedError,
@@ -22,6 +23,9 @@ from contit_mcp.runs.record import Failure, Phase, RunRecord
 from contit_mcp.runs.store import RunStore
 from contit_mcp.waits import Waits
 from contit_mcp.watching import Watcher, ids
+
+LOOK_SECONDS = 8.0
+"""How long one question about a run may take, retries included, also where the caller wants no wait at all."""
 
 
 class Answerer:
@@ -76,14 +80,14 @@ class Answerer:
             return report_on(run, now=self._now(), joined=joined)
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._watcher.run_limit)
-        text = run.answer if run.answer is not None else await self._not_kept(run)
+        text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
         now = self._now()
         delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
         await self._store.delivered(run, delivery, now=now)
-        age = None if answered_at is None else now - answered_at
+        age = None if answered_at is None or run.started_at is None else now - run.started_at
         return report_on(run, now=now, response=text, joined=joined, age_seconds=age)
 
-    async def latest(self, thread_id: str) -> RunReport:
+    async def latest(self, thread_id: str, deadline: float) -> RunReport:
         """The latest answer of a thread of which no run is remembered.
 
         Raises:
@@ -91,10 +95,23 @@ class Answerer:
             APIError: Contit refused or could not.
         """
         try:
-            text = await self._client.thread_response(thread_id)
+            text = await self._read(thread_id, deadline)
         except NotFoundError as error:
             raise RunNotFoundError(thread_id, None) from error
         return RunReport(Phase.COMPLETED, thread_id, None, response=text)
+
+    async def look(self, run: RunRecord, deadline: float) -> RunRecord:
+        """Ask once where a run stands, also where the deadline leaves no time for it.
+
+        Raises:
+            APIError: Contit could not be asked about it.
+        """
+        until = _long_enough(deadline)
+        with self._waits.until(until):
+            return await self._watcher.look(run, deadline=until)
+        if run.started_at is None:
+            raise _not_in_time()
+        return run
 
     async def wait(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
         """The run once it has ended, or as it stands at the deadline.
@@ -111,7 +128,9 @@ class Answerer:
         if run.started_at is None:
             return await self._end_of_unremembered(run, deadline, observer)
         try:
-            return await self.wait(run, deadline, observer)
+            if self._watcher.is_due(run):
+                run = await self.look(run, deadline)
+            return run if run.ended else await self.wait(run, deadline, observer)
         except APIError as error:
             if error.retryable:
                 return run
@@ -120,7 +139,7 @@ class Answerer:
     async def _end_of_unremembered(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
         """Nothing is known of it: so a fault is told as it is, and its answer is one only if no other run is known."""
         try:
-            seen = await self._watcher.look(run)
+            seen = await self.look(run, deadline)
             if not seen.ended:
                 seen = await self.wait(seen, deadline, observer)
         except APIError as error:
@@ -131,19 +150,35 @@ class Answerer:
             await self._refuse_if_replaced(seen)
         return seen
 
-    async def _not_kept(self, run: RunRecord) -> str:
+    async def _not_kept(self, run: RunRecord, deadline: float) -> str:
         """The answer of a completed run whose own copy is gone: the thread's, as long as no run came after it."""
         await self._refuse_if_replaced(run)
         try:
-            return await self._client.thread_response(ids(run)[0])
+            text = await self._read(ids(run)[0], deadline)
         except NotFoundError as error:
             raise AnswerUnavailableError(*ids(run), replaced=False) from error
+        await self._refuse_if_replaced(run)  # another run may have ended while this was read
+        return text
+
+    async def _read(self, thread_id: str, deadline: float) -> str:
+        until = _long_enough(deadline)
+        with self._waits.until(until):
+            return await self._client.thread_response(thread_id, deadline=until)
+        raise _not_in_time()
 
     async def _refuse_if_replaced(self, run: RunRecord) -> None:
         thread_id, run_id = ids(run)
         latest = await self._store.latest(run.question.owner, thread_id, now=self._now())
         if latest is not None and latest.run_id != run_id:
             raise AnswerUnavailableError(thread_id, run_id, replaced=True)
+
+
+def _long_enough(deadline: float) -> float:
+    return max(deadline, anyio.current_time() + LOOK_SECONDS)
+
+
+def _not_in_time() -> APITimeoutError:
+    return APITimeoutError("Contit did not answer in time.", hint="Try again.", may_have_arrived=True)
 
 
 def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> RunError:

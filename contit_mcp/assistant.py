@@ -109,7 +109,7 @@ class Assistant:
         run = await self._find(owner, thread_id, run_id)
         observer.started(thread_id, run_id)
         if not run.ended:
-            run = await self._watcher.look(run)
+            run = await self._answerer.look(run, deadline)
         if not run.ended:
             run = await self._answerer.wait(run, deadline, observer)
         if run.failure is Failure.NOT_FOUND:
@@ -137,7 +137,7 @@ class Assistant:
         if run_id is None:
             latest = await self._store.latest(owner, check_id("thread_id", thread_id), now=self._now())
             if latest is None:
-                return await self._answerer.latest(thread_id)
+                return await self._answerer.latest(thread_id, began + wait_seconds)
             run = latest
         else:
             run = await self._find(owner, thread_id, run_id)

@@ -62,11 +62,7 @@ class ServerClosingError(ContitError):
 
 
 class APIError(ContitError):
-    """One HTTP exchange with Contit did not work.
-
-    Attributes:
-        retryable: Whether the same read may work a little later.
-    """
+    """One HTTP exchange with Contit did not work; `retryable` says whether the same read may work a little later."""
 
     retryable = False
 
@@ -179,8 +175,9 @@ class RunTimeoutError(RunError):
     """The run showed no end for so long that it was given up."""
 
     def __init__(self, thread_id: str, run_id: str, *, after_seconds: float) -> None:
+        minutes = round(after_seconds / 60)
         super().__init__(
-            f"No end seen: the run was still going after {after_seconds / 60:.0f} minutes and was given up.",
+            f"No end seen: the run was still going after {minutes} minute{'s' * (minutes != 1)} and was given up.",
             hint="Ask once more, more simply or about less at a time.",
             thread_id=thread_id,
             run_id=run_id,
@@ -241,11 +238,11 @@ class ThreadBusyError(RunError):
 
 
 class StartUnknownError(RunError):
-    """The start was sent and no answer came. The cause is in `__cause__`."""
+    """The start was sent and no proper answer came. The cause is in `__cause__`."""
 
     def __init__(self, thread_id: str | None) -> None:
         super().__init__(
-            "The connection to Contit broke after the question was sent: it is unknown whether a run was started.",
+            "No proper answer came after the question was sent to Contit: it is unknown whether a run was started.",
             hint="Asking again is safe for your content, but the question may then run twice.",
             thread_id=thread_id,
             run_id=None,

@@ -1,6 +1,7 @@
 """From a question to its run: start it, or join the one that already answers it. Never two runs on a thread."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -11,8 +12,11 @@ from contit_mcp.api.models import StartedRun
 from contit_mcp.exceptions import (
     APIConnectionError,
     APIError,
+    APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
+    ContitError,
+    InternalServerError,
     NotFoundError,
     RunNotFoundError,
     StartUnknownError,
@@ -30,6 +34,12 @@ _BUSY_STATUSES = frozenset({400, 409, 422, 500})
 
 _STARTING_PAUSE = 0.05
 """Seconds between two looks at a start that another call has under way; it lasts about one request."""
+
+_START_SECONDS = 5.0
+"""What must be left of a wait after a turn was waited for: a start cannot be cut short, and must not outlast it."""
+
+_NOT_STARTED = 503
+"""The one 5xx after which nothing can have been accepted."""
 
 
 class Launcher:
@@ -49,6 +59,7 @@ class Launcher:
         self._store = store
         self._watcher = watcher
         self._now = now
+        self._of_unknown_fate: deque[str] = deque(maxlen=1_000)
 
     async def launch(
         self, question: Question, prompt: str, *, awaited: bool, deadline: float, on_status: Callable[[str], None]
@@ -70,17 +81,44 @@ class Launcher:
             RunNotFoundError: Contit does not know the thread.
             APIError: Contit refused or could not.
         """
+        joined = waited_for = None
         while True:
             claim = await self._store.claim(question, awaited=awaited, now=self._now())
-            if isinstance(claim, Granted):
-                return await self._start(claim.record, prompt, deadline), False
             run = claim.record
+            if isinstance(claim, Granted):
+                await self._may_start(run, joined, waited_for, deadline)
+                return await self._start(run, prompt, deadline), False
             if run.phase is Phase.STARTING:
+                joined = run.key if isinstance(claim, Joined) else joined
                 await self._let_it_start(deadline)
             elif isinstance(claim, Joined):
-                return run, True
+                if not await self._ended_unseen(run):
+                    return (await self._store.awaited(run) if awaited else run), True
             else:
+                waited_for = run
                 await self._let_it_end(run, deadline, on_status)
+
+    async def _may_start(
+        self, intent: RunRecord, joined: str | None, waited_for: RunRecord | None, deadline: float
+    ) -> None:
+        """Give the grant back where using it could double a run, or outlast the caller."""
+        refusal: ContitError | None = None
+        if joined in self._of_unknown_fate:
+            refusal = StartUnknownError(intent.question.thread_id)
+        elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
+            refusal = ThreadBusyError(*ids(waited_for))
+        if refusal is not None:
+            await self._store.release(intent.key)
+            raise refusal
+
+    async def _ended_unseen(self, run: RunRecord) -> bool:
+        """Whether a run that is remembered as going on has ended while nobody asked: then it is no longer joined."""
+        if run.ended or not self._watcher.is_due(run):
+            return False
+        try:
+            return (await self._watcher.look(run, deadline=anyio.current_time())).ended
+        except APIError:
+            return False  # whoever waits for the run next is told
 
     async def _start(self, intent: RunRecord, prompt: str, deadline: float) -> RunRecord:
         kept: list[RunRecord] = []
@@ -92,7 +130,10 @@ class Launcher:
         try:
             await self._client.start_run(prompt, thread_id, keep=keep, deadline=deadline)
         except APIError as error:
-            raise _about_the_start(error, thread_id) from error
+            refusal = _about_the_start(error, thread_id)
+            if isinstance(refusal, StartUnknownError):
+                self._of_unknown_fate.append(intent.key)
+            raise refusal from error
         finally:
             if not kept:
                 with anyio.CancelScope(shield=True):
@@ -119,12 +160,20 @@ class Launcher:
         raise ThreadBusyError(*ids(run))
 
 
-def _about_the_start(error: APIError, thread_id: str | None) -> Exception:
+def _about_the_start(error: APIError, thread_id: str | None) -> ContitError:
     """What a failed start means to whoever asked."""
-    if isinstance(error, APIConnectionError) and error.may_have_arrived:
-        return StartUnknownError(thread_id)
-    if thread_id is None or not isinstance(error, APIStatusError):
-        return error
-    if isinstance(error, NotFoundError):
-        return RunNotFoundError(thread_id, None)
-    return ThreadBusyError(thread_id, None) if error.status_code in _BUSY_STATUSES else error
+    if isinstance(error, APIStatusError) and thread_id is not None:
+        if isinstance(error, NotFoundError):
+            return RunNotFoundError(thread_id, None)
+        if error.status_code in _BUSY_STATUSES:
+            return ThreadBusyError(thread_id, None)
+    return StartUnknownError(thread_id) if _may_have_been_accepted(error) else error
+
+
+def _may_have_been_accepted(error: APIError) -> bool:
+    """Whether the run may exist although no ids came: then asking again could run the question twice."""
+    if isinstance(error, APIConnectionError):
+        return error.may_have_arrived
+    if isinstance(error, InternalServerError):
+        return error.status_code != _NOT_STARTED
+    return isinstance(error, APIResponseValidationError)

@@ -1,38 +1,28 @@
 """One pipeline for structlog and the standard library: to stderr, JSON when that is not a terminal.
 
-What must never be written: credentials, prompts, answers. So our own events are words with named values;
-of other libraries' records only the template is written, never what was filled in; of exceptions only the
-types and the places, never their texts; values under telling names are masked; and known secrets are
-replaced in the finished line, whatever it came from.
+What must never be written: credentials, prompts, answers. So our own events are words with named values, and
+`redaction` says what of the values is shown; of other libraries' records only the template is written, never
+what was filled in; of exceptions only the types and the places, never their texts.
 """
 
+import json
 import logging
 import re
 import sys
-import traceback
 from collections.abc import Iterable, MutableMapping
-from types import TracebackType
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
 
+from contit_mcp.redaction import Redactor, describe_exception, short_path
 from contit_mcp.secret_value import SecretValue
 
-_MASK = "[masked]"
-_TELLING = re.compile(
-    r"prompt|question|answer|response|authorization|api[-_]?key|token|secret|password|passwd|credential|cookie|"
-    r"headers?$|body|arguments|params$|content",
-    re.IGNORECASE,
-)
-_CREDENTIAL = re.compile(r"(?i)\b(bearer\s+|x-api-key['\"]?\s*[:=]\s*['\"]?|api_key=)[^\s'\",}&]+|\bctpat_\w+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_LONGEST_VALUE = 300
-_MOST_CAUSES = 12
-_SHORTEST_SECRET = 6
-"""A shorter one is no secret, and would blank out half the log."""
+_OURS = "contit_mcp"
+_BEFORE_ANYTHING_FILLED_IN = re.compile(r"[^\n\r:=\"'`{\[(<]*")
+_WARNING = re.compile(r"(?P<path>.+?):(?P<line>\d+): (?P<category>\w+):")
 
 EventDict = MutableMapping[str, Any]
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure_logging(
@@ -69,16 +59,19 @@ def configure_logging(
         if as_json
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
     )
-    handler = logging.StreamHandler(stream)
+    redactor = Redactor(secrets)
+    handler = _DiscreetHandler(stream)
+    handler.addFilter(_is_ours_or_serious)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_name_the_library, *shared],
+            foreign_pre_chain=[_without_what_was_filled_in, *shared],
             use_get_message=False,
+            pass_foreign_args=True,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _exception_without_its_text,
-                _mask_values,
-                _MaskSecrets(renderer, tuple(secrets)),
+                lambda _, __, event: redactor.event(event),
+                renderer,
             ],
         )
     )
@@ -87,15 +80,45 @@ def configure_logging(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("contit_mcp").setLevel(level)
+    logging.getLogger(_OURS).setLevel(level)
     logging.captureWarnings(capture=True)
 
 
-def _name_the_library(_: object, __: str, event: EventDict) -> EventDict:
+class _DiscreetHandler(logging.StreamHandler[TextIO]):
+    """Says of a line that could not be written only that; the standard one prints all that was to be in it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        problem = sys.exc_info()[0]
+        line = {"event": "log.failed", "level": "error", "error": problem.__name__ if problem else None}
+        with suppress(Exception):
+            self.stream.write(json.dumps(line | {"where": f"{short_path(record.pathname)}:{record.lineno}"}) + "\n")
+            self.flush()
+
+
+def _is_ours_or_serious(record: logging.LogRecord) -> bool:
+    """Hold others to WARNING even where a library sets the level of its own logger."""
+    return record.levelno >= logging.WARNING or record.name == _OURS or record.name.startswith(f"{_OURS}.")
+
+
+def _without_what_was_filled_in(_: object, __: str, event: EventDict) -> EventDict:
+    """Keep a foreign record's template. One without arguments may have been filled in before: keep its beginning."""
     record: logging.LogRecord = event["_record"]
+    arguments = event.pop("positional_args", None)
     event["logger"] = record.name
+    event["where"] = f"{short_path(record.pathname)}:{record.lineno}"
     if record.name == "py.warnings":
-        event["event"] = "python warning"  # its template is "%s" and its text can quote anything
+        text = str(arguments[0] if arguments else record.msg)
+        event["event"] = "python warning"
+        if warning := _WARNING.match(text):
+            event["category"] = warning["category"]
+            event["where"] = f"{short_path(warning['path'])}:{warning['line']}"
+    elif not isinstance(record.msg, str):
+        event["event"] = f"<{type(record.msg).__name__}>"
+        if isinstance(record.msg, BaseException):
+            event.setdefault("exc_info", record.msg)
+    elif not arguments:
+        beginning = _BEFORE_ANYTHING_FILLED_IN.match(record.msg)
+        event["event"] = beginning[0].strip() if beginning else ""
     return event
 
 
@@ -108,59 +131,3 @@ def _exception_without_its_text(_: object, __: str, event: EventDict) -> EventDi
         event["error"] = describe_exception(error)
     event.pop("stack_info", None)
     return event
-
-
-def describe_exception(error: BaseException) -> list[str]:
-    """The types of an exception and its causes, each with the places it passed; never a text of theirs."""
-    lines: list[str] = []
-    seen: set[int] = set()
-    rest: list[BaseException] = [error]
-    while rest and len(lines) < _MOST_CAUSES:
-        error = rest.pop(0)
-        if id(error) in seen:
-            continue
-        seen.add(id(error))
-        frames = traceback.extract_tb(error.__traceback__)[-8:]
-        places = " < ".join(f"{frame.name} {_short(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
-        lines.append(f"{type(error).__name__} in {places}" if places else type(error).__name__)
-        if isinstance(error, BaseExceptionGroup):
-            rest.extend(error.exceptions)
-        rest.extend(cause for cause in (error.__cause__, error.__context__) if cause is not None)
-    return lines
-
-
-def _short(path: str) -> str:
-    return "/".join(path.replace("\\", "/").rsplit("/", 3)[-3:])
-
-
-def _mask_values(_: object, __: str, event: EventDict) -> EventDict:
-    for key, value in list(event.items()):
-        event[key] = _MASK if key != "event" and _TELLING.search(key) else _plain(value)
-    return event
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _MASK if _TELLING.search(str(key)) else _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool | int | float) or value is None:
-        return value
-    text = _CREDENTIAL.sub(_MASK, _CONTROL.sub(" ", str(value)))
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
-
-
-class _MaskSecrets:
-    """Renders the line, and replaces known secrets in it."""
-
-    def __init__(self, renderer: structlog.typing.Processor, secrets: tuple[SecretValue, ...]) -> None:
-        self._renderer = renderer
-        self._secrets = secrets
-
-    def __call__(self, logger: object, method: str, event: EventDict) -> str:
-        line = str(self._renderer(logger, method, event))
-        for secret in self._secrets:
-            for value in secret.seen():
-                if len(value) >= _SHORTEST_SECRET:
-                    line = line.replace(value, _MASK)
-        return line

@@ -16,7 +16,7 @@ class RunReport:
         response: The answer, where the call gives it.
         elapsed_seconds: From its start to its end, or to now; None when its start is not known.
         joined: Whether another call had started this run for the same question.
-        age_seconds: How long ago the answer came, when it is given again to the same question.
+        age_seconds: How long ago its run was started, when the answer is given again to the same question.
         failure: Why it counts as failed.
     """
 

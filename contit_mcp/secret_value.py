@@ -42,21 +42,31 @@ class SecretValue:
         return frozenset(self._seen)
 
     def _refresh(self, file: Path) -> None:
+        # What is about the content is not chained: a codec's error carries all of it along.
         try:
             stat = file.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if seen == self._read:
                 return
-            value = file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = (exc.strerror if isinstance(exc, OSError) else None) or "not UTF-8 text"
-            raise ConfigurationError(
-                f"The file that {self.name}_FILE names cannot be read: {reason}.",
-                hint=f"Check that {file} exists and that this user may read it.",
-            ) from exc
-        if not value:
-            raise ConfigurationError(
+            value = file.read_text(encoding="utf-8-sig").strip()
+        except OSError as exc:
+            raise self._unreadable(file, exc.strerror or "unknown reason") from exc
+        except UnicodeDecodeError:
+            problem = self._unreadable(file, "not UTF-8 text")
+        except ValueError:
+            problem = self._unreadable(file, "not a path")
+        else:
+            if value:
+                self._value, self._read = value, seen
+                self._seen.add(value)
+                return
+            problem = ConfigurationError(
                 f"The file that {self.name}_FILE names is empty.", hint=f"Write the secret into {file}."
             )
-        self._value, self._read = value, seen
-        self._seen.add(value)
+        raise problem
+
+    def _unreadable(self, file: Path, reason: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"The file that {self.name}_FILE names cannot be read: {reason}.",
+            hint=f"Check that {file} exists and that this user may read it.",
+        )

@@ -8,42 +8,47 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.settings_file import read_settings_file
-from contit_mcp.settings_names import explain, is_unset, refuse_unknown_environment
+from contit_mcp.settings_names import explain, refuse_unknown_environment, without_unset
+from contit_mcp.settings_urls import usable_url
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _usable_url(value: str) -> str:
-    parts = urlsplit(value)
-    try:
-        parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be a URL like https://api.contit.cloud")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must hold no user, password, query or fragment")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ValueError("must begin with https:// (http:// is for this machine only)")
-    return value.rstrip("/")
+_Url = Annotated[str, AfterValidator(usable_url)]
 
 
-_Url = Annotated[str, AfterValidator(_usable_url)]
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+_CREDENTIAL = frozenset(
+    {
+        "api_key",
+        "api_key_file",
+        "access_token",
+        "access_token_file",
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+    }
+)
+"""One thing in several settings: a source that sets any of them replaces all of them."""
 
 
 class Settings(BaseSettings):
     """How contit-mcp is configured. Every default has its reason beside it."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     api_key: SecretStr | None = Field(
@@ -109,12 +114,14 @@ class Settings(BaseSettings):
         alias="CONTIT_MCP_ANSWER_SECONDS",
         description="How long an answer is kept after its run ended; an hour covers every host's retry, 0 keeps none.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a call at INFO."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", alias="CONTIT_MCP_LOG_FORMAT", description="`auto` is JSON unless stderr is a terminal."
     )
+
+    _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -150,14 +157,15 @@ class Settings(BaseSettings):
         return self
 
     def secret(self, name: Literal["api_key", "access_token", "client_secret"]) -> SecretValue | None:
-        """One of the secrets, from its value or its file; None when it is not set."""
+        """One of the secrets, from its value or its file, always the same object; None when it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
             return None
-        return SecretValue(
-            f"CONTIT_{name.upper()}", value=value.get_secret_value().strip() if value else None, file=file
-        )
+        if name not in self._secrets:
+            text = value.get_secret_value().strip() if value else None
+            self._secrets[name] = SecretValue(f"CONTIT_{name.upper()}", value=text, file=file)
+        return self._secrets[name]
 
 
 def load_settings(
@@ -179,11 +187,15 @@ def load_settings(
     environment = os.environ if environment is None else environment
     names = {name: field.alias or name for name, field in Settings.model_fields.items()}
     refuse_unknown_environment(environment, known=names.values())
-    values: dict[str, Any] = read_settings_file(file, known=names) if file else {}
-    values |= {
-        name: environment[variable] for name, variable in names.items() if not is_unset(environment.get(variable))
-    }
-    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    values: dict[str, Any] = {}
+    for source in (
+        read_settings_file(file, known=names) if file else {},
+        without_unset({name: environment.get(variable) for name, variable in names.items()}),
+        {name: value for name, value in (overrides or {}).items() if value is not None},
+    ):
+        if not _CREDENTIAL.isdisjoint(source):
+            values = {name: value for name, value in values.items() if name not in _CREDENTIAL}
+        values |= source
     try:
         return Settings(**values)
     except ValidationError as exc:

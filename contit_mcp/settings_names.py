@@ -3,17 +3,28 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
 from contit_mcp.exceptions import ConfigurationError
 
-_PLACEHOLDER = re.compile(r"\s*(\$\{[^}]*\}|\$\{\{[^}]*\}\}|%[A-Z_]+%|\{env:[^}]*\})\s*")
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
 
 def is_unset(value: str | None) -> bool:
     """Whether a value means "not set": absent, blank, or a placeholder that the host did not fill in."""
-    return value is None or not value.strip() or _PLACEHOLDER.fullmatch(value) is not None
+    return value is None or not value.strip() or _PLACEHOLDER.fullmatch(value.strip()) is not None
+
+
+def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those values that are set; white space around text is dropped, since copied text brings it along."""
+    texts = {name: value for name, value in values.items() if value is None or isinstance(value, str)}
+    return {
+        name: value.strip() if isinstance(value, str) else value
+        for name, value in values.items()
+        if name not in texts or not is_unset(texts[name])
+    }
 
 
 def refuse_unknown_environment(environment: Mapping[str, str], *, known: Iterable[str]) -> None:
@@ -43,8 +54,14 @@ def unknown_name(name: str, near: str | None) -> ConfigurationError:
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The known name that looks most like `name`, if one does."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+    """The known name that looks most like `name`, if one does; case and our prefixes do not count."""
+    by_word = {_word(candidate): candidate for candidate in known}
+    close = difflib.get_close_matches(_word(name), list(by_word), n=1, cutoff=cutoff)
+    return by_word[close[0]] if close else None
+
+
+def _word(name: str) -> str:
+    return name.lower().removeprefix("contit_").removeprefix("mcp_")
 
 
 def explain(error: ValidationError, names: Mapping[str, str]) -> str:

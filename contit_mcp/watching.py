@@ -83,8 +83,17 @@ class Watcher:
         finally:
             watch.listeners.discard(on_status)
 
-    async def look(self, record: RunRecord) -> RunRecord:
+    def is_due(self, record: RunRecord) -> bool:
+        """Whether nobody here asks about the run, and it is old enough to have ended unseen."""
+        watch = self._watches.get(record.key)
+        return (watch is None or not watch.turn.locked()) and self._age(record) >= self._policy.schedule.shortest
+
+    async def look(self, record: RunRecord, *, deadline: float | None = None) -> RunRecord:
         """Ask once where a run stands, and return it as it is then.
+
+        Args:
+            record: The run.
+            deadline: On the event loop's clock; no retry begins after it.
 
         Raises:
             APIError: Contit could not be asked about it.
@@ -96,7 +105,9 @@ class Watcher:
             if watch.ended is None:
                 thread_id, run_id = ids(record)
                 try:
-                    status = await self._client.run_status(thread_id, run_id, just_started=self._is_young(record))
+                    status = await self._client.run_status(
+                        thread_id, run_id, just_started=self._is_young(record), deadline=deadline
+                    )
                 except NotFoundError:
                     watch.ended = await self._store.failed(record, Failure.NOT_FOUND, now=self._now())
                     return watch.ended
@@ -107,12 +118,13 @@ class Watcher:
 
     async def _poll(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
         thread_id, run_id = ids(record)
+        since = self._now() if record.started_at is None else record.started_at
         try:
             phase = await poll_until_ended(
                 lambda: self._client.run_status(
                     thread_id, run_id, just_started=self._is_young(record), deadline=anyio.current_time()
                 ),
-                age=lambda: self._age(record),
+                age=lambda: max(0.0, self._now() - since),
                 policy=self._policy,
                 pause_first=record.started_at is not None and self._age(record) < self._policy.schedule.shortest,
                 on_status=on_status,

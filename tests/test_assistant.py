@@ -122,7 +122,7 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
     with pytest.raises(RunTimeoutError) as caught:
         await stage.assistant.ask(OWNER, "endless", wait_seconds=240)
     assert "No end seen" in caught.value.message
-    assert "1 minutes" in caught.value.message
+    assert "1 minute " in caught.value.message
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
     stage.contit.runs[0].ends = 0  # Contit, too, must let it go, or it would refuse the next prompt
     report = await stage.assistant.ask(OWNER, "next", "thread_1", wait_seconds=45)
@@ -245,7 +245,7 @@ async def test_a_start_that_was_certainly_not_accepted_is_repeated(reply: httpx.
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(401, AuthenticationError), (500, InternalServerError), (418, APIStatusError)]
+    ("status", "error"), [(401, AuthenticationError), (500, StartUnknownError), (418, APIStatusError)]
 )
 async def test_a_refused_start_of_a_new_conversation_is_named_as_what_it_is(
     status: int, error: type[Exception]
@@ -405,7 +405,7 @@ async def test_a_caller_who_went_gets_the_answer_when_it_asks_again() -> None:
     await anyio.sleep(30)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert report.response == answer_to("q")
-    assert report.age_seconds == pytest.approx(30)
+    assert report.age_seconds == pytest.approx(40, abs=1)  # since it was asked
     assert stage.contit.started("q") == 1
 
 
@@ -426,7 +426,7 @@ async def test_a_slow_answer_of_a_new_conversation_is_given_again_once_within_tw
     await anyio.sleep(60)
     second = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert second.run_id == first.run_id
-    assert second.age_seconds == pytest.approx(60, abs=1)
+    assert second.age_seconds == pytest.approx(70, abs=1)  # since it was asked
     third = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert third.run_id != first.run_id
     assert third.age_seconds is None
@@ -896,3 +896,149 @@ async def test_a_status_without_a_wait_asks_once() -> None:
     assert notes.heard == [f"{run.thread_id}/{run.run_id}"]
     await stage.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=1)
     assert anyio.current_time() - began == pytest.approx(1)
+
+
+# --- what a review found
+
+
+async def test_a_response_without_a_wait_still_sees_the_end() -> None:
+    """One question is asked whatever the wait (our choice)."""
+    stage = set_stage()
+    run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
+    await anyio.sleep(100)
+    report = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=0)
+    assert report.response == answer_to("q")
+
+
+async def test_a_wait_shorter_than_contits_round_trips_still_sees_the_end() -> None:
+    """Or each call would be cut before it knows (our choice)."""
+    stage = set_stage(EchoContit(seconds=3, latency=0.6))
+    run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
+    await anyio.sleep(100)
+    report = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=1)
+    assert report.response == answer_to("q")
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_a_slow_contit_does_not_stretch_a_short_wait_for_long(remembered: bool) -> None:
+    """Eight seconds at the most, the time of one question (our choice)."""
+    stage = set_stage(EchoContit(seconds=100))
+    run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
+    await anyio.sleep(5)
+    other = stage if remembered else set_stage(stage.contit)
+    other.contit.latency = 19
+    began = anyio.current_time()
+    if remembered:
+        report = await other.assistant.status(OWNER, run.thread_id, str(run.run_id))
+        assert report.phase is Phase.IN_PROGRESS
+    else:
+        with pytest.raises(APITimeoutError):
+            await other.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
+        with pytest.raises(APITimeoutError):
+            await other.assistant.response(OWNER, run.thread_id, wait_seconds=0)
+    assert anyio.current_time() - began < 17
+
+
+async def test_a_start_is_not_sent_when_its_turn_came_too_late_for_it() -> None:
+    """It could not be cut short and would outlast the caller (our choice)."""
+    stage = set_stage(EchoContit(durations={"long": 23}))
+    zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
+    await stage.assistant.start(OWNER, "long", zero.thread_id, wait_seconds=45)
+    with pytest.raises(ThreadBusyError):
+        await stage.assistant.ask(OWNER, "late", zero.thread_id, wait_seconds=25)
+    assert stage.contit.started("late") == 0
+    assert (await stage.assistant.ask(OWNER, "late", zero.thread_id, wait_seconds=25)).response == answer_to("late")
+
+
+async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused() -> None:
+    """Contit's response is the thread's (documented)."""
+    stage = set_stage(EchoContit(seconds=0.1), retention=RetentionPolicy(answer=10))
+    first = await stage.assistant.ask(OWNER, "one", wait_seconds=45)
+    await anyio.sleep(20)
+    stage.contit.instead("response", httpx.Response(503, headers={"Retry-After": "5"}))
+    errors: list[AnswerUnavailableError] = []
+
+    async def read() -> None:
+        try:
+            await stage.assistant.response(OWNER, first.thread_id, first.run_id, wait_seconds=45)
+        except AnswerUnavailableError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.sleep(0.1)
+        await stage.assistant.ask(OWNER, "two", first.thread_id, wait_seconds=45)
+    assert len(errors) == 1
+
+
+async def test_who_waited_for_a_start_of_unknown_fate_does_not_start_it_again() -> None:
+    """Both are told; only a caller who knows may ask anew (our choice)."""
+    stage = set_stage(EchoContit(latency=1))
+
+    def accepted_and_lost(request: httpx.Request) -> httpx.Response:
+        stage.contit.start(None, "q")
+        raise httpx.ReadTimeout("x", request=request)
+
+    stage.contit.instead("start", accepted_and_lost)
+    told: list[Exception] = []
+
+    async def ask() -> None:
+        try:
+            await stage.assistant.ask(OWNER, "q", wait_seconds=45)
+        except StartUnknownError as error:
+            told.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        tasks.start_soon(ask)
+    assert len(told) == 2
+    assert stage.contit.started("q") == 1
+
+
+@pytest.mark.parametrize("status", [200, 500, 502, 504])
+async def test_a_start_that_may_have_been_accepted_is_said_to_be_of_unknown_fate(status: int) -> None:
+    """A gateway's error, or an answer that cannot be read, says nothing of what Contit did (our choice)."""
+    stage = set_stage()
+    stage.contit.instead("start", httpx.Response(status, html="<html>"))
+    with pytest.raises(StartUnknownError):
+        await stage.assistant.ask(OWNER, "q", wait_seconds=45)
+    assert stage.contit.count("start") == 1
+
+
+async def test_a_run_that_ended_unseen_is_not_joined_as_if_it_were_going_on() -> None:
+    """Begun without waiting, asked again hours later: a new question (our choice)."""
+    stage = set_stage()
+    first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
+    await anyio.sleep(5 * 3_600)
+    report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
+    assert report.run_id != first.run_id
+    assert (report.joined, report.age_seconds) == (False, None)
+
+
+async def test_an_awaited_answer_that_came_unseen_is_given_with_its_age() -> None:
+    """Since it was asked (our choice)."""
+    stage = set_stage(EchoContit(seconds=60))
+    first = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
+    await anyio.sleep(1_000)
+    report = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
+    assert report.run_id == first.run_id
+    assert report.age_seconds == pytest.approx(1_020, abs=1)
+
+
+async def test_contit_failing_while_a_join_is_checked_changes_nothing() -> None:
+    """The run is joined, and its wait tells (our choice)."""
+    stage = set_stage(EchoContit(seconds=30))
+    first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
+    await anyio.sleep(5)
+    stage.contit.instead("status", httpx.Response(500))
+    report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
+    assert (report.run_id, report.response) == (first.run_id, answer_to("q"))
+
+
+async def test_an_unremembered_run_is_polled_less_and_less_often() -> None:
+    """By how long it has been waited for, since its age is not known (our choice)."""
+    stage = set_stage(EchoContit(seconds=10_000))
+    run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
+    fresh = set_stage(stage.contit)
+    await fresh.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=1_500)
+    assert fresh.contit.count("status") < 500

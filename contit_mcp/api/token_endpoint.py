@@ -77,9 +77,7 @@ class TokenEndpoint:
         deadline = anyio.current_time() + self._budget
         try:
             with anyio.fail_after(self._budget):
-                return await retrying(
-                    attempt, may_repeat=read_may_be_repeated, policy=self._retry, deadline=deadline
-                )
+                return await retrying(attempt, may_repeat=read_may_be_repeated, policy=self._retry, deadline=deadline)
         except TimeoutError as exc:
             raise APITimeoutError(
                 "The token endpoint did not finish its answer in time.",

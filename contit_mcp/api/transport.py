@@ -28,7 +28,8 @@ class TransportPolicy:
         connect: To connect, TLS included.
         read: Without a byte from Contit. Starting a run is a short request: the work happens after it.
         write: Without Contit taking a byte.
-        pool: Until one of our own connections is free.
+        pool: Until one of our own connections is free. With `connect` under the 20 s of a start, so that one that was
+            never sent is known to be so.
         connections: Open at once.
         keep_alive: How long an idle connection is kept. Under the 60 s at which load balancers commonly close
             one, since a start sent into a closing connection ends as "state unknown".
@@ -37,7 +38,7 @@ class TransportPolicy:
     connect: float = 10.0
     read: float = 30.0
     write: float = 30.0
-    pool: float = 30.0
+    pool: float = 5.0
     connections: int = 100
     keep_alive: float = 20.0
 

@@ -1,7 +1,9 @@
 """contit-mcp check: what is configured, and whether Contit answers and takes the credential."""
 
 import sys
+import urllib.request
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import anyio
 import click
@@ -39,6 +41,7 @@ def command(settings: Settings) -> None:
         _Finding("Contit", settings.base_url),
         _Finding("Credential", _credential(settings)),
         _Finding("Certificate authorities", str(settings.ca_file or "the operating system's")),
+        _Finding("Proxy", _proxy(settings.base_url)),
         _Finding("Runs are remembered in", settings.store),
         *anyio.run(_ask_contit, settings),
     ]
@@ -55,6 +58,17 @@ def _credential(settings: Settings) -> str:
         if getattr(settings, name):
             return f"{text}, set (hidden)"
     return "none"
+
+
+def _proxy(base_url: str) -> str:
+    """The proxy on the way to Contit, without the user and password that its address may hold."""
+    address = urlsplit(base_url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(address.hostname or ""):
+        return "none"
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 async def _ask_contit(settings: Settings) -> list[_Finding]:

@@ -1,5 +1,6 @@
 """contit-mcp demo: the whole path on this machine, without an account."""
 
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -8,12 +9,12 @@ from contextlib import asynccontextmanager
 import anyio
 import click
 import uvicorn
+from mcp import MCPError
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.cli.markdown import show_markdown
-from contit_mcp.cli.options import without_upstream
 from contit_mcp.exceptions import ContitError
 from contit_mcp.logging import configure_logging
 from contit_mcp.sandbox.app import create_sandbox
@@ -35,7 +36,19 @@ def command() -> None:
     MCP client lists its tools, asks a question, and asks a follow-up in the same conversation.
     """
     configure_logging("WARNING")
-    anyio.run(_show)
+    try:
+        anyio.run(_show)
+    except (ExceptionGroup, MCPError, TimeoutError) as exc:
+        raise _demo_error(exc) from exc
+
+
+def _demo_error(error: Exception) -> DemoError:
+    """The one thing to tell: our own error, out of the groups that task groups wrap it in, or that nobody answered."""
+    if isinstance(error, DemoError):
+        return error
+    if isinstance(error, ExceptionGroup):
+        return _demo_error(error.exceptions[0])
+    return DemoError("The demo could not talk to contit-mcp stdio.", hint="Run contit-mcp check, and report it.")
 
 
 async def _show() -> None:
@@ -46,7 +59,7 @@ async def _show() -> None:
                 command=sys.executable,
                 args=["-m", "contit_mcp", "stdio"],
                 env={
-                    **without_upstream(),
+                    **{name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")},
                     "CONTIT_BASE_URL": base_url,
                     "CONTIT_API_KEY": "sandbox-key",
                     "CONTIT_MCP_LOG_LEVEL": "WARNING",

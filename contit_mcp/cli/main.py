@@ -51,7 +51,7 @@ def contit_mcp(ctx: click.Context) -> None:
       contit-mcp stdio         what a host starts (CONTIT_API_KEY in its environment)
     """
     if ctx.invoked_subcommand is None:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             click.echo(ctx.get_help())
         else:
             ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]

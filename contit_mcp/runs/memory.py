@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, Joined, ReplayPolicy, existing_run
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord
 from contit_mcp.runs.store import RetentionPolicy
 
@@ -41,8 +41,6 @@ class MemoryRunStore:
         thread_id = question.thread_id
         latest = self._openings.get(question) if thread_id is None else self._last(question.owner, thread_id)
         if met := existing_run(question, self._records.get(latest or ""), now=now, policy=self._replay):
-            if isinstance(met, Joined) and awaited and met.record.delivery is Delivery.HANDED_OVER:
-                return Joined(self._put(replace(met.record, delivery=Delivery.AWAITED)))
             return met
         delivery = Delivery.AWAITED if awaited else Delivery.HANDED_OVER
         record = RunRecord(key=uuid.uuid4().hex, question=question, asked_at=now, delivery=delivery)
@@ -51,6 +49,13 @@ class MemoryRunStore:
         else:
             self._threads[question.owner, thread_id].append(record.key)
         return Granted(self._put(record))
+
+    async def awaited(self, record: RunRecord) -> RunRecord:
+        """Note that a caller waits for the answer of a run whose ids had only been handed over."""
+        known = self._records.get(record.key)
+        if known is None or known.delivery is not Delivery.HANDED_OVER:
+            return record
+        return self._put(replace(known, delivery=Delivery.AWAITED))
 
     async def release(self, key: str) -> None:
         """Forget an intent that came to nothing."""
@@ -129,7 +134,8 @@ class MemoryRunStore:
             _, key = self._answers.popleft()
             if record := self._records.get(key):
                 self._put(replace(record, answer=None))
-        for record in list(takewhile(lambda r: now - r.asked_at > self._retention.record, self._records.values())):
+        old = takewhile(lambda r: now - r.asked_at > self._retention.record, self._records.values())
+        for record in [r for r in old if r.phase is not Phase.STARTING]:  # its ids are still to come
             self._forget(record)
         too_many = max(0, len(self._records) - self._capacity)
         for record in list(islice((r for r in self._records.values() if r.ended), too_many)):

@@ -29,8 +29,12 @@ class RunStore(Protocol):
     async def claim(self, question: Question, *, awaited: bool, now: float) -> Claim:
         """Store the intent to start, or return the run that stands in its way (`claims.existing_run`).
 
-        `awaited` says whether the caller waits for the answer; a caller that joins and waits is noted too.
+        `awaited` says whether the caller waits for the answer of the run that it may start.
         """
+        ...
+
+    async def awaited(self, record: RunRecord) -> RunRecord:
+        """Note that a caller waits for the answer of a run whose ids had only been handed over."""
         ...
 
     async def release(self, key: str) -> None:

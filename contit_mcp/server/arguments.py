@@ -44,7 +44,11 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict[str, An
         accepted = model.model_validate(given)
     except ValidationError as exc:
         # Not chained: pydantic's text quotes the value.
-        problems = [f"{error['loc'][0]} {_REASONS.get(error['type'], 'cannot be used')}" for error in exc.errors()]
+        problems = [
+            f"{error['loc'][0]} {_REASONS.get(error['type'], 'cannot be used')}"
+            for error in exc.errors()
+            if error["type"] != "none_required"  # the other half of an optional parameter
+        ]
     else:
         return {name: getattr(accepted, name) for name in fields}
     raise InvalidArgumentError(f"{'; '.join(problems)}.", hint=f"The arguments are: {', '.join(fields)}.")

@@ -101,21 +101,21 @@ async def _result_of(
             try:
                 result: CallToolResult = await tool.fn(call, **accepted)
             except ContitError as error:
-                result = _refused(error, facts)
+                result = _refused(error, observer, facts)
             beside.cancel_scope.cancel()
     except ContitError as error:
-        return _refused(error, facts)
+        return _refused(error, observer, facts)
     except Exception:
         log.exception("call.crashed", tool=tool.name)
-        return _refused(UnexpectedError(), facts)
+        return _refused(UnexpectedError(), observer, facts)
     if not result.is_error:
         facts["outcome"] = (result.structured_content or {}).get("status")
     return result
 
 
-def _refused(error: ContitError, facts: dict[str, Any]) -> CallToolResult:
+def _refused(error: ContitError, observer: CallObserver, facts: dict[str, Any]) -> CallToolResult:
     facts["outcome"] = type(error).__name__
-    return error_result(error)
+    return error_result(error, about=(observer.thread_id, observer.run_id))
 
 
 def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:

@@ -37,7 +37,7 @@ class WaitPolicy:
 
     Attributes:
         operator_seconds: The operator's setting; it replaces the table of hosts.
-        longest: The longest wait a caller can wish for.
+        longest: The longest wait a caller can wish for; no less than the operator's own.
     """
 
     operator_seconds: float | None = None
@@ -51,9 +51,10 @@ class WaitPolicy:
             host: The name in `clientInfo`, where there is one.
         """
         known = self._for_host(host)
+        longest = max(self.longest, self.operator_seconds or 0.0)
         if wished is None:
-            return min(known.usual, self.longest)
-        return max(0.0, min(wished, known.ceiling, self.longest))
+            return min(known.usual, longest)
+        return max(0.0, min(wished, known.ceiling, longest))
 
     def _for_host(self, host: str | None) -> HostWait:
         if self.operator_seconds is not None:

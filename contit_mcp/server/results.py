@@ -50,19 +50,30 @@ def handle_result(report: RunReport) -> CallToolResult:
     return _result(report, completed_step=f"Call contit_response with {_ids(report.thread_id, report.run_id)}.")
 
 
-def error_result(error: ContitError) -> CallToolResult:
-    """The result of a call that could not deliver. Ids are in it where they are known."""
-    thread_id = error.thread_id if isinstance(error, RunError) else None
-    run_id = error.run_id if isinstance(error, RunError) else None
-    goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and run_id is not None)
+def error_result(error: ContitError, *, about: tuple[str | None, str | None] = (None, None)) -> CallToolResult:
+    """The result of a call that could not deliver. Ids are in it where they are known.
+
+    Args:
+        error: What went wrong.
+        about: The ids of the run that the call was about, for errors that know none: the run itself goes on.
+    """
+    hint = error.hint
+    if isinstance(error, RunError):
+        thread_id, run_id = error.thread_id, error.run_id
+        goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and run_id is not None)
+    else:
+        thread_id, run_id = about
+        goes_on = run_id is not None
+        if goes_on:
+            hint = f"{hint} Then call contit_response with {_ids(thread_id, run_id)}; do not ask again."
     result = RunResult(
         status="in_progress" if goes_on else "failed",
         thread_id=thread_id,
         run_id=run_id,
         error=error.message,
-        next_step=error.hint,
+        next_step=hint,
     )
-    lines = [f"{error.message} {error.hint}"]
+    lines = [f"{error.message} {hint}"]
     if thread_id is not None:
         lines.append(_ids(thread_id, run_id))
     return _tool_result(result, lines, is_error=True)
@@ -110,7 +121,7 @@ def _given_again(report: RunReport) -> str | None:
     if report.age_seconds is None:
         return None
     return (
-        f"This answer came {report.age_seconds:.0f} seconds ago to the same question, which was not asked again;"
+        f"This is the answer to the same question asked {report.age_seconds:.0f} seconds ago; it was not asked again:"
         " for a new one call contit_ask with this thread_id."
     )
 

@@ -45,7 +45,9 @@ class Connection:
         while b"\r\n\r\n" not in received:
             received += await self.stream.receive()
         head, _, body = received.partition(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
         while len(body) < length:
             body += await self.stream.receive()
         self.server.requests.append(head + b"\r\n\r\n" + body)
@@ -78,8 +80,10 @@ async def raw_server(
         server.connections += 1
         async with accepted:
             try:
-                stream = accepted if tls is None else await TLSStream.wrap(
-                    accepted, server_side=True, ssl_context=tls, standard_compatible=False
+                stream = (
+                    accepted
+                    if tls is None
+                    else await TLSStream.wrap(accepted, server_side=True, ssl_context=tls, standard_compatible=False)
                 )
             except (ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
                 server.refused_handshakes.append(exc)

@@ -140,9 +140,7 @@ async def test_a_start_is_not_repeated_after_a_broken_connection(
 
 
 @pytest.mark.parametrize(("behave", "kind"), SENT, ids=lambda value: value.__name__)
-async def test_a_read_is_repeated_after_a_broken_connection(
-    behave: Behaviour, kind: type[exceptions.APIError]
-) -> None:
+async def test_a_read_is_repeated_after_a_broken_connection(behave: Behaviour, kind: type[exceptions.APIError]) -> None:
     """Reading twice does no harm (our choice)."""
     with anyio.fail_after(PATIENT):
         async with raw_server(behave) as server, real_client(server.port) as client:

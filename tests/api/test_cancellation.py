@@ -1,6 +1,7 @@
 """A caller that leaves: a read stops at once, a start first stores its ids. Virtual time."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from contit_mcp import exceptions
@@ -17,7 +18,7 @@ async def test_a_cancelled_start_keeps_its_ids_before_it_leaves() -> None:
     began, went_on = anyio.current_time(), False
     with anyio.fail_after(100), anyio.move_on_after(1.0) as scope:
         await start(contit_client(upstream), keep=kept)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         went_on = True
     assert [run.run_id for run in kept.runs] == ["run-1"]
     assert scope.cancelled_caught
@@ -31,7 +32,7 @@ async def test_a_start_that_is_cancelled_while_it_keeps_its_ids_keeps_them_all_t
     kept = Kept(after=3.0)
     with anyio.fail_after(100), anyio.move_on_after(4.0) as scope:
         await start(contit_client(Upstream(SLOW_START)), keep=kept)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     assert len(kept.runs) == 1
     assert scope.cancelled_caught
 

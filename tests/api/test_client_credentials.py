@@ -61,7 +61,7 @@ def credential(
 
 def client_for(tokens: Upstream, upstream: Upstream, **options: float) -> ContitClient:
     """A client whose tokens come from `tokens`."""
-    return contit_client(upstream, auth=credential(tokens, **options))
+    return contit_client(upstream, auth=credential(tokens, **options))  # type: ignore[arg-type]
 
 
 def sent_tokens(upstream: Upstream) -> list[str]:
@@ -480,8 +480,6 @@ async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
 async def test_closing_the_credential_closes_its_connections() -> None:
     """The token endpoint has a client of its own (our choice)."""
     http = build_http_client("", transport=Upstream(token()))
-    auth = ClientCredentialsAuth(
-        "c", SecretValue("CONTIT_CLIENT_SECRET", value=SECRET), token_url=TOKEN_URL, http=http
-    )
+    auth = ClientCredentialsAuth("c", SecretValue("CONTIT_CLIENT_SECRET", value=SECRET), token_url=TOKEN_URL, http=http)
     await auth.aclose()
     assert http.is_closed

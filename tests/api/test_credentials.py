@@ -139,5 +139,11 @@ async def test_httpx_logs_neither_addresses_nor_headers(logged: io.StringIO) -> 
     text = logged.getvalue()
     assert "upstream.retry" in text
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
-    for hidden in (SECRET, base64.b64encode(SECRET.encode()).decode(), "a-thread-of-somebody", "contit.test", "What is"):
+    for hidden in (
+        SECRET,
+        base64.b64encode(SECRET.encode()).decode(),
+        "a-thread-of-somebody",
+        "contit.test",
+        "What is",
+    ):
         assert hidden not in text

@@ -52,7 +52,9 @@ async def test_the_documented_requests_are_sent() -> None:
 
 async def test_fields_that_nobody_documented_are_ignored() -> None:
     """A newer Contit may send more (our choice)."""
-    upstream = Upstream(Reply(body={"status": "completed", "error": None}), Reply(body={"response": "a", "sources": []}))
+    upstream = Upstream(
+        Reply(body={"status": "completed", "error": None}), Reply(body={"response": "a", "sources": []})
+    )
     client = contit_client(upstream)
     assert (await client.run_status("t", "r")).phase is RunPhase.COMPLETED
     assert await client.thread_response("t") == "a"

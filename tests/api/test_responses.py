@@ -105,7 +105,9 @@ def test_the_hint_says_when_to_try_again(status: int, header: str | None, hint: 
     assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize("status", [199, 300, 304, 400, 401, 402, 404, 405, 409, 410, 413, 418, 422, 429, 451, 500, 599])
+@pytest.mark.parametrize(
+    "status", [199, 300, 304, 400, 401, 402, 404, 405, 409, 410, 413, 418, 422, 429, 451, 500, 599]
+)
 def test_every_status_but_2xx_is_an_error_of_its_status(status: int) -> None:
     """A good body under another status is not an answer (our choice)."""
     response = httpx.Response(status, content=b'{"status": "completed"}')

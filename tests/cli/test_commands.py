@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+import contit_mcp
 from contit_mcp.sandbox.faults import parse_fault
 from tests.e2e.processes import COMMAND, clean_environment, on_port, sandbox_on_port
 
@@ -106,6 +107,45 @@ async def test_check_with_client_credentials_fetches_a_token() -> None:
     assert checked.returncode == 0, checked.stdout
     assert "token" in [request.endpoint for request in sandbox.requests]
     assert "sandbox-secret" not in checked.stdout + checked.stderr
+
+
+async def test_check_names_the_proxy_without_its_password() -> None:
+    """Where a request would go is what people look for first (our choice)."""
+    proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
+    checked = await run("check", CONTIT_BASE_URL="https://contit.example", CONTIT_API_KEY="k", HTTPS_PROXY=proxy)
+    assert checked.returncode == 1
+    assert "Proxy: http://127.0.0.1:9" in checked.stdout
+    assert "MARKER" not in checked.stdout + checked.stderr
+
+
+async def test_the_sandbox_option_works_whatever_is_configured(tmp_path: Path) -> None:
+    """A credential in the file or the environment has no business there (our choice)."""
+    settings = tmp_path / "contit-mcp.toml"
+    settings.write_text(f'api_key_file = "{tmp_path / "missing"}"\n', encoding="utf-8")
+    with anyio.fail_after(30):
+        done = await anyio.run_process(
+            [*COMMAND, "stdio", "--sandbox", "--config", str(settings)],
+            input=b"",
+            env=clean_environment(CONTIT_CLIENT_ID="x"),
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+
+
+async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
+    """No traceback (our choice)."""
+    (tmp_path / "contit_mcp").mkdir()
+    (tmp_path / "contit_mcp" / "__main__.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    (tmp_path / "contit_mcp" / "__init__.py").write_text("", encoding="utf-8")
+    ours = str(Path(contit_mcp.__file__).parents[1])
+    start = f"import sys; sys.path[0] = {ours!r}; from contit_mcp.cli.main import main; sys.argv[1:] = ['demo']; main()"
+    with anyio.fail_after(60):
+        done = await anyio.run_process([COMMAND[0], "-c", start], cwd=tmp_path, env=clean_environment(), check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines()[-2:] == [
+        "error: The demo could not talk to contit-mcp stdio.",
+        "hint: Run contit-mcp check, and report it.",
+    ]
 
 
 async def test_check_without_a_credential_or_without_contit_says_so() -> None:

@@ -1,6 +1,7 @@
 """What every run store promises. A store's test module imports the tests and provides the fixture `new_store`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -165,11 +166,17 @@ async def test_who_waits_is_remembered(store: RunStore) -> None:
     await begin(store, opening("q"), "r", awaited=False)
     joined = await store.claim(opening("q"), awaited=False, now=T0)
     assert joined.record.delivery is Delivery.HANDED_OVER
-    joined = await store.claim(opening("q"), awaited=True, now=T0)
-    assert joined.record.delivery is Delivery.AWAITED
+    assert (await store.awaited(joined.record)).delivery is Delivery.AWAITED
     found = await store.find("owner", "t", "r", now=T0)
     assert found is not None
     assert found.delivery is Delivery.AWAITED
+    ended = await store.completed(found, "a", now=T0 + 1)
+    await store.delivered(ended, Delivery.DELIVERED, now=T0 + 1)
+    await store.awaited(ended)
+    delivered = await store.find("owner", "t", "r", now=T0 + 1)
+    assert delivered is not None
+    assert delivered.delivery is Delivery.DELIVERED
+    assert await store.awaited(replace(ended, key="unknown")) == replace(ended, key="unknown")
 
 
 async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: RunStore) -> None:

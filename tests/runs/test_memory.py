@@ -38,6 +38,15 @@ async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight()
     assert left == [5]  # beside the one in flight and the newest intent
 
 
+async def test_an_intent_is_kept_however_the_clock_jumps() -> None:
+    """Its ids are still to come (our choice)."""
+    store = MemoryRunStore()
+    claim = await store.claim(opening("q"), awaited=True, now=T0)
+    await store.claim(opening("other"), awaited=True, now=T0 + 1e6)
+    run = await store.started(claim.record.key, "t", "r", now=T0 + 1e6)
+    assert await store.find("owner", "t", "r", now=T0 + 1e6) == run
+
+
 async def test_forgotten_runs_leave_nothing_behind() -> None:
     """No index outlives its runs (our choice)."""
     store = MemoryRunStore()

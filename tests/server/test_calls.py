@@ -131,6 +131,22 @@ async def test_a_fault_of_our_own_tells_nobody_its_text(era: str, logged: io.Str
     assert "MARKER" not in logged.getvalue()
 
 
+async def test_a_fault_of_our_own_after_the_start_keeps_the_handle() -> None:
+    """Nor does any other error that knows no run lose it (our choice)."""
+    contit = EchoContit(seconds=30)
+    contit.instead("status", KeyError("x"))
+    async with connected(contit) as (client, _):
+        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
+        assert is_error
+        assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
+        assert "contit_response with thread_id=thread_1, run_id=run_2" in structure["next_step"]
+        assert "run_2" in texts[1]
+        contit.instead("status", *[httpx.Response(503)] * 9)
+        structure, _, is_error = await call(client, "contit_status", {"thread_id": "thread_1", "run_id": "run_2"})
+        assert is_error
+        assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
+
+
 async def test_closing_the_bridge_returns_handles_and_starts_nothing_more() -> None:
     """A server that stops loses no run (our choice)."""
     contit = EchoContit(seconds=100)

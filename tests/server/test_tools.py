@@ -251,6 +251,7 @@ async def test_an_empty_answer_is_said_to_be_empty(stage: tuple[Client, Bridge],
         ("contit_ask", {"prompt": None}, "prompt must be a string"),
         ("contit_ask", {"prompt": "q", "thread_id": ["t"]}, "thread_id must be a string"),
         ("contit_ask", {"prompt": "q", "wait_seconds": "soon"}, "wait_seconds must be a number"),
+        ("contit_ask", {"prompt": "q", "thread_id": 5}, "thread_id must be a string."),
         ("contit_ask", {"prompt": "q", "threadId": "t"}, "threadId"),
         ("contit_ask", {"prompt": "q", "an unlikely key": "t"}, "Unknown argument: one"),
         ("contit_ask", {"prompt": "q", "thread_id": ".."}, "thread_id is not an id"),
@@ -338,6 +339,15 @@ async def test_the_operators_wait_replaces_the_table(contit: EchoContit, era: st
             began = anyio.current_time()
             await call(client, "contit_ask", {"prompt": f"q{wish}"} | ({"wait_seconds": wish} if wish else {}))
             assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
+
+
+async def test_an_operators_wait_beyond_the_greatest_is_kept(contit: EchoContit) -> None:
+    """It replaces the table, and the limit of wishes follows it (our choice)."""
+    contit.seconds = 10_000
+    async with connected(contit, configured=settings(CONTIT_MCP_WAIT_SECONDS="600")) as (client, _):
+        began = anyio.current_time()
+        await call(client, "contit_ask", {"prompt": "q"})
+        assert anyio.current_time() - began == pytest.approx(600, abs=0.01)
 
 
 async def test_status_waits_only_when_asked_to(stage: tuple[Client, Bridge], contit: EchoContit) -> None:

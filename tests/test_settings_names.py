@@ -1,0 +1,75 @@
+"""Names of settings as their users write them: which are unknown, and what was meant."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.settings import load_settings
+from contit_mcp.settings_names import is_unset, nearest
+
+MARKER = "s3cr3t-marker"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CONTIT_MCP_WAIT_SECOND", "CONTIT_MCP_WAIT_SECONDS"),
+        ("CONTIT_MCP_LOGLEVEL", "CONTIT_MCP_LOG_LEVEL"),
+        ("CONTIT_MCP_MAX_WAIT", "CONTIT_MCP_MAX_WAIT_SECONDS"),
+        ("CONTIT_API_KEYS", "CONTIT_API_KEY"),
+        ("CONTIT_APIKEY", "CONTIT_API_KEY"),
+        ("CONTIT_API_KEY_FLE", "CONTIT_API_KEY_FILE"),
+        ("CONTIT_ACCESS_TOKENS", "CONTIT_ACCESS_TOKEN"),
+        ("CONTIT_CLIENTID", "CONTIT_CLIENT_ID"),
+        ("CONTIT_BASEURL", "CONTIT_BASE_URL"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_nearest_known_one(name: str, meant: str) -> None:
+    """Neither is its value told: it may be a secret (our choice)."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={name: MARKER})
+    assert caught.value.message == f"{name} is not a setting of contit-mcp."
+    assert caught.value.hint == f"Did you mean {meant}?"
+
+
+def test_all_of_the_servers_prefix_is_ours() -> None:
+    """A `CONTIT_MCP_…` that is like no setting is refused as well (our choice)."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={"CONTIT_MCP_XYZZY": "1"})
+    assert caught.value.hint == "docs/settings.md lists every setting."
+
+
+@pytest.mark.parametrize(
+    "name", ["CONTIT_WORKSPACE", "CONTIT_CLI_HOME", "CONTIT", "CONTITAPIKEY", "XCONTIT_API_KEYS", "PATH"]
+)
+def test_variables_of_other_programs_are_left_alone(name: str) -> None:
+    """Contit has other tools, and they have variables (our choice)."""
+    load_settings(environment={name: "anything"})
+
+
+def test_an_unknown_variable_that_is_blank_is_left_alone() -> None:
+    """Nobody meant anything by it (our choice)."""
+    load_settings(environment={"CONTIT_MCP_XYZZY": " ", "CONTIT_API_KEYS": "${CONTIT_API_KEYS}"})
+
+
+def test_the_first_unknown_variable_by_name_is_told() -> None:
+    """So that the message is the same each time (our choice)."""
+    with pytest.raises(ConfigurationError, match="CONTIT_MCP_AAA"):
+        load_settings(environment={"CONTIT_MCP_ZZZ": "1", "CONTIT_MCP_AAA": "1"})
+
+
+@given(st.text(max_size=30))
+def test_any_name_has_at_most_one_nearest(name: str) -> None:
+    """A known one, or none (our choice)."""
+    known = ["CONTIT_API_KEY", "CONTIT_BASE_URL"]
+    assert nearest(name, known) in {*known, None}
+    assert nearest("CONTIT_API_KEY", known) == "CONTIT_API_KEY"
+
+
+@given(st.text(max_size=30))
+def test_only_blank_text_and_placeholders_are_unset(value: str) -> None:
+    """A value without their marks always counts as set (our choice)."""
+    assert is_unset(None)
+    if value.strip() and not any(mark in value for mark in "$%{"):
+        assert not is_unset(value)

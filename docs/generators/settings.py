@@ -1,11 +1,11 @@
-"""Writes docs/settings.md from the settings themselves; with --check it only says whether that page is stale."""
+"""Writes docs/settings.md and configs/contit-mcp.toml from the settings; with --check it only says what is stale."""
 
 import sys
 from pathlib import Path
 
 from contit_mcp.settings import Settings
 
-PAGE = Path(__file__).parents[1] / "settings.md"
+ROOT = Path(__file__).parents[2]
 HEAD = """\
 # Settings
 
@@ -28,8 +28,20 @@ def page() -> str:
     return HEAD + "".join(rows)
 
 
+def example() -> str:
+    """The settings file with every key commented out, at its default."""
+    parts = ["# Settings of contit-mcp, for --config. Each key stands at its default; docs/settings.md says more.\n"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else field.default
+        value = f'"{default}"' if isinstance(default, str) else default
+        parts.append(f"\n# {field.description}\n# {name} = {value}\n")
+    return "".join(parts)
+
+
 if __name__ == "__main__":
-    if "--check" not in sys.argv:
-        PAGE.write_text(page(), encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
-        sys.exit("docs/settings.md is stale: make docs")
+    for path, text in ((ROOT / "docs/settings.md", page()), (ROOT / "configs/contit-mcp.toml", example())):
+        if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.exit(f"{path.relative_to(ROOT)} is stale: make docs")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from contit_mcp.settings import Settings, load_settings
+
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "contit_mcp").rglob("*.py"))
 TRACKED = [
@@ -99,3 +101,14 @@ def test_links_in_documents_lead_somewhere() -> None:
         if path.suffix == ".md":
             for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> None:
+    """As it stands, and with its comments opened: then every key is known and every default valid."""
+    example = (ROOT / "configs" / "contit-mcp.toml").read_text(encoding="utf-8")
+    opened = re.sub(r"^# (?=[a-z_]+ = )", "", example, flags=re.MULTILINE)
+    for name, text in (("as it stands.toml", example), ("opened.toml", opened)):
+        file = tmp_path / name
+        file.write_text(text, encoding="utf-8")
+        assert load_settings(file=file, environment={}) == load_settings(environment={})
+    assert opened.count(" = ") >= len(Settings.model_fields)

@@ -13,7 +13,7 @@ UPGRADE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -98,7 +98,7 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 $(BIN)/python:
 	@python='$(PYTHON)'; \
 	if ! "$${python:-false}" -c '$(USABLE)'; then \
-		echo "error: $${python:-no Python that was found} is not Python 3.11 or newer with the modules venv and ensurepip" >&2; \
+		echo "error: this needs Python 3.11 or newer with its modules venv and ensurepip, and found $${python:-none}" >&2; \
 		echo "hint: install one (on Debian and Ubuntu also python3-venv), or name it: make demo PYTHON=/path/to/python3.12" >&2; \
 		exit 1; \
 	fi; \

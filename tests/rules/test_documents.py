@@ -1,0 +1,66 @@
+"""What the documents say about the tree is so."""
+
+import json
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+from contit_mcp.settings import Settings, load_settings
+from tests.rules.tree import PACKAGE, ROOT, kept_files, place, told
+
+
+def test_the_map_shows_every_room() -> None:
+    """Each module and package directly in contit_mcp is on the map of docs/architecture.md (our choice)."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    shown = {word.removeprefix("contit_mcp/").removesuffix("/") for word in re.findall(r"`([\w*./]+)`", page)}
+    rooms = [path.name for path in PACKAGE.iterdir() if _is_room(path)]
+    missing = [room for room in sorted(rooms) if not any(fnmatch(room, pattern) for pattern in shown)]
+    assert not missing, told(missing, "Give each a line of the map in docs/architecture.md: what it knows.")
+
+
+def test_links_between_documents_arrive() -> None:
+    """A relative link of a Markdown file leads to a file that is there (our choice)."""
+    dead = [
+        f"{place(path)}: {target}"
+        for path in kept_files()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+        if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists()
+    ]
+    assert not dead, told(dead, "Mend the link, or write the page.")
+
+
+def test_the_readmes_entry_for_a_host_is_a_command_that_exists() -> None:
+    """Its JSON parses, and its command, argument and variables are ours (our choice)."""
+    (block,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    entry = json.loads(block)["mcpServers"]["contit-assistant"]
+    assert entry["command"].endswith("/contit-mcp")
+    assert (PACKAGE / "cli" / f"{entry['args'][0]}.py").exists()
+    assert set(entry["env"]) <= _settings()
+
+
+def test_the_readme_names_settings_that_exist() -> None:
+    """Every CONTIT_… name in it is one (our choice)."""
+    named = set(re.findall(r"CONTIT_[A-Z_]*[A-Z]", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert not named - _settings(), told(sorted(named - _settings()), "Write the setting's name as it is.")
+
+
+def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> None:
+    """As it stands, and with its comments opened: every key is known and every default valid (our choice)."""
+    example = (ROOT / "configs" / "contit-mcp.toml").read_text(encoding="utf-8")
+    opened = re.sub(r"^# (?=[a-z_]+ = )", "", example, flags=re.MULTILINE)
+    for name, text in (("as it stands.toml", example), ("opened.toml", opened)):
+        file = tmp_path / name
+        file.write_text(text, encoding="utf-8")
+        assert load_settings(file=file, environment={}) == load_settings(environment={})
+    assert opened.count(" = ") >= len(Settings.model_fields)
+
+
+def _settings() -> set[str]:
+    return {str(field.alias) for field in Settings.model_fields.values()}
+
+
+def _is_room(path: Path) -> bool:
+    if path.is_dir():
+        return (path / "__init__.py").exists()
+    return path.suffix == ".py" and not path.name.startswith("__")

@@ -1,0 +1,40 @@
+"""How modules are cut: small, named after what they know, and packages that are only rooms."""
+
+import ast
+
+from tests.rules.tree import PACKAGE, modules, place, told
+
+MOST_LINES = 250
+SAY_NOTHING = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
+
+
+def test_a_module_fits_in_a_head() -> None:
+    """At most 250 lines (our choice)."""
+    long = [f"{place(path)}: {count} lines" for path in modules() if (count := _lines(path.read_text())) > MOST_LINES]
+    assert not long, told(long, f"Split by concept, never into a second part: at most {MOST_LINES} lines a module.")
+
+
+def test_a_module_is_named_after_what_it_knows() -> None:
+    """No drawers for odds and ends (our choice)."""
+    vague = [place(path) for path in modules() if SAY_NOTHING & {path.stem, *path.stem.split("_")}]
+    assert not vague, told(vague, f"Name it after the one thing it knows; none of {', '.join(sorted(SAY_NOTHING))}.")
+
+
+def test_a_package_is_a_docstring() -> None:
+    """Importing one module imports nothing else (our choice; it keeps the start quick). The version is at the top."""
+    full = []
+    for path in modules():
+        if path.name != "__init__.py":
+            continue
+        tree = ast.parse(path.read_text())
+        rest = [ast.unparse(statement) for statement in tree.body[1:]]
+        allowed = path.parent == PACKAGE and len(rest) == 1 and rest[0].startswith("__version__ = ")
+        if not ast.get_docstring(tree) or (rest and not allowed):
+            full.append(place(path))
+    assert not full, told(
+        full, "Leave a docstring alone in __init__.py, and import from the module that has the thing."
+    )
+
+
+def _lines(text: str) -> int:
+    return len(text.splitlines())

@@ -1,0 +1,63 @@
+"""What is installed is pinned, hashed, explained, and what pyproject.toml asks for."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.rules.tree import ROOT, place, told
+
+PINNED = sorted((ROOT / "requirements").glob("*.txt"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ASKED = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRA = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+each_file = pytest.mark.parametrize("path", PINNED, ids=lambda path: path.stem)
+
+
+def blocks(path: Path) -> list[str]:
+    """The requirements of a file, each with its hashes."""
+    text = re.sub(r"^\s*#.*\n", "", path.read_text(), flags=re.MULTILINE)
+    return re.sub(r"\\\n\s*", "", text).splitlines()
+
+
+@each_file
+def test_every_requirement_is_one_version_with_its_hashes(path: Path) -> None:
+    """Nothing else can be installed, from whichever index (our choice)."""
+    pinned = re.compile(r"[\w.-]+==[^\s;]+( ; [^\\]+?)?( --hash=sha256:[0-9a-f]{64})+")
+    loose = [block[:80] for block in blocks(path) if not pinned.fullmatch(block)]
+    assert not loose, told(loose, f"Let `make lock` write {place(path)}.")
+
+
+def test_the_pins_are_those_of_the_dependencies() -> None:
+    """A dependency added, changed or removed in pyproject.toml is so in requirements/ too (our choice)."""
+    wrong = []
+    for name, asked in (("runtime", ASKED), ("test", ASKED + EXTRA)):
+        path = ROOT / "requirements" / f"{name}.txt"
+        pins = dict(re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), flags=re.MULTILINE))
+        wrong += [
+            f"{place(path)}: {requirement}"
+            for requirement in asked
+            if not requirement.specifier.contains(pins.get(canonicalize_name(requirement.name), "0"))
+        ]
+    direct = re.findall(r"^([\w.-]+)==[^#]*?# via(?:\n\s+#)?[^=]*? contit-mcp ", _runtime(), flags=re.MULTILINE)
+    wrong += sorted({*direct} ^ {canonicalize_name(requirement.name) for requirement in ASKED})
+    assert not wrong, told(wrong, "Run `make lock`.")
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """A list item of docs/architecture.md names it and says what for (our choice)."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    items = re.findall(r"^\s*[-*] .*", page, flags=re.MULTILINE)
+    silent = [
+        requirement.name
+        for requirement in ASKED + EXTRA
+        if not any(re.search(rf"`{re.escape(requirement.name)}`.*\w{{4}}", item) for item in items)
+    ]
+    assert not silent, told(silent, "Say in docs/architecture.md, as a list item with its `name`, what it is for.")
+
+
+def _runtime() -> str:
+    return (ROOT / "requirements" / "runtime.txt").read_text()

@@ -1,0 +1,43 @@
+"""The project's files, as the rules of the house read them."""
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "contit_mcp"
+FOLDERS = ("benchmarks", "configs", "contit_mcp", "docs", "requirements", "tests")
+
+
+@cache
+def modules() -> tuple[Path, ...]:
+    """Every Python file of the package."""
+    return tuple(sorted(PACKAGE.rglob("*.py")))
+
+
+@cache
+def kept_files() -> tuple[Path, ...]:
+    """Every text file that is in the repository or could be added to it; without git, all below the folders we know."""
+    git = shutil.which("git")
+    listed = None
+    if git and (ROOT / ".git").exists():
+        command = [git, "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\0")
+    paths = (
+        [ROOT / name for name in listed if name]
+        if listed
+        else [*ROOT.glob("*.*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    )
+    return tuple(path for path in sorted(paths) if path.is_file() and path.suffix not in {".pyc", ".png", ".ico"})
+
+
+def told(offences: list[str], how: str) -> str:
+    """What a rule says when it is broken: where, and how to comply."""
+    return f"{how}\n  " + "\n  ".join(offences)
+
+
+def place(path: Path, line: int | None = None) -> str:
+    """Where something is, from the project's root."""
+    name = path.relative_to(ROOT).as_posix()
+    return name if line is None else f"{name}:{line}"

@@ -49,7 +49,7 @@ def create_sandbox(
     threads = Threads(clock, new_id)
     plan = FaultPlan.of(options.faults)
     record = SandboxRecord(plan, threads)
-    endpoints = Endpoints(options, Credentials(options, clock, new_id), threads, Assistant())
+    endpoints = Endpoints(options, Credentials(options, clock, new_id), threads, Assistant(options.today))
 
     def route(
         method: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ class SandboxOptions:
     """What goes wrong, in order; see `contit_mcp.sandbox.faults`."""
     reject_busy: bool = True
     """Whether a prompt on a thread with an active run is refused with 409. If not, both runs go on."""
+    today: dt.date = dt.date(2026, 3, 20)
+    """The day the assistant takes for today, so that "last week" is always the same week."""
 
 
 DEFAULTS: Final = SandboxOptions()

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from contit_mcp.sandbox.assistant.phrasing import (
-    NOT_UNDERSTOOD,
-    NOTHING_TO_SHOW,
-    phrase_count,
-    phrase_item,
-    phrase_list,
-)
-from contit_mcp.sandbox.assistant.query import Query
-from contit_mcp.sandbox.assistant.reading import read_question
+from contit_mcp.sandbox.assistant.answering import Answering
+from contit_mcp.sandbox.assistant.following import plan
+from contit_mcp.sandbox.assistant.phrasing.english import English
+from contit_mcp.sandbox.assistant.phrasing.italian import Italian
+from contit_mcp.sandbox.assistant.reading.english.vocabulary import ENGLISH
+from contit_mcp.sandbox.assistant.reading.italian.vocabulary import ITALIAN
+from contit_mcp.sandbox.assistant.reading.language import reading_in_the_better_language
+from contit_mcp.sandbox.assistant.reading.reader import Reader
+from contit_mcp.sandbox.assistant.reading.titles import Titles
 from contit_mcp.sandbox.assistant.search import find
+from contit_mcp.sandbox.assistant.task import Context
 from contit_mcp.sandbox.assistant.workspace import load_workspace
+
+if TYPE_CHECKING:
+    from contit_mcp.sandbox.assistant.query import Query
+
+_PHRASES: Final = {"en": English(), "it": Italian()}
 
 
 @dataclass(frozen=True)
@@ -22,30 +30,24 @@ class Turn:
     """One answer, and what a follow-up can refer to."""
 
     answer: str
-    query: Query | None = None
-    """What was asked for last."""
-    items: tuple[str, ...] = ()
-    """The ids of what was found, in the order of the list."""
+    context: Context = field(default_factory=Context)
 
 
 class Assistant:
     """Answers prompts about the sample workspace. It is no language model: it looks things up, or says it cannot."""
 
-    def __init__(self) -> None:
-        """Load the sample workspace."""
+    def __init__(self, today: dt.date) -> None:
+        """Take a day for today."""
         self._workspace = load_workspace()
+        titles = Titles.of(self._workspace.items.values())
+        self._readers = [Reader(words, titles, today, self._find) for words in (ENGLISH, ITALIAN)]
 
     def reply(self, prompt: str, previous: Turn | None = None) -> Turn:
         """Answer one prompt in a conversation."""
-        before = previous or Turn("")
-        question = read_question(prompt, self._workspace, before.query)
-        if question is None:
-            return Turn(NOT_UNDERSTOOD, before.query, before.items)
-        if question.wish == "one":
-            if question.position >= len(before.items) or not before.items:
-                return Turn(NOTHING_TO_SHOW, before.query, before.items)
-            item = self._workspace.items[before.items[question.position]]
-            return Turn(phrase_item(item), before.query, before.items)
-        found = find(self._workspace, question.query)
-        phrase = phrase_count if question.wish == "count" else phrase_list
-        return Turn(phrase(question.query, found), question.query, tuple(item.id for item in found))
+        context = previous.context if previous else Context()
+        question = reading_in_the_better_language(prompt, self._readers, context.language)
+        answering = Answering(self._workspace, _PHRASES[question.language], context)
+        return Turn(*answering.answer(plan(question, context)))
+
+    def _find(self, query: Query) -> list[str]:
+        return [item.id for item in find(self._workspace, query)]

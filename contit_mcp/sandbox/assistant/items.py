@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from contit_mcp.sandbox.assistant.query import ContentType, Locale, State
 
@@ -34,12 +35,20 @@ class Item:
     category: str | None = None
     price: float | None = None
 
-    @property
-    def text(self) -> Translation:
-        """Return its text in the workspace's first locale that it has."""
+    def in_locale(self, *preferred: Locale) -> Translation:
+        """Return the text in the first of these locales it exists in, else in the workspace's first."""
+        for locale in preferred:
+            if locale in self.translations:
+                return self.translations[locale]
         return next(iter(self.translations.values()))
 
     @property
     def date(self) -> dt.datetime:
         """When it was published, or, for a draft, last changed."""
         return self.published or self.updated
+
+
+Attribute = Literal[
+    "type", "state", "author", "date", "updated", "created", "tags", "locales", "category", "price", "body", "id"
+]
+"""What can be asked about one item."""

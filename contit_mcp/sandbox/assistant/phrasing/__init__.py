@@ -1,0 +1,1 @@
+"""Puts answers into words, in Markdown, in English or Italian."""

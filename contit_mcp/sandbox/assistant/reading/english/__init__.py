@@ -1,0 +1,1 @@
+"""English, as far as questions about a workspace need it."""

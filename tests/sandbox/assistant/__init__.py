@@ -1,0 +1,1 @@
+"""The assistant of the sandbox: what it reads, finds and says."""

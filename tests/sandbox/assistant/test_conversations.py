@@ -1,0 +1,155 @@
+"""Follow-ups: what "it", "them", "only drafts" and "the second one" mean after what was said before."""
+
+import pytest
+
+from tests.sandbox.assistant.oracle import converse, listed, understood
+
+MARCH = "List all published articles from March 2026"
+MARZO = "Elenca tutti gli articoli pubblicati di marzo 2026"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "title"),
+    [
+        ([MARCH, "Show me the second one"], "Weekly Update"),
+        ([MARCH, "the third"], "Tech Review"),
+        ([MARCH, "number 1"], "Breaking News"),
+        ([MARCH, "2"], "Weekly Update"),
+        ([MARCH, "tell me more about number 3"], "Tech Review"),
+        ([MARCH, "the last one"], "Tech Review"),
+        ([MARCH, "all", "the last one"], "Carnival Races off Torbole"),
+        ([MARCH, "the first one", "and the second?"], "Weekly Update"),
+        ([MARCH, "the first one", "tell me more"], "Breaking News"),
+        ([MARCH, "the second one", "and in Italian?"], "Aggiornamento settimanale"),
+        ([MARZO, "mostrami il secondo"], "Aggiornamento settimanale"),
+        ([MARZO, "il primo", "e il terzo?"], "Recensione tecnica"),
+        ([MARZO, "il numero 3"], "Recensione tecnica"),
+        ([MARZO, "il primo", "e in tedesco?"], "Eilmeldung"),
+        ([MARZO, "dimmi di più sul primo"], "Notizia flash"),
+    ],
+)
+def test_an_entry_of_the_last_list_is_shown(prompts: list[str], title: str) -> None:
+    """By its number, its place, or because it was talked about (our choice)."""
+    assert converse(*prompts).startswith(f"**{title}**\n")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "answer"),
+    [
+        ([MARCH, "the second one", "who wrote it?"], "**Weekly Update** was written by Giulia Ferrari."),
+        ([MARCH, "the second one", "and the price?"], "**Weekly Update** is an article and has no price."),
+        ([MARCH, "the second one", "when was it published?"], "**Weekly Update** was published on March 14, 2026."),
+        ([MARCH, "who wrote the second one?"], "**Weekly Update** was written by Giulia Ferrari."),
+        ([MARZO, "il secondo", "chi l'ha scritto?"], "Autore di **Aggiornamento settimanale**: Giulia Ferrari."),
+        (
+            [MARZO, "il secondo", "quando è stato pubblicato?"],
+            "**Aggiornamento settimanale**: pubblicazione il 14 marzo 2026.",
+        ),
+        ([MARCH, "how many are there?"], "There are 12 published articles from March 2026."),
+        ([MARZO, "quanti sono?"], "Ci sono 12 articoli pubblicati di marzo 2026."),
+        (["How many articles are there?", "and products?"], "There are 30 products: 25 published and 5 drafts."),
+        (["Quanti articoli ci sono?", "e prodotti?"], "Ci sono 30 prodotti: 25 pubblicati e 5 in bozza."),
+        (["Show all pages", "how many of them are drafts?"], "There are 3 draft pages among those."),
+        (
+            ["Mostra tutte le pagine", "quante di queste sono in bozza?"],
+            "Ci sono 3 pagine in bozza tra quelli elencati.",
+        ),
+    ],
+)
+def test_a_question_about_it_or_them_is_answered(prompts: list[str], answer: str) -> None:
+    """With what was said before (our choice)."""
+    assert converse(*prompts) == answer
+
+
+@pytest.mark.parametrize(
+    ("prompts", "heading", "count"),
+    [
+        (
+            ["List all articles from March 2026", "only drafts"],
+            "I found 4 draft articles last changed in March 2026",
+            4,
+        ),
+        (["List all drafts", "only articles", "only by Emily"], "I found 2 draft articles by Emily Carter", 2),
+        ([MARCH, "only those tagged hiking"], "I found 3 published articles tagged “hiking” from March 2026", 3),
+        ([MARCH, "which of them are by Marco?"], "I found 2 articles by Marco Rinaldi among those", 2),
+        ([MARCH, "what about February?"], "I found 5 published articles from February 2026", 5),
+        ([MARCH, "and in Italian?"], "I found 11 published articles available in Italian from March 2026", 3),
+        (["Which articles did Anna write?", "and Davide?"], "I found 9 articles by Davide Gallo", 9),
+        (["List the drafts", "only articles", "oldest first"], "I found 12 draft articles. Here are the oldest", 3),
+        (["Show the 3 newest articles", "only by Giulia"], "I found 1 article by Giulia Ferrari among those", 1),
+        (["List all pages", "more"], "Numbers 4 to 13 of the 18 pages", 10),
+        (["List all pages", "more", "more"], "Numbers 14 to 18 of the 18 pages", 5),
+        (["List all pages", "show all"], "I found 18 pages. Here they are, the most recent first", 18),
+        (
+            ["Elenca gli articoli di marzo 2026", "solo le bozze"],
+            "Ho trovato 4 articoli in bozza modificati a marzo 2026",
+            4,
+        ),
+        ([MARZO, "e in italiano?"], "Ho trovato 11 articoli pubblicati disponibili in italiano di marzo 2026", 3),
+        ([MARZO, "solo quelli di Anna"], "Ho trovato 1 articolo pubblicato di Anna Weber di marzo 2026", 1),
+        (["Elenca le pagine", "altre"], "Dal numero 4 al 13 di 18 pagine", 10),
+        (["Elenca le pagine", "tutte"], "Ho trovato 18 pagine. Eccole, a partire dal più recente", 18),
+        (["Mostra le tende", "ordinale per prezzo"], "Ho trovato 5 tende", 5),
+    ],
+)
+def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading: str, count: int) -> None:
+    """Only, and, which of them, more, all (our choice)."""
+    answer = converse(*prompts)
+    assert answer.startswith(heading)
+    assert len(listed(answer)) == count
+
+
+@pytest.mark.parametrize(
+    ("prompts", "answer"),
+    [
+        (
+            ["Show me the second one"],
+            "I do not know what that refers to: there is no earlier result in this conversation.",
+        ),
+        (["It"], "I do not know what that refers to: there is no earlier result in this conversation."),
+        (["more"], "I do not know what that refers to: there is no earlier result in this conversation."),
+        (
+            ["mostrami il secondo"],
+            "Non so a che cosa si riferisca: in questa conversazione non c'è un risultato precedente.",
+        ),
+        (["What is the newest page?", "the fifth"], "The last list has only 1 entry."),
+        (["Qual è la pagina più recente?", "il quinto"], "L'ultimo elenco ha solo 1 voce."),
+        (["Show the tents", "more"], "That was all; there is nothing more to show."),
+        ([MARCH, "yes"], "Which one? Tell me its number or its title."),
+        ([MARCH, "no thanks"], "All right."),
+        ([MARCH, "thanks"], "You are welcome."),
+        ([MARZO, "sì"], "Quale? Dimmi il numero o il titolo."),
+        ([MARZO, "grazie"], "Prego."),
+    ],
+)
+def test_what_cannot_be_referred_to_is_said(prompts: list[str], answer: str) -> None:
+    """Rather than guessed (our choice)."""
+    assert converse(*prompts) == answer
+
+
+def test_what_was_not_understood_does_not_end_the_conversation() -> None:
+    """The list before is still there (our choice)."""
+    assert converse(MARCH, "blah blah", "the first one").startswith("**Breaking News**")
+
+
+def test_a_whole_question_begins_anew() -> None:
+    """It does not lean on what was said before (our choice)."""
+    assert converse(MARCH, "How many pages are there in German?").startswith("There are 9 pages available in German")
+
+
+def test_the_language_may_change_within_a_conversation() -> None:
+    """The answer is in the language of its question; a bare number stays in the one before (our choice)."""
+    assert converse(MARCH, "quanti sono?").startswith("Ci sono 12 articoli")
+    assert "- Tipo: articolo" in converse(MARZO, "2")
+
+
+@pytest.mark.parametrize("greeting", ["Hello!", "What can you do?", "Ciao", "Cosa sai fare?"])
+def test_examples_are_given_and_each_of_them_works(greeting: str) -> None:
+    """In the language of the greeting (our choice)."""
+    examples = [line[2:] for line in converse(greeting).splitlines() if line.startswith("- ")]
+    assert len(examples) == 5
+    for example in examples:
+        answer = converse(example)
+        assert understood(answer)
+        assert "found no " not in answer
+        assert "nessun" not in answer

@@ -16,27 +16,36 @@ from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.settings_file import read_settings_file
 from contit_mcp.settings_names import explain, refuse_unknown_environment, without_unset
+from contit_mcp.settings_store import StoreLocation, parse_store
 from contit_mcp.settings_urls import usable_url
 
 _Url = Annotated[str, AfterValidator(usable_url)]
+
+
+def _usable_store(value: SecretStr) -> SecretStr:
+    parse_store(value.get_secret_value())
+    return value
 
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-_CREDENTIAL = frozenset(
-    {
-        "api_key",
-        "api_key_file",
-        "access_token",
-        "access_token_file",
-        "client_id",
-        "client_secret",
-        "client_secret_file",
-    }
+_GROUPS = (
+    frozenset(
+        {
+            "api_key",
+            "api_key_file",
+            "access_token",
+            "access_token_file",
+            "client_id",
+            "client_secret",
+            "client_secret_file",
+        }
+    ),
+    frozenset({"store", "store_file"}),
 )
-"""One thing in several settings: a source that sets any of them replaces all of them."""
+"""Each is one thing in several settings: a source that sets any of a group replaces all of it."""
 
 
 class Settings(BaseSettings):
@@ -85,8 +94,20 @@ class Settings(BaseSettings):
         alias="CONTIT_CA_FILE",
         description="PEM file of further certificate authorities; the operating system's are always trusted.",
     )
-    store: Literal["memory"] = Field(
-        "memory", alias="CONTIT_MCP_STORE", description="Where runs are remembered: `memory`, for this process's life."
+    store: Annotated[SecretStr, AfterValidator(_usable_store)] = Field(
+        SecretStr("sqlite"),
+        alias="CONTIT_MCP_STORE",
+        description="Where runs are remembered: `sqlite` (a file in the state folder, shared by all processes of this"
+        " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
+    )
+    store_file: Path | None = Field(
+        None, alias="CONTIT_MCP_STORE_FILE", description="File that holds the store's URL, where it has a password."
+    )
+    state_dir: Path | None = Field(
+        None,
+        alias="CONTIT_MCP_STATE_DIR",
+        description="Folder for what outlives a process. Not set: the user's state folder"
+        " (`~/.local/state/contit-mcp` on Linux).",
     )
     wait_seconds: float | None = Field(
         None,
@@ -137,7 +158,7 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @model_validator(mode="after")
-    def _one_credential(self) -> Self:
+    def _nothing_twice(self) -> Self:
         for name in ("api_key", "access_token", "client_secret"):
             if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
                 raise ValueError(f"CONTIT_{name.upper()} and CONTIT_{name.upper()}_FILE are both set; keep one")
@@ -152,6 +173,8 @@ class Settings(BaseSettings):
         ]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} are both set; keep one credential")
+        if self.store_file is not None and "store" in self.model_fields_set:
+            raise ValueError("CONTIT_MCP_STORE and CONTIT_MCP_STORE_FILE are both set; keep one")
         if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
             raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
         return self
@@ -166,6 +189,23 @@ class Settings(BaseSettings):
             text = value.get_secret_value().strip() if value else None
             self._secrets[name] = SecretValue(f"CONTIT_{name.upper()}", value=text, file=file)
         return self._secrets[name]
+
+    def store_location(self) -> StoreLocation:
+        """Where runs are remembered.
+
+        Raises:
+            ConfigurationError: The file that holds it cannot be read, or holds something else.
+        """
+        if self.store_file is None:
+            return parse_store(self.store.get_secret_value())
+        text = SecretValue("CONTIT_MCP_STORE", file=self.store_file).reveal()
+        try:
+            return parse_store(text)
+        except ValueError as exc:
+            problem = str(exc)
+        raise ConfigurationError(
+            f"What {self.store_file} holds {problem}.", hint="CONTIT_MCP_STORE_FILE names the file."
+        )
 
 
 def load_settings(
@@ -193,8 +233,9 @@ def load_settings(
         without_unset({name: environment.get(variable) for name, variable in names.items()}),
         {name: value for name, value in (overrides or {}).items() if value is not None},
     ):
-        if not _CREDENTIAL.isdisjoint(source):
-            values = {name: value for name, value in values.items() if name not in _CREDENTIAL}
+        for group in _GROUPS:
+            if not group.isdisjoint(source):
+                values = {name: value for name, value in values.items() if name not in group}
         values |= source
     try:
         return Settings(**values)

@@ -24,6 +24,8 @@ EVERY_NAME: dict[str, tuple[str, str, object]] = {
     "CONTIT_BASE_URL": ("base_url", "https://contit.example/", "https://contit.example"),
     "CONTIT_CA_FILE": ("ca_file", "/etc/ssl/company.pem", Path("/etc/ssl/company.pem")),
     "CONTIT_MCP_STORE": ("store", "memory", "memory"),
+    "CONTIT_MCP_STORE_FILE": ("store_file", "/run/store", Path("/run/store")),
+    "CONTIT_MCP_STATE_DIR": ("state_dir", "/var/state", Path("/var/state")),
     "CONTIT_MCP_WAIT_SECONDS": ("wait_seconds", "30", 30.0),
     "CONTIT_MCP_MAX_WAIT_SECONDS": ("max_wait_seconds", "120.5", 120.5),
     "CONTIT_MCP_RUN_LIMIT_SECONDS": ("run_limit_seconds", "600", 600.0),
@@ -94,7 +96,7 @@ def test_without_anything_set_there_are_defaults_and_no_credential() -> None:
     assert settings.token_url == "https://idp.contit.cloud/connect/token"
     assert (settings.wait_seconds, settings.max_wait_seconds) == (None, 240.0)
     assert (settings.run_limit_seconds, settings.answer_seconds) == (1_800.0, 3_600.0)
-    assert (settings.log_level, settings.log_format, settings.store) == ("INFO", "auto", "memory")
+    assert (settings.log_level, settings.log_format, settings.store_location().kind) == ("INFO", "auto", "sqlite")
     assert [settings.secret(name) for name in ("api_key", "access_token", "client_secret")] == [None] * 3
 
 

@@ -42,7 +42,7 @@ def command(settings: Settings) -> None:
         _Finding("Credential", _credential(settings)),
         _Finding("Certificate authorities", str(settings.ca_file or "the operating system's")),
         _Finding("Proxy", _proxy(settings.base_url)),
-        _Finding("Runs are remembered in", settings.store),
+        _Finding("Runs are remembered in", settings.store_location().name),
         *anyio.run(_ask_contit, settings),
     ]
     for finding in findings:

@@ -26,8 +26,8 @@ _OPTIONS = (
     ),
 )
 
-SANDBOX_SETTINGS = {"base_url": "http://localhost", "api_key": "sandbox-key"}
-"""What the embedded sandbox stands behind; it answers in memory, on no port."""
+SANDBOX_SETTINGS = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
+"""What the embedded sandbox stands behind: it answers in memory, on no port, and forgets with its process."""
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,10 @@
 
 import sys
 from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from contit_mcp.settings import Settings
 
@@ -19,11 +23,18 @@ This page is generated from the settings themselves (`make docs`).
 """
 
 
+def default_of(field: FieldInfo) -> Any:
+    """The default as its user would write it."""
+    if isinstance(field.default, SecretStr):
+        return field.default.get_secret_value()
+    return "" if field.default is None else field.default
+
+
 def page() -> str:
     """The page as it should be."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = f"`{default_of(field)}`" if field.default is not None else ""
         rows.append(f"| `{field.alias}` | `{name}` | {default} | {field.description} |\n")
     return HEAD + "".join(rows)
 
@@ -32,7 +43,7 @@ def example() -> str:
     """The settings file with every key commented out, at its default."""
     parts = ["# Settings of contit-mcp, for --config. Each key stands at its default; docs/settings.md says more.\n"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else field.default
+        default = default_of(field)
         value = f'"{default}"' if isinstance(default, str) else default
         parts.append(f"\n# {field.description}\n# {name} = {value}\n")
     return "".join(parts)

@@ -1,0 +1,62 @@
+"""Where runs are remembered, as people write it."""
+
+from pathlib import Path
+
+import pytest
+
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.settings import load_settings
+from contit_mcp.settings_store import StoreLocation, parse_store
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        ("memory", "memory", "memory"),
+        ("sqlite", "sqlite", "sqlite"),
+        ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3"),
+        ("redis://localhost:6379/0", "redis", "redis://localhost:6379/0"),
+        ("rediss://user:MARKER@cache.example:6380/1?x=MARKER", "redis", "rediss://cache.example:6380/1"),
+        ("valkey://cache", "redis", "redis://cache"),
+        ("valkeys://:MARKER@cache", "redis", "rediss://cache"),
+    ],
+)
+def test_each_form_is_understood_and_can_be_named_without_its_password(text: str, kind: str, name: str) -> None:
+    """Valkey speaks Redis (our choice)."""
+    location = parse_store(text)
+    assert (location.kind, location.name) == (kind, name)
+    assert "MARKER" not in repr(location)
+
+
+@pytest.mark.parametrize("text", ["", "sqlite:", "postgres://MARKER@x", "redis:MARKER", "redis://", "redis://x:MARKER"])
+def test_anything_else_is_refused_without_being_quoted(text: str) -> None:
+    """It may hold a password (our choice)."""
+    with pytest.raises(ValueError, match="must be memory, sqlite") as caught:
+        parse_store(text)
+    assert "MARKER" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(environment={"CONTIT_MCP_STORE": text or "x"})
+    assert "CONTIT_MCP_STORE" in refused.value.message
+    assert "MARKER" not in refused.value.message
+
+
+def test_the_url_can_stand_in_a_file(tmp_path: Path) -> None:
+    """Every secret can (our choice)."""
+    file = tmp_path / "store"
+    settings = load_settings(environment={"CONTIT_MCP_STORE_FILE": str(file)})
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        settings.store_location()
+    file.write_text("redis://:MARKER@cache\n", encoding="utf-8")
+    assert settings.store_location() == StoreLocation("redis", url="redis://:MARKER@cache")
+    file.write_text("MARKER", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="must be memory") as caught:
+        settings.store_location()
+    assert "MARKER" not in caught.value.message
+
+
+def test_the_store_and_its_file_cannot_both_be_set() -> None:
+    """Save from different sources: the higher one replaces the lower one (our choice)."""
+    with pytest.raises(ConfigurationError, match="keep one"):
+        load_settings(environment={"CONTIT_MCP_STORE": "memory", "CONTIT_MCP_STORE_FILE": "/x"})
+    chosen = load_settings({"store": "memory"}, environment={"CONTIT_MCP_STORE_FILE": "/x"})
+    assert chosen.store_location().kind == "memory"

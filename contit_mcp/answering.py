@@ -19,8 +19,8 @@ from contit_mcp.exceptions import (
 )
 from contit_mcp.reports import Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy, delivery_after
+from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, Phase, RunRecord
-from contit_mcp.runs.store import RunStore
 from contit_mcp.waits import Waits
 from contit_mcp.watching import Watcher, ids
 
@@ -33,7 +33,7 @@ class Answerer:
 
     Args:
         client: Contit.
-        store: Knows ends, answers, and what came after them.
+        runs: Knows ends, answers, and what came after them.
         watcher: Waits for ends.
         waits: Where each wait is counted.
         replay: What makes a delivery unsure.
@@ -43,7 +43,7 @@ class Answerer:
     def __init__(
         self,
         client: ContitClient,
-        store: RunStore,
+        runs: RunLedger,
         watcher: Watcher,
         waits: Waits,
         *,
@@ -51,7 +51,7 @@ class Answerer:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._store = store
+        self._runs = runs
         self._watcher = watcher
         self._waits = waits
         self._replay = replay or ReplayPolicy()
@@ -83,7 +83,7 @@ class Answerer:
         text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
         now = self._now()
         delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
-        await self._store.delivered(run, delivery, now=now)
+        await self._runs.delivered(run, delivery, now=now)
         age = None if answered_at is None or run.started_at is None else now - run.started_at
         return report_on(run, now=now, response=text, joined=joined, age_seconds=age)
 
@@ -168,7 +168,7 @@ class Answerer:
 
     async def _refuse_if_replaced(self, run: RunRecord) -> None:
         thread_id, run_id = ids(run)
-        latest = await self._store.latest(run.question.owner, thread_id, now=self._now())
+        latest = await self._runs.latest(run.question.owner, thread_id, now=self._now())
         if latest is not None and latest.run_id != run_id:
             raise AnswerUnavailableError(thread_id, run_id, replaced=True)
 

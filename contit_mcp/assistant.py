@@ -7,6 +7,7 @@ docs/architecture.md; how a question becomes a run in `launching`, how a run bec
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 
@@ -14,11 +15,12 @@ from contit_mcp.answering import Answerer
 from contit_mcp.api.client import ContitClient
 from contit_mcp.api.paths import check_id
 from contit_mcp.exceptions import RunNotFoundError, ServerClosingError
-from contit_mcp.launching import Launcher
+from contit_mcp.launching import Launched, Launcher
 from contit_mcp.polling import PollPolicy
 from contit_mcp.prompts import usable_prompt
 from contit_mcp.reports import NOBODY, Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy
+from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, Question, RunRecord, hash_prompt, unremembered
 from contit_mcp.runs.store import RunStore
 from contit_mcp.waits import Waits
@@ -45,11 +47,11 @@ class Assistant:
         replay: ReplayPolicy | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._runs = runs = RunLedger(store)
         self._waits = Waits()
-        self._watcher = Watcher(client, store, policy=polling, now=now)
-        self._launcher = Launcher(client, store, self._watcher, now=now)
-        self._answerer = Answerer(client, store, self._watcher, self._waits, replay=replay, now=now)
+        self._watcher = Watcher(client, runs, policy=polling, now=now)
+        self._launcher = Launcher(client, runs, self._watcher, now=now)
+        self._answerer = Answerer(client, runs, self._watcher, self._waits, replay=replay, now=now)
         self._now = now
 
     async def ask(
@@ -71,9 +73,12 @@ class Assistant:
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
-        run, joined = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=True)
-        observer.started(*ids(run))
-        return await self._answerer.answer(run, began=began, deadline=deadline, observer=observer, joined=joined)
+        launched = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=True)
+        observer.started(*ids(launched.run))
+        report = await self._answerer.answer(
+            launched.run, began=began, deadline=deadline, observer=observer, joined=launched.joined
+        )
+        return replace(report, maybe_twice=launched.interrupted)
 
     async def start(
         self,
@@ -91,9 +96,10 @@ class Assistant:
             ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or nobody knows.
         """
         deadline = anyio.current_time() + wait_seconds
-        run, joined = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=False)
-        observer.started(*ids(run))
-        return report_on(run, now=self._now(), joined=joined)
+        launched = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=False)
+        observer.started(*ids(launched.run))
+        report = report_on(launched.run, now=self._now(), joined=launched.joined)
+        return replace(report, maybe_twice=launched.interrupted)
 
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NOBODY
@@ -135,7 +141,7 @@ class Assistant:
         """
         began = anyio.current_time()
         if run_id is None:
-            latest = await self._store.latest(owner, check_id("thread_id", thread_id), now=self._now())
+            latest = await self._runs.latest(owner, check_id("thread_id", thread_id), now=self._now())
             if latest is None:
                 return await self._answerer.latest(thread_id, began + wait_seconds)
             run = latest
@@ -152,7 +158,7 @@ class Assistant:
 
     async def _launch(
         self, owner: str, prompt: str, thread_id: str | None, deadline: float, observer: Observer, *, awaited: bool
-    ) -> tuple[RunRecord, bool]:
+    ) -> Launched:
         if thread_id is not None:
             check_id("thread_id", thread_id)
         question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
@@ -168,5 +174,5 @@ class Assistant:
         """The remembered run; for one that is not remembered, a record made of its ids alone."""
         check_id("thread_id", thread_id)
         check_id("run_id", run_id)
-        run = await self._store.find(owner, thread_id, run_id, now=self._now())
+        run = await self._runs.find(owner, thread_id, run_id, now=self._now())
         return run or unremembered(owner, thread_id, run_id, now=self._now())

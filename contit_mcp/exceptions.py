@@ -4,6 +4,7 @@ ContitError                        has a one-line message and a hint: what to do
 ├── ConfigurationError             the operator's settings do not work together
 ├── InvalidArgumentError           the caller's arguments cannot be used; nothing was sent
 ├── ServerClosingError             this process is shutting down; nothing was started
+├── StoreError                     where runs are kept cannot be used; no ask fails because of it
 ├── APIError                       one HTTP exchange with Contit did not work
 │   ├── APIConnectionError         no answer arrived (may_have_arrived: could Contit have the request?)
 │   │   └── APITimeoutError
@@ -22,8 +23,7 @@ ContitError                        has a one-line message and a hint: what to do
     ├── ThreadBusyError            another run is still going on the thread
     └── StartUnknownError          the start was sent and no answer came: it may or may not run
 
-Messages are written here and in the code that raises, never taken from upstream, so that no secret,
-prompt or answer can ride in one. `tests/rules/test_exceptions.py` holds this drawing against the classes.
+Messages are ours, never taken from upstream: no secret, prompt or answer can ride in one. A test holds this drawing.
 """
 
 
@@ -56,9 +56,12 @@ class ServerClosingError(ContitError):
     """The server is shutting down and nothing was started for this call."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The server is shutting down and this question was not started.", hint="Ask again in a few seconds."
-        )
+        message = "The server is shutting down and this question was not started."
+        super().__init__(message, hint="Ask again in a few seconds.")
+
+
+class StoreError(ContitError):
+    """Where runs are kept cannot be used at the moment. Asks go on without it."""
 
 
 class APIError(ContitError):
@@ -210,10 +213,7 @@ class RunUnreachableError(RunError):
 
 
 class AnswerUnavailableError(RunError):
-    """The run's own answer cannot be read, and another run's answer is never given in its place.
-
-    `replaced` says whether a later run's answer stands where it was; otherwise Contit has none at all.
-    """
+    """The run's own answer cannot be read; no other is given in its place. `replaced`: a later one stands there."""
 
     def __init__(self, thread_id: str, run_id: str, *, replaced: bool) -> None:
         message = "Contit calls the run completed but has no answer for it."

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -23,8 +24,8 @@ from contit_mcp.exceptions import (
     ThreadBusyError,
 )
 from contit_mcp.runs.claims import Granted, Joined
+from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.store import RunStore
 from contit_mcp.watching import Watcher, ids
 
 log = structlog.get_logger(__name__)
@@ -42,29 +43,44 @@ _NOT_STARTED = 503
 """The one 5xx after which nothing can have been accepted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A question's run.
+
+    Attributes:
+        run: The run.
+        joined: Whether it was there before.
+        interrupted: Whether an earlier start of the same question was cut off, so that it may run twice.
+    """
+
+    run: RunRecord
+    joined: bool = False
+    interrupted: bool = False
+
+
 class Launcher:
     """Turns questions into runs.
 
     Args:
         client: Contit.
-        store: Decides who may start.
+        runs: Decides who may start.
         watcher: Sees the run end that a question has to wait for.
         now: Seconds since the epoch.
     """
 
     def __init__(
-        self, client: ContitClient, store: RunStore, watcher: Watcher, *, now: Callable[[], float] = time.time
+        self, client: ContitClient, runs: RunLedger, watcher: Watcher, *, now: Callable[[], float] = time.time
     ) -> None:
         self._client = client
-        self._store = store
+        self._runs = runs
         self._watcher = watcher
         self._now = now
         self._of_unknown_fate: deque[str] = deque(maxlen=1_000)
 
     async def launch(
         self, question: Question, prompt: str, *, awaited: bool, deadline: float, on_status: Callable[[str], None]
-    ) -> tuple[RunRecord, bool]:
-        """Return the question's run, and whether it was there before.
+    ) -> Launched:
+        """Return the question's run.
 
         A busy thread is waited for, and the answer of the run before is kept, as long as the deadline allows.
 
@@ -83,17 +99,21 @@ class Launcher:
         """
         joined = waited_for = None
         while True:
-            claim = await self._store.claim(question, awaited=awaited, now=self._now())
+            claim = await self._runs.claim(question, awaited=awaited, now=self._now())
             run = claim.record
             if isinstance(claim, Granted):
                 await self._may_start(run, joined, waited_for, deadline)
-                return await self._start(run, prompt, deadline), False
+                try:
+                    return Launched(await self._start(run, prompt, deadline), interrupted=claim.interrupted)
+                except _IntentLapsed:
+                    continue
             if run.phase is Phase.STARTING:
                 joined = run.key if isinstance(claim, Joined) else joined
                 await self._let_it_start(deadline)
             elif isinstance(claim, Joined):
                 if not await self._ended_unseen(run):
-                    return (await self._store.awaited(run) if awaited else run), True
+                    run = await self._runs.awaited(run, now=self._now()) if awaited else run
+                    return Launched(run, joined=True)
             else:
                 waited_for = run
                 await self._let_it_end(run, deadline, on_status)
@@ -108,7 +128,7 @@ class Launcher:
         elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
             refusal = ThreadBusyError(*ids(waited_for))
         if refusal is not None:
-            await self._store.release(intent.key)
+            await self._runs.release(intent)
             raise refusal
 
     async def _ended_unseen(self, run: RunRecord) -> bool:
@@ -124,11 +144,15 @@ class Launcher:
         kept: list[RunRecord] = []
 
         async def keep(started: StartedRun) -> None:
-            kept.append(await self._store.started(intent.key, started.thread_id, started.run_id, now=self._now()))
+            kept.append(await self._runs.started(intent, started.thread_id, started.run_id, now=self._now()))
+
+        def still_ours() -> None:
+            if not self._runs.may_send(intent, now=self._now()):
+                raise _IntentLapsed
 
         thread_id = intent.question.thread_id
         try:
-            await self._client.start_run(prompt, thread_id, keep=keep, deadline=deadline)
+            await self._client.start_run(prompt, thread_id, before=still_ours, keep=keep, deadline=deadline)
         except APIError as error:
             refusal = _about_the_start(error, thread_id)
             if isinstance(refusal, StartUnknownError):
@@ -137,7 +161,7 @@ class Launcher:
         finally:
             if not kept:
                 with anyio.CancelScope(shield=True):
-                    await self._store.release(intent.key)
+                    await self._runs.release(intent)
         log.info("run.started", thread_id=kept[0].thread_id, run_id=kept[0].run_id)
         return kept[0]
 
@@ -158,6 +182,10 @@ class Launcher:
         except APIError as error:
             raise ThreadBusyError(*ids(run)) from error
         raise ThreadBusyError(*ids(run))
+
+
+class _IntentLapsed(Exception):  # noqa: N818 - no error: the question is claimed anew
+    """A retry was put off for so long that another process may have started the question meanwhile."""
 
 
 def _about_the_start(error: APIError, thread_id: str | None) -> ContitError:

@@ -18,6 +18,7 @@ class RunReport:
         joined: Whether another call had started this run for the same question.
         age_seconds: How long ago its run was started, when the answer is given again to the same question.
         failure: Why it counts as failed.
+        maybe_twice: Whether an earlier start of the same question was cut off, so that Contit may run it twice.
     """
 
     phase: Phase
@@ -28,6 +29,7 @@ class RunReport:
     joined: bool = False
     age_seconds: float | None = None
     failure: Failure | None = None
+    maybe_twice: bool = False
 
 
 def report_on(

@@ -12,11 +12,13 @@ class Tally:
         requests: HTTP requests sent to Contit.
         retries: Requests repeated because one failed.
         polls: Status questions asked.
+        store_errors: Times that the run store could not be used.
     """
 
     requests: int = 0
     retries: int = 0
     polls: int = 0
+    store_errors: int = 0
 
 
 _current: ContextVar[Tally | None] = ContextVar("contit_mcp_tally", default=None)

@@ -1,9 +1,11 @@
 """One poller a run, however many wait for it; and the answer is read and kept the moment the run completes.
 
-Whoever holds the run's lock polls for everyone; when that caller leaves, the next in line goes on. So no
-task outlives its caller, and nobody polls for a run that nobody waits for.
+Whoever holds the run's lock polls for everyone in this process; when that caller leaves, the next in line goes
+on. So no task outlives its caller, and nobody polls for a run that nobody waits for. Between processes the
+ledger says who holds the run; the others look there for its end.
 """
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,11 +15,11 @@ import anyio
 import structlog
 
 from contit_mcp.api.client import ContitClient
-from contit_mcp.api.models import RunPhase
+from contit_mcp.api.models import RunPhase, RunStatus
 from contit_mcp.exceptions import NotFoundError
 from contit_mcp.polling import NoEndSeen, PollPolicy, poll_until_ended
+from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, RunRecord
-from contit_mcp.runs.store import RunStore
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +45,7 @@ class Watcher:
 
     Args:
         client: Contit.
-        store: Where ends and answers are kept.
+        runs: Where ends and answers are kept, and who asks is known.
         policy: How to poll.
         now: Seconds since the epoch.
     """
@@ -51,13 +53,13 @@ class Watcher:
     def __init__(
         self,
         client: ContitClient,
-        store: RunStore,
+        runs: RunLedger,
         *,
         policy: PollPolicy | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._store = store
+        self._runs = runs
         self._policy = policy or PollPolicy()
         self._now = now
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
@@ -78,7 +80,7 @@ class Watcher:
         try:
             async with watch.turn:
                 if watch.ended is None:
-                    watch.ended = await self._poll(record, watch.tell)
+                    watch.ended = await self._wait(record, watch.tell)
                 return watch.ended
         finally:
             watch.listeners.discard(on_status)
@@ -109,21 +111,46 @@ class Watcher:
                         thread_id, run_id, just_started=self._is_young(record), deadline=deadline
                     )
                 except NotFoundError:
-                    watch.ended = await self._store.failed(record, Failure.NOT_FOUND, now=self._now())
+                    watch.ended = await self._runs.failed(record, Failure.NOT_FOUND, now=self._now())
                     return watch.ended
                 if status.phase is RunPhase.IN_PROGRESS and self._age(record) < self.run_limit:
                     return record
                 watch.ended = await self._conclude(record, status.phase)
             return watch.ended
 
+    async def _wait(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
+        """Ask until the run has ended; or wait until the process that asks has seen its end, or is gone."""
+        while True:
+            record = await self._runs.hold(record, now=self._now())
+            if record.ended:
+                return record
+            if self._runs.holds(record):
+                try:
+                    return await self._poll(record, on_status)
+                except _NoLongerOurs:
+                    continue
+                except BaseException:
+                    await self._runs.let_go(record, now=self._now())
+                    raise
+            await anyio.sleep(self._policy.schedule.pause(self._age(record), random.random))
+
     async def _poll(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
         thread_id, run_id = ids(record)
         since = self._now() if record.started_at is None else record.started_at
+        held = record
+
+        async def ask() -> RunStatus:
+            nonlocal held
+            held = await self._runs.hold(held, now=self._now())
+            if held.ended or not self._runs.holds(held):
+                raise _NoLongerOurs
+            return await self._client.run_status(
+                thread_id, run_id, just_started=self._is_young(record), deadline=anyio.current_time()
+            )
+
         try:
             phase = await poll_until_ended(
-                lambda: self._client.run_status(
-                    thread_id, run_id, just_started=self._is_young(record), deadline=anyio.current_time()
-                ),
+                ask,
                 age=lambda: max(0.0, self._now() - since),
                 policy=self._policy,
                 pause_first=record.started_at is not None and self._age(record) < self._policy.schedule.shortest,
@@ -132,7 +159,7 @@ class Watcher:
         except NoEndSeen:
             phase = RunPhase.IN_PROGRESS
         except NotFoundError:
-            return await self._store.failed(record, Failure.NOT_FOUND, now=self._now())
+            return await self._runs.failed(record, Failure.NOT_FOUND, now=self._now())
         return await self._conclude(record, phase)
 
     async def _conclude(self, record: RunRecord, phase: RunPhase) -> RunRecord:
@@ -142,16 +169,20 @@ class Watcher:
                 answer = await self._client.thread_response(ids(record)[0], just_completed=True)
             except NotFoundError:
                 log.warning("run.completed_without_answer", thread_id=record.thread_id, run_id=record.run_id)
-                return await self._store.failed(record, Failure.NO_ANSWER, now=self._now())
-            return await self._store.completed(record, answer, now=self._now())
+                return await self._runs.failed(record, Failure.NO_ANSWER, now=self._now())
+            return await self._runs.completed(record, answer, now=self._now())
         failure = Failure.RUN_FAILED if phase is RunPhase.FAILED else Failure.NO_END_SEEN
-        return await self._store.failed(record, failure, now=self._now())
+        return await self._runs.failed(record, failure, now=self._now())
 
     def _age(self, record: RunRecord) -> float:
         return 0.0 if record.started_at is None else max(0.0, self._now() - record.started_at)
 
     def _is_young(self, record: RunRecord) -> bool:
         return record.started_at is not None and self._age(record) < LAG_SECONDS
+
+
+class _NoLongerOurs(Exception):  # noqa: N818 - no error: the wait goes on in another way
+    """Another process has seen the end, or asks about the run now."""
 
 
 def ids(record: RunRecord) -> tuple[str, str]:

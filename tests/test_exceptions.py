@@ -11,6 +11,7 @@ EXAMPLES: list[ContitError] = [
     exceptions.ConfigurationError("m.", hint="h."),
     exceptions.InvalidArgumentError("m.", hint="h."),
     exceptions.ServerClosingError(),
+    exceptions.StoreError("The store is down.", hint="Look at it."),
     exceptions.APIConnectionError("m.", hint="h.", may_have_arrived=False),
     CAUSE,
     exceptions.APIStatusError("m.", hint="h.", status_code=418),

@@ -59,6 +59,7 @@ class ContitClient:
         *,
         keep: Callable[[StartedRun], Awaitable[None]],
         deadline: float,
+        before: Callable[[], None] = lambda: None,
     ) -> StartedRun:
         """Start a run; a new conversation when `thread_id` is None.
 
@@ -69,6 +70,7 @@ class ContitClient:
             thread_id: The conversation to continue.
             keep: Stores the ids, before anything can be lost.
             deadline: On the event loop's clock; no retry begins after it.
+            before: Called before each sending; what it raises ends the attempts.
 
         Raises:
             APIConnectionError: With `may_have_arrived`, the run may exist all the same.
@@ -78,6 +80,7 @@ class ContitClient:
         body = {"threadId": None if thread_id is None else check_id("thread_id", thread_id), "prompt": prompt}
 
         async def attempt() -> StartedRun:
+            before()
             with anyio.CancelScope(shield=True):
                 try:
                     with anyio.fail_after(self._start_seconds):

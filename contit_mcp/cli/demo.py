@@ -62,6 +62,7 @@ async def _show() -> None:
                     **{name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")},
                     "CONTIT_BASE_URL": base_url,
                     "CONTIT_API_KEY": "sandbox-key",
+                    "CONTIT_MCP_STORE": "memory",
                     "CONTIT_MCP_LOG_LEVEL": "WARNING",
                 },
             )

@@ -23,9 +23,16 @@ class ReplayPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The question may start; its intent is stored under `record.key`."""
+    """The question may start; its intent is stored.
+
+    Attributes:
+        record: The intent.
+        interrupted: Whether a process died while it was sending the same question. Whether Contit got it is not
+            known, and cannot be: there is no idempotency key.
+    """
 
     record: RunRecord
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,21 @@ def existing_run(question: Question, latest: RunRecord | None, *, now: float, po
         now: Seconds since the epoch.
         policy: When an answer is given again.
     """
-    if latest is None:
+    if latest is None or _start_died(latest, now):
         return None
     same = latest.question.prompt_hash == question.prompt_hash
     if not latest.ended:
         return Joined(latest) if same else Busy(latest)
     return Joined(latest) if same and _answer_is_wanted(question, latest, now, policy) else None
+
+
+def interrupts(question: Question, latest: RunRecord | None, *, now: float) -> bool:
+    """Whether `latest` is a start of the same question whose process died before the ids were stored."""
+    return latest is not None and _start_died(latest, now) and latest.question.prompt_hash == question.prompt_hash
+
+
+def _start_died(latest: RunRecord, now: float) -> bool:
+    return latest.phase is Phase.STARTING and not latest.held(now)
 
 
 def _answer_is_wanted(question: Question, ended: RunRecord, now: float, policy: ReplayPolicy) -> bool:

@@ -1,14 +1,12 @@
-"""Runs remembered in this process only, for as long as it lives."""
+"""Runs kept in this process only, for as long as it lives."""
 
-import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord
-from contit_mcp.runs.store import RetentionPolicy
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run, interrupts
+from contit_mcp.runs.record import Phase, Question, RunRecord
+from contit_mcp.runs.store import Change, RetentionPolicy
 
 
 class MemoryRunStore:
@@ -30,61 +28,37 @@ class MemoryRunStore:
         self._retention = retention or RetentionPolicy()
         self._replay = replay or ReplayPolicy()
         self._capacity = capacity
-        self._records: dict[str, RunRecord] = {}  # in the order of asking
-        self._threads: defaultdict[tuple[str, str], list[str]] = defaultdict(list)  # keys, in the same order
+        self._records: dict[str, RunRecord] = {}  # in the order of keeping
+        self._threads: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._openings: dict[Question, str] = {}  # the newest run that began a conversation with the question
         self._answers: deque[tuple[float, str]] = deque()  # (ended at, key), to let go of old answers in time
 
-    async def claim(self, question: Question, *, awaited: bool, now: float) -> Claim:
-        """Store the intent to start, or return the run that stands in its way."""
+    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
+        """Keep the intent to start, or return the run that stands in its way."""
         self._expire(now)
-        thread_id = question.thread_id
-        latest = self._openings.get(question) if thread_id is None else self._last(question.owner, thread_id)
-        if met := existing_run(question, self._records.get(latest or ""), now=now, policy=self._replay):
+        question = intent.question
+        latest = self._latest_before(question)
+        if met := existing_run(question, latest, now=now, policy=self._replay):
             return met
-        delivery = Delivery.AWAITED if awaited else Delivery.HANDED_OVER
-        record = RunRecord(key=uuid.uuid4().hex, question=question, asked_at=now, delivery=delivery)
-        if thread_id is None:
-            self._openings[question] = record.key
-        else:
-            self._threads[question.owner, thread_id].append(record.key)
-        return Granted(self._put(record))
+        interrupted = interrupts(question, latest, now=now)
+        if latest is not None and latest.phase is Phase.STARTING:
+            self._forget(latest)
+        self._put(intent)
+        return Granted(intent, interrupted)
 
-    async def awaited(self, record: RunRecord) -> RunRecord:
-        """Note that a caller waits for the answer of a run whose ids had only been handed over."""
-        known = self._records.get(record.key)
-        if known is None or known.delivery is not Delivery.HANDED_OVER:
-            return record
-        return self._put(replace(known, delivery=Delivery.AWAITED))
+    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+        """Change what is kept of a run, and return it as it is then."""
+        before = self._records.get(record.key)
+        after = change(before or record)
+        if before is not None or after.remembered:
+            self._put(self._retention.kept(after, now=now) or after)
+        return after
 
-    async def release(self, key: str) -> None:
+    async def release(self, intent: RunRecord) -> None:
         """Forget an intent that came to nothing."""
-        record = self._records.get(key)
+        record = self._records.get(intent.key)
         if record is not None and record.phase is Phase.STARTING:
             self._forget(record)
-
-    async def started(self, key: str, thread_id: str, run_id: str, *, now: float) -> RunRecord:
-        """Store the ids of a run that was started."""
-        intent = self._records[key]
-        self._forget(intent)  # Contit may answer with another thread than the one that was asked for
-        record = replace(intent, phase=Phase.IN_PROGRESS, thread_id=thread_id, run_id=run_id, started_at=now)
-        self._threads[record.question.owner, thread_id].append(key)
-        if record.begins_conversation:
-            self._openings[record.question] = key
-        return self._put(record)
-
-    async def completed(self, record: RunRecord, answer: str, *, now: float) -> RunRecord:
-        """Store the end of a run and its answer."""
-        return self._end(record, phase=Phase.COMPLETED, answer=answer, failure=None, now=now)
-
-    async def failed(self, record: RunRecord, failure: Failure, *, now: float) -> RunRecord:
-        """Store the end of a run that has no answer."""
-        return self._end(record, phase=Phase.FAILED, answer=None, failure=failure, now=now)
-
-    async def delivered(self, record: RunRecord, delivery: Delivery, *, now: float) -> None:
-        """Note that a caller was sent the answer."""
-        if known := self._records.get(record.key):
-            self._put(replace(known, delivery=delivery, delivered_at=now))
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
@@ -94,48 +68,50 @@ class MemoryRunStore:
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         self._expire(now)
-        return next(self._started_on(owner, thread_id), None)
+        return _newest(self._started_on(owner, thread_id))
+
+    def get(self, key: str) -> RunRecord | None:
+        """The run with this key."""
+        return self._records.get(key)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
 
-    def _last(self, owner: str, thread_id: str) -> str | None:
-        keys = self._threads.get((owner, thread_id))
-        return keys[-1] if keys else None
+    def _latest_before(self, question: Question) -> RunRecord | None:
+        if question.thread_id is None:
+            return self._records.get(self._openings.get(question, ""))
+        return _newest(self._records[key] for key in self._threads.get((question.owner, question.thread_id), ()))
 
     def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
-        """The runs on a thread whose ids are known, the newest first."""
-        for key in reversed(self._threads.get((owner, thread_id), [])):
+        """The runs on a thread whose ids are known."""
+        for key in self._threads.get((owner, thread_id), ()):
             record = self._records[key]
             if record.thread_id is not None:
                 yield record
 
-    def _put(self, record: RunRecord) -> RunRecord:
+    def _put(self, record: RunRecord) -> None:
+        before = self._records.get(record.key)
         self._records[record.key] = record
-        return record
-
-    def _end(
-        self, record: RunRecord, *, phase: Phase, answer: str | None, failure: Failure | None, now: float
-    ) -> RunRecord:
-        known = self._records.get(record.key, record)
-        if known.ended:
-            return known
-        ended = replace(known, phase=phase, answer=answer, failure=failure, ended_at=now)
-        if record.key in self._records:
-            keeps = answer is not None and self._retention.answer > 0
-            self._put(ended if keeps else replace(ended, answer=None))
-            if keeps:
-                self._answers.append((now, record.key))
-        return ended
+        if before is None or _thread_of(before) != _thread_of(record):  # Contit may name another than was asked for
+            if before is not None:
+                self._leave_thread(before)
+            if (thread_id := _thread_of(record)) is not None:
+                self._threads[record.question.owner, thread_id].append(record.key)
+        if record.begins_conversation:
+            opening = self._records.get(self._openings.get(record.question, ""))
+            if opening is None or opening.asked_at <= record.asked_at:
+                self._openings[record.question] = record.key
+        if record.answer is not None and record.ended_at is not None and (before is None or before.answer is None):
+            self._answers.append((record.ended_at, record.key))
 
     def _expire(self, now: float) -> None:
         """Drop what is too old, and what is too much."""
         while self._answers and now - self._answers[0][0] > self._retention.answer:
             _, key = self._answers.popleft()
-            if record := self._records.get(key):
-                self._put(replace(record, answer=None))
+            if (record := self._records.get(key)) and (kept := self._retention.kept(record, now=now)):
+                self._records[key] = kept
         old = takewhile(lambda r: now - r.asked_at > self._retention.record, self._records.values())
-        for record in [r for r in old if r.phase is not Phase.STARTING]:  # its ids are still to come
+        for record in [r for r in old if self._retention.kept(r, now=now) is None]:
             self._forget(record)
         too_many = max(0, len(self._records) - self._capacity)
         for record in list(islice((r for r in self._records.values() if r.ended), too_many)):
@@ -143,12 +119,27 @@ class MemoryRunStore:
 
     def _forget(self, record: RunRecord) -> None:
         del self._records[record.key]
-        owner = record.question.owner
-        thread_id = record.thread_id or record.question.thread_id
-        if thread_id is not None:
-            keys = self._threads[owner, thread_id]
-            keys.remove(record.key)
-            if not keys:
-                del self._threads[owner, thread_id]
+        self._leave_thread(record)
         if self._openings.get(record.question) == record.key:
             del self._openings[record.question]
+
+    def _leave_thread(self, record: RunRecord) -> None:
+        thread_id = _thread_of(record)
+        if thread_id is not None:
+            keys = self._threads[record.question.owner, thread_id]
+            keys.remove(record.key)
+            if not keys:
+                del self._threads[record.question.owner, thread_id]
+
+
+def _thread_of(record: RunRecord) -> str | None:
+    return record.thread_id or record.question.thread_id
+
+
+def _newest(records: Iterator[RunRecord]) -> RunRecord | None:
+    """The one asked last; of several at the same moment the one kept last."""
+    newest = None
+    for record in records:
+        if newest is None or record.asked_at >= newest.asked_at:
+            newest = record
+    return newest

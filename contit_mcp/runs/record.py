@@ -1,6 +1,8 @@
 """What is remembered of one run."""
 
 import hashlib
+import itertools
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,6 +74,8 @@ class RunRecord:
         delivered_at: When the answer was last given to a caller.
         answer: The answer, for as long as it is kept.
         failure: Why it counts as failed, if it does.
+        holder: The process that sends its start or asks about it for everyone.
+        held_until: When that process counts as gone, unless it renews.
     """
 
     key: str
@@ -86,6 +90,8 @@ class RunRecord:
     delivered_at: float | None = None
     answer: str | None = None
     failure: Failure | None = None
+    holder: str | None = None
+    held_until: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -96,6 +102,30 @@ class RunRecord:
     def begins_conversation(self) -> bool:
         """Whether it was asked without a thread."""
         return self.question.thread_id is None
+
+    @property
+    def remembered(self) -> bool:
+        """Whether it is more than a record made of ids alone."""
+        return self.phase is Phase.STARTING or self.started_at is not None
+
+    def held(self, now: float) -> bool:
+        """Whether a process that lives is at it."""
+        return self.holder is not None and self.held_until is not None and now < self.held_until
+
+
+_count = itertools.count()
+
+
+def intent_to_start(question: Question, *, awaited: bool, holder: str, held_until: float, now: float) -> RunRecord:
+    """What is stored before a start is sent. Keys of one process sort in the order of asking."""
+    return RunRecord(
+        key=f"{int(now * 1000):012x}{next(_count) & 0xFFFFFFFF:08x}{secrets.token_hex(6)}",
+        question=question,
+        asked_at=now,
+        delivery=Delivery.AWAITED if awaited else Delivery.HANDED_OVER,
+        holder=holder,
+        held_until=held_until,
+    )
 
 
 def hash_prompt(prompt: str) -> str:

@@ -1,10 +1,14 @@
-"""The seam between the use cases and where runs are remembered."""
+"""The seam between what is known of runs and where it is kept. `ledger.RunLedger` is what the rest of us speaks to."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from contit_mcp.runs.claims import Claim
-from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord
+from contit_mcp.runs.record import RunRecord
+
+Change = Callable[[RunRecord], RunRecord]
+"""What happens to a record; pure, and made again when two processes change it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,42 +23,42 @@ class RetentionPolicy:
     record: float = 86_400.0
     answer: float = 3_600.0
 
+    def kept(self, record: RunRecord, *, now: float) -> RunRecord | None:
+        """What may still be known of it at `now`; None when nothing."""
+        if now - record.asked_at > self.record and record.remembered and not record.held(now):
+            return None
+        if record.answer is not None and record.ended_at is not None:
+            age = now - record.ended_at
+            if self.answer <= 0 or age > self.answer:
+                return replace(record, answer=None)
+        return record
+
 
 class RunStore(Protocol):
-    """Where runs are remembered. Every method is atomic; `now` is in seconds since the epoch.
+    """Where runs are kept. Every method is atomic, also between processes; `now` is in seconds since the epoch.
 
     A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found.
+
+    Raises (every method):
+        StoreError: The store cannot be used at the moment.
     """
 
-    async def claim(self, question: Question, *, awaited: bool, now: float) -> Claim:
-        """Store the intent to start, or return the run that stands in its way (`claims.existing_run`).
+    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
+        """Keep the intent to start, or return the run that stands in its way (`claims.existing_run`).
 
-        `awaited` says whether the caller waits for the answer of the run that it may start.
+        It takes the place of an intent whose process died.
         """
         ...
 
-    async def awaited(self, record: RunRecord) -> RunRecord:
-        """Note that a caller waits for the answer of a run whose ids had only been handed over."""
+    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+        """Change what is kept of a run, and return it as it is then.
+
+        What is not kept is taken as `record` has it, and kept from now on, unless it was never remembered.
+        """
         ...
 
-    async def release(self, key: str) -> None:
-        """Forget an intent that came to nothing. A run whose ids are stored stays."""
-        ...
-
-    async def started(self, key: str, thread_id: str, run_id: str, *, now: float) -> RunRecord:
-        """Store the ids of a run that was started."""
-        ...
-
-    async def completed(self, record: RunRecord, answer: str, *, now: float) -> RunRecord:
-        """Store the end of a run and its answer. The first end stays; what is stored is returned."""
-        ...
-
-    async def failed(self, record: RunRecord, failure: Failure, *, now: float) -> RunRecord:
-        """Store the end of a run that has no answer. The first end stays; what is stored is returned."""
-        ...
-
-    async def delivered(self, record: RunRecord, delivery: Delivery, *, now: float) -> None:
-        """Note that a caller was sent the answer."""
+    async def release(self, intent: RunRecord) -> None:
+        """Forget an intent that came to nothing. A run whose ids are kept stays."""
         ...
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:

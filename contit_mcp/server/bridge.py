@@ -13,10 +13,11 @@ from contit_mcp.assistant import Assistant
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.owners import fingerprint_owner
 from contit_mcp.polling import PollPolicy
-from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.store import RetentionPolicy
+from contit_mcp.runs.opening import open_store
+from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.settings import Settings
+from contit_mcp.state_folder import state_folder
 
 
 class Bridge:
@@ -43,6 +44,7 @@ class Bridge:
         self._now = now
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
+        self._store: RunStore | None = None
         self._assistant: Assistant | None = None
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
@@ -52,7 +54,7 @@ class Bridge:
         """The assistant.
 
         Raises:
-            ConfigurationError: No credential is configured, or the CA file cannot be used.
+            ConfigurationError: No credential is configured, or the CA file or the store cannot be used.
         """
         if self._assistant is None:
             settings = self._settings
@@ -60,9 +62,13 @@ class Bridge:
             self._http = build_http_client(
                 settings.base_url, auth=self._credential, ca_file=settings.ca_file, transport=self._transport
             )
-            store = MemoryRunStore(retention=RetentionPolicy(answer=settings.answer_seconds))
+            self._store = open_store(
+                settings.store_location(),
+                folder=state_folder(settings.state_dir),
+                retention=RetentionPolicy(answer=settings.answer_seconds),
+            )
             polling = PollPolicy(run_seconds=settings.run_limit_seconds)
-            self._assistant = Assistant(ContitClient(self._http), store, polling=polling, now=self._now)
+            self._assistant = Assistant(ContitClient(self._http), self._store, polling=polling, now=self._now)
             if self._closing:
                 self._assistant.close()
         return self._assistant
@@ -84,7 +90,9 @@ class Bridge:
             self._assistant.close()
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections and files."""
+        if self._store is not None:
+            await self._store.aclose()
         if self._http is not None:
             await self._http.aclose()
         if isinstance(self._credential, ClientCredentialsAuth):

@@ -72,6 +72,7 @@ async def run_call(
             polls=tally.polls,
             requests=tally.requests,
             retries=tally.retries,
+            store_errors=tally.store_errors,
             host=client[0],
             host_version=client[1],
             request_id=context.request_id,

@@ -95,6 +95,8 @@ def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
     else:
         step = f"Still running, not failed. Call contit_response with {ids}. Do not ask again."
         text = ""
+    if report.maybe_twice:
+        step = " ".join(part for part in (step, _MAYBE_TWICE) if part)
     result = RunResult(
         status=status,
         thread_id=report.thread_id,
@@ -115,6 +117,11 @@ _FAILURES = {
     Failure.NOT_FOUND: "No such thread or run.",
     Failure.NO_ANSWER: "Contit calls the run completed but has no answer for it.",
 }
+
+
+_MAYBE_TWICE = (
+    "An earlier attempt at this question was cut off while it was being sent, so Contit may have run it twice."
+)
 
 
 def _given_again(report: RunReport) -> str | None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,9 +23,14 @@ from contit_mcp.sandbox.record import SandboxRecord
 COMMAND = [sys.executable, "-m", "contit_mcp"]
 
 
+STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")
+"""The state folder of all children of these tests: never the developer's own."""
+
+
 def clean_environment(**more: str) -> dict[str, str]:
-    """This environment without anything of Contit's, and with `more`."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")} | more
+    """This environment without anything of Contit's, with a state folder of the tests', and with `more`."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
+    return clean | {"CONTIT_MCP_STATE_DIR": STATE.name} | more
 
 
 @asynccontextmanager

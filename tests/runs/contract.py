@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from contit_mcp.runs.claims import Busy, Granted, Joined
+from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 
@@ -25,21 +26,21 @@ def follow_up(prompt: str, thread_id: str = "t", owner: str = "owner") -> Questi
 
 
 @pytest.fixture
-def store(new_store: NewStore) -> RunStore:
-    """A store with the default retention."""
-    return new_store(RetentionPolicy())
+def store(new_store: NewStore) -> RunLedger:
+    """A store with the default retention, spoken to as everyone does."""
+    return RunLedger(new_store(RetentionPolicy()))
 
 
 async def begin(
-    store: RunStore, question: Question, run_id: str, *, thread_id: str = "t", now: float = T0, awaited: bool = True
+    store: RunLedger, question: Question, run_id: str, *, thread_id: str = "t", now: float = T0, awaited: bool = True
 ) -> RunRecord:
     """Claim and start."""
     claim = await store.claim(question, awaited=awaited, now=now)
     assert isinstance(claim, Granted)
-    return await store.started(claim.record.key, thread_id, run_id, now=now)
+    return await store.started(claim.record, thread_id, run_id, now=now)
 
 
-async def test_a_granted_question_is_joined_by_the_same_one(store: RunStore) -> None:
+async def test_a_granted_question_is_joined_by_the_same_one(store: RunLedger) -> None:
     """Also before its ids are known (our choice)."""
     first = await store.claim(opening("q"), awaited=True, now=T0)
     assert isinstance(first, Granted)
@@ -49,7 +50,7 @@ async def test_a_granted_question_is_joined_by_the_same_one(store: RunStore) -> 
     assert second.record == first.record
 
 
-async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store: RunStore) -> None:
+async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store: RunLedger) -> None:
     """With all that is known of it (our choice)."""
     run = await begin(store, opening("q"), "r")
     assert (run.phase, run.thread_id, run.run_id, run.started_at) == (Phase.IN_PROGRESS, "t", "r", T0)
@@ -57,7 +58,7 @@ async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store
     assert await store.latest("owner", "t", now=T0) == run
 
 
-async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore) -> None:
+async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunLedger) -> None:
     """A handle that is not yours does not exist (our choice)."""
     await begin(store, opening("q"), "r")
     assert await store.find("other", "t", "r", now=T0) is None
@@ -67,7 +68,7 @@ async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore
     assert isinstance(await store.claim(follow_up("z", owner="other"), awaited=True, now=T0), Granted)
 
 
-async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunStore) -> None:
+async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunLedger) -> None:
     """One run at a time, whether it began the conversation or followed up (our choice)."""
     first = await begin(store, opening("q"), "r1")
     assert await store.claim(follow_up("z"), awaited=True, now=T0) == Busy(first)
@@ -77,7 +78,7 @@ async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: 
     assert (await store.claim(follow_up("z"), awaited=True, now=T0 + 3)) == Joined(second)
 
 
-async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunStore) -> None:
+async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunLedger) -> None:
     """Before its ids are known (our choice)."""
     first = await begin(store, opening("q"), "r1")
     await store.completed(first, "a", now=T0 + 1)
@@ -89,25 +90,25 @@ async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunStore)
     assert latest.run_id == "r1"
 
 
-async def test_a_released_intent_leaves_no_trace(store: RunStore) -> None:
+async def test_a_released_intent_leaves_no_trace(store: RunLedger) -> None:
     """The run before it is the latest again (our choice)."""
     first = await begin(store, opening("q"), "r1")
     first = await store.completed(first, "a", now=T0 + 1)
     intent = await store.claim(follow_up("z"), awaited=True, now=T0 + 2)
-    await store.release(intent.record.key)
+    await store.release(intent.record)
     assert await store.latest("owner", "t", now=T0 + 2) == first
     assert isinstance(await store.claim(follow_up("y"), awaited=True, now=T0 + 2), Granted)
 
 
-async def test_releasing_a_started_or_unknown_run_changes_nothing(store: RunStore) -> None:
+async def test_releasing_a_started_or_unknown_run_changes_nothing(store: RunLedger) -> None:
     """Its ids are stored; it stays (our choice)."""
     run = await begin(store, opening("q"), "r")
-    await store.release(run.key)
-    await store.release("unknown")
+    await store.release(run)
+    await store.release(replace(run, key="unknown"))
     assert await store.find("owner", "t", "r", now=T0) == run
 
 
-async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunStore) -> None:
+async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunLedger) -> None:
     """Bound to its run (our choice)."""
     run = await begin(store, opening("q"), "r")
     ended = await store.completed(run, "answer", now=T0 + 5)
@@ -116,7 +117,7 @@ async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunStore) -> 
     assert isinstance(await store.claim(follow_up("z"), awaited=True, now=T0 + 6), Granted)
 
 
-async def test_the_first_end_stays(store: RunStore) -> None:
+async def test_the_first_end_stays(store: RunLedger) -> None:
     """A late second reading could be another run's answer (our choice)."""
     run = await begin(store, opening("q"), "r")
     ended = await store.completed(run, "first", now=T0 + 5)
@@ -128,7 +129,7 @@ async def test_the_first_end_stays(store: RunStore) -> None:
     assert await store.completed(other, "late", now=T0 + 9) == failed
 
 
-async def test_the_end_of_a_run_that_is_not_remembered_is_returned_and_not_kept(store: RunStore) -> None:
+async def test_the_end_of_a_run_that_is_not_remembered_is_returned_and_not_kept(store: RunLedger) -> None:
     """Its caller can be answered all the same (our choice)."""
     stranger = RunRecord("unknown", follow_up(""), T0, Delivery.HANDED_OVER, Phase.IN_PROGRESS, "t", "r")
     ended = await store.completed(stranger, "answer", now=T0 + 1)
@@ -137,7 +138,7 @@ async def test_the_end_of_a_run_that_is_not_remembered_is_returned_and_not_kept(
     assert await store.find("owner", "t", "r", now=T0 + 1) is None
 
 
-async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunStore) -> None:
+async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunLedger) -> None:
     """An hour and a day by default (our choice)."""
     run = await begin(store, opening("q"), "r")
     await store.completed(run, "answer", now=T0 + 5)
@@ -153,7 +154,7 @@ async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunS
 
 async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: NewStore) -> None:
     """For operators who may not keep content (our choice)."""
-    store = new_store(RetentionPolicy(answer=0))
+    store = RunLedger(new_store(RetentionPolicy(answer=0)))
     run = await begin(store, opening("q"), "r")
     assert (await store.completed(run, "answer", now=T0 + 5)).answer == "answer"
     kept = await store.find("owner", "t", "r", now=T0 + 5)
@@ -161,25 +162,24 @@ async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: 
     assert (kept.phase, kept.answer) == (Phase.COMPLETED, None)
 
 
-async def test_who_waits_is_remembered(store: RunStore) -> None:
+async def test_who_waits_is_remembered(store: RunLedger) -> None:
     """A joiner who waits makes a handed-over run an awaited one (our choice)."""
     await begin(store, opening("q"), "r", awaited=False)
     joined = await store.claim(opening("q"), awaited=False, now=T0)
     assert joined.record.delivery is Delivery.HANDED_OVER
-    assert (await store.awaited(joined.record)).delivery is Delivery.AWAITED
+    assert (await store.awaited(joined.record, now=T0)).delivery is Delivery.AWAITED
     found = await store.find("owner", "t", "r", now=T0)
     assert found is not None
     assert found.delivery is Delivery.AWAITED
     ended = await store.completed(found, "a", now=T0 + 1)
     await store.delivered(ended, Delivery.DELIVERED, now=T0 + 1)
-    await store.awaited(ended)
+    await store.awaited(ended, now=T0 + 1)
     delivered = await store.find("owner", "t", "r", now=T0 + 1)
     assert delivered is not None
     assert delivered.delivery is Delivery.DELIVERED
-    assert await store.awaited(replace(ended, key="unknown")) == replace(ended, key="unknown")
 
 
-async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: RunStore) -> None:
+async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: RunLedger) -> None:
     """Then the same question is a new one (our choice)."""
     run = await store.completed(await begin(store, opening("q"), "r"), "a", now=T0 + 5)
     assert await store.claim(opening("q"), awaited=True, now=T0 + 6) == Joined(run)
@@ -187,7 +187,7 @@ async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: Run
     assert isinstance(await store.claim(opening("q"), awaited=True, now=T0 + 8), Granted)
 
 
-async def test_an_unsure_delivery_counts_from_when_it_was_made(store: RunStore) -> None:
+async def test_an_unsure_delivery_counts_from_when_it_was_made(store: RunLedger) -> None:
     """Two minutes (our choice)."""
     run = await store.completed(await begin(store, opening("q"), "r"), "a", now=T0 + 5)
     await store.delivered(run, Delivery.UNSURE, now=T0 + 50)
@@ -197,17 +197,17 @@ async def test_an_unsure_delivery_counts_from_when_it_was_made(store: RunStore) 
     assert isinstance(await store.claim(opening("q"), awaited=True, now=T0 + 170.5), Granted)
 
 
-async def test_contit_may_answer_with_another_thread_than_asked_for(store: RunStore) -> None:
+async def test_contit_may_answer_with_another_thread_than_asked_for(store: RunLedger) -> None:
     """The run is on the thread that Contit names (assumed)."""
     claim = await store.claim(follow_up("q", "asked"), awaited=True, now=T0)
-    await store.started(claim.record.key, "named", "r", now=T0)
+    await store.started(claim.record, "named", "r", now=T0)
     assert await store.latest("owner", "asked", now=T0) is None
     latest = await store.latest("owner", "named", now=T0)
     assert latest is not None
     assert latest.run_id == "r"
 
 
-async def test_of_many_claims_at_once_one_is_granted(store: RunStore) -> None:
+async def test_of_many_claims_at_once_one_is_granted(store: RunLedger) -> None:
     """Reading and writing is one step (our choice)."""
     granted: list[bool] = []
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from contit_mcp.runs.claims import Busy, Claim, Joined, ReplayPolicy, delivery_after, existing_run
+from contit_mcp.runs.claims import Busy, Claim, Joined, ReplayPolicy, delivery_after, existing_run, interrupts
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt
 
 NOW = 1_000.0
@@ -30,10 +30,28 @@ def test_a_first_question_may_start() -> None:
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.IN_PROGRESS])
 def test_a_run_in_flight_is_joined_by_its_own_question_and_busy_for_others(phase: Phase) -> None:
     """One run a thread, one run a question (our choice)."""
-    latest = replace(ENDED, phase=phase, answer=None, ended_at=None)
+    latest = replace(ENDED, phase=phase, answer=None, ended_at=None, holder="h", held_until=NOW + 1)
     assert decide(OPENING, latest) == Joined(latest)
     assert decide(FOLLOW_UP, latest) == Joined(latest)
     assert decide(OTHER, latest) == Busy(latest)
+
+
+def test_a_start_whose_process_died_stands_in_nobodys_way() -> None:
+    """Its hold was not renewed; whoever asks the same is told that it may run twice (our choice)."""
+    dead = replace(ENDED, phase=Phase.STARTING, answer=None, ended_at=None, holder="h", held_until=NOW)
+    assert decide(OPENING, dead) is None
+    assert interrupts(OPENING, dead, now=NOW)
+    assert not interrupts(OTHER, dead, now=NOW)
+    assert not interrupts(OPENING, replace(dead, held_until=NOW + 1), now=NOW)
+    assert not interrupts(OPENING, replace(dead, phase=Phase.IN_PROGRESS), now=NOW)
+    assert not interrupts(OPENING, None, now=NOW)
+
+
+def test_a_run_in_flight_is_joined_though_its_process_died() -> None:
+    """Contit goes on with it (documented: there is no cancel)."""
+    orphan = replace(ENDED, phase=Phase.IN_PROGRESS, answer=None, ended_at=None, holder="h", held_until=NOW - 1)
+    assert decide(OPENING, orphan) == Joined(orphan)
+    assert decide(OTHER, orphan) == Busy(orphan)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Failure
 from contit_mcp.runs.store import RetentionPolicy
@@ -27,7 +28,7 @@ def test_the_whole_contract_is_run_here() -> None:
 
 async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight() -> None:
     """Memory is bounded, a run in flight is never lost (our choice)."""
-    store = MemoryRunStore(retention=RetentionPolicy(), capacity=3)
+    store = RunLedger(MemoryRunStore(retention=RetentionPolicy(), capacity=3))
     in_flight = await begin(store, opening("in flight"), "r", thread_id="in flight")
     for number in range(6):
         run = await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}", now=T0 + number)
@@ -40,19 +41,20 @@ async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight()
 
 async def test_an_intent_is_kept_however_the_clock_jumps() -> None:
     """Its ids are still to come (our choice)."""
-    store = MemoryRunStore()
+    store = RunLedger(MemoryRunStore())
     claim = await store.claim(opening("q"), awaited=True, now=T0)
     await store.claim(opening("other"), awaited=True, now=T0 + 1e6)
-    run = await store.started(claim.record.key, "t", "r", now=T0 + 1e6)
+    run = await store.started(claim.record, "t", "r", now=T0 + 1e6)
     assert await store.find("owner", "t", "r", now=T0 + 1e6) == run
 
 
 async def test_forgotten_runs_leave_nothing_behind() -> None:
     """No index outlives its runs (our choice)."""
-    store = MemoryRunStore()
+    kept = MemoryRunStore()
+    store = RunLedger(kept)
     for number in range(50):
         run = await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}", now=T0)
         await store.completed(run, "a", now=T0)
     await store.latest("owner", "t0", now=T0 + 90_000)
-    assert [len(kept) for kept in vars(store).values() if hasattr(kept, "__len__")] == [0, 0, 0, 0]
-    await store.aclose()
+    assert [len(part) for part in vars(kept).values() if hasattr(part, "__len__")] == [0, 0, 0, 0]
+    await kept.aclose()

@@ -16,7 +16,7 @@ from tests.stage import wall_clock
 ERAS = ("legacy", "auto")
 """The handshake up to 2025-11-25, and the stateless protocol 2026-07-28 that `auto` finds by `server/discover`."""
 
-KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_BASE_URL": "http://localhost"}
+KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"}
 
 
 def settings(**environment: str) -> Settings:

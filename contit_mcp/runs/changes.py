@@ -1,0 +1,67 @@
+"""All that can happen to a record, as pure functions. Times are seconds since the epoch."""
+
+from dataclasses import replace
+
+from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord
+from contit_mcp.runs.store import Change
+
+
+def started(thread_id: str, run_id: str, *, now: float) -> Change:
+    """Contit has given its ids."""
+    return lambda record: replace(record, phase=Phase.IN_PROGRESS, thread_id=thread_id, run_id=run_id, started_at=now)
+
+
+def completed(answer: str, *, now: float) -> Change:
+    """It ended with an answer. The first end stays: a later reading could be another run's answer."""
+    return lambda record: (
+        record
+        if record.ended
+        else replace(record, phase=Phase.COMPLETED, answer=answer, ended_at=now, holder=None, held_until=None)
+    )
+
+
+def failed(failure: Failure, *, now: float) -> Change:
+    """It ended without an answer. The first end stays."""
+    return lambda record: (
+        record
+        if record.ended
+        else replace(record, phase=Phase.FAILED, failure=failure, ended_at=now, holder=None, held_until=None)
+    )
+
+
+def awaited(record: RunRecord) -> RunRecord:
+    """Someone waits for the answer of a run whose ids had only been handed over."""
+    return replace(record, delivery=Delivery.AWAITED) if record.delivery is Delivery.HANDED_OVER else record
+
+
+def delivered(delivery: Delivery, *, now: float) -> Change:
+    """A caller was sent the answer."""
+    return lambda record: replace(record, delivery=delivery, delivered_at=now)
+
+
+def held(holder: str, *, until: float, now: float) -> Change:
+    """A process is at it from now on, unless another one that lives is, or it has ended."""
+    return lambda record: (
+        record
+        if record.ended or (record.held(now) and record.holder != holder)
+        else replace(record, holder=holder, held_until=until)
+    )
+
+
+def let_go(holder: str) -> Change:
+    """The process that was at it no longer is."""
+    return lambda record: replace(record, holder=None, held_until=None) if record.holder == holder else record
+
+
+def unchanged(record: RunRecord) -> RunRecord:
+    """Nothing; it is only kept where it was not."""
+    return record
+
+
+def caught_up(local: RunRecord) -> Change:
+    """What was seen while the store could not be told; an end that others have seen meanwhile stays."""
+    return lambda record: record if record.ended and not local.ended else _first_end(record, local)
+
+
+def _first_end(record: RunRecord, local: RunRecord) -> RunRecord:
+    return replace(record, delivery=local.delivery, delivered_at=local.delivered_at) if record.ended else local

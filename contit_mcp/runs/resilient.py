@@ -1,0 +1,201 @@
+"""A store that may fail, and one in memory that goes on in its place: no ask fails because of a store."""
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+import structlog
+
+from contit_mcp.exceptions import StoreError
+from contit_mcp.runs import changes
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.record import RunRecord
+from contit_mcp.runs.store import Change, RunStore
+from contit_mcp.tally import current_tally
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ResiliencePolicy:
+    """How much a store may cost. Seconds.
+
+    Attributes:
+        patience: For one operation; a healthy store takes milliseconds.
+        pause: Without asking it again, after it could not be used.
+    """
+
+    patience: float = 2.0
+    pause: float = 5.0
+
+
+class ResilientRunStore:
+    """A `RunStore` that never fails.
+
+    Whatever goes through it is also kept in memory. While the store cannot be used, memory alone decides, for
+    this process's runs; when it is back, it is told what it missed. So a store that comes back empty has lost
+    nothing that this process knows.
+
+    Args:
+        store: The one that may fail.
+        spare: The one in memory.
+        replay: The rule of claims that both follow.
+        policy: How much the store may cost.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        spare: MemoryRunStore,
+        *,
+        replay: ReplayPolicy | None = None,
+        policy: ResiliencePolicy | None = None,
+    ) -> None:
+        self._store = store
+        self._spare = spare
+        self._replay = replay or ReplayPolicy()
+        self._policy = policy or ResiliencePolicy()
+        self._usable = True
+        self._resume_at = -math.inf
+        self._missed: set[str] = set()
+
+    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
+        """Keep the intent to start, or return the run that stands in its way."""
+        try:
+            claim = await self._ask(lambda: self._store.claim(intent, now=now), now)
+        except StoreError:
+            claim = await self._spare.claim(intent, now=now)
+            if isinstance(claim, Granted):
+                self._missed.add(intent.key)
+            return claim
+        if not isinstance(claim, Granted):
+            await self._mirror(claim.record, now)
+            return claim
+        here = await self._spare.claim(intent, now=now)
+        if isinstance(here, Granted):
+            return claim
+        return await self._settle(intent, claim, here.record, now)
+
+    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+        """Change what is kept of a run, and return it as it is then."""
+        known = self._spare.get(record.key) or record
+        try:
+            after = await self._ask(lambda: self._store.change(known, change, now=now), now)
+        except StoreError:
+            after = await self._spare.change(record, change, now=now)
+            if after.remembered:
+                self._missed.add(after.key)
+            return after
+        await self._mirror(after, now)
+        return after
+
+    async def release(self, intent: RunRecord) -> None:
+        """Forget an intent that came to nothing."""
+        await self._spare.release(intent)
+        self._missed.discard(intent.key)
+        try:
+            await self._ask(lambda: self._store.release(intent), intent.asked_at)
+        except StoreError:
+            return  # there it ends by itself, since nobody renews it
+
+    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
+        """The run with these ids."""
+        here = await self._spare.find(owner, thread_id, run_id, now=now)
+        try:
+            there = await self._ask(lambda: self._store.find(owner, thread_id, run_id, now=now), now)
+        except StoreError:
+            return here
+        if there is None:
+            return here
+        await self._mirror(there, now)
+        return there
+
+    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
+        """The newest run on a thread whose ids are known."""
+        here = await self._spare.latest(owner, thread_id, now=now)
+        try:
+            there = await self._ask(lambda: self._store.latest(owner, thread_id, now=now), now)
+        except StoreError:
+            return here
+        if there is None or (here is not None and here.key != there.key and here.asked_at > there.asked_at):
+            return here
+        await self._mirror(there, now)
+        return there
+
+    async def aclose(self) -> None:
+        """Let go of files and connections."""
+        try:
+            with anyio.fail_after(self._policy.patience):
+                await self._store.aclose()
+        except (StoreError, TimeoutError) as exc:
+            log.warning("store.not_closed", reason=type(exc).__name__)
+
+    async def _mirror(self, record: RunRecord, now: float) -> None:
+        if record.remembered:
+            await self._spare.change(record, lambda _: record, now=now)
+
+    async def _settle(self, intent: RunRecord, granted: Granted, known: RunRecord, now: float) -> Claim:
+        """The store grants what memory knows a run for: the store has lost that run, or has seen its end."""
+        try:
+            there = await self._ask(lambda: self._store.change(known, changes.unchanged, now=now), now)
+        except StoreError:
+            there = known
+        await self._mirror(there, now)
+        seen_there = there.ended and not known.ended
+        if not seen_there and (met := existing_run(intent.question, there, now=now, policy=self._replay)):
+            await self.release(intent)
+            return met
+        await self._mirror(intent, now)
+        return granted
+
+    async def _ask(self, operation: Callable[[], Awaitable[T]], now: float) -> T:
+        """Use the store, if it can be used.
+
+        Raises:
+            StoreError: It cannot.
+        """
+        if anyio.current_time() < self._resume_at:
+            raise _Paused
+        try:
+            with anyio.fail_after(self._policy.patience):
+                if self._missed:
+                    self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
+                    await self._catch_up(now)
+                result = await operation()
+        except (StoreError, TimeoutError) as exc:
+            error = exc if isinstance(exc, StoreError) else _TooSlow()
+            self._failed(error)
+            raise error from exc
+        self._resume_at = -math.inf
+        if not self._usable:
+            self._usable = True
+            log.info("store.back")
+        return result
+
+    async def _catch_up(self, now: float) -> None:
+        """Tell the store what it missed."""
+        for key in tuple(self._missed):
+            if local := self._spare.get(key):
+                await self._mirror(await self._store.change(local, changes.caught_up(local), now=now), now)
+            self._missed.discard(key)
+
+    def _failed(self, error: StoreError) -> None:
+        self._resume_at = anyio.current_time() + self._policy.pause
+        current_tally().store_errors += 1
+        if self._usable:
+            self._usable = False
+            log.warning("store.unusable", reason=error.message, hint=error.hint, meanwhile="memory")
+
+
+class _TooSlow(StoreError):  # noqa: N818 - see its base
+    def __init__(self) -> None:
+        super().__init__("The run store is too slow.", hint="Look at its disk or its server.")
+
+
+class _Paused(StoreError):  # noqa: N818 - see its base
+    def __init__(self) -> None:
+        super().__init__("The run store could not be used a moment ago.", hint="It is tried again within seconds.")

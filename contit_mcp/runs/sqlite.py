@@ -1,0 +1,177 @@
+"""Runs kept in one SQLite file, shared by all processes of one machine."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from contit_mcp.exceptions import StoreError
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run, interrupts
+from contit_mcp.runs.flat import NAMES, from_flat, to_flat
+from contit_mcp.runs.record import Phase, Question, RunRecord
+from contit_mcp.runs.sqlite_file import BUSY_SECONDS, inode, is_broken, open_file, set_aside
+from contit_mcp.runs.store import Change, RetentionPolicy
+
+T = TypeVar("T")
+
+_SELECT = f"SELECT {', '.join(NAMES)} FROM run"  # noqa: S608 - our own names
+_UPSERT = (
+    f"INSERT INTO run ({', '.join(NAMES)}) VALUES ({', '.join(':' + name for name in NAMES)})"  # noqa: S608
+    f" ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in NAMES if name != 'key')}"
+)
+_NEWEST = " ORDER BY asked_at DESC, rowid DESC LIMIT 1"
+_ON_THREAD = f"{_SELECT} WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ?"
+_OPENED = f"{_SELECT} WHERE owner = ? AND prompt_hash = ? AND asked_thread_id IS NULL"
+_TIDY_SECONDS = 60.0
+
+
+class SqliteRunStore:
+    """A `RunStore` in a file. The work is done in threads, so that a slow disk delays nobody else.
+
+    Args:
+        file: Made with mode 0600 if it is not there.
+        retention: How long runs and answers are kept.
+        replay: When an answer is given again.
+    """
+
+    def __init__(
+        self, file: Path, *, retention: RetentionPolicy | None = None, replay: ReplayPolicy | None = None
+    ) -> None:
+        self._file = file
+        self._retention = retention or RetentionPolicy()
+        self._replay = replay or ReplayPolicy()
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._lock = threading.Lock()
+        self._tidied_at = 0.0
+
+    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
+        """Keep the intent to start, or return the run that stands in its way."""
+
+        def claim(db: sqlite3.Connection) -> Claim:
+            self._tidy(db, now)
+            question = intent.question
+            latest = self._latest_before(db, question, now)
+            if met := existing_run(question, latest, now=now, policy=self._replay):
+                return met
+            if latest is not None and latest.phase is Phase.STARTING:
+                db.execute("DELETE FROM run WHERE key = ?", [latest.key])
+            db.execute(_UPSERT, to_flat(intent))
+            return Granted(intent, interrupts(question, latest, now=now))
+
+        return await self._in_thread(claim)
+
+    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+        """Change what is kept of a run, and return it as it is then."""
+
+        def apply(db: sqlite3.Connection) -> RunRecord:
+            before = self._one(db, now, f"{_SELECT} WHERE key = ?", record.key)
+            after = change(before or record)
+            if after != before and (before is not None or after.remembered):
+                db.execute(_UPSERT, to_flat(self._retention.kept(after, now=now) or after))
+            return after
+
+        return await self._in_thread(apply)
+
+    async def release(self, intent: RunRecord) -> None:
+        """Forget an intent that came to nothing."""
+        await self._in_thread(
+            lambda db: db.execute("DELETE FROM run WHERE key = ? AND phase = ?", [intent.key, Phase.STARTING])
+        )
+
+    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
+        """The run with these ids."""
+        query = f"{_ON_THREAD} AND run_id = ? {_NEWEST}"
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id))
+
+    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
+        """The newest run on a thread whose ids are known."""
+        query = f"{_ON_THREAD} AND thread_id IS NOT NULL {_NEWEST}"
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id))
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            await anyio.to_thread.run_sync(self._close, abandon_on_cancel=True)
+
+    def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
+        if question.thread_id is None:
+            return self._one(db, now, _OPENED + _NEWEST, question.owner, question.prompt_hash)
+        return self._one(db, now, _ON_THREAD + _NEWEST, question.owner, question.thread_id)
+
+    def _one(self, db: sqlite3.Connection, now: float, query: str, *values: str) -> RunRecord | None:
+        row = db.execute(query, values).fetchone()
+        return None if row is None else self._retention.kept(from_flat(dict(zip(NAMES, row, strict=True))), now=now)
+
+    def _tidy(self, db: sqlite3.Connection, now: float) -> None:
+        """Drop what is too old; seldom, since whatever is read is judged by its age anyway."""
+        if abs(now - self._tidied_at) < _TIDY_SECONDS:
+            return
+        self._tidied_at = now
+        db.execute(
+            "UPDATE run SET answer = NULL WHERE answer IS NOT NULL AND ended_at < ?", [now - self._retention.answer]
+        )
+        db.execute(
+            "DELETE FROM run WHERE asked_at < ? AND coalesce(held_until, 0) <= ?", [now - self._retention.record, now]
+        )
+
+    async def _in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(1)
+        return await anyio.to_thread.run_sync(self._transact, work, abandon_on_cancel=True, limiter=self._limiter)
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the work in one transaction that excludes all other writers."""
+        # A thread that hangs on its disk was abandoned; those after it must not pile up behind it.
+        if not self._lock.acquire(timeout=BUSY_SECONDS):
+            raise _unusable(self._file, "it is too slow")
+        try:
+            return self._in_transaction(work)
+        except (sqlite3.Error, OSError) as exc:
+            self._close()  # whatever is wrong with it may be gone in a newly opened one
+            if is_broken(exc):
+                set_aside(self._file)
+            raise _unusable(self._file, _reason(exc)) from exc
+        finally:
+            self._lock.release()
+
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is not None and inode(self._file) != self._inode:
+            self._close()  # it was removed or replaced under our feet
+        if self._connection is None:
+            self._connection = open_file(self._file)
+            self._inode = inode(self._file)
+        db = self._connection
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return result
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _reason(error: sqlite3.Error | OSError) -> str:
+    """SQLite's words name what is wrong, never a value."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)
+
+
+def _unusable(file: Path, reason: str) -> StoreError:
+    return StoreError(
+        f"The run store {file} cannot be used: {reason}.",
+        hint="Free space or permissions there, or set CONTIT_MCP_STORE to another place.",
+    )

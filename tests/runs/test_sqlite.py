@@ -1,0 +1,178 @@
+"""The store in a file: the contract, and what is particular to files."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from contit_mcp.exceptions import StoreError
+from contit_mcp.runs.claims import Granted, Joined
+from contit_mcp.runs.ledger import RunLedger
+from contit_mcp.runs.record import Phase
+from contit_mcp.runs.sqlite import SqliteRunStore
+from contit_mcp.runs.sqlite_file import FILE_NAME
+from contit_mcp.runs.store import RetentionPolicy
+from tests.runs import contract
+from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
+from tests.runs.contract import T0, NewStore, begin, follow_up, opening
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Threads need real time."""
+    return "asyncio"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the store keeps its runs."""
+    return tmp_path / "folder" / FILE_NAME
+
+
+@pytest.fixture
+def new_store(file: Path) -> NewStore:
+    """Stores in one file."""
+    return lambda retention: SqliteRunStore(file, retention=retention)
+
+
+def scramble(file: Path) -> None:
+    """Break all but the first page."""
+    data = bytearray(file.read_bytes())
+    data[4096:] = os.urandom(len(data) - 4096)
+    file.write_bytes(data)
+
+
+def test_the_whole_contract_is_run_here() -> None:
+    """A star import that loses tests would go unseen (our choice)."""
+    assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
+
+
+async def test_two_processes_share_what_they_know(file: Path) -> None:
+    """One process's run is the other's too (our choice)."""
+    here, there = RunLedger(SqliteRunStore(file)), RunLedger(SqliteRunStore(file))
+    run = await begin(here, opening("q"), "r")
+    assert await there.claim(opening("q"), awaited=True, now=T0) == Joined(run)
+    await there.completed(run, "answer", now=T0 + 1)
+    seen = await here.find("owner", "t", "r", now=T0 + 1)
+    assert seen is not None
+    assert seen.answer == "answer"
+
+
+async def test_what_was_stored_is_there_after_a_restart(file: Path) -> None:
+    """Every field of it (our choice)."""
+    first = SqliteRunStore(file)
+    run = await RunLedger(first).completed(await begin(RunLedger(first), opening("q"), "r"), "è ✓", now=T0 + 1.5)
+    await first.aclose()
+    assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0 + 2) == run
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+async def test_nobody_else_can_read_it(file: Path) -> None:
+    """Answers are content (our choice)."""
+    await begin(RunLedger(SqliteRunStore(file)), opening("q"), "r")
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert {part.stat().st_mode & 0o777 for part in file.parent.iterdir()} == {0o600}
+    assert len(list(file.parent.iterdir())) == 3  # the journal and its index beside it
+
+
+async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file: Path) -> None:
+    """Retention is kept on disk, not only in what is given out (our choice)."""
+    store = SqliteRunStore(file, retention=RetentionPolicy(record=100, answer=10))
+    ledger = RunLedger(store)
+    await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "ANSWER-MARKER" * 500, now=T0)
+    await ledger.claim(opening("later"), awaited=True, now=T0 + 61)
+    await store.aclose()
+    content = b"".join(part.read_bytes() for part in file.parent.iterdir())
+    assert b"MARKER" not in content
+    await RunLedger(SqliteRunStore(file, retention=RetentionPolicy(record=100))).claim(
+        opening("much later"), awaited=True, now=T0 + 400
+    )
+    with sqlite3.connect(file) as db:
+        assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
+    db.close()
+
+
+async def test_a_broken_file_is_set_aside_and_a_new_one_begun(file: Path) -> None:
+    """What it held was worth a day; the next operation works (our choice)."""
+    file.parent.mkdir()
+    with file.open("wb") as stream:
+        stream.write(b"this is no database at all" * 100)
+    ledger = RunLedger(SqliteRunStore(file))
+    with pytest.raises(StoreError, match="cannot be used: file is not a database"):
+        await ledger.claim(opening("q"), awaited=True, now=T0)
+    assert isinstance(await ledger.claim(opening("q"), awaited=True, now=T0), Granted)
+    assert file.with_name(FILE_NAME + ".broken").exists()
+
+
+async def test_a_file_that_breaks_while_it_is_open_is_set_aside_too(file: Path) -> None:
+    """Not only its header is looked at (our choice)."""
+    store = SqliteRunStore(file)
+    ledger = RunLedger(store)
+    for number in range(200):
+        await begin(ledger, opening(f"q{number}"), "r", thread_id=f"t{number}")
+    await store.aclose()
+    scramble(file)
+    with pytest.raises(StoreError, match="cannot be used"):
+        await ledger.claim(opening("q1"), awaited=True, now=T0)
+    assert isinstance(await ledger.claim(opening("q1"), awaited=True, now=T0), Granted)
+
+
+async def test_a_file_that_is_removed_under_our_feet_is_made_again(file: Path) -> None:
+    """Else two processes would go on in two files (our choice)."""
+    here = RunLedger(SqliteRunStore(file))
+    await begin(here, opening("q"), "r")
+    for part in file.parent.iterdir():
+        part.unlink()
+    file.parent.rmdir()
+    run = await begin(here, opening("q"), "r2")
+    assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r2", now=T0) == run
+
+
+async def test_a_file_of_another_version_is_left_alone(file: Path) -> None:
+    """Another program may be using it (our choice)."""
+    await begin(RunLedger(SqliteRunStore(file)), opening("q"), "r")
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="another version of contit-mcp"):
+        await RunLedger(SqliteRunStore(file)).claim(opening("q"), awaited=True, now=T0)
+    with sqlite3.connect(file) as db:
+        assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
+    db.close()
+
+
+async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(file: Path) -> None:
+    """It waits a second (our choice)."""
+    ledger = RunLedger(SqliteRunStore(file))
+    await begin(ledger, opening("q"), "r")
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="locked"):
+        await ledger.claim(opening("z"), awaited=True, now=T0)
+    other.execute("ROLLBACK")
+    other.close()
+    assert isinstance(await ledger.claim(opening("z"), awaited=True, now=T0), Granted)
+
+
+async def test_a_place_where_nothing_can_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """And the setting (our choice)."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ledger = RunLedger(SqliteRunStore(tmp_path / "file" / "runs"))
+    with pytest.raises(StoreError, match="cannot be used") as caught:
+        await ledger.claim(follow_up("q"), awaited=True, now=T0)
+    assert "CONTIT_MCP_STORE" in caught.value.hint
+
+
+async def test_ten_thousand_runs_leave_a_file_under_20_megabytes(file: Path) -> None:
+    """With answers of a common length, 600 characters (design.md, section 3)."""
+    store = SqliteRunStore(file)
+    ledger = RunLedger(store)
+    for number in range(10_000):
+        run = await begin(ledger, opening(f"q{number}"), f"run_{number:020d}", thread_id=f"thread_{number:020d}")
+        assert run.phase is Phase.IN_PROGRESS
+        await ledger.completed(run, f"{number} " + "word " * 120, now=T0 + 1)
+    await store.aclose()
+    assert sum(part.stat().st_size for part in file.parent.iterdir()) < 20_000_000

@@ -13,14 +13,14 @@ from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 
-HOLD_SECONDS = 15.0
-"""How long a process may be silent before another one takes its runs over. Many times what a busy event loop
-is late, and a third of what hosts wait."""
+HOLD_SECONDS = 10.0
+"""How long a process may be silent before another one takes its runs over. A fraction of what hosts wait, and more
+than the age at which a hold is renewed and the longest pause between two polls together (4 + 5.5 s)."""
 
 START_SECONDS = 25.0
 """How long an intent stands: longer than its start can take once it is being sent (20 s)."""
 
-RENEW_SECONDS = 5.0
+RENEW_SECONDS = 4.0
 """How old a hold is when it is renewed."""
 
 

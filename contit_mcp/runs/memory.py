@@ -29,8 +29,7 @@ class MemoryRunStore:
         self._replay = replay or ReplayPolicy()
         self._capacity = capacity
         self._records: dict[str, RunRecord] = {}  # in the order of keeping
-        self._threads: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        self._openings: dict[Question, str] = {}  # the newest run that began a conversation with the question
+        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by what `_slots_of` says
         self._answers: deque[tuple[float, str]] = deque()  # (ended at, key), to let go of old answers in time
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
@@ -78,13 +77,12 @@ class MemoryRunStore:
         """Nothing to let go of."""
 
     def _latest_before(self, question: Question) -> RunRecord | None:
-        if question.thread_id is None:
-            return self._records.get(self._openings.get(question, ""))
-        return _newest(self._records[key] for key in self._threads.get((question.owner, question.thread_id), ()))
+        slot = question if question.thread_id is None else _thread_slot(question.owner, question.thread_id)
+        return _newest(self._records[key] for key in self._slots.get(slot, ()))
 
     def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
         """The runs on a thread whose ids are known."""
-        for key in self._threads.get((owner, thread_id), ()):
+        for key in self._slots.get(_thread_slot(owner, thread_id), ()):
             record = self._records[key]
             if record.thread_id is not None:
                 yield record
@@ -92,15 +90,11 @@ class MemoryRunStore:
     def _put(self, record: RunRecord) -> None:
         before = self._records.get(record.key)
         self._records[record.key] = record
-        if before is None or _thread_of(before) != _thread_of(record):  # Contit may name another than was asked for
-            if before is not None:
-                self._leave_thread(before)
-            if (thread_id := _thread_of(record)) is not None:
-                self._threads[record.question.owner, thread_id].append(record.key)
-        if record.begins_conversation:
-            opening = self._records.get(self._openings.get(record.question, ""))
-            if opening is None or opening.asked_at <= record.asked_at:
-                self._openings[record.question] = record.key
+        slots = _slots_of(record)
+        if before is None or _slots_of(before) != slots:  # Contit may name another thread than was asked for
+            self._leave_slots(before)
+            for slot in slots:
+                self._slots[slot].append(record.key)
         if record.answer is not None and record.ended_at is not None and (before is None or before.answer is None):
             self._answers.append((record.ended_at, record.key))
 
@@ -119,21 +113,27 @@ class MemoryRunStore:
 
     def _forget(self, record: RunRecord) -> None:
         del self._records[record.key]
-        self._leave_thread(record)
-        if self._openings.get(record.question) == record.key:
-            del self._openings[record.question]
+        self._leave_slots(record)
 
-    def _leave_thread(self, record: RunRecord) -> None:
-        thread_id = _thread_of(record)
-        if thread_id is not None:
-            keys = self._threads[record.question.owner, thread_id]
-            keys.remove(record.key)
-            if not keys:
-                del self._threads[record.question.owner, thread_id]
+    def _leave_slots(self, record: RunRecord | None) -> None:
+        if record is None:
+            return
+        for slot in _slots_of(record):
+            self._slots[slot].remove(record.key)
+            if not self._slots[slot]:
+                del self._slots[slot]
 
 
-def _thread_of(record: RunRecord) -> str | None:
-    return record.thread_id or record.question.thread_id
+def _slots_of(record: RunRecord) -> list[Question]:
+    """What it may be the newest run of: a thread, and the question that began a conversation."""
+    question = record.question
+    thread_id = record.thread_id or question.thread_id
+    slots = [] if thread_id is None else [_thread_slot(question.owner, thread_id)]
+    return [*slots, question] if question.thread_id is None else slots
+
+
+def _thread_slot(owner: str, thread_id: str) -> Question:
+    return Question(owner, thread_id, prompt_hash="")
 
 
 def _newest(records: Iterator[RunRecord]) -> RunRecord | None:

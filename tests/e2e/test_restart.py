@@ -1,0 +1,202 @@
+"""Runs outlive processes: real children that share a store, killed with -9 while they wait."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.record import SandboxRecord
+from tests.e2e.processes import Child, sandbox_on_port, stdio_child
+from tests.redis_server import redis_server
+
+pytestmark = pytest.mark.anyio
+
+QUESTION = "How many drafts are there?"
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What both children are configured with: the default store, or one Redis."""
+    if request.param == "sqlite":
+        yield {"CONTIT_MCP_STATE_DIR": str(tmp_path / "state")}
+        return
+    with redis_server(tmp_path) as server:
+        yield {"CONTIT_MCP_STORE": server.url}
+
+
+@asynccontextmanager
+async def children(
+    store: dict[str, str], *, run_seconds: float, count: int = 2
+) -> AsyncIterator[tuple[list[Child], SandboxRecord]]:
+    """Children on one Contit and one store, ready for calls."""
+    async with sandbox_on_port(SandboxOptions(run_seconds=run_seconds)) as (url, sandbox):
+        environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **store}
+        async with stdio_child(environment) as first, stdio_child(environment) as second:
+            for child in (first, second):
+                await child.initialize()
+            yield [first, second][:count], sandbox
+
+
+def ask(number: int, **more: object) -> dict[str, object]:
+    """A request for contit_ask."""
+    arguments = {"prompt": QUESTION, "wait_seconds": 60, **more}
+    return {"id": number, "method": "tools/call", "params": {"name": "contit_ask", "arguments": arguments}}
+
+
+async def started(sandbox: SandboxRecord, runs: int = 1) -> None:
+    """Wait until Contit has so many runs and has been asked about the last one."""
+    while len(sandbox.runs) < runs or sandbox.requests[-1].endpoint != "status":
+        await anyio.sleep(0.02)
+
+
+async def test_the_same_question_in_two_processes_at_once_starts_one_run(store: dict[str, str]) -> None:
+    """Both get its answer, and only one of them asks about it (our choice)."""
+    with anyio.fail_after(60):
+        async with children(store, run_seconds=4) as ((first, second), sandbox):
+            await first.send(ask(2))
+            await second.send(ask(2))
+            answers = [(await child.answer(2))["result"]["structuredContent"] for child in (first, second)]
+        assert len(sandbox.runs) == 1
+        assert answers[0]["run_id"] == answers[1]["run_id"]
+        assert answers[0]["response"] == answers[1]["response"]
+        assert "12" in answers[0]["response"] or "draft" in answers[0]["response"]
+        polls = [request for request in sandbox.requests if request.endpoint == "status"]
+        assert len(polls) <= 12  # every half second by one of them, and one look of the other
+
+
+async def test_when_one_is_killed_the_other_one_finishes_and_answers(store: dict[str, str]) -> None:
+    """Its hold ends by itself, and the waiting process goes on (our choice)."""
+    with anyio.fail_after(60):
+        async with children(store, run_seconds=6) as ((first, second), sandbox):
+            await first.send(ask(2))
+            await started(sandbox)
+            await second.send(ask(2))
+            await anyio.sleep(1)
+            first.process.kill()
+            answer = (await second.answer(2))["result"]
+        assert answer["isError"] is False
+        assert answer["structuredContent"]["status"] == "completed"
+        assert len(sandbox.runs) == 1
+
+
+async def test_a_fresh_process_joins_the_run_of_a_killed_one_and_knows_its_ids(store: dict[str, str]) -> None:
+    """Nobody had the ids but the store (our choice)."""
+    with anyio.fail_after(60):
+        async with children(store, run_seconds=3) as ((first, second), sandbox):
+            await first.send(ask(2))
+            await started(sandbox)
+            first.process.kill()
+            ids = {"thread_id": sandbox.runs[0].thread_id, "run_id": sandbox.runs[0].run_id}
+            status = await second.call(2, "contit_status", ids)
+            assert status["structuredContent"]["status"] == "in_progress"
+            await second.send(ask(3))
+            answer = (await second.answer(3))["result"]["structuredContent"]
+            assert (answer["status"], answer["run_id"]) == ("completed", ids["run_id"])
+            again = await second.call(4, "contit_response", ids)
+            assert again["structuredContent"]["response"] == answer["response"]
+        assert len(sandbox.runs) == 1
+
+
+async def test_a_run_that_ended_while_nobody_was_there_answers_at_once(store: dict[str, str]) -> None:
+    """The same question gets the answer that its asker never got (our choice)."""
+    with anyio.fail_after(60):
+        async with children(store, run_seconds=1) as ((first, second), sandbox):
+            await first.send(ask(2))
+            await started(sandbox)
+            first.process.kill()
+            await anyio.sleep(1.5)
+            began = anyio.current_time()
+            await second.send(ask(2))
+            answer = (await second.answer(2))["result"]["structuredContent"]
+            assert anyio.current_time() - began < 1.5
+        assert (answer["status"], answer["run_id"]) == ("completed", sandbox.runs[0].run_id)
+        assert len(sandbox.runs) == 1
+
+
+async def test_three_starts_in_a_row_on_a_thread_each_get_their_own_answer(store: dict[str, str]) -> None:
+    """In any order, and from another process (our choice; Contit's response endpoint takes no run id)."""
+    prompts = [
+        "How many drafts does Anna Weber have?",
+        "Show me the three cheapest tents",
+        "When was Tech Review published?",
+    ]
+    with anyio.fail_after(60):
+        async with children(store, run_seconds=0.6) as ((first, second), _):
+            opened = (await first.call(2, "contit_ask", {"prompt": QUESTION}))["structuredContent"]
+            handles = []
+            for number, prompt in enumerate(prompts, start=3):
+                arguments = {"prompt": prompt, "thread_id": opened["thread_id"]}
+                handles.append((await first.call(number, "contit_start", arguments))["structuredContent"])
+            answers = {}
+            for number, place in enumerate((1, 0, 2), start=10):
+                ids = {name: handles[place][name] for name in ("thread_id", "run_id")}
+                answers[place] = (await second.call(number, "contit_response", ids))["structuredContent"]["response"]
+        assert "Anna Weber" in answers[0]
+        assert "Tent" in answers[1]
+        assert "March 12, 2026" in answers[2]
+
+
+async def test_redis_stopped_in_the_middle_and_started_again_loses_nothing_but_the_sharing(tmp_path: Path) -> None:
+    """Asks go on without it, and with it again when it is back, though it comes back empty (our choice)."""
+    with anyio.fail_after(90), redis_server(tmp_path) as server:
+        async with children({"CONTIT_MCP_STORE": server.url}, run_seconds=3) as ((first, second), sandbox):
+            await first.send(ask(2))
+            await started(sandbox)
+            server.stop()
+            answer = (await first.answer(2))["result"]["structuredContent"]
+            assert answer["status"] == "completed"
+            other = await second.call(2, "contit_ask", {"prompt": "Show me the three cheapest tents"})
+            assert other["structuredContent"]["status"] == "completed"
+            server.start()
+            await anyio.sleep(5.5)
+            ids = {name: answer[name] for name in ("thread_id", "run_id")}
+            assert (await first.call(3, "contit_response", ids))["structuredContent"]["response"] == answer["response"]
+            await first.send(ask(4, thread_id=answer["thread_id"]))
+            await started(sandbox, runs=3)
+            await second.send(ask(4, thread_id=answer["thread_id"]))
+            joined = [(await child.answer(4))["result"]["structuredContent"] for child in (first, second)]
+            assert joined[0]["run_id"] == joined[1]["run_id"]
+            assert len(sandbox.runs) == 3
+        assert b"store.unusable" in first.stderr
+        assert b"store.back" in first.stderr
+        assert server.password.encode() not in first.stderr + second.stderr
+
+
+async def test_a_redis_that_hangs_delays_an_ask_by_seconds_and_fails_none(tmp_path: Path) -> None:
+    """Connections stay open and nothing is answered (our choice)."""
+    with anyio.fail_after(60), redis_server(tmp_path) as server:
+        async with children({"CONTIT_MCP_STORE": server.url}, run_seconds=0.3) as ((first, _), _sandbox):
+            await first.call(2, "contit_ask", {"prompt": QUESTION})
+            server.freeze()
+            try:
+                began = anyio.current_time()
+                answer = await first.call(3, "contit_ask", {"prompt": "Show me the three cheapest tents"})
+                assert answer["structuredContent"]["status"] == "completed"
+                assert anyio.current_time() - began < 6
+            finally:
+                server.thaw()
+
+
+@pytest.mark.parametrize("place", ["a file in the way", "a full disk", "a broken file"])
+async def test_a_store_that_cannot_be_used_fails_no_ask(tmp_path: Path, place: str) -> None:
+    """A warning says so; memory goes on in its place (our choice)."""
+    if place == "a full disk":
+        store = "sqlite:/dev/full"
+    else:
+        file = tmp_path / "file"
+        with file.open("wb") as stream:  # noqa: ASYNC230 - a test's own file
+            stream.write(b"no database" * 1_000)
+        store = f"sqlite:{file / 'runs'}" if place == "a file in the way" else f"sqlite:{file}"
+    with anyio.fail_after(60):
+        async with children({"CONTIT_MCP_STORE": store}, run_seconds=0.3) as ((first, _), sandbox):
+            answer = (await first.call(2, "contit_ask", {"prompt": QUESTION}))["structuredContent"]
+            assert answer["status"] == "completed"
+            again = await first.call(
+                3, "contit_response", {"thread_id": answer["thread_id"], "run_id": answer["run_id"]}
+            )
+            assert again["structuredContent"]["response"] == answer["response"]
+        assert len(sandbox.runs) == 1
+        assert b"store.unusable" in first.stderr

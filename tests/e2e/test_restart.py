@@ -187,7 +187,7 @@ async def test_a_store_that_cannot_be_used_fails_no_ask(tmp_path: Path, place: s
         store = "sqlite:/dev/full"
     else:
         file = tmp_path / "file"
-        with file.open("wb") as stream:  # noqa: ASYNC230 - a test's own file
+        with file.open("wb") as stream:
             stream.write(b"no database" * 1_000)
         store = f"sqlite:{file / 'runs'}" if place == "a file in the way" else f"sqlite:{file}"
     with anyio.fail_after(60):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 import structlog.testing
 
@@ -171,7 +172,7 @@ async def test_while_one_call_tries_it_again_the_others_do_not_wait() -> None:
     began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: ledger.latest("owner", "t", now=T0))
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         for _ in range(100):
             await ledger.latest("owner", "t", now=T0)
         assert anyio.current_time() == began

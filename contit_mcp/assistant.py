@@ -35,6 +35,7 @@ class Assistant:
         store: What is remembered of runs.
         polling: How runs are waited for.
         replay: When an answer is given again; the store's own claims follow the same policy.
+        waits: Where every wait is counted; several assistants can share it, to be closed together.
         now: Seconds since the epoch.
     """
 
@@ -45,10 +46,11 @@ class Assistant:
         *,
         polling: PollPolicy | None = None,
         replay: ReplayPolicy | None = None,
+        waits: Waits | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._runs = runs = RunLedger(store)
-        self._waits = Waits()
+        self._waits = waits or Waits()
         self._watcher = Watcher(client, runs, policy=polling, now=now)
         self._launcher = Launcher(client, runs, self._watcher, now=now)
         self._answerer = Answerer(client, runs, self._watcher, self._waits, replay=replay, now=now)

@@ -232,7 +232,7 @@ class ThreadBusyError(RunError):
             message = "Contit refused the question; the thread is probably busy with another run."
             hint = "Wait a little and ask again, or ask without thread_id to start a new conversation."
         else:
-            message = f"The thread is busy with run {run_id}. Your question was not sent."
+            message = "The thread is busy with another run. Your question was not sent."
             hint = "Call contit_response with these ids to see that run end, then ask again."
         super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
 

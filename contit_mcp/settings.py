@@ -5,9 +5,9 @@ the same words in lower case without the prefix (`base_url`, `wait_seconds`).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -15,11 +15,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.settings_file import read_settings_file
+from contit_mcp.settings_http import HttpSettings, parse_tokens, split_list
 from contit_mcp.settings_names import explain, refuse_unknown_environment, without_unset
 from contit_mcp.settings_store import StoreLocation, parse_store
-from contit_mcp.settings_urls import usable_url
-
-_Url = Annotated[str, AfterValidator(usable_url)]
+from contit_mcp.settings_upstream import CREDENTIAL, UpstreamSettings
 
 
 def _usable_store(value: SecretStr) -> SecretStr:
@@ -32,23 +31,25 @@ def _upper(value: object) -> object:
 
 
 _GROUPS = (
-    frozenset(
-        {
-            "api_key",
-            "api_key_file",
-            "access_token",
-            "access_token_file",
-            "client_id",
-            "client_secret",
-            "client_secret_file",
-        }
-    ),
+    CREDENTIAL,
     frozenset({"store", "store_file"}),
+    frozenset({"tokens", "tokens_file"}),
+    frozenset({"seal_key", "seal_key_file"}),
 )
 """Each is one thing in several settings: a source that sets any of a group replaces all of it."""
 
 
-class Settings(BaseSettings):
+_SECRETS = {
+    "api_key": "CONTIT_",
+    "access_token": "CONTIT_",
+    "client_secret": "CONTIT_",
+    "tokens": "CONTIT_MCP_",
+    "seal_key": "CONTIT_MCP_",
+}
+"""What must not be shown, and can stand in a file, with the prefix of its variable."""
+
+
+class Settings(HttpSettings, UpstreamSettings, BaseSettings):
     """How contit-mcp is configured. Every default has its reason beside it."""
 
     model_config = SettingsConfigDict(
@@ -60,40 +61,6 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    api_key: SecretStr | None = Field(
-        None, alias="CONTIT_API_KEY", description="API key of a Contit client, sent as `X-Api-Key`."
-    )
-    api_key_file: Path | None = Field(
-        None, alias="CONTIT_API_KEY_FILE", description="File that holds the API key; read again when it changes."
-    )
-    access_token: SecretStr | None = Field(
-        None, alias="CONTIT_ACCESS_TOKEN", description="Personal access token (`ctpat_…`), sent as a Bearer token."
-    )
-    access_token_file: Path | None = Field(
-        None, alias="CONTIT_ACCESS_TOKEN_FILE", description="File that holds the access token."
-    )
-    client_id: str | None = Field(None, alias="CONTIT_CLIENT_ID", description="OAuth2 client, for client credentials.")
-    client_secret: SecretStr | None = Field(
-        None, alias="CONTIT_CLIENT_SECRET", description="Secret of the OAuth2 client."
-    )
-    client_secret_file: Path | None = Field(
-        None, alias="CONTIT_CLIENT_SECRET_FILE", description="File that holds the OAuth2 client's secret."
-    )
-    token_url: _Url = Field(
-        "https://idp.contit.cloud/connect/token",
-        alias="CONTIT_TOKEN_URL",
-        description="Where OAuth2 tokens come from. The vendor's pages name three hosts; this is the AI page's.",
-    )
-    base_url: _Url = Field(
-        "https://api.contit.cloud",
-        alias="CONTIT_BASE_URL",
-        description="Where Contit is: https, or http on this machine.",
-    )
-    ca_file: Path | None = Field(
-        None,
-        alias="CONTIT_CA_FILE",
-        description="PEM file of further certificate authorities; the operating system's are always trusted.",
-    )
     store: Annotated[SecretStr, AfterValidator(_usable_store)] = Field(
         SecretStr("sqlite"),
         alias="CONTIT_MCP_STORE",
@@ -159,27 +126,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
-        for name in ("api_key", "access_token", "client_secret"):
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"CONTIT_{name.upper()} and CONTIT_{name.upper()}_FILE are both set; keep one")
-        ways = [
-            way
-            for way, is_set in (
-                ("CONTIT_API_KEY", self.api_key or self.api_key_file),
-                ("CONTIT_ACCESS_TOKEN", self.access_token or self.access_token_file),
-                ("CONTIT_CLIENT_ID", self.client_id),
-            )
-            if is_set
-        ]
-        if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)} are both set; keep one credential")
-        if self.store_file is not None and "store" in self.model_fields_set:
-            raise ValueError("CONTIT_MCP_STORE and CONTIT_MCP_STORE_FILE are both set; keep one")
-        if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
-            raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
+        for name, prefix in (*_SECRETS.items(), ("store", "CONTIT_MCP_")):
+            if name in self.model_fields_set and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{prefix}{name.upper()} and {prefix}{name.upper()}_FILE are both set; keep one")
         return self
 
-    def secret(self, name: Literal["api_key", "access_token", "client_secret"]) -> SecretValue | None:
+    def secret(self, name: str) -> SecretValue | None:
         """One of the secrets, from its value or its file, always the same object; None when it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
@@ -187,8 +139,30 @@ class Settings(BaseSettings):
             return None
         if name not in self._secrets:
             text = value.get_secret_value().strip() if value else None
-            self._secrets[name] = SecretValue(f"CONTIT_{name.upper()}", value=text, file=file)
+            self._secrets[name] = SecretValue(f"{_SECRETS[name]}{name.upper()}", value=text, file=file)
         return self._secrets[name]
+
+    def secrets(self) -> list[SecretValue]:
+        """All that are set, for masking."""
+        return [secret for name in _SECRETS if (secret := self.secret(name)) is not None]
+
+    def seal_keys(self) -> list[str]:
+        """The seal keys; the first seals.
+
+        Raises:
+            ConfigurationError: Their file cannot be read.
+        """
+        secret = self.secret("seal_key")
+        return [] if secret is None else split_list(secret.reveal())
+
+    def caller_tokens(self) -> dict[str, str]:
+        """Callers' tokens by name, as they are now.
+
+        Raises:
+            ConfigurationError: Their file cannot be read, or holds something else.
+        """
+        secret = self.secret("tokens")
+        return {} if secret is None else _understood(parse_tokens, secret.reveal(), self.tokens_file)
 
     def store_location(self) -> StoreLocation:
         """Where runs are remembered.
@@ -198,14 +172,19 @@ class Settings(BaseSettings):
         """
         if self.store_file is None:
             return parse_store(self.store.get_secret_value())
-        text = SecretValue("CONTIT_MCP_STORE", file=self.store_file).reveal()
-        try:
-            return parse_store(text)
-        except ValueError as exc:
-            problem = str(exc)
-        raise ConfigurationError(
-            f"What {self.store_file} holds {problem}.", hint="CONTIT_MCP_STORE_FILE names the file."
-        )
+        return _understood(parse_store, SecretValue("CONTIT_MCP_STORE", file=self.store_file).reveal(), self.store_file)
+
+
+T = TypeVar("T")
+
+
+def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
+    """What a secret means; the error says what is wrong with it and not what it is."""
+    try:
+        return parse(text)
+    except ValueError as exc:
+        problem = str(exc)
+    raise ConfigurationError(f"What {file} holds {problem}.", hint="docs/settings.md says how it is written.")
 
 
 def load_settings(

@@ -12,7 +12,7 @@ from contit_mcp.api.client import ContitClient
 from contit_mcp.api.transport import build_http_client
 from contit_mcp.cli.options import settings_options
 from contit_mcp.exceptions import APIError, AuthenticationError, ContitError, NotFoundError
-from contit_mcp.server.bridge import build_credential
+from contit_mcp.server.upstream import build_credential
 from contit_mcp.settings import Settings
 
 _MADE_UP = "contit-mcp-check"

@@ -63,9 +63,8 @@ def without_upstream() -> dict[str, str]:
 
 def apply_logging(settings: Settings) -> None:
     """Configure logging as the settings say, and mask what is secret in them."""
-    secrets = [settings.secret("api_key"), settings.secret("access_token"), settings.secret("client_secret")]
     configure_logging(
         settings.log_level,
         as_json=None if settings.log_format == "auto" else settings.log_format == "json",
-        secrets=[secret for secret in secrets if secret is not None],
+        secrets=settings.secrets(),
     )

@@ -1,23 +1,42 @@
-"""What the tools stand on: the assistant and its owner, opened on the first call that needs them."""
+"""What the tools stand on: for each caller the assistant and its owner, opened on the first call that needs them."""
 
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 
-from contit_mcp.api.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
+from contit_mcp.api.auth import ClientCredentialsAuth, Credential
 from contit_mcp.api.client import ContitClient
 from contit_mcp.api.transport import build_http_client
 from contit_mcp.assistant import Assistant
 from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.owners import fingerprint_owner
+from contit_mcp.owners import fingerprint_owner, name_owner
 from contit_mcp.polling import PollPolicy
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
+from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.host_waits import WaitPolicy
+from contit_mcp.server.owned import OwnedAssistant
+from contit_mcp.server.upstream import build_credential
 from contit_mcp.settings import Settings
 from contit_mcp.state_folder import state_folder
+from contit_mcp.waits import Waits
+
+if TYPE_CHECKING:
+    from contit_mcp.handles import Sealer
+
+MOST_CREDENTIALS = 1_000
+"""Callers' own credentials that clients are kept for; the one unused for longest goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Upstream:
+    http: httpx.AsyncClient
+    assistant: Assistant
 
 
 class Bridge:
@@ -28,6 +47,7 @@ class Bridge:
 
     Args:
         settings: The configuration.
+        sharing: Whose credential asks, and who is told apart.
         transport: Stands in for the network: the embedded sandbox, or a test's.
         now: Seconds since the epoch.
     """
@@ -36,96 +56,120 @@ class Bridge:
         self,
         settings: Settings,
         *,
+        sharing: Sharing = Sharing.ONE_CALLER,
         transport: httpx.AsyncBaseTransport | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._sharing = sharing
         self._transport = transport
         self._now = now
+        self._sealer = _sealer(keys) if (keys := settings.seal_keys()) else None
+        self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
         self._credential: Credential | None = None
-        self._http: httpx.AsyncClient | None = None
+        self._upstreams: OrderedDict[str, _Upstream] = OrderedDict()
         self._store: RunStore | None = None
-        self._assistant: Assistant | None = None
+        self._all_waits = Waits()
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
-        self._closing = False
 
-    def assistant(self) -> Assistant:
-        """The assistant.
+    def for_caller(self, caller: Caller) -> OwnedAssistant:
+        """The assistant that asks for this caller.
 
         Raises:
             ConfigurationError: No credential is configured, or the CA file or the store cannot be used.
         """
-        if self._assistant is None:
-            settings = self._settings
-            self._credential = build_credential(settings, transport=self._transport)
-            self._http = build_http_client(
-                settings.base_url, auth=self._credential, ca_file=settings.ca_file, transport=self._transport
-            )
-            self._store = open_store(
-                settings.store_location(),
-                folder=state_folder(settings.state_dir),
-                retention=RetentionPolicy(answer=settings.answer_seconds),
-            )
-            polling = PollPolicy(run_seconds=settings.run_limit_seconds)
-            self._assistant = Assistant(ContitClient(self._http), self._store, polling=polling, now=self._now)
-            if self._closing:
-                self._assistant.close()
-        return self._assistant
-
-    def owner(self) -> str:
-        """Who asks: a fingerprint of the credential as it is now, and of the base URL.
-
-        Raises:
-            ConfigurationError: The credential cannot be read.
-        """
-        self.assistant()
-        assert self._credential is not None  # noqa: S101 - assistant() has set it
-        return fingerprint_owner(self._credential.identity(), self._settings.base_url)
+        base_url = self._settings.base_url
+        if self._sharing is Sharing.BY_CREDENTIAL:
+            if caller.credential is None:
+                raise _unidentified()
+            owner = self._fingerprint(caller.credential)
+            return OwnedAssistant(self._assistant(caller.credential, owner), owner)
+        if self._credential is None:
+            self._credential = build_credential(self._settings, transport=self._transport)
+        assistant = self._assistant(self._credential, "")
+        if self._sharing is Sharing.ONE_CALLER:
+            return OwnedAssistant(assistant, self._fingerprint(self._credential))
+        if caller.principal is None or self._sealer is None:
+            raise _unidentified()
+        return OwnedAssistant(assistant, name_owner(caller.principal, base_url), self._sealer)
 
     def close(self) -> None:
         """Begin no more runs, and let every wait end now with its handle."""
-        self._closing = True
-        if self._assistant is not None:
-            self._assistant.close()
+        self._all_waits.close()
 
     async def aclose(self) -> None:
         """Close the connections and files."""
         if self._store is not None:
             await self._store.aclose()
-        if self._http is not None:
-            await self._http.aclose()
+        for upstream in self._upstreams.values():
+            await upstream.http.aclose()
         if isinstance(self._credential, ClientCredentialsAuth):
             await self._credential.aclose()
+
+    def _fingerprint(self, credential: Credential) -> str:
+        return fingerprint_owner(credential.identity(), self._settings.base_url, key=self._owner_key)
+
+    def _assistant(self, credential: Credential, name: str) -> Assistant:
+        if (known := self._upstreams.get(name)) is not None:
+            self._upstreams.move_to_end(name)
+            return known.assistant
+        settings = self._settings
+        http = build_http_client(
+            settings.base_url, auth=credential, ca_file=settings.ca_file, transport=self._transport
+        )
+        assistant = Assistant(
+            ContitClient(http),
+            self._open_store(),
+            polling=PollPolicy(run_seconds=settings.run_limit_seconds),
+            waits=self._all_waits,
+            now=self._now,
+        )
+        self._upstreams[name] = _Upstream(http, assistant)
+        if len(self._upstreams) > MOST_CREDENTIALS:
+            # Calls in flight may still use it, so it is not closed here; its idle connections close by themselves.
+            self._upstreams.popitem(last=False)
+        return assistant
+
+    def _open_store(self) -> RunStore:
+        if self._store is None:
+            self._store = open_store(
+                self._settings.store_location(),
+                folder=state_folder(self._settings.state_dir),
+                retention=RetentionPolicy(answer=self._settings.answer_seconds),
+            )
+        return self._store
+
+
+def _sealer(keys: list[str]) -> "Sealer":
+    from contit_mcp.handles import Sealer  # noqa: PLC0415 - start-up time: only deployed servers seal
+
+    try:
+        return Sealer(keys)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Make one with: openssl rand -hex 32"
+        ) from exc
+
+
+def _unidentified() -> ConfigurationError:
+    """Fail closed: the server's own credential never serves a caller whom the transport did not identify."""
+    return ConfigurationError(
+        "The caller was not identified, so nothing was asked.", hint="Send the credential that this server wants."
+    )
 
 
 @asynccontextmanager
 async def open_bridge(
-    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, now: Callable[[], float] = time.time
+    settings: Settings,
+    *,
+    sharing: Sharing = Sharing.ONE_CALLER,
+    transport: httpx.AsyncBaseTransport | None = None,
+    now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Bridge]:
     """A bridge whose connections are closed at the end."""
-    bridge = Bridge(settings, transport=transport, now=now)
+    bridge = Bridge(settings, sharing=sharing, transport=transport, now=now)
     try:
         yield bridge
     finally:
         await bridge.aclose()
-
-
-def build_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
-    """The credential that is configured.
-
-    Raises:
-        ConfigurationError: None is.
-    """
-    if key := settings.secret("api_key"):
-        return APIKeyAuth(key)
-    if token := settings.secret("access_token"):
-        return AccessTokenAuth(token)
-    if settings.client_id and (secret := settings.secret("client_secret")):
-        http = build_http_client("", ca_file=settings.ca_file, transport=transport)
-        return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
-    raise ConfigurationError(
-        "No Contit credential is configured.",
-        hint="Set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's entry in the"
-        " host's configuration, and restart the host.",
-    )

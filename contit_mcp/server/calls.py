@@ -12,11 +12,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 from opentelemetry import trace
 
-from contit_mcp.assistant import Assistant
 from contit_mcp.exceptions import ContitError
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
+from contit_mcp.server.callers import caller_of
 from contit_mcp.server.host_waits import WaitPolicy
+from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.results import error_result
 from contit_mcp.tally import start_tally
@@ -38,8 +39,7 @@ class UnexpectedError(ContitError):
 class Call:
     """What a tool gets beside its arguments."""
 
-    assistant: Assistant
-    owner: str
+    assistant: OwnedAssistant
     observer: CallObserver
     host: str | None
     waits: WaitPolicy
@@ -93,8 +93,10 @@ async def _result_of(
 ) -> CallToolResult:
     try:
         accepted = accept(arguments, tool.fn_metadata.arg_model)
-        call = Call(bridge.assistant(), bridge.owner(), observer, client[0], bridge.waits)
-        facts["owner"] = call.owner
+        assistant = bridge.for_caller(caller_of(context))
+        observer.shown = assistant.shown
+        call = Call(assistant, observer, client[0], bridge.waits)
+        facts["owner"] = assistant.owner
         async with anyio.create_task_group() as beside:
             # To a caller that asked for no progress, the SDK sends none.
             beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
@@ -116,7 +118,7 @@ async def _result_of(
 
 def _refused(error: ContitError, observer: CallObserver, facts: dict[str, Any]) -> CallToolResult:
     facts["outcome"] = type(error).__name__
-    return error_result(error, about=(observer.thread_id, observer.run_id))
+    return error_result(error, about=observer.shown(observer.thread_id, observer.run_id))
 
 
 def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:

@@ -11,9 +11,13 @@ EVERY_SECONDS = 10.0
 
 
 class CallObserver(Observer):
-    """Follows one call: the ids for its log line, and what to tell a caller that wants progress."""
+    """Follows one call: the ids for its log line, and what to tell a caller that wants progress.
+
+    `shown` turns Contit's ids into what the caller may see.
+    """
 
     def __init__(self) -> None:
+        self.shown: Callable[[str | None, str | None], tuple[str | None, str | None]] = lambda *ids: ids
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self._message = "Asking Contit"
@@ -22,12 +26,16 @@ class CallObserver(Observer):
     def started(self, thread_id: str, run_id: str) -> None:
         """The ids exist; whoever loses this call can go on with them."""
         self.thread_id, self.run_id = thread_id, run_id
-        self._say(f"Contit is working on it (thread_id={thread_id}, run_id={run_id})")
+        self._say(f"Contit is working on it ({self._ids()})")
 
     def status(self, word: str) -> None:
         """Contit's word for the run has changed."""
         if self.run_id is not None and word.isprintable():
-            self._say(f"Contit says {word[:40]} (thread_id={self.thread_id}, run_id={self.run_id})")
+            self._say(f"Contit says {word[:40]} ({self._ids()})")
+
+    def _ids(self) -> str:
+        thread_id, run_id = self.shown(self.thread_id, self.run_id)
+        return f"thread_id={thread_id}, run_id={run_id}"
 
     def _say(self, message: str) -> None:
         if message != self._message:

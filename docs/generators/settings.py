@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from contit_mcp.settings import Settings
+from contit_mcp.settings_http import HttpSettings
 
 ROOT = Path(__file__).parents[2]
 HEAD = """\
@@ -17,10 +18,14 @@ Command line over environment over file (`--config contit-mcp.toml`) over defaul
 a host did not fill in (`${…}`), means "not set". A name that is none of these is an error with the nearest one.
 
 This page is generated from the settings themselves (`make docs`).
-
-| environment | file | default | meaning |
-|---|---|---|---|
 """
+PARTS = (
+    (
+        "Contit, and every way to serve",
+        [name for name in Settings.model_fields if name not in HttpSettings.model_fields],
+    ),
+    ("The HTTP server", list(HttpSettings.model_fields)),
+)
 
 
 def default_of(field: FieldInfo) -> Any:
@@ -33,19 +38,25 @@ def default_of(field: FieldInfo) -> Any:
 def page() -> str:
     """The page as it should be."""
     rows = []
-    for name, field in Settings.model_fields.items():
-        default = f"`{default_of(field)}`" if field.default is not None else ""
-        rows.append(f"| `{field.alias}` | `{name}` | {default} | {field.description} |\n")
+    for title, names in PARTS:
+        rows.append(f"\n## {title}\n\n| environment | file | default | meaning |\n|---|---|---|---|\n")
+        for name in names:
+            field = Settings.model_fields[name]
+            default = "" if default_of(field) == "" else f"`{default_of(field)}`"
+            rows.append(f"| `{field.alias}` | `{name}` | {default} | {field.description} |\n")
     return HEAD + "".join(rows)
 
 
 def example() -> str:
     """The settings file with every key commented out, at its default."""
     parts = ["# Settings of contit-mcp, for --config. Each key stands at its default; docs/settings.md says more.\n"]
-    for name, field in Settings.model_fields.items():
-        default = default_of(field)
-        value = f'"{default}"' if isinstance(default, str) else default
-        parts.append(f"\n# {field.description}\n# {name} = {value}\n")
+    for title, names in PARTS:
+        parts.append(f"\n# --- {title}\n")
+        for name in names:
+            field = Settings.model_fields[name]
+            default = default_of(field)
+            value = f'"{default}"' if isinstance(default, str) else str(default).lower()
+            parts.append(f"\n# {field.description}\n# {name} = {value}\n")
     return "".join(parts)
 
 

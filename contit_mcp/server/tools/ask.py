@@ -11,7 +11,5 @@ async def contit_ask(
     """Ask Contit's AI assistant about the content of the Contit CMS, and get its answer: articles, products, pages, \
 their state, dates, authors, tags, locales. If the answer takes longer than the wait, the result is in_progress with \
 thread_id and run_id: then call contit_response with both instead of asking again."""
-    report = await call.assistant.ask(
-        call.owner, prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call.observer
-    )
+    report = await call.assistant.ask(prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call.observer)
     return answer_result(report)

@@ -11,6 +11,6 @@ async def contit_response(
     """Get the answer of a question that contit_ask or contit_start began, waiting for it if it is still running. \
 With run_id: that run's own answer. Call it again as long as the result is in_progress."""
     report = await call.assistant.response(
-        call.owner, thread_id, run_id, wait_seconds=call.wait(wait_seconds), observer=call.observer
+        thread_id, run_id, wait_seconds=call.wait(wait_seconds), observer=call.observer
     )
     return answer_result(report)

@@ -11,6 +11,6 @@ async def contit_status(
     """Tell where a run of Contit's AI assistant stands: completed, in_progress or failed. To get the answer, \
 call contit_response instead; it waits by itself."""
     report = await call.assistant.status(
-        call.owner, thread_id, run_id, wait_seconds=call.wait(wait_seconds or 0.0), observer=call.observer
+        thread_id, run_id, wait_seconds=call.wait(wait_seconds or 0.0), observer=call.observer
     )
     return handle_result(report)

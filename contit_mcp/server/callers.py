@@ -1,0 +1,43 @@
+"""Who calls: what a transport has found out about it, and hands on with the request."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from mcp.server.mcpserver import Context
+
+from contit_mcp.api.auth import Credential
+
+SCOPE_KEY = "contit_mcp.caller"
+"""Where an authenticating transport puts the `Caller` into the ASGI scope of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller.
+
+    Attributes:
+        principal: The name of its token or the subject of its JWT; it asks with the server's credential.
+        credential: Its own credential for Contit, where it brings one.
+    """
+
+    principal: str | None = None
+    credential: Credential | None = None
+
+
+class Sharing(Enum):
+    """Whose credential asks Contit, and who is told apart."""
+
+    ONE_CALLER = "one caller"
+    """The server's, for whoever reaches it: the one user of this machine."""
+    BY_PRINCIPAL = "by principal"
+    """The server's, for callers that are told apart: they see handles, never Contit's ids."""
+    BY_CREDENTIAL = "by credential"
+    """Each caller's own."""
+
+
+def caller_of(context: Context[Any, Any]) -> Caller:
+    """The caller of a request; one without marks over stdio."""
+    scope = getattr(context.request_context.request, "scope", None) or {}
+    found = scope.get(SCOPE_KEY)
+    return found if isinstance(found, Caller) else Caller()

@@ -1,0 +1,101 @@
+"""The assistant for one owner: what the tools call. Ids go through it, so that callers can be given handles."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from contit_mcp.assistant import Assistant
+from contit_mcp.exceptions import RunError, RunNotFoundError
+from contit_mcp.reports import Observer, RunReport
+
+if TYPE_CHECKING:
+    from contit_mcp.handles import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedAssistant:
+    """Asks for one owner.
+
+    Attributes:
+        assistant: For all owners of one credential.
+        owner: Who asks.
+        sealer: Makes handles of Contit's ids; None where the caller sees them as they are.
+    """
+
+    assistant: Assistant
+    owner: str
+    sealer: "Sealer | None" = None
+
+    async def ask(
+        self, prompt: str, thread_id: str | None = None, *, wait_seconds: float, observer: Observer
+    ) -> RunReport:
+        """See `Assistant.ask`."""
+        thread = self._opened_thread(thread_id)
+        with self._shown_errors():
+            return self._shown(
+                await self.assistant.ask(self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer)
+            )
+
+    async def start(
+        self, prompt: str, thread_id: str | None = None, *, wait_seconds: float, observer: Observer
+    ) -> RunReport:
+        """See `Assistant.start`."""
+        thread = self._opened_thread(thread_id)
+        with self._shown_errors():
+            return self._shown(
+                await self.assistant.start(self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer)
+            )
+
+    async def status(self, thread_id: str, run_id: str, *, wait_seconds: float, observer: Observer) -> RunReport:
+        """See `Assistant.status`."""
+        thread, run = self._opened_ids(thread_id, run_id)
+        with self._shown_errors():
+            return self._shown(
+                await self.assistant.status(self.owner, thread, run, wait_seconds=wait_seconds, observer=observer)
+            )
+
+    async def response(
+        self, thread_id: str, run_id: str | None = None, *, wait_seconds: float, observer: Observer
+    ) -> RunReport:
+        """See `Assistant.response`."""
+        thread = self._opened("thread", thread_id, (thread_id, run_id))
+        run = None if run_id is None else self._opened("run", run_id, (thread_id, run_id))
+        with self._shown_errors():
+            return self._shown(
+                await self.assistant.response(self.owner, thread, run, wait_seconds=wait_seconds, observer=observer)
+            )
+
+    def shown(self, thread_id: str | None, run_id: str | None) -> tuple[str | None, str | None]:
+        """Contit's ids as this owner sees them."""
+        if self.sealer is None:
+            return thread_id, run_id
+        return (
+            None if thread_id is None else self.sealer.seal("thread", self.owner, thread_id),
+            None if run_id is None else self.sealer.seal("run", self.owner, run_id),
+        )
+
+    def _opened_thread(self, thread_id: str | None) -> str | None:
+        return None if thread_id is None else self._opened("thread", thread_id, (thread_id, None))
+
+    def _opened_ids(self, thread_id: str, run_id: str) -> tuple[str, str]:
+        given = (thread_id, run_id)
+        return self._opened("thread", thread_id, given), self._opened("run", run_id, given)
+
+    def _opened(self, kind: str, handle: str, given: tuple[str, str | None]) -> str:
+        opened = handle if self.sealer is None else self.sealer.open(kind, self.owner, handle)
+        if opened is None:
+            raise RunNotFoundError(*given)
+        return opened
+
+    def _shown(self, report: RunReport) -> RunReport:
+        thread_id, run_id = self.shown(report.thread_id, report.run_id)
+        return replace(report, thread_id=thread_id or report.thread_id, run_id=run_id)
+
+    @contextmanager
+    def _shown_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except RunError as error:
+            error.thread_id, error.run_id = self.shown(error.thread_id, error.run_id)
+            raise

@@ -1,0 +1,28 @@
+"""Contit as the settings describe it: the credential, and clients for it."""
+
+import httpx
+
+from contit_mcp.api.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
+from contit_mcp.api.transport import build_http_client
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.settings import Settings
+
+
+def build_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
+    """The credential that is configured.
+
+    Raises:
+        ConfigurationError: None is.
+    """
+    if key := settings.secret("api_key"):
+        return APIKeyAuth(key)
+    if token := settings.secret("access_token"):
+        return AccessTokenAuth(token)
+    if settings.client_id and (secret := settings.secret("client_secret")):
+        http = build_http_client("", ca_file=settings.ca_file, transport=transport)
+        return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
+    raise ConfigurationError(
+        "No Contit credential is configured.",
+        hint="Set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's entry in the"
+        " host's configuration, and restart the host.",
+    )

@@ -124,9 +124,11 @@ def _about_many(question: Question, context: Context) -> Task:
     query = _in_context(question, context)
     if query is None:
         return Task("nothing_before")
+    by_price = query.order is not None and query.order.key == "price"
+    if (by_price or question.wanted == "average") and query.types and "Product" not in query.types:
+        return Task("not_understood")  # of all things only products have prices
     if question.wanted == "average":
         return Task("average", replace(query, types=("Product",)))
-    by_price = query.order is not None and query.order.key == "price"
     if ("price" in question.asked or by_price) and not query.types:
         query = replace(query, types=("Product",))
     query = _published_if_newest(query, question)
@@ -148,13 +150,24 @@ def _about_many(question: Question, context: Context) -> Task:
 def _published_if_newest(query: Query, question: Question) -> Query:
     """Take "the newest article" for the newest that is published, unless drafts are spoken of."""
     newest = query.limit is not None and query.order is not None and query.order.key == "date"
-    return replace(query, state="Published") if newest and not query.state and not question.any_state else query
+    return replace(query, state="Published") if newest and not query.state and "state" not in question.freed else query
 
 
 def _leans(question: Question, context: Context) -> bool:
+    alone = not question.has_noun and not question.details
     return context.query is not None and (
-        question.refers is not None or (question.terse and not question.has_noun and not question.details)
+        question.refers is not None or (alone and (question.terse or _is_superlative(question)))
     )
+
+
+def _is_superlative(question: Question) -> bool:
+    """Whether the one or the few are wanted that are the newest, cheapest and so on."""
+    return question.query.order is not None and question.query.limit is not None
+
+
+def _which_of_them(question: Question) -> bool:
+    """Whether it is "the cheapest one?", which without a noun or a filter means one of those listed before."""
+    return _is_superlative(question) and not question.has_noun and not question.query.narrowing()
 
 
 def _in_context(question: Question, context: Context) -> Query | None:
@@ -162,11 +175,13 @@ def _in_context(question: Question, context: Context) -> Query | None:
     before = context.query
     if before is None or not _leans(question, context):
         return None if question.refers == "them" and not question.has_noun else question.query
-    if question.refers == "them" or (question.refers == "only" and before.limit is not None):
+    if question.refers == "them" or _which_of_them(question) or (question.refers == "only" and before.limit is not None):
         if question.query.narrowing():
             types = question.query.types or before.types
             return replace(question.query, types=types, within=context.ids)
-        return replace(before, order=question.query.order or before.order, limit=question.query.limit or before.limit)
+        within = before.within if before.limit is None else context.ids
+        order, limit = question.query.order or before.order, question.query.limit or before.limit
+        return replace(before, order=order, limit=limit, within=within)
     return _exchanged(before, question)
 
 
@@ -174,8 +189,7 @@ def _exchanged(before: Query, question: Question) -> Query:
     """Put what the question says in the place of what was said before, and keep the rest."""
     said = question.query
     changes = {f.name: getattr(said, f.name) for f in fields(Query) if getattr(said, f.name) != f.default}
-    if question.any_state:
-        changes["state"] = None
+    changes |= {f.name: f.default for f in fields(Query) if f.name in question.freed and f.name not in changes}
     if "types" in changes:
         changes.setdefault("categories", ())
         if "Product" not in said.types:

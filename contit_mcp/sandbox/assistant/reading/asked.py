@@ -24,7 +24,8 @@ def read_references(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     elif sheet.take(talk.what_about):
         found.refers = "and"
     if not found.named:
-        found.focus = bool(sheet.take_all(talk.focus))
+        matches = sheet.take_all(talk.focus)
+        found.focus, found.focus_at = bool(matches), matches[0].start() if matches else 0
 
 
 def read_them(sheet: Sheet, words: Vocabulary, found: Found) -> None:

@@ -26,8 +26,10 @@ def read_state(sheet: Sheet, words: Vocabulary, found: Found) -> None:
         return
     if both or drafts or published:
         found.mentions["state"] = 1
-    if both or (drafts and published):
+    if drafts and published:
         found.mentions["state"] = 2
+    if both or (drafts and published):
+        found.freed.add("state")
     elif drafts or published:
         found.put("state", "Draft" if drafts else "Published")
 
@@ -41,6 +43,8 @@ def check_state(found: Found) -> None:
 def read_types(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     """Read articles, products, pages, and the categories that products have."""
     items = words.items
+    if sheet.take_all(items.any_type):
+        found.freed |= {"types", "categories"}
     excluded = _excluded_types(sheet, words)
     types: list[str] = [name for _, name in items.types.forms if name not in excluded] if excluded else []
     categories: list[str] = []

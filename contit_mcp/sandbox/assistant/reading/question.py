@@ -40,8 +40,8 @@ class Question:
     """Whether it speaks of one item talked about before ("it")."""
     refers: Reference | None = None
     """How it leans on the question before: within its results, narrowing it, or with something exchanged."""
-    any_state: bool = False
-    """Whether it says that both drafts and published items are meant."""
+    freed: frozenset[str] = frozenset()
+    """Fields of the query that it says do not matter: "drafts included", "of any type"."""
     has_noun: bool = False
     terse: bool = False
     """Whether it has so few words that it can only lean on what was said before."""

@@ -6,6 +6,7 @@ Patterns are matched against a question in lower case, without accents, and only
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from contit_mcp.sandbox.assistant.reading.patterns import phrase
@@ -66,8 +67,14 @@ class ItemWords:
     several: re.Pattern[str]
     """Words that show that several items are meant, not one."""
     any_state: re.Pattern[str]
+    any_type: re.Pattern[str]
     published: re.Pattern[str]
     draft: re.Pattern[str]
+
+    @cached_property
+    def nouns(self) -> tuple[re.Pattern[str], ...]:
+        """Everything that items are called."""
+        return phrase(self.types.any, self.categories.any), self.items, self.draft
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,16 @@ class FilterWords:
     topic_end: re.Pattern[str]
     in_title: tuple[re.Pattern[str], ...]
     """Asks for the words of a title, in the group words."""
+    search: re.Pattern[str]
+    """The words right after these are to be searched for, and may be found nowhere."""
     seek: re.Pattern[str]
-    """After these, the words that are left over are to be searched for."""
+    """The words right after these may be searched for."""
+    topic_first: bool
+    """Whether a topic stands before its noun ("chestnut articles") or after it."""
     unsearchable: re.Pattern[str]
     """With one of these left over a question means something else, so it is not understood."""
+    qualities: re.Pattern[str]
+    """Forms of words that say what has been done to an item ("reviewed"), and are never taken for its topic."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,8 @@ class AskWords:
     orders: tuple[tuple[re.Pattern[str], SortKey, bool], ...]
     """Superlatives: sort key, whether it goes down; the groups n and n2 hold how many are wanted."""
     sorted_by: tuple[tuple[re.Pattern[str], SortKey, bool], ...]
+    one_of_many: re.Pattern[str]
+    """Shows that a superlative means one, though several items are spoken of: "which of the tents is the cheapest?"."""
     number_of_items: re.Pattern[str]
     numbers: Mapping[str, int]
     count: re.Pattern[str]

@@ -10,6 +10,9 @@ from contit_mcp.sandbox.assistant.reading.vocabulary import ItemWords, list_phra
 
 NOT: Final = r"(?:but )?(?:(?:is|are|was|were|has|have|had|do|does|did)(?: not|n't)|not|never)"
 """Negations that stand before what they negate."""
+_INCLUDING: Final = r"(?:including|included|include|counting|and also|along with|together with|considering)"
+_DRAFTS: Final = r"(?:drafts?|unpublished ones|drafted ones)"
+_WHATEVER: Final = r"(?:whatever|whichever|regardless of|irrespective of|no matter(?: (?:the|what|which))?|independent(?:ly)? of)"
 EXCEPT: Final = r"(?:except(?: for)?|excluding|other than|apart from|without|but not|but no|minus)"
 ONES: Final = r"(?: (?:those|these|the|any|a|an|ones|articles?|posts?|products?|pages?|items?|anything|anyone))*"
 
@@ -149,8 +152,19 @@ ENGLISH_ITEMS: Final = ItemWords(
         r"(?:both |either )?(?:drafts?|published)(?: ones)?,? (?:and|or|&)"
         r" (?:drafts?|unpublished|published)(?: ones)?",
         r"(?:whether )?published or (?:not|unpublished)",
-        r"regardless of (?:the |their )?(?:state|status)",
-        r"in any (?:state|status)",
+        r"(?:both )?published and (?:not|unpublished)",
+        r"(?:whether )?(?:they are |it is )?(?:a draft|drafts) or (?:not|published)",
+        r"not (?:just|only) (?:the )?published(?: ones)?",
+        rf"{_INCLUDING}(?: (?:the|all|any|also|even))* {_DRAFTS}(?: too| as well)?",
+        rf"(?<!there )(?<!have )(?<!any )(?:(?:and|even|also|plus) )?(?:the |all )?{_DRAFTS}"
+        r" (?:(?:are |being )?included|too|as well|and all|inclusive|notwithstanding)",
+        rf"{_WHATEVER} (?:the |their |its |publication )*(?:state|status)(?: (?:is|are|they are in|it is in))?",
+        r"(?:in|of) (?:any|either|whatever|every|whichever) (?:state|status)",
+    ),
+    any_type=phrase(
+        rf"{_WHATEVER} (?:the |their |its |kind of |content )*(?:types?|kinds?)(?: of content)?(?: (?:is|are|it is|they are))?",
+        r"(?:of|in) (?:any|whatever|whichever|all) (?:content )?(?:types?|kinds?)",
+        r"(?:any|all) (?:content )?(?:types?|kinds?)(?: of (?:content|items?))?",
     ),
     published=phrase(
         rf"(?:{NOT}|except(?: for)?|excluding|other than|apart from|but not)(?: (?:the|a|any|in|still|as))* drafts?",

@@ -132,6 +132,7 @@ ITALIAN_ASKS: Final = AskWords(
             True,
         ),
     ),
+    one_of_many=phrase("quale? (?:è|era|sarebbe)", "(?:il|la) (?:piu|meno)"),
     number_of_items=phrase(rf"(?:i |gli |le |solo |soltanto )?(?P<n>{_NUMBER})(?=[ ·]*·)"),
     numbers=NUMBERS,
     count=phrase(
@@ -213,7 +214,8 @@ ITALIAN_ASKS: Final = AskWords(
         "(?:dimmi|parlami|raccontami)(?: (?:di piu|qualcosa|tutto))?(?: (?:di|del|della|dell'|su|sul|sulla|sull'))?",
         "descrivi(?:mi)?",
         "apri(?:mi)?",
-        "mostra(?:mi|re|temi|celo|cela)?|fammi vedere|visualizza|vorrei vedere|voglio vedere|leggi(?:mi)?|riassumi(?:mi)?",
+        "mostra(?:mi|re|temi|teci|ci|celo|cela|rmi|rci)?|(?:fammi|facci|fatemi|fateci|(?:mi|ci) (?:fai|fa|faccia|fate)) vedere|visualizza(?:re)?|vorrei vedere|voglio vedere|leggi(?:mi)?|riassumi(?:mi)?",
+        "(?:mi|ci) (?:mostri|mostra|mostrate|apri|apra|descrivi|leggi|riassumi|parli(?= d))(?: (?:di|del|della|dell'))?",
     ),
 )
 """What Italian asks."""

@@ -30,6 +30,8 @@ def plan(question: Question, context: Context) -> Task:
     """Decide what to answer."""
     if question.talk:
         return _talk(question, context)
+    if question.elliptic and not question.has_noun and context.query is not None:
+        question = replace(question, refers=question.refers if question.refers == "them" else "only")
     if question.unknown:
         return Task("not_understood", unknown=question.unknown[:_QUOTED])
     if question.named:
@@ -69,6 +71,8 @@ def _speaks_of_focus(question: Question, context: Context) -> bool:
         return False
     if question.focus and not question.has_noun:
         return True
+    if question.the_one and question.asked and not question.wanted_said and question.query.order is None:
+        return not question.query.narrowing() - {"types", "state"}
     alone = not question.query.narrowing() - {"locales", "state"} and not question.has_noun
     leans = (question.refers == "and" or question.terse) and not question.wanted_said
     return _focus(context) is not None and alone and leans and bool(question.asked or question.query.locales)
@@ -136,6 +140,8 @@ def _about_many(question: Question, context: Context) -> Task:
     if query.authors:
         groups = [name for name in groups if name != "author"]  # "who is Anna Weber?"
     dimension = question.dimension or (groups[0] if len(groups) == 1 and query.limit is None else None)
+    if question.dimension and query.limit is not None:
+        return Task("not_understood")  # "the newest article of each author" are several, each found on its own
     if dimension:
         return Task("groups", query, dimension=dimension, extreme=question.extreme, attributes=question.asked)
     if question.extreme or (len(groups) > 1 and query.limit is None):
@@ -156,7 +162,7 @@ def _published_if_newest(query: Query, question: Question) -> Query:
 def _leans(question: Question, context: Context) -> bool:
     alone = not question.has_noun and not question.details
     return context.query is not None and (
-        question.refers is not None or (alone and (question.terse or _is_superlative(question)))
+        question.refers is not None or (alone and (question.terse or _which_of_them(question)))
     )
 
 
@@ -167,7 +173,7 @@ def _is_superlative(question: Question) -> bool:
 
 def _which_of_them(question: Question) -> bool:
     """Whether it is "the cheapest one?", which without a noun or a filter means one of those listed before."""
-    return _is_superlative(question) and not question.has_noun and not question.query.narrowing()
+    return (_is_superlative(question) or question.wanted == "average") and not question.has_noun and not question.query.narrowing()
 
 
 def _in_context(question: Question, context: Context) -> Query | None:

@@ -32,6 +32,8 @@ def read_them(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     """Read "which of them", once "except those by …" has been read."""
     if sheet.take_all(words.talk.them):
         found.refers = found.refers or "them"
+    found.the_one = words.talk.the_one.search(sheet.whole) is not None
+    found.elliptic = words.talk.elliptic.search(sheet.whole) is not None
 
 
 def read_picks(sheet: Sheet, words: Vocabulary, found: Found) -> None:

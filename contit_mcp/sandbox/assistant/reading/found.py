@@ -29,7 +29,9 @@ class Found:
     focus: bool = False
     focus_at: int = 0
     """Where "it" stands in the question."""
+    the_one: bool = False
     refers: Reference | None = None
+    elliptic: bool = False
     freed: set[str] = field(default_factory=set)
     has_noun: bool = False
     details: bool = False

@@ -28,7 +28,7 @@ _FEW: Final = 3
 _WORD: Final = re.compile(r"\w+")
 
 
-def check_topic(sheet: Sheet, found: Found, find: Find) -> None:
+def check_topic(sheet: Sheet, words: Vocabulary, found: Found, find: Find) -> None:
     """Refuse a topic whose last words may be no part of it: with them nothing at all is found, without them something.
 
     "About sailing worth reading" does not ask for texts with the word "worth". Names stay, so "about Lake Como" finds
@@ -38,8 +38,9 @@ def check_topic(sheet: Sheet, found: Found, find: Find) -> None:
     if topic is None or not topic.every or find(Query(words=topic)):
         return
     for kept in range(len(topic.values) - 1, 0, -1):
-        rest = topic.values[kept:]
-        if not any(word[0].isupper() for word in rest) and find(Query(words=Choice(topic.values[:kept], every=True))):
+        begin, rest = topic.values[:kept], topic.values[kept:]
+        known = words.items.tags.names.find(" ".join(begin).lower()) or find(Query(words=Choice(begin, every=True)))
+        if known and not any(word[0].isupper() for word in rest):
             start = sheet.original.find(rest[0])
             found.problems.append(sheet.original[start : sheet.original.find(rest[-1], start) + len(rest[-1])])
             return
@@ -54,12 +55,14 @@ def read_rest(sheet: Sheet, words: Vocabulary, found: Found, find: Find) -> None
     left = topics.words_between(sheet, words, 0, len(sheet.text))
     if not left or suspicious or found.problems or found.extreme or found.speaks_of_items() or "tags" in found.asked:
         return
+    if any(word.lower() in words.asks.numbers for word in left):
+        return  # "articles with two authors" names no title with the word "two"
     place = _Place(sheet, words)
     topical = not words.filters.qualities.search(sheet.text) and (place.beside_a_noun() or place.follows(seek))
     titled = find(replace(found.query(), title_words=left, order=None, limit=None))
     pointed = bool(found.asked or found.details)
     telling = found.has_noun or len(left) > 1 or left[0][0].isupper() or "price" in found.asked
-    if len(titled) == 1 and pointed and telling:
+    if len(titled) == 1 and pointed and telling and not words.items.several.search(sheet.whole):
         found.named = tuple(titled)
     elif sought and "words" not in found.fields and place.follows(sought):
         found.put("words", Choice(left, every=True))

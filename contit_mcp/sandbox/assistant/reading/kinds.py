@@ -40,11 +40,15 @@ def check_state(found: Found) -> None:
         found.problems.append(found.not_published)
 
 
+def read_any_type(sheet: Sheet, words: Vocabulary, found: Found) -> None:
+    """Read "of any type", before a topic that it follows can swallow it."""
+    if sheet.take_all(words.items.any_type):
+        found.freed |= {"types", "categories"}
+
+
 def read_types(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     """Read articles, products, pages, and the categories that products have."""
     items = words.items
-    if sheet.take_all(items.any_type):
-        found.freed |= {"types", "categories"}
     excluded = _excluded_types(sheet, words)
     types: list[str] = [name for _, name in items.types.forms if name not in excluded] if excluded else []
     categories: list[str] = []
@@ -71,9 +75,11 @@ def _excluded_types(sheet: Sheet, words: Vocabulary) -> list[str]:
 
 
 def _negated_draft(sheet: Sheet, words: Vocabulary) -> bool:
-    """Tell "not drafts" from drafts: the pattern for published items knows the former, and begins earlier."""
+    """Tell "not drafts" and "drafts excluded" from drafts: the pattern for published items knows them, and holds more."""
     published, draft = words.items.published.search(sheet.text), words.items.draft.search(sheet.text)
-    return bool(published and draft and published.start() < draft.start() and published.end() >= draft.end())
+    if not published or not draft or published.span() == draft.span():
+        return False
+    return published.start() <= draft.start() and published.end() >= draft.end()
 
 
 @lru_cache

@@ -41,6 +41,8 @@ def read_superlative(sheet: Sheet, words: Vocabulary, found: Found) -> None:
         if "order" in found.fields:
             found.problems.append(sheet.original[match.start() : match.end()])
             return
+        if set(found.fields) - {"types", "categories"} and words.asks.of_the_one.search(sheet.whole):
+            found.problems.append(sheet.original)
         found.put("order", Order(key, descending=descending))
         number = _number(match, words) or _number(sheet.take(words.asks.number_of_items), words)
         several = words.items.several.search(sheet.whole) and not words.asks.one_of_many.search(sheet.whole)

@@ -56,6 +56,7 @@ class Reader:
         belongings.read_not_tags(sheet, words, found)
         asked.read_them(sheet, words, found)
         kinds.read_state(sheet, words, found)
+        kinds.read_any_type(sheet, words, found)
         asked.read_groups(sheet, words, found)
         topics.read_title_words(sheet, words, found)
         topics.read_topic(sheet, words, found)
@@ -71,7 +72,7 @@ class Reader:
         kinds.check_state(found)
         if found.several_questions():
             found.problems.append(sheet.original)
-        guesses.check_topic(sheet, found, self.find)
+        guesses.check_topic(sheet, words, found, self.find)
         guesses.read_rest(sheet, words, found, self.find)
         return self._question(sheet, found)
 
@@ -101,7 +102,9 @@ class Reader:
             extreme=found.extreme,
             picks=found.picks,
             focus=found.focus,
+            the_one=found.the_one,
             refers=found.refers,
+            elliptic=found.elliptic,
             freed=frozenset(found.freed),
             has_noun=found.has_noun,
             terse=len(sheet.whole.split()) <= _TERSE,

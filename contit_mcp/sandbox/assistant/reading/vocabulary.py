@@ -114,6 +114,8 @@ class AskWords:
     sorted_by: tuple[tuple[re.Pattern[str], SortKey, bool], ...]
     one_of_many: re.Pattern[str]
     """Shows that a superlative means one, though several items are spoken of: "which of the tents is the cheapest?"."""
+    of_the_one: re.Pattern[str]
+    """Asks whether something holds of the one that a superlative means: "is the cheapest tent a draft?"."""
     number_of_items: re.Pattern[str]
     numbers: Mapping[str, int]
     count: re.Pattern[str]
@@ -152,7 +154,11 @@ class TalkWords:
     pick: re.Pattern[str]
     """Names entries of the last list, in the groups ordinals and numbers."""
     focus: re.Pattern[str]
+    the_one: re.Pattern[str]
+    """Names one item by nothing but its type: "the article"."""
     them: re.Pattern[str]
+    elliptic: re.Pattern[str]
+    """Begins a question that leaves out what it is about: "how many are in German?"."""
     what_about: re.Pattern[str]
     only: re.Pattern[str]
     titled_page: str

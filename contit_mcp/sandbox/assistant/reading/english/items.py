@@ -174,6 +174,9 @@ ENGLISH_ITEMS: Final = ItemWords(
         "launched|launch",
         "(?:came|come|comes) out|appeared|appear",
         "released?",
+        "(?:put|brought|bring|sent) out|posted|(?:has|have|is|are|got) out(?! of)",
+        rf"(?:the |any |all )?{_DRAFTS} (?:(?:are )?excluded|aside|not included|left out|apart)",
+        rf"(?:(?<=, )no|leaving out|leave out|ignoring|ignore|skip|skipping|not counting|not including) (?:the |any )?{_DRAFTS}",
     ),
     draft=phrase(
         rf"{NOT}(?: (?:yet|been|already|actually))* (?:published|live|online|public)(?: yet)?",

@@ -57,9 +57,9 @@ ENGLISH_TALK: Final = TalkWords(
     noise=phrase(
         "please",
         "(?:if|as) (?:possible|you (?:can|could|please|don't mind|would)|i may(?: ask)?)|kindly|be so kind(?: as to)?",
-        "(?:would|do) you mind (?=\\w+ing )|(?:i|we)(?: was|'m| am| were)? (?:just )?(?:wonder(?:ing)?)(?: if| whether)?",
+        "(?:would|do) you mind(?= \\w+ing )|(?:i|we)(?: was|'m| am| were)? (?:just )?(?:wonder(?:ing)?)(?: if| whether)?",
         "(?:is it|would it be) possible (?:to|for you to)|(?:are|would) you (?:be )?able to",
-        "(?:could|can|would|will|may|might) (?:you|i|we)(?: please| kindly| just| also| quickly)?",
+        "(?:could|can|would|may|might|will(?= (?:you|i))) (?:you|i|we)(?: please| kindly| just| also| quickly)?",
         "(?:i|we)(?:'d| would)(?: really| just)? (?:like|love|want|be interested)(?: to| in)?",
         "(?:i|we)(?:'d| would|'ll| will)?(?: really| just)? (?:want|need|have)(?: you)? to",
         "(?:i|we)(?:'m| am|'re| are)? (?:want|need|looking for|after|interested in)(?: to)?",
@@ -85,7 +85,7 @@ ENGLISH_TALK: Final = TalkWords(
     ),
     fillers=frozenset(
         "a an the all any some of in on at to for from by with and as is are was were be been being do does did have "
-        "has had having there their its i me my we us our you your can could will would find "
+        "has had having there their its i me my we us our you your can could would find "
         "see look show list give get tell display print fetch know which what that who whom name names exist exists "
         "existing now still yet ever let s d ll ve re m say says also available ok okay hi hello hey "
         "contit write wrote written writes authored these those this about it they them ones belong belongs "
@@ -104,9 +104,14 @@ ENGLISH_TALK: Final = TalkWords(
         "(?:this|that|the same) (?:article|post|product|page|item|one|draft)",
         r"(?:this|that)(?=[ ?!.·]*$)",
     ),
+    the_one=phrase("the (?:article|post|story|piece|page|product|item|draft)"),
     them=phrase(
         "(?:(?:of|among|from|in|between|for|about) (?:all )?(?:them|these|those|that list|the list|the above)"
         "|which (?:ones?|of them)|them|those|these|they|ones)(?: (?:articles|products|pages|items|ones|are|is))?"
+    ),
+    elliptic=phrase(
+        r"^(?:(?:ok|okay|now|and|but|so|then),? )*(?:how many|which)(?: ones?)?"
+        r"(?= (?:are|were|is|was|have|has|had|do not|don't|does|did not|cost|costs|mention|exist|came|went|can|in|by|about|from|under|over|tagged|written|published)(?!\\w))"
     ),
     what_about=phrase(
         rf"(?:^{_SO})?(?<![^ ])(?:what|how) about",

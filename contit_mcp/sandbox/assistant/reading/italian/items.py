@@ -140,6 +140,7 @@ ITALIAN_ITEMS: Final = ItemWords(
         "voc[ei]",
         "material[ei]",
         "qualcosa",
+        "pezz[oi]",
         "tutto",
         "cos[ae](?! (?:c'|ha|hanno|sa|puo|posso|sono|è|ce|sai|puoi|fai|fa))",
     ),
@@ -167,7 +168,9 @@ ITALIAN_ITEMS: Final = ItemWords(
         rf"(?:{NOT}|tranne|eccetto|esclus[oaie]|a parte|salvo|ma non)(?: (?:sono|è|più|piu|in|le|la|una|delle))* bozz[ae]",
         r"(?:gia |attualmente )?(?:stat[oiae] )?(?:pubblicat[oiae]|online|on line)",
         "pubblico|pubblichiamo|pubblica",
-        r"uscit[oiae]",
+        r"uscit[oiae]|apparsi|apparse|comparsi|comparse",
+        rf"{_DRAFTS} (?:esclus[aei]|a parte|non (?:comprese|incluse|contate))",
+        rf"(?:(?<=, )niente|ignorando|ignora|tralasciando|lasciando (?:da parte|stare)|senza (?:contare|considerare|includere)|non contando) {_DRAFTS}",
     ),
     draft=phrase(
         r"(?:ancora )?non (?:ancora )?(?:(?:è|e|sono|era|erano|siano|sia|abbiamo) )?(?:ancora )?(?:(?:stat[oiae]) )?(?:ancora )?(?:pubblicat[oiae]|online|on line)(?: ancora)?",

@@ -106,9 +106,18 @@ ITALIAN_TALK: Final = TalkWords(
         r"(?:questo|quello|questa|quella|esso|essa)(?=[ ?!.·]*$)",
         "l'ha|l'hanno",
     ),
+    the_one=phrase(
+        "(?:l'|dell'|nell'|sull'|all')(?:articolo|elemento)",
+        "(?:il|del|nel|sul|al) (?:post|prodotto|contenuto|pezzo)",
+        "(?:la|della|nella|sulla|alla) (?:pagina|bozza|notizia)",
+    ),
     them=phrase(
         "(?:(?:di|tra|fra|in|su|da) )?(?:questi|queste|quelli|quelle|loro|essi|esse)(?! (?:articoli|prodotti|pagine|contenuti) (?:che|di|in|con))",
         "(?:mostra|elenca|ordina|conta)(?:me)?l[ie]",
+    ),
+    elliptic=phrase(
+        r"^(?:(?:ok|ora|adesso|e|ed|ma|allora|poi),? )*(?:quant[ie]|qual[ie])"
+        r"(?= (?:sono|ne|è|hanno|ha|costano|costa|esistono|esiste|parlano|menzionano|riguardano|in|di|su|sull\\w+|sotto|sopra|non|anche|ci sono)(?!\\w))"
     ),
     what_about=phrase(
         rf"^{_SO}(?:che (?:mi dici|ne dici)|cosa mi dici) (?:di|del|della|dell'|dei|degli|delle)",

@@ -117,10 +117,11 @@ def _more_about(question: Question, context: Context) -> Task:
     item = _focus(context)
     if question.details and item:
         return Task("details", ids=(item,))
+    listing = question.elliptic or (question.refers == "them" and (not question.details or not context.shown))
+    if listing and context.query is not None:
+        return Task("list", context.query)
     if question.details and context.ids:
         return Task("which_one")
-    if question.refers == "them" and context.query is not None:
-        return Task("list", context.query)
     return Task("not_understood")
 
 
@@ -196,6 +197,8 @@ def _exchanged(before: Query, question: Question) -> Query:
     said = question.query
     changes = {f.name: getattr(said, f.name) for f in fields(Query) if getattr(said, f.name) != f.default}
     changes |= {f.name: f.default for f in fields(Query) if f.name in question.freed and f.name not in changes}
+    if not question.has_noun and "Product" in before.types:
+        changes.pop("types", None)  # a price alone leaves it at the tents that were spoken of
     if "types" in changes:
         changes.setdefault("categories", ())
         if "Product" not in said.types:

@@ -111,7 +111,7 @@ ENGLISH_TALK: Final = TalkWords(
     ),
     elliptic=phrase(
         r"^(?:(?:ok|okay|now|and|but|so|then),? )*(?:how many|which)(?: ones?)?"
-        r"(?= (?:are|were|is|was|have|has|had|do not|don't|does|did not|cost|costs|mention|exist|came|went|can|in|by|about|from|under|over|tagged|written|published)(?!\\w))"
+        r"(?= (?:are|were|is|was|have|has|had|do not|don't|does|did not|cost|costs|mention|exist|came|went|can|in|by|about|from|under|over|tagged|written|published)(?!\w)|[ ?]*$)"
     ),
     what_about=phrase(
         rf"(?:^{_SO})?(?<![^ ])(?:what|how) about",

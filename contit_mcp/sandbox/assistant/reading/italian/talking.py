@@ -117,7 +117,7 @@ ITALIAN_TALK: Final = TalkWords(
     ),
     elliptic=phrase(
         r"^(?:(?:ok|ora|adesso|e|ed|ma|allora|poi),? )*(?:quant[ie]|qual[ie])"
-        r"(?= (?:sono|ne|è|hanno|ha|costano|costa|esistono|esiste|parlano|menzionano|riguardano|in|di|su|sull\\w+|sotto|sopra|non|anche|ci sono)(?!\\w))"
+        r"(?= (?:sono|ne|è|hanno|ha|costano|costa|esistono|esiste|parlano|menzionano|riguardano|in|di|su|sull\w+|sotto|sopra|non|anche|ci sono)(?!\w)|[ ?]*$)"
     ),
     what_about=phrase(
         rf"^{_SO}(?:che (?:mi dici|ne dici)|cosa mi dici) (?:di|del|della|dell'|dei|degli|delle)",

@@ -174,7 +174,11 @@ def _is_superlative(question: Question) -> bool:
 
 def _which_of_them(question: Question) -> bool:
     """Whether it is "the cheapest one?", which without a noun or a filter means one of those listed before."""
-    return (_is_superlative(question) or question.wanted == "average") and not question.has_noun and not question.query.narrowing()
+    return (
+        (_is_superlative(question) or question.wanted == "average")
+        and not question.has_noun
+        and not question.query.narrowing()
+    )
 
 
 def _in_context(question: Question, context: Context) -> Query | None:
@@ -182,7 +186,11 @@ def _in_context(question: Question, context: Context) -> Query | None:
     before = context.query
     if before is None or not _leans(question, context):
         return None if question.refers == "them" and not question.has_noun else question.query
-    if question.refers == "them" or _which_of_them(question) or (question.refers == "only" and before.limit is not None):
+    if (
+        question.refers == "them"
+        or _which_of_them(question)
+        or (question.refers == "only" and before.limit is not None)
+    ):
         if question.query.narrowing():
             types = question.query.types or before.types
             return replace(question.query, types=types, within=context.ids)

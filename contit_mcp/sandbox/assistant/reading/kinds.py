@@ -75,7 +75,7 @@ def _excluded_types(sheet: Sheet, words: Vocabulary) -> list[str]:
 
 
 def _negated_draft(sheet: Sheet, words: Vocabulary) -> bool:
-    """Tell "not drafts" and "drafts excluded" from drafts: the pattern for published items knows them, and holds more."""
+    """Tell "not drafts" and "drafts excluded" from drafts: the pattern for published items knows them as more."""
     published, draft = words.items.published.search(sheet.text), words.items.draft.search(sheet.text)
     if not published or not draft or published.span() == draft.span():
         return False

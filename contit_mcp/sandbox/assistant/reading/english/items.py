@@ -12,7 +12,9 @@ NOT: Final = r"(?:but )?(?:(?:is|are|was|were|has|have|had|do|does|did)(?: not|n
 """Negations that stand before what they negate."""
 _INCLUDING: Final = r"(?:including|included|include|counting|and also|along with|together with|considering)"
 _DRAFTS: Final = r"(?:drafts?|unpublished ones|drafted ones)"
-_WHATEVER: Final = r"(?:whatever|whichever|regardless of|irrespective of|no matter(?: (?:the|what|which))?|independent(?:ly)? of)"
+_WHATEVER: Final = (
+    r"(?:whatever|whichever|regardless of|irrespective of|no matter(?: (?:the|what|which))?|independent(?:ly)? of)"
+)
 EXCEPT: Final = r"(?:except(?: for)?|excluding|other than|apart from|without|but not|but no|minus)"
 ONES: Final = r"(?: (?:those|these|the|any|a|an|ones|articles?|posts?|products?|pages?|items?|anything|anyone))*"
 

@@ -18,7 +18,9 @@ ONES: Final = r"(?: (?:quell[ioae]|gli|le|il|lo|la|i|un|una|articol[oi]|prodott[
 
 _INCLUDING: Final = r"(?:compres[eaio]|inclus[eaio]|includendo|comprendendo|contando|considerando|conteggiando|insieme (?:a|al)le|assieme alle|oltre alle)"
 _DRAFTS: Final = r"(?:(?:le |quelle |quelli |gli |i )?(?:ancora )?(?:in )?bozz[ae]|(?:quell[ie] |gli |i |le )?non (?:ancora )?pubblicat[ie])"
-_WHATEVER: Final = r"(?:qualsiasi|qualunque|indipendentemente|a prescindere|senza (?:distinzione|distinzioni)|non importa)"
+_WHATEVER: Final = (
+    r"(?:qualsiasi|qualunque|indipendentemente|a prescindere|senza (?:distinzione|distinzioni)|non importa)"
+)
 _JOIN: Final = (
     r"(?: e (?:anche )?| ed | ne | o | oppure | o anche |, ?(?:e |o )?| ?/ ?| sia | che )"
     r"(?:(?:sia |anche )?(?:in|di|da|del|il|la|l'|lo|tag|con|su|sul|sulla|al|alla|dell'|della|dello) ?)*"

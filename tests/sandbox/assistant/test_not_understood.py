@@ -46,6 +46,8 @@ from tests.sandbox.assistant.oracle import converse, understood
         "articoli con il tag giardinaggio",
         "Which articles did Anna not write about food or by Marco?",
         "articles by Anna or about food",
+        "Which articles are by both Anna and Marco?",
+        "Quali articoli sono sia di Anna che di Marco?",
         "articles by Anna and products by Marco",
         "published articles and draft products",
         "Delete all drafts",

@@ -47,6 +47,8 @@ class ItemWords:
 
     either: re.Pattern[str]
     """The word that makes a list one of alternatives."""
+    both: re.Pattern[str]
+    """Asks for two values at once."""
     authors: ListPhrases
     tags: ListPhrases
     locales: ListPhrases

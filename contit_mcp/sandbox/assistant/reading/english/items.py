@@ -58,6 +58,7 @@ TAGS: Final = Names.of(
 
 ENGLISH_ITEMS: Final = ItemWords(
     either=phrase("or", "/"),
+    both=phrase("both"),
     authors=list_phrases(
         AUTHORS,
         _JOIN,

@@ -53,11 +53,12 @@ _LOCALES: Final = Names.of({"en": "ingles[ei]", "it": "italian[oaie]", "de": "te
 
 ITALIAN_ITEMS: Final = ItemWords(
     either=phrase("o", "oppure", "/"),
+    both=phrase("sia", "entramb[ie]"),
     authors=list_phrases(
         AUTHORS,
         _JOIN,
         have=(
-            r"(?:(?:(?:scritt[oiae]|firmat[oiae]|creat[oiae]|redatt[oiae]|realizzat[oiae]) )?(?:da|di|a cura di|a firma di|ha|hanno) "
+            r"(?:sia )?(?:(?:(?:scritt[oiae]|firmat[oiae]|creat[oiae]|redatt[oiae]|realizzat[oiae]) )?(?:da|di|a cura di|a firma di|ha|hanno) "
             r"|d')?(?:sia )?(?:(?:hanno |ha |con )?come )?(?:l')?(?:autor[ei] |autrice |autrici )?(?:e |è |= ?|: ?)?LIST",
         ),
         have_not=(

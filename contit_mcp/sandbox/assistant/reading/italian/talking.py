@@ -62,8 +62,8 @@ ITALIAN_TALK: Final = TalkWords(
         "(?:(?:mi|ci) )?(?:potrebbe|potreste|puo|potete|sapete|saprebbe|sa|riuscite a|riusciresti a|saresti in grado di|è possibile|si puo|si possono|vi dispiace|ti dispiace|ti dispiacerebbe)"
         "(?: (?:dir[mc]i|mostrar[mc]i|elencar[mc]i|dar[mc]i|trovar[mc]i|far[mc]i vedere|trovare|elencare|mostrare|contare|cercare|vedere|sapere|avere|dire))",
         "(?:puoi|potresti|mi puoi|mi potresti|sapresti|riesci a|sai)(?: (?:per favore |gentilmente )?(?:dir[mc]i|mostrar[mc]i|elencar[mc]i|dar[mc]i|trovar[mc]i|far[mc]i vedere|dire|trovare|elencare|mostrare|contare|cercare|cercarmi))?",
-        "(?:(?:io|noi|adesso|ora) )?(?:vorrei|voglio|vorremmo|vogliamo|volevo|volevamo|desidero|desidererei|gradirei|mi piacerebbe|ci piacerebbe|(?:avrei |ho |abbiamo )?bisogno di|mi interessa(?:no)?(?= (?:sapere|vedere|conoscere|avere))|mi interesserebbe|mi servirebbe|sono curios[oa] di|mi chiedevo|mi domandavo)"
-        "(?: (?:sapere|vedere|conoscere|avere|leggere|un elenco d(?:i|ei|egli|elle)|l'elenco d(?:i|ei|egli|elle)|la lista d(?:i|ei|egli|elle)))?(?: se)?",
+        "(?:(?:io|noi|adesso|ora) )?(?:vorrei|voglio|vorremmo|vogliamo|volevo|volevamo|desidero|desidererei|gradirei|mi piacerebbe|ci piacerebbe|(?:avrei|ho|abbiamo|avremmo) bisogno(?: di)?|sto cercando|stiamo cercando|mi interessa(?:no)?(?= (?:sapere|vedere|conoscere|avere))|mi interesserebbe|mi servirebbe|sono curios[oa] di|mi chiedevo|mi domandavo)"
+        "(?: (?:sapere|vedere|conoscere|avere|leggere|un elenco d(?:i|ei|egli|elle)|(?:l')?elenco d(?:i|ei|egli|elle)|la lista d(?:i|ei|egli|elle)))?(?: se)?",
         "(?:mi|ci) (?:sai|puoi|sapresti|sa|puo|sapete|potete) (?:dire|mostrare|elencare|dare|trovare|fare? vedere|contare|cercare)",
         "(?:mi|ci) (?:elenchi|elenca|elencate|elenchereste|elencheresti|dici|dica|dite|diresti|direbbe|dai|dia|date|daresti|conti|indichi|faresti vedere|mostreresti|troveresti)(?: (?:un |l')?elenco d(?:i|ei|egli|elle))?",
         "(?:mi|ci) serv(?:e|ono|irebbe|irebbero)",
@@ -89,7 +89,7 @@ ITALIAN_TALK: Final = TalkWords(
         "elenca elencami elencare mostra mostrami mostrare dammi dimmi dicci diteci mostraci mostrateci elencaci elencatemi elencateci dacci datemi facci fateci fatemi fai fa faccia vediamo dai fammi vedere trova trovami cerca cercami "
         "lista elenco visualizza esiste esistono presenti presente disponibili disponibile anche ancora gia adesso ora "
         "scritto scritta scritti scritte scrive scrivono firmati ciao salve ok allora poi contit nome nomi titolo titoli "
-        "chiamato cosa cos che vengono viene vendiamo venduti vendete offriamo legati appartengono relativi inerenti "
+        "chiamato cosa cos sarebbe sarebbero che vengono viene vendiamo venduti vendete offriamo legati appartengono relativi inerenti "
         "ordinati ordinate ordina dopo contenuti parla parlano quant so "
         "data mostramelo leggere sapere cio tema sia usa usano usato usati usate suddivisione ripartizione panoramica distribuzione qualcosa completo completa".split()
     )

@@ -30,6 +30,8 @@ def plan(question: Question, context: Context) -> Task:
     """Decide what to answer."""
     if question.talk:
         return _talk(question, context)
+    if question.elliptic and not question.has_noun and context.query is not None:
+        question = replace(question, refers=question.refers if question.refers == "them" else "only")
     if question.unknown:
         return Task("not_understood", unknown=question.unknown[:_QUOTED])
     if question.named:
@@ -69,6 +71,8 @@ def _speaks_of_focus(question: Question, context: Context) -> bool:
         return False
     if question.focus and not question.has_noun:
         return True
+    if question.the_one and question.asked and not question.wanted_said and question.query.order is None:
+        return not question.query.narrowing() - {"types", "state"}
     alone = not question.query.narrowing() - {"locales", "state"} and not question.has_noun
     leans = (question.refers == "and" or question.terse) and not question.wanted_said
     return _focus(context) is not None and alone and leans and bool(question.asked or question.query.locales)
@@ -113,10 +117,11 @@ def _more_about(question: Question, context: Context) -> Task:
     item = _focus(context)
     if question.details and item:
         return Task("details", ids=(item,))
+    listing = question.elliptic or (question.refers == "them" and (not question.details or not context.shown))
+    if listing and context.query is not None:
+        return Task("list", context.query)
     if question.details and context.ids:
         return Task("which_one")
-    if question.refers == "them" and context.query is not None:
-        return Task("list", context.query)
     return Task("not_understood")
 
 
@@ -124,9 +129,11 @@ def _about_many(question: Question, context: Context) -> Task:
     query = _in_context(question, context)
     if query is None:
         return Task("nothing_before")
+    by_price = query.order is not None and query.order.key == "price"
+    if (by_price or question.wanted == "average") and query.types and "Product" not in query.types:
+        return Task("not_understood")  # of all things only products have prices
     if question.wanted == "average":
         return Task("average", replace(query, types=("Product",)))
-    by_price = query.order is not None and query.order.key == "price"
     if ("price" in question.asked or by_price) and not query.types:
         query = replace(query, types=("Product",))
     query = _published_if_newest(query, question)
@@ -134,6 +141,8 @@ def _about_many(question: Question, context: Context) -> Task:
     if query.authors:
         groups = [name for name in groups if name != "author"]  # "who is Anna Weber?"
     dimension = question.dimension or (groups[0] if len(groups) == 1 and query.limit is None else None)
+    if question.dimension and query.limit is not None:
+        return Task("not_understood")  # "the newest article of each author" are several, each found on its own
     if dimension:
         return Task("groups", query, dimension=dimension, extreme=question.extreme, attributes=question.asked)
     if question.extreme or (len(groups) > 1 and query.limit is None):
@@ -148,12 +157,27 @@ def _about_many(question: Question, context: Context) -> Task:
 def _published_if_newest(query: Query, question: Question) -> Query:
     """Take "the newest article" for the newest that is published, unless drafts are spoken of."""
     newest = query.limit is not None and query.order is not None and query.order.key == "date"
-    return replace(query, state="Published") if newest and not query.state and not question.any_state else query
+    return replace(query, state="Published") if newest and not query.state and "state" not in question.freed else query
 
 
 def _leans(question: Question, context: Context) -> bool:
+    alone = not question.has_noun and not question.details
     return context.query is not None and (
-        question.refers is not None or (question.terse and not question.has_noun and not question.details)
+        question.refers is not None or (alone and (question.terse or _which_of_them(question)))
+    )
+
+
+def _is_superlative(question: Question) -> bool:
+    """Whether the one or the few are wanted that are the newest, cheapest and so on."""
+    return question.query.order is not None and question.query.limit is not None
+
+
+def _which_of_them(question: Question) -> bool:
+    """Whether it is "the cheapest one?", which without a noun or a filter means one of those listed before."""
+    return (
+        (_is_superlative(question) or question.wanted == "average")
+        and not question.has_noun
+        and not question.query.narrowing()
     )
 
 
@@ -162,11 +186,17 @@ def _in_context(question: Question, context: Context) -> Query | None:
     before = context.query
     if before is None or not _leans(question, context):
         return None if question.refers == "them" and not question.has_noun else question.query
-    if question.refers == "them" or (question.refers == "only" and before.limit is not None):
+    if (
+        question.refers == "them"
+        or _which_of_them(question)
+        or (question.refers == "only" and before.limit is not None)
+    ):
         if question.query.narrowing():
             types = question.query.types or before.types
             return replace(question.query, types=types, within=context.ids)
-        return replace(before, order=question.query.order or before.order, limit=question.query.limit or before.limit)
+        within = before.within if before.limit is None else context.ids
+        order, limit = question.query.order or before.order, question.query.limit or before.limit
+        return replace(before, order=order, limit=limit, within=within)
     return _exchanged(before, question)
 
 
@@ -174,8 +204,9 @@ def _exchanged(before: Query, question: Question) -> Query:
     """Put what the question says in the place of what was said before, and keep the rest."""
     said = question.query
     changes = {f.name: getattr(said, f.name) for f in fields(Query) if getattr(said, f.name) != f.default}
-    if question.any_state:
-        changes["state"] = None
+    changes |= {f.name: f.default for f in fields(Query) if f.name in question.freed and f.name not in changes}
+    if not question.has_noun and "Product" in before.types:
+        changes.pop("types", None)  # a price alone leaves it at the tents that were spoken of
     if "types" in changes:
         changes.setdefault("categories", ())
         if "Product" not in said.types:

@@ -47,6 +47,16 @@ def test_an_entry_of_the_last_list_is_shown(prompts: list[str], title: str) -> N
         ),
         ([MARCH, "how many are there?"], "There are 12 published articles from March 2026."),
         ([MARZO, "quanti sono?"], "Ci sono 12 articoli pubblicati di marzo 2026."),
+        (
+            [MARCH, "the third", "who wrote the article and when was it published?"],
+            "**Tech Review** was written by Thomas Huber.\n**Tech Review** was published on March 12, 2026.",
+        ),
+        (["Elenca le pagine", "quante sono pubblicate?"], "Ci sono 15 pagine pubblicate."),
+        (["List all pages", "how many are available in German?"], "There are 9 pages available in German."),
+        (
+            ["How many articles did Elena publish in 2025?", "How many were published in 2026?"],
+            "There are 3 published articles by Elena Moretti from 2026.",
+        ),
         (["How many articles are there?", "and products?"], "There are 30 products: 25 published and 5 drafts."),
         (["Quanti articoli ci sono?", "e prodotti?"], "Ci sono 30 prodotti: 25 pubblicati e 5 in bozza."),
         (["Show all pages", "how many of them are drafts?"], "There are 3 draft pages among those."),
@@ -90,6 +100,15 @@ def test_a_question_about_it_or_them_is_answered(prompts: list[str], answer: str
         (["Elenca le pagine", "altre"], "Dal numero 4 al 13 di 18 pagine", 10),
         (["Elenca le pagine", "tutte"], "Ho trovato 18 pagine. Eccole, a partire dal più recente", 18),
         (["Mostra le tende", "ordinale per prezzo"], "Ho trovato 5 tende", 5),
+        (["Show the tents", "under 300 euros"], "I found 2 tents priced under €300.00", 2),
+        (["Mostrami le tende", "quali costano meno di 300 euro?"], "Ho trovato 2 tende sotto i 300,00 €", 2),
+        (["Show published articles by Anna", "drafts too"], "I found 10 articles by Anna Weber", 10),
+        (["Mostrami gli articoli pubblicati di Anna", "anche le bozze"], "Ho trovato 10 articoli di Anna Weber", 10),
+        (["Show published articles by Anna", "are there drafts too?"], "I found 2 draft articles by Anna Weber", 2),
+        (["Articoli pubblicati di Anna", "ci sono anche bozze?"], "Ho trovato 2 articoli in bozza di Anna Weber", 2),
+        (["Articoli pubblicati di Anna", "di qualsiasi tipo"], "Ho trovato 16 contenuti pubblicati di Anna Weber", 3),
+        (["How many articles are about sailing?", "show them"], "I found 7 articles tagged “sailing”", 7),
+        (["Quante bozze ha Emily?", "quali sono?"], "Ho trovato 4 contenuti in bozza di Emily Carter", 4),
     ],
 )
 def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading: str, count: int) -> None:
@@ -100,11 +119,48 @@ def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading:
 
 
 @pytest.mark.parametrize(
+    ("prompts", "title"),
+    [
+        (["Show the published bestsellers", "Which is the cheapest?"], "Cima Trekking Poles"),
+        (["Show the published bestsellers", "And the most expensive one?"], "Brenta 2 Ultralight Tent"),
+        (["Mostrami i bestseller pubblicati", "Qual è il più economico?"], "Bastoncini da trekking Cima"),
+        (["How many jackets do we have?", "What is the cheapest?"], "Ora Wind Jacket"),
+        (["Show me the 5 newest articles", "Which of them is the oldest?"], "Five Easy Walks for Small Legs"),
+        (["Show me the 5 newest articles", "and the oldest?"], "Five Easy Walks for Small Legs"),
+        (["Mostrami gli ultimi cinque articoli", "Qual è il più vecchio?"], "Cinque passeggiate per gambe piccole"),
+        (["Elenca le tende", "le due più economiche", "e la più cara?"], "Tenda Garda 3"),
+    ],
+)
+def test_a_superlative_without_a_noun_means_one_of_the_list_before(prompts: list[str], title: str) -> None:
+    """As long as that list was, not the whole workspace (our choice)."""
+    assert listed(converse(*prompts)) == [title]
+
+
+def test_an_average_without_a_noun_is_that_of_the_list_before() -> None:
+    """As a superlative is (our choice)."""
+    assert converse("List all jackets", "What is the average price?").startswith("The average price of 5 jackets")
+
+
+def test_of_a_list_without_prices_nothing_is_the_cheapest() -> None:
+    """That is not understood, rather than "none found" (our choice)."""
+    assert not understood(converse("Show me the 5 newest articles", "Which is the cheapest?"))
+    assert not understood(converse("Mostrami gli ultimi cinque articoli", "E il più caro?"))
+
+
+@pytest.mark.parametrize(
     ("prompts", "answer"),
     [
         (
             ["Show me the second one"],
             "I do not know what that refers to: there is no earlier result in this conversation.",
+        ),
+        (
+            ["Who wrote the article?"],
+            "I do not know what that refers to: there is no earlier result in this conversation.",
+        ),
+        (
+            ["Chi ha scritto l'articolo?"],
+            "Non so a che cosa si riferisca: in questa conversazione non c'è un risultato precedente.",
         ),
         (["It"], "I do not know what that refers to: there is no earlier result in this conversation."),
         (["more"], "I do not know what that refers to: there is no earlier result in this conversation."),

@@ -46,6 +46,8 @@ from tests.sandbox.assistant.oracle import converse, understood
         "articoli con il tag giardinaggio",
         "Which articles did Anna not write about food or by Marco?",
         "articles by Anna or about food",
+        "Which articles are by both Anna and Marco?",
+        "Quali articoli sono sia di Anna che di Marco?",
         "articles by Anna and products by Marco",
         "published articles and draft products",
         "Delete all drafts",
@@ -61,6 +63,24 @@ from tests.sandbox.assistant.oracle import converse, understood
         "<script>alert(1)</script>",
         "asdf qwer",
         "list all draft articels",
+        "Which seasonal articles do we have?",
+        "Which featured articles do we have?",
+        "Which articles did our interns write?",
+        "Which articles went viral?",
+        "Which products are on sale?",
+        "Do we sell helmets?",
+        "How many articles does the winner have?",
+        "Articles worth reading about sailing",
+        "Articles about sailing worth reading",
+        "Articles with two authors",
+        "Is the cheapest tent a draft?",
+        "What is the cheapest page?",
+        "What is the average price of articles?",
+        "Latest article by each author",
+        "Cheapest product in each category",
+        "What will be published next week?",
+        "Which articles will we publish in April?",
+        "Articles from March 5 and 14",
         "1234",
         "",
         "???",
@@ -81,6 +101,21 @@ from tests.sandbox.assistant.oracle import converse, understood
         "Articoli che non menzionano Garda",
         "Quanti articoli al mese pubblica Anna in media?",
         "Qual è la seconda tenda più economica?",
+        "Quali articoli stagionali abbiamo?",
+        "Quali articoli sponsorizzati ci sono?",
+        "Quali articoli hanno scritto gli stagisti?",
+        "Quali prodotti sono in offerta?",
+        "Abbiamo bozze consegnate?",
+        "Quante bozze di Davide abbiamo, lamponi?",
+        "Articoli con due autori",
+        "La tenda più economica è una bozza?",
+        "È pubblicata la tenda più economica?",
+        "Le giacche costano più delle tende?",
+        "L'ultimo articolo di ogni autore",
+        "Il prodotto più economico di ogni categoria",
+        "Che cosa pubblicheremo la prossima settimana?",
+        "Quali articoli verranno pubblicati in aprile?",
+        "Articoli del 5 e 14 marzo",
         "Articoli di gennaio e marzo 2026",
         "Articoli pubblicati a fine marzo",
         "Articoli pubblicati dopo Natale",
@@ -104,6 +139,15 @@ def test_it_is_said_and_nothing_is_guessed(question: str) -> None:
     answer = converse(question)
     assert not understood(answer), answer
     assert answer.count("\n- ") == 5
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Search for unicorns", "Articles about unicorns", "Cerca unicorni", "Articoli che parlino di unicorni"],
+)
+def test_what_was_clearly_searched_for_may_be_found_nowhere(question: str) -> None:
+    """Then there is none, and that is said; a word in any other place was only guessed at (our choice)."""
+    assert converse(question).startswith(("I found no ", "Non ho trovato nessun"))
 
 
 def test_the_words_that_were_not_understood_are_quoted_as_they_were_written() -> None:

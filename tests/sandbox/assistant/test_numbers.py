@@ -75,6 +75,10 @@ def test_groups_are_counted_as_the_data_has_them(question: str, holds: Holds, by
     [
         ("Who wrote the fewest articles?", "The author with the fewest: **Davide Gallo**, with 9 articles."),
         ("Quale autore ha scritto meno articoli?", "L'autore con il minor numero: **Davide Gallo**, con 9 articoli."),
+        (
+            "Counting drafts too, which tag do we use most often on articles?",
+            "The tag with the most: **travel**, with 14 articles.",
+        ),
         ("Which tag is used most?", "The tag with the most: **hiking**, with 21 items."),
         ("Qual è il tag più usato?", "Il tag con il maggior numero: **escursionismo**, con 21 contenuti."),
         (
@@ -120,6 +124,20 @@ def test_an_average_price_is_that_of_the_data() -> None:
         ("Which page was changed most recently?", ["Loyalty Programme"]),
         ("Qual è la pagina aggiornata più di recente?", ["Programma fedeltà"]),
         ("What did Emily Carter publish most recently?", ["Breaking News"]),
+        ("Quale articolo è uscito più di recente?", ["Notizia flash"]),
+        ("What's our cheapest product, and what does it cost?", ["Lampo Bike Light"]),
+        ("Qual è il nostro prodotto più economico, e quanto costa?", ["Luce da bici Lampo"]),
+        ("Of all our tents, which is the cheapest?", ["Tremalzo 1 Tent"]),
+        ("Tra tutte le nostre tende, qual è la più economica?", ["Tremalzo 1 Tent"]),
+        ("Quale delle nostre giacche è la più cara?", ["Giacca da sci Livigno"]),
+        (
+            "Among the published articles, which are the three oldest?",
+            ["What We Promise for 2025", "Say Hello to the Repair Team", "Three Tools, One Airbag"],
+        ),
+        (
+            "Fra gli articoli pubblicati, quali sono i tre più vecchi?",
+            ["Che cosa promettiamo per il 2025", "Say Hello to the Repair Team", "Tre strumenti e un airbag"],
+        ),
     ],
 )
 def test_a_superlative_finds_the_right_ones_in_their_order(question: str, titles: list[str]) -> None:
@@ -132,6 +150,8 @@ def test_a_superlative_finds_the_right_ones_in_their_order(question: str, titles
     [
         ("List all tents sorted by price", lambda i: i.price, False),
         ("Elenca le tende ordinate per prezzo", lambda i: i.price, False),
+        ("Elenca le tende, dalla più economica", lambda i: i.price, False),
+        ("Elenca le tende, prima le più care", lambda i: i.price, True),
         ("List tents from most expensive to cheapest", lambda i: i.price, True),
         ("Elenca le tende dalla più vecchia alla più recente", lambda i: i.date, False),
         ("tents, oldest first", lambda i: i.date, False),

@@ -256,6 +256,56 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         lambda i: i.published.startswith("2024"),
     ),
     ("Is there anything about dogs?", "C'è qualcosa sui cani?", lambda i: " dog" in i.text),
+    (
+        "Could you list the sailing articles, drafts and all?",
+        "Mi elenchi gli articoli di vela, bozze comprese?",
+        lambda i: i.article and "sailing" in i.tags,
+    ),
+    (
+        "Which products cost more than 400 euros, drafts included?",
+        "Quali prodotti costano più di 400 euro, incluse le bozze?",
+        lambda i: i.product and (i.price or 0) > 400,
+    ),
+    (
+        "Which products are available in Italian, drafts too?",
+        "Quali prodotti sono disponibili in italiano, anche le bozze?",
+        lambda i: i.product and "it" in i.locales,
+    ),
+    (
+        "Including drafts, what did Elena Moretti write in 2026?",
+        "Comprese le bozze, che cosa ha scritto Elena Moretti nel 2026?",
+        lambda i: i.author == "Elena" and i.date.startswith("2026"),
+    ),
+    (
+        "Show me the products under 60 euros, drafts excluded",
+        "Mostrami i prodotti sotto i 60 euro, bozze escluse",
+        lambda i: i.product and not i.draft and (i.price or 0) < 60,
+    ),
+    (
+        "Please show me the drafts about skiing, whatever the type.",
+        "Mi mostri le bozze sullo sci, di qualsiasi tipo?",
+        lambda i: i.draft and "skiing" in i.tags,
+    ),
+    (
+        "I'd like to see an article that mentions Malcesine.",
+        "Vorrei vedere un articolo che menzioni Malcesine.",
+        lambda i: i.article and "malcesine" in i.text,
+    ),
+    (
+        "I am looking for an article about chestnuts",
+        "Ci serve un articolo che parli di castagne",
+        lambda i: i.article and "chestnut" in i.text,
+    ),
+    (
+        "Would you mind telling me which pages are in German?",
+        "Potreste dirmi quali pagine ci sono in tedesco?",
+        lambda i: i.page and "de" in i.locales,
+    ),
+    (
+        "What did we put out by March 10, 2025?",
+        "Che cosa è uscito entro il 10 marzo 2025?",
+        lambda i: _within(i.published, "2020", "2025-03-10"),
+    ),
 ]
 
 

@@ -24,13 +24,16 @@ def read_references(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     elif sheet.take(talk.what_about):
         found.refers = "and"
     if not found.named:
-        found.focus = bool(sheet.take_all(talk.focus))
+        matches = sheet.take_all(talk.focus)
+        found.focus, found.focus_at = bool(matches), matches[0].start() if matches else 0
 
 
 def read_them(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     """Read "which of them", once "except those by …" has been read."""
     if sheet.take_all(words.talk.them):
         found.refers = found.refers or "them"
+    found.the_one = words.talk.the_one.search(sheet.whole) is not None
+    found.elliptic = words.talk.elliptic.search(sheet.whole) is not None
 
 
 def read_picks(sheet: Sheet, words: Vocabulary, found: Found) -> None:

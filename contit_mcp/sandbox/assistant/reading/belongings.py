@@ -19,6 +19,9 @@ def read_authors(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     names: list[str] = []
     for match in sheet.take_all(authors.have):
         names += authors.names.find(match.group())
+        both = words.items.both.search(match.group()) and not words.items.either.search(match.group())
+        if both and len(names) > 1:
+            found.problems.append(sheet.original[match.start() : match.end()].strip())  # an item has one author
         _count(found, "authors")
     found.put("authors", tuple(dict.fromkeys(names)))
 

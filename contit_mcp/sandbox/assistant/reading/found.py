@@ -27,7 +27,12 @@ class Found:
     extreme: Literal["most", "fewest"] | None = None
     picks: tuple[int, ...] = ()
     focus: bool = False
+    focus_at: int = 0
+    """Where "it" stands in the question."""
+    the_one: bool = False
     refers: Reference | None = None
+    elliptic: bool = False
+    freed: set[str] = field(default_factory=set)
     has_noun: bool = False
     details: bool = False
     mentions: dict[str, int] = field(default_factory=dict)

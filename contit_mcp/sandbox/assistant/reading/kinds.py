@@ -26,8 +26,10 @@ def read_state(sheet: Sheet, words: Vocabulary, found: Found) -> None:
         return
     if both or drafts or published:
         found.mentions["state"] = 1
-    if both or (drafts and published):
+    if drafts and published:
         found.mentions["state"] = 2
+    if both or (drafts and published):
+        found.freed.add("state")
     elif drafts or published:
         found.put("state", "Draft" if drafts else "Published")
 
@@ -36,6 +38,12 @@ def check_state(found: Found) -> None:
     """Refuse "not published in 2025": whether drafts of 2025 are meant, or what is not of 2025, cannot be told."""
     if found.not_published and "period" in found.fields and "date_field" not in found.fields:
         found.problems.append(found.not_published)
+
+
+def read_any_type(sheet: Sheet, words: Vocabulary, found: Found) -> None:
+    """Read "of any type", before a topic that it follows can swallow it."""
+    if sheet.take_all(words.items.any_type):
+        found.freed |= {"types", "categories"}
 
 
 def read_types(sheet: Sheet, words: Vocabulary, found: Found) -> None:
@@ -67,9 +75,11 @@ def _excluded_types(sheet: Sheet, words: Vocabulary) -> list[str]:
 
 
 def _negated_draft(sheet: Sheet, words: Vocabulary) -> bool:
-    """Tell "not drafts" from drafts: the pattern for published items knows the former, and begins earlier."""
+    """Tell "not drafts" and "drafts excluded" from drafts: the pattern for published items knows them as more."""
     published, draft = words.items.published.search(sheet.text), words.items.draft.search(sheet.text)
-    return bool(published and draft and published.start() < draft.start() and published.end() >= draft.end())
+    if not published or not draft or published.span() == draft.span():
+        return False
+    return published.start() <= draft.start() and published.end() >= draft.end()
 
 
 @lru_cache

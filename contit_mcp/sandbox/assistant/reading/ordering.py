@@ -28,18 +28,24 @@ def read_sorting(sheet: Sheet, words: Vocabulary, found: Found) -> None:
 
 def read_superlative(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     """Read superlatives, such as "the three newest"; one item is wanted if one is spoken of, else a few."""
-    if found.speaks_of_items():
+    if found.named or found.picks:
         return
     for pattern, key, descending in words.asks.orders:
-        match = sheet.take(pattern)
+        match = pattern.search(sheet.text)
         if not match:
             continue
+        if found.focus and match.start() > found.focus_at:
+            return
+        found.focus = False  # "our cheapest product, and what does it cost?" speaks of that product
+        sheet.cross_out(*match.span())
         if "order" in found.fields:
             found.problems.append(sheet.original[match.start() : match.end()])
             return
+        if set(found.fields) - {"types", "categories"} and words.asks.of_the_one.search(sheet.whole):
+            found.problems.append(sheet.original)
         found.put("order", Order(key, descending=descending))
         number = _number(match, words) or _number(sheet.take(words.asks.number_of_items), words)
-        several = words.items.several.search(sheet.whole) is not None
+        several = words.items.several.search(sheet.whole) and not words.asks.one_of_many.search(sheet.whole)
         found.put("limit", number or (A_FEW if several else 1))
         return
 

@@ -38,10 +38,14 @@ class Question:
     """Numbers of entries in the last list, from 1; 0 is its last."""
     focus: bool = False
     """Whether it speaks of one item talked about before ("it")."""
+    the_one: bool = False
+    """Whether it names one item by nothing but its type ("the article")."""
     refers: Reference | None = None
     """How it leans on the question before: within its results, narrowing it, or with something exchanged."""
-    any_state: bool = False
-    """Whether it says that both drafts and published items are meant."""
+    elliptic: bool = False
+    """Whether it leaves out what it is about, as in "how many are in German?"."""
+    freed: frozenset[str] = frozenset()
+    """Fields of the query that it says do not matter: "drafts included", "of any type"."""
     has_noun: bool = False
     terse: bool = False
     """Whether it has so few words that it can only lean on what was said before."""
@@ -51,4 +55,4 @@ class Question:
 
     def is_empty(self) -> bool:
         """Whether it holds nothing that could be answered."""
-        return self == Question(self.language, refers=self.refers, terse=self.terse)
+        return self == Question(self.language, refers=self.refers, elliptic=self.elliptic, terse=self.terse)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from contit_mcp.sandbox.assistant.query import Choice, Query
-from contit_mcp.sandbox.assistant.reading import asked, belongings, kinds, ordering, prices, topics
+from contit_mcp.sandbox.assistant.reading import asked, belongings, guesses, kinds, ordering, prices, topics
 from contit_mcp.sandbox.assistant.reading.found import Found
 from contit_mcp.sandbox.assistant.reading.period import read_period, read_unchanged
 from contit_mcp.sandbox.assistant.reading.question import Question, Talk
@@ -16,12 +15,11 @@ from contit_mcp.sandbox.assistant.reading.sheet import Sheet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from contit_mcp.sandbox.assistant.query import Query
     from contit_mcp.sandbox.assistant.reading.titles import Titles
     from contit_mcp.sandbox.assistant.reading.vocabulary import Vocabulary
 
 _TERSE = 4
-_BOTH = 2
-_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class Reader:
         belongings.read_not_tags(sheet, words, found)
         asked.read_them(sheet, words, found)
         kinds.read_state(sheet, words, found)
+        kinds.read_any_type(sheet, words, found)
         asked.read_groups(sheet, words, found)
         topics.read_title_words(sheet, words, found)
         topics.read_topic(sheet, words, found)
@@ -73,7 +72,8 @@ class Reader:
         kinds.check_state(found)
         if found.several_questions():
             found.problems.append(sheet.original)
-        self._read_rest(sheet, found)
+        guesses.check_topic(sheet, words, found, self.find)
+        guesses.read_rest(sheet, words, found, self.find)
         return self._question(sheet, found)
 
     def _talk(self, sheet: Sheet) -> Talk | None:
@@ -90,37 +90,6 @@ class Reader:
         }
         return cast("Talk | None", next((name for name, p in patterns.items() if p.fullmatch(text)), None))
 
-    def _read_rest(self, sheet: Sheet, found: Found) -> None:
-        """Take the words that are left over for words of a title or a text, where that is safe; else report them."""
-        words = self.vocabulary
-        seeks = sheet.take(words.filters.seek) is not None
-        suspicious = words.filters.unsearchable.search(sheet.text) is not None
-        topics.cross_out_fillers(sheet, words)
-        left = topics.words_between(sheet, words, 0, len(sheet.text))
-        if not left or suspicious or found.problems or found.extreme or found.speaks_of_items():
-            return
-        matches = self.find(replace(found.query(), title_words=left, order=None, limit=None))
-        pointed = bool(found.asked or found.details)
-        telling = found.has_noun or len(left) > 1 or left[0][0].isupper() or "price" in found.asked
-        if len(matches) == 1 and pointed and telling:
-            found.named = tuple(matches)
-        elif "tags" in found.asked:
-            return  # the words may well be the name of a tag that does not exist
-        elif seeks and "words" not in found.fields:
-            found.put("words", Choice(left, every=True))
-        elif matches and telling and (found.has_noun or pointed):
-            found.put("title_words", left)
-        elif found.has_noun and not found.asked and len(left) <= _FEW and self._in_texts(found, left):
-            found.put("words", Choice(left, every=True))
-        else:
-            return
-        sheet.cross_out(0, len(sheet.text))
-
-    def _in_texts(self, found: Found, words: tuple[str, ...]) -> bool:
-        if "words" in found.fields:
-            return False
-        return bool(self.find(replace(found.query(), words=Choice(words, every=True), order=None, limit=None)))
-
     def _question(self, sheet: Sheet, found: Found) -> Question:
         return Question(
             self.vocabulary.language,
@@ -133,8 +102,10 @@ class Reader:
             extreme=found.extreme,
             picks=found.picks,
             focus=found.focus,
+            the_one=found.the_one,
             refers=found.refers,
-            any_state=found.mentions.get("state") == _BOTH,
+            elliptic=found.elliptic,
+            freed=frozenset(found.freed),
             has_noun=found.has_noun,
             terse=len(sheet.whole.split()) <= _TERSE,
             details=found.details,

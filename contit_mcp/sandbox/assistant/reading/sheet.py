@@ -55,13 +55,16 @@ class Sheet:
         """Return the words that nobody has understood yet."""
         return _WORD.findall(self.text)
 
+    def runs(self) -> list[tuple[int, int]]:
+        """Return where those words stand, neighbours joined."""
+        runs: list[tuple[int, int]] = []
+        for match in _WORD.finditer(self.text):
+            if runs and self.text[runs[-1][1] : match.start()].strip(" ,'") == "":
+                runs[-1] = (runs[-1][0], match.end())
+            else:
+                runs.append(match.span())
+        return runs
+
     def left_as_written(self) -> list[str]:
         """Return the same words as they stood in the question, neighbours joined."""
-        runs: list[list[int]] = []
-        for match in _WORD.finditer(self.text):
-            gap = self.text[runs[-1][1] : match.start()] if runs else CROSSED
-            if gap.strip(" ,'") == "" and runs:
-                runs[-1][1] = match.end()
-            else:
-                runs.append([match.start(), match.end()])
-        return [self.original[start:end] for start, end in runs]
+        return [self.original[start:end] for start, end in self.runs()]

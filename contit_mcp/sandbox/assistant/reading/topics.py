@@ -43,6 +43,8 @@ def read_topic(sheet: Sheet, words: Vocabulary, found: Found) -> None:
     if not match:
         return
     topic = group(match, "topic") or ""
+    if any(noun.fullmatch(topic.strip(_BLANKS)) for noun in words.items.nouns):
+        return  # "on articles" says which items are meant
     start = match.end() - len(topic)
     if words.talk.pick.fullmatch(topic.strip(_BLANKS)):
         return  # "tell me about the second one" names no topic

@@ -6,6 +6,7 @@ Patterns are matched against a question in lower case, without accents, and only
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from contit_mcp.sandbox.assistant.reading.patterns import phrase
@@ -46,6 +47,8 @@ class ItemWords:
 
     either: re.Pattern[str]
     """The word that makes a list one of alternatives."""
+    both: re.Pattern[str]
+    """Asks for two values at once."""
     authors: ListPhrases
     tags: ListPhrases
     locales: ListPhrases
@@ -66,8 +69,14 @@ class ItemWords:
     several: re.Pattern[str]
     """Words that show that several items are meant, not one."""
     any_state: re.Pattern[str]
+    any_type: re.Pattern[str]
     published: re.Pattern[str]
     draft: re.Pattern[str]
+
+    @cached_property
+    def nouns(self) -> tuple[re.Pattern[str], ...]:
+        """Everything that items are called."""
+        return phrase(self.types.any, self.categories.any), self.items, self.draft
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,16 @@ class FilterWords:
     topic_end: re.Pattern[str]
     in_title: tuple[re.Pattern[str], ...]
     """Asks for the words of a title, in the group words."""
+    search: re.Pattern[str]
+    """The words right after these are to be searched for, and may be found nowhere."""
     seek: re.Pattern[str]
-    """After these, the words that are left over are to be searched for."""
+    """The words right after these may be searched for."""
+    topic_first: bool
+    """Whether a topic stands before its noun ("chestnut articles") or after it."""
     unsearchable: re.Pattern[str]
     """With one of these left over a question means something else, so it is not understood."""
+    qualities: re.Pattern[str]
+    """Forms of words that say what has been done to an item ("reviewed"), and are never taken for its topic."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,10 @@ class AskWords:
     orders: tuple[tuple[re.Pattern[str], SortKey, bool], ...]
     """Superlatives: sort key, whether it goes down; the groups n and n2 hold how many are wanted."""
     sorted_by: tuple[tuple[re.Pattern[str], SortKey, bool], ...]
+    one_of_many: re.Pattern[str]
+    """Shows that a superlative means one, though several items are spoken of: "which of the tents is the cheapest?"."""
+    of_the_one: re.Pattern[str]
+    """Asks whether something holds of the one that a superlative means: "is the cheapest tent a draft?"."""
     number_of_items: re.Pattern[str]
     numbers: Mapping[str, int]
     count: re.Pattern[str]
@@ -137,7 +156,11 @@ class TalkWords:
     pick: re.Pattern[str]
     """Names entries of the last list, in the groups ordinals and numbers."""
     focus: re.Pattern[str]
+    the_one: re.Pattern[str]
+    """Names one item by nothing but its type: "the article"."""
     them: re.Pattern[str]
+    elliptic: re.Pattern[str]
+    """Begins a question that leaves out what it is about: "how many are in German?"."""
     what_about: re.Pattern[str]
     only: re.Pattern[str]
     titled_page: str

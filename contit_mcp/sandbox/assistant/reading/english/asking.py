@@ -102,6 +102,12 @@ ENGLISH_ASKS: Final = AskWords(
             True,
         ),
     ),
+    one_of_many=phrase(
+        r"(?:which|what)(?: one)?(?:'s| is| was)(?: it)? (?:the|our)",
+        r"(?:is|was)(?: our| the) (?:most|least|\w+est)",
+        "which (?:one )?costs?",
+    ),
+    of_the_one=phrase(r"^(?:is|was|does|did|has|are|were|do) (?:the|our)"),
     number_of_items=phrase(rf"(?:top |any |just |only )?(?P<n>{_NUMBER})(?=[ ·]*·)"),
     numbers=NUMBERS,
     count=phrase("how many", "(?:the )?(?:total )?(?:number|count|amount) of", "count(?: up| of)?", "how much content"),

@@ -51,7 +51,9 @@ _YEAR: Final = r"(?P<year>(?:19|20)\d\d|last year|this year)"
 _OF_YEAR: Final = rf"(?:,? (?:of |in )?(?:the year )?{_YEAR})?"
 _DAY: Final = r"(?P<day>[0-3]?\d|first(?= of))(?:st|nd|rd|th)?"
 _DAY2: Final = r"(?P<day2>[0-3]?\d)(?:st|nd|rd|th)?"
-_TO: Final = r"(?: ?- ?| (?:and|to|until|till|through) (?:the )?)"
+_FROM: Final = r"(?:(?:(?P<between>between)|from) )?"
+_TO: Final = r"(?: ?- ?| (?:to|until|till|through|(?(between)and|to)) (?:the )?)"
+"""Days joined by "and" are a span only after "between": "on March 5 and 14" names two days."""
 _COUNT: Final = rf"(?P<count>\d{{1,3}}|{'|'.join(sorted(NUMBERS, key=len, reverse=True))})"
 _UNIT: Final = r"(?P<unit>day|week|month|quarter|year)"
 _NTH: Final = {"first|1st": 1, "second|2nd": 2, "third|3rd": 3, "fourth|4th": 4}
@@ -71,8 +73,8 @@ ENGLISH_DATES: Final = DateWords(
         *(rule("half_of_month", rf"(?:the )?(?:{w}) half of {_MONTH}{_OF_YEAR}", n) for w, n in _NTH.items()),
         *(rule("quarter", rf"(?:the )?(?:(?:{w}) quarter|q{n}){_OF_YEAR}", n) for w, n in _NTH.items()),
         *(rule("half", rf"(?:the )?(?:{w}) half of (?:the year )?{_YEAR}", n) for w, n in _NTH.items()),
-        rule("days", rf"(?:(?:between|from) )?(?:the )?{_DAY}{_TO}{_DAY2} (?:of )?{_MONTH}{_OF_YEAR}"),
-        rule("days", rf"(?:(?:between|from) )?{_MONTH} (?:the )?{_DAY}{_TO}{_DAY2}(?!\d| ?{_MONTHS.any}){_OF_YEAR}"),
+        rule("days", rf"{_FROM}(?:the )?{_DAY}{_TO}{_DAY2} (?:of )?{_MONTH}{_OF_YEAR}"),
+        rule("days", rf"{_FROM}{_MONTH} (?:the )?{_DAY}{_TO}{_DAY2}(?!\d| ?{_MONTHS.any}){_OF_YEAR}"),
         rule("date", rf"(?:the )?{_DAY} (?:of )?{_MONTH}{_OF_YEAR}"),
         rule("date", rf"{_MONTH} (?:the )?{_DAY}{_OF_YEAR}"),
         rule("date", rf"last {_MONTH}", -1),
@@ -103,7 +105,7 @@ ENGLISH_DATES: Final = DateWords(
     ),
     after=re.compile(r"\b(?:after|later than|following|newer than|more recent than)(?: the end of)? (@+)"),
     before=re.compile(r"\b(?:before|earlier than|prior to|older than)(?: the (?:start|beginning) of)? (@+)"),
-    until=re.compile(r"\b(?:up until|until|till|up to|no later than)(?: the end of)? (@+)"),
+    until=re.compile(r"\b(?:up until|until|till|up to|no later than|by)(?: the end of)? (@+)"),
     during=re.compile(
         r"(?:\b(?:dated|dating from|back in|from|in|on|during|of|for|within|over|throughout)(?: the)? )?(@+)"
     ),

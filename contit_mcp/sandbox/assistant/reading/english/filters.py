@@ -34,9 +34,9 @@ ENGLISH_FILTERS: Final = FilterWords(
         (phrase(rf"{_IS}(?:at least|from|starting at|a minimum of|no less than) {_LOW}"), True),
     ),
     about=phrase(
-        r"(?:(?:that |which )?(?:(?:is|are|talks?|talking|speaks?|tells?|writes?|written) )?about|regarding"
-        r"|concerning|related to|dealing with|deals? with|on the (?:topic|subject) of|(?<!· )on"
-        r"|(?:that |which )?(?:mentions?|mentioning|mentioned|contains?|containing|with the words?|covers?|covering|discuss(?:es|ing)?))"
+        r"(?:(?:that |which )?(?:(?:is|are|talks?|talking|speaks?|speaking|tells?|writes?|written|has to do|have to do) )?about|regarding"
+        r"|concerning|related to|dealing with|deals? with|on the (?:topic|subject) of|(?<!· )(?<!are )(?<!is )(?<!was )(?<!were )(?<!went )(?<!go )(?<!goes )(?<!put )(?<!be )(?<!it )on"
+        r"|(?:that |which )?(?:mentions?|mentioning|mentioned|contains?|containing|with the words?|covers?|covering|discuss(?:es|ing)?|deals? with|touch(?:es)? on|refers? to|featur(?:es?|ing) the words?|in which (?:we )?mention))"
         r"(?: the)?(?: (?:words?|topic|subject|term|phrase)(?: of)?)? (?P<topic>[^·?!.;:]+)"
     ),
     topic_end=phrase(
@@ -55,10 +55,10 @@ ENGLISH_FILTERS: Final = FilterWords(
         ),
         phrase(rf"(?:called|named|titled|entitled) {_WORDS})"),
     ),
+    search=phrase("find", "search(?: for)?", "look(?:ing)? (?:for|up)"),
+    topic_first=True,
+    qualities=phrase(r"\w{3,}(?<!e)ed"),
     seek=phrase(
-        "find",
-        "search(?: for)?",
-        "look(?:ing)? (?:for|up)",
         "(?:is|are) there(?: any| an?)?",
         "(?:do|have) we (?:have|got)(?: any| an?)?",
         "^any",
@@ -74,7 +74,8 @@ ENGLISH_FILTERS: Final = FilterWords(
         "percentage|share|per|delete|remove|create|update|change|publish|rename|translate|write|draft|updated|changed",
         "edited|modified|created|images?|pictures?|photos?|comments?|views?|likes?|visitors?|stock|words?|characters?",
         "weekends?|weekdays?|days?|weeks?|months?|years?|dates?|times?|popular|important|interesting|relevant|urgent|ready|scheduled|deleted|archived|reviewed|approved|expired",
-        r"spanish|french|tomorrow|his|her|their|he|she|unless|by \w+|from \w+|\w*n't|\d+|similar|related|cheap|expensive",
+        r"spanish|french|tomorrow|his|her|their|he|she|unless|by \w+|from \w+|\w*n't|\d+|similar|related|cheap|expensive|hold|sale|offer|discount|display",
+        "videos?|links?|typos?|errors?|mistakes?|attachments?|captions?|headings?|keywords?|metadata|audio|pdfs?|homepage|instagram|facebook|newsletter",
     ),
 )
 """English filters."""

@@ -10,6 +10,11 @@ from contit_mcp.sandbox.assistant.reading.vocabulary import ItemWords, list_phra
 
 NOT: Final = r"(?:but )?(?:(?:is|are|was|were|has|have|had|do|does|did)(?: not|n't)|not|never)"
 """Negations that stand before what they negate."""
+_INCLUDING: Final = r"(?:including|included|include|counting|and also|along with|together with|considering)"
+_DRAFTS: Final = r"(?:drafts?|unpublished ones|drafted ones)"
+_WHATEVER: Final = (
+    r"(?:whatever|whichever|regardless of|irrespective of|no matter(?: (?:the|what|which))?|independent(?:ly)? of)"
+)
 EXCEPT: Final = r"(?:except(?: for)?|excluding|other than|apart from|without|but not|but no|minus)"
 ONES: Final = r"(?: (?:those|these|the|any|a|an|ones|articles?|posts?|products?|pages?|items?|anything|anyone))*"
 
@@ -53,6 +58,7 @@ TAGS: Final = Names.of(
 
 ENGLISH_ITEMS: Final = ItemWords(
     either=phrase("or", "/"),
+    both=phrase("both"),
     authors=list_phrases(
         AUTHORS,
         _JOIN,
@@ -149,8 +155,19 @@ ENGLISH_ITEMS: Final = ItemWords(
         r"(?:both |either )?(?:drafts?|published)(?: ones)?,? (?:and|or|&)"
         r" (?:drafts?|unpublished|published)(?: ones)?",
         r"(?:whether )?published or (?:not|unpublished)",
-        r"regardless of (?:the |their )?(?:state|status)",
-        r"in any (?:state|status)",
+        r"(?:both )?published and (?:not|unpublished)",
+        r"(?:whether )?(?:they are |it is )?(?:a draft|drafts) or (?:not|published)",
+        r"not (?:just|only) (?:the )?published(?: ones)?",
+        rf"{_INCLUDING}(?: (?:the|all|any|also|even))* {_DRAFTS}(?: too| as well)?",
+        rf"(?<!there )(?<!have )(?<!any )(?:(?:and|even|also|plus) )?(?:the |all )?{_DRAFTS}"
+        r" (?:(?:are |being )?included|too|as well|and all|inclusive|notwithstanding)",
+        rf"{_WHATEVER} (?:the |their |its |publication )*(?:state|status)(?: (?:is|are|they are in|it is in))?",
+        r"(?:in|of) (?:any|either|whatever|every|whichever) (?:state|status)",
+    ),
+    any_type=phrase(
+        rf"{_WHATEVER} (?:the |their |its |kind of |content )*(?:types?|kinds?)(?: of content)?(?: (?:is|are|it is|they are))?",
+        r"(?:of|in) (?:any|whatever|whichever|all) (?:content )?(?:types?|kinds?)",
+        r"(?:any|all) (?:content )?(?:types?|kinds?)(?: of (?:content|items?))?",
     ),
     published=phrase(
         rf"(?:{NOT}|except(?: for)?|excluding|other than|apart from|but not)(?: (?:the|a|any|in|still|as))* drafts?",
@@ -160,6 +177,9 @@ ENGLISH_ITEMS: Final = ItemWords(
         "launched|launch",
         "(?:came|come|comes) out|appeared|appear",
         "released?",
+        "(?:put|brought|bring|sent) out|posted|(?:has|have|is|are|got) out(?! of)",
+        rf"(?:the |any |all )?{_DRAFTS} (?:(?:are )?excluded|aside|not included|left out|apart)",
+        rf"(?:(?<=, )no|leaving out|leave out|ignoring|ignore|skip|skipping|not counting|not including) (?:the |any )?{_DRAFTS}",
     ),
     draft=phrase(
         rf"{NOT}(?: (?:yet|been|already|actually))* (?:published|live|online|public)(?: yet)?",

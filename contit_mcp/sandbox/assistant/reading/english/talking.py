@@ -56,15 +56,22 @@ ENGLISH_TALK: Final = TalkWords(
     ),
     noise=phrase(
         "please",
-        "(?:could|can|would|will|may) (?:you|i|we)(?: please)?",
-        "i(?:'d| would) like(?: to)?",
-        "i (?:want|need|am looking for)(?: to)?",
+        "(?:if|as) (?:possible|you (?:can|could|please|don't mind|would)|i may(?: ask)?)|kindly|be so kind(?: as to)?",
+        "(?:would|do) you mind(?= \\w+ing )|(?:i|we)(?: was|'m| am| were)? (?:just )?(?:wonder(?:ing)?)(?: if| whether)?",
+        "(?:is it|would it be) possible (?:to|for you to)|(?:are|would) you (?:be )?able to",
+        "(?:could|can|would|may|might|will(?= (?:you|i))) (?:you|i|we)(?: please| kindly| just| also| quickly)?",
+        "(?:i|we)(?:'d| would)(?: really| just)? (?:like|love|want|be interested)(?: to| in)?",
+        "(?:i|we)(?:'d| would|'ll| will)?(?: really| just)? (?:want|need|have)(?: you)? to",
+        "(?:i|we)(?:'m| am|'re| are)? (?:want|need|looking for|after|interested in)(?: to)?",
+        "(?:many )?(?:thanks|thank you)(?: (?:very much|a lot|in advance))?(?=[ .!]*$)",
         "(?:in|on|of|from|for) (?:our|the|this|my) (?:entire |whole )?"
         "(?:workspace|cms|web ?site|site|blog|catalog(?:ue)?|system|contit|database)",
         "in contit",
         "do you know",
         "so far|right now|at the moment|currently|in total|altogether|overall",
         "a list of",
+        "(?:among|amongst|out of|of|from)(?: all)?(?: of)?(?: the| our)?"
+        "(?= (?:published |draft |sailing )?(?:articles|products|pages|items|drafts|posts|tents|jackets|backpacks|boots|accessories|sleeping bags),)",
         "(?:the )?different(?= (?:authors?|writers?|tags?|types?|languages?|categor))",
         "every(?= (?:single )?(?:articles?|products?|pages?|items?|drafts?|published|tents?))",
         "the list of",
@@ -73,15 +80,16 @@ ENGLISH_TALK: Final = TalkWords(
         r"(?:only|just)(?= (?:published|drafts?|articles?|products?|pages?|items?|the|those|by|from|show|list))",
         r"(?<=articles )only|(?<=products )only|(?<=pages )only|(?<=drafts )only|(?<=items )only",
         r"but(?= (?:do|does|are|is|was|were|still|have|has|that|which|also)(?! not|n't))",
+        r"(?:too|as well|also|together|again|instead|then|though)(?=[ ?.!·]*$)",
         r"(?<=version )one|(?<=no german )one|(?<=no italian )one|(?<=no english )one|(?<=a german )one|(?<=an italian )one",
     ),
     fillers=frozenset(
         "a an the all any some of in on at to for from by with and as is are was were be been being do does did have "
-        "has had having there their its i me my we us our you your can could will would find "
+        "has had having there their its i me my we us our you your can could would find "
         "see look show list give get tell display print fetch know which what that who whom name names exist exists "
         "existing now still yet ever let s d ll ve re m say says also available ok okay hi hello hey "
         "contit write wrote written writes authored these those this about it they them ones belong belongs "
-        "carry carries marked sold sell offer offers retrieve anything something everything content search sort "
+        "carry carries carrying showing listing telling giving finding marked sold sell offer offers retrieve anything something everything content search sort "
         "sorted order ordered then title titles titled named called both across things thing stuff use uses used breakdown overview split distribution".split()
     ),
     ordinals=_ORDINALS,
@@ -96,9 +104,14 @@ ENGLISH_TALK: Final = TalkWords(
         "(?:this|that|the same) (?:article|post|product|page|item|one|draft)",
         r"(?:this|that)(?=[ ?!.·]*$)",
     ),
+    the_one=phrase("the (?:article|post|story|piece|page|product|item|draft)"),
     them=phrase(
         "(?:(?:of|among|from|in|between|for|about) (?:all )?(?:them|these|those|that list|the list|the above)"
         "|which (?:ones?|of them)|them|those|these|they|ones)(?: (?:articles|products|pages|items|ones|are|is))?"
+    ),
+    elliptic=phrase(
+        r"^(?:(?:ok|okay|now|and|but|so|then),? )*(?:how many|which)(?: ones?)?"
+        r"(?= (?:are|were|is|was|have|has|had|do not|don't|does|did not|cost|costs|mention|exist|came|went|can|in|by|about|from|under|over|tagged|written|published)(?!\w)|[ ?]*$)"
     ),
     what_about=phrase(
         rf"(?:^{_SO})?(?<![^ ])(?:what|how) about",

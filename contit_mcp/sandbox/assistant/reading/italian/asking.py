@@ -13,6 +13,7 @@ _N: Final = rf"(?:(?P<n>{_NUMBER}) )?"
 _N2: Final = rf"(?: (?P<n>{_NUMBER}))?"
 _THE: Final = r"(?:(?:gli|le|i|il|la|lo|l'|dei|delle|degli|un) ?)?"
 _KIND: Final = r"(?:(?:articol[oi]|post|notizi[ae]|prodott[oi]|pagin[ae]|contenut[oi]|bozz[ae]|tend[ae]|zain[oi]|giacc(?:a|he)|scarp[ae]|scarpon[ei]|accessori[o]?|sacc(?:o|hi) a pelo) )?"
+_OF: Final = r"(?:di|del|dello|della|dell'|dei|degli|delle)(?! tutt[ie])"
 _EACH: Final = r"(?:per(?: ogni| ciascun[oa]?)?|(?:in |a |di )?(?:ogni|ciascun[oa]?)|suddivis[oiae] per|raggruppat[oiae] per|divis[oiae] per|ripartit[oiae] per|di ciascun[oa]?)"
 _SORTED: Final = r"(?:(?:ordinat[oiae]|ordinal[ie]|ordina|in ordine|mettil[ie] in ordine|elencat[oiae]) ?(?:per |di )?)"
 _CHANGED: Final = "(?:aggiornat[oiae]|modificat[oiae]|cambiat[oiae]|rivist[oiae])"
@@ -52,8 +53,7 @@ ITALIAN_ASKS: Final = AskWords(
                 "(?:le |delle )?(?:ultime )?novita|(?:c'è )?di nuovo",
                 rf"{_THE}{_N}(?:piu recent[ei]|piu nuov[oiae]|recenti)",
                 rf"{_THE}{_N}ultim[oiae]{_N2}",
-                "di recente",
-                "recentemente",
+                "(?:piu )?(?:di recente|recentemente)",
             ),
             "date",
             True,
@@ -61,7 +61,7 @@ ITALIAN_ASKS: Final = AskWords(
         (
             phrase(
                 rf"{_THE}{_N}(?:piu economic[oiah]+e?|meno car[oiae]|meno costos[oiae]|piu convenient[ei])",
-                "cost[ai](?:no)? (?:di )?meno",
+                rf"cost[ai](?:no)? (?:di )?meno(?! {_OF})",
                 "(?:il |al )?prezzo (?:piu basso|minore|minimo|inferiore)",
                 "(?:il |al )?minor prezzo",
             ),
@@ -71,7 +71,7 @@ ITALIAN_ASKS: Final = AskWords(
         (
             phrase(
                 rf"{_THE}{_N}(?:piu car[oiae]|piu costos[oiae]|meno economic[oiah]+e?)",
-                "cost[ai](?:no)? (?:di )?piu",
+                rf"cost[ai](?:no)? (?:di )?piu(?! {_OF})",
                 "(?:il |al )?prezzo (?:piu alto|maggiore|massimo|piu elevato)",
                 "(?:il |al )?maggior prezzo",
             ),
@@ -93,9 +93,8 @@ ITALIAN_ASKS: Final = AskWords(
         (
             phrase(
                 rf"{_SORTED}?(?:per )?prezzo (?:decrescente|discendente)",
-                rf"{_SORTED}?dal piu caro al (?:piu economico|meno caro)",
-                rf"{_SORTED}?dal(?:la)? piu costos[oa] al(?:la)? meno costos[oa]",
-                rf"{_SORTED}?dalla piu cara alla (?:piu economica|meno cara)",
+                rf"{_SORTED}?da(?:l|lla|i|gli|lle) piu (?:car|costos)[oaie](?: a(?:l|lla|i|gli|lle) (?:piu economic[oaih]+e?|meno (?:car|costos)[oaie]))?",
+                "prima (?:i|le|gli|il|la) piu (?:car|costos)[oaie]",
             ),
             "price",
             True,
@@ -105,7 +104,8 @@ ITALIAN_ASKS: Final = AskWords(
                 rf"{_SORTED}(?:per )?prezzo(?: crescente)?",
                 "(?:per )?prezzo crescente",
                 "per prezzo",
-                rf"{_SORTED}?dal(?:la)? (?:piu economic[oa]|meno car[oa]) al(?:la)? piu car[oa]",
+                rf"{_SORTED}?da(?:l|lla|i|gli|lle) (?:piu economic[oaih]+e?|meno car[oaie])(?: a(?:l|lla|i|gli|lle) piu car[oaie])?",
+                "prima (?:i|le|gli|il|la) (?:piu economic[oaih]+e?|meno car[oaie])",
             ),
             "price",
             False,
@@ -131,6 +131,11 @@ ITALIAN_ASKS: Final = AskWords(
             "date",
             True,
         ),
+    ),
+    one_of_many=phrase("quale? (?:è|era|sarebbe)", "(?:il|la) (?:piu|meno)"),
+    of_the_one=phrase(
+        r"^(?:è|costa|ha|sono|hanno|costano) (?:stat[oaie] )?(?:pubblicat[oaie] |in bozza |una bozza |disponibil[ei] )?(?:il|la|lo|l(?=')|i|gli|le)",
+        r"^(?:il |la |lo |l'|i |gli |le )[^?]* (?:è|sono|costa|costano|ha|hanno) [^?]+(?=\?)",
     ),
     number_of_items=phrase(rf"(?:i |gli |le |solo |soltanto )?(?P<n>{_NUMBER})(?=[ ·]*·)"),
     numbers=NUMBERS,
@@ -213,7 +218,8 @@ ITALIAN_ASKS: Final = AskWords(
         "(?:dimmi|parlami|raccontami)(?: (?:di piu|qualcosa|tutto))?(?: (?:di|del|della|dell'|su|sul|sulla|sull'))?",
         "descrivi(?:mi)?",
         "apri(?:mi)?",
-        "mostra(?:mi|re|temi|celo|cela)?|fammi vedere|visualizza|vorrei vedere|voglio vedere|leggi(?:mi)?|riassumi(?:mi)?",
+        "mostra(?:mi|re|temi|teci|ci|celo|cela|rmi|rci)?|(?:fammi|facci|fatemi|fateci|(?:mi|ci) (?:fai|fa|faccia|fate)) vedere|visualizza(?:re)?|vorrei vedere|voglio vedere|leggi(?:mi)?|riassumi(?:mi)?",
+        "(?:mi|ci) (?:mostri|mostra|mostrate|apri|apra|descrivi|leggi|riassumi|parli(?= d))(?: (?:di|del|della|dell'))?",
     ),
 )
 """What Italian asks."""

@@ -42,7 +42,8 @@ _YEAR: Final = r"(?P<year>(?:19|20)\d\d|(?:l')?anno (?:scorso|passato)|(?:lo )?s
 _OF_YEAR: Final = rf"(?:,? (?:del |di |dell'|dello )?(?:anno )?{_YEAR})?"
 _DAY: Final = r"(?:l'|il )?(?P<day>[0-3]?\d|primo)[°o]?"
 _DAY2: Final = r"(?:l'|il )?(?P<day2>[0-3]?\d)"
-_TO: Final = r"(?: ?- ?| (?:e (?:il |l')?|al |all'|a ))"
+_TO: Final = r"(?: ?- ?| (?:(?(between)e (?:il |l')?|al )|al |all'|a ))"
+"""Days joined by "e" are a span only after "tra": "il 5 e il 14 marzo" are two days."""
 _COUNT: Final = rf"(?P<count>\d{{1,3}}|{'|'.join(sorted(NUMBERS, key=len, reverse=True))})"
 _UNIT: Final = r"(?P<unit>giorn|settiman|mes|trimestr|ann)[aeio]?"
 _NTH: Final = {"prim[ao]|1[ao°ª]": 1, "second[ao]|2[ao°ª]": 2, "terz[ao]|3[ao°ª]": 3, "quart[ao]|4[ao°ª]": 4}
@@ -70,7 +71,7 @@ ITALIAN_DATES: Final = DateWords(
             rule("half", rf"(?:la |il )?(?:(?:{w}) (?:meta|semestre)) (?:del |dell'|dello )?(?:anno )?{_YEAR}", n)
             for w, n in _NTH.items()
         ),
-        rule("days", rf"(?:(?:tra|fra|dal|dall'|da) ?)?{_DAY}{_TO}{_DAY2} (?:di )?{_MONTH}{_OF_YEAR}"),
+        rule("days", rf"(?:(?:(?P<between>tra|fra)|dal|dall'|da) ?)?{_DAY}{_TO}{_DAY2} (?:di )?{_MONTH}{_OF_YEAR}"),
         rule("date", rf"{_DAY} (?:di )?{_MONTH}{_OF_YEAR}"),
         rule("date", rf"(?:lo )?scorso {_MONTH}", -1),
         rule("date", rf"{_MONTH} (?:scorso|passato)", -1),

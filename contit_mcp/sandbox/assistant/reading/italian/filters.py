@@ -13,7 +13,7 @@ _LOW: Final = _MONEY.format("low")
 _HIGH: Final = _MONEY.format("high")
 _EXACT: Final = _MONEY.format("exact")
 _IS: Final = (
-    r"(?:(?:che )?(?:costan?o?|costino|vengono|costa|con (?:un )?prezzo|il cui prezzo è|(?:dal|dai|a un|ad un) (?:costo|prezzo)|(?:di )?prezzo|a|è|sono)"
+    r"(?:(?:che )?(?:costan?o?|costino|costi|vengano|vengono|costa|con (?:un )?prezzo|il cui prezzo è|(?:dal|dai|a un|ad un) (?:costo|prezzo)|(?:di )?prezzo|a|è|sono)"
     r" )?(?:compres[oiae] )?"
 )
 _CHANGED: Final = "(?:aggiornat[oiae]|modificat[oiae]|cambiat[oiae]|rivist[oiae]|ritoccat[oiae])"
@@ -38,14 +38,14 @@ ITALIAN_FILTERS: Final = FilterWords(
             phrase(rf"{_IS}(?:tra|fra) (?:i )?{_LOW} e (?:i )?{_HIGH}", rf"{_IS}(?:da|dai) {_LOW} (?:a|ai) {_HIGH}"),
             True,
         ),
-        (phrase(rf"(?:costan?o?|costino|prezzo di)(?: esattamente)? {_EXACT}"), True),
+        (phrase(rf"(?:costan?o?|costino|costi|prezzo di)(?: esattamente)? {_EXACT}"), True),
         (
             phrase(
                 rf"{_IS}(?:sotto|sotto i|meno di|inferior[ei] a|a meno di|al di sotto d[ei]+|piu economic[oiah]+e? di|meno car[oiae] di) (?:gli |i |ai )?{_HIGH}"
             ),
             False,
         ),
-        (phrase(rf"{_IS}{NOT} (?:costano |costa |costino )?(?:piu di|oltre|sopra i) {_HIGH}"), True),
+        (phrase(rf"{_IS}{NOT} (?:costano |costa |costino |costi )?(?:piu di|oltre|sopra i) {_HIGH}"), True),
         (phrase(rf"{_IS}(?:fino a|al massimo|al piu|massimo|entro|non oltre) (?:gli |i |ai )?{_HIGH}"), True),
         (
             phrase(
@@ -56,8 +56,10 @@ ITALIAN_FILTERS: Final = FilterWords(
         (phrase(rf"{_IS}(?:almeno|a partire da|da almeno|come minimo|minimo) (?:gli |i |ai )?{_LOW}"), True),
     ),
     about=phrase(
-        rf"(?:che )?(?:parlan?o?|tratta(?:no)?|discuton?o?|raccontan?o?|si occupan?o?) {_OF}{_TOPIC}",
-        rf"(?:che )?(?:riguardan?o?|menzionan?o?|citan?o?|contengono|contiene|nominan?o?|trattan?o?) {_THE}{_TOPIC}",
+        rf"(?:che )?(?:parl|tratt|discut|raccont|si occup)(?:a|ano|i|ino|ono|e) {_OF}{_TOPIC}",
+        rf"(?:che )?(?:riguard|menzion|cit|nomin|tratt|affront|contien|conteng)(?:a|ano|i|ino|ono|e) {_THE}{_TOPIC}",
+        rf"(?:in cui|dove|nei quali|nelle quali) (?:si )?(?:parl[ai]|tratt[ai]) {_OF}{_TOPIC}",
+        rf"(?:in cui|dove) (?:compar|figur|appa)(?:e|a|ono|ano|iono|iano|re) {_THE}{_TOPIC}",
         rf"(?:contenent[ei]|riguardant[ei]) {_THE}{_TOPIC}",
         r"con (?:la parola|le parole|il termine|i termini) (?P<topic>[^·?!.;:]+)",
         rf"(?:a proposito|in tema) {_OF}{_TOPIC}",
@@ -65,7 +67,7 @@ ITALIAN_FILTERS: Final = FilterWords(
         rf"ha(?:nno)? scritto {_OF}(?!recente|piu |meno ){_TOPIC}",
         rf"sul tema {_OF}{_TOPIC}",
         rf"(?:sull'argomento|sul tema) {_THE}{_TOPIC}",
-        rf"{_ON}{_TOPIC}",
+        rf"(?<!sono )(?<!è )(?<!siano )(?<!andat[oiae] )(?<!messi )(?<!va )(?<!vanno ){_ON}{_TOPIC}",
     ),
     topic_end=phrase(
         "che|esce|escono|aggiornat[oiae]|modificat[oiae]|cambiat[oiae]|creat[oiae]|cost[ao]|costano|sono|è|era|erano|hanno|ha|abbiamo|scritt[oiae]|ordinat[oiae]|taggat[oiae]|ma|quant[ie]|mostra|elenca|disponibil[ei]|tradott[oiae]"
@@ -83,10 +85,10 @@ ITALIAN_FILTERS: Final = FilterWords(
         ),
         phrase(rf"(?:chiamat[oiae]|intitolat[oiae]|dal titolo|che si chiama(?:no)?) {_WORDS})"),
     ),
+    search=phrase("trova(?:mi|re|temi)?", "cerca(?:mi|re|temi)?", "cerco", "cercando"),
+    topic_first=False,
+    qualities=phrase(r"\w{2,}(?:at|ut|it|es)[oaie]"),
     seek=phrase(
-        "trova(?:mi|re|temi)?",
-        "cerca(?:mi|re)?",
-        "cerco",
         "c'è",
         "ce",
         "ci sono",
@@ -103,7 +105,7 @@ ITALIAN_FILTERS: Final = FilterWords(
         "entrambi|ogni|ciascun[oa]?|prim[oiae]|second[oiae]|terz[oiae]|prossim[oiae]|precedent[ei]|scors[oiae]|inizio|fine|meta|somma|totale|media",
         "percentual[ei]|elimina|cancella|crea|aggiorna|modifica|pubblica|rinomina|traduci|scrivi|aggiornat[oiae]|modificat[oiae]|creat[oiae]",
         "immagin[ei]|foto|comment[oi]|visit[ae]|visitatori|magazzino|parol[ae]|caratter[ei]|popolar[ei]|important[ei]|interessant[ei]|rilevant[ei]",
-        r"urgent[ei]|pront[oiae]|programmat[oiae]|archiviat[oiae]|revisionat[oiae]|approvat[oiae]|scadut[oiae]|spagnolo|francese|domani|suo|sua|loro|lui|lei|\d+|simil[ei]|car[oiae]|economic[oiah]+e?|(?:da|di) \w+",
+        r"video|link|refus[oi]|error[ei]|allegat[oi]|didascali[ae]|metadati|document[oi]|offert[ae]|sald[oi]|scont[oi]|evidenza|vetrina|homepage|instagram|facebook|urgent[ei]|pront[oiae]|programmat[oiae]|archiviat[oiae]|revisionat[oiae]|approvat[oiae]|scadut[oiae]|spagnolo|francese|domani|suo|sua|loro|lui|lei|\d+|simil[ei]|car[oiae]|economic[oiah]+e?|(?:da|di) \w+",
     ),
 )
 """Italian filters."""

@@ -16,6 +16,11 @@ EXCEPT: Final = (
 )
 ONES: Final = r"(?: (?:quell[ioae]|gli|le|il|lo|la|i|un|una|articol[oi]|prodott[oi]|pagin[ae]|contenut[oi]|alcun[oa]?|nessun[oa]?))*"
 
+_INCLUDING: Final = r"(?:compres[eaio]|inclus[eaio]|includendo|comprendendo|contando|considerando|conteggiando|insieme (?:a|al)le|assieme alle|oltre alle)"
+_DRAFTS: Final = r"(?:(?:le |quelle |quelli |gli |i )?(?:ancora )?(?:in )?bozz[ae]|(?:quell[ie] |gli |i |le )?non (?:ancora )?pubblicat[ie])"
+_WHATEVER: Final = (
+    r"(?:qualsiasi|qualunque|indipendentemente|a prescindere|senza (?:distinzione|distinzioni)|non importa)"
+)
 _JOIN: Final = (
     r"(?: e (?:anche )?| ed | ne | o | oppure | o anche |, ?(?:e |o )?| ?/ ?| sia | che )"
     r"(?:(?:sia |anche )?(?:in|di|da|del|il|la|l'|lo|tag|con|su|sul|sulla|al|alla|dell'|della|dello) ?)*"
@@ -48,11 +53,12 @@ _LOCALES: Final = Names.of({"en": "ingles[ei]", "it": "italian[oaie]", "de": "te
 
 ITALIAN_ITEMS: Final = ItemWords(
     either=phrase("o", "oppure", "/"),
+    both=phrase("sia", "entramb[ie]"),
     authors=list_phrases(
         AUTHORS,
         _JOIN,
         have=(
-            r"(?:(?:(?:scritt[oiae]|firmat[oiae]|creat[oiae]|redatt[oiae]|realizzat[oiae]) )?(?:da|di|a cura di|a firma di|ha|hanno) "
+            r"(?:sia )?(?:(?:(?:scritt[oiae]|firmat[oiae]|creat[oiae]|redatt[oiae]|realizzat[oiae]) )?(?:da|di|a cura di|a firma di|ha|hanno) "
             r"|d')?(?:sia )?(?:(?:hanno |ha |con )?come )?(?:l')?(?:autor[ei] |autrice |autrici )?(?:e |è |= ?|: ?)?LIST",
         ),
         have_not=(
@@ -72,7 +78,7 @@ ITALIAN_ITEMS: Final = ItemWords(
             r"[\"']?(?:sia )?(?:l'|la |lo |il |le |gli |i )?LIST[\"']?",
         ),
         have_not=(
-            rf"(?:{NOT}|{EXCEPT})(?: (?:e|è|sono|abbia|abbiano|ha|hanno|sia|siano))?{ONES}"
+            rf"(?:{NOT}|{EXCEPT})(?: (?:e|è|sono|parlino|parli|abbia|abbiano|ha|hanno|sia|siano))?{ONES}"
             r"(?: (?:taggat[oiae]|etichettat[oiae]|con|su|sul|sulla|sullo|sugli|sulle|sull'|di|del|che parlan?o?|parlan?o?|riguardan?o?|legat[oiae] a|in|come))*"
             rf"{ONES}(?: (?:il |i )?tag)? ?[\"']?(?:l'|la |lo |il )?LIST[\"']?",
         ),
@@ -137,6 +143,7 @@ ITALIAN_ITEMS: Final = ItemWords(
         "voc[ei]",
         "material[ei]",
         "qualcosa",
+        "pezz[oi]",
         "tutto",
         "cos[ae](?! (?:c'|ha|hanno|sa|puo|posso|sono|è|ce|sai|puoi|fai|fa))",
     ),
@@ -147,16 +154,26 @@ ITALIAN_ITEMS: Final = ItemWords(
     ),
     any_state=phrase(
         r"(?:sia )?(?:(?:le |in )?bozz[ae]|(?:gli |i |le |quell[ie] )?pubblicat[oiae]) (?:e|che|o|sia) (?:anche )?(?:(?:le |in )?bozz[ae]|(?:quell[ie] )?(?:non )?pubblicat[oiae])",
-        r"pubblicat[oiae] o (?:no|meno)",
-        r"(?:qualsiasi|qualunque) (?:sia lo )?stato",
-        r"indipendentemente dallo stato",
-        r"in qualsiasi stato",
+        r"(?:che siano |siano )?pubblicat[oiae] (?:o|e|oppure) (?:no|meno|non)",
+        r"non (?:solo|soltanto) (?:quell[ie] |gli |le |i )?(?:gia )?pubblicat[ie]",
+        rf"{_INCLUDING}(?: (?:anche|tutte|pure))* {_DRAFTS}",
+        rf"(?<!ci sono )(?<!abbiamo )(?<!esistono )(?<!avete )(?:anche|pure|perfino|persino) {_DRAFTS}",
+        rf"(?:(?:e|con) )?{_DRAFTS} (?:anche )?(?:compres[aie]|inclus[aie]|incluso|compreso|conteggiat[ae])",
+        rf"{_WHATEVER} (?:(?:sia|siano|il loro|lo|dallo|dal loro|di|in cui sono|loro) ?)*stato(?: (?:sia|siano|di pubblicazione))*",
+        r"(?:in|di) (?:qualsiasi|qualunque|ogni) stato",
+    ),
+    any_type=phrase(
+        rf"{_WHATEVER} (?:(?:sia|siano|il|la|dal|dalla|di|loro) )*(?:tipo|tipologia)(?: di contenuto)?(?: (?:sia|siano))*",
+        r"di (?:qualsiasi|qualunque|tutti i) (?:tipo|tipologia|tipi|genere)(?: di contenuto)?",
+        r"(?:qualsiasi|qualunque) (?:tipo|tipologia|genere)(?: di contenut[oi])?(?: (?:sia|siano))*",
     ),
     published=phrase(
         rf"(?:{NOT}|tranne|eccetto|esclus[oaie]|a parte|salvo|ma non)(?: (?:sono|è|più|piu|in|le|la|una|delle))* bozz[ae]",
         r"(?:gia |attualmente )?(?:stat[oiae] )?(?:pubblicat[oiae]|online|on line)",
         "pubblico|pubblichiamo|pubblica",
-        r"uscit[oiae]",
+        r"uscit[oiae]|apparsi|apparse|comparsi|comparse",
+        rf"{_DRAFTS} (?:esclus[aei]|a parte|non (?:comprese|incluse|contate))",
+        rf"(?:(?<=, )niente|ignorando|ignora|tralasciando|lasciando (?:da parte|stare)|senza (?:contare|considerare|includere)|non contando) {_DRAFTS}",
     ),
     draft=phrase(
         r"(?:ancora )?non (?:ancora )?(?:(?:è|e|sono|era|erano|siano|sia|abbiamo) )?(?:ancora )?(?:(?:stat[oiae]) )?(?:ancora )?(?:pubblicat[oiae]|online|on line)(?: ancora)?",

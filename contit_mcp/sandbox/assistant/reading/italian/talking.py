@@ -58,9 +58,16 @@ ITALIAN_TALK: Final = TalkWords(
         r"^(?:(?:per favore|ora|ok|e|poi|puoi|potresti),? )*(?:traduci|tradurre|scrivi(?:mi)?|scrivere|aggiungi|aggiungere|rimuovi|rimuovere)",
     ),
     noise=phrase(
-        "per favore|per piacere|per cortesia|gentilmente",
-        "(?:puoi|potresti|mi puoi|mi potresti|sapresti|riesci a|sai)(?: (?:per favore |gentilmente )?(?:dirmi|mostrarmi|elencarmi|darmi|trovarmi|farmi vedere|trovare|elencare|mostrare|contare))?",
-        "(?:vorrei|voglio) (?:sapere|vedere|conoscere|avere|un elenco di|l'elenco d[ei]+|la lista d[ei]+)",
+        "per favore|per piacere|per cortesia|gentilmente|cortesemente|se possibile|se (?:puoi|potete|riesci)(?! \\w+re)|(?:molte |tante )?grazie(?: mille)?(?=[ .!]*$)",
+        "(?:(?:mi|ci) )?(?:potrebbe|potreste|puo|potete|sapete|saprebbe|sa|riuscite a|riusciresti a|saresti in grado di|è possibile|si puo|si possono|vi dispiace|ti dispiace|ti dispiacerebbe)"
+        "(?: (?:dir[mc]i|mostrar[mc]i|elencar[mc]i|dar[mc]i|trovar[mc]i|far[mc]i vedere|trovare|elencare|mostrare|contare|cercare|vedere|sapere|avere|dire))",
+        "(?:puoi|potresti|mi puoi|mi potresti|sapresti|riesci a|sai)(?: (?:per favore |gentilmente )?(?:dir[mc]i|mostrar[mc]i|elencar[mc]i|dar[mc]i|trovar[mc]i|far[mc]i vedere|dire|trovare|elencare|mostrare|contare|cercare|cercarmi))?",
+        "(?:(?:io|noi|adesso|ora) )?(?:vorrei|voglio|vorremmo|vogliamo|volevo|volevamo|desidero|desidererei|gradirei|mi piacerebbe|ci piacerebbe|(?:avrei|ho|abbiamo|avremmo) bisogno(?: di)?|sto cercando|stiamo cercando|mi interessa(?:no)?(?= (?:sapere|vedere|conoscere|avere))|mi interesserebbe|mi servirebbe|sono curios[oa] di|mi chiedevo|mi domandavo)"
+        "(?: (?:sapere|vedere|conoscere|avere|leggere|un elenco d(?:i|ei|egli|elle)|(?:l')?elenco d(?:i|ei|egli|elle)|la lista d(?:i|ei|egli|elle)))?(?: se)?",
+        "(?:mi|ci) (?:sai|puoi|sapresti|sa|puo|sapete|potete) (?:dire|mostrare|elencare|dare|trovare|fare? vedere|contare|cercare)",
+        "(?:mi|ci) (?:elenchi|elenca|elencate|elenchereste|elencheresti|dici|dica|dite|diresti|direbbe|dai|dia|date|daresti|conti|indichi|faresti vedere|mostreresti|troveresti)(?: (?:un |l')?elenco d(?:i|ei|egli|elle))?",
+        "(?:mi|ci) serv(?:e|ono|irebbe|irebbero)",
+        "(?:tra|fra|di) (?:tutt[ie] )?(?:gli|le|i)(?: nostr[ie])?(?= (?:nostr[ie] )?(?:articoli|prodotti|pagine|contenuti|bozze|post|tende|zaini|giacche|scarpe|scarponi|accessori|sacchi a pelo)(?: |,))",
         "(?:nel|del|dal|sul|nello|dello) (?:nostro |mio )?(?:workspace|cms|sito|blog|catalogo|sistema|spazio di lavoro|database)",
         "in contit|su contit",
         "in assoluto",
@@ -79,10 +86,10 @@ ITALIAN_TALK: Final = TalkWords(
         "è sono era erano sia siano essere stato stata stati state ha hanno ho hai abbiamo avete abbia aver avuto c ce ci "
         "si mi ti me te noi voi nostro nostra nostri nostre vostro mio mia miei tuo ne quale quali qual quello quella "
         "quelli quelle questo questa questi queste quel quei tutti tutte tutto tutta ogni alcuni alcune qualche dei "
-        "elenca elencami elencare mostra mostrami mostrare dammi dimmi dai fammi vedere trova trovami cerca cercami "
+        "elenca elencami elencare mostra mostrami mostrare dammi dimmi dicci diteci mostraci mostrateci elencaci elencatemi elencateci dacci datemi facci fateci fatemi fai fa faccia vediamo dai fammi vedere trova trovami cerca cercami "
         "lista elenco visualizza esiste esistono presenti presente disponibili disponibile anche ancora gia adesso ora "
         "scritto scritta scritti scritte scrive scrivono firmati ciao salve ok allora poi contit nome nomi titolo titoli "
-        "chiamato cosa cos che vengono viene vendiamo venduti vendete offriamo legati appartengono relativi inerenti "
+        "chiamato cosa cos sarebbe sarebbero che vengono viene vendiamo venduti vendete offriamo legati appartengono relativi inerenti "
         "ordinati ordinate ordina dopo contenuti parla parlano quant so "
         "data mostramelo leggere sapere cio tema sia usa usano usato usati usate suddivisione ripartizione panoramica distribuzione qualcosa completo completa".split()
     )
@@ -99,9 +106,18 @@ ITALIAN_TALK: Final = TalkWords(
         r"(?:questo|quello|questa|quella|esso|essa)(?=[ ?!.·]*$)",
         "l'ha|l'hanno",
     ),
+    the_one=phrase(
+        "(?:l'|dell'|nell'|sull'|all')(?:articolo|elemento)",
+        "(?:il|del|nel|sul|al) (?:post|prodotto|contenuto|pezzo)",
+        "(?:la|della|nella|sulla|alla) (?:pagina|bozza|notizia)",
+    ),
     them=phrase(
         "(?:(?:di|tra|fra|in|su|da) )?(?:questi|queste|quelli|quelle|loro|essi|esse)(?! (?:articoli|prodotti|pagine|contenuti) (?:che|di|in|con))",
         "(?:mostra|elenca|ordina|conta)(?:me)?l[ie]",
+    ),
+    elliptic=phrase(
+        r"^(?:(?:ok|ora|adesso|e|ed|ma|allora|poi),? )*(?:quant[ie]|qual[ie])"
+        r"(?= (?:sono|ne|è|hanno|ha|costano|costa|esistono|esiste|parlano|menzionano|riguardano|in|di|su|sull\w+|sotto|sopra|non|anche|ci sono)(?!\w)|[ ?]*$)"
     ),
     what_about=phrase(
         rf"^{_SO}(?:che (?:mi dici|ne dici)|cosa mi dici) (?:di|del|della|dell'|dei|degli|delle)",

@@ -3,7 +3,8 @@
 They were written for this purpose, with what is true by the data files alone. At the first run, before anything was
 changed for them, of the 60 in `unseen_questions.json` 47 were answered right, 10 were not understood, and 3 were
 answered falsely. What they showed was mended by general rules, so they are unseen no longer; what is held here is that
-nothing falls back. A further set of the same form goes beside it as `unseen_questions_2.json`, and into the table below.
+nothing falls back. The 60 in `unseen_questions_2.json` came after that, from someone else, in the same way: at their first
+run 57 were answered right and 3 were not understood, and nothing was changed for them.
 
 A case is judged by facts, not wording: `turns` are the questions before it, `count` a number that must be said, `names`
 what must occur and `not_names` what must not, and of each list in `facts` one must occur. `may_refuse` marks what no one
@@ -21,7 +22,7 @@ from tests.sandbox.assistant.oracle import converse, understood
 
 Case = dict[str, Any]
 
-LEAST_RIGHT = {"unseen_questions.json": 54}
+LEAST_RIGHT = {"unseen_questions.json": 54, "unseen_questions_2.json": 57}
 """How many of each set must be answered right; the others may only be refused."""
 _NUMBER_WORDS = {
     0: ("no", "none", "nothing", "nessun", "nessuno", "nessuna"),
@@ -35,7 +36,7 @@ def _cases(file: str) -> list[Case]:
     return cases
 
 
-ALL = [pytest.param(case, id=case["id"]) for file in LEAST_RIGHT for case in _cases(file)]
+ALL = [pytest.param(case, id=f"{file[:-5]}-{case['id']}") for file in LEAST_RIGHT for case in _cases(file)]
 
 
 def _answer(case: Case) -> str:

@@ -1,10 +1,12 @@
 """A line that shows that something goes on: what, and for how long."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TextIO
 
 import anyio
@@ -47,13 +49,14 @@ class Spinner:
         if not self._drawing:
             yield
             return
-        self._stream.write(_HIDE_CURSOR)
-        try:
-            yield
-        finally:
-            self._stream.write(self._erased())
-            self._stream.flush()
-            self._drawing = False
+        with self._tidied_by_ctrl_z():
+            self._stream.write(_HIDE_CURSOR)
+            try:
+                yield
+            finally:
+                self._stream.write(self._erased())
+                self._stream.flush()
+                self._drawing = False
 
     async def turn(self) -> None:
         """Draw until cancelled."""
@@ -81,6 +84,27 @@ class Spinner:
         if self._drawing:
             self._drawing = False
             os.write(self._stream.fileno(), self._erased().encode())
+
+    @contextmanager
+    def _tidied_by_ctrl_z(self) -> Iterator[None]:
+        """While inside, Ctrl-Z gives the shell its cursor back before the process stops."""
+        if sys.platform == "win32":
+            yield
+            return
+
+        def on_stop(_: int, __: FrameType | None) -> None:
+            os.write(self._stream.fileno(), self._erased().encode())
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            # Here it goes on, after fg.
+            signal.signal(signal.SIGTSTP, on_stop)
+            os.write(self._stream.fileno(), _HIDE_CURSOR.encode())
+
+        before = signal.signal(signal.SIGTSTP, on_stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTSTP, before)
 
     def _erased(self) -> str:
         return f"\r{' ' * min(self._width, columns(self._stream) - 1)}\r{_SHOW_CURSOR}"

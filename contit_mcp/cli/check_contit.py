@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from contit_mcp.api.auth import ClientCredentialsAuth
 from contit_mcp.api.paths import status_path
 from contit_mcp.api.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.cli.connection_trouble import explain_connection
@@ -41,9 +42,15 @@ async def check_contit(settings: Settings) -> list[Finding]:
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
         return [contit, Finding("Credential", f"{name}: {error.message}", good=False, hint=error.hint)]
-    if contit.good is not True:
-        return [contit, Finding("Credential", f"{name}; not tried, since it is sent to nobody but Contit")]
-    return [contit, await _ask_with(settings, auth, name)]
+    try:
+        return [contit, await _ask_with(settings, auth, name) if contit.good else _not_tried(name)]
+    finally:
+        if isinstance(auth, ClientCredentialsAuth):
+            await auth.aclose()
+
+
+def _not_tried(name: str) -> Finding:
+    return Finding("Credential", f"{name}; not tried, since it is sent to nobody but Contit")
 
 
 async def _ask_without(settings: Settings) -> Finding:
@@ -70,7 +77,7 @@ _WITHOUT: dict[int, tuple[str, str | None]] = {
     429: ("it refuses: too many requests (429)", _LATER),
 }
 _WITH: dict[int, tuple[str, str | None]] = {
-    404: ("Contit takes it", None),
+    404: ("it is good", None),
     401: (
         "Contit refuses it (401)",
         "It is wrong, expired or revoked, or of another kind than it is set as: set it again.",

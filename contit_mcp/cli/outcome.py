@@ -154,7 +154,7 @@ def outcome_of_error(
     step = None
     if goes_on:
         step = commands.fetch(thread_id, run_id)
-    elif isinstance(error, AnswerUnavailableError) and thread_id is not None:
+    elif isinstance(error, AnswerUnavailableError) and error.replaced:
         step = commands.fetch(thread_id, None)
     elif isinstance(error, APIError | ConfigurationError) and not commands.forgetful:
         step = commands.check()
@@ -186,7 +186,7 @@ def _hint(error: ContitError) -> str:
             return "Wait a little and ask again, or begin a new conversation: ask without --thread and --last."
         case ThreadBusyError():
             return "Wait for that run's answer, then ask again."
-        case AnswerUnavailableError():
+        case AnswerUnavailableError(replaced=True):
             return "Look at the conversation's latest answer, or ask the question again."
         case _:
             return error.hint

@@ -39,7 +39,6 @@ def command(settings: Settings, *, sandbox: bool) -> None:
     \b
     Examples:
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
-      contit-mcp stdio --log-level DEBUG < /dev/null
     """
     anyio.run(serve, settings, sandbox)
 

@@ -33,7 +33,7 @@ _MOST_BYTES = 1_000_000
     metavar="SECONDS",
     help="Wait so long, then print how to fetch the answer. Without it: until the run ends.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, whatever comes of it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
 @click.option("--sandbox", is_flag=True, help="Ask the embedded sandbox; no account needed.")
 @given_options
 @click.pass_context

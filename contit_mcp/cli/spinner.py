@@ -36,7 +36,7 @@ class Spinner:
         self._began = clock()
         self._text = ""
         self._width = 0
-        self._frames = _BRAILLE if _can_encode(_BRAILLE, self._stream) else _ASCII
+        self._frames = _BRAILLE if self._drawing and _can_encode(_BRAILLE, self._stream) else _ASCII
         self._turns = 0
 
     def say(self, text: str) -> None:

@@ -222,6 +222,7 @@ class AnswerUnavailableError(RunError):
             message = "This run's own answer is no longer available: a later run on the thread replaced it."
             hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
         super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+        self.replaced = replaced
 
 
 class ThreadBusyError(RunError):

@@ -14,7 +14,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.cli.markdown import show_markdown
+from contit_mcp.cli.markdown import show_set_in
 from contit_mcp.exceptions import ContitError
 from contit_mcp.logging import configure_logging
 from contit_mcp.sandbox.app import create_sandbox
@@ -34,6 +34,10 @@ def command() -> None:
 
     Starts the sandbox (a local Contit), then contit-mcp as a host would: a child process over stdio. A real
     MCP client lists its tools, asks a question, and asks a follow-up in the same conversation.
+
+    \b
+    Examples:
+      contit-mcp demo
     """
     configure_logging("WARNING")
     try:
@@ -83,7 +87,7 @@ async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
     found = result.structured_content if isinstance(result, CallToolResult) else None
     if not found or found.get("status") != "completed":
         raise DemoError(f"The demo got no answer: {_text(result)}", hint="Run contit-mcp check, and report it.")
-    show_markdown(found["response"])
+    show_set_in(found["response"])
     click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])
 

@@ -5,15 +5,18 @@ import sys
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import ContitError
 
 _COMMANDS = {
     "stdio": "Serve MCP over stdin and stdout, for a host on this machine.",
+    "ask": "Ask from the terminal, and print the answer.",
     "demo": "Show the whole path without an account: tools, a question, a follow-up.",
     "check": "Say what is configured, and whether Contit answers.",
     "sandbox": "Run a local Contit to try and test against.",
+    "completion": "Print the script by which your shell completes all this.",
 }
 
 
@@ -33,6 +36,11 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any of them."""
+        names = [CompletionItem(name, help=_COMMANDS[name]) for name in _COMMANDS if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
 
 @click.group(
     cls=_Commands,
@@ -46,9 +54,12 @@ def contit_mcp(ctx: click.Context) -> None:
 
     \b
     First steps:
-      contit-mcp demo          see it work, without an account
-      contit-mcp check         is my credential good?
-      contit-mcp stdio         what a host starts (CONTIT_API_KEY in its environment)
+      contit-mcp demo                      see it work, without an account
+      contit-mcp ask --sandbox "Help me"   ask, without an account
+      export CONTIT_API_KEY=your-key       and now with one:
+      contit-mcp check                     is the key good?
+      contit-mcp ask "Any drafts?"         ask
+      contit-mcp stdio                     what a host starts
     """
     if ctx.invoked_subcommand is None:
         if sys.stdin is None or sys.stdin.isatty():

@@ -26,11 +26,20 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
     """Run a local Contit to try and test against.
 
     \b
+    Examples:
+      contit-mcp sandbox
+      contit-mcp sandbox --port 8788 --run-seconds 20
+      contit-mcp sandbox --fault "503 on=start times=2 retry_after=3"
+      contit-mcp sandbox --fault "failed on=start times=forever"
+
+    \b
     In another terminal:
       export CONTIT_BASE_URL=http://127.0.0.1:8787 CONTIT_API_KEY=sandbox-key
       contit-mcp check
+      contit-mcp ask "How many drafts are there?"
     """
     configure_logging("INFO")
     app = create_sandbox(SandboxOptions(run_seconds=run_seconds, faults=faults))
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
+    click.echo(f"export CONTIT_BASE_URL=http://127.0.0.1:{port} CONTIT_API_KEY=sandbox-key", err=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False)

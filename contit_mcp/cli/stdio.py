@@ -35,6 +35,10 @@ def command(settings: Settings, *, sandbox: bool) -> None:
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
     lists its tools, and each call says what to set.
+
+    \b
+    Examples:
+      contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
     anyio.run(serve, settings, sandbox)
 

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-from mcp.server.mcpserver import Context
 
 from contit_mcp.api.auth import Credential
 
@@ -34,10 +31,3 @@ class Sharing(Enum):
     """The server's, for callers that are told apart: they see handles, never Contit's ids."""
     BY_CREDENTIAL = "by credential"
     """Each caller's own."""
-
-
-def caller_of(context: Context[Any, Any]) -> Caller:
-    """The caller of a request; one without marks over stdio."""
-    scope = getattr(context.request_context.request, "scope", None) or {}
-    found = scope.get(SCOPE_KEY)
-    return found if isinstance(found, Caller) else Caller()

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from contit_mcp.exceptions import ContitError
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.server.callers import caller_of
+from contit_mcp.server.callers import SCOPE_KEY, Caller
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
@@ -93,7 +93,7 @@ async def _result_of(
 ) -> CallToolResult:
     try:
         accepted = accept(arguments, tool.fn_metadata.arg_model)
-        assistant = bridge.for_caller(caller_of(context))
+        assistant = bridge.for_caller(_caller_of(context))
         observer.shown = assistant.shown
         call = Call(assistant, observer, client[0], bridge.waits)
         facts["owner"] = assistant.owner
@@ -127,6 +127,13 @@ def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:
     if params is None:
         return None, None
     return _short(params.client_info.name), _short(params.client_info.version)
+
+
+def _caller_of(context: Context[Any, Any]) -> Caller:
+    """Whom an authenticating transport has found; a caller without marks over stdio."""
+    scope = getattr(context.request_context.request, "scope", None) or {}
+    found = scope.get(SCOPE_KEY)
+    return found if isinstance(found, Caller) else Caller()
 
 
 def _short(text: str) -> str:

@@ -1,39 +1,21 @@
 """The command line as a person meets it: real processes, what they print, and their exit codes."""
 
-import os
+import sys
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import anyio
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 import contit_mcp
-from contit_mcp.sandbox.faults import parse_fault
-from tests.e2e.processes import COMMAND, clean_environment, on_port, sandbox_on_port
+from tests.cli.command_line import on_terminal, run
+from tests.e2e.processes import COMMAND, clean_environment
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real processes need real time."""
-    return "asyncio", {}
-
-
-async def run(*arguments: str, **environment: str) -> "CompletedProcess[str]":
-    """Run `contit-mcp` to its end."""
-    with anyio.fail_after(90):
-        done = await anyio.run_process([*COMMAND, *arguments], env=clean_environment(**environment), check=False)
-    return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-
-
 async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread() -> None:
-    """The whole path on this machine: sandbox, child process, real client (our choice)."""
-    shown = await run("demo")
+    """The whole path on this machine: sandbox, child process, real client. A real account is not used (our choice)."""
+    shown = await run("demo", CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
     assert shown.returncode == 0, shown.stderr
     assert "contit_ask, contit_start, contit_status, contit_response" in shown.stdout
     assert "12 published articles from March 2026" in shown.stdout
@@ -42,80 +24,6 @@ async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread
     assert len(threads) == 2
     assert len(set(threads)) == 1
     assert shown.stderr == ""
-
-
-async def test_the_demo_is_not_led_astray_by_a_real_configuration() -> None:
-    """It needs no account and touches none (our choice)."""
-    shown = await run("demo", CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
-    assert shown.returncode == 0
-
-
-async def test_check_says_yes_when_contit_takes_the_credential() -> None:
-    """404 with it and 401 without it, about a run that does not exist (documented statuses)."""
-    async with sandbox_on_port() as (url, sandbox):
-        checked = await run("check", CONTIT_BASE_URL=url, CONTIT_API_KEY="sandbox-key")
-    assert checked.returncode == 0
-    assert "the credential is good" in checked.stdout
-    assert "sandbox-key" not in checked.stdout + checked.stderr
-    assert [request.endpoint for request in sandbox.requests] == ["status", "status"]
-    assert sandbox.runs == []
-
-
-@pytest.mark.parametrize(
-    ("key", "fault", "said"),
-    [
-        ("wrong", None, "401"),
-        ("sandbox-forbidden", None, "ReadAccess"),
-        ("sandbox-key", "500 on=status times=99", "500"),
-        ("sandbox-key", "html on=status times=99", "not what its documentation promises"),
-        ("sandbox-key", "redirect on=status times=99", "redirect"),
-    ],
-)
-async def test_check_says_what_is_wrong(key: str, fault: str | None, said: str) -> None:
-    """As it is, with exit code 1 (our choice)."""
-    async with sandbox_on_port() as (url, sandbox):
-        if fault:
-            sandbox.add_fault(parse_fault(fault))
-        checked = await run("check", CONTIT_BASE_URL=url, CONTIT_API_KEY=key)
-    assert checked.returncode == 1
-    assert said in checked.stdout
-    assert "Traceback" not in checked.stderr
-
-
-async def test_check_is_not_fooled_by_something_that_says_yes_to_everything() -> None:
-    """A captive portal, or another service at that address (our choice)."""
-
-    async def yes(request: Request) -> JSONResponse:
-        return JSONResponse({"status": "completed"})
-
-    async with on_port(Starlette(routes=[Route("/{path:path}", yes)])) as url:
-        checked = await run("check", CONTIT_BASE_URL=url, CONTIT_API_KEY="k")
-    assert checked.returncode == 1
-    assert "something else answers" in checked.stdout
-
-
-async def test_check_with_client_credentials_fetches_a_token() -> None:
-    """OAuth2 from the token URL that is configured (documented)."""
-    async with sandbox_on_port() as (url, sandbox):
-        checked = await run(
-            "check",
-            CONTIT_BASE_URL=url,
-            CONTIT_TOKEN_URL=f"{url}/connect/token",
-            CONTIT_CLIENT_ID="sandbox-client",
-            CONTIT_CLIENT_SECRET="sandbox-secret",
-        )
-    assert checked.returncode == 0, checked.stdout
-    assert "token" in [request.endpoint for request in sandbox.requests]
-    assert "sandbox-secret" not in checked.stdout + checked.stderr
-
-
-async def test_check_names_the_proxy_without_its_password() -> None:
-    """Where a request would go is what people look for first (our choice)."""
-    proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
-    checked = await run("check", CONTIT_BASE_URL="https://contit.example", CONTIT_API_KEY="k", HTTPS_PROXY=proxy)
-    assert checked.returncode == 1
-    assert "Proxy: http://127.0.0.1:9" in checked.stdout
-    assert "MARKER" not in checked.stdout + checked.stderr
 
 
 async def test_the_sandbox_option_works_whatever_is_configured(tmp_path: Path) -> None:
@@ -148,30 +56,6 @@ async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     ]
 
 
-async def test_check_without_a_credential_or_without_contit_says_so() -> None:
-    """What to set, what to look at (our choice)."""
-    nothing = await run("check")
-    assert nothing.returncode == 1
-    assert "Set CONTIT_API_KEY" in nothing.stdout
-    nobody = await run("check", CONTIT_BASE_URL="http://127.0.0.1:9", CONTIT_API_KEY="k")
-    assert nobody.returncode == 1
-    assert "could not be reached" in nobody.stdout
-
-
-async def test_a_key_file_and_a_settings_file_are_read(tmp_path: Path) -> None:
-    """Command line over environment over file (our choice)."""
-    key, settings = tmp_path / "key", tmp_path / "contit-mcp.toml"
-    key.write_text("sandbox-key\n", encoding="utf-8")
-    async with sandbox_on_port() as (url, _):
-        settings.write_text(f'base_url = "{url}"\napi_key_file = "{key}"\n', encoding="utf-8")
-        checked = await run("check", "--config", str(settings))
-        assert checked.returncode == 0, checked.stdout
-        overridden = await run("check", "--config", str(settings), CONTIT_BASE_URL="http://127.0.0.1:9")
-        assert "http://127.0.0.1:9" in overridden.stdout
-        again = await run("check", "--config", str(settings), "--base-url", url, CONTIT_BASE_URL="http://127.0.0.1:9")
-        assert again.returncode == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -198,10 +82,9 @@ async def test_help_and_version() -> None:
     """They teach, and name the version (our choice)."""
     helped = await run("--help")
     assert helped.returncode == 0
-    for command in ("stdio", "demo", "check", "sandbox"):
-        assert command in helped.stdout
-        assert (await run(command, "--help")).returncode == 0
-    assert (await run("--version")).stdout.startswith("contit-mcp ")
+    assert "First steps:" in helped.stdout
+    assert max(map(len, helped.stdout.splitlines())) < 80
+    assert (await run("--version")).stdout == f"contit-mcp {contit_mcp.__version__}\n"
 
 
 async def test_the_sandbox_serves_on_its_port_with_its_faults(free_port: int) -> None:
@@ -231,17 +114,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are not on Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not on Windows")
 async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> None:
     """Nobody types JSON-RPC (our choice)."""
-    import pty  # noqa: PLC0415 - not on Windows
-
-    leader, follower = pty.openpty()
-    try:
-        with anyio.fail_after(30):
-            done = await anyio.run_process(COMMAND, stdin=follower, env=clean_environment(), check=False)
-    finally:
-        os.close(leader)
-        os.close(follower)
-    assert done.returncode == 0
-    assert b"Commands" in done.stdout
+    async with on_terminal() as terminal:
+        pass
+    assert terminal.process.returncode == 0
+    assert "Commands:" in terminal.screen()

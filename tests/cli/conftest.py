@@ -1,0 +1,19 @@
+"""The command line is tested in real time, and keeps what outlives its processes in a folder of the test's."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Real processes need real time."""
+    return "asyncio", {}
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder, for every process that the test starts."""
+    folder = tmp_path / "state"
+    monkeypatch.setattr("tests.cli.command_line.STATE", folder)
+    return folder

@@ -1,0 +1,82 @@
+"""What an ask comes to: exit code, hint, and the command to run now."""
+
+from pathlib import Path
+
+import pytest
+
+from contit_mcp import exceptions
+from contit_mcp.cli.options import GivenOptions
+from contit_mcp.cli.outcome import NextCommands, outcome_of, outcome_of_error
+from contit_mcp.reports import RunReport
+from contit_mcp.runs.record import Phase
+
+PLAIN = NextCommands(GivenOptions(None, None, None))
+FETCH = "contit-mcp ask --thread t --run r"
+UNREACHABLE = exceptions.APIConnectionError("Contit could not be reached.", hint="Try again.", may_have_arrived=False)
+
+
+def unreachable_run() -> exceptions.RunUnreachableError:
+    """As it is raised."""
+    error = exceptions.RunUnreachableError("t", "r", UNREACHABLE)
+    error.__cause__ = UNREACHABLE
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "about", "status", "code", "next_step"),
+    [
+        (exceptions.RunFailedError("t", "r"), (None, None), "failed", 1, None),
+        (exceptions.RunTimeoutError("t", "r", after_seconds=1800), (None, None), "failed", 1, None),
+        (exceptions.RunNotFoundError("t", "r"), (None, None), "failed", 1, None),
+        (unreachable_run(), (None, None), "in_progress", 1, FETCH),
+        (exceptions.ThreadBusyError("t", "r"), (None, None), "in_progress", 1, FETCH),
+        (exceptions.ThreadBusyError("t", None), (None, None), "failed", 1, None),
+        (exceptions.AnswerUnavailableError("t", "r", replaced=True), (None, None), "failed", 1, FETCH[:-8]),
+        (exceptions.AnswerUnavailableError("t", "r", replaced=False), (None, None), "failed", 1, None),
+        (exceptions.StartUnknownError(None), (None, None), "failed", 1, None),
+        (exceptions.InvalidArgumentError("Too long.", hint="Cut."), (None, None), "failed", 2, None),
+        (UNREACHABLE, (None, None), "failed", 1, "contit-mcp check"),
+        (UNREACHABLE, ("t", "r"), "in_progress", 1, FETCH),
+        (exceptions.ServerClosingError(), (None, None), "failed", 130, None),
+    ],
+)
+def test_every_error_has_its_exit_code_and_names_no_tool(
+    error: exceptions.ContitError, about: tuple[str | None, str | None], status: str, code: int, next_step: str | None
+) -> None:
+    """A person has commands, not tools (our choice)."""
+    outcome = outcome_of_error(error, PLAIN, about=about)
+    assert (outcome.status, outcome.exit_code, outcome.next_step) == (status, code, next_step)
+    assert "contit_" not in f"{outcome.error} {outcome.hint}"
+    assert "this server" not in f"{outcome.hint}"
+
+
+def test_an_error_after_an_interruption_ends_as_interrupted() -> None:
+    """The person wanted to leave (our choice)."""
+    assert outcome_of_error(exceptions.StartUnknownError(None), PLAIN, interrupted=True).exit_code == 130
+
+
+def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
+    """What was given on the command line goes along; words that a shell would take apart are quoted (our choice)."""
+    given = GivenOptions(Path("my settings.toml"), "http://localhost:8787", "DEBUG")
+    commands = NextCommands(given, as_json=True)
+    config = Path("my settings.toml").absolute()
+    assert commands.fetch("t;rm", "r") == (
+        f"contit-mcp ask --thread 't;rm' --run r --json --config '{config}' --base-url http://localhost:8787"
+    )
+    assert NextCommands(given, forgetful=True).fetch("t", "r") is None
+    assert PLAIN.go_on(None) == 'contit-mcp ask --last "..."'
+    assert PLAIN.go_on("t") == 'contit-mcp ask --thread t "..."'
+
+
+def test_an_answer_given_again_keeps_its_age_and_is_no_key_of_the_object() -> None:
+    """The keys are those of the tools' result (our choice)."""
+    report = RunReport(Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, joined=True, age_seconds=40.0)
+    outcome = outcome_of(report, PLAIN, interrupted=False)
+    assert outcome.age_seconds == 40.0
+    assert outcome.for_scripts() == {
+        "status": "completed",
+        "thread_id": "t",
+        "run_id": "r",
+        "response": "Yes.",
+        "elapsed_seconds": 2.0,
+    }

@@ -21,22 +21,24 @@ async def check_store(settings: Settings) -> Finding:
         location = settings.store_location()
     except ConfigurationError as error:
         return failed(_SUBJECT, error)
+    folder = state_folder(settings.state_dir)
     match location.kind:
         case "memory":
             return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
-        case "sqlite" if location.path is not None:
-            if location.path.is_file():
-                return await _ask(location, location.path.parent)
-            hint = "Name a file in a folder of this user's with CONTIT_MCP_STORE=sqlite:PATH."
-            return _file_finding(location.path, hint)
-        case "sqlite":
-            folder = state_folder(settings.state_dir)
-            if problem := _folder_problem(folder):
-                hint = "Set CONTIT_MCP_STATE_DIR to a folder of this user's, or CONTIT_MCP_STORE to memory."
-                return Finding(_SUBJECT, f"the state folder {folder}, which {problem}", good=False, hint=hint)
-            return Finding(_SUBJECT, f"the state folder {folder}", good=True)
         case "redis":
-            return await _ask(location, state_folder(settings.state_dir))
+            return await _ask(location, folder)
+        case "sqlite" if location.path is None:
+            return _folder_finding(folder)
+        case _:
+            file = location.path or folder
+            return await _ask(location, folder) if file.is_file() else _file_finding(file)
+
+
+def _folder_finding(folder: Path) -> Finding:
+    if problem := _folder_problem(folder):
+        hint = "Set CONTIT_MCP_STATE_DIR to a folder of this user's, or CONTIT_MCP_STORE to memory."
+        return Finding(_SUBJECT, f"the state folder {folder}, which {problem}", good=False, hint=hint)
+    return Finding(_SUBJECT, f"the state folder {folder}", good=True)
 
 
 async def _ask(location: StoreLocation, folder: Path) -> Finding:
@@ -55,7 +57,8 @@ async def _ask(location: StoreLocation, folder: Path) -> Finding:
     return Finding(_SUBJECT, location.name, good=True)
 
 
-def _file_finding(file: Path, hint: str) -> Finding:
+def _file_finding(file: Path) -> Finding:
+    hint = "Name a file in a folder of this user's with CONTIT_MCP_STORE=sqlite:PATH."
     problem = _file_problem(file) if file.exists() else _folder_problem(file.parent)
     if problem:
         what = f"{file}, which {problem}" if file.exists() else f"{file}, whose folder {problem}"

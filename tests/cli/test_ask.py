@@ -86,7 +86,7 @@ async def test_last_and_thread_go_on_with_a_conversation_and_last_alone_fetches_
         assert again.stdout == third.stdout
     assert len(sandbox.runs) == 3
     assert {known.thread_id for known in sandbox.runs} == {first.thread_id}
-    assert listed(state) == [file.name]
+    assert file.name in listed(state)
 
 
 async def test_a_state_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_state_folder_that_cannot_be_written_is_a_warning(tmp_path: Path
     async with sandbox_on_port() as (url, _):
         asked = await run("ask", DRAFTS, **upstream(url), CONTIT_MCP_STATE_DIR=str(tmp_path / "a file" / "state"))
     assert (asked.returncode, asked.stdout) == (0, f"{ANSWER}\n")
-    assert asked.stderr.startswith("warning: --last will not know this conversation. The state folder ")
+    assert "\nwarning: --last will not know this conversation. The state folder " in asked.stderr
     assert asked.stderr.count("\n") == 1
 
 

@@ -162,3 +162,11 @@ def test_the_words_that_were_not_understood_are_quoted_as_they_were_written() ->
 def test_odd_text_is_not_understood_either(question: str) -> None:
     """However long, and in whatever script (our choice)."""
     converse(question)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["@", "articles from @", "＠ 2026", "· drafts ·", "anna@example.com in March 2026 @@"]
+)
+def test_marks_of_our_own_in_a_question_are_characters_like_others(prompt: str) -> None:
+    """They once stood for dates (our choice)."""
+    assert converse(prompt)

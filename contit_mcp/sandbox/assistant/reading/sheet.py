@@ -10,6 +10,9 @@ CROSSED: Final = "·"
 """Stands in the place of every character that has been understood; it is no part of any word."""
 
 _STRAIGHT: Final = str.maketrans("’‘`´“”„«»–—", '\'\'\'\'"""""--')
+_MARKS: Final = {ord("@"): "&", ord(CROSSED): "."}
+"""What stands for dates and for what is crossed out, where a question brings it along."""
+
 _WORD: Final = re.compile(r"[\w€$#%+*=&<>]+")
 _ALONE_E: Final = re.compile(r"(?<![^\W_])è(?![^\W_])")
 
@@ -21,7 +24,8 @@ def normal(text: str) -> str:
     """
     text = "".join(char.lower()[0] for char in text.translate(_STRAIGHT))
     kept = {match.start() for match in _ALONE_E.finditer(text)}
-    return "".join(char if at in kept else unicodedata.normalize("NFKD", char)[0] for at, char in enumerate(text))
+    plain = "".join(char if at in kept else unicodedata.normalize("NFKD", char)[0] for at, char in enumerate(text))
+    return plain.translate(_MARKS)
 
 
 class Sheet:

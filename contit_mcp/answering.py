@@ -22,10 +22,7 @@ from contit_mcp.runs.claims import ReplayPolicy, delivery_after
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, Phase, RunRecord
 from contit_mcp.waits import Waits
-from contit_mcp.watching import Watcher, ids
-
-LOOK_SECONDS = 8.0
-"""How long one question about a run may take, retries included, also where the caller wants no wait at all."""
+from contit_mcp.watching import LOOK_SECONDS, Watcher, ids
 
 
 class Answerer:
@@ -75,7 +72,7 @@ class Answerer:
         """
         answered_at = run.ended_at if joined else None
         if not run.ended:
-            run = await self._end_of(run, deadline, observer)
+            run = await self._end_of(run, deadline, observer, looked=joined)
         if not run.ended:
             return report_on(run, now=self._now(), joined=joined)
         if run.failure is not None:
@@ -123,12 +120,12 @@ class Answerer:
             return await self._watcher.until_ended(run, observer.status)
         return run
 
-    async def _end_of(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
+    async def _end_of(self, run: RunRecord, deadline: float, observer: Observer, *, looked: bool) -> RunRecord:
         """The run's end, where it comes in time; Contit's passing faults are no end."""
         if run.started_at is None:
             return await self._end_of_unremembered(run, deadline, observer)
         try:
-            if self._watcher.is_due(run):
+            if self._watcher.is_due(run) and not looked:
                 run = await self.look(run, deadline)
             return run if run.ended else await self.wait(run, deadline, observer)
         except APIError as error:

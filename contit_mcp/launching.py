@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from contit_mcp.api.client import ContitClient
@@ -26,7 +27,7 @@ from contit_mcp.exceptions import (
 from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.watching import Watcher, ids
+from contit_mcp.watching import LOOK_SECONDS, Watcher, ids
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,8 @@ class Launcher:
         """
         joined = waited_for = None
         while True:
-            claim = await self._runs.claim(question, awaited=awaited, now=self._now())
+            with anyio.CancelScope(shield=True):  # whose caller leaves in the middle must know what it was granted
+                claim = await self._runs.claim(question, awaited=awaited, now=self._now())
             run = claim.record
             if isinstance(claim, Granted):
                 await self._may_start(run, joined, waited_for, deadline)
@@ -136,9 +138,11 @@ class Launcher:
         if run.ended or not self._watcher.is_due(run):
             return False
         try:
-            return (await self._watcher.look(run, deadline=anyio.current_time())).ended
+            with anyio.CancelScope(deadline=anyio.current_time() + LOOK_SECONDS):
+                return (await self._watcher.look(run, deadline=anyio.current_time())).ended
         except APIError:
-            return False  # whoever waits for the run next is told
+            pass  # whoever waits for the run next is told
+        return False
 
     async def _start(self, intent: RunRecord, prompt: str, deadline: float) -> RunRecord:
         kept: list[RunRecord] = []
@@ -152,6 +156,7 @@ class Launcher:
 
         thread_id = intent.question.thread_id
         try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
             await self._client.start_run(prompt, thread_id, before=still_ours, keep=keep, deadline=deadline)
         except APIError as error:
             refusal = _about_the_start(error, thread_id)

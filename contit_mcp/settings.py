@@ -144,7 +144,10 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
 
     def secrets(self) -> list[SecretValue]:
         """All that are set, for masking."""
-        return [secret for name in _SECRETS if (secret := self.secret(name)) is not None]
+        found = [secret for name in _SECRETS if (secret := self.secret(name)) is not None]
+        if self.store_file is None and (password := self.store_location().password):
+            found.append(SecretValue("CONTIT_MCP_STORE", value=password))
+        return found
 
     def seal_keys(self) -> list[str]:
         """The seal keys; the first seals.

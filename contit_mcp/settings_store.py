@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from contit_mcp.settings_urls import address_of
+
 _REDIS_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 """What people write, and what the client library knows it by."""
 
@@ -24,11 +26,15 @@ class StoreLocation:
     url: str = field(default="", repr=False)
 
     @property
+    def password(self) -> str | None:
+        """The password in a Redis URL."""
+        return urlsplit(self.url).password if self.url else None
+
+    @property
     def name(self) -> str:
-        """What may be shown: for Redis the address without user, password and query."""
+        """What may be shown: for Redis host and port alone."""
         if self.kind == "redis":
-            parts = urlsplit(self.url)
-            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+            return f"{self.url.partition(':')[0]}://{address_of(self.url)}"
         return f"{self.kind}:{self.path}" if self.path else self.kind
 
 

@@ -32,3 +32,9 @@ def usable_url(value: str) -> str:
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("must begin with https:// (http:// is for this machine only)")
     return value.rstrip("/")
+
+
+def address_of(url: str) -> str:
+    """Host and port of a URL, for showing: whatever else stands in it may be a part of a password."""
+    text = url.partition("://")[2] or url
+    return re.split(r"[/?#]", text.rpartition("@")[2])[0] or "(hidden)"

@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 LAG_SECONDS = 5.0
 """How young a run is when a 404 about it may be replication lag (contit-api.md, "Not documented", 5)."""
 
+LOOK_SECONDS = 8.0
+"""How long one question about a run may take, retries included, also where the caller wants no wait at all."""
+
 
 @dataclass(slots=True, weakref_slot=True)
 class _Watch:

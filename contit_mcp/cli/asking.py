@@ -1,5 +1,6 @@
 """One ask from its start to its answer, in this process: no server, no protocol between."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from contit_mcp.cli.outcome import NextCommands, Outcome, outcome_of, outcome_of
 from contit_mcp.cli.spinner import Spinner
 from contit_mcp.exceptions import ContitError
 from contit_mcp.reports import Observer, RunReport
+from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.bridge import open_bridge
 from contit_mcp.server.callers import Caller
@@ -22,6 +24,9 @@ _MARGIN_SECONDS = 60.0
 
 _PAUSE_SECONDS = 2.0
 """Before Contit is asked again, when it could not be for so long that the wait below gave up."""
+
+_PRINTED = ReplayPolicy(slow_call=math.inf)
+"""However long it took: what is printed has reached who asked, so the same question later is a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ async def _wait(
         patience = settings.run_limit_seconds + _MARGIN_SECONDS
     deadline = anyio.current_time() + patience
 
-    async with open_bridge(settings, transport=transport) as bridge:
+    async with open_bridge(settings, transport=transport, replay=_PRINTED) as bridge:
 
         def leave() -> None:
             spinner.say("leaving (Ctrl-C: at once)")

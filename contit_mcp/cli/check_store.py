@@ -28,10 +28,23 @@ async def check_store(settings: Settings) -> Finding:
         case "redis":
             return await _ask(location, folder)
         case "sqlite" if location.path is None:
-            return _folder_finding(folder)
+            from contit_mcp.runs.sqlite_file import FILE_NAME  # noqa: PLC0415 - start-up time
+
+            file = folder / FILE_NAME
+            return _look_at(file) if file.exists() else _folder_finding(folder)
         case _:
             file = location.path or folder
-            return await _ask(location, folder) if file.is_file() else _file_finding(file)
+            return _look_at(file) if file.is_file() else _file_finding(file)
+
+
+def _look_at(file: Path) -> Finding:
+    from contit_mcp.runs.sqlite_file import look_at  # noqa: PLC0415 - start-up time
+
+    try:
+        look_at(file)
+    except StoreError as error:
+        return Finding(_SUBJECT, f"{file}. {error.message}", good=False, hint=error.hint)
+    return Finding(_SUBJECT, str(file), good=True)
 
 
 def _folder_finding(folder: Path) -> Finding:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from contit_mcp.settings_urls import LOOPBACK
+from contit_mcp.settings_urls import LOOPBACK, address_of
 
 _PROXY_HINT = "Check HTTPS_PROXY and ALL_PROXY, or name Contit's host in NO_PROXY if it needs no proxy."
 _ADDRESS_HINT = "Check CONTIT_BASE_URL, and whether this machine is online; behind a proxy, set HTTPS_PROXY."
@@ -25,7 +25,7 @@ def proxy_for(base_url: str) -> str | None:
     if not proxy or host in LOOPBACK or urllib.request.proxy_bypass(host):
         return None
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{parts.scheme}://{address_of(proxy)}"
 
 
 def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:

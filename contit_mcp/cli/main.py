@@ -1,6 +1,9 @@
 """The command `contit-mcp`: which commands there are, and how each of them fails."""
 
+import contextlib
+import difflib
 import importlib
+import os
 import sys
 from typing import NoReturn
 
@@ -72,13 +75,34 @@ def main() -> NoReturn:
     """Run the command line; errors are one line and a hint on stderr, exit code 1 (2 for wrong usage)."""
     try:
         code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except click.ClickException as exc:
         exc.show(sys.stderr)
+        if near := _meant(exc):
+            click.echo(f"hint: Did you mean {near}?", err=True)
         sys.exit(exc.exit_code)
     except ContitError as exc:
         click.echo(f"error: {exc.message}\nhint: {exc.hint}", err=True)
         sys.exit(1)
+    except OSError as exc:
+        _report_unwritten(exc)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _meant(error: click.ClickException) -> str | None:
+    """The command that looks most like an unknown one."""
+    words = [word for word in sys.argv[1:2] if isinstance(error, click.UsageError) and word not in _COMMANDS]
+    close = [near for word in words for near in difflib.get_close_matches(word, _COMMANDS, n=1)]
+    return close[0] if close else None
+
+
+def _report_unwritten(error: OSError) -> None:
+    """Stdout is a full disk, or a pipe that nobody reads: that is no fault of this program's, and no traceback."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its end
+        reason = error.strerror or type(error).__name__
+        click.echo(f"error: The output could not be written: {reason}.\nhint: Write it somewhere else.", err=True)

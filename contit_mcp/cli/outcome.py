@@ -22,7 +22,7 @@ from contit_mcp.exceptions import (
 from contit_mcp.reports import RunReport
 from contit_mcp.runs.record import Phase
 
-_KEYS = ("status", "thread_id", "run_id", "response", "elapsed_seconds", "error", "next_step")
+_KEYS = ("status", "thread_id", "run_id", "response", "elapsed_seconds", "age_seconds", "error", "next_step")
 
 
 class ExitCode(IntEnum):

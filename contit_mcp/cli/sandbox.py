@@ -1,9 +1,12 @@
 """contit-mcp sandbox: the local Contit on a port of this machine."""
 
+import socket
+
 import click
 import uvicorn
 
 from contit_mcp.cli.fault_option import FAULT
+from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.logging import configure_logging
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.faults import Fault
@@ -40,6 +43,14 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
     """
     configure_logging("INFO")
     app = create_sandbox(SandboxOptions(run_seconds=run_seconds, faults=faults))
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as exc:
+        raise ConfigurationError(
+            f"Port {port} of this machine cannot be listened on: {exc.strerror or type(exc).__name__}.",
+            hint="Choose another one with --port.",
+        ) from exc
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
     click.echo(f"export CONTIT_BASE_URL=http://127.0.0.1:{port} CONTIT_API_KEY=sandbox-key", err=True)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    with listener:
+        uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listener])

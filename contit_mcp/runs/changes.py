@@ -59,9 +59,11 @@ def unchanged(record: RunRecord) -> RunRecord:
 
 
 def caught_up(local: RunRecord) -> Change:
-    """What was seen while the store could not be told; an end that others have seen meanwhile stays."""
-    return lambda record: record if record.ended and not local.ended else _first_end(record, local)
+    """What was seen while the store could not be told; an end and a hold that others have put there meanwhile stay."""
 
+    def catch_up(record: RunRecord) -> RunRecord:
+        if record.ended:
+            return replace(record, delivery=local.delivery, delivered_at=local.delivered_at) if local.ended else record
+        return local if local.ended else replace(local, holder=record.holder, held_until=record.held_until)
 
-def _first_end(record: RunRecord, local: RunRecord) -> RunRecord:
-    return replace(record, delivery=local.delivery, delivered_at=local.delivered_at) if record.ended else local
+    return catch_up

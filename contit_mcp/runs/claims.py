@@ -3,7 +3,7 @@
 Provenance: our choice (design.md, section 3, "One run per thread" and "Single flight").
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
 
@@ -50,6 +50,30 @@ class Busy:
 
 
 Claim = Granted | Joined | Busy
+
+
+def decide(intent: RunRecord, latest: RunRecord | None, *, now: float, policy: ReplayPolicy) -> Claim:
+    """What a store answers to a claim; when it is granted, the record in it is what the store keeps.
+
+    Args:
+        intent: What wants to start.
+        latest: As for `existing_run`.
+        now: Seconds since the epoch.
+        policy: When an answer is given again.
+    """
+    if latest is None:
+        return Granted(intent)
+    if latest.key == intent.key:
+        return Granted(latest)  # granted before, and the store's answer was lost on its way
+    if met := existing_run(intent.question, latest, now=now, policy=policy):
+        return met
+    # The order of runs on a thread must not depend on whose clock is ahead.
+    asked_at = max(intent.asked_at, latest.asked_at + _TICK)
+    return Granted(replace(intent, asked_at=asked_at), interrupts(intent.question, latest, now=now))
+
+
+_TICK = 1e-4
+"""Seconds; well above what a float of the epoch can tell apart."""
 
 
 def existing_run(question: Question, latest: RunRecord | None, *, now: float, policy: ReplayPolicy) -> Claim | None:

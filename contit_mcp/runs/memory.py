@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run, interrupts
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
 from contit_mcp.runs.record import Phase, Question, RunRecord
 from contit_mcp.runs.store import Change, RetentionPolicy
 
@@ -35,15 +35,13 @@ class MemoryRunStore:
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
         """Keep the intent to start, or return the run that stands in its way."""
         self._expire(now)
-        question = intent.question
-        latest = self._latest_before(question)
-        if met := existing_run(question, latest, now=now, policy=self._replay):
-            return met
-        interrupted = interrupts(question, latest, now=now)
-        if latest is not None and latest.phase is Phase.STARTING:
-            self._forget(latest)
-        self._put(intent)
-        return Granted(intent, interrupted)
+        latest = self._latest_before(intent.question)
+        claim = decide(intent, latest, now=now, policy=self._replay)
+        if isinstance(claim, Granted):
+            if latest is not None and latest.phase is Phase.STARTING:
+                self._forget(latest)
+            self._put(claim.record)
+        return claim
 
     async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
         """Change what is kept of a run, and return it as it is then."""

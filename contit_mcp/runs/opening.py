@@ -23,7 +23,8 @@ def open_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
     spare = MemoryRunStore(retention=retention)
     if location.kind == "memory":
         return spare
-    return ResilientRunStore(bare_store(location, folder=folder, retention=retention), spare)
+    store = bare_store(location, folder=folder, retention=retention)
+    return ResilientRunStore(store, spare, at_once=1 if location.kind == "sqlite" else 40)
 
 
 def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:
@@ -39,7 +40,9 @@ def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
             from contit_mcp.runs.sqlite import SqliteRunStore  # noqa: PLC0415 - start-up time
             from contit_mcp.runs.sqlite_file import FILE_NAME  # noqa: PLC0415
 
-            return SqliteRunStore(location.path or folder / FILE_NAME, retention=retention)
+            if location.path is not None:
+                return SqliteRunStore(location.path, retention=retention)
+            return SqliteRunStore(folder / FILE_NAME, retention=retention, expendable=True)
         case "redis":
             try:
                 from contit_mcp.runs.redis import RedisRunStore  # noqa: PLC0415 - optional, and start-up time

@@ -11,7 +11,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
 from contit_mcp.exceptions import ConfigurationError, StoreError
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run, interrupts
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
 from contit_mcp.runs.flat import from_flat, to_flat
 from contit_mcp.runs.record import Phase, Question, RunRecord
 from contit_mcp.runs.store import Change, RetentionPolicy
@@ -21,6 +21,9 @@ _Client = redis.asyncio.Redis | Pipeline
 
 _TIMEOUT_SECONDS = 2.0
 _ATTEMPTS = 30
+CONNECTIONS = 50
+"""Open at once; what comes beyond waits for one."""
+
 _NEWEST_KEPT = 20
 """Runs of a thread by age; older ones are found by their ids."""
 
@@ -46,14 +49,16 @@ class RedisRunStore:
         self._retention = retention or RetentionPolicy()
         self._replay = replay or ReplayPolicy()
         try:
-            self._redis = redis.asyncio.Redis.from_url(
+            pool = redis.asyncio.BlockingConnectionPool.from_url(
                 url,
                 decode_responses=True,
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
                 health_check_interval=30,
-                max_connections=50,
+                max_connections=CONNECTIONS,
+                timeout=None,
             )
+            self._redis = redis.asyncio.Redis.from_pool(pool)
         except (ValueError, RedisError):
             problem = "The URL of the Redis store cannot be used."
         else:
@@ -69,13 +74,13 @@ class RedisRunStore:
         async def claim(pipe: Pipeline) -> Claim:
             await pipe.watch(slot)
             latest = await self._newest(pipe, question.owner, slot, now, started=False)
-            if met := existing_run(question, latest, now=now, policy=self._replay):
-                return met
-            pipe.multi()  # type: ignore[no-untyped-call]
-            if latest is not None and latest.phase is Phase.STARTING:
-                self._drop(pipe, latest)
-            self._put(pipe, intent, now)
-            return Granted(intent, interrupts(question, latest, now=now))
+            claim = decide(intent, latest, now=now, policy=self._replay)
+            if isinstance(claim, Granted):
+                pipe.multi()  # type: ignore[no-untyped-call]
+                if latest is not None and latest.phase is Phase.STARTING:
+                    self._drop(pipe, latest)
+                self._put(pipe, claim.record, now)
+            return claim
 
         return await self._transact(claim)
 

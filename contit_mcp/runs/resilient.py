@@ -1,6 +1,7 @@
 """A store that may fail, and one in memory that goes on in its place: no ask fails because of a store."""
 
 import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -45,6 +46,7 @@ class ResilientRunStore:
         spare: The one in memory.
         replay: The rule of claims that both follow.
         policy: How much the store may cost.
+        at_once: Operations that the store works on side by side; those beyond wait, at nobody's patience.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class ResilientRunStore:
         *,
         replay: ReplayPolicy | None = None,
         policy: ResiliencePolicy | None = None,
+        at_once: int = 40,
     ) -> None:
         self._store = store
         self._spare = spare
@@ -62,6 +65,8 @@ class ResilientRunStore:
         self._usable = True
         self._resume_at = -math.inf
         self._missed: set[str] = set()
+        self._at_once = at_once
+        self._turns: anyio.Semaphore | None = None
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
         """Keep the intent to start, or return the run that stands in its way."""
@@ -130,6 +135,12 @@ class ResilientRunStore:
         """Let go of files and connections."""
         try:
             with anyio.fail_after(self._policy.patience):
+                if self._missed:
+                    await self._catch_up(time.time())  # the next process is to know it
+        except (StoreError, TimeoutError) as exc:
+            log.debug("store.not_told", runs=len(self._missed), reason=type(exc).__name__)
+        try:
+            with anyio.fail_after(self._policy.patience):
                 await self._store.aclose()
         except (StoreError, TimeoutError) as exc:
             log.warning("store.not_closed", reason=type(exc).__name__)
@@ -158,8 +169,16 @@ class ResilientRunStore:
         Raises:
             StoreError: It cannot.
         """
+        if self._turns is None:
+            self._turns = anyio.Semaphore(self._at_once)
         if anyio.current_time() < self._resume_at:
             raise _Paused
+        async with self._turns:
+            if anyio.current_time() < self._resume_at:  # it failed while this one waited
+                raise _Paused
+            return await self._use(operation, now)
+
+    async def _use(self, operation: Callable[[], Awaitable[T]], now: float) -> T:
         try:
             with anyio.fail_after(self._policy.patience):
                 if self._missed:

@@ -9,11 +9,10 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from contit_mcp.exceptions import StoreError
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run, interrupts
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
 from contit_mcp.runs.flat import NAMES, from_flat, to_flat
 from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.sqlite_file import BUSY_SECONDS, inode, is_broken, open_file, set_aside
+from contit_mcp.runs.sqlite_file import BUSY_SECONDS, inode, is_broken, open_file, set_aside, unusable
 from contit_mcp.runs.store import Change, RetentionPolicy
 
 T = TypeVar("T")
@@ -36,12 +35,20 @@ class SqliteRunStore:
         file: Made with mode 0600 if it is not there.
         retention: How long runs and answers are kept.
         replay: When an answer is given again.
+        expendable: Whether a broken file is set aside and a new one begun. Not where its user has named it: it may be
+            something else.
     """
 
     def __init__(
-        self, file: Path, *, retention: RetentionPolicy | None = None, replay: ReplayPolicy | None = None
+        self,
+        file: Path,
+        *,
+        retention: RetentionPolicy | None = None,
+        replay: ReplayPolicy | None = None,
+        expendable: bool = False,
     ) -> None:
         self._file = file
+        self._expendable = expendable
         self._retention = retention or RetentionPolicy()
         self._replay = replay or ReplayPolicy()
         self._connection: sqlite3.Connection | None = None
@@ -54,17 +61,15 @@ class SqliteRunStore:
         """Keep the intent to start, or return the run that stands in its way."""
 
         def claim(db: sqlite3.Connection) -> Claim:
-            self._tidy(db, now)
-            question = intent.question
-            latest = self._latest_before(db, question, now)
-            if met := existing_run(question, latest, now=now, policy=self._replay):
-                return met
-            if latest is not None and latest.phase is Phase.STARTING:
-                db.execute("DELETE FROM run WHERE key = ?", [latest.key])
-            db.execute(_UPSERT, to_flat(intent))
-            return Granted(intent, interrupts(question, latest, now=now))
+            latest = self._latest_before(db, intent.question, now)
+            claim = decide(intent, latest, now=now, policy=self._replay)
+            if isinstance(claim, Granted):
+                if latest is not None and latest.phase is Phase.STARTING:
+                    db.execute("DELETE FROM run WHERE key = ?", [latest.key])
+                db.execute(_UPSERT, to_flat(claim.record))
+            return claim
 
-        return await self._in_thread(claim)
+        return await self._in_thread(claim, now)
 
     async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
         """Change what is kept of a run, and return it as it is then."""
@@ -76,23 +81,24 @@ class SqliteRunStore:
                 db.execute(_UPSERT, to_flat(self._retention.kept(after, now=now) or after))
             return after
 
-        return await self._in_thread(apply)
+        return await self._in_thread(apply, now)
 
     async def release(self, intent: RunRecord) -> None:
         """Forget an intent that came to nothing."""
         await self._in_thread(
-            lambda db: db.execute("DELETE FROM run WHERE key = ? AND phase = ?", [intent.key, Phase.STARTING])
+            lambda db: db.execute("DELETE FROM run WHERE key = ? AND phase = ?", [intent.key, Phase.STARTING]),
+            intent.asked_at,
         )
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         query = f"{_ON_THREAD} AND run_id = ? {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id))
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id), now)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         query = f"{_ON_THREAD} AND thread_id IS NOT NULL {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id))
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now)
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -108,70 +114,69 @@ class SqliteRunStore:
         row = db.execute(query, values).fetchone()
         return None if row is None else self._retention.kept(from_flat(dict(zip(NAMES, row, strict=True))), now=now)
 
-    def _tidy(self, db: sqlite3.Connection, now: float) -> None:
-        """Drop what is too old; seldom, since whatever is read is judged by its age anyway."""
+    def _tidy(self, db: sqlite3.Connection, now: float) -> bool:
+        """Drop what is too old, and say whether that was anything. Seldom: what is read is judged by its age anyway."""
         if abs(now - self._tidied_at) < _TIDY_SECONDS:
-            return
+            return False
         self._tidied_at = now
+        before = db.total_changes
         db.execute(
             "UPDATE run SET answer = NULL WHERE answer IS NOT NULL AND ended_at < ?", [now - self._retention.answer]
         )
         db.execute(
             "DELETE FROM run WHERE asked_at < ? AND coalesce(held_until, 0) <= ?", [now - self._retention.record, now]
         )
+        return db.total_changes > before
 
-    async def _in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(1)
-        return await anyio.to_thread.run_sync(self._transact, work, abandon_on_cancel=True, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(self._transact, work, now, abandon_on_cancel=True, limiter=self._limiter)
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transact(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
         """Do the work in one transaction that excludes all other writers."""
         # A thread that hangs on its disk was abandoned; those after it must not pile up behind it.
         if not self._lock.acquire(timeout=BUSY_SECONDS):
-            raise _unusable(self._file, "it is too slow")
+            raise unusable(self._file, TimeoutError(0, "it is too slow"))
         try:
-            return self._in_transaction(work)
-        except (sqlite3.Error, OSError) as exc:
-            self._close()  # whatever is wrong with it may be gone in a newly opened one
-            if is_broken(exc):
-                set_aside(self._file)
-            raise _unusable(self._file, _reason(exc)) from exc
+            try:
+                return self._in_transaction(work, now)
+            except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
+                # The latter three: a row that is not ours to understand.
+                broken = self._inode
+                self._close()  # whatever is wrong with it may be gone in a newly opened one
+                if not (self._expendable and is_broken(exc)):
+                    raise
+                set_aside(self._file, broken)
+                return self._in_transaction(work, now)
+        except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
+            self._close()
+            raise unusable(self._file, exc) from exc
         finally:
             self._lock.release()
 
-    def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
         if self._connection is not None and inode(self._file) != self._inode:
             self._close()  # it was removed or replaced under our feet
         if self._connection is None:
+            self._inode = inode(self._file)
             self._connection = open_file(self._file)
             self._inode = inode(self._file)
         db = self._connection
         db.execute("BEGIN IMMEDIATE")
         try:
+            tidied = self._tidy(db, now)
             result = work(db)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        if tidied:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
         return result
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _reason(error: sqlite3.Error | OSError) -> str:
-    """SQLite's words name what is wrong, never a value."""
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return str(error)
-
-
-def _unusable(file: Path, reason: str) -> StoreError:
-    return StoreError(
-        f"The run store {file} cannot be used: {reason}.",
-        hint="Free space or permissions there, or set CONTIT_MCP_STORE to another place.",
-    )

@@ -1,8 +1,12 @@
 """The file of the SQLite store: its schema, opening it, and getting a broken one out of the way."""
 
+import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
+
+from contit_mcp.exceptions import StoreError
 
 SCHEMA_VERSION = 1
 """Of the file."""
@@ -36,12 +40,18 @@ CREATE INDEX run_with_answer ON run (ended_at) WHERE answer IS NOT NULL;
 """
 
 
+_APPLICATION_ID = 0x436F6E74  # "Cont"
+"""By which SQLite files are told apart; no other program's is touched."""
+
+_BROKEN_SECONDS = 86_400.0
+"""How long a file that was set aside is kept, for whoever wonders."""
+
 BUSY_SECONDS = 1.0
 """How long another process's transaction is waited for; they take less than a millisecond."""
 
 
-class _OtherSchemaError(sqlite3.DatabaseError):
-    """The file was written by another version of this program."""
+class _NotOursError(sqlite3.DatabaseError):
+    """The file is left as it is."""
 
 
 def open_file(file: Path) -> sqlite3.Connection:
@@ -51,6 +61,7 @@ def open_file(file: Path) -> sqlite3.Connection:
         sqlite3.Error, OSError: It cannot be used; see `is_broken`.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _drop_what_was_set_aside(file)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would make it readable for others
     db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -62,18 +73,27 @@ def open_file(file: Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection) -> None:
+    _check_whose(db)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
     db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
     db.execute("BEGIN IMMEDIATE")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     db.execute("COMMIT")
-    if version not in {0, SCHEMA_VERSION}:
-        raise _OtherSchemaError("it was written by another version of contit-mcp")
+
+
+def _check_whose(db: sqlite3.Connection) -> None:
+    """Refuse what another program or another version has written."""
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+        return
+    if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
+        raise _NotOursError("it is a database of another program")
+    if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
+        raise _NotOursError("it was written by another version of contit-mcp")
 
 
 def is_broken(error: Exception) -> bool:
@@ -81,12 +101,59 @@ def is_broken(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
-def set_aside(file: Path) -> None:
-    """Make room for a new file: what a broken one held was worth a day at the most."""
+def look_at(file: Path) -> None:
+    """See whether an existing file could be used, and change nothing about it.
+
+    Raises:
+        StoreError: It could not.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            _check_whose(db)
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        with file.open("r+b"):
+            pass
+    except (sqlite3.Error, OSError) as exc:
+        raise unusable(file, exc) from exc
+
+
+def unusable(file: Path, error: Exception) -> StoreError:
+    """The error that names the file. SQLite's words name what is wrong, never a value."""
+    reason = "it holds what this version does not understand"
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+    elif isinstance(error, sqlite3.Error):
+        reason = str(error)
+    return StoreError(
+        f"The run store {file} cannot be used: {reason}.",
+        hint="Check that file and its folder, or set CONTIT_MCP_STORE to another place.",
+    )
+
+
+def set_aside(file: Path, broken: int) -> None:
+    """Make room for a new file, unless another process has done so: what a broken one held was worth a day.
+
+    Args:
+        file: The file.
+        broken: The inode of the one that is broken.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    if inode(file) != broken:
+        return
     for suffix in ("", "-wal", "-shm"):
-        part = file.with_name(file.name + suffix)
-        if part.exists():
-            part.replace(file.with_name(f"{file.name}.broken{suffix}"))
+        part, aside = (file.with_name(f"{file.name}{end}") for end in (suffix, f".broken{suffix}"))
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            part.replace(aside)
+            aside.chmod(0o600)
+
+
+def _drop_what_was_set_aside(file: Path) -> None:
+    for aside in file.parent.glob(f"{file.name}.broken*"):
+        with contextlib.suppress(OSError):  # of no consequence: it is tried again at the next start
+            if time.time() - aside.stat().st_mtime > _BROKEN_SECONDS:
+                aside.unlink()
 
 
 def inode(file: Path) -> int:

@@ -16,6 +16,7 @@ from contit_mcp.assistant import Assistant
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.owners import fingerprint_owner, name_owner
 from contit_mcp.polling import PollPolicy
+from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.callers import Caller, Sharing
@@ -49,6 +50,7 @@ class Bridge:
         settings: The configuration.
         sharing: Whose credential asks, and who is told apart.
         transport: Stands in for the network: the embedded sandbox, or a test's.
+        replay: What makes it unsure that an answer reached its caller.
         now: Seconds since the epoch.
     """
 
@@ -58,8 +60,10 @@ class Bridge:
         *,
         sharing: Sharing = Sharing.ONE_CALLER,
         transport: httpx.AsyncBaseTransport | None = None,
+        replay: ReplayPolicy | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._replay = replay
         self._settings = settings
         self._sharing = sharing
         self._transport = transport
@@ -122,6 +126,7 @@ class Bridge:
             ContitClient(http),
             self._open_store(),
             polling=PollPolicy(run_seconds=settings.run_limit_seconds),
+            replay=self._replay,
             waits=self._all_waits,
             now=self._now,
         )
@@ -165,10 +170,11 @@ async def open_bridge(
     *,
     sharing: Sharing = Sharing.ONE_CALLER,
     transport: httpx.AsyncBaseTransport | None = None,
+    replay: ReplayPolicy | None = None,
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Bridge]:
     """A bridge whose connections are closed at the end."""
-    bridge = Bridge(settings, sharing=sharing, transport=transport, now=now)
+    bridge = Bridge(settings, sharing=sharing, transport=transport, replay=replay, now=now)
     try:
         yield bridge
     finally:

@@ -93,7 +93,7 @@ async def test_the_proxy_is_named_without_its_password() -> None:
         ("sqlite:TMP/file/runs.db", False, "TMP/file/runs.db, whose folder cannot be written: Not a directory"),
         ("sqlite:TMP", False, "TMP, which cannot be written: Is a directory"),
         ("sqlite:TMP/file", True, "TMP/file"),
-        ("redis://user:hunter2@127.0.0.1:9/0", False, "redis://127.0.0.1:9/0. The Redis store cannot be used"),
+        ("redis://user:hunter2@127.0.0.1:9/0", False, "redis://127.0.0.1:9. The Redis store cannot be used"),
     ],
 )
 async def test_where_runs_are_remembered_is_tried(tmp_path: Path, store: str, good: bool | None, verdict: str) -> None:

@@ -68,8 +68,8 @@ def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
     assert PLAIN.go_on("t") == 'contit-mcp ask --thread t "..."'
 
 
-def test_an_answer_given_again_keeps_its_age_and_is_no_key_of_the_object() -> None:
-    """The keys are those of the tools' result (our choice)."""
+def test_an_answer_given_again_says_how_old_it_is() -> None:
+    """Beside the keys of the tools' result, since a script has no other way to know (our choice)."""
     report = RunReport(Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, joined=True, age_seconds=40.0)
     outcome = outcome_of(report, PLAIN, interrupted=False)
     assert outcome.age_seconds == 40.0
@@ -79,4 +79,5 @@ def test_an_answer_given_again_keeps_its_age_and_is_no_key_of_the_object() -> No
         "run_id": "r",
         "response": "Yes.",
         "elapsed_seconds": 2.0,
+        "age_seconds": 40.0,
     }

@@ -25,6 +25,12 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert not found, told(found, "Write the path from the project's root, or /home/you in an example.")
 
 
+def test_no_file_holds_an_unsettled_merge() -> None:
+    """It was in the changelog once (our choice)."""
+    found = _found(re.compile("^(?:<{7}|>{7}|={7}$)"))
+    assert not found, told(found, "Settle the merge.")
+
+
 def test_configurations_can_be_read() -> None:
     """Every JSON and TOML file parses, so that a copied example works (our choice)."""
     readers = {".json": json.loads, ".toml": tomllib.loads}

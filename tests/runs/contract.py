@@ -8,7 +8,7 @@ import pytest
 
 from contit_mcp.runs.claims import Busy, Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt
+from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, intent_to_start
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 
 NewStore = Callable[[RetentionPolicy], RunStore]
@@ -218,3 +218,27 @@ async def test_of_many_claims_at_once_one_is_granted(store: RunLedger) -> None:
         for number in range(50):
             tasks.start_soon(claim, f"q{number % 5}")
     assert sum(granted) == 1
+
+
+async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(new_store: NewStore) -> None:
+    """A replica 8 s behind, or a clock that was set back (our choice)."""
+    kept = new_store(RetentionPolicy())
+    here, behind = RunLedger(kept), RunLedger(kept)
+    await here.completed(await begin(here, opening("q"), "r1"), "first", now=T0 + 1)
+    second = await begin(behind, follow_up("z"), "r2", now=T0 - 8)
+    latest = await here.latest("owner", "t", now=T0 + 2)
+    assert latest is not None
+    assert latest.run_id == "r2"
+    assert await here.claim(follow_up("y"), awaited=True, now=T0 + 2) == Busy(second)
+    await behind.completed(second, "second", now=T0 - 7)
+    third = await begin(behind, follow_up("y"), "r3", now=T0 - 6)
+    assert (await here.claim(follow_up("x"), awaited=True, now=T0 + 3)).record == third
+
+
+async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(new_store: NewStore) -> None:
+    """A client library repeats what it has not heard of (our choice)."""
+    kept = new_store(RetentionPolicy())
+    intent = intent_to_start(opening("q"), awaited=True, holder="h", held_until=T0 + 25, now=T0)
+    granted = await kept.claim(intent, now=T0)
+    assert isinstance(granted, Granted)
+    assert await kept.claim(intent, now=T0 + 1) == Granted(granted.record)

@@ -188,6 +188,27 @@ async def test_an_intent_is_given_back_where_it_was_made() -> None:
     assert isinstance(await ledger.claim(opening("q"), awaited=True, now=T0 + 1), Granted)
 
 
+async def test_what_it_missed_is_told_to_it_at_the_end() -> None:
+    """Else the next process would start the same question again (our choice)."""
+    server = Server(down=True)
+    store = ResilientRunStore(cast("RunStore", server), MemoryRunStore())
+    run = await begin(RunLedger(store), opening("q"), "r")
+    server.down = False
+    await store.aclose()
+    assert await process(server).claim(opening("q"), awaited=True, now=T0) == Joined(run)
+
+
+async def test_a_crowd_waits_its_turn_and_is_not_taken_for_slowness() -> None:
+    """A thousand operations of 10 ms at five a time take two seconds and more (our choice)."""
+    server = Server(seconds=0.01)
+    store = ResilientRunStore(cast("RunStore", server), MemoryRunStore(), at_once=2)
+    async with anyio.create_task_group() as tasks:
+        for number in range(1_000):
+            tasks.start_soon(begin, RunLedger(store), opening(f"q{number}"), "r")
+    assert server.asked == 2_000
+    assert len([run for run in vars(server.shared)["_records"].values() if run.run_id]) == 1_000
+
+
 async def test_closing_never_fails_and_never_hangs() -> None:
     """The process is leaving anyway (our choice)."""
     policy = ResiliencePolicy(patience=1.0)

@@ -1,9 +1,11 @@
 """The store in a file: the contract, and what is particular to files."""
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
+import anyio
 import pytest
 
 from contit_mcp.exceptions import StoreError
@@ -11,7 +13,7 @@ from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.sqlite import SqliteRunStore
-from contit_mcp.runs.sqlite_file import FILE_NAME
+from contit_mcp.runs.sqlite_file import FILE_NAME, look_at
 from contit_mcp.runs.store import RetentionPolicy
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
@@ -40,8 +42,12 @@ def new_store(file: Path) -> NewStore:
 
 def scramble(file: Path) -> None:
     """Break all but the first page."""
-    data = bytearray(file.read_bytes())
-    data[4096:] = os.urandom(len(data) - 4096)
+    data = file.read_bytes()
+    write(file, data[:4096] + os.urandom(len(data) - 4096))
+
+
+def write(file: Path, data: bytes) -> None:
+    """Put something else there."""
     file.write_bytes(data)
 
 
@@ -83,10 +89,8 @@ async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file:
     store = SqliteRunStore(file, retention=RetentionPolicy(record=100, answer=10))
     ledger = RunLedger(store)
     await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "ANSWER-MARKER" * 500, now=T0)
-    await ledger.claim(opening("later"), awaited=True, now=T0 + 61)
-    await store.aclose()
-    content = b"".join(part.read_bytes() for part in file.parent.iterdir())
-    assert b"MARKER" not in content
+    await ledger.latest("owner", "t", now=T0 + 61)  # while the file is still open
+    assert b"MARKER" not in b"".join(part.read_bytes() for part in file.parent.iterdir())
     await RunLedger(SqliteRunStore(file, retention=RetentionPolicy(record=100))).claim(
         opening("much later"), awaited=True, now=T0 + 400
     )
@@ -96,28 +100,89 @@ async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file:
 
 
 async def test_a_broken_file_is_set_aside_and_a_new_one_begun(file: Path) -> None:
-    """What it held was worth a day; the next operation works (our choice)."""
+    """What it held was worth a day, and this very operation works (our choice)."""
     file.parent.mkdir()
     with file.open("wb") as stream:
         stream.write(b"this is no database at all" * 100)
-    ledger = RunLedger(SqliteRunStore(file))
-    with pytest.raises(StoreError, match="cannot be used: file is not a database"):
-        await ledger.claim(opening("q"), awaited=True, now=T0)
-    assert isinstance(await ledger.claim(opening("q"), awaited=True, now=T0), Granted)
-    assert file.with_name(FILE_NAME + ".broken").exists()
+    ledger = RunLedger(SqliteRunStore(file, expendable=True))
+    run = await begin(ledger, opening("q"), "r")
+    assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0) == run
+    aside = file.with_name(FILE_NAME + ".broken")
+    assert aside.stat().st_mode & 0o777 == 0o600
+    os.utime(aside, (0, 0))
+    await RunLedger(SqliteRunStore(file)).latest("owner", "t", now=T0)
+    assert not aside.exists()
 
 
 async def test_a_file_that_breaks_while_it_is_open_is_set_aside_too(file: Path) -> None:
     """Not only its header is looked at (our choice)."""
-    store = SqliteRunStore(file)
+    store = SqliteRunStore(file, expendable=True)
     ledger = RunLedger(store)
     for number in range(200):
         await begin(ledger, opening(f"q{number}"), "r", thread_id=f"t{number}")
     await store.aclose()
     scramble(file)
-    with pytest.raises(StoreError, match="cannot be used"):
-        await ledger.claim(opening("q1"), awaited=True, now=T0)
     assert isinstance(await ledger.claim(opening("q1"), awaited=True, now=T0), Granted)
+    assert file.with_name(FILE_NAME + ".broken").exists()
+
+
+async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(file: Path) -> None:
+    """None of them moves the other's new one aside (our choice)."""
+    file.parent.mkdir()
+    write(file, os.urandom(8_192))
+    ledgers = [RunLedger(SqliteRunStore(file, expendable=True)) for _ in range(8)]
+    async with anyio.create_task_group() as tasks:
+        for number, ledger in enumerate(ledgers):
+            tasks.start_soon(begin, ledger, opening(f"q{number}"), f"r{number}")
+    for number in range(8):
+        for ledger in ledgers:
+            assert await ledger.find("owner", "t", f"r{number}", now=T0), number
+
+
+@pytest.mark.parametrize("content", ["a text of mine\n", "another program's database", "a newer version's"])
+async def test_a_file_that_is_not_ours_is_left_as_it_is(file: Path, content: str) -> None:
+    """Its user may have mistyped a path (our choice)."""
+    file.parent.mkdir()
+    if content.startswith("a text"):
+        write(file, content.encode() * 100)
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            db.execute("CREATE TABLE notes (text)")
+            db.execute(f"PRAGMA user_version = {99 if 'newer' in content else 0}")
+            db.commit()
+    before = fingerprint(file)
+    ledger = RunLedger(SqliteRunStore(file))
+    for _ in range(2):
+        with pytest.raises(StoreError, match="not a database|another program"):
+            await ledger.claim(opening("q"), awaited=True, now=T0)
+    assert fingerprint(file) == before
+    with pytest.raises(StoreError, match="not a database|another program"):
+        look_at(file)
+
+
+def fingerprint(file: Path) -> tuple[bytes, list[str]]:
+    """What a file holds, and what stands beside it."""
+    return file.read_bytes(), sorted(part.name for part in file.parent.iterdir())
+
+
+async def test_looking_at_a_good_file_changes_nothing(file: Path) -> None:
+    """For contit-mcp check (our choice)."""
+    store = SqliteRunStore(file)
+    await begin(RunLedger(store), opening("q"), "r")
+    await store.aclose()
+    before = fingerprint(file)
+    look_at(file)
+    assert fingerprint(file) == before
+
+
+async def test_a_row_that_is_not_understood_is_an_error_of_the_store(file: Path) -> None:
+    """And no crash (our choice)."""
+    await begin(RunLedger(SqliteRunStore(file)), opening("q"), "r")
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE run SET phase = 'odd'")
+        db.commit()
+    with pytest.raises(StoreError, match="does not understand"):
+        await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0)
 
 
 async def test_a_file_that_is_removed_under_our_feet_is_made_again(file: Path) -> None:

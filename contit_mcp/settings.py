@@ -18,7 +18,7 @@ from contit_mcp.settings_file import read_settings_file
 from contit_mcp.settings_http import HttpSettings, parse_tokens, split_list
 from contit_mcp.settings_names import explain, refuse_unknown_environment, without_unset
 from contit_mcp.settings_store import StoreLocation, parse_store
-from contit_mcp.settings_upstream import CREDENTIAL, UpstreamSettings
+from contit_mcp.settings_upstream import CREDENTIAL, UpstreamSettings, UserPath
 
 
 def _usable_store(value: SecretStr) -> SecretStr:
@@ -67,10 +67,10 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         description="Where runs are remembered: `sqlite` (a file in the state folder, shared by all processes of this"
         " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
     )
-    store_file: Path | None = Field(
+    store_file: UserPath | None = Field(
         None, alias="CONTIT_MCP_STORE_FILE", description="File that holds the store's URL, where it has a password."
     )
-    state_dir: Path | None = Field(
+    state_dir: UserPath | None = Field(
         None,
         alias="CONTIT_MCP_STATE_DIR",
         description="Folder for what outlives a process. Not set: the user's state folder"

@@ -1,12 +1,11 @@
 """The settings of `contit-mcp http` alone, and how their lists are written."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from contit_mcp.settings_upstream import Url
+from contit_mcp.settings_upstream import Url, UserPath
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN = 20
@@ -63,7 +62,7 @@ class HttpSettings(BaseModel):
     tokens: Annotated[SecretStr, AfterValidator(_usable_tokens)] | None = Field(
         None, alias="CONTIT_MCP_TOKENS", description="Callers and their bearer tokens: `name:token,name:token`."
     )
-    tokens_file: Path | None = Field(
+    tokens_file: UserPath | None = Field(
         None, alias="CONTIT_MCP_TOKENS_FILE", description="File that holds the tokens; read again when it changes."
     )
     jwt_issuer: Url | None = Field(
@@ -84,7 +83,7 @@ class HttpSettings(BaseModel):
         description="Keys that turn Contit's ids into handles, with commas between; the first seals, all open. At least"
         " 32 characters each; the same on all replicas. `token`, `jwt` and Redis need one.",
     )
-    seal_key_file: Path | None = Field(None, alias="CONTIT_MCP_SEAL_KEY_FILE", description="File that holds them.")
+    seal_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_SEAL_KEY_FILE", description="File that holds them.")
     allowed_hosts: str = Field(
         "",
         alias="CONTIT_MCP_ALLOWED_HOSTS",
@@ -102,10 +101,10 @@ class HttpSettings(BaseModel):
         alias="CONTIT_MCP_TRUSTED_PROXIES",
         description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, with commas between.",
     )
-    tls_cert_file: Path | None = Field(
+    tls_cert_file: UserPath | None = Field(
         None, alias="CONTIT_MCP_TLS_CERT_FILE", description="Certificate chain (PEM), to speak https."
     )
-    tls_key_file: Path | None = Field(None, alias="CONTIT_MCP_TLS_KEY_FILE", description="Its private key (PEM).")
+    tls_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_TLS_KEY_FILE", description="Its private key (PEM).")
     max_body_bytes: int = Field(
         1_048_576,
         ge=1_024,

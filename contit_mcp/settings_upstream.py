@@ -9,6 +9,9 @@ from contit_mcp.settings_urls import usable_url
 
 Url = Annotated[str, AfterValidator(usable_url)]
 
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+"""A path as people write it: `~` is the home folder, also where no shell has seen to it."""
+
 CREDENTIAL = frozenset(
     {
         "api_key",
@@ -29,20 +32,20 @@ class UpstreamSettings(BaseModel):
     api_key: SecretStr | None = Field(
         None, alias="CONTIT_API_KEY", description="API key of a Contit client, sent as `X-Api-Key`."
     )
-    api_key_file: Path | None = Field(
+    api_key_file: UserPath | None = Field(
         None, alias="CONTIT_API_KEY_FILE", description="File that holds the API key; read again when it changes."
     )
     access_token: SecretStr | None = Field(
         None, alias="CONTIT_ACCESS_TOKEN", description="Personal access token (`ctpat_…`), sent as a Bearer token."
     )
-    access_token_file: Path | None = Field(
+    access_token_file: UserPath | None = Field(
         None, alias="CONTIT_ACCESS_TOKEN_FILE", description="File that holds the access token."
     )
     client_id: str | None = Field(None, alias="CONTIT_CLIENT_ID", description="OAuth2 client, for client credentials.")
     client_secret: SecretStr | None = Field(
         None, alias="CONTIT_CLIENT_SECRET", description="Secret of the OAuth2 client."
     )
-    client_secret_file: Path | None = Field(
+    client_secret_file: UserPath | None = Field(
         None, alias="CONTIT_CLIENT_SECRET_FILE", description="File that holds the OAuth2 client's secret."
     )
     token_url: Url = Field(
@@ -55,7 +58,7 @@ class UpstreamSettings(BaseModel):
         alias="CONTIT_BASE_URL",
         description="Where Contit is: https, or http on this machine.",
     )
-    ca_file: Path | None = Field(
+    ca_file: UserPath | None = Field(
         None,
         alias="CONTIT_CA_FILE",
         description="PEM file of further certificate authorities; the operating system's are always trusted.",

@@ -337,3 +337,11 @@ def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError) as caught:
         settings.base_url = "https://other.test"  # type: ignore[misc]
     assert MARKER not in str(caught.value)
+
+
+def test_a_tilde_is_the_home_folder_also_where_no_shell_has_seen_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts start us without one (our choice)."""
+    monkeypatch.setenv("HOME", "/home/you")
+    monkeypatch.setenv("USERPROFILE", "/home/you")
+    assert load({"CONTIT_MCP_STATE_DIR": "~/state"}).state_dir == Path("/home/you/state")
+    assert load({"CONTIT_API_KEY_FILE": "~/key"}).api_key_file == Path("/home/you/key")

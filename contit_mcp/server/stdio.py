@@ -1,11 +1,14 @@
 """MCP over stdin and stdout, telling when stdin has ended."""
 
 import anyio
+import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
 from contit_mcp.server.application import ContitServer
+
+log = structlog.get_logger(__name__)
 
 
 async def serve_stdio(server: ContitServer, *, stdin_ended: anyio.Event) -> None:
@@ -21,6 +24,8 @@ async def serve_stdio(server: ContitServer, *, stdin_ended: anyio.Event) -> None
         async def relay(to: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
             async with to, read_stream:
                 async for message in read_stream:
+                    if isinstance(message, Exception):  # the protocol has no answer without an id; the log has
+                        log.warning("stdio.unreadable_line", error=type(message).__name__)
                     await to.send(message)
                 stdin_ended.set()
 

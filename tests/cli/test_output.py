@@ -34,7 +34,7 @@ async def test_output_that_cannot_be_written_is_one_error(arguments: tuple[str, 
 
 async def test_a_mistyped_command_is_met_with_the_one_that_was_meant() -> None:
     """Where one looks like it (our choice)."""
-    assert "hint: Did you mean ask?" in (await run("aks", "hello")).stderr
+    assert "hint: Did you mean ask?" in (await run("assk", "hello")).stderr
     assert "Did you mean" not in (await run("xyzzy")).stderr
 
 

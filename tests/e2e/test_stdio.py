@@ -51,6 +51,7 @@ async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing(
             assert await child.end() == 0
             assert_only_json_rpc(child)
             assert b'"level": "debug"' in child.stderr
+            assert b"stdio.unreadable_line" in child.stderr
 
 
 async def test_non_ascii_survives_both_ways() -> None:

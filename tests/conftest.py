@@ -1,12 +1,17 @@
 """What all tests share: virtual time by default, and logging that is configured as in production."""
 
 import io
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from contit_mcp.logging import configure_logging
 from tests.virtual_time import VirtualTimeLoop
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what it puts into the background; children would ignore Ctrl-C likewise.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

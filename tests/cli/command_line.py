@@ -59,7 +59,8 @@ class Piped:
 
     async def ended(self) -> "CompletedProcess[str]":
         """Its end."""
-        code = await self.process.wait()
+        with anyio.fail_after(60):
+            code = await self.process.wait()
         return CompletedProcess([], code, self.stdout.decode(), self.stderr.decode())
 
 

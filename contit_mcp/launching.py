@@ -1,7 +1,6 @@
 """From a question to its run: start it, or join the one that already answers it. Never two runs on a thread."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,7 +75,6 @@ class Launcher:
         self._runs = runs
         self._watcher = watcher
         self._now = now
-        self._of_unknown_fate: deque[str] = deque(maxlen=1_000)
 
     async def launch(
         self, question: Question, prompt: str, *, awaited: bool, deadline: float, on_status: Callable[[str], None]
@@ -104,13 +102,13 @@ class Launcher:
                 claim = await self._runs.claim(question, awaited=awaited, now=self._now())
             run = claim.record
             if isinstance(claim, Granted):
-                await self._may_start(run, joined, waited_for, deadline)
+                await self._may_start(claim, joined, waited_for, deadline)
                 try:
-                    return Launched(await self._start(run, prompt, deadline), interrupted=claim.interrupted)
+                    return Launched(await self._start(claim, prompt, deadline), interrupted=claim.interrupted)
                 except _IntentLapsed:
                     continue
             if run.phase is Phase.STARTING:
-                joined = run.key if isinstance(claim, Joined) else joined
+                joined = run if isinstance(claim, Joined) else joined
                 await self._let_it_start(deadline)
             elif isinstance(claim, Joined):
                 if not await self._ended_unseen(run):
@@ -121,16 +119,17 @@ class Launcher:
                 await self._let_it_end(run, deadline, on_status)
 
     async def _may_start(
-        self, intent: RunRecord, joined: str | None, waited_for: RunRecord | None, deadline: float
+        self, claim: Granted, joined: RunRecord | None, waited_for: RunRecord | None, deadline: float
     ) -> None:
         """Give the grant back where using it could double a run, or outlast the caller."""
         refusal: ContitError | None = None
-        if joined in self._of_unknown_fate:
-            refusal = StartUnknownError(intent.question.thread_id)
+        if claim.interrupted and joined is not None and joined.held(self._now()):
+            # The start that was joined did not end with its process: whoever sent it was told that its fate is unknown.
+            refusal = StartUnknownError(claim.record.question.thread_id)
         elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
             refusal = ThreadBusyError(*ids(waited_for))
         if refusal is not None:
-            await self._runs.release(intent)
+            await self._give_back(claim.record, maybe_sent=claim.interrupted)
             raise refusal
 
     async def _ended_unseen(self, run: RunRecord) -> bool:
@@ -144,7 +143,8 @@ class Launcher:
             pass  # whoever waits for the run next is told
         return False
 
-    async def _start(self, intent: RunRecord, prompt: str, deadline: float) -> RunRecord:
+    async def _start(self, claim: Granted, prompt: str, deadline: float) -> RunRecord:
+        intent, maybe_sent = claim.record, claim.interrupted
         kept: list[RunRecord] = []
 
         async def keep(started: StartedRun) -> None:
@@ -160,15 +160,21 @@ class Launcher:
             await self._client.start_run(prompt, thread_id, before=still_ours, keep=keep, deadline=deadline)
         except APIError as error:
             refusal = _about_the_start(error, thread_id)
-            if isinstance(refusal, StartUnknownError):
-                self._of_unknown_fate.append(intent.key)
+            maybe_sent = maybe_sent or isinstance(refusal, StartUnknownError)
             raise refusal from error
         finally:
             if not kept:
-                with anyio.CancelScope(shield=True):
-                    await self._runs.release(intent)
+                await self._give_back(intent, maybe_sent=maybe_sent)
         log.info("run.started", thread_id=kept[0].thread_id, run_id=kept[0].run_id)
         return kept[0]
+
+    async def _give_back(self, intent: RunRecord, *, maybe_sent: bool) -> None:
+        """Forget a grant; one that Contit may have got stays as if its process had died, so that a retry says so."""
+        if maybe_sent:
+            await self._runs.let_go(intent, now=self._now())
+            return
+        with anyio.CancelScope(shield=True):
+            await self._runs.release(intent)
 
     async def _let_it_start(self, deadline: float) -> None:
         if anyio.current_time() + _STARTING_PAUSE > deadline:

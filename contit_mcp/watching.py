@@ -85,6 +85,10 @@ class Watcher:
                 if watch.ended is None:
                     watch.ended = await self._wait(record, watch.tell)
                 return watch.ended
+        except BaseException:
+            if not watch.turn.locked():  # otherwise somebody here goes on
+                await self._runs.let_go(record, now=self._now())
+            raise
         finally:
             watch.listeners.discard(on_status)
 
@@ -132,9 +136,6 @@ class Watcher:
                     return await self._poll(record, on_status)
                 except _NoLongerOurs:
                     continue
-                except BaseException:
-                    await self._runs.let_go(record, now=self._now())
-                    raise
             await anyio.sleep(self._policy.schedule.pause(self._age(record), random.random))
 
     async def _poll(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:

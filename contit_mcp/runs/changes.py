@@ -58,6 +58,15 @@ def unchanged(record: RunRecord) -> RunRecord:
     return record
 
 
+def seen(other: RunRecord) -> Change:
+    """What a reading of it says, unless more is known already: readings can arrive late."""
+    return lambda record: record if _progress(record) > _progress(other) else other
+
+
+def _progress(record: RunRecord) -> tuple[bool, bool, float]:
+    return record.ended, record.started_at is not None, record.delivered_at or 0.0
+
+
 def caught_up(local: RunRecord) -> Change:
     """What was seen while the store could not be told; an end and a hold that others have put there meanwhile stay."""
 

@@ -86,7 +86,7 @@ def existing_run(question: Question, latest: RunRecord | None, *, now: float, po
         now: Seconds since the epoch.
         policy: When an answer is given again.
     """
-    if latest is None or _start_died(latest, now):
+    if latest is None or start_died(latest, now):
         return None
     same = latest.question.prompt_hash == question.prompt_hash
     if not latest.ended:
@@ -96,10 +96,11 @@ def existing_run(question: Question, latest: RunRecord | None, *, now: float, po
 
 def interrupts(question: Question, latest: RunRecord | None, *, now: float) -> bool:
     """Whether `latest` is a start of the same question whose process died before the ids were stored."""
-    return latest is not None and _start_died(latest, now) and latest.question.prompt_hash == question.prompt_hash
+    return latest is not None and start_died(latest, now) and latest.question.prompt_hash == question.prompt_hash
 
 
-def _start_died(latest: RunRecord, now: float) -> bool:
+def start_died(latest: RunRecord, now: float) -> bool:
+    """Whether it is a start whose process died, or gave up, before the ids were stored."""
     return latest.phase is Phase.STARTING and not latest.held(now)
 
 

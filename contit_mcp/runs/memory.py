@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
+from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide, start_died
 from contit_mcp.runs.record import Phase, Question, RunRecord
 from contit_mcp.runs.store import Change, RetentionPolicy
 
@@ -38,7 +38,7 @@ class MemoryRunStore:
         latest = self._latest_before(intent.question)
         claim = decide(intent, latest, now=now, policy=self._replay)
         if isinstance(claim, Granted):
-            if latest is not None and latest.phase is Phase.STARTING:
+            if latest is not None and claim.interrupted:
                 self._forget(latest)
             self._put(claim.record)
         return claim
@@ -106,7 +106,7 @@ class MemoryRunStore:
         for record in [r for r in old if self._retention.kept(r, now=now) is None]:
             self._forget(record)
         too_many = max(0, len(self._records) - self._capacity)
-        for record in list(islice((r for r in self._records.values() if r.ended), too_many)):
+        for record in list(islice((r for r in self._records.values() if r.ended or start_died(r, now)), too_many)):
             self._forget(record)
 
     def _forget(self, record: RunRecord) -> None:

@@ -77,7 +77,7 @@ class RedisRunStore:
             claim = decide(intent, latest, now=now, policy=self._replay)
             if isinstance(claim, Granted):
                 pipe.multi()  # type: ignore[no-untyped-call]
-                if latest is not None and latest.phase is Phase.STARTING:
+                if latest is not None and claim.interrupted:
                     self._drop(pipe, latest)
                 self._put(pipe, claim.record, now)
             return claim

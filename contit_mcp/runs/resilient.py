@@ -11,7 +11,7 @@ import structlog
 
 from contit_mcp.exceptions import StoreError
 from contit_mcp.runs import changes
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, existing_run
+from contit_mcp.runs.claims import Claim, Granted
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore
@@ -44,7 +44,6 @@ class ResilientRunStore:
     Args:
         store: The one that may fail.
         spare: The one in memory.
-        replay: The rule of claims that both follow.
         policy: How much the store may cost.
         at_once: Operations that the store works on side by side; those beyond wait, at nobody's patience.
     """
@@ -54,36 +53,27 @@ class ResilientRunStore:
         store: RunStore,
         spare: MemoryRunStore,
         *,
-        replay: ReplayPolicy | None = None,
         policy: ResiliencePolicy | None = None,
         at_once: int = 40,
     ) -> None:
         self._store = store
         self._spare = spare
-        self._replay = replay or ReplayPolicy()
         self._policy = policy or ResiliencePolicy()
         self._usable = True
         self._resume_at = -math.inf
-        self._missed: set[str] = set()
+        self._missed: dict[str, None] = {}  # in the order of missing
         self._at_once = at_once
         self._turns: anyio.Semaphore | None = None
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
         """Keep the intent to start, or return the run that stands in its way."""
         try:
-            claim = await self._ask(lambda: self._store.claim(intent, now=now), now)
+            return await self._claim(intent, now)
         except StoreError:
             claim = await self._spare.claim(intent, now=now)
             if isinstance(claim, Granted):
-                self._missed.add(intent.key)
+                self._missed[intent.key] = None
             return claim
-        if not isinstance(claim, Granted):
-            await self._mirror(claim.record, now)
-            return claim
-        here = await self._spare.claim(intent, now=now)
-        if isinstance(here, Granted):
-            return claim
-        return await self._settle(intent, claim, here.record, now)
 
     async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
         """Change what is kept of a run, and return it as it is then."""
@@ -93,7 +83,7 @@ class ResilientRunStore:
         except StoreError:
             after = await self._spare.change(record, change, now=now)
             if after.remembered:
-                self._missed.add(after.key)
+                self._missed[after.key] = None
             return after
         await self._mirror(after, now)
         return after
@@ -101,7 +91,7 @@ class ResilientRunStore:
     async def release(self, intent: RunRecord) -> None:
         """Forget an intent that came to nothing."""
         await self._spare.release(intent)
-        self._missed.discard(intent.key)
+        self._missed.pop(intent.key, None)
         try:
             await self._ask(lambda: self._store.release(intent), intent.asked_at)
         except StoreError:
@@ -147,21 +137,31 @@ class ResilientRunStore:
 
     async def _mirror(self, record: RunRecord, now: float) -> None:
         if record.remembered:
-            await self._spare.change(record, lambda _: record, now=now)
+            await self._spare.change(record, changes.seen(record), now=now)
 
-    async def _settle(self, intent: RunRecord, granted: Granted, known: RunRecord, now: float) -> Claim:
-        """The store grants what memory knows a run for: the store has lost that run, or has seen its end."""
-        try:
-            there = await self._ask(lambda: self._store.change(known, changes.unchanged, now=now), now)
-        except StoreError:
-            there = known
-        await self._mirror(there, now)
-        seen_there = there.ended and not known.ended
-        if not seen_there and (met := existing_run(intent.question, there, now=now, policy=self._replay)):
-            await self.release(intent)
-            return met
-        await self._mirror(intent, now)
-        return granted
+    async def _claim(self, intent: RunRecord, now: float) -> Claim:
+        claim = await self._claim_there(intent, now)
+        if not isinstance(claim, Granted):
+            return claim
+        here = await self._spare.claim(claim.record, now=now)
+        if isinstance(here, Granted):
+            return Granted(claim.record, claim.interrupted or here.interrupted)
+        # The store has lost the run that memory knows, or has seen its end: once it is told of it, it decides.
+        known = here.record
+        await self._mirror(await self._ask(lambda: self._store.change(known, changes.unchanged, now=now), now), now)
+        await self._ask(lambda: self._store.release(intent), now)
+        again = await self._claim_there(intent, now)
+        if not isinstance(again, Granted):
+            return again
+        await self._mirror(again.record, now)
+        return Granted(again.record, claim.interrupted or again.interrupted)
+
+    async def _claim_there(self, intent: RunRecord, now: float) -> Claim:
+        claim = await self._ask(lambda: self._store.claim(intent, now=now), now)
+        # Another's intent is not mirrored: it may be given back, and nobody would tell us.
+        if not isinstance(claim, Granted) and claim.record.started_at is not None:
+            await self._mirror(claim.record, now)
+        return claim
 
     async def _ask(self, operation: Callable[[], Awaitable[T]], now: float) -> T:
         """Use the store, if it can be used.
@@ -197,10 +197,15 @@ class ResilientRunStore:
 
     async def _catch_up(self, now: float) -> None:
         """Tell the store what it missed."""
-        for key in tuple(self._missed):
-            if local := self._spare.get(key):
-                await self._mirror(await self._store.change(local, changes.caught_up(local), now=now), now)
-            self._missed.discard(key)
+        while self._missed:
+            key = next(iter(self._missed))
+            local = self._spare.get(key)
+            if local is not None:
+                there = await self._store.change(local, changes.caught_up(local), now=now)
+                if self._spare.get(key) != local:
+                    continue  # more has happened to it meanwhile
+                await self._mirror(there, now)
+            self._missed.pop(key, None)
 
     def _failed(self, error: StoreError) -> None:
         self._resume_at = anyio.current_time() + self._policy.pause

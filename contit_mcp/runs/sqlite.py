@@ -64,7 +64,7 @@ class SqliteRunStore:
             latest = self._latest_before(db, intent.question, now)
             claim = decide(intent, latest, now=now, policy=self._replay)
             if isinstance(claim, Granted):
-                if latest is not None and latest.phase is Phase.STARTING:
+                if latest is not None and claim.interrupted:
                     db.execute("DELETE FROM run WHERE key = ?", [latest.key])
                 db.execute(_UPSERT, to_flat(claim.record))
             return claim

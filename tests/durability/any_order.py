@@ -1,0 +1,225 @@
+"""What can happen to two processes before one store, as rules that hypothesis strings together in any order."""
+
+from collections import Counter
+
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.store import RunStore
+from tests.durability.history import Run
+from tests.durability.world import RETENTION, World
+
+OWNERS = ("owner-1", "owner-2")
+COUNTS: Counter[str] = Counter()
+"""What happened in all examples."""
+
+prompts = st.sampled_from(["one", "two"])
+waits = st.sampled_from([0.0, 3.0, 10.0, 45.0])
+times = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.1, 0.3, 1.0, 3.0, 7.0, 16.0, 26.0, 60.0])
+moments_of_a_start = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.09, 0.11, 0.2, 2.0])
+
+
+def running(machine: "AnyOrder") -> bool:
+    """Whether a process is there to be called."""
+    return bool(machine.world.running)
+
+
+def known(machine: "AnyOrder") -> bool:
+    """Whether there is a process, and a handle to call it with."""
+    return running(machine) and bool(machine.history.handles)
+
+
+def waiting(machine: "AnyOrder") -> bool:
+    """Whether a call is in flight."""
+    return bool(machine.world.callers)
+
+
+def can_crash(machine: "AnyOrder") -> bool:
+    """Whether a process may be killed."""
+    return machine.may_crash and running(machine)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Two processes on one store that never fails.
+
+    Attributes:
+        processes: How many there are.
+        may_crash: Whether they can be killed.
+        strict: Whether all promises stand.
+    """
+
+    processes = 2
+    may_crash = True
+    strict = True
+
+    @initialize(seed=st.integers(0, 9), busy=st.booleans(), store_seconds=st.sampled_from([0.0, 0.02, 0.7]))
+    def begin(self, seed: int, busy: bool, store_seconds: float) -> None:
+        """Start the processes."""
+        self.world = World(self.connect, processes=self.processes, seed=seed)
+        self.world.contit.accepts_on_busy = busy
+        self.world.shared.seconds = store_seconds
+        self.world.shared.memory_counts = not self.may_crash
+        self.history = self.world.history
+        self.history.strict = self.strict
+        self.kept = MemoryRunStore(retention=RETENTION)
+
+    def connect(self) -> RunStore:
+        """A process's connection to the store."""
+        return self.kept
+
+    @precondition(running)
+    @rule(data=st.data(), prompt=prompts, new=st.booleans(), wait=waits, meanwhile=times)
+    def ask(self, data: st.DataObject, prompt: str, new: bool, wait: float, meanwhile: float) -> None:
+        owner, thread_id = self._where(data)
+        self.world.ask(self._process(data), owner, prompt, None if new else thread_id, wait)
+        self.world.pass_time(meanwhile)
+
+    @precondition(running)
+    @rule(data=st.data(), prompt=prompts, wait=waits, meanwhile=times)
+    def start(self, data: st.DataObject, prompt: str, wait: float, meanwhile: float) -> None:
+        owner, thread_id = self._where(data)
+        self.world.start(self._process(data), owner, prompt, thread_id, wait)
+        self.world.pass_time(meanwhile)
+
+    @precondition(known)
+    @rule(data=st.data(), wait=waits, latest=st.booleans(), meanwhile=times)
+    def response(self, data: st.DataObject, wait: float, latest: bool, meanwhile: float) -> None:
+        run = self._handle(data)
+        self.world.response(self._process(data), run.call.owner, run.thread_id, None if latest else run.run_id, wait)
+        self.world.pass_time(meanwhile)
+
+    @precondition(known)
+    @rule(data=st.data(), wait=waits, meanwhile=times)
+    def status(self, data: st.DataObject, wait: float, meanwhile: float) -> None:
+        run = self._handle(data)
+        self.world.status(self._process(data), run.call.owner, run.thread_id, run.run_id, wait)
+        self.world.pass_time(meanwhile)
+
+    @precondition(waiting)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        self.world.leave(data.draw(st.integers(0, len(self.world.callers) - 1)))
+        self.world.pass_time(0.0)
+
+    @precondition(waiting)
+    @rule(killed=st.booleans())
+    def gone_while_an_answer_is_on_its_way(self, killed: bool) -> None:
+        """Waits for such a moment, 20 s at the most."""
+        for _ in range(200):
+            self.world.pass_time(0.1)
+            for index, caller in enumerate(self.world.callers):
+                if any(run.delivering is caller.call for run in self.history.runs):
+                    if killed and self.may_crash:
+                        self.world.kill(self.world.number_of(caller.call))
+                    else:
+                        self.world.leave(index)
+                    return
+
+    @rule(seconds=times)
+    def time_passes(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @rule(seconds=st.sampled_from([RETENTION.answer + 100, RETENTION.record + 100]))
+    def everything_gets_old(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @precondition(can_crash)
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        self.world.kill(self._process(data))
+        self.world.pass_time(0.0)
+
+    @precondition(can_crash)
+    @rule(data=st.data(), prompt=prompts, wait=waits, after=moments_of_a_start)
+    def crash_in_a_start(self, data: st.DataObject, prompt: str, wait: float, after: float) -> None:
+        number, (owner, thread_id) = self._process(data), self._where(data)
+        self.world.ask(number, owner, prompt, thread_id, wait)
+        self.world.pass_time(after)
+        self.world.kill(number)
+
+    @precondition(can_crash)
+    @rule(data=st.data(), prompt=prompts, wait=waits, later=times)
+    def crash_in_the_named_window(self, data: st.DataObject, prompt: str, wait: float, later: float) -> None:
+        """Contit has accepted the start, and its ids are not stored yet; then the question is asked again."""
+        number, (owner, thread_id) = self._process(data), self._where(data)
+        call = self.world.ask(number, owner, prompt, thread_id, wait)
+        for _ in range(200):
+            if call.done or any(run.stored for run in call.starts):
+                return  # it joined another run, or was refused, or the window was missed
+            if call.starts:
+                self.world.kill(number)
+                self.world.restart(number)
+                self.world.pass_time(later)
+                self.world.ask(number, owner, prompt, thread_id, wait)
+                return
+            self.world.pass_time(0.02)
+
+    @precondition(lambda self: len(self.world.running) < self.processes)
+    @rule()
+    def restart(self) -> None:
+        for number in range(self.processes):
+            if number not in self.world.running:
+                self.world.restart(number)
+
+    @rule(lasts=st.sampled_from([0.2, 3.0, 20.0, 100.0]), word=st.sampled_from(["completed"] * 3 + ["failed"]))
+    def next_runs(self, lasts: float, word: str) -> None:
+        self.world.contit.lasts, self.world.contit.word = lasts, word
+
+    @rule(
+        arrives=st.sampled_from([0.05, 0.05, 2.0, 12.0, 21.0]),
+        replies=st.sampled_from([0.05, 0.05, 2.0, 12.0]),
+        reads=st.sampled_from([0.05, 0.05, 1.0, 2.0]),
+    )
+    def network(self, arrives: float, replies: float, reads: float) -> None:
+        self.world.contit.arrives, self.world.contit.replies, self.world.contit.reads = arrives, replies, reads
+
+    @rule(how=st.sampled_from(["503", "429"]))
+    def the_next_start_is_refused(self, how: str) -> None:
+        self.world.contit.refusals.append(how)
+
+    def teardown(self) -> None:
+        """Let everything come to its end, and count."""
+        if not hasattr(self, "kept"):
+            return
+        try:
+            self._bring_to_an_end()
+        finally:
+            COUNTS.update(self.history.counts)
+            for what, often in self.history.counts.items():
+                if often:
+                    event(what)
+            self.world.close()
+
+    def _bring_to_an_end(self) -> None:
+        """Every handle that was ever given answers in the end, from every process."""
+        world = self.world
+        world.shared.down = False
+        world.shared.seconds = min(world.shared.seconds, 0.7)
+        world.contit.arrives = world.contit.replies = world.contit.reads = 0.05
+        world.contit.refusals.clear()
+        self.restart()
+        world.pass_time(200.0)
+        assert not world.callers, "a call outlasted its wait"
+        for (thread_id, run_id), owner in tuple(self.history.handles.items()):
+            for number in world.running:
+                world.response(number, owner, thread_id, run_id, 5.0)
+                world.pass_time(20.0)
+                assert not world.callers, "a call outlasted its wait"
+            run = self.history.run(thread_id, run_id)
+            assert run is not None
+            if self.strict and run.word == "completed" and world.now <= run.ends + RETENTION.answer:
+                assert run.delivered, f"{run} has lost its answer"
+
+    def _process(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.world.running)))
+
+    def _handle(self, data: st.DataObject) -> Run:
+        runs = [run for ids in self.history.handles if (run := self.history.run(*ids))]
+        return data.draw(st.sampled_from(runs[-4:]))
+
+    def _where(self, data: st.DataObject) -> tuple[str, str | None]:
+        """An owner, and one of its threads or a new one."""
+        threads: list[tuple[str, str | None]] = sorted({(owner, at[0]) for at, owner in self.history.handles.items()})
+        return data.draw(st.sampled_from([*threads[-3:], *((owner, None) for owner in OWNERS)]))

@@ -1,0 +1,268 @@
+"""What really happened, and what must never have: every start that Contit accepted, every report that a caller got."""
+
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import anyio
+
+from contit_mcp.exceptions import (
+    AnswerUnavailableError,
+    APIStatusError,
+    APITimeoutError,
+    RunError,
+    RunFailedError,
+    RunNotFoundError,
+    StartUnknownError,
+    ThreadBusyError,
+)
+from contit_mcp.reports import RunReport
+from contit_mcp.runs.record import Phase
+from contit_mcp.runs.store import RetentionPolicy
+
+SENDING_SECONDS = 20.0
+"""After which a start that got no answer is given up by whoever sent it."""
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one caller.
+
+    Attributes:
+        alive: False from the moment on at which its process was killed.
+        left: Whether its caller went away.
+        began: When it was made.
+        starts: The runs that Contit accepted for it.
+        must_warn: Whether it repeats a question that was cut off in the named window.
+        unknown: Whether it ended with a start of unknown fate.
+        report: What it returned.
+        error: What it raised instead.
+    """
+
+    number: int
+    kind: str
+    owner: str
+    process: str
+    began: float
+    prompt: str | None = None
+    thread_id: str | None = None
+    run_id: str | None = None
+    alive: bool = True
+    left: bool = False
+    done: bool = False
+    starts: list["Run"] = field(default_factory=list)
+    must_warn: bool = False
+    unknown: bool = False
+    report: RunReport | None = None
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} of {self.owner} in {self.process}"
+
+
+CALL: ContextVar[Call] = ContextVar("call")
+"""The call that a request to Contit or to the store is made for."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One start that Contit accepted."""
+
+    call: Call
+    prompt: str
+    asked_thread: str | None
+    thread_id: str
+    run_id: str
+    sent: float
+    accepted: float
+    ends: float
+    word: str
+    stored_at: float | None = None
+    awaited: bool = False
+    delivered: bool = False
+    delivering: Call | None = None
+
+    def __str__(self) -> str:
+        return f"{self.thread_id}/{self.run_id} ({self.call}, {self.accepted:.2f} to {self.ends:.2f})"
+
+    __repr__ = __str__
+
+    @property
+    def stored(self) -> bool:
+        """Whether its ids are kept."""
+        return self.stored_at is not None
+
+    @property
+    def answer(self) -> str:
+        """Unlike any other run's."""
+        return f"{self.run_id} answers {self.prompt!r}"
+
+    @property
+    def question(self) -> tuple[str, str | None, str]:
+        """Equal for the same question."""
+        return self.call.owner, self.asked_thread, self.prompt
+
+    def going(self, now: float) -> bool:
+        """Whether it has not ended."""
+        return now < self.ends
+
+    def cut_off(self, now: float) -> bool:
+        """The named window: whoever sent it died, or gave up, before its ids were stored."""
+        return not self.stored and (not self.call.alive or now - self.sent >= SENDING_SECONDS)
+
+
+@dataclass
+class History:
+    """Judges while it is written. `now` is the event loop's clock.
+
+    Attributes:
+        retention: As the store has it.
+        strict: Whether all promises stand; false while processes cannot see what the others know.
+        wrongs: What must never have happened.
+        counts: How often something happened that may.
+    """
+
+    retention: RetentionPolicy
+    strict: bool = True
+    runs: list[Run] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    handles: dict[tuple[str, str], str] = field(default_factory=dict)
+    wrongs: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def run(self, thread_id: str | None, run_id: str | None) -> Run | None:
+        """The run with these ids."""
+        return next((run for run in self.runs if (run.thread_id, run.run_id) == (thread_id, run_id)), None)
+
+    def accepted(self, new: Run, now: float) -> None:
+        """Contit has accepted a start. Was it right to send it?"""
+        before = [run for run in self.runs if run.call.owner == new.call.owner and self._meets(run, new)]
+        before.sort(key=lambda run: run.sent)
+        self.runs.append(new)
+        new.call.starts.append(new)
+        new.awaited = new.call.kind == "ask"
+        if new.asked_thread and (clash := [r for r in self.runs if r.thread_id == new.thread_id and r is not new]):
+            self._claim(clash[0].call.owner == new.call.owner, f"{new} is on another owner's thread")
+        if new.cut_off(now) or not self.strict:
+            return  # it was under way when its process died; or nobody could know
+        for run in before:
+            self._claim(run.cut_off(now) or not run.going(now), f"{new} was started while {run} was going")
+        known = [run for run in before if run.stored]
+        if known and known[-1].prompt == new.prompt and self._is_owed(known[-1], now):
+            to = known[-1].delivering  # this note cannot be taken back by the dead, nor at once
+            self._claim(to is not None and (not to.alive or not to.done), f"{known[-1]} was owed")
+            self.counts["a crash came between noting a delivery and making it"] += 1
+        last = before[-1] if before else None
+        remembered = last is not None and now <= last.sent + self.retention.record
+        if last is not None and remembered and last.cut_off(now) and last.question == new.question:
+            new.call.must_warn = True
+            self.counts["the named window was hit, and the question asked again"] += 1
+
+    def _meets(self, run: Run, new: Run) -> bool:
+        if new.asked_thread is None:
+            return run.question == new.question
+        return run.thread_id == new.thread_id
+
+    def _is_owed(self, run: Run, now: float) -> bool:
+        """Whether someone waited for its answer, nobody has got it, and it is still kept."""
+        kept = run.word == "completed" and run.ends <= now <= run.ends + self.retention.answer
+        return run.awaited and not run.delivered and kept and not self._may_have_moved_on(run)
+
+    def _may_have_moved_on(self, run: Run) -> bool:
+        """Whether another question was being sent on the thread when its process died: it may have run there."""
+        return any(
+            call.thread_id == run.thread_id and call.began > run.accepted and (call.unknown or not call.alive)
+            for call in self.calls
+            if call.prompt not in {None, run.prompt}
+        )
+
+    def stored(self, thread_id: str | None, run_id: str | None) -> None:
+        """The shared store has a run's ids."""
+        if (run := self.run(thread_id, run_id)) and run.stored_at is None:
+            run.stored_at = anyio.current_time()
+
+    def delivering(self, thread_id: str | None, run_id: str | None) -> None:
+        """The shared store was told that an answer is given to a caller."""
+        if (run := self.run(thread_id, run_id)) and run.delivering is None:
+            run.delivering = CALL.get()
+
+    def reported(self, call: Call, report: RunReport) -> None:
+        """A caller has got a report."""
+        now, call.report = anyio.current_time(), report
+        if report.run_id is None:
+            self._claim(self._is_old_news(call, report, now), f"{call} got {report}")
+            return
+        run = self.run(report.thread_id, report.run_id)
+        if run is None or run.call.owner != call.owner:
+            self.wrongs.append(f"{call} was told of a run that is not its owner's: {report}")
+            return
+        self.handles[run.thread_id, run.run_id] = call.owner
+        self._claim(call.run_id in {None, report.run_id}, f"{call} was told of another run: {report}")
+        if call.prompt is not None:
+            self._claim(run.prompt == call.prompt, f"{call} got another question's run: {run}")
+            self._claim(call.thread_id in {None, run.thread_id}, f"{call} got a run elsewhere: {run}")
+            self._claim(report.joined is (run not in call.starts), f"{call} says joined={report.joined} of {run}")
+            self._claim(report.maybe_twice or not call.must_warn or report.joined, f"{call} does not warn: {report}")
+            self.counts["a retry said that it may run twice"] += report.maybe_twice
+        if report.phase is Phase.COMPLETED:
+            self._claim(run.ends <= now and run.word == "completed", f"{call}: {run} is not completed")
+        if report.response is not None:
+            run.delivered = True
+            self._claim(report.response in self._answers(run, now), f"{call} got {report.response!r} of {run}")
+        elif call.kind == "ask":
+            run.awaited = True
+
+    def _is_old_news(self, call: Call, report: RunReport, now: float) -> bool:
+        """The thread's latest answer, when none of its runs is remembered."""
+        answers = {run.answer for run in self.runs if run.thread_id == call.thread_id and run.call.owner == call.owner}
+        return self._is_forgotten(call, now) and report.response in answers
+
+    def _is_forgotten(self, call: Call, now: float) -> bool:
+        """Whether none of the runs on the thread whose latest one was asked for is remembered."""
+        kept = [(run, run.stored_at) for run in self.runs if run.thread_id == call.thread_id and run.stored_at]
+        old = [now > run.accepted + self.retention.record or since > call.began for run, since in kept]
+        forgotten = not self.strict or all(old)
+        return call.kind == "response" and call.run_id is None and forgotten
+
+    def _answers(self, run: Run, now: float) -> set[str]:
+        """Its own; after a crash in the named window Contit's thread may have held the unknown run's answer."""
+        unknown = [r for r in self.runs if r.thread_id == run.thread_id and not r.stored and r.ends >= run.ends]
+        not_kept = now > run.ends + self.retention.answer
+        overlapped = {r.answer for r in unknown if not_kept or r.accepted <= run.ends + SENDING_SECONDS}
+        self.counts["an answer was at the mercy of a run from the named window"] += bool(overlapped)
+        if not self.strict or now > run.accepted + self.retention.record:
+            overlapped |= {r.answer for r in self.runs if r.thread_id == run.thread_id}
+        return {run.answer} | overlapped
+
+    def raised(self, call: Call, error: BaseException) -> None:
+        """A caller has got an error."""
+        now, call.error = anyio.current_time(), error
+        run = self.run(error.thread_id, error.run_id) if isinstance(error, RunError) else None
+        match error:
+            case _ if run is not None and run.call.owner != call.owner:
+                fair = False
+            case RunFailedError():
+                fair = run is not None and run.word == "failed" and not run.going(now)
+            case AnswerUnavailableError():
+                fair = run is not None and (now > run.ends + self.retention.answer or not self.strict)
+            case RunNotFoundError():
+                fair = self._is_forgotten(call, now) and not any(
+                    r.word == "completed" and not r.going(now) for r in self.runs if r.thread_id == call.thread_id
+                )
+            case ThreadBusyError():
+                fair = call.prompt is not None and call.thread_id is not None
+            case StartUnknownError():
+                call.unknown = True
+                fair = call.prompt is not None
+            case APITimeoutError():
+                fair = call.prompt is not None and not error.may_have_arrived
+            case APIStatusError():
+                fair = call.prompt is not None and error.status_code in {429, 503}
+            case _:
+                fair = False
+        self._claim(fair, f"{call} got {error!r} {error}")
+        self.counts[type(error).__name__] += 1
+
+    def _claim(self, fact: bool, otherwise: str) -> None:
+        if not fact:
+            self.wrongs.append(f"{otherwise} (at {anyio.current_time():.2f})")

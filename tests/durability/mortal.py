@@ -1,0 +1,161 @@
+"""Processes that can be killed: from that instant on nothing of them has any effect, and nothing they wait for comes."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import anyio
+import httpx
+
+from contit_mcp.api.auth import APIKeyAuth
+from contit_mcp.api.client import ContitClient
+from contit_mcp.api.retries import RetryPolicy
+from contit_mcp.api.transport import build_http_client
+from contit_mcp.assistant import Assistant
+from contit_mcp.exceptions import StoreError
+from contit_mcp.polling import PollPolicy
+from contit_mcp.runs.claims import Claim
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.record import Delivery, RunRecord
+from contit_mcp.runs.resilient import ResilientRunStore
+from contit_mcp.runs.store import Change, RetentionPolicy, RunStore
+from contit_mcp.secret_value import SecretValue
+from tests.durability.history import History
+from tests.durability.recording_contit import RecordingContit
+from tests.stage import STEADY, wall_clock
+
+T = TypeVar("T")
+
+
+class Killed(BaseException):
+    """Ends the code of a dead process wherever it tries to have an effect."""
+
+
+@dataclass
+class SharedStore:
+    """The store's server: it can go down, and come back with what it had or with nothing.
+
+    Attributes:
+        open: A connection of a new process to it.
+        seconds: How long the way to it and the way back take, at the most.
+        memory_counts: Whether what a process has in its memory alone is as good as stored.
+    """
+
+    open: Callable[[], RunStore]
+    history: History
+    seconds: float = 0.02
+    down: bool = False
+    memory_counts: bool = False
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def note(self, record: RunRecord) -> None:
+        """Tell the history what is kept now."""
+        if record.remembered:
+            self.history.stored(record.thread_id, record.run_id)
+        if record.delivery in {Delivery.DELIVERED, Delivery.UNSURE}:
+            self.history.delivering(record.thread_id, record.run_id)
+
+
+class _Spare(MemoryRunStore):
+    """A process's own memory, which counts as keeping a run where the process cannot die."""
+
+    def __init__(self, shared: SharedStore, retention: RetentionPolicy) -> None:
+        super().__init__(retention=retention)
+        self._shared = shared
+
+    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+        after = await super().change(record, change, now=now)
+        if self._shared.memory_counts:
+            self._shared.note(after)
+        return after
+
+
+@dataclass
+class MortalStore:
+    """One process's way to the shared store."""
+
+    shared: SharedStore
+    connection: RunStore | None = None
+    alive: bool = True
+
+    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
+        return await self._do(lambda store: store.claim(intent, now=now))
+
+    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+        async def apply(store: RunStore) -> RunRecord:
+            after = await store.change(record, change, now=now)
+            self.shared.note(after)
+            return after
+
+        return await self._do(apply)
+
+    async def release(self, intent: RunRecord) -> None:
+        await self._do(lambda store: store.release(intent))
+
+    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
+        return await self._do(lambda store: store.find(owner, thread_id, run_id, now=now))
+
+    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
+        return await self._do(lambda store: store.latest(owner, thread_id, now=now))
+
+    async def aclose(self) -> None:
+        if self.connection is not None:
+            await self.connection.aclose()
+
+    async def _do(self, operation: Callable[[RunStore], Awaitable[T]]) -> T:
+        """The operation itself takes no time; the ways there and back do."""
+        await self._way()
+        if self.connection is None:
+            self.connection = self.shared.open()
+        result = await operation(self.connection)
+        await self._way()
+        return result
+
+    async def _way(self) -> None:
+        if not self.alive:
+            raise Killed
+        if self.shared.seconds:
+            await anyio.sleep(self.shared.seconds * self.shared.chance.random())
+        if not self.alive:
+            raise Killed
+        if self.shared.down:
+            raise StoreError("It is down.", hint="")
+
+
+@dataclass
+class MortalNetwork(httpx.AsyncBaseTransport):
+    """One process's way to Contit. What it has sent arrives; the answer finds nobody."""
+
+    contit: RecordingContit
+    alive: bool = True
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not self.alive:
+            raise Killed
+        response = await self.contit.answer(request)
+        if not self.alive:
+            raise Killed
+        return response
+
+
+class Process:
+    """One contit-mcp."""
+
+    def __init__(self, name: str, contit: RecordingContit, shared: SharedStore, retention: RetentionPolicy) -> None:
+        self.name = name
+        self.store = MortalStore(shared)
+        self.network = MortalNetwork(contit)
+        http = build_http_client(
+            "http://localhost", auth=APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key")), transport=self.network
+        )
+        self.assistant = Assistant(
+            ContitClient(http, retry=RetryPolicy(jitter=0.0)),
+            ResilientRunStore(self.store, _Spare(shared, retention)),
+            polling=PollPolicy(schedule=STEADY),
+            now=wall_clock,
+        )
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        self.store.alive = self.network.alive = False

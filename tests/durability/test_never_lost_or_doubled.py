@@ -1,0 +1,117 @@
+"""Any order of calls, crashes and faults: no answer is ever lost, doubled or swapped, save in the named window.
+
+The window: a process dies, or gives up, between sending a start and storing its ids. Contit has no idempotency key, so
+the question starts anew and says so (design.md, section 3). A deterministic test of it is in
+tests/runs/test_between_processes.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.sqlite import SqliteRunStore
+from contit_mcp.runs.store import RunStore
+from tests.durability.any_order import COUNTS, AnyOrder
+from tests.durability.world import RETENTION
+
+T = TypeVar("T")
+
+WINDOW = "the named window was hit, and the question asked again"
+SAID_SO = "a retry said that it may run twice"
+
+
+def tried(machine: type[AnyOrder], examples: int) -> Counter[str]:
+    """Try so many orders, each of up to 40 steps; and return how often what happened."""
+    COUNTS.clear()
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    return Counter(COUNTS)
+
+
+def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
+    """Whatever is called, cancelled, delayed, refused, forgotten, killed and restarted (our choice)."""
+    counts = tried(AnyOrder, 300)
+    assert counts[WINDOW] > 0, "the orders that are tried never come to the point"
+    assert counts[SAID_SO] > 0
+
+
+class _ThreadlessStore(SqliteRunStore):
+    """Works in the loop's thread: the virtual clock would outrun any other."""
+
+    async def _in_thread(self, work: Callable[[Connection], T], now: float) -> T:
+        return self._transact(work, now)
+
+    async def aclose(self) -> None:
+        self._close()
+
+
+def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
+    """The same, each with a connection of its own (our choice)."""
+    files = iter(tmp_path / str(number) for number in range(10_000))
+
+    class OnSqlite(AnyOrder):
+        def connect(self) -> RunStore:
+            if not hasattr(self, "file"):
+                self.file = next(files)
+            return _ThreadlessStore(self.file, retention=RETENTION)
+
+    assert tried(OnSqlite, 100)[WINDOW] > 0
+
+
+class StoreThatFails(AnyOrder):
+    """One process that lives, and a store that goes and comes back, also slow or empty."""
+
+    processes = 1
+    may_crash = False
+    emptied_at = 0.0
+
+    @rule()
+    def store_goes(self) -> None:
+        self.world.shared.down = True
+
+    @rule(empty=st.booleans())
+    def store_comes_back(self, empty: bool) -> None:
+        """Twice empty within one claim is beyond what is promised."""
+        self.world.shared.down = False
+        if empty and self.world.now > self.emptied_at + 10.0:
+            self.emptied_at = self.world.now
+            self.kept = MemoryRunStore(retention=RETENTION)
+            for process in self.world.running.values():
+                process.store.connection = None
+
+    @rule(seconds=st.sampled_from([0.0, 0.02, 0.7, 1.5, 5.0]))
+    def store_is_slow(self, seconds: float) -> None:
+        self.world.shared.seconds = seconds
+
+
+def test_one_process_loses_doubles_and_swaps_nothing_when_its_store_fails() -> None:
+    """What goes through a store is mirrored in memory (architecture.md)."""
+    assert tried(StoreThatFails, 300)[SAID_SO] > 0
+
+
+class StoreThatFailsTwo(StoreThatFails):
+    """Two that can crash, each with its own memory: while the store is away they know nothing of each other."""
+
+    processes = 2
+    may_crash = True
+    strict = False
+
+
+def test_when_the_store_of_two_processes_fails_no_call_fails_and_no_owner_sees_another() -> None:
+    """Also no answer of another thread (architecture.md); a run may be doubled then."""
+    assert tried(StoreThatFailsTwo, 150)

@@ -1,0 +1,168 @@
+"""Callers, processes, a store and Contit on one virtual clock, moved from outside step by step."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import anyio
+
+from contit_mcp.reports import RunReport
+from contit_mcp.runs.store import RetentionPolicy, RunStore
+from tests.durability.history import CALL, Call, History
+from tests.durability.mortal import Killed, Process, SharedStore
+from tests.durability.recording_contit import RecordingContit
+from tests.virtual_time import VirtualTimeLoop
+
+T = TypeVar("T")
+
+RETENTION = RetentionPolicy(record=7_200.0, answer=900.0)
+"""Short, so that an example can live through it."""
+
+
+@dataclass
+class _Caller:
+    call: Call
+    task: asyncio.Task[None]
+    scope: anyio.CancelScope
+
+
+@dataclass
+class World:
+    """See the module.
+
+    Args:
+        open_store: Connects a process to the store that all of them share.
+        processes: How many there are.
+        seed: Of the chances that no rule draws.
+    """
+
+    open_store: Callable[[], RunStore]
+    processes: int = 2
+    seed: int = 0
+    loop: VirtualTimeLoop = field(default_factory=VirtualTimeLoop)
+
+    def __post_init__(self) -> None:
+        self.history = History(RETENTION)
+        self.contit = RecordingContit(self.history)
+        self.shared = SharedStore(self.open_store, self.history, chance=random.Random(self.seed))
+        self.running: dict[int, Process] = {}
+        self.callers: list[_Caller] = []
+        self.loop.set_exception_handler(lambda _, context: self.history.wrongs.append(repr(context)))
+        for number in range(self.processes):
+            self.restart(number)
+
+    @property
+    def now(self) -> float:
+        """The virtual clock."""
+        return self.loop.time()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let everything go on for so long."""
+        self._run(asyncio.sleep(seconds))
+        for caller in [caller for caller in self.callers if caller.task.done()]:
+            self.callers.remove(caller)
+            caller.task.result()
+        assert not self.history.wrongs, "\n".join(self.history.wrongs)
+
+    def ask(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
+        """Call `ask`."""
+        call = self._new_call("ask", number, owner, prompt=prompt, thread_id=thread_id)
+        assistant = self.running[number].assistant
+        return self._make(call, lambda: assistant.ask(owner, prompt, thread_id, wait_seconds=wait))
+
+    def start(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
+        """Call `start`."""
+        call = self._new_call("start", number, owner, prompt=prompt, thread_id=thread_id)
+        assistant = self.running[number].assistant
+        return self._make(call, lambda: assistant.start(owner, prompt, thread_id, wait_seconds=wait))
+
+    def status(self, number: int, owner: str, thread_id: str, run_id: str, wait: float) -> Call:
+        """Call `status`."""
+        call = self._new_call("status", number, owner, thread_id=thread_id, run_id=run_id)
+        assistant = self.running[number].assistant
+        return self._make(call, lambda: assistant.status(owner, thread_id, run_id, wait_seconds=wait))
+
+    def response(self, number: int, owner: str, thread_id: str, run_id: str | None, wait: float) -> Call:
+        """Call `response`."""
+        call = self._new_call("response", number, owner, thread_id=thread_id, run_id=run_id)
+        assistant = self.running[number].assistant
+        return self._make(call, lambda: assistant.response(owner, thread_id, run_id, wait_seconds=wait))
+
+    def leave(self, index: int) -> None:
+        """A caller goes away: its call is cancelled."""
+        caller = self.callers[index]
+        caller.call.left = True
+
+        async def cancel() -> None:
+            caller.scope.cancel()
+
+        self._run(cancel())
+
+    def kill(self, number: int) -> None:
+        """`kill -9`."""
+        process = self.running.pop(number)
+        process.kill()
+        orphans = [caller for caller in self.callers if caller.call.process == process.name]
+        for caller in orphans:
+            caller.call.alive = False
+            self.callers.remove(caller)
+            caller.task.cancel()  # also what is shielded: there is nothing left that could go on
+
+        async def buried() -> None:
+            await asyncio.gather(*(caller.task for caller in orphans), return_exceptions=True)
+
+        self._run(buried())
+
+    def restart(self, number: int) -> None:
+        """A new process in the place of a killed one."""
+        name = f"process {number} of {self.now:.2f}"
+        self.running[number] = Process(name, self.contit, self.shared, RETENTION)
+
+    def number_of(self, call: Call) -> int:
+        """The process that a call is made to."""
+        return next(number for number, process in self.running.items() if process.name == call.process)
+
+    def close(self) -> None:
+        """End the loop."""
+        for number in tuple(self.running):
+            self.kill(number)
+        self._run(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    def _new_call(self, kind: str, number: int, owner: str, **about: Any) -> Call:
+        call = Call(len(self.history.calls) + 1, kind, owner, self.running[number].name, self.now, **about)
+        self.history.calls.append(call)
+        return call
+
+    def _make(self, call: Call, work: Callable[[], Coroutine[Any, Any, RunReport]]) -> Call:
+        async def make() -> None:
+            scope = anyio.CancelScope()
+            task = asyncio.create_task(self._live_through(call, scope, work))
+            self.callers.append(_Caller(call, task, scope))
+
+        self._run(make())
+        return call
+
+    async def _live_through(
+        self, call: Call, scope: anyio.CancelScope, work: Callable[[], Coroutine[Any, Any, RunReport]]
+    ) -> None:
+        CALL.set(call)
+        try:
+            with scope:
+                try:
+                    report = await work()
+                except Exception as error:  # noqa: BLE001 - judged by the history
+                    if call.alive:
+                        self.history.raised(call, error)
+                else:
+                    if call.alive:
+                        self.history.reported(call, report)
+        except Killed:
+            assert not call.alive
+        finally:
+            call.done = True
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)

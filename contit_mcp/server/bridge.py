@@ -19,6 +19,7 @@ from contit_mcp.polling import PollPolicy
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.upstream import build_credential
@@ -72,6 +73,7 @@ class Bridge:
         self._all_waits = Waits()
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
+        self.on_finished: Callable[[FinishedCall], None] = lambda _: None
 
     def for_caller(self, caller: Caller) -> OwnedAssistant:
         """The assistant that asks for this caller.

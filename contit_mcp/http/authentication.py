@@ -4,19 +4,21 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.api.auth import AccessTokenAuth, APIKeyAuth
-from contit_mcp.http.refusals import Refusal
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.settings_http import LONGEST_TOKEN
+
+log = structlog.get_logger(__name__)
 
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 """Says who sends these headers."""
-
-_LONGEST = 8_192
-"""Characters of a credential in a header."""
 
 
 class Authentication:
@@ -61,8 +63,16 @@ class StaticTokens:
         given = bearer(headers)
         if given is None:
             return unauthorized("Send one of this server's tokens: Authorization: Bearer …")
+        try:
+            tokens = self.tokens()
+        except ConfigurationError as error:
+            # Their file is being changed, or is broken. The tokens from before could be withdrawn ones.
+            log.error("tokens.unusable", problem=error.message, hint=error.hint)  # noqa: TRY400 - says all there is
+            return too_many(
+                "tokens_unusable", "This server's tokens cannot be read at the moment.", status=503, retry_after=10
+            )
         found = None
-        for name, token in self.tokens().items():
+        for name, token in tokens.items():
             if hmac.compare_digest(given.encode(), token.encode()):
                 found = name
         return unauthorized("The token is not known here.", wrong=True) if found is None else Caller(principal=found)
@@ -109,4 +119,4 @@ def unauthorized(message: str, *, wrong: bool = False, metadata_url: str | None 
 
 
 def _is_plain(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST and text.isascii() and text.isprintable() and " " not in text
+    return 0 < len(text) <= LONGEST_TOKEN and text.isascii() and text.isprintable() and " " not in text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.routing import Route
 
 from contit_mcp.api.client import ContitClient
@@ -134,18 +134,19 @@ def _jwt(settings: Settings) -> Identification:
 
     assert settings.jwt_issuer is not None  # noqa: S101 - refuse_unsafe has seen to it
     assert settings.public_url is not None  # noqa: S101
-    resource, scopes = AnyHttpUrl(settings.public_url), split_list(settings.jwt_scopes)
+    # Clients compare both letter by letter (RFC 9728, 3.3; RFC 8414, 3.3), so no slash is put at their ends.
+    as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
+    resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
+    scopes = split_list(settings.jwt_scopes)
     http = build_http_client("", ca_file=settings.ca_file)
     tokens = JwtTokens(
         IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
-        issuer=settings.jwt_issuer,
+        issuer=settings.jwt_issuer.rstrip("/"),
         audience=settings.jwt_audience or settings.public_url,
         scopes=scopes,
         metadata_url=str(build_resource_metadata_url(resource)),
     )
-    routes = create_protected_resource_routes(
-        resource, [AnyHttpUrl(settings.jwt_issuer)], scopes or None, resource_name="Contit Assistant"
-    )
+    routes = create_protected_resource_routes(resource, [issuer], scopes or None, resource_name="Contit Assistant")
     return Identification(tokens, routes, http)
 
 

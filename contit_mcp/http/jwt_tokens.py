@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from jwt.exceptions import InvalidSubjectError
 from starlette.datastructures import Headers
 
 from contit_mcp.http.authentication import bearer, unauthorized
@@ -58,7 +59,7 @@ class JwtTokens:
             )
             message = f"The token lacks the scope {', '.join(missing)}."
             return Refusal(403, "insufficient_scope", message, {"WWW-Authenticate": challenge})
-        return Caller(principal=str(claims["sub"]))
+        return Caller(principal=claims["sub"])
 
     async def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
@@ -68,15 +69,18 @@ class JwtTokens:
         key = await self.keys.key(key_id) if isinstance(key_id, str) and len(key_id) <= 256 else None
         if key is None:
             raise jwt.InvalidKeyError
-        return jwt.decode(
+        claims = jwt.decode(
             token,
-            key,
+            key.made_for(algorithm),
             algorithms=[algorithm],
             audience=self.audience,
             issuer=[self.issuer, f"{self.issuer}/"],
             leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "iss", "aud", "sub"]},
+            options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
         )
+        if not claims["sub"].strip() or not _is_unicode(claims["sub"]):
+            raise InvalidSubjectError
+        return claims
 
     def _refused(self, error: jwt.PyJWTError) -> Refusal:
         known: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
@@ -89,6 +93,11 @@ class JwtTokens:
             (text for kind, text in known if isinstance(error, kind)), "The token is not one of the issuer's."
         )
         return unauthorized(message, wrong=True, metadata_url=self.metadata_url)
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can hold halves of characters, which nothing else can write down."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _scopes(claims: dict[str, Any]) -> set[str]:

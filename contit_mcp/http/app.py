@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -19,6 +22,7 @@ from contit_mcp.http.gate import Gate, GatePolicy
 from contit_mcp.http.limits import Limits, RequestRate
 from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
+from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import Requests, Streams
 from contit_mcp.server.application import ContitServer
 from contit_mcp.server.bridge import Bridge
@@ -97,7 +101,19 @@ def create_app(
         *([metrics_route(parts.metrics, lambda: bridge.calls_in_flight, parts.readiness)] * policy.metrics_here),
     ]
     around = [Middleware(Requests, streams=parts.streams, count=parts.metrics.count_request)]
-    return Starlette(routes=routes, middleware=around, lifespan=lifespan)
+    app = Starlette(
+        routes=routes, middleware=around, lifespan=lifespan, exception_handlers={HTTPException: _short_error}
+    )
+    # Behind a proxy a redirect would lead from https to http, and the credential with it.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _short_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    message = "MCP is at /mcp, without a slash at its end." if error.status_code == 404 else error.detail
+    reason = "not_found" if error.status_code == 404 else "refused"
+    return Refusal(error.status_code, reason, message, dict(error.headers or {})).response(request.scope)
 
 
 def create_metrics_app(bridge: Bridge, parts: HttpParts) -> ASGIApp:
@@ -112,6 +128,7 @@ def create_metrics_app(bridge: Bridge, parts: HttpParts) -> ASGIApp:
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Answers browsers' preflights, which come without a credential, for the origins that the gate lets pass."""
+    origins = [origin.lower() for origin in origins]  # as browsers write them; they are compared as they are
     return CORSMiddleware(
         app,
         allow_origins=[origin for origin in origins if not origin.endswith(":*")],

@@ -37,6 +37,10 @@ class BodyLimits:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
+        if not _is_json(scope):
+            refusal = Refusal(415, "no_json", "Send JSON, and say so: Content-Type: application/json")
+            await refusal.response(scope)(scope, receive, send)
+            return
         try:
             body = await self._read(scope, receive)
         except ClientDisconnect:
@@ -70,10 +74,28 @@ class BodyLimits:
                 if len(body) > self._largest:
                     return too_large
                 if not message.get("more_body", False):
+                    if not _is_utf8(body):
+                        return Refusal(400, "no_utf8", "The request is not UTF-8 text.")
                     if _is_too_deep(bytes(body)):
                         return Refusal(400, "deep_body", f"The JSON is nested deeper than {DEEPEST} levels.")
                     return bytes(body)
         return Refusal(408, "slow_body", f"The request did not arrive within {self._seconds:.0f} s.")
+
+
+def _is_json(scope: Scope) -> bool:
+    if scope["method"] != "POST":
+        return True
+    given = [value for name, value in scope["headers"] if name == b"content-type"]
+    return len(given) == 1 and given[0].partition(b";")[0].strip().lower() == b"application/json"
+
+
+def _is_utf8(body: bytearray) -> bool:
+    """As JSON-RPC over MCP must be. Text with zero bytes is UTF-16, which some parsers of JSON take as well."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return 0 not in body
 
 
 def _is_too_deep(body: bytes) -> bool:

@@ -4,9 +4,10 @@ Host and Origin protect against DNS rebinding: a web page that reaches a server 
 under a name of its own.
 """
 
+import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,8 @@ from contit_mcp.http.refusals import Refusal
 
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32_768
+
+_PORT = re.compile("[0-9]{1,5}")
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
@@ -57,7 +60,9 @@ class Gate:
             return refusal
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if self._policy.hosts is not None and not (len(hosts) == 1 and _matches(hosts[0], self._policy.hosts)):
+        if len(hosts) > 1 or not (hosts or scope["http_version"] == "1.0"):
+            return Refusal(400, "no_host", "A request names the host it is for, once.")
+        if self._policy.hosts is not None and not (hosts and _matches(hosts[0], self._policy.hosts)):
             return Refusal(
                 421, "wrong_host", "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
             )
@@ -80,17 +85,16 @@ def _matches(value: str, allowed: Sequence[str]) -> bool:
     value = value.lower()
     for pattern in allowed:
         name, star, _ = pattern.lower().rpartition(":*")
-        if value == pattern.lower() or (star and value.startswith(f"{name}:") and value[len(name) + 1 :].isdigit()):
+        if value == pattern.lower() or (
+            star and value.startswith(f"{name}:") and _PORT.fullmatch(value, len(name) + 1)
+        ):
             return True
     return False
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    return host.lower().strip("[]") in {"localhost", "127.0.0.1", "::1"} or host.startswith("127.")
-
-
-def origin_of(url: str) -> str:
-    """The origin of a URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    """Whether an address to listen on is reached from this machine alone. A name, but for one, can mean anything."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -33,7 +33,8 @@ class ContitClient:
     """Contit's AI assistant over HTTP. Every method raises `APIError` and nothing of httpx.
 
     Args:
-        http: From `build_http_client`, with a credential.
+        http: From `build_http_client`.
+        auth: The credential; None where `http` has it.
         retry: How failed requests are repeated.
         grace: How long a 404 may be replication lag.
         start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
@@ -45,12 +46,14 @@ class ContitClient:
         self,
         http: httpx.AsyncClient,
         *,
+        auth: httpx.Auth | None = None,
         retry: RetryPolicy | None = None,
         grace: GracePolicy | None = None,
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
     ) -> None:
         self._http = http
+        self._auth = auth or http.auth
         self._retry = retry or RetryPolicy()
         self._grace = grace or GracePolicy()
         self._start_seconds = start_seconds
@@ -158,7 +161,7 @@ class ContitClient:
             set_status_on_exception=False,
         ) as span:
             try:
-                response = await self._http.request(method, path, json=body)
+                response = await self._http.request(method, path, json=body, auth=self._auth)
             except HTTPX_ERRORS as exc:
                 current_tally().statuses["none"] += 1
                 error = translate(exc)

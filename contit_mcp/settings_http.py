@@ -1,5 +1,6 @@
 """The settings of `contit-mcp http` alone, and how their lists are written."""
 
+import ipaddress
 import re
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from contit_mcp.settings_upstream import Url
 from contit_mcp.settings_urls import exact_url
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
+"""What a browser sends as `Origin`, and `:*` for any port: no path, and no slash at its end."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
@@ -44,6 +48,22 @@ def parse_tokens(text: str) -> dict[str, str]:
     if not tokens:
         raise ValueError("holds no token")
     return tokens
+
+
+def _usable_proxies(text: str) -> str:
+    for part in split_list(text):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError(f"must hold addresses like 10.0.0.1 or networks like 10.0.0.0/8, not {part}") from None
+    return text
+
+
+def _usable_origins(text: str) -> str:
+    for part in split_list(text):
+        if not _ORIGIN.fullmatch(part):
+            raise ValueError(f"must hold origins like https://app.example or http://localhost:*, not {part}")
+    return text
 
 
 def _usable_tokens(value: SecretStr) -> SecretStr:
@@ -98,13 +118,13 @@ class HttpSettings(BaseModel):
         description="Names that `Host` may have at `/mcp`, with commas between, `name:*` for any port. Not set: this"
         " machine's; with authentication any.",
     )
-    allowed_origins: str = Field(
+    allowed_origins: Annotated[str, AfterValidator(_usable_origins)] = Field(
         "",
         alias="CONTIT_MCP_ALLOWED_ORIGINS",
         description="Web pages' origins that may call `/mcp`, with commas between. Not set: this machine's; with"
         " authentication none.",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(_usable_proxies)] = Field(
         "",
         alias="CONTIT_MCP_TRUSTED_PROXIES",
         description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, with commas between.",

@@ -1,13 +1,18 @@
 """Mode `caller`: each request brings its own Contit credential, and the server's own serves nobody."""
 
 import json
-import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from contit_mcp.api.auth import APIKeyAuth
+from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.server.bridge import MOST_CREDENTIALS
+from contit_mcp.secret_value import SecretValue
+from contit_mcp.server.bridge import MOST_CREDENTIALS, open_bridge
+from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.settings import load_settings
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc
 
@@ -123,27 +128,35 @@ def test_without_a_credential_of_its_own_the_server_starts(upstream: Contit) -> 
         assert server.call("contit_ask", {"prompt": "How many?"}, **GOOD)["isError"] is False
 
 
-def test_made_up_credentials_hold_neither_connections_nor_memory(server: Served) -> None:
-    """Anybody can make them up; common systems allow a process 1,024 open files (our choice)."""
-    process = f"/proc/{server.process.pid}"
-    if not os.path.isdir(process):  # noqa: PTH112
+def test_made_up_credentials_hold_no_connections(server: Served) -> None:
+    """Anybody can make them up, and common systems allow a process 1,024 open files (our choice)."""
+    files = Path(f"/proc/{server.process.pid}/fd")
+    if not files.is_dir():
         pytest.skip(reason="needs /proc")
+    for number in range(150):
+        status = {"thread_id": "thread_x", "run_id": "run_x"}
+        assert server.call("contit_status", status, X_Api_Key=f"made-up-{number:012}")["isError"]
+    assert len(list(files.iterdir())) < 60
 
-    def call(first: int, last: int) -> None:
-        for number in range(first, last):
-            status = {"thread_id": "thread_x", "run_id": "run_x"}
-            assert server.call("contit_status", status, X_Api_Key=f"made-up-{number:012}")["isError"]
 
-    def memory() -> int:
-        with open(f"{process}/statm", encoding="ascii") as statm:  # noqa: PTH123
-            return int(statm.read().split()[1]) * 4_096
+@pytest.mark.anyio
+async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None:
+    """The one unused for longest first, and who comes back is known by the same name (our choice)."""
+    configured = load_settings(environment={"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": "memory"})
 
-    call(0, 200)
-    before = memory()
-    call(200, MOST_CREDENTIALS + 200)
-    assert len(os.listdir(f"{process}/fd")) < 60  # noqa: PTH208
-    assert memory() - before < 30_000_000
-    assert server.call("contit_ask", {"prompt": "How many?"}, **GOOD)["isError"] is False
+    def caller(number: int) -> Caller:
+        return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=f"made-up-{number:012}")))
+
+    async with open_bridge(configured, sharing=Sharing.BY_CREDENTIAL) as bridge:
+        first = bridge.for_caller(caller(0))
+        for number in range(MOST_CREDENTIALS + 300):
+            bridge.for_caller(caller(number))
+            assert bridge.for_caller(caller(0)).assistant is first.assistant
+        assert len(bridge._assistants) == MOST_CREDENTIALS
+        second = bridge.for_caller(caller(1))
+        assert second.owner != first.owner
+        with pytest.raises(ConfigurationError):
+            bridge.for_caller(Caller(principal="ada"))
 
 
 def test_no_credential_is_ever_logged(server: Served) -> None:

@@ -74,10 +74,6 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "half of TLS": (KEY | {"CONTIT_MCP_TLS_CERT_FILE": "/nowhere/cert.pem"}, "CONTIT_MCP_TLS_KEY_FILE"),
     "the other half": (KEY | {"CONTIT_MCP_TLS_KEY_FILE": "/nowhere/key.pem"}, "CONTIT_MCP_TLS_CERT_FILE"),
-    "TLS from nowhere": (
-        KEY | {"CONTIT_MCP_TLS_CERT_FILE": "/nowhere/c.pem", "CONTIT_MCP_TLS_KEY_FILE": "/nowhere/k.pem"},
-        "CONTIT_MCP_TLS_CERT_FILE",
-    ),
     "no credential": (without(KEY, "CONTIT_API_KEY"), "CONTIT_API_KEY"),
     "no credential, with tokens": (without(TOKEN_MODE | SEAL, "CONTIT_API_KEY"), "CONTIT_API_KEY"),
     "a mode that there is not": (KEY | {"CONTIT_MCP_AUTH": "basic"}, "CONTIT_MCP_AUTH"),
@@ -100,7 +96,7 @@ def test_what_cannot_be_served_safely_does_not_start(
 ) -> None:
     """One line of error and one of hint, that name what to set, and quote no secret (our choice).
 
-    In this process, since there are many; the two below are processes of their own.
+    In this process, since there are many; those below are processes of their own.
     """
     environment, name = STARTS[case]
     monkeypatch.setattr("os.environ", clean_environment(**environment))
@@ -123,9 +119,11 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
     assert "CONTIT_MCP_PORT" in said
 
 
-def test_tls_files_that_do_not_belong_together_are_said_to(tmp_path: Path) -> None:
-    """Or hold something else (our choice)."""
-    for name in ("cert.pem", "key.pem"):
-        (tmp_path / name).write_text("no PEM")
-    tls = {"CONTIT_MCP_TLS_CERT_FILE": str(tmp_path / "cert.pem"), "CONTIT_MCP_TLS_KEY_FILE": str(tmp_path / "key.pem")}
+@pytest.mark.parametrize("there", [True, False])
+def test_tls_files_that_are_none_are_said_to_be(tmp_path: Path, there: bool) -> None:
+    """Or are not there (our choice)."""
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for file in files if there else ():
+        file.write_text("no PEM")
+    tls = {"CONTIT_MCP_TLS_CERT_FILE": str(files[0]), "CONTIT_MCP_TLS_KEY_FILE": str(files[1])}
     assert "CONTIT_MCP_TLS_KEY_FILE" in refused(KEY | tls)

@@ -26,6 +26,7 @@ from contit_mcp.exceptions import (
 from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Phase, Question, RunRecord
+from contit_mcp.tally import current_tally
 from contit_mcp.watching import LOOK_SECONDS, Watcher, ids
 
 log = structlog.get_logger(__name__)
@@ -113,6 +114,7 @@ class Launcher:
             elif isinstance(claim, Joined):
                 if not await self._ended_unseen(run):
                     run = await self._runs.awaited(run, now=self._now()) if awaited else run
+                    current_tally().joins += 1
                     return Launched(run, joined=True)
             else:
                 waited_for = run

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
+from opentelemetry import trace
 
 from contit_mcp.redaction import Redactor, describe_exception, short_path
 from contit_mcp.secret_value import SecretValue
@@ -45,6 +46,7 @@ def configure_logging(
         as_json = not stream.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_trace_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -93,6 +95,14 @@ class _DiscreetHandler(logging.StreamHandler[TextIO]):
         with suppress(Exception):
             self.stream.write(json.dumps(line | {"where": f"{short_path(record.pathname)}:{record.lineno}"}) + "\n")
             self.flush()
+
+
+def _with_trace_id(_: object, __: str, event: EventDict) -> EventDict:
+    """By it the lines of one call are found among others, and in traces."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event.setdefault("trace_id", trace.format_trace_id(span.trace_id))
+    return event
 
 
 def _is_ours_or_serious(record: logging.LogRecord) -> bool:

@@ -1,15 +1,24 @@
 """The settings of `contit-mcp http` alone, and how their lists are written."""
 
+import ipaddress
 import re
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from contit_mcp.settings_upstream import Url, UserPath
+from contit_mcp.settings_urls import exact_url
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
+"""What a browser sends as `Origin`, and `:*` for any port: no path, and no slash at its end."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-SHORTEST_TOKEN = 20
-"""Characters of a static token: who can guess shorter ones would."""
+SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
+"""Characters of a static token: who can guess shorter ones would, and longer ones fit no header."""
+
+_TOKEN = re.compile(r"[!-~]*")
+"""What a header can carry of a token: no space."""
 
 
 def split_list(text: str) -> list[str]:
@@ -28,14 +37,32 @@ def parse_tokens(text: str) -> dict[str, str]:
         name, _, token = part.partition(":")
         if not _NAME.fullmatch(name) or not token:
             raise ValueError(f"must be name:token,name:token; number {number} is not")
-        if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
-            raise ValueError(f"holds a token for {name} that is shorter than {SHORTEST_TOKEN} characters or not plain")
+        if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not _TOKEN.fullmatch(token):
+            raise ValueError(
+                f"holds a token for {name} that has not {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters or is not plain"
+            )
         if name in tokens or token in tokens.values():
             raise ValueError(f"holds {name} or its token twice")
         tokens[name] = token
     if not tokens:
         raise ValueError("holds no token")
     return tokens
+
+
+def _usable_proxies(text: str) -> str:
+    for part in split_list(text):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError(f"must hold addresses like 10.0.0.1 or networks like 10.0.0.0/8, not {part}") from None
+    return text
+
+
+def _usable_origins(text: str) -> str:
+    for part in split_list(text):
+        if not _ORIGIN.fullmatch(part):
+            raise ValueError(f"must hold origins like https://app.example or http://localhost:*, not {part}")
+    return text
 
 
 def _usable_tokens(value: SecretStr) -> SecretStr:
@@ -65,13 +92,13 @@ class HttpSettings(BaseModel):
     tokens_file: UserPath | None = Field(
         None, alias="CONTIT_MCP_TOKENS_FILE", description="File that holds the tokens; read again when it changes."
     )
-    jwt_issuer: Url | None = Field(
+    jwt_issuer: Annotated[str, AfterValidator(exact_url)] | None = Field(
         None, alias="CONTIT_MCP_JWT_ISSUER", description="Issuer whose tokens are taken (`iss`), for `jwt`."
     )
     jwt_audience: str | None = Field(
         None, alias="CONTIT_MCP_JWT_AUDIENCE", description="What their `aud` must hold; by default the public URL."
     )
-    jwt_jwks_url: Url | None = Field(
+    jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
         None, alias="CONTIT_MCP_JWT_JWKS_URL", description="Where the issuer's keys are; by default as it says itself."
     )
     jwt_scopes: str = Field(
@@ -90,13 +117,13 @@ class HttpSettings(BaseModel):
         description="Names that `Host` may have at `/mcp`, with commas between, `name:*` for any port. Not set: this"
         " machine's; with authentication any.",
     )
-    allowed_origins: str = Field(
+    allowed_origins: Annotated[str, AfterValidator(_usable_origins)] = Field(
         "",
         alias="CONTIT_MCP_ALLOWED_ORIGINS",
         description="Web pages' origins that may call `/mcp`, with commas between. Not set: this machine's; with"
         " authentication none.",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(_usable_proxies)] = Field(
         "",
         alias="CONTIT_MCP_TRUSTED_PROXIES",
         description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, with commas between.",

@@ -15,6 +15,19 @@ def usable_url(value: str) -> str:
     Raises:
         ValueError: It cannot be used; the text never quotes it, since it may hold a password.
     """
+    return exact_url(value).rstrip("/")
+
+
+def exact_url(value: str, *, query: bool = False) -> str:
+    """Return the address as it is written, where others compare it letter by letter or a slash at its end counts.
+
+    Args:
+        value: The address.
+        query: Whether it may have one.
+
+    Raises:
+        ValueError: It cannot be used; the text never quotes it, since it may hold a password.
+    """
     value = value.strip()
     try:
         parts = urlsplit(value)
@@ -25,13 +38,13 @@ def usable_url(value: str) -> str:
         raise ValueError("is not a URL")
     if parts.scheme not in {"http", "https"} or not host:
         raise ValueError("must be a URL like https://api.contit.cloud")
-    if "@" in parts.netloc or "?" in value or "#" in value:
+    if "@" in parts.netloc or ("?" in value and not query) or "#" in value:
         raise ValueError("must hold no user, password, query or fragment")
     if not value.isprintable() or " " in value or not _HOST.fullmatch(host):
         raise ValueError("is not a URL")
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("must begin with https:// (http:// is for this machine only)")
-    return value.rstrip("/")
+    return value
 
 
 def address_of(url: str) -> str:

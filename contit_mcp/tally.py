@@ -1,7 +1,8 @@
 """What one call cost upstream: counted where it happens, read where the call is logged."""
 
+from collections import Counter
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -13,12 +14,16 @@ class Tally:
         retries: Requests repeated because one failed.
         polls: Status questions asked.
         store_errors: Times that the run store could not be used.
+        joins: Runs joined instead of started.
+        statuses: Answers of Contit by HTTP status; "none" for no answer.
     """
 
     requests: int = 0
     retries: int = 0
     polls: int = 0
     store_errors: int = 0
+    joins: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
 
 
 _current: ContextVar[Tally | None] = ContextVar("contit_mcp_tally", default=None)

@@ -5,6 +5,8 @@ from typing import TypeVar
 
 import anyio
 import httpx
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
 from contit_mcp.api.models import RunStatus, StartedRun, ThreadResponse
@@ -21,7 +23,9 @@ from contit_mcp.api.retries import (
 from contit_mcp.api.transport import HTTPX_ERRORS, translate
 from contit_mcp.api.untrusted_text import without_hidden_characters
 from contit_mcp.exceptions import APITimeoutError
+from contit_mcp.tally import current_tally
 
+_tracer = trace.get_tracer("contit_mcp")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -29,7 +33,8 @@ class ContitClient:
     """Contit's AI assistant over HTTP. Every method raises `APIError` and nothing of httpx.
 
     Args:
-        http: From `build_http_client`, with a credential.
+        http: From `build_http_client`.
+        auth: The credential; None where `http` has it.
         retry: How failed requests are repeated.
         grace: How long a 404 may be replication lag.
         start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
@@ -41,12 +46,14 @@ class ContitClient:
         self,
         http: httpx.AsyncClient,
         *,
+        auth: httpx.Auth | None = None,
         retry: RetryPolicy | None = None,
         grace: GracePolicy | None = None,
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
     ) -> None:
         self._http = http
+        self._auth = auth or http.auth
         self._retry = retry or RetryPolicy()
         self._grace = grace or GracePolicy()
         self._start_seconds = start_seconds
@@ -147,11 +154,32 @@ class ContitClient:
     async def _exchange(
         self, method: str, path: str, model: type[ModelT], body: dict[str, str | None] | None = None
     ) -> ModelT:
-        try:
-            response = await self._http.request(method, path, json=body)
-        except HTTPX_ERRORS as exc:
-            raise translate(exc) from exc
-        return parse(response, model)
+        with _tracer.start_as_current_span(
+            f"{method} {_SPAN_NAMES[model]}",
+            kind=SpanKind.CLIENT,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                response = await self._http.request(method, path, json=body, auth=self._auth)
+            except HTTPX_ERRORS as exc:
+                current_tally().statuses["none"] += 1
+                error = translate(exc)
+                span.set_status(StatusCode.ERROR, type(error).__name__)
+                raise error from exc
+            span.set_attribute("http.request.method", method)
+            span.set_attribute("http.response.status_code", response.status_code)
+            if not response.is_success:
+                span.set_status(StatusCode.ERROR)
+            return parse(response, model)
+
+
+_SPAN_NAMES: dict[type[BaseModel], str] = {
+    StartedRun: "/ai-assistant/thread",
+    RunStatus: "/ai-assistant/thread/{threadId}/run/{runId}/status",
+    ThreadResponse: "/ai-assistant/thread/{threadId}/response",
+}
+"""Paths without ids, as the names of spans want them."""
 
 
 def _took_too_long() -> APITimeoutError:

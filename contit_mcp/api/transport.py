@@ -84,7 +84,7 @@ def build_http_client(
                 max_keepalive_connections=policy.connections,
                 keepalive_expiry=policy.keep_alive,
             ),
-            event_hooks={"request": [_count_request]},
+            event_hooks={"request": [_count_request], "response": [_count_status]},
         )
     except (httpx.InvalidURL, ValueError):
         problem = "is not a URL like http://proxy.example:3128"
@@ -107,6 +107,10 @@ def _parsed(base_url: str) -> httpx.URL:
 
 async def _count_request(_: httpx.Request) -> None:
     current_tally().requests += 1
+
+
+async def _count_status(response: httpx.Response) -> None:
+    current_tally().statuses[str(response.status_code)] += 1
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:

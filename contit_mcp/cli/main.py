@@ -15,6 +15,7 @@ from contit_mcp.exceptions import ContitError
 
 _COMMANDS = {
     "stdio": "Serve MCP over stdin and stdout, for a host on this machine.",
+    "http": "Serve MCP over Streamable HTTP, for many callers.",
     "ask": "Ask from the terminal, and print the answer.",
     "demo": "Show the whole path without an account: tools, a question, a follow-up.",
     "check": "Say what is configured, and whether Contit answers.",

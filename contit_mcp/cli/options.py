@@ -40,10 +40,11 @@ class GivenOptions:
     log_level: str | None
     wait_seconds: float | None = None
 
-    def load(self, *, sandbox: bool = False, quiet: bool = False) -> Settings:
+    def load(self, *, sandbox: bool = False, quiet: bool = False, **more: Any) -> Settings:
         """Read the settings and configure logging by them.
 
         Args:
+            more: Further settings by field name; None means not given.
             sandbox: Stand before the embedded sandbox, whatever else is configured.
             quiet: Log from WARNING on where no level is set: people want the answer, hosts keep a log.
 
@@ -54,6 +55,7 @@ class GivenOptions:
             "base_url": self.base_url,
             "wait_seconds": self.wait_seconds,
             "log_level": self.log_level.upper() if self.log_level else None,
+            **more,
         }
         environment = None
         if sandbox:
@@ -89,7 +91,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         config: Path | None, base_url: str | None, wait_seconds: float | None, log_level: str | None, **rest: Any
     ) -> Any:
         given = GivenOptions(config, base_url, log_level, wait_seconds)
-        return command(settings=given.load(sandbox=bool(rest.get("sandbox"))), **rest)
+        more = {name: rest.pop(name) for name in ("host", "port") if name in rest}
+        return command(settings=given.load(sandbox=bool(rest.get("sandbox")), **more), **rest)
 
     return _with((*_GIVEN[:2], _WAIT, *_GIVEN[2:]), with_settings)
 

@@ -4,7 +4,6 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,6 +19,7 @@ from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.upstream import build_credential
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
     from contit_mcp.handles import Sealer
 
 MOST_CREDENTIALS = 1_000
-"""Callers' own credentials that clients are kept for; the one unused for longest goes first."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Upstream:
-    http: httpx.AsyncClient
-    assistant: Assistant
+"""Callers' own credentials that assistants are kept for; the one unused for longest goes first."""
 
 
 class Bridge:
@@ -71,11 +65,13 @@ class Bridge:
         self._sealer = _sealer(keys) if (keys := settings.seal_keys()) else None
         self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
         self._credential: Credential | None = None
-        self._upstreams: OrderedDict[str, _Upstream] = OrderedDict()
+        self._http: httpx.AsyncClient | None = None
+        self._assistants: OrderedDict[str, Assistant] = OrderedDict()
         self._store: RunStore | None = None
         self._all_waits = Waits()
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
+        self.on_finished: Callable[[FinishedCall], None] = lambda _: None
 
     def for_caller(self, caller: Caller) -> OwnedAssistant:
         """The assistant that asks for this caller.
@@ -106,8 +102,8 @@ class Bridge:
         """Close the connections and files."""
         if self._store is not None:
             await self._store.aclose()
-        for upstream in self._upstreams.values():
-            await upstream.http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
         if isinstance(self._credential, ClientCredentialsAuth):
             await self._credential.aclose()
 
@@ -115,26 +111,28 @@ class Bridge:
         return fingerprint_owner(credential.identity(), self._settings.base_url, key=self._owner_key)
 
     def _assistant(self, credential: Credential, name: str) -> Assistant:
-        if (known := self._upstreams.get(name)) is not None:
-            self._upstreams.move_to_end(name)
-            return known.assistant
-        settings = self._settings
-        http = build_http_client(
-            settings.base_url, auth=credential, ca_file=settings.ca_file, transport=self._transport
-        )
+        if (known := self._assistants.get(name)) is not None:
+            self._assistants.move_to_end(name)
+            return known
         assistant = Assistant(
-            ContitClient(http),
+            ContitClient(self._open_http(), auth=credential),
             self._open_store(),
-            polling=PollPolicy(run_seconds=settings.run_limit_seconds),
+            polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
             replay=self._replay,
             waits=self._all_waits,
             now=self._now,
         )
-        self._upstreams[name] = _Upstream(http, assistant)
-        if len(self._upstreams) > MOST_CREDENTIALS:
-            # Calls in flight may still use it, so it is not closed here; its idle connections close by themselves.
-            self._upstreams.popitem(last=False)
+        self._assistants[name] = assistant
+        if len(self._assistants) > MOST_CREDENTIALS:
+            self._assistants.popitem(last=False)
         return assistant
+
+    def _open_http(self) -> httpx.AsyncClient:
+        """One for all credentials: each of its own would keep connections open, and anyone can make up credentials."""
+        if self._http is None:
+            settings = self._settings
+            self._http = build_http_client(settings.base_url, ca_file=settings.ca_file, transport=self._transport)
+        return self._http
 
     def _open_store(self) -> RunStore:
         if self._store is None:

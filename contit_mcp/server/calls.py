@@ -16,6 +16,7 @@ from contit_mcp.exceptions import ContitError
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
@@ -63,12 +64,15 @@ async def run_call(
         result = await _result_of(tool, arguments, context, bridge, observer, client, facts)
     finally:
         bridge.calls_in_flight -= 1
+        seconds = round(anyio.current_time() - began, 3)
+        trace_id = _trace_id()
+        bridge.on_finished(FinishedCall(tool.name, str(facts["outcome"]), seconds, tally, trace_id))
         log.info(
             "call.finished",
             tool=tool.name,
             thread_id=observer.thread_id,
             run_id=observer.run_id,
-            seconds=round(anyio.current_time() - began, 3),
+            seconds=seconds,
             polls=tally.polls,
             requests=tally.requests,
             retries=tally.retries,
@@ -76,7 +80,6 @@ async def run_call(
             host=client[0],
             host_version=client[1],
             request_id=context.request_id,
-            trace_id=_trace_id(),
             **facts,
         )
     return result
@@ -124,9 +127,12 @@ def _refused(error: ContitError, observer: CallObserver, facts: dict[str, Any]) 
 def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:
     """The host's name and version, where it gives them."""
     params = context.request_context.session.client_params
-    if params is None:
-        return None, None
-    return _short(params.client_info.name), _short(params.client_info.version)
+    if params is not None and params.client_info is not None:
+        return _short(params.client_info.name), _short(params.client_info.version)
+    # Over stateless HTTP of the handshake era there is none; there the User-Agent says it.
+    product = (context.headers or {}).get("user-agent", "").split(" ")[0]
+    name, _, version = product.partition("/")
+    return (_short(name) or None), (_short(version) or None)
 
 
 def _caller_of(context: Context[Any, Any]) -> Caller:

@@ -24,6 +24,7 @@ pytestmark = [
 ]
 
 COMMANDS = contit_mcp.list_commands(click.Context(contit_mcp))
+SAYS_SO = re.compile(rb"answers at|server\.listening")
 SERVES_UNTIL_STOPPED = re.compile(r"contit-mcp (sandbox|http)\b")
 
 
@@ -75,7 +76,7 @@ async def _in_bash(line: str, given: dict[str, str]) -> tuple[int, str]:
             assert process.stderr is not None
             async for chunk in process.stderr:
                 said += chunk
-                if serves and b"answers at" in said:
+                if serves and SAYS_SO.search(said):
                     process.send_signal(signal.SIGINT)
             code = await process.wait()
-    return (0 if serves and b"answers at" in said else code), said.decode()
+    return (0 if serves and SAYS_SO.search(said) else code), said.decode()

@@ -1,0 +1,74 @@
+"""contit-mcp http: MCP over Streamable HTTP, for many callers."""
+
+import importlib.util
+
+import anyio
+import click
+import httpx
+
+from contit_mcp.cli.options import settings_options
+from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
+from contit_mcp.http.deployment import (
+    SHARING,
+    contit_probe,
+    http_policy,
+    identification,
+    refuse_unsafe,
+    request_rate,
+)
+from contit_mcp.http.operations import Readiness
+from contit_mcp.http.serving import serve_http
+from contit_mcp.http.tracing import exported_traces
+from contit_mcp.server.application import create_server
+from contit_mcp.server.bridge import open_bridge
+from contit_mcp.settings import Settings
+
+
+@click.command()
+@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
+@click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
+@settings_options
+def command(settings: Settings, *, sandbox: bool) -> None:
+    """Serve MCP over Streamable HTTP at /mcp.
+
+    On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
+    (docs/settings.md). Beside it stand /healthz, /readyz and /metrics. SIGTERM drains: everyone who waits gets a
+    handle by which the answer can be had from another replica.
+
+    \b
+    Examples:
+      contit-mcp http --sandbox --port 8123        try it without an account; Ctrl-C ends it
+    """
+    refuse_unsafe(settings, sandbox=sandbox)
+    uvloop = importlib.util.find_spec("uvloop") is not None
+    with exported_traces():
+        anyio.run(serve, settings, sandbox, backend_options={"use_uvloop": uvloop})
+
+
+async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+    """Serve until a signal asks to stop."""
+    transport = None
+    if sandbox:
+        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415 - only then needed
+
+        transport = httpx.ASGITransport(create_sandbox())
+    who = identification(settings)
+    parts = HttpParts(Readiness(contit_probe(settings, transport)))
+    try:
+        async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
+            bridge.on_finished = parts.metrics.count_call
+            app = create_app(
+                create_server(bridge),
+                bridge,
+                parts,
+                identify=who.identify,
+                rate=request_rate(settings),
+                policy=http_policy(settings),
+                metadata_routes=who.routes,
+            )
+            metrics_app = None if settings.metrics_port is None else create_metrics_app(bridge, parts)
+            await serve_http(app, settings, bridge, parts, metrics_app=metrics_app)
+    finally:
+        if who.http is not None:
+            await who.http.aclose()

@@ -1,0 +1,172 @@
+"""From the settings to the parts of the HTTP server; and what no deployment should start with."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
+from starlette.routing import Route
+
+from contit_mcp.api.client import ContitClient
+from contit_mcp.api.transport import build_http_client
+from contit_mcp.exceptions import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
+from contit_mcp.http.app import HttpPolicy
+from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_credential
+from contit_mcp.http.gate import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GatePolicy, is_loopback
+from contit_mcp.http.limits import RequestRate
+from contit_mcp.server.callers import Sharing
+from contit_mcp.server.upstream import build_credential
+from contit_mcp.settings import Settings
+from contit_mcp.settings_http import split_list
+
+SHARING = {
+    "none": Sharing.ONE_CALLER,
+    "token": Sharing.BY_PRINCIPAL,
+    "jwt": Sharing.BY_PRINCIPAL,
+    "caller": Sharing.BY_CREDENTIAL,
+}
+
+
+def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
+    """Refuse settings that would serve strangers, or that could not work.
+
+    Raises:
+        ConfigurationError: It says what to set.
+    """
+    if settings.auth == "none" and not is_loopback(settings.host):
+        raise ConfigurationError(
+            f"Without authentication this server listens on this machine alone, not on {settings.host}.",
+            hint="Set CONTIT_MCP_AUTH to token, jwt or caller (docs/settings.md), or CONTIT_MCP_HOST=127.0.0.1.",
+        )
+    if settings.auth != "caller" and not sandbox:
+        build_credential(settings)
+    if settings.auth == "token" and not settings.caller_tokens():
+        raise ConfigurationError(
+            "CONTIT_MCP_AUTH is token, and there are no tokens.",
+            hint="Set CONTIT_MCP_TOKENS=name:token, with a token from: openssl rand -hex 32",
+        )
+    if settings.auth == "jwt":
+        for name, value in (("JWT_ISSUER", settings.jwt_issuer), ("PUBLIC_URL", settings.public_url)):
+            if value is None:
+                raise ConfigurationError(
+                    f"CONTIT_MCP_AUTH is jwt, and CONTIT_MCP_{name} is not set.",
+                    hint="Set it: clients learn from this server where to get a token for it.",
+                )
+    shared = settings.store_location().kind == "redis"
+    if (SHARING[settings.auth] is Sharing.BY_PRINCIPAL or shared) and not settings.seal_keys():
+        what = "A Redis store" if shared else f"CONTIT_MCP_AUTH={settings.auth}"
+        raise ConfigurationError(
+            f"{what} needs a seal key: without a common one replicas would not understand each other's handles.",
+            hint="Set CONTIT_MCP_SEAL_KEY, the same on all replicas, made with: openssl rand -hex 32",
+        )
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        raise ConfigurationError(
+            "CONTIT_MCP_TLS_CERT_FILE and CONTIT_MCP_TLS_KEY_FILE belong together.", hint="Set both, or none."
+        )
+
+
+def http_policy(settings: Settings) -> HttpPolicy:
+    """How much is let in, and under which names."""
+    open_to_names = settings.auth != "none"
+    hosts = split_list(settings.allowed_hosts)
+    if hosts and settings.public_url:
+        hosts.append(urlsplit(settings.public_url).netloc)
+    origins = split_list(settings.allowed_origins)
+    return HttpPolicy(
+        gate=GatePolicy(
+            hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
+            origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
+        ),
+        largest_body=settings.max_body_bytes,
+        per_caller=settings.calls_per_caller,
+        at_once=settings.calls_at_once,
+        metrics_here=settings.metrics_port is None,
+    )
+
+
+def request_rate(settings: Settings) -> RequestRate:
+    """How often one caller may ask."""
+    location = settings.store_location()
+    return RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Who may call.
+
+    Attributes:
+        identify: The mode.
+        routes: What tells clients where to get a token.
+        http: A client that is to be closed at the end.
+    """
+
+    identify: Identify
+    routes: list[Route]
+    http: httpx.AsyncClient | None = None
+
+
+def identification(settings: Settings) -> Identification:
+    """The mode that is configured.
+
+    Raises:
+        ConfigurationError: The CA file cannot be used.
+    """
+    match settings.auth:
+        case "token":
+            return Identification(StaticTokens(settings.caller_tokens), [])
+        case "caller":
+            return Identification(own_credential, [])
+        case "jwt":
+            return _jwt(settings)
+        case "none":
+            return Identification(anyone, [])
+
+
+def _jwt(settings: Settings) -> Identification:
+    from mcp.server.auth.routes import (  # noqa: PLC0415 - start-up time: this mode alone needs them
+        build_resource_metadata_url,
+        create_protected_resource_routes,
+    )
+
+    from contit_mcp.http.jwks import IssuerKeys  # noqa: PLC0415
+    from contit_mcp.http.jwt_tokens import JwtTokens  # noqa: PLC0415
+
+    assert settings.jwt_issuer is not None  # noqa: S101 - refuse_unsafe has seen to it
+    assert settings.public_url is not None  # noqa: S101
+    # Clients compare both letter by letter (RFC 9728, 3.3; RFC 8414, 3.3), so no slash is put at their ends.
+    as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
+    resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
+    scopes = split_list(settings.jwt_scopes)
+    http = build_http_client("", ca_file=settings.ca_file)
+    tokens = JwtTokens(
+        IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
+        issuer=settings.jwt_issuer.rstrip("/"),
+        audience=settings.jwt_audience or settings.public_url,
+        scopes=scopes,
+        metadata_url=str(build_resource_metadata_url(resource)),
+    )
+    routes = create_protected_resource_routes(resource, [issuer], scopes or None, resource_name="Contit Assistant")
+    return Identification(tokens, routes, http)
+
+
+def contit_probe(
+    settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+) -> Callable[[], Awaitable[str | None]] | None:
+    """Asks Contit whether it is there, where the operator wants readiness to depend on it."""
+    if not settings.ready_probes_contit:
+        return None
+
+    async def probe() -> str | None:
+        async with build_http_client(settings.base_url, ca_file=settings.ca_file, transport=transport) as http:
+            try:
+                await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
+            except (NotFoundError, AuthenticationError):
+                return None  # it is there; the credential is the calls' business
+            except APIStatusError as error:
+                return f"Contit answers {error.status_code}"
+            except ContitError as error:
+                return error.message
+        return None
+
+    return probe

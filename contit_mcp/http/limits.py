@@ -1,0 +1,111 @@
+"""How much each caller may ask for, and all of them together."""
+
+import math
+import time
+from collections import Counter
+from typing import Any
+
+import limits
+import structlog
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contit_mcp.http.refusals import Refusal, too_many
+from contit_mcp.owners import fingerprint_owner
+from contit_mcp.server.callers import SCOPE_KEY, Caller
+
+log = structlog.get_logger(__name__)
+
+
+class RequestRate:
+    """Requests of one caller in a minute, counted in memory, or in a Redis that replicas share.
+
+    Args:
+        per_minute: The limit.
+        redis_url: The Redis; while it cannot be used, each replica counts for itself.
+    """
+
+    def __init__(self, per_minute: int, *, redis_url: str | None = None) -> None:
+        self._limit = limits.RateLimitItemPerMinute(per_minute)
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else None
+        self._shared_again_at = 0.0
+
+    async def seconds_to_wait(self, caller: str) -> int | None:
+        """Count one request; None when it is within the limit."""
+        if self._shared is not None and time.monotonic() >= self._shared_again_at:
+            try:
+                return await self._count(self._shared, caller)
+            except StorageError as exc:
+                self._shared_again_at = time.monotonic() + 10.0
+                log.warning("limits.redis_unusable", error=type(exc.storage_error).__name__, meanwhile="memory")
+        return await self._count(self._own, caller)
+
+    async def _count(self, limiter: SlidingWindowCounterRateLimiter, caller: str) -> int | None:
+        if await limiter.hit(self._limit, "requests", caller):
+            return None
+        stats = await limiter.get_window_stats(self._limit, "requests", caller)
+        return max(1, min(60, math.ceil(stats.reset_time - time.time())))
+
+
+def _redis(url: str) -> Storage:
+    from limits.aio.storage import RedisStorage  # noqa: PLC0415 - optional
+
+    options: dict[str, Any] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+    return RedisStorage(
+        f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="contit-mcp-limits", **options
+    )
+
+
+class Limits:
+    """ASGI middleware behind the authentication: whom it lets through, it counts until the response is sent.
+
+    Args:
+        app: What is behind it.
+        rate: Requests of one caller in a minute.
+        per_caller: Requests of one caller at once.
+        at_once: Requests of all callers at once.
+    """
+
+    def __init__(self, app: ASGIApp, rate: RequestRate, *, per_caller: int, at_once: int) -> None:
+        self._app = app
+        self._rate = rate
+        self._per_caller = per_caller
+        self._at_once = at_once
+        self._in_flight: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        caller = _name_of(scope)
+        if refusal := await self._refusal(caller):
+            await refusal.response(scope)(scope, receive, send)
+            return
+        self._in_flight[caller] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._in_flight[caller] -= 1
+            if not self._in_flight[caller]:
+                del self._in_flight[caller]
+
+    async def _refusal(self, caller: str) -> Refusal | None:
+        if self._in_flight.total() >= self._at_once:
+            return too_many("overloaded", "This server has all the work it can do.", status=503, retry_after=2)
+        if self._in_flight[caller] >= self._per_caller:
+            return too_many("too_many_calls", "Too many of your calls are under way; wait for some.", retry_after=5)
+        seconds = await self._rate.seconds_to_wait(caller)
+        if seconds is None:
+            return None
+        return too_many("too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds)
+
+
+def _name_of(scope: Scope) -> str:
+    """What tells callers apart, never a credential itself."""
+    caller: Caller = scope[SCOPE_KEY]
+    if caller.principal is not None:
+        return caller.principal
+    if caller.credential is not None:
+        return fingerprint_owner(caller.credential.identity(), "")
+    return "everyone"

@@ -1,0 +1,129 @@
+"""What happens around every request: a trace, one line in the log, a count, and the end of the streams at a drain."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import structlog
+from opentelemetry import context, propagate, trace
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contit_mcp.http.refusals import REASON_KEY, Refusal
+from contit_mcp.server.callers import SCOPE_KEY, Caller
+
+log = structlog.get_logger(__name__)
+_tracer = trace.get_tracer("contit_mcp")
+
+KNOWN_PATHS = ("/mcp", "/healthz", "/readyz", "/metrics")
+
+
+class Streams:
+    """Requests under way, so that those that never end by themselves can be ended."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+        self.draining = False
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """While inside, `end` ends it."""
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+    def end(self) -> None:
+        """End all of them: listeners, by now."""
+        for scope in tuple(self._scopes):
+            scope.cancel()
+
+
+class Requests:
+    """The outermost ASGI middleware.
+
+    Args:
+        app: What is behind it.
+        streams: Where requests are counted.
+        count: Told path, status and reason of refusal of each.
+    """
+
+    def __init__(self, app: ASGIApp, streams: Streams, count: Callable[[str, int, str | None], None]) -> None:
+        self._app = app
+        self._streams = streams
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = anyio.current_time()
+        status, size = 0, 0
+        path = scope["path"] if scope["path"] in KNOWN_PATHS else "other"
+
+        async def watch(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        with _traced(scope, path) as span:
+            try:
+                with self._streams.one():
+                    await self._serve(scope, receive, watch)
+            finally:
+                refused = scope.get(REASON_KEY)
+                caller = scope.get(SCOPE_KEY)
+                span.set_attribute("http.response.status_code", status)
+                self._count(path, status, refused)
+                log.log(
+                    _LEVEL_OF_PROBES if path in KNOWN_PATHS[1:] and status < 400 else _LEVEL,
+                    "http.request",
+                    method=scope["method"],
+                    path=path,
+                    status=status,
+                    seconds=round(anyio.current_time() - began, 3),
+                    bytes=size,
+                    refused=refused,
+                    caller=caller.principal if isinstance(caller, Caller) else None,
+                    client=(scope.get("client") or [None])[0],
+                )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._streams.draining and scope["path"] == "/mcp":
+            refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
+            await refusal.response(scope)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+_LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
+
+
+@contextmanager
+def _traced(scope: Scope, path: str) -> Iterator[trace.Span]:
+    """A span in the caller's trace (W3C `traceparent`). Without an exporter at least ids, to join the log's lines."""
+    parent = propagate.extract(Headers(scope=scope))
+    with _tracer.start_as_current_span(
+        f"{scope['method']} {path}",
+        context=parent,
+        kind=trace.SpanKind.SERVER,
+        attributes={"http.request.method": scope["method"], "url.path": path},
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        if span.get_span_context().is_valid:
+            yield span
+            return
+        ids = trace.SpanContext(secrets.randbits(127) + 1, secrets.randbits(63) + 1, is_remote=False)
+        token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(ids)))
+        try:
+            yield trace.NonRecordingSpan(ids)
+        finally:
+            context.detach(token)

@@ -1,0 +1,42 @@
+"""Exports spans where an operator wants them: with the extra `otel`, and OpenTelemetry's own environment variables."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from opentelemetry import trace
+
+from contit_mcp import __version__
+
+log = structlog.get_logger(__name__)
+
+_WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_FLUSH_MILLISECONDS = 1_000
+
+
+@contextmanager
+def exported_traces() -> Iterator[None]:
+    """While inside, spans are exported, if the environment names a collector. No attribute holds content."""
+    if not any(os.environ.get(name) for name in _WANTED) or os.environ.get("OTEL_TRACES_EXPORTER") == "none":
+        yield
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - optional
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError:
+        log.warning("tracing.not_installed", hint="Install contit-mcp[otel] to export traces.")
+        yield
+        return
+    name = os.environ.get("OTEL_SERVICE_NAME", "contit-mcp")
+    provider = TracerProvider(resource=Resource.create({"service.name": name, "service.version": __version__}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    log.info("tracing.exporting")
+    try:
+        yield
+    finally:
+        provider.force_flush(_FLUSH_MILLISECONDS)
+        provider.shutdown()

@@ -1,0 +1,133 @@
+"""An OAuth issuer on a loopback port: its metadata, its keys, and tokens of every kind, good and bad."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import RSAAlgorithm
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.http.served import on_port
+
+AUDIENCE = "https://assistant.example/mcp"
+OPENID = "/.well-known/openid-configuration"
+OAUTH = "/.well-known/oauth-authorization-server"
+
+Answer = Callable[[], Awaitable[Response]]
+
+
+@dataclass
+class KeyPair:
+    """A signing key of the issuer."""
+
+    key_id: str
+    private: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65_537, 2_048))
+
+    def public(self, **more: str) -> dict[str, Any]:
+        """Its public half, as a JWK."""
+        found: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.private.public_key()))
+        return {**found, "kid": self.key_id, "use": "sig"} | more
+
+    def pem(self) -> bytes:
+        """Its public half, as PEM."""
+        return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+FIRST, SECOND = KeyPair("first"), KeyPair("second")
+ODD_KEYS: list[Any] = [
+    SECOND.public(kid="fixed", alg="RS256"),
+    SECOND.public(kid="encrypts", use="enc"),
+    {"kty": "oct", "k": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s", "kid": "secret"},
+    {"kty": "RSA", "n": 5, "kid": "broken"},
+    {"kty": "RSA", "kid": ["first"]},
+    {"kty": ["RSA"], "kid": "first"},
+    {},
+    "key",
+    None,
+]
+"""Beside the key of its tokens an issuer may publish anything."""
+
+
+@dataclass
+class Issuer:
+    """What it says, and what it was asked.
+
+    Attributes:
+        url: Its URL.
+        keys: What its JWKS holds.
+        metadata: What its metadata holds, by path.
+        instead: Answers for the JWKS, where it misbehaves.
+        asked: The paths that were asked for.
+    """
+
+    url: str = ""
+    keys: list[Any] = field(default_factory=lambda: [FIRST.public(), *ODD_KEYS])
+    metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    instead: Answer | None = None
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def fetches(self) -> int:
+        """How often its keys were fetched."""
+        return self.asked.count("/keys")
+
+    def app(self) -> Starlette:
+        """The application."""
+
+        async def anything(request: Request) -> Response:
+            path = request.url.path
+            self.asked.append(path)
+            if path == "/keys":
+                return await self.instead() if self.instead else JSONResponse({"keys": self.keys})
+            if (found := self.metadata.get(path)) is not None:
+                return JSONResponse(found)
+            return Response("<html>nothing here</html>", 404)
+
+        return Starlette(routes=[Route("/{path:path}", anything)])
+
+    def says(self, place: str = OPENID, **more: str) -> None:
+        """Its metadata, at one place alone."""
+        self.metadata = {place: {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} | more}
+
+    def claims(self, **more: Any) -> dict[str, Any]:
+        """Those of a good token; None leaves one out."""
+        now = int(time.time())
+        claims = {"iss": self.url, "aud": AUDIENCE, "sub": "ada", "exp": now + 300, "iat": now} | more
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, key: KeyPair = FIRST, *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
+        """A token, good but for what `claims` and `headers` change."""
+        return jwt.encode(self.claims(**claims), key.private, "RS256", headers={"kid": key.key_id} | (headers or {}))
+
+    def settings(self, **more: str) -> dict[str, str]:
+        """The environment of a server that takes its tokens."""
+        return {
+            "CONTIT_MCP_AUTH": "jwt",
+            "CONTIT_MCP_JWT_ISSUER": self.url,
+            "CONTIT_MCP_PUBLIC_URL": AUDIENCE,
+            "CONTIT_MCP_SEAL_KEY": "s" * 32,
+            "CONTIT_API_KEY": "sandbox-key",
+        } | more
+
+
+@contextmanager
+def issuing() -> Iterator[Issuer]:
+    """An issuer on a port, with metadata for OpenID Connect Discovery."""
+    issuer = Issuer()
+    with on_port(issuer.app()) as issuer.url:
+        issuer.says()
+        yield issuer
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header with a token."""
+    return {"Authorization": f"Bearer {token}"}

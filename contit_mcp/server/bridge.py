@@ -121,7 +121,7 @@ class Bridge:
             settings.base_url, auth=credential, ca_file=settings.ca_file, transport=self._transport
         )
         assistant = Assistant(
-            ContitClient(http),
+            ContitClient(http, sending=self._all_waits.sending),
             self._open_store(),
             polling=PollPolicy(run_seconds=settings.run_limit_seconds),
             waits=self._all_waits,

@@ -75,7 +75,7 @@ async def test_two_hundred_asks_in_flight_get_handles_that_the_next_process_answ
     with anyio.fail_after(80), redis_server(tmp_path) as redis:
         store = {"CONTIT_MCP_STORE": redis.url if "redis" in mode else f"sqlite:{tmp_path / 'runs.db'}"}
         environment = ROOM | store | (TOKEN_MODE if "token" in mode else {})
-        async with deployment(SandboxOptions(run_seconds=25), **environment) as (server, sandbox):
+        async with deployment(SandboxOptions(run_seconds=20), **environment) as (server, sandbox):
             async with caller(TOKENS["anna"] if "token" in mode else None) as http:
                 results, code, seconds, ended = await drained(server, http, 200)
                 assert code == 0
@@ -85,7 +85,7 @@ async def test_two_hundred_asks_in_flight_get_handles_that_the_next_process_answ
                 assert {handle["status"] for handle in handles} == {"in_progress"}
                 assert len({(handle["thread_id"], handle["run_id"]) for handle in handles}) == 200
                 assert ended == {("legacy", 200): 1, ("modern", 200): 1}
-                assert {line["level"] for line in server.lines} == {"info"}
+                assert not [line for line in server.lines if line["level"] != "info"]
                 async with deployed(environment | upstream_of(server)) as following:
                     wait = {"wait_seconds": 60}
                     answers: list[str] = []

@@ -46,14 +46,16 @@ class RedisRunStore:
         self._retention = retention or RetentionPolicy()
         self._replay = replay or ReplayPolicy()
         try:
-            self._redis = redis.asyncio.Redis.from_url(
+            pool = redis.asyncio.BlockingConnectionPool.from_url(
                 url,
                 decode_responses=True,
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
                 health_check_interval=30,
                 max_connections=50,
+                timeout=_TIMEOUT_SECONDS,  # a burst waits for one of them; it does not make the store unusable
             )
+            self._redis = redis.asyncio.Redis.from_pool(pool)
         except (ValueError, RedisError):
             problem = "The URL of the Redis store cannot be used."
         else:

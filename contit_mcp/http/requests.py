@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
@@ -99,6 +99,7 @@ class Requests:
                 refused = scope.get(REASON_KEY)
                 caller = scope.get(SCOPE_KEY)
                 span.set_attribute("http.response.status_code", status)
+                trace_id = _join(span, scope.get(TRACE_KEY))
                 self._count(path, status, refused)
                 log.log(
                     _LEVEL_OF_PROBES if path in KNOWN_PATHS[1:] and status < 400 else _LEVEL,
@@ -111,6 +112,7 @@ class Requests:
                     refused=refused,
                     caller=caller.principal if isinstance(caller, Caller) else None,
                     client=(scope.get("client") or [None])[0],
+                    trace_id=trace_id,
                 )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,6 +136,15 @@ def is_listener(scope: Scope) -> bool:
 
 
 _LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
+
+
+def _join(span: trace.Span, call: trace.SpanContext | None) -> str:
+    """The trace of a request's call, which the message may have brought along; the request's span then points there."""
+    own = span.get_span_context()
+    if call is None or not call.is_valid or call.trace_id == own.trace_id:
+        return trace.format_trace_id(own.trace_id)
+    span.add_link(call)
+    return trace.format_trace_id(call.trace_id)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Exports spans where an operator wants them: with the extra `otel`, and OpenTelemetry's own environment variables."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +13,8 @@ from contit_mcp import __version__
 log = structlog.get_logger(__name__)
 
 _WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_FLUSH_MILLISECONDS = 1_000
+_FLUSH_SECONDS = 0.5
+"""For the last spans. The exporter itself would hold the exit for 10 s and more while its collector hangs."""
 
 
 @contextmanager
@@ -31,12 +33,13 @@ def exported_traces() -> Iterator[None]:
         yield
         return
     name = os.environ.get("OTEL_SERVICE_NAME", "contit-mcp")
-    provider = TracerProvider(resource=Resource.create({"service.name": name, "service.version": __version__}))
+    provider = TracerProvider(shutdown_on_exit=False, resource=Resource.create({"service.name": name, "service.version": __version__}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     log.info("tracing.exporting")
     try:
         yield
     finally:
-        provider.force_flush(_FLUSH_MILLISECONDS)
-        provider.shutdown()
+        last = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+        last.start()
+        last.join(_FLUSH_SECONDS)

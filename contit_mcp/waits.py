@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 import anyio
 
-
 SENDING_SECONDS = 2.0
-"""What a start that is being sent still gets at `close`: nearly all end in it, and nobody who closes waits for longer."""
+"""What a start that is being sent still gets at `close`. Nearly all end in that time."""
 
 
 class Waits:

@@ -97,7 +97,9 @@ class Limits:
             if seconds is None:
                 await self._app(scope, receive, send)
             else:
-                refusal = too_many("too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds)
+                refusal = too_many(
+                    "too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds
+                )
                 await refusal.response(scope)(scope, receive, send)
         finally:
             under_way[caller] -= 1

@@ -13,6 +13,9 @@ from contit_mcp import __version__
 log = structlog.get_logger(__name__)
 
 _WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_LONGEST_ATTRIBUTE = 256
+"""Characters. The SDK's spans hold the method and the request id as callers send them."""
+
 _FLUSH_SECONDS = 0.5
 """For the last spans. The exporter itself would hold the exit for 10 s and more while its collector hangs."""
 
@@ -26,14 +29,18 @@ def exported_traces() -> Iterator[None]:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - optional
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
         log.warning("tracing.not_installed", hint="Install contit-mcp[otel] to export traces.")
         yield
         return
     name = os.environ.get("OTEL_SERVICE_NAME", "contit-mcp")
-    provider = TracerProvider(shutdown_on_exit=False, resource=Resource.create({"service.name": name, "service.version": __version__}))
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": name, "service.version": __version__}),
+        span_limits=SpanLimits(max_attribute_length=_LONGEST_ATTRIBUTE),
+        shutdown_on_exit=False,
+    )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     log.info("tracing.exporting")

@@ -42,7 +42,7 @@ _PRODUCT = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)(?:/([^\s;,()]+))?", re.ASCII)
 
 
 def read_user_agent(text: str) -> tuple[str, str]:
-    """The first product of a User-Agent and its version, as in `claude-code/2.1.330 (sdk-cli)`; "" for what is missing."""
+    """The first product of a User-Agent, as in `claude-code/2.1.330 (cli)`, and its version; "" for what is missing."""
     found = _PRODUCT.match(text)
     return (found[1], found[2] or "") if found else ("", "")
 

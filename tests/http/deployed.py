@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import httpx
+import pytest
 from anyio.abc import Process
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,6 +28,12 @@ TOKEN_MODE = {
     "CONTIT_MCP_SEAL_KEY": "a-seal-key-of-the-tests-0123456789",
 }
 _MODERN = "2026-07-28"
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Asyncio as in production: processes and sockets do not follow a virtual clock."""
+    return "asyncio", {}
 
 
 @dataclass

@@ -19,6 +19,7 @@ from tests.http.deployed import (
     TOKEN_MODE,
     TOKENS,
     Deployed,
+    anyio_backend,
     ask,
     call,
     caller,
@@ -31,6 +32,7 @@ from tests.http.deployed import (
 )
 from tests.redis_server import redis_server
 
+__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 WITHIN = 5.0
@@ -108,9 +110,11 @@ def upstream_of(server: Deployed) -> dict[str, str]:
 
 
 async def test_the_slower_loop_and_parser_drain_too_and_at_an_interrupt() -> None:
-    """uvloop and httptools are an extra: without them asyncio and h11 serve; Ctrl-C loses no run either (our choice)."""
+    """Uvloop and httptools are an extra: without them asyncio and h11 serve; Ctrl-C loses no run either (our choice)."""
     block = "import sys; sys.modules.update(uvloop=None, httptools=None); sys.argv[0] = 'contit-mcp'"
-    block += "; import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
+    block += (
+        "; import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
+    )
     command = [sys.executable, "-c", f"{block}; from contit_mcp.cli.main import main; main()"]
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, _):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -16,6 +17,7 @@ from tests.http.deployed import (
     TOKEN_MODE,
     TOKENS,
     Deployed,
+    anyio_backend,
     ask,
     call,
     caller,
@@ -26,6 +28,7 @@ from tests.http.deployed import (
 )
 from tests.redis_server import redis_server
 
+__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 NO_SUCH = {"thread_id": "t", "run_id": "r"}
@@ -39,7 +42,7 @@ async def statuses(http: httpx.AsyncClient, server: Deployed, times: int) -> Cou
     return found
 
 
-def listing() -> dict[str, object]:
+def listing() -> dict[str, Any]:
     """A request that costs Contit nothing."""
     request = request_of("legacy", "", {})
     request["json"] |= {"method": "tools/list", "params": {}}
@@ -55,7 +58,7 @@ async def until_quiet(server: Deployed, http: httpx.AsyncClient) -> None:
 async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
     """429 with Retry-After of at most a minute (design, section 9)."""
     with anyio.fail_after(30):
-        async with deployment(**TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
+        async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
             async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
                 assert await statuses(anna, server, 12) == {200: 10, 429: 2}
                 refused = await anna.post(server.url, **listing())
@@ -141,7 +144,9 @@ async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
                         known = len(sandbox.runs)
                         with anyio.move_on_after(20) as leaving:
                             async with anyio.create_task_group() as tasks:
-                                tasks.start_soon(lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number)
+                                tasks.start_soon(
+                                    lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number
+                                )
                                 await runs(sandbox, known + 1)
                                 leaving.cancel()
                     await until_quiet(server, http)

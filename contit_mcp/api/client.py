@@ -1,6 +1,7 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import anyio
@@ -40,6 +41,7 @@ class ContitClient:
         start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
             cancelled meanwhile, so it stays under the 25 s that the most impatient hosts are given.
         read_seconds: The longest that a read may take, retries included, when the caller sets no deadline.
+        sending: Bounds the sending of a start by seconds, as `anyio.fail_after` does; a shutdown may shorten it.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ContitClient:
         grace: GracePolicy | None = None,
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
+        sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after,
     ) -> None:
         self._http = http
         self._auth = auth or http.auth
@@ -58,6 +61,7 @@ class ContitClient:
         self._grace = grace or GracePolicy()
         self._start_seconds = start_seconds
         self._read_seconds = read_seconds
+        self._sending = sending
 
     async def start_run(
         self,
@@ -90,7 +94,7 @@ class ContitClient:
             before()
             with anyio.CancelScope(shield=True):
                 try:
-                    with anyio.fail_after(self._start_seconds):
+                    with self._sending(self._start_seconds):
                         started = await self._exchange("POST", START_PATH, StartedRun, body)
                 except TimeoutError as exc:
                     raise _took_too_long() from exc

@@ -13,6 +13,7 @@ from limits.errors import StorageError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.http.refusals import Refusal, too_many
+from contit_mcp.http.requests import is_listener
 from contit_mcp.owners import fingerprint_owner
 from contit_mcp.server.callers import SCOPE_KEY, Caller
 
@@ -52,11 +53,16 @@ class RequestRate:
 
 def _redis(url: str) -> Storage:
     from limits.aio.storage import RedisStorage  # noqa: PLC0415 - optional
+    from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - optional
 
-    options: dict[str, Any] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
-    return RedisStorage(
-        f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="contit-mcp-limits", **options
+    # In a burst, requests wait for a connection: one that got none would be counted by this replica alone.
+    pool: Any = BlockingConnectionPool.from_url(
+        url, socket_timeout=1.0, socket_connect_timeout=1.0, max_connections=20, timeout=1.0
     )
+    return RedisStorage(
+        f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="contit-mcp-limits",
+        connection_pool=pool,
+    )  # fmt: skip
 
 
 class Limits:
@@ -65,8 +71,8 @@ class Limits:
     Args:
         app: What is behind it.
         rate: Requests of one caller in a minute.
-        per_caller: Requests of one caller at once.
-        at_once: Requests of all callers at once.
+        per_caller: Requests of one caller at once, and as many listening streams beside them.
+        at_once: Requests of all callers at once, likewise.
     """
 
     def __init__(self, app: ASGIApp, rate: RequestRate, *, per_caller: int, at_once: int) -> None:
@@ -74,31 +80,38 @@ class Limits:
         self._rate = rate
         self._per_caller = per_caller
         self._at_once = at_once
-        self._in_flight: Counter[str] = Counter()
+        # Hosts keep a stream open all day to listen. Counted as calls, those would leave no room for any.
+        self._calls: Counter[str] = Counter()
+        self._listeners: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
         caller = _name_of(scope)
-        if refusal := await self._refusal(caller):
+        under_way = self._listeners if is_listener(scope) else self._calls
+        if refusal := self._no_room(under_way, caller):
             await refusal.response(scope)(scope, receive, send)
             return
-        self._in_flight[caller] += 1
+        under_way[caller] += 1  # before anything is awaited, or all of a burst would find the same room
         try:
-            await self._app(scope, receive, send)
+            seconds = await self._rate.seconds_to_wait(caller)
+            if seconds is None:
+                await self._app(scope, receive, send)
+            else:
+                refusal = too_many(
+                    "too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds
+                )
+                await refusal.response(scope)(scope, receive, send)
         finally:
-            self._in_flight[caller] -= 1
-            if not self._in_flight[caller]:
-                del self._in_flight[caller]
+            under_way[caller] -= 1
+            if not under_way[caller]:
+                del under_way[caller]
 
-    async def _refusal(self, caller: str) -> Refusal | None:
-        if self._in_flight.total() >= self._at_once:
+    def _no_room(self, under_way: Counter[str], caller: str) -> Refusal | None:
+        if under_way.total() >= self._at_once:
             return too_many("overloaded", "This server has all the work it can do.", status=503, retry_after=2)
-        if self._in_flight[caller] >= self._per_caller:
+        if under_way[caller] >= self._per_caller:
             return too_many("too_many_calls", "Too many of your calls are under way; wait for some.", retry_after=5)
-        seconds = await self._rate.seconds_to_wait(caller)
-        if seconds is None:
-            return None
-        return too_many("too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds)
+        return None
 
 
 def _name_of(scope: Scope) -> str:

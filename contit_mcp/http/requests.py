@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
@@ -20,25 +20,38 @@ KNOWN_PATHS = ("/mcp", "/healthz", "/readyz", "/metrics")
 
 
 class Streams:
-    """Requests under way, so that those that never end by themselves can be ended."""
+    """Requests to `/mcp` under way: calls, which end by themselves, and listeners, which never do."""
 
     def __init__(self) -> None:
-        self._scopes: set[anyio.CancelScope] = set()
+        self._scopes: dict[anyio.CancelScope, bool] = {}
         self.draining = False
 
+    @property
+    def calls(self) -> int:
+        """How many end by themselves, once their waits are over."""
+        return sum(not listens for listens in self._scopes.values())
+
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """While inside, `end` ends it."""
+    def one(self, *, listens: bool) -> Iterator[anyio.CancelScope]:
+        """While inside, it is under way."""
         with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
+            self._scopes[scope] = listens
             try:
-                yield
+                yield scope
             finally:
-                self._scopes.discard(scope)
+                del self._scopes[scope]
+
+    def end_listeners(self) -> None:
+        """End those that wait for nothing in particular."""
+        self._end([scope for scope, listens in self._scopes.items() if listens])
 
     def end(self) -> None:
-        """End all of them: listeners, by now."""
-        for scope in tuple(self._scopes):
+        """End all of them."""
+        self._end(list(self._scopes))
+
+    @staticmethod
+    def _end(scopes: list[anyio.CancelScope]) -> None:
+        for scope in scopes:
             scope.cancel()
 
 
@@ -62,25 +75,31 @@ class Requests:
             await self._app(scope, receive, send)
             return
         began = anyio.current_time()
-        status, size = 0, 0
+        status, size, complete = 0, 0, False
         path = scope["path"] if scope["path"] in KNOWN_PATHS else "other"
 
         async def watch(message: Message) -> None:
-            nonlocal status, size
+            nonlocal status, size, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
             await send(message)
 
         with _traced(scope, path) as span:
             try:
-                with self._streams.one():
-                    await self._serve(scope, receive, watch)
+                await self._serve(scope, receive, watch)
+                # What the drain has ended the client sees as an end, not as a connection that broke.
+                if status and not complete:
+                    await watch({"type": "http.response.body", "body": b"", "more_body": False})
+                elif not status and self._streams.draining:
+                    await _draining(scope, receive, watch)
             finally:
                 refused = scope.get(REASON_KEY)
                 caller = scope.get(SCOPE_KEY)
                 span.set_attribute("http.response.status_code", status)
+                trace_id = _join(span, scope.get(TRACE_KEY))
                 self._count(path, status, refused)
                 log.log(
                     _LEVEL_OF_PROBES if path in KNOWN_PATHS[1:] and status < 400 else _LEVEL,
@@ -93,17 +112,39 @@ class Requests:
                     refused=refused,
                     caller=caller.principal if isinstance(caller, Caller) else None,
                     client=(scope.get("client") or [None])[0],
+                    trace_id=trace_id,
                 )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._streams.draining and scope["path"] == "/mcp":
-            refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
-            await refusal.response(scope)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        if scope["path"] != "/mcp":
+            await self._app(scope, receive, send)
+        elif self._streams.draining:
+            await _draining(scope, receive, send)
+        else:
+            with self._streams.one(listens=is_listener(scope)):
+                await self._app(scope, receive, send)
+
+
+async def _draining(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
+    await refusal.response(scope)(scope, receive, send)
+
+
+def is_listener(scope: Scope) -> bool:
+    """Whether a request opens a stream that has no end of its own: GET in the older era, by its method in the newer."""
+    return scope["method"] == "GET" or (b"mcp-method", b"subscriptions/listen") in scope["headers"]
 
 
 _LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
+
+
+def _join(span: trace.Span, call: trace.SpanContext | None) -> str:
+    """The trace of a request's call, which the message may have brought along; the request's span then points there."""
+    own = span.get_span_context()
+    if call is None or not call.is_valid or call.trace_id == own.trace_id:
+        return trace.format_trace_id(own.trace_id)
+    span.add_link(call)
+    return trace.format_trace_id(call.trace_id)
 
 
 @contextmanager

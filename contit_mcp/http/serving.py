@@ -1,5 +1,6 @@
 """Serves the application until a signal, and then drains: handles for everyone who waits, exit code 0."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -19,11 +20,11 @@ from contit_mcp.settings_http import split_list
 
 log = structlog.get_logger(__name__)
 
-DRAIN_SECONDS = 4.0
-"""For calls in flight to return their handles: their waits end at once, only a start being sent takes longer."""
+DRAIN_SECONDS = 3.0
+"""For calls in flight to return their handles: their waits end at once, a start being sent within 2 s."""
 
-FLUSH_SECONDS = 0.3
-"""For the last responses to leave, before the streams that never end by themselves are ended."""
+CLOSING_SECONDS = 1
+"""For clients to take in what was sent, before their connections are closed. All of it has to end within 5 s."""
 
 
 class Listener(uvicorn.Server):
@@ -41,7 +42,7 @@ class Listener(uvicorn.Server):
 async def serve_http(
     app: ASGIApp, settings: Settings, bridge: Bridge, parts: HttpParts, *, metrics_app: ASGIApp | None = None
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+    """Serve until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
 
     Raises:
         ConfigurationError: The address is taken or cannot be listened on, or the TLS files cannot be used.
@@ -49,15 +50,15 @@ async def serve_http(
     # sse-starlette would cut event streams short as soon as a signal comes.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
     stop = anyio.Event()
-    forced = False
+    cause = ""
 
     def on_signal(number: int) -> None:
-        nonlocal forced
-        forced = stop.is_set()
-        log.info("server.stopping", cause=signal.Signals(number).name, calls_in_flight=bridge.calls_in_flight)
+        # Whatever runs at the moment is interrupted by this, so it only takes a note.
+        nonlocal cause
+        if stop.is_set():
+            os._exit(128 + number)  # whoever sends two does not want to wait for anything
+        cause = signal.Signals(number).name
         stop.set()
-        for listener in listeners:
-            listener.force_exit = forced
 
     apps = [(app, settings.port)]
     if metrics_app is not None and settings.metrics_port is not None:
@@ -67,15 +68,16 @@ async def serve_http(
 
     async def drain() -> None:
         await stop.wait()
+        log.info("server.stopping", cause=cause, calls_in_flight=bridge.calls_in_flight)
         parts.readiness.serving = False
         parts.streams.draining = True
+        parts.streams.end_listeners()
         bridge.close()
         with anyio.move_on_after(DRAIN_SECONDS):
-            while bridge.calls_in_flight:
+            while parts.streams.calls:
                 await anyio.sleep(0.02)
         for listener in listeners:
             listener.should_exit = True
-        await anyio.sleep(FLUSH_SECONDS)
         parts.streams.end()
 
     with listeners[0].capture_signals():
@@ -85,7 +87,7 @@ async def serve_http(
             tasks.start_soon(drain)
             while not all(listener.started for listener in listeners):
                 await anyio.sleep(0.01)
-            parts.readiness.serving = True
+            parts.readiness.serving = not stop.is_set()
             log.info(
                 "server.listening",
                 url=_url(settings, sockets[0]),
@@ -127,7 +129,7 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         ssl_keyfile=settings.tls_key_file,
         h11_max_incomplete_event_size=65_536,
         timeout_keep_alive=65,  # longer than the 60 s of common load balancers, so that they close first
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=CLOSING_SECONDS,
     )
     try:
         config.load()

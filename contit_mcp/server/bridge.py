@@ -115,7 +115,7 @@ class Bridge:
             self._assistants.move_to_end(name)
             return known
         assistant = Assistant(
-            ContitClient(self._open_http(), auth=credential),
+            ContitClient(self._open_http(), auth=credential, sending=self._all_waits.sending),
             self._open_store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
             replay=self._replay,

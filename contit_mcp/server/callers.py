@@ -8,6 +8,9 @@ from contit_mcp.api.auth import Credential
 SCOPE_KEY = "contit_mcp.caller"
 """Where an authenticating transport puts the `Caller` into the ASGI scope of a request."""
 
+TRACE_KEY = "contit_mcp.trace"
+"""Where a call puts its trace into the ASGI scope: it may come with the message (`_meta`), not with its headers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

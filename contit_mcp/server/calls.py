@@ -1,6 +1,6 @@
 """One tool call, from what the host sent to what the model reads; the one place where errors become results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,9 @@ from opentelemetry import trace
 from contit_mcp.exceptions import ContitError
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
 from contit_mcp.server.finished_call import FinishedCall
-from contit_mcp.server.host_waits import WaitPolicy
+from contit_mcp.server.host_waits import WaitPolicy, read_user_agent
 from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.results import error_result
@@ -57,6 +57,7 @@ async def run_call(
     tally = start_tally()
     observer = CallObserver()
     client = _client_of(context)
+    _scope_of(context)[TRACE_KEY] = trace.get_current_span().get_span_context()
     began = anyio.current_time()
     facts: dict[str, Any] = {"outcome": "cancelled"}
     bridge.calls_in_flight += 1
@@ -130,16 +131,19 @@ def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:
     if params is not None and params.client_info is not None:
         return _short(params.client_info.name), _short(params.client_info.version)
     # Over stateless HTTP of the handshake era there is none; there the User-Agent says it.
-    product = (context.headers or {}).get("user-agent", "").split(" ")[0]
-    name, _, version = product.partition("/")
+    name, version = read_user_agent((context.headers or {}).get("user-agent", ""))
     return (_short(name) or None), (_short(version) or None)
 
 
 def _caller_of(context: Context[Any, Any]) -> Caller:
     """Whom an authenticating transport has found; a caller without marks over stdio."""
-    scope = getattr(context.request_context.request, "scope", None) or {}
-    found = scope.get(SCOPE_KEY)
+    found = _scope_of(context).get(SCOPE_KEY)
     return found if isinstance(found, Caller) else Caller()
+
+
+def _scope_of(context: Context[Any, Any]) -> MutableMapping[str, Any]:
+    """The HTTP request's ASGI scope; over stdio there is none."""
+    return getattr(context.request_context.request, "scope", None) or {}
 
 
 def _short(text: str) -> str:

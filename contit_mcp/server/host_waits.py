@@ -4,6 +4,7 @@ Measured ceilings of tool calls, each with a margin. A wait that outlives its ho
 that ends too early costs a model turn. docs/hosts.md says how each was measured.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -30,6 +31,21 @@ _BY_NAME = {
     "mcp": _NAMELESS,  # the SDK's default name: LlamaIndex stops at 30 s and says no other
 }
 
+_LIBRARIES = frozenset({
+    "aiohttp", "axios", "bun", "curl", "deno", "go-http-client", "got", "guzzlehttp", "java", "java-http-client",
+    "mozilla", "node", "node-fetch", "okhttp", "python", "python-httpx", "python-httpx2", "python-requests",
+    "python-urllib", "reactor-netty", "reqwest", "ruby", "rmcp", "undici", "wget",
+})  # fmt: skip
+"""Products of User-Agents that say how a host sends, not who it is: of its patience nothing is known."""
+
+_PRODUCT = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)(?:/([^\s;,()]+))?", re.ASCII)
+
+
+def read_user_agent(text: str) -> tuple[str, str]:
+    """The first product of a User-Agent, as in `claude-code/2.1.330 (cli)`, and its version; "" for what is missing."""
+    found = _PRODUCT.match(text)
+    return (found[1], found[2] or "") if found else ("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
@@ -48,7 +64,7 @@ class WaitPolicy:
 
         Args:
             wished: `wait_seconds` of the call.
-            host: The name in `clientInfo`, where there is one.
+            host: The name in `clientInfo`, or the product of the User-Agent, where there is one.
         """
         known = self._for_host(host)
         longest = max(self.longest, self.operator_seconds or 0.0)
@@ -59,6 +75,7 @@ class WaitPolicy:
     def _for_host(self, host: str | None) -> HostWait:
         if self.operator_seconds is not None:
             return HostWait(usual=self.operator_seconds, ceiling=float("inf"))
-        if host is None or not host.strip():
+        name = (host or "").strip().casefold()
+        if not name or name in _LIBRARIES:
             return _NAMELESS
-        return _BY_NAME.get(host.strip().casefold(), _NAMED_UNKNOWN)
+        return _BY_NAME.get(name, _NAMED_UNKNOWN)

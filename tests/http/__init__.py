@@ -1,1 +1,1 @@
-"""The HTTP server: who may call, and what is refused."""
+"""Tests of the server over HTTP, most of them of real processes on real ports."""

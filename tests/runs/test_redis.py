@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 import redis.asyncio
 
@@ -97,6 +98,14 @@ async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_red
     own_redis.start()
     assert isinstance(await ledger.claim(opening("z"), awaited=True, now=T0), Granted)
     await store.aclose()
+
+
+async def test_a_burst_waits_for_a_connection_instead_of_failing(new_store: NewStore) -> None:
+    """200 asks at once are one busy moment, no store that is down (our choice)."""
+    store = RunLedger(new_store(RetentionPolicy()))
+    async with anyio.create_task_group() as tasks:
+        for number in range(200):
+            tasks.start_soon(begin, store, opening(f"q{number}"), f"r{number}")
 
 
 async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:

@@ -1,0 +1,128 @@
+"""What a caller of either protocol era gets while it waits, and what happens when it closes its request."""
+
+import anyio
+import pytest
+from mcp.client import Client
+
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.server.host_waits import WaitPolicy, read_user_agent
+from tests.http.deployed import (
+    ERAS,
+    QUESTION,
+    TOKEN_MODE,
+    TOKENS,
+    anyio_backend,
+    call,
+    caller,
+    deployment,
+    messages_in,
+    polls,
+    request_of,
+    runs,
+)
+
+__all__ = ["anyio_backend"]
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_closed_request_stops_our_polling_and_its_run_still_answers(era: str) -> None:
+    """The run goes on upstream; one line and one metric say that its caller left (design, section 2, Cancel)."""
+    with anyio.fail_after(30):
+        async with deployment(SandboxOptions(run_seconds=4)) as (server, sandbox), caller() as http:
+            arguments = {"prompt": QUESTION}
+            meta = {"progressToken": "p"}
+            post = http.stream("POST", server.url, **request_of(era, "contit_ask", arguments, meta=meta))
+            async with post as response:
+                assert response.status_code == 200
+                await runs(sandbox, 1)
+            (line,) = await server.logged("call.finished")
+            seen = polls(sandbox)
+            assert (line["outcome"], line["run_id"]) == ("cancelled", sandbox.runs[0].run_id)
+            await anyio.sleep(1.5)
+            assert polls(sandbox) == seen
+            metrics = await server.metrics()
+            assert metrics["contit_mcp_callers_left_total"] == 1
+            assert metrics["contit_mcp_calls_total{outcome=cancelled}{tool=contit_ask}"] == 1
+            assert metrics["contit_mcp_calls_in_flight"] == 0
+            ids = {"thread_id": line["thread_id"], "run_id": line["run_id"]}
+            result = await call(http, server, "contit_response", era, **ids)
+            assert result["structuredContent"]["status"] == "completed"
+    assert len(sandbox.runs) == 1
+    assert not [line for line in server.lines if line["level"] != "info"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_progress_with_the_ids_arrives_when_it_is_asked_for_and_only_then(era: str) -> None:
+    """Whoever loses the call can go on with them; sealed where callers are told apart (design, sections 2 and 5)."""
+    with anyio.fail_after(30):
+        async with deployment(SandboxOptions(run_seconds=1), **TOKEN_MODE) as (server, sandbox):
+            async with caller(TOKENS["anna"]) as http:
+                arguments = {"prompt": QUESTION}
+                request = request_of(era, "contit_ask", arguments, meta={"progressToken": "p"})
+                *progress, result = messages_in(await http.post(server.url, **request))
+                silent = messages_in(await http.post(server.url, **request_of(era, "contit_ask", {"prompt": "drafts"})))
+    assert {message["method"] for message in progress} == {"notifications/progress"}
+    assert {message["params"]["progressToken"] for message in progress} == {"p"}
+    done = [message["params"]["progress"] for message in progress]
+    assert done == sorted(set(done))
+    texts = [message["params"]["message"] for message in progress]
+    ids = result["result"]["structuredContent"]
+    assert f"thread_id={ids['thread_id']}, run_id={ids['run_id']}" in texts[1]
+    assert sandbox.runs[0].run_id not in "".join(texts)
+    assert [message.get("method") for message in silent] == [None]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras(mode: str) -> None:
+    """Tools listed, a question, progress on the way (mcp 2.3.0)."""
+    heard: list[str | None] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    with anyio.fail_after(30):
+        async with deployment(SandboxOptions(run_seconds=0.6)) as (server, _), Client(server.url, mode=mode) as client:
+            assert len((await client.list_tools()).tools) == 4
+            result = await client.call_tool("contit_ask", {"prompt": QUESTION}, progress_callback=hear)
+    assert result.structured_content is not None
+    assert result.structured_content["status"] == "completed"
+    assert any("run_id=run_" in message for message in heard if message)
+    host = server.named("call.finished")[0]["host"]
+    assert host == {"legacy": "python-httpx2", "auto": "mcp"}[mode]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "seconds"),
+    [
+        ("claude-code/2.1.330 (sdk-cli)", ("claude-code", "2.1.330"), 240),
+        ("codex-mcp-client/0.169.0", ("codex-mcp-client", "0.169.0"), 240),
+        ("node", ("node", ""), 25),  # Gemini CLI 0.61.0, and everything else on Node
+        ("python-httpx/0.28.1", ("python-httpx", "0.28.1"), 25),  # LlamaIndex among others, which stops at 30
+        ("python-httpx2/2.16.2", ("python-httpx2", "2.16.2"), 25),
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0", ("Mozilla", "5.0"), 25),
+        ("Python/3.11 aiohttp/3.13.0", ("Python", "3.11"), 25),
+        ("Go-http-client/1.1", ("Go-http-client", "1.1"), 25),
+        ("  Claude-Code/3", ("Claude-Code", "3"), 240),
+        ("OurAgent/1.0", ("OurAgent", "1.0"), 45),
+        ("(nothing) but a comment", ("", ""), 25),
+        ("", ("", ""), 25),
+        ("é/1", ("", ""), 25),
+    ],
+)
+def test_a_user_agent_says_who_waits_unless_it_names_a_library(text: str, host: tuple[str, str], seconds: int) -> None:
+    """Of the older era over HTTP nothing else is known (seen: Claude Code, Codex, Gemini CLI, mcp; else our choice)."""
+    assert read_user_agent(text) == host
+    assert WaitPolicy().seconds(None, host=host[0] or None) == seconds
+
+
+async def test_the_user_agent_names_the_host_in_the_older_era_and_client_info_in_the_newer() -> None:
+    """The name chooses the wait, and stands in the call's line (design, section 2)."""
+    with anyio.fail_after(30):
+        async with deployment(SandboxOptions(run_seconds=60)) as (server, _):
+            async with caller(**{"User-Agent": "codex-mcp-client/0.169.0 (linux)"}) as http:
+                for era in ERAS:
+                    await call(http, server, "contit_start", era, prompt=QUESTION)
+            lines = await server.logged("call.finished", 2)
+    hosts = [(line["host"], line["host_version"]) for line in lines]
+    assert hosts == [("codex-mcp-client", "0.169.0"), ("test-host", "1")]

@@ -1,0 +1,166 @@
+"""How much one caller may ask for, and all together; and that whatever is counted is counted down again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from contit_mcp.sandbox.faults import Fault
+from contit_mcp.sandbox.options import SandboxOptions
+from tests.e2e.processes import sandbox_on_port
+from tests.http.deployed import (
+    ERAS,
+    QUESTION,
+    TOKEN_MODE,
+    TOKENS,
+    Deployed,
+    anyio_backend,
+    ask,
+    call,
+    caller,
+    deployed,
+    deployment,
+    request_of,
+    runs,
+)
+from tests.redis_server import redis_server
+
+__all__ = ["anyio_backend"]
+pytestmark = pytest.mark.anyio
+
+NO_SUCH = {"thread_id": "t", "run_id": "r"}
+
+
+async def statuses(http: httpx.AsyncClient, server: Deployed, times: int) -> Counter[int]:
+    """Ask so often for the list of tools, one after the other."""
+    found: Counter[int] = Counter()
+    for _ in range(times):
+        found[(await http.post(server.url, **listing())).status_code] += 1
+    return found
+
+
+def listing() -> dict[str, Any]:
+    """A request that costs Contit nothing."""
+    request = request_of("legacy", "", {})
+    request["json"] |= {"method": "tools/list", "params": {}}
+    return request
+
+
+async def until_quiet(server: Deployed, http: httpx.AsyncClient) -> None:
+    """Wait until no call is under way."""
+    while (await server.metrics())["contit_mcp_calls_in_flight"]:
+        await anyio.sleep(0.05)
+
+
+async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
+    """429 with Retry-After of at most a minute (design, section 9)."""
+    with anyio.fail_after(30):
+        async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
+            async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
+                assert await statuses(anna, server, 12) == {200: 10, 429: 2}
+                refused = await anna.post(server.url, **listing())
+                assert 1 <= int(refused.headers["retry-after"]) <= 60
+                assert refused.json()["error"] == "too_many_requests"
+                assert await statuses(marco, server, 3) == {200: 3}
+            assert (await server.metrics())["contit_mcp_rejected_requests_total{reason=too_many_requests}"] == 3
+
+
+async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
+    """A burst over both of them is held to one limit (design, section 9); without Redis nobody is refused for it."""
+    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+        async with sandbox_on_port() as (url, _):
+            environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
+            environment |= {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
+            async with deployed(environment) as one, deployed(environment) as other, caller(TOKENS["anna"]) as anna:
+                found: Counter[int] = Counter()
+
+                async def post(server: Deployed) -> None:
+                    found[(await anna.post(server.url, **listing())).status_code] += 1
+
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(80):
+                        tasks.start_soon(post, one)
+                        tasks.start_soon(post, other)
+                assert found == {200: 120, 429: 40}
+                redis.stop()
+                for server in (one, other):
+                    began = anyio.current_time()
+                    assert await statuses(anna, server, 20) == {200: 20}
+                    assert anyio.current_time() - began < 5
+                    assert server.named("limits.redis_unusable")
+                    assert redis.password.encode() not in server.stderr
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(
+    store: str, tmp_path: Path
+) -> None:
+    """Three times as many as all may have, in one burst: nothing hangs, and the room is there again (our choice)."""
+    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+        environment = {"CONTIT_MCP_STORE": redis.url if store == "redis" else store, **TOKEN_MODE}
+        environment |= {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
+        async with deployment(SandboxOptions(run_seconds=3), **environment) as (server, sandbox):
+            found: Counter[int] = Counter()
+            refused: set[tuple[str, str]] = set()
+
+            async def post(name: str, number: int) -> None:
+                arguments = {"prompt": f"{QUESTION} ({number})"}
+                response = await by_name[name].post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
+                found[response.status_code] += 1
+                if response.status_code != 200:
+                    refused.add((response.json()["error"], response.headers["retry-after"]))
+
+            async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
+                by_name = {"anna": anna, "marco": marco}
+                async with anyio.create_task_group() as tasks:
+                    for number in range(30):
+                        tasks.start_soon(post, "anna", number)
+                    await runs(sandbox, 15)
+                    for number in range(30):
+                        tasks.start_soon(post, "marco", number)
+                assert found == {200: 20, 429: 15, 503: 25}
+                assert refused == {("too_many_calls", "5"), ("overloaded", "2")}
+                assert len(sandbox.runs) == 20
+                await until_quiet(server, anna)
+                assert (await ask(anna, server, prompt="Show me the three cheapest tents"))["status"] == "completed"
+
+
+async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
+    """Else a server would fill up with callers that are gone (our choice)."""
+    environment = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
+    faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
+    with anyio.fail_after(60):
+        async with deployment(SandboxOptions(run_seconds=60, faults=faults), **environment) as (server, sandbox):
+            async with caller() as http:
+                for _ in range(2):
+                    assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
+                for era in ERAS:
+                    assert (await call(http, server, "contit_status", era, **NO_SUCH))["isError"]
+                    assert (await http.post(server.url, content=b"{", headers={"Accept": "*/*"})).status_code >= 400
+                    for number in range(2):
+                        known = len(sandbox.runs)
+                        with anyio.move_on_after(20) as leaving:
+                            async with anyio.create_task_group() as tasks:
+                                tasks.start_soon(
+                                    lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number
+                                )
+                                await runs(sandbox, known + 1)
+                                leaving.cancel()
+                    await until_quiet(server, http)
+                assert await statuses(http, server, 3) == {200: 3}
+
+
+async def test_listening_streams_take_no_room_from_calls() -> None:
+    """Hosts keep one open all day; as many as calls may be open beside them (our choice)."""
+    with anyio.fail_after(30):
+        async with deployment(CONTIT_MCP_CALLS_PER_CALLER="2") as (server, _), caller() as http:
+            accept = {"Accept": "text/event-stream"}
+            request = http.build_request("GET", server.url, headers=accept)
+            streams = [await http.send(request, stream=True) for _ in range(3)]
+            assert [stream.status_code for stream in streams] == [200, 200, 429]
+            assert await statuses(http, server, 2) == {200: 2}
+            for stream in streams:
+                await stream.aclose()

@@ -1,0 +1,189 @@
+"""What of an ask can be found in logs, metrics and traces; that it is one ask in all of them; and nothing of its content."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import anyio
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from contit_mcp.sandbox.faults import Fault
+from contit_mcp.sandbox.options import SandboxOptions
+from tests.e2e.processes import on_port, sandbox_on_port
+from tests.http.deployed import (
+    ERAS,
+    QUESTION,
+    Deployed,
+    anyio_backend,
+    caller,
+    deployed,
+    deployment,
+    message_of,
+    request_of,
+    result_in,
+    runs,
+)
+
+__all__ = ["anyio_backend"]
+pytestmark = pytest.mark.anyio
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SOURCES = ("headers", "meta", "nowhere")
+MARKER = "sEcReT-mArKeR"
+BLOCKED = [
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['opentelemetry.sdk'] = None; from contit_mcp.cli.main import main; main()",
+]
+
+
+@dataclass
+class Collector:
+    """Stands in for an OTLP collector."""
+
+    hangs: bool = False
+    spans: list[Span] = field(default_factory=list)
+
+    async def take(self, request: Request) -> Response:
+        """Take in one export."""
+        export = ExportTraceServiceRequest.FromString(await request.body())
+        self.spans += [span for each in export.resource_spans for scope in each.scope_spans for span in scope.spans]
+        if self.hangs:
+            await anyio.sleep(60)
+        return Response(media_type="application/x-protobuf")
+
+    def holds_the_way_of(self, source: str, trace_id: str) -> None:
+        """Check one ask: request, then tool, then requests to Contit, each the parent of the next."""
+        spans = [span for span in self.spans if span.trace_id.hex() == trace_id]
+        (tool,) = [span for span in spans if span.name == "tools/call contit_ask"]
+        upstream = {span.name for span in spans if span.parent_span_id == tool.span_id}
+        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < upstream
+        if source == "meta":  # the SDK takes the message's word; the request's span points there
+            assert tool.parent_span_id.hex() == PARENT
+            linked = [(link.trace_id, link.span_id) for span in self.spans for link in span.links]
+            assert (tool.trace_id, tool.span_id) in linked
+        else:
+            (post,) = [span for span in spans if span.name == "POST /mcp"]
+            assert tool.parent_span_id == post.span_id
+            assert post.parent_span_id.hex() == (PARENT if source == "headers" else "")
+
+
+@asynccontextmanager
+async def collecting(*, hangs: bool = False) -> AsyncIterator[tuple[Collector, dict[str, str]]]:
+    """A collector, and the environment by which a server finds it."""
+    collector = Collector(hangs)
+    async with on_port(Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])) as url:
+        yield collector, {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
+
+
+async def ask_from(server: Deployed, era: str, source: str, trace_id: str) -> dict[str, Any]:
+    """Ask with a trace in the headers, in `_meta`, or with none."""
+    parent = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
+    request = request_of(
+        era, "contit_ask", {"prompt": f"{QUESTION} {trace_id}"}, meta=parent if source == "meta" else {}
+    )
+    async with caller(**(parent if source == "headers" else {})) as http:
+        return result_in(await http.post(server.url, **request))
+
+
+@pytest.mark.parametrize("export", [True, False])
+async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
+    """The caller's where it sends one, else ours; the tree of spans is the way of the call (our choice)."""
+    async with collecting() as (collector, otel):
+        async with deployment(SandboxOptions(run_seconds=0.2), **(otel if export else {})) as (server, _):
+            asked: list[tuple[str, str]] = []
+            for number, (era, source) in enumerate(product(ERAS, SOURCES), start=1):
+                given = f"{number:032x}"
+                await ask_from(server, era, source, given)
+                request = (await server.logged("http.request", number))[-1]
+                call, started = (server.named(name)[-1] for name in ("call.finished", "run.started"))
+                assert call["trace_id"] == started["trace_id"] == request["trace_id"]
+                assert len(call["trace_id"]) == 32
+                assert (call["trace_id"] == given) == (source != "nowhere")
+                asked.append((source, call["trace_id"]))
+            async with caller(Accept="application/openmetrics-text") as http:
+                assert asked[-1][1] in (await http.get(server.metrics_url)).text
+            assert (await server.end())[0] == 0
+            assert bool(server.named("tracing.exporting")) == export
+            assert not [line for line in server.lines if line["level"] != "info"]
+    for source, trace_id in asked * export:
+        collector.holds_the_way_of(source, trace_id)
+    assert bool(collector.spans) == export
+
+
+async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans() -> None:
+    """Not the prompt, the answer, a credential, the query string, a header, also at DEBUG and in failure (design, 9)."""
+    options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}))
+    answers = []
+    async with collecting() as (collector, otel):
+        environment = {"CONTIT_API_KEY": f"key-{MARKER}", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **otel}
+        async with deployment(options, **environment) as (server, sandbox):
+            url = f"{server.url}?x={MARKER}"
+            agent = {"X-Other": MARKER, "Authorization": f"Bearer {MARKER}", "Cookie": MARKER, "Tracestate": "a=b"}
+            async with caller(**agent) as http:
+                for kind in (None, "500", "html-error", "malformed", "drop-after", "503", "failed"):
+                    if kind:
+                        sandbox.add_fault(Fault(kind, on="start"))
+                    for era in ERAS:
+                        prompt = f"How many articles mention {MARKER} {kind} {era}?"
+                        arguments = {"prompt": prompt, "wait_seconds": 3}
+                        answers.append(result_in(await http.post(url, **request_of(era, "contit_ask", arguments))))
+                for era in ERAS:
+                    ids = {"thread_id": MARKER, "run_id": 5, MARKER: MARKER}
+                    await http.post(url, **request_of(era, "contit_status", ids))
+                    await http.post(url, **message_of(era, "no/such", {MARKER: MARKER}))
+                    await http.post(url, content=f'{{"{MARKER}": ', headers={"Content-Type": "application/json"})
+                    await http.get(f"{server.base}/{MARKER}?{MARKER}")
+                    await http.request(MARKER.upper().replace("-", ""), url)
+                metrics = (await http.get(f"{server.metrics_url}?{MARKER}")).text
+            assert (await server.end())[0] == 0
+    assert any(MARKER in str(answer) for answer in answers)  # the sandbox repeats what it was asked
+    assert {answer["isError"] for answer in answers} == {True, False}
+    assert MARKER not in server.stderr.decode()
+    assert MARKER not in metrics
+    assert {"POST /ai-assistant/thread", "POST /mcp", "GET other"} < {span.name for span in collector.spans}
+    leaks = [span.name for span in collector.spans if MARKER.encode() in span.SerializeToString()]
+    assert leaks == []
+
+
+async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None:
+    """Traces are worth half a second at the end (our choice)."""
+    with anyio.fail_after(30):
+        async with collecting(hangs=True) as (_, otel):
+            async with deployment(SandboxOptions(run_seconds=60), **otel) as (server, sandbox), caller() as http:
+                handles: list[dict[str, Any]] = []
+
+                async def wait() -> None:
+                    response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
+                    handles.append(result_in(response)["structuredContent"])
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(wait)
+                    await runs(sandbox, 1)
+                    code, seconds = await server.end()
+    assert (code, handles[0]["status"]) == (0, "in_progress")
+    assert seconds < 5
+
+
+async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() -> None:
+    """Whoever sets the endpoint learns what to install (our choice)."""
+    with anyio.fail_after(30):
+        async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
+            environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+            environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
+            async with deployed(environment, command=BLOCKED) as server:
+                answer = await ask_from(server, "modern", "headers", TRACE)
+                assert (await server.end())[0] == 0
+    assert answer["structuredContent"]["status"] == "completed"
+    (line,) = server.named("tracing.not_installed")
+    assert line["hint"] == "Install contit-mcp[otel] to export traces."
+    assert server.named("call.finished")[0]["trace_id"] == TRACE

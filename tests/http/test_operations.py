@@ -1,0 +1,167 @@
+"""What operators' programs ask: probes and metrics, by address, at any time, and right."""
+
+import anyio
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from contit_mcp.http.operations import Readiness
+from contit_mcp.sandbox.faults import Fault
+from contit_mcp.sandbox.options import SandboxOptions
+from tests.http.deployed import (
+    QUESTION,
+    TOKEN_MODE,
+    TOKENS,
+    anyio_backend,
+    ask,
+    call,
+    caller,
+    deployment,
+    request_of,
+    runs,
+    samples,
+)
+from tests.redis_server import redis_server
+from tests.virtual_time import VirtualTimeLoop
+
+__all__ = ["anyio_backend"]
+pytestmark = pytest.mark.anyio
+
+BY_ADDRESS = {"Host": "10.1.2.3:8000"}
+
+
+async def test_probes_and_scrapers_come_by_address_while_mcp_is_known_by_its_name_alone() -> None:
+    """Kubernetes and Prometheus send the pod's address as Host, and no Origin (design, section 5)."""
+    environment = {**TOKEN_MODE, "CONTIT_MCP_ALLOWED_HOSTS": "mcp.example"}
+    with anyio.fail_after(30):
+        async with deployment(None, **environment) as (server, _), caller(TOKENS["anna"]) as http:
+            for path in ("healthz", "readyz", "metrics"):
+                assert (await http.get(f"{server.base}/{path}", headers=BY_ADDRESS)).status_code == 200
+            request = request_of("modern", "contit_start", {"prompt": QUESTION})
+            for host, status in (("10.1.2.3:8000", 421), ("mcp.example", 200)):
+                headers = request["headers"] | {"Host": host}
+                assert (await http.post(server.url, json=request["json"], headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("fault", ["delay", "503"])
+async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seconds(fault: str) -> None:
+    """However many ask, it is asked once (our choice)."""
+    faults = (Fault(fault, on="status", times=None, seconds=60 if fault == "delay" else None),)
+    with anyio.fail_after(40):
+        probing = {"CONTIT_MCP_READY_PROBES_CONTIT": "true"}
+        async with deployment(SandboxOptions(faults=faults), **probing) as (server, sandbox), caller() as http:
+            found: list[int] = []
+
+            async def probe() -> None:
+                found.append((await http.get(f"{server.base}/readyz")).status_code)
+
+            began = anyio.current_time()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(probe)
+            assert found == [503] * 20
+            assert anyio.current_time() - began < 5
+            asked = len(sandbox.requests)
+            sandbox.clear_faults()
+            await probe()
+            assert found[-1] == 503
+            assert len(sandbox.requests) == asked
+            assert (await http.get(f"{server.base}/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
+async def test_contit_is_probed_every_10_s_while_the_server_serves() -> None:
+    """What is found is true for as long; before the start and in the drain nobody is asked (our choice)."""
+    asked: list[float] = []
+
+    async def probe() -> str | None:
+        asked.append(anyio.current_time())
+        return "Contit is away" if len(asked) == 1 else None
+
+    readiness = Readiness(probe)
+    assert await readiness.problem() == "not serving: starting or draining"
+    readiness.serving = True
+    found = []
+    for _ in range(41):
+        found.append(await readiness.problem())
+        await anyio.sleep(0.5)
+    readiness.serving = False
+    assert await readiness.problem() is not None
+    assert [at - asked[0] for at in asked] == [0, 10, 20]
+    assert found == ["Contit is away"] * 20 + [None] * 21
+
+
+async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:
+    """OpenMetrics carries the trace ids of calls along (our choice)."""
+    with anyio.fail_after(30):
+        async with deployment(CONTIT_MCP_METRICS_PORT="0") as (server, _), caller() as http:
+            await ask(http, server)
+            assert (await http.get(f"{server.base}/metrics")).status_code == 404
+            base = server.metrics_url.removesuffix("/metrics")
+            for path in ("healthz", "readyz"):
+                assert (await http.get(f"{base}/{path}", headers=BY_ADDRESS)).status_code == 200
+            plain = await http.get(server.metrics_url, headers=BY_ADDRESS)
+            assert plain.headers["content-type"].startswith("text/plain")
+            assert samples(plain.text)["contit_mcp_calls_total{outcome=completed}{tool=contit_ask}"] == 1
+            accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+            open_metrics = await http.get(server.metrics_url, headers=accept)
+            assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
+            families = text_string_to_metric_families(open_metrics.text)  # type: ignore[no-untyped-call]
+            exemplars = {s.exemplar.labels["trace_id"] for f in families for s in f.samples if s.exemplar}
+            assert exemplars == {server.named("call.finished")[0]["trace_id"]}
+
+
+async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One deployment, known traffic, each number known before (our choice)."""
+    faults = (Fault("503", on="start", times=1, retry_after="0"),)
+    with anyio.fail_after(60), redis_server(tmp_path_factory.mktemp("redis")) as redis:
+        environment = {**TOKEN_MODE, "CONTIT_MCP_STORE": redis.url}
+        async with deployment(SandboxOptions(run_seconds=1.2, faults=faults), **environment) as (server, sandbox):
+            async with caller(TOKENS["anna"]) as http, caller() as stranger:
+                async with anyio.create_task_group() as tasks:  # one run for both, after one retry of its start
+                    tasks.start_soon(ask, http, server)
+                    await runs(sandbox, 1)
+                    tasks.start_soon(ask, http, server, "modern")
+                    while (await server.metrics())["contit_mcp_calls_in_flight"] != 2:
+                        await anyio.sleep(0.01)
+                assert (await call(http, server, "contit_status", thread_id="no", run_id="no"))["isError"]
+                assert (await stranger.post(server.url, **request_of("modern", "contit_ask", {}))).status_code == 401
+                assert (await stranger.get(f"{server.base}/nowhere")).status_code == 404
+                redis.stop()
+                await call(http, server, "contit_start", prompt="Show me the three cheapest tents")
+            found = await server.metrics()
+            polled = sum(request.endpoint == "status" for request in sandbox.requests)
+    calls = {name: value for name, value in found.items() if name.startswith("contit_mcp_calls_total")}
+    assert calls == {
+        "contit_mcp_calls_total{outcome=completed}{tool=contit_ask}": 2,
+        "contit_mcp_calls_total{outcome=RunNotFoundError}{tool=contit_status}": 1,
+        "contit_mcp_calls_total{outcome=in_progress}{tool=contit_start}": 1,
+    }
+    assert found["contit_mcp_call_seconds_count{tool=contit_ask}"] == 2
+    assert 1.2 < found["contit_mcp_call_seconds_sum{tool=contit_ask}"] < 8
+    assert found["contit_mcp_call_seconds_bucket{le=0.05}{tool=contit_ask}"] == 0
+    statuses = {name[-4:-1]: n for name, n in found.items() if name.startswith("contit_mcp_upstream_requests_total")}
+    assert statuses == {
+        "200": sum(request.status == 200 for request in sandbox.requests),
+        "503": 1,
+    }
+    assert found["contit_mcp_upstream_retries_total"] == 1
+    assert found["contit_mcp_polls_total"] == polled
+    assert found["contit_mcp_joined_calls_total"] == 1
+    assert found["contit_mcp_callers_left_total"] == 0
+    assert found["contit_mcp_store_errors_total"] >= 1
+    assert found["contit_mcp_rejected_requests_total{reason=unauthorized}"] == 1
+    assert found["contit_mcp_http_requests_total{path=other}{status=404}"] == 1
+    assert found["contit_mcp_http_requests_total{path=/mcp}{status=200}"] == 4
+    assert (found["contit_mcp_ready"], found["contit_mcp_calls_in_flight"]) == (1, 0)
+    assert [name for name in found if name.startswith("contit_mcp_build_info")]
+    assert found["process_resident_memory_bytes"] > 0
+
+
+async def test_a_request_that_never_reached_contit_is_counted_as_such() -> None:
+    """By the status "none" (our choice)."""
+    with anyio.fail_after(30):
+        faults = (Fault("drop-before", on="status", times=None),)
+        async with deployment(SandboxOptions(faults=faults)) as (server, _), caller() as http:
+            await call(http, server, "contit_status", thread_id="t", run_id="r")
+            found = await server.metrics()
+    assert found["contit_mcp_upstream_requests_total{status=none}"] >= 1

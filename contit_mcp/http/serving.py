@@ -20,7 +20,7 @@ from contit_mcp.settings_http import split_list
 
 log = structlog.get_logger(__name__)
 
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = 3.5
 """For calls in flight to return their handles: their waits end at once, a start being sent within 2 s."""
 
 CLOSING_SECONDS = 1

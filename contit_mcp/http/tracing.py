@@ -16,7 +16,7 @@ _WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _LONGEST_ATTRIBUTE = 256
 """Characters. The SDK's spans hold the method and the request id as callers send them."""
 
-_FLUSH_SECONDS = 0.5
+_FLUSH_SECONDS = 0.3
 """For the last spans. The exporter itself would hold the exit for 10 s and more while its collector hangs."""
 
 

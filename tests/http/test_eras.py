@@ -25,56 +25,60 @@ __all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_a_closed_request_stops_our_polling_and_its_run_still_answers(era: str) -> None:
+async def test_a_closed_request_stops_our_polling_and_its_run_still_answers() -> None:
     """The run goes on upstream; one line and one metric say that its caller left (design, section 2, Cancel)."""
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(run_seconds=4)) as (server, sandbox), caller() as http:
-            arguments = {"prompt": QUESTION}
-            meta = {"progressToken": "p"}
-            post = http.stream("POST", server.url, **request_of(era, "contit_ask", arguments, meta=meta))
-            async with post as response:
-                assert response.status_code == 200
-                await runs(sandbox, 1)
-            (line,) = await server.logged("call.finished")
-            seen = polls(sandbox)
-            assert (line["outcome"], line["run_id"]) == ("cancelled", sandbox.runs[0].run_id)
+            for number, era in enumerate(ERAS, start=1):
+                arguments = {"prompt": f"{QUESTION} {era}"}
+                request = request_of(era, "contit_ask", arguments, meta={"progressToken": "p"})
+                async with http.stream("POST", server.url, **request) as response:
+                    assert response.status_code == 200
+                    known = polls(sandbox)
+                    await runs(sandbox, number)
+                    while polls(sandbox) == known:
+                        await anyio.sleep(0.02)
+                line = (await server.logged("call.finished", number))[-1]
+                assert (line["outcome"], line["run_id"]) == ("cancelled", sandbox.runs[-1].run_id)
+            known = polls(sandbox)
             await anyio.sleep(1.5)
-            assert polls(sandbox) == seen
+            assert polls(sandbox) == known
             metrics = await server.metrics()
-            assert metrics["contit_mcp_callers_left_total"] == 1
-            assert metrics["contit_mcp_calls_total{outcome=cancelled}{tool=contit_ask}"] == 1
+            assert metrics["contit_mcp_callers_left_total"] == 2
+            assert metrics["contit_mcp_calls_total{outcome=cancelled}{tool=contit_ask}"] == 2
             assert metrics["contit_mcp_calls_in_flight"] == 0
-            ids = {"thread_id": line["thread_id"], "run_id": line["run_id"]}
-            result = await call(http, server, "contit_response", era, **ids)
-            assert result["structuredContent"]["status"] == "completed"
-    assert len(sandbox.runs) == 1
+            for era, line in zip(ERAS, server.named("call.finished"), strict=True):
+                ids = {"thread_id": line["thread_id"], "run_id": line["run_id"]}
+                result = await call(http, server, "contit_response", era, **ids)
+                assert result["structuredContent"]["status"] == "completed"
+    assert len(sandbox.runs) == 2
     assert not [line for line in server.lines if line["level"] != "info"]
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_progress_with_the_ids_arrives_when_it_is_asked_for_and_only_then(era: str) -> None:
+async def test_progress_with_the_ids_arrives_when_it_is_asked_for_and_only_then() -> None:
     """Whoever loses the call can go on with them; sealed where callers are told apart (design, sections 2 and 5)."""
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=1), **TOKEN_MODE) as (server, sandbox):
-            async with caller(TOKENS["anna"]) as http:
-                arguments = {"prompt": QUESTION}
+        async with (
+            deployment(SandboxOptions(run_seconds=0.6), **TOKEN_MODE) as (server, sandbox),
+            caller(TOKENS["anna"]) as http,
+        ):
+            for era in ERAS:
+                arguments = {"prompt": f"{QUESTION} {era}"}
                 request = request_of(era, "contit_ask", arguments, meta={"progressToken": "p"})
                 *progress, result = messages_in(await http.post(server.url, **request))
-                silent = messages_in(await http.post(server.url, **request_of(era, "contit_ask", {"prompt": "drafts"})))
-    assert {message["method"] for message in progress} == {"notifications/progress"}
-    assert {message["params"]["progressToken"] for message in progress} == {"p"}
-    done = [message["params"]["progress"] for message in progress]
-    assert done == sorted(set(done))
-    texts = [message["params"]["message"] for message in progress]
-    ids = result["result"]["structuredContent"]
-    assert f"thread_id={ids['thread_id']}, run_id={ids['run_id']}" in texts[1]
-    assert sandbox.runs[0].run_id not in "".join(texts)
-    assert [message.get("method") for message in silent] == [None]
+                assert {message["method"] for message in progress} == {"notifications/progress"}
+                assert {message["params"]["progressToken"] for message in progress} == {"p"}
+                done = [message["params"]["progress"] for message in progress]
+                assert done == sorted(set(done))
+                texts = [message["params"]["message"] for message in progress]
+                ids = result["result"]["structuredContent"]
+                assert f"thread_id={ids['thread_id']}, run_id={ids['run_id']}" in texts[1]
+                assert sandbox.runs[-1].run_id not in "".join(texts)
+                request = request_of(era, "contit_ask", {"prompt": f"drafts {era}"})
+                assert len(messages_in(await http.post(server.url, **request))) == 1
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras(mode: str) -> None:
+async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras() -> None:
     """Tools listed, a question, progress on the way (mcp 2.3.0)."""
     heard: list[str | None] = []
 
@@ -82,14 +86,16 @@ async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras(mode:
         heard.append(message)
 
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=0.6)) as (server, _), Client(server.url, mode=mode) as client:
-            assert len((await client.list_tools()).tools) == 4
-            result = await client.call_tool("contit_ask", {"prompt": QUESTION}, progress_callback=hear)
-    assert result.structured_content is not None
-    assert result.structured_content["status"] == "completed"
-    assert any("run_id=run_" in message for message in heard if message)
-    host = server.named("call.finished")[0]["host"]
-    assert host == {"legacy": "python-httpx2", "auto": "mcp"}[mode]
+        async with deployment(SandboxOptions(run_seconds=0.6)) as (server, _):
+            for mode, host in (("legacy", "python-httpx2"), ("auto", "mcp")):
+                heard.clear()
+                async with Client(server.url, mode=mode) as client:
+                    assert len((await client.list_tools()).tools) == 4
+                    result = await client.call_tool("contit_ask", {"prompt": QUESTION + mode}, progress_callback=hear)
+                assert result.structured_content is not None
+                assert result.structured_content["status"] == "completed"
+                assert any("run_id=run_" in message for message in heard if message)
+                assert server.named("call.finished")[-1]["host"] == host
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,8 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
                     for _ in range(80):
                         tasks.start_soon(post, one)
                         tasks.start_soon(post, other)
-                assert found == {200: 120, 429: 40}
+                assert found.total() == 160
+                assert 120 <= found[200] <= 125  # the window slides on meanwhile
                 redis.stop()
                 for server in (one, other):
                     began = anyio.current_time()
@@ -94,15 +95,12 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
                     assert redis.password.encode() not in server.stderr
 
 
-@pytest.mark.parametrize("store", ["memory", "redis"])
-async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(
-    store: str, tmp_path: Path
-) -> None:
+async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(tmp_path: Path) -> None:
     """Three times as many as all may have, in one burst: nothing hangs, and the room is there again (our choice)."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
-        environment = {"CONTIT_MCP_STORE": redis.url if store == "redis" else store, **TOKEN_MODE}
+        environment = {"CONTIT_MCP_STORE": redis.url, **TOKEN_MODE}
         environment |= {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
-        async with deployment(SandboxOptions(run_seconds=3), **environment) as (server, sandbox):
+        async with deployment(SandboxOptions(run_seconds=2), **environment) as (server, sandbox):
             found: Counter[int] = Counter()
             refused: set[tuple[str, str]] = set()
 
@@ -133,24 +131,24 @@ async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
     environment = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
     with anyio.fail_after(60):
-        async with deployment(SandboxOptions(run_seconds=60, faults=faults), **environment) as (server, sandbox):
-            async with caller() as http:
-                for _ in range(2):
-                    assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
-                for era in ERAS:
-                    assert (await call(http, server, "contit_status", era, **NO_SUCH))["isError"]
-                    assert (await http.post(server.url, content=b"{", headers={"Accept": "*/*"})).status_code >= 400
-                    for number in range(2):
-                        known = len(sandbox.runs)
-                        with anyio.move_on_after(20) as leaving:
-                            async with anyio.create_task_group() as tasks:
-                                tasks.start_soon(
-                                    lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number
-                                )
-                                await runs(sandbox, known + 1)
-                                leaving.cancel()
-                    await until_quiet(server, http)
-                assert await statuses(http, server, 3) == {200: 3}
+        async with (
+            deployment(SandboxOptions(run_seconds=60, faults=faults), **environment) as (server, sandbox),
+            caller() as http,
+        ):
+            for _ in range(2):
+                assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
+            for era in ERAS:
+                assert (await call(http, server, "contit_status", era, **NO_SUCH))["isError"]
+                assert (await http.post(server.url, content=b"{", headers={"Accept": "*/*"})).status_code >= 400
+                for number in range(2):
+                    known = len(sandbox.runs)
+                    with anyio.move_on_after(20) as leaving:
+                        async with anyio.create_task_group() as tasks:
+                            tasks.start_soon(lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number)
+                            await runs(sandbox, known + 1)
+                            leaving.cancel()
+                await until_quiet(server, http)
+            assert await statuses(http, server, 3) == {200: 3}
 
 
 async def test_listening_streams_take_no_room_from_calls() -> None:

@@ -64,12 +64,20 @@ def open_file(file: Path) -> sqlite3.Connection:
     _drop_what_was_set_aside(file)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would make it readable for others
     db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(db)
-    except BaseException:
-        db.close()
-        raise
-    return db
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            _prepare(db)
+        except BaseException as exc:
+            # Two that open a new file at once: SQLite does not wait where it changes how the journal is kept.
+            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY and time.monotonic() < until:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                time.sleep(0.02)
+                continue
+            db.close()
+            raise
+        return db
 
 
 def _prepare(db: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RunStore
-from tests.durability.history import Run
+from tests.durability.calls_and_runs import Run
 from tests.durability.world import RETENTION, World
 
 OWNERS = ("owner-1", "owner-2")
@@ -74,6 +74,14 @@ class AnyOrder(RuleBasedStateMachine):
     def ask(self, data: st.DataObject, prompt: str, new: bool, wait: float, meanwhile: float) -> None:
         owner, thread_id = self._where(data)
         self.world.ask(self._process(data), owner, prompt, None if new else thread_id, wait)
+        self.world.pass_time(meanwhile)
+
+    @precondition(lambda self: running(self) and any(call.prompt for call in self.history.calls))
+    @rule(data=st.data(), wait=waits, meanwhile=times)
+    def ask_the_same_again(self, data: st.DataObject, wait: float, meanwhile: float) -> None:
+        """As hosts do when they gave up, mostly about the latest question."""
+        before = data.draw(st.sampled_from([call for call in self.history.calls if call.prompt][:-3:-1]))
+        self.world.ask(self._process(data), before.owner, str(before.prompt), before.thread_id, wait)
         self.world.pass_time(meanwhile)
 
     @precondition(running)
@@ -146,7 +154,7 @@ class AnyOrder(RuleBasedStateMachine):
         number, (owner, thread_id) = self._process(data), self._where(data)
         call = self.world.ask(number, owner, prompt, thread_id, wait)
         for _ in range(200):
-            if call.done or any(run.stored for run in call.starts):
+            if call.ended or any(run.stored for run in call.starts):
                 return  # it joined another run, or was refused, or the window was missed
             if call.starts:
                 self.world.kill(number)

@@ -1,7 +1,6 @@
 """What really happened, and what must never have: every start that Contit accepted, every report that a caller got."""
 
 from collections import Counter
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import anyio
@@ -19,96 +18,7 @@ from contit_mcp.exceptions import (
 from contit_mcp.reports import RunReport
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
-
-SENDING_SECONDS = 20.0
-"""After which a start that got no answer is given up by whoever sent it."""
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of one caller.
-
-    Attributes:
-        alive: False from the moment on at which its process was killed.
-        left: Whether its caller went away.
-        began: When it was made.
-        starts: The runs that Contit accepted for it.
-        must_warn: Whether it repeats a question that was cut off in the named window.
-        unknown: Whether it ended with a start of unknown fate.
-        report: What it returned.
-        error: What it raised instead.
-    """
-
-    number: int
-    kind: str
-    owner: str
-    process: str
-    began: float
-    prompt: str | None = None
-    thread_id: str | None = None
-    run_id: str | None = None
-    alive: bool = True
-    left: bool = False
-    done: bool = False
-    starts: list["Run"] = field(default_factory=list)
-    must_warn: bool = False
-    unknown: bool = False
-    report: RunReport | None = None
-    error: BaseException | None = None
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.number} of {self.owner} in {self.process}"
-
-
-CALL: ContextVar[Call] = ContextVar("call")
-"""The call that a request to Contit or to the store is made for."""
-
-
-@dataclass(eq=False)
-class Run:
-    """One start that Contit accepted."""
-
-    call: Call
-    prompt: str
-    asked_thread: str | None
-    thread_id: str
-    run_id: str
-    sent: float
-    accepted: float
-    ends: float
-    word: str
-    stored_at: float | None = None
-    awaited: bool = False
-    delivered: bool = False
-    delivering: Call | None = None
-
-    def __str__(self) -> str:
-        return f"{self.thread_id}/{self.run_id} ({self.call}, {self.accepted:.2f} to {self.ends:.2f})"
-
-    __repr__ = __str__
-
-    @property
-    def stored(self) -> bool:
-        """Whether its ids are kept."""
-        return self.stored_at is not None
-
-    @property
-    def answer(self) -> str:
-        """Unlike any other run's."""
-        return f"{self.run_id} answers {self.prompt!r}"
-
-    @property
-    def question(self) -> tuple[str, str | None, str]:
-        """Equal for the same question."""
-        return self.call.owner, self.asked_thread, self.prompt
-
-    def going(self, now: float) -> bool:
-        """Whether it has not ended."""
-        return now < self.ends
-
-    def cut_off(self, now: float) -> bool:
-        """The named window: whoever sent it died, or gave up, before its ids were stored."""
-        return not self.stored and (not self.call.alive or now - self.sent >= SENDING_SECONDS)
+from tests.durability.calls_and_runs import CALL, SENDING_SECONDS, Call, Run
 
 
 @dataclass
@@ -149,11 +59,12 @@ class History:
             self._claim(run.cut_off(now) or not run.going(now), f"{new} was started while {run} was going")
         known = [run for run in before if run.stored]
         if known and known[-1].prompt == new.prompt and self._is_owed(known[-1], now):
-            to = known[-1].delivering  # this note cannot be taken back by the dead, nor at once
-            self._claim(to is not None and (not to.alive or not to.done), f"{known[-1]} was owed")
+            to = known[-1].delivering  # the dead cannot take this note back, and those who leave not at once
+            taken_back = to is not None and to.alive and to.ended is not None and to.ended <= new.call.began
+            self._claim(to is not None and not taken_back, f"{known[-1]} was owed")
             self.counts["a crash came between noting a delivery and making it"] += 1
         last = before[-1] if before else None
-        remembered = last is not None and now <= last.sent + self.retention.record
+        remembered = last is not None and now <= last.sent + self.retention.record and not self._may_have_moved_on(last)
         if last is not None and remembered and last.cut_off(now) and last.question == new.question:
             new.call.must_warn = True
             self.counts["the named window was hit, and the question asked again"] += 1
@@ -171,7 +82,7 @@ class History:
     def _may_have_moved_on(self, run: Run) -> bool:
         """Whether another question was being sent on the thread when its process died: it may have run there."""
         return any(
-            call.thread_id == run.thread_id and call.began > run.accepted and (call.unknown or not call.alive)
+            call.thread_id == run.thread_id and call.began > run.call.began and (call.unknown or not call.alive)
             for call in self.calls
             if call.prompt not in {None, run.prompt}
         )

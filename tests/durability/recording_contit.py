@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 import json
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 
 import anyio
 import httpx
 
-from tests.durability.history import CALL, Call, History, Run
+from tests.durability.calls_and_runs import CALL, Call, Run
+from tests.durability.history import History
 
 NOT_STARTED = {"503": httpx.Response(503), "429": httpx.Response(429, headers={"Retry-After": "8"})}
 
@@ -21,7 +23,7 @@ class RecordingContit:
     Attributes:
         arrives: Seconds until a start is accepted, even if its sender dies or gives up meanwhile.
         replies: Seconds from there until its sender has the ids.
-        reads: Seconds that a status or a response takes.
+        reads: Seconds that a status or a response takes on its way there, and back, at the most.
         lasts: Seconds that a run takes.
         word: How it ends.
         refusals: How the next starts are refused, by `NOT_STARTED`.
@@ -38,6 +40,7 @@ class RecordingContit:
     refusals: list[str] = field(default_factory=list)
     accepts_on_busy: bool = True
     requests: Counter[tuple[int, str]] = field(default_factory=Counter)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
@@ -47,9 +50,9 @@ class RecordingContit:
             return await self._start(CALL.get(), **json.loads(await request.aread()))
         _, _, _, thread_id, *rest = request.url.path.split("/")
         self.requests[CALL.get().number, rest[-1]] += 1
-        await anyio.sleep(self.reads / 2)
+        await anyio.sleep(self.reads * self.chance.random())
         response = self._status(thread_id, rest[1]) if rest[0] == "run" else self._response(thread_id)
-        await anyio.sleep(self.reads / 2)
+        await anyio.sleep(self.reads * self.chance.random())
         return response
 
     async def _start(self, call: Call, threadId: str | None, prompt: str) -> httpx.Response:  # noqa: N803

@@ -10,7 +10,8 @@ import anyio
 
 from contit_mcp.reports import RunReport
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from tests.durability.history import CALL, Call, History
+from tests.durability.calls_and_runs import CALL, Call
+from tests.durability.history import History
 from tests.durability.mortal import Killed, Process, SharedStore
 from tests.durability.recording_contit import RecordingContit
 from tests.virtual_time import VirtualTimeLoop
@@ -45,7 +46,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.history = History(RETENTION)
-        self.contit = RecordingContit(self.history)
+        self.contit = RecordingContit(self.history, chance=random.Random(self.seed))
         self.shared = SharedStore(self.open_store, self.history, chance=random.Random(self.seed))
         self.running: dict[int, Process] = {}
         self.callers: list[_Caller] = []
@@ -162,7 +163,13 @@ class World:
         except Killed:
             assert not call.alive
         finally:
-            call.done = True
+            call.ended = self.now
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
+
+
+def answered(call: Call) -> str | None:
+    """The answer that a call returned."""
+    assert call.report is not None, call.error
+    return call.report.response

@@ -242,3 +242,19 @@ async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(ne
     granted = await kept.claim(intent, now=T0)
     assert isinstance(granted, Granted)
     assert await kept.claim(intent, now=T0 + 1) == Granted(granted.record)
+
+
+async def test_a_start_that_died_is_not_forgotten_when_another_question_came_to_nothing(store: RunLedger) -> None:
+    """Its own retry still says that it may run twice (our choice)."""
+    await begin(store, opening("q"), "r1")
+    run = await store.find("owner", "t", "r1", now=T0)
+    assert run is not None
+    await store.completed(run, "a", now=T0 + 1)
+    assert isinstance(await store.claim(follow_up("died"), awaited=True, now=T0 + 2), Granted)
+    other = await store.claim(follow_up("other"), awaited=True, now=T0 + 60)
+    assert isinstance(other, Granted)
+    assert not other.interrupted
+    await store.release(other.record)
+    retry = await store.claim(follow_up("died"), awaited=True, now=T0 + 61)
+    assert isinstance(retry, Granted)
+    assert retry.interrupted

@@ -39,6 +39,15 @@ async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight()
     assert left == [5]  # beside the one in flight and the newest intent
 
 
+async def test_beyond_its_capacity_starts_that_died_go_too() -> None:
+    """A long outage of Contit leaves many behind (our choice)."""
+    kept = MemoryRunStore(capacity=3)
+    store = RunLedger(kept)
+    for number in range(50):
+        await store.claim(opening(f"q{number}"), awaited=True, now=T0 + number * 30)
+    assert len(vars(kept)["_records"]) <= 5
+
+
 async def test_an_intent_is_kept_however_the_clock_jumps() -> None:
     """Its ids are still to come (our choice)."""
     store = RunLedger(MemoryRunStore())

@@ -1,0 +1,97 @@
+"""What callers did and what Contit accepted: the two kinds of things that a history is made of."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from contit_mcp.reports import RunReport
+
+SENDING_SECONDS = 20.0
+"""After which a start that got no answer is given up by whoever sent it."""
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one caller.
+
+    Attributes:
+        alive: False from the moment on at which its process was killed.
+        left: Whether its caller went away.
+        began: When it was made.
+        ended: When it was over.
+        starts: The runs that Contit accepted for it.
+        must_warn: Whether it repeats a question that was cut off in the named window.
+        unknown: Whether it ended with a start of unknown fate.
+        report: What it returned.
+        error: What it raised instead.
+    """
+
+    number: int
+    kind: str
+    owner: str
+    process: str
+    began: float
+    prompt: str | None = None
+    thread_id: str | None = None
+    run_id: str | None = None
+    alive: bool = True
+    left: bool = False
+    ended: float | None = None
+    starts: list["Run"] = field(default_factory=list)
+    must_warn: bool = False
+    unknown: bool = False
+    report: RunReport | None = None
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} of {self.owner} in {self.process}"
+
+
+CALL: ContextVar[Call] = ContextVar("call")
+"""The call that a request to Contit or to the store is made for."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One start that Contit accepted."""
+
+    call: Call
+    prompt: str
+    asked_thread: str | None
+    thread_id: str
+    run_id: str
+    sent: float
+    accepted: float
+    ends: float
+    word: str
+    stored_at: float | None = None
+    awaited: bool = False
+    delivered: bool = False
+    delivering: Call | None = None
+
+    def __str__(self) -> str:
+        return f"{self.thread_id}/{self.run_id} ({self.call}, {self.accepted:.2f} to {self.ends:.2f})"
+
+    __repr__ = __str__
+
+    @property
+    def stored(self) -> bool:
+        """Whether its ids are kept."""
+        return self.stored_at is not None
+
+    @property
+    def answer(self) -> str:
+        """Unlike any other run's."""
+        return f"{self.run_id} answers {self.prompt!r}"
+
+    @property
+    def question(self) -> tuple[str, str | None, str]:
+        """Equal for the same question."""
+        return self.call.owner, self.asked_thread, self.prompt
+
+    def going(self, now: float) -> bool:
+        """Whether it has not ended."""
+        return now < self.ends
+
+    def cut_off(self, now: float) -> bool:
+        """The named window: whoever sent it died, or gave up, before its ids were stored."""
+        return not self.stored and (not self.call.alive or now - self.sent >= SENDING_SECONDS)

@@ -1,0 +1,18 @@
+"""What the tests of several processes stand on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from contit_mcp.runs.memory import MemoryRunStore
+from tests.durability.world import RETENTION, World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Two processes that can be killed, each with its memory, and the store that they share."""
+    store = MemoryRunStore(retention=RETENTION)
+    world = World(lambda: store)
+    world.contit.lasts = 20.0
+    yield world
+    world.close()

@@ -87,11 +87,13 @@ clean: ## Remove everything that make has made
 		mutants build dist
 	find contit_mcp tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What is installed is remembered inside the environment, and so forgotten with it.
+# What is installed is remembered inside the environment, and so forgotten with it. The files name all there is to
+# install; left to look for dependencies itself, pip stumbles over a newer release of one that is asked for with an extra.
 $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_mcp/__init__.py | $(BIN)/python
 	@echo 'Installing requirements/$*.txt and contit-mcp into $(VENV)'
-	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/$*.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/build.txt -r requirements/$*.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check
 	@touch $@
 
 # Also made anew when its interpreter has gone: then this link points nowhere.

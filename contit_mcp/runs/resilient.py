@@ -26,12 +26,15 @@ class ResiliencePolicy:
     """How much a store may cost. Seconds.
 
     Attributes:
-        patience: For one operation; a healthy store takes milliseconds.
+        patience: For one operation; a healthy store takes milliseconds. A restart that is over within it is waited
+            for: a question that only memory knew of would be unknown to the other replicas.
         pause: Without asking it again, after it could not be used.
+        between: Two tries of an operation, while the store is expected back.
     """
 
     patience: float = 2.0
     pause: float = 5.0
+    between: float = 0.1
 
 
 class ResilientRunStore:
@@ -184,7 +187,7 @@ class ResilientRunStore:
                 if self._missed:
                     self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
                     await self._catch_up(now)
-                result = await operation()
+                result = await self._insist(operation)
         except (StoreError, TimeoutError) as exc:
             error = exc if isinstance(exc, StoreError) else _TooSlow()
             self._failed(error)
@@ -194,6 +197,17 @@ class ResilientRunStore:
             self._usable = True
             log.info("store.back")
         return result
+
+    async def _insist(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Repeat what a restart cut short, within the patience for it. It is waited for once, not at each new try."""
+        until = anyio.current_time() + self._policy.patience - self._policy.between
+        while True:
+            try:
+                return await operation()
+            except StoreError as error:
+                if not (error.restarting and self._usable and anyio.current_time() < until):
+                    raise
+            await anyio.sleep(self._policy.between)
 
     async def _catch_up(self, now: float) -> None:
         """Tell the store what it missed."""

@@ -19,7 +19,9 @@ from contit_mcp.runs.store import Change, RetentionPolicy
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 
-_TIMEOUT_SECONDS = 2.0
+_TIMEOUT_SECONDS = 5.0
+"""Longer than `resilient` waits, which knows when it is this process that is late."""
+
 _ATTEMPTS = 30
 CONNECTIONS = 50
 """Open at once; what comes beyond waits for one."""

@@ -63,8 +63,8 @@ def plan_of(disaster: Disaster) -> list[tuple[float, Callable[[], Awaitable[None
         (0.12, lambda: disaster.replica(1)),
         (0.20, lambda: disaster.replica(0, 1)),
         (0.28, lambda: disaster.replica(0)),
-        (0.36, disaster.store),
-        (0.60, lambda: disaster.replica(1)),
+        (0.45, disaster.store),
+        (0.65, lambda: disaster.replica(1)),
     ]
 
 

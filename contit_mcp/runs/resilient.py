@@ -12,17 +12,14 @@ import structlog
 from contit_mcp.exceptions import StoreError
 from contit_mcp.runs import changes
 from contit_mcp.runs.claims import Claim, Granted
-from contit_mcp.runs.lateness import Lateness
 from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.patience import Patience
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore
 from contit_mcp.tally import current_tally
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-_SHORTEST_WAIT = 0.1
-"""Seconds of patience that are worth another try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +63,12 @@ class ResilientRunStore:
         self._store = store
         self._spare = spare
         self._policy = policy or ResiliencePolicy()
+        self._patience = Patience(self._policy.patience)
         self._usable = True
         self._resume_at = -math.inf
         self._missed: dict[str, None] = {}  # in the order of missing
         self._at_once = at_once
         self._turns: anyio.Semaphore | None = None
-        self._lateness = Lateness()
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
         """Keep the intent to start, or return the run that stands in its way."""
@@ -187,34 +184,23 @@ class ResilientRunStore:
             return await self._use(operation, now)
 
     async def _use(self, operation: Callable[[], Awaitable[T]], now: float) -> T:
+        async def use() -> T:
+            if self._missed:
+                self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
+                await self._catch_up(now)
+            return await self._insist(operation)
+
         try:
-            with self._lateness.watched():
-                result = await self._patiently(operation, now)
-        except StoreError as error:
+            result = await self._patience.wait_for(use)
+        except (StoreError, TimeoutError) as exc:
+            error = exc if isinstance(exc, StoreError) else _TooSlow()
             self._failed(error)
-            raise
+            raise error from exc
         self._resume_at = -math.inf
         if not self._usable:
             self._usable = True
             log.info("store.back")
         return result
-
-    async def _patiently(self, operation: Callable[[], Awaitable[T]], now: float) -> T:
-        """Wait as long as the policy says, not counting what this process was late itself."""
-        left = self._policy.patience
-        while True:
-            began, late = anyio.current_time(), self._lateness.seconds
-            try:
-                with anyio.fail_after(left):
-                    if self._missed:
-                        self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
-                        await self._catch_up(now)
-                    return await self._insist(operation)
-            except TimeoutError as exc:
-                left -= anyio.current_time() - began - (self._lateness.seconds - late)
-                if left <= _SHORTEST_WAIT:
-                    raise _TooSlow from exc
-                log.debug("store.own_delay", seconds=round(self._lateness.seconds - late, 3))
 
     async def _insist(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Repeat what a restart cut short, within the patience for it. It is waited for once, not at each new try."""

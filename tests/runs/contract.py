@@ -6,7 +6,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from contit_mcp.runs.claims import Busy, Granted, Joined
+from contit_mcp.runs.claims import Busy, Granted, Joined, is_being_sent
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, intent_to_start
 from contit_mcp.runs.store import RetentionPolicy, RunStore
@@ -178,6 +178,33 @@ async def test_who_waits_is_remembered(store: RunLedger) -> None:
     delivered = await store.find("owner", "t", "r", now=T0 + 1)
     assert delivered is not None
     assert delivered.delivery is Delivery.DELIVERED
+
+
+async def test_an_answer_whose_sender_died_is_given_again(store: RunLedger) -> None:
+    """Nobody said that it was sent; as long as its sender lives, that is to be heard of (our choice)."""
+    run = await store.completed(await begin(store, follow_up("q"), "r"), "its own", now=T0 + 1)
+    await store.sending(run, now=T0 + 2)
+    met = await store.claim(follow_up("q"), now=T0 + 3)
+    assert isinstance(met, Joined)
+    assert [is_being_sent(met.record, T0 + after) for after in (3, 11.9, 12.1)] == [True, True, False]
+    assert met.record.answer == "its own"
+    await store.delivered(run, Delivery.DELIVERED, now=T0 + 3)
+    assert isinstance(await store.claim(follow_up("q"), now=T0 + 3), Granted)
+
+
+async def test_ids_that_may_not_have_reached_their_caller_lead_to_the_answer(store: RunLedger) -> None:
+    """Once they have, the same question on a thread is a new one (our choice)."""
+    for number, arrived in enumerate((False, True)):
+        question = follow_up(f"q{number}")
+        claim = await store.claim(question, delivery=Delivery.HANDING_OVER, now=T0)
+        assert isinstance(claim, Granted)
+        run = await store.started(claim.record, "t", f"r{number}", now=T0)
+        assert not store.holds(run)
+        if arrived:
+            await store.handed_over(run, now=T0)
+        await store.completed(run, "a", now=T0 + 1)
+        again = await store.claim(question, now=T0 + 2)
+        assert isinstance(again, Granted if arrived else Joined)
 
 
 async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: RunLedger) -> None:

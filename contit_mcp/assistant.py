@@ -23,7 +23,7 @@ from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord, hash_prompt, unremembered
 from contit_mcp.runs.store import RunStore
-from contit_mcp.waits import Waits
+from contit_mcp.waits import LAUNCHING_SECONDS, Waits
 from contit_mcp.watching import Watcher, ids
 
 
@@ -180,7 +180,7 @@ class Assistant:
         question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
         if self._waits.closing:
             raise ServerClosingError
-        with self._waits.until():
+        with self._waits.until(grace=LAUNCHING_SECONDS):
             return await self._launcher.launch(
                 question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status
             )

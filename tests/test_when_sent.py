@@ -60,7 +60,7 @@ async def test_a_wait_that_is_too_short_for_certainty_gets_the_answer_too() -> N
 
 
 async def test_the_same_question_that_comes_while_an_answer_leaves_is_a_new_one_once_it_has_left() -> None:
-    """ "More" after "more", from a caller who is faster than our note (design, section 3)."""
+    """A caller who says "more" after "more" can be faster than our note (design, section 3)."""
     contit, sender = EchoContit(), Sender()
     stage = set_stage(contit)
     opening = await stage.assistant.ask(OWNER, "opening", wait_seconds=45)

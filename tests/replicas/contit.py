@@ -55,17 +55,22 @@ class RecordingContit:
 
     Attributes:
         run_seconds: How long runs last, at least and at the most.
+        seed: Of all chances.
         runs: All of them, by id.
         refused: How many starts were refused, their thread being busy.
         requests: How many there were.
     """
 
     run_seconds: tuple[float, float] = (0.1, 1.2)
-    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    seed: int = 0
     runs: dict[str, Run] = field(default_factory=dict)
     refused: int = 0
     requests: int = 0
+    _chance: random.Random = field(init=False)
     _threads: defaultdict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -89,17 +94,17 @@ class RecordingContit:
         return [run for run in self.runs.values() if run.prompt == prompt]
 
     async def _start(self, sender: str, threadId: str | None, prompt: str) -> tuple[int, dict[str, str]]:  # noqa: N803
-        await anyio.sleep(ARRIVES_SECONDS * self.chance.random())
+        await anyio.sleep(ARRIVES_SECONDS * self._chance.random())
         now = anyio.current_time()
         number = len(self.runs) + 1
         thread_id = threadId or f"thread_{number}"
         if any(now < run.ends for run in self._threads[thread_id]):
             self.refused += 1
             return 409, {"title": "The thread already has an active run."}
-        run = Run(sender, prompt, thread_id, f"run_{number}", now, now + self.chance.uniform(*self.run_seconds))
+        run = Run(sender, prompt, thread_id, f"run_{number}", now, now + self._chance.uniform(*self.run_seconds))
         self.runs[run.run_id] = run
         self._threads[thread_id].append(run)
-        await anyio.sleep(REPLIES_SECONDS * self.chance.random())
+        await anyio.sleep(REPLIES_SECONDS * self._chance.random())
         return 200, {"threadId": run.thread_id, "runId": run.run_id}
 
     def _read(self, path: str) -> tuple[int, dict[str, str]]:

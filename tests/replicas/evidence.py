@@ -1,5 +1,6 @@
 """What happened, and what must never have: one run a question, its own answer, its own caller. No tolerance."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ class Evidence:
         store_url: Where the ids of runs are kept.
         base_url: The replicas' Contit.
         stored: The runs whose ids were in the store when the process that started them was dead.
+        forgotten: When the store lost what it knew.
+        counts: How often something happened that may.
     """
 
     contit: RecordingContit
@@ -28,6 +31,8 @@ class Evidence:
     store_url: str
     base_url: str
     stored: set[str] = field(default_factory=set)
+    forgotten: list[float] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
 
     async def taken(self, life: Life) -> None:
         """To be called when a process was killed: which of its runs are known to the store?"""
@@ -35,39 +40,62 @@ class Evidence:
         for run in list(self.contit.runs.values()):
             if run.sender == life.key and run.run_id not in life.started:
                 owner = name_owner(run.prompt.split()[0], self.base_url)
-                if await store.find(owner, run.thread_id, run.run_id, now=0.0) is not None:
+                if await store.find(owner, run.thread_id, run.run_id, now=run.accepted) is not None:
                     self.stored.add(run.run_id)
         await store.aclose()
 
-    def was_cut_off(self, run: Run) -> bool:
-        """Whether its process was killed between sending its start and storing its ids: the one window."""
-        life = next(life for replica in self.replicas for life in replica.lives if life.key == run.sender)
-        return life.killed is not None and run.run_id not in life.started | self.stored
-
     def wrongs(self, questions: list[Question]) -> list[str]:
         """What must never have happened."""
-        found = [wrong for question in questions for wrong in self._wrongs_of(question)]
+        self.counts.clear()
+        found = [wrong for question in questions for wrong in (*self._doubles_of(question), *self._swaps_of(question))]
         asked = {question.planned.prompt for question in questions}
         found += [f"nobody asked for {run}" for run in self.contit.runs.values() if run.prompt not in asked]
-        return found
+        crashed = [line for life in self._lives() for line in life.server.lines if line["level"] == "error"]
+        return found + [f"an error was logged: {line}" for line in crashed]
 
-    def windows(self, questions: list[Question]) -> list[Run]:
-        """The runs that were hit by the window, and whose question was then asked again."""
-        return [
-            run
-            for question in questions
-            for run in self.contit.started(question.planned.prompt)
-            if self.was_cut_off(run)
-        ]
+    def _lives(self) -> Iterator[Life]:
+        return (life for replica in self.replicas for life in replica.lives)
 
-    def _wrongs_of(self, question: Question) -> Iterator[str]:
+    def _life_of(self, run: Run) -> Life:
+        return next(life for life in self._lives() if life.key == run.sender)
+
+    def _was_cut_off(self, run: Run) -> bool:
+        """Whether its process was killed between sending its start and storing its ids: the one window."""
+        life = self._life_of(run)
+        return life.killed is not None and run.run_id not in life.started | self.stored
+
+    def _crossed(self, question: Question, run: Run) -> bool:
+        """Whether its answer was sent by a process that lives, at the moment at which its caller left.
+
+        Nobody can know then whether it came; on a thread, the same words are a new question.
+        """
+        for life in self._lives():
+            for line in life.server.named("call.finished"):
+                sent = line["run_id"] == run.run_id and line["outcome"] == "completed"
+                if sent and any(
+                    a.outcome == "left" and (life.killed is None or life.killed > a.ended) for a in question.attempts
+                ):
+                    return True
+        return False
+
+    def _doubles_of(self, question: Question) -> Iterator[str]:
+        """Each run after the first must be explained."""
         prompt = question.planned.prompt
-        runs = self.contit.started(prompt)
-        for before, after in zip(runs, runs[1:], strict=False):
-            if not self.was_cut_off(before):
+        for before, after in itertools.pairwise(self.contit.started(prompt)):
+            if self._was_cut_off(before):
+                self.counts["crashes between sending a start and storing its ids"] += 1
+                if any(before.accepted <= at <= after.accepted for at in self.forgotten):
+                    self.counts["of these, whose mark was lost with the store"] += 1
+                elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
+                    yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
+            elif self._crossed(question, before):
+                self.counts["answers that crossed with their caller's leaving"] += 1
+            else:
                 yield f"{prompt} was started twice: {before}, {after}\n  {_told(question)}"
-            elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
-                yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
+
+    def _swaps_of(self, question: Question) -> Iterator[str]:
+        """Its answer must be its own run's, and its handles nobody else's."""
+        prompt = question.planned.prompt
         if question.answer is None or question.run is None:
             yield f"{prompt} was not answered: {_told(question)}"
             return
@@ -95,17 +123,20 @@ def _told(question: Question) -> str:
 
 def summary(evidence: Evidence, questions: list[Question], seconds: float) -> dict[str, object]:
     """The figures of it."""
+    wrongs = evidence.wrongs(questions)
     outcomes = Counter(attempt.outcome for question in questions for attempt in question.attempts)
-    lines = [line for replica in evidence.replicas for life in replica.lives for line in life.server.lines]
-    noted = Counter(str(line["event"]) for line in lines if line["level"] != "info" or "store" in line["event"])
+    lives = [life for replica in evidence.replicas for life in replica.lives]
+    calls = [line for life in lives for line in life.server.named("call.finished")]
+    started = {run_id for life in lives for run_id in life.started}
     return {
         "questions": len(questions),
-        "noted": dict(noted),
+        "wrong": len(wrongs),
         "calls": outcomes.total(),
-        "outcomes": dict(outcomes.most_common()),
-        "kills": sum(life.killed is not None for replica in evidence.replicas for life in replica.lives),
+        "kills": sum(life.killed is not None for life in lives),
         "runs": len(evidence.contit.runs),
-        "windows hit": len(evidence.windows(questions)),
-        "requests to Contit": evidence.contit.requests,
+        "joined": sum(line["tool"] == "contit_ask" and line["run_id"] is not None for line in calls) - len(started),
+        **evidence.counts,
+        "store unusable": sum(len(life.server.named("store.unusable")) for life in lives),
         "seconds": round(seconds, 1),
+        "outcomes": dict(outcomes.most_common()),
     }

@@ -79,7 +79,9 @@ class Replica:
 
 
 @asynccontextmanager
-async def fleet(contit_url: str, store_url: str, *, size: int = 2, **more: str) -> AsyncIterator[list[Replica]]:
+async def fleet(
+    contit_url: str, store_url: str, more: Mapping[str, str], *, size: int = 2
+) -> AsyncIterator[list[Replica]]:
     """So many replicas, that share a store; all of them are killed at the end."""
     environment = {
         "CONTIT_BASE_URL": contit_url,
@@ -89,7 +91,7 @@ async def fleet(contit_url: str, store_url: str, *, size: int = 2, **more: str) 
         "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
         "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
         "CONTIT_MCP_TRUSTED_PROXIES": "127.0.0.1",
-    } | more
+    } | dict(more)
     async with anyio.create_task_group() as tasks:
         replicas = [Replica(chr(ord("a") + number), free_port(), environment, tasks) for number in range(size)]
         try:

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import httpx
@@ -114,7 +114,7 @@ class Hosts:
         self._sealer = Sealer([SEAL_KEY])
         self._http: dict[str, httpx.AsyncClient] = {}
 
-    async def __aenter__(self) -> "Hosts":
+    async def __aenter__(self) -> Self:
         self._http = {name: caller(TOKENS[name]) for name in CALLERS}
         return self
 
@@ -154,15 +154,16 @@ class Hosts:
         return found
 
     async def _ask(self, question: Question, era: str, thread: Ids) -> None:
-        planned, ids, meanwhile = question.planned, None, None
+        planned = question.planned
+        ids: Ids | None = None
+        meanwhile: Ids | None = None
         leaves = planned.leaves_after
         while question.answer is None:
-            wait = {"wait_seconds": planned.wait_seconds}
-            if (reading := meanwhile or ids) is not None:
-                tool, arguments = "contit_response", {**reading, **wait}
-            else:
-                tool, arguments = planned.tool, {"prompt": planned.prompt, **thread}
-                arguments |= wait if tool == "contit_ask" else {}
+            reading = meanwhile or ids
+            tool = planned.tool if reading is None else "contit_response"
+            arguments: dict[str, Any] = {"prompt": planned.prompt, **thread} if reading is None else dict(reading)
+            if tool != "contit_start":
+                arguments["wait_seconds"] = planned.wait_seconds
             attempt = Attempt(tool, anyio.current_time())
             question.attempts.append(attempt)
             reply = await self._call(question.caller, era, tool, arguments, progress=planned.progress, leaves=leaves)

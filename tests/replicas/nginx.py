@@ -104,7 +104,8 @@ def nginx_before(replicas: Sequence[int], folder: Path) -> Iterator[Nginx]:
     try:
         until = time.monotonic() + 20
         while not (folder / "pid").exists() or not (folder / "pid").read_text():
-            assert process.poll() is None and time.monotonic() < until, log.read_text()
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until
             time.sleep(0.02)
         yield nginx
     finally:

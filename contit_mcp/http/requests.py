@@ -101,7 +101,9 @@ class Requests:
                 if status and not complete:
                     await watch({"type": "http.response.body", "body": b"", "more_body": False})
                 elif not status and self._streams.draining:
-                    await _draining(scope, receive, watch)
+                    # Of a call that has reached its tool a run may exist. 503 is what proxies may send elsewhere.
+                    answer = _cut_off if TRACE_KEY in scope else _draining
+                    await answer(scope, receive, watch)
             finally:
                 refused = scope.get(REASON_KEY)
                 caller = scope.get(SCOPE_KEY)
@@ -136,6 +138,15 @@ class Requests:
 
 async def _draining(scope: Scope, receive: Receive, send: Send) -> None:
     refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
+    await refusal.response(scope)(scope, receive, send)
+
+
+async def _cut_off(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = Refusal(
+        500,
+        "cut_off",
+        "This server is shutting down, and the run may have been started. Ask again in the same words: it is joined.",
+    )
     await refusal.response(scope)(scope, receive, send)
 
 

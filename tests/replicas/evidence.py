@@ -126,17 +126,14 @@ def summary(evidence: Evidence, questions: list[Question], seconds: float) -> di
     wrongs = evidence.wrongs(questions)
     outcomes = Counter(attempt.outcome for question in questions for attempt in question.attempts)
     lives = [life for replica in evidence.replicas for life in replica.lives]
-    calls = [line for life in lives for line in life.server.named("call.finished")]
-    started = {run_id for life in lives for run_id in life.started}
     return {
         "questions": len(questions),
         "wrong": len(wrongs),
         "calls": outcomes.total(),
         "kills": sum(life.killed is not None for life in lives),
         "runs": len(evidence.contit.runs),
-        "joined": sum(line["tool"] == "contit_ask" and line["run_id"] is not None for line in calls) - len(started),
         **evidence.counts,
-        "store unusable": sum(len(life.server.named("store.unusable")) for life in lives),
+        "store unusable": [line["reason"] for life in lives for line in life.server.named("store.unusable")],
         "seconds": round(seconds, 1),
         "outcomes": dict(outcomes.most_common()),
     }

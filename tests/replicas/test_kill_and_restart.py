@@ -14,12 +14,12 @@ from tests.replicas.evidence import summary
 from tests.replicas.plan import conversations
 from tests.replicas.scene import scene
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.replicas, pytest.mark.anyio]
 
 QUESTIONS = int(os.environ.get("CONTIT_TESTS_QUESTIONS", "1000"))
 SEED = int(os.environ.get("CONTIT_TESTS_SEED", "6"))
 AT_ONCE = 40
-LIMIT = 120 + QUESTIONS * 0.5
+LIMIT = float(os.environ.get("CONTIT_TESTS_SECONDS", 120 + QUESTIONS * 0.5))
 """Seconds; a machine that does nothing else needs a tenth."""
 
 
@@ -31,7 +31,7 @@ async def test_every_question_is_answered_by_its_one_run(
     (issue 6; design, section 3)."""
     began = time.monotonic()
     questions = round(QUESTIONS * share)
-    with anyio.fail_after(LIMIT):
+    with anyio.move_on_after(LIMIT):  # what is not answered by then is told below
         async with scene(tmp_path, keeps=keeps, seed=SEED) as s:
             await s.play(
                 conversations(questions, seed=SEED),

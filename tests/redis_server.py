@@ -49,6 +49,8 @@ class RedisServer:
             "",
             "--appendonly",
             "yes" if self.keeps else "no",
+            "--appendfsync",
+            "no",
         ]
         options += ["--dir", str(self.folder), "--requirepass", self.password, "--maxmemory", "64mb"]
         self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)

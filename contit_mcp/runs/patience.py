@@ -1,25 +1,27 @@
-"""How long something may take, when this process itself may be late: it can be there, and nobody had time to look."""
+"""How long something may take, when it is this process that may have no time to look.
+
+A process that gets too little processor, among many or under a quota, finds each answer late. Were that taken for the
+other side's delay, it would take every peer for dead just when many depend on it.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
 
 T = TypeVar("T")
 
-_TICK = 0.05
-"""Seconds between two looks at the clock."""
+_SCHEDULER = "/proc/thread-self/schedstat"
+"""Linux says here how long this thread has run, and how long it has waited for a processor, in nanoseconds."""
 
-_SHORTEST = 0.1
-"""Seconds of patience that are worth another try."""
+_SHORTEST_PAUSE = 0.01
 
 
 class Patience:
-    """Waits for work, not counting the seconds by which this process's event loop came late meanwhile.
-
-    A process that gets no processor for a while would otherwise take every peer for dead.
+    """Waits for work, counting the seconds alone in which this thread had nothing to do.
 
     Args:
         seconds: How long work may take.
@@ -27,45 +29,42 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._late = 0.0  # in all
-        self._watching = 0
-        self._ticking = False
 
     async def wait_for(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work; from its beginning again where it had no fair chance, so it must bear that.
+        """Do the work.
 
         Raises:
             TimeoutError: It took too long.
         """
-        left = self._seconds
-        with self._watch():
-            while True:
-                began, late = anyio.current_time(), self._late
-                try:
-                    with anyio.fail_after(left):
-                        return await work()
-                except TimeoutError:
-                    left -= anyio.current_time() - began - (self._late - late)
-                    if left < _SHORTEST:
-                        raise
+        loop = asyncio.get_running_loop()
+        began, busy = loop.time(), _busy_seconds()
+        timer: asyncio.TimerHandle
 
-    @contextmanager
-    def _watch(self) -> Iterator[None]:
-        self._watching += 1
-        if not self._ticking:
-            self._ticking = True
-            self._tick(asyncio.get_running_loop())
+        def look() -> None:
+            nonlocal timer
+            left = self._seconds - (loop.time() - began - (_busy_seconds() - busy))
+            if left > 0:
+                timer = loop.call_later(max(left, _SHORTEST_PAUSE), look)
+            else:
+                scope.cancel()
+
+        with anyio.CancelScope() as scope:
+            timer = loop.call_later(self._seconds, look)
+            try:
+                return await work()
+            finally:
+                timer.cancel()
+        raise TimeoutError
+
+
+def _busy_seconds() -> float:
+    """How long this thread has run, or wanted to. Elsewhere than on Linux the latter is not known."""
+    try:
+        file = os.open(_SCHEDULER, os.O_RDONLY)
         try:
-            yield
+            ran, waited, _ = os.read(file, 100).split()
         finally:
-            self._watching -= 1
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        due = loop.time() + _TICK
-        loop.call_at(due, self._look, loop, due)
-
-    def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        self._late += max(0.0, loop.time() - due)
-        self._ticking = self._watching > 0
-        if self._ticking:
-            self._tick(loop)
+            os.close(file)
+    except (OSError, ValueError):
+        return time.thread_time()
+    return (int(ran) + int(waited)) / 1e9

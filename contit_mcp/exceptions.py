@@ -64,7 +64,7 @@ class StoreError(ContitError):
     """Where runs are kept cannot be used at the moment. Asks go on without it.
 
     Attributes:
-        restarting: Whether it may be back in a second or two, as a server is that is started again.
+        restarting: Whether it may be back in a few seconds, as a server is that is started again.
     """
 
     def __init__(self, message: str, *, hint: str, restarting: bool = False) -> None:

@@ -27,15 +27,17 @@ class ResiliencePolicy:
     """How much a store may cost. Seconds.
 
     Attributes:
-        patience: For one operation; a healthy store takes milliseconds. A restart that is over within it is waited
-            for: a question that only memory knew of would be unknown to the other replicas.
+        patience: For one operation; a healthy store takes milliseconds.
+        restart: For a store that was there a moment ago to be there again. What memory alone knows is unknown to the
+            other replicas, so each of them would start the same question.
+        between: Two tries meanwhile.
         pause: Without asking it again, after it could not be used.
-        between: Two tries of an operation, while the store is expected back.
     """
 
     patience: float = 2.0
-    pause: float = 5.0
+    restart: float = 5.0
     between: float = 0.1
+    pause: float = 5.0
 
 
 class ResilientRunStore:
@@ -188,30 +190,25 @@ class ResilientRunStore:
             if self._missed:
                 self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
                 await self._catch_up(now)
-            return await self._insist(operation)
+            return await operation()
 
-        try:
-            result = await self._patience.wait_for(use)
-        except (StoreError, TimeoutError) as exc:
-            error = exc if isinstance(exc, StoreError) else _TooSlow()
-            self._failed(error)
-            raise error from exc
+        until = anyio.current_time() + self._policy.restart
+        while True:
+            try:
+                result = await self._patience.wait_for(use)
+                break
+            except (StoreError, TimeoutError) as exc:
+                error = exc if isinstance(exc, StoreError) else _TooSlow()
+                # A restart is waited for once, not at each new try.
+                if not (error.restarting and self._usable and anyio.current_time() < until):
+                    self._failed(error)
+                    raise error from exc
+            await anyio.sleep(self._policy.between)
         self._resume_at = -math.inf
         if not self._usable:
             self._usable = True
             log.info("store.back")
         return result
-
-    async def _insist(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Repeat what a restart cut short, within the patience for it. It is waited for once, not at each new try."""
-        until = anyio.current_time() + self._policy.patience - self._policy.between
-        while True:
-            try:
-                return await operation()
-            except StoreError as error:
-                if not (error.restarting and self._usable and anyio.current_time() < until):
-                    raise
-            await anyio.sleep(self._policy.between)
 
     async def _catch_up(self, now: float) -> None:
         """Tell the store what it missed."""

@@ -88,6 +88,10 @@ class Evidence:
                     self.counts["of these, whose mark was lost with the store"] += 1
                 elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
                     yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
+            elif (
+                any(before.accepted <= at <= after.accepted for at in self.forgotten) and before.sender != after.sender
+            ):
+                self.counts["runs that the store forgot, and another process knew nothing of"] += 1
             elif self._crossed(question, before):
                 self.counts["answers that crossed with their caller's leaving"] += 1
             else:

@@ -20,12 +20,7 @@ Ids = dict[str, str]
 CALL_SECONDS = 60.0
 """After which a host gives up on a call, as many do."""
 
-HOPELESS = (
-    "error: No such thread or run",
-    "error: This run's own answer",
-    "error: Contit calls",
-    "error: contit-mcp itself",
-)
+HOPELESS = ("error: No such thread or run", "error: Contit calls", "error: contit-mcp itself")
 """What nothing here gives a reason for."""
 
 _IDS = re.compile(r"thread_id=(\S+), run_id=([\w-]+)")
@@ -179,6 +174,9 @@ class Hosts:
                 question.given_up = reply.outcome
                 return
             elif reply.outcome.startswith("error"):
+                ids = (
+                    None if reply.outcome.startswith("error: This run's own answer") else ids
+                )  # then ask again, it says
                 busy = reply.structure.get("status") == "in_progress" and tool != "contit_response"
                 meanwhile = reply.ids if busy else None
                 await self._pause()

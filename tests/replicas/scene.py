@@ -49,12 +49,15 @@ class Scene:
                 starting.start_soon(self.replicas[number].start)
 
     async def kill_redis(self) -> None:
-        """Kill Redis, and start it again."""
+        """Kill Redis, start it again, and wait until every replica uses it: two failures at once are more than is promised."""
         await anyio.to_thread.run_sync(self.redis.stop)
         if not self.redis.keeps:
             self.evidence.forgotten.append(anyio.current_time())
         await anyio.sleep(REDIS_SECONDS)
         await anyio.to_thread.run_sync(self.redis.start)
+        servers = [replica.now.server for replica in self.replicas]
+        while any(len(server.named("store.unusable")) > len(server.named("store.back")) for server in servers):
+            await anyio.sleep(0.1)
 
     async def play(self, conversations: Sequence[Conversation], *, at_once: int, events: Sequence[Event]) -> None:
         """Let the hosts hold their conversations, so many at once, while these events happen."""

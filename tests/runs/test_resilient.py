@@ -215,3 +215,43 @@ async def test_closing_never_fails_and_never_hangs() -> None:
     for server in (Server(down=True), Server(seconds=1e6), Server()):
         with anyio.fail_after(2):
             await ResilientRunStore(cast("RunStore", server), MemoryRunStore(), policy=policy).aclose()
+
+
+@dataclass
+class Restarting(Server):
+    """One that is gone for some seconds, and says so as a closed port does."""
+
+    back_at: float = 0.0
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def operation(*arguments: Any, **named: Any) -> Any:
+            self.asked += 1
+            if anyio.current_time() < self.back_at:
+                raise StoreError("Nobody is there.", hint="Start it.", restarting=True)
+            return await getattr(self.shared, name)(*arguments, **named)
+
+        return operation
+
+
+async def test_a_store_that_restarts_is_waited_for_so_that_replicas_do_not_decide_alone() -> None:
+    """Each would have started the question of the other (seen; our choice)."""
+    server = Restarting()
+    here, there = process(server), process(server)
+    server.back_at = anyio.current_time() + 4
+    with structlog.testing.capture_logs() as logs:
+        run = await begin(here, opening("q"), "r")
+        assert await there.claim(opening("q"), now=T0 + 1) == Joined(run)
+    assert not logs
+
+
+async def test_one_that_stays_away_costs_the_wait_once() -> None:
+    """After that memory decides at once, also where it is tried again (our choice)."""
+    server = Restarting(back_at=1e9)
+    here = process(server)
+    began = anyio.current_time()
+    await begin(here, opening("q"), "r")
+    assert 5 <= anyio.current_time() - began < 5.3
+    await anyio.sleep(6)
+    began = anyio.current_time()
+    assert isinstance(await here.claim(opening("q"), now=T0 + 12), Joined)
+    assert anyio.current_time() - began < 0.1

@@ -15,7 +15,7 @@ from contit_mcp.runs.claims import Claim, Granted
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.patience import Patience
 from contit_mcp.runs.record import RunRecord
-from contit_mcp.runs.store import Change, RunStore
+from contit_mcp.runs.store import Change, RunStore, StoreGoneError
 from contit_mcp.tally import current_tally
 
 T = TypeVar("T")
@@ -200,7 +200,7 @@ class ResilientRunStore:
             except (StoreError, TimeoutError) as exc:
                 error = exc if isinstance(exc, StoreError) else _TooSlow()
                 # A restart is waited for once, not at each new try.
-                if not (error.restarting and self._usable and anyio.current_time() < until):
+                if not (isinstance(error, StoreGoneError) and self._usable and anyio.current_time() < until):
                     self._failed(error)
                     raise error from exc
             await anyio.sleep(self._policy.between)

@@ -13,7 +13,7 @@ from contit_mcp.exceptions import StoreError
 from contit_mcp.runs import changes
 from contit_mcp.runs.claims import Claim, Granted
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.patience import Patience
+from contit_mcp.runs.patience import Patience, Stopwatch
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore, StoreGoneError
 from contit_mcp.tally import current_tally
@@ -192,7 +192,7 @@ class ResilientRunStore:
                 await self._catch_up(now)
             return await operation()
 
-        until = anyio.current_time() + self._policy.restart
+        watch = Stopwatch()
         while True:
             try:
                 result = await self._patience.wait_for(use)
@@ -200,7 +200,9 @@ class ResilientRunStore:
             except (StoreError, TimeoutError) as exc:
                 error = exc if isinstance(exc, StoreError) else _TooSlow()
                 # A restart is waited for once, not at each new try.
-                if not (isinstance(error, StoreGoneError) and self._usable and anyio.current_time() < until):
+                if not (
+                    isinstance(error, StoreGoneError) and self._usable and watch.idle_seconds < self._policy.restart
+                ):
                     self._failed(error)
                     raise error from exc
             await anyio.sleep(self._policy.between)

@@ -135,7 +135,7 @@ def uninstall(host: Host, file: Path, installs: Installs) -> Removal | None:
             text, host.possible_additions(), FORMATS[host.format], inserted=known.inserted if known else ()
         )
     created = known.created if known else ()
-    if str(file) in created and after == _new_text(host):
+    if str(file) in created and after.strip() in {_new_text(host).strip(), "{}", ""}:
         _take_away(created)
         exactly, backup = True, None
     else:

@@ -33,9 +33,13 @@ def insert(text: str, addition: Addition) -> tuple[int, str]:
         raise UnsuitableTextError("it is not written as lines of names and values")
     key, section = _section(top, addition)
     if section is None:
-        apart = newline if text.removeprefix("\ufeff") and not text.endswith("\n") else ""
-        lines = [f"{addition.section}:", *_lines(addition, 2)]
-        return len(text), apart + newline.join(lines) + newline
+        written = newline.join([f"{addition.section}:", *_lines(addition, 2)]) + newline
+        if text.endswith("\n") or not text.removeprefix("\ufeff"):
+            return len(text), written
+        if top is None:
+            return len(text), newline + written
+        # A line end more would be one more in the text of a last value.
+        return max(text.rfind("\n", 0, top.start_mark.index) + 1, len(text) - len(text.removeprefix("\ufeff"))), written
     if isinstance(section, yaml.ScalarNode) and section.start_mark.index == section.end_mark.index:
         end = text.find("\n", key.end_mark.index)
         at = len(text) if end < 0 else end

@@ -62,9 +62,7 @@ async def _over_stdio(server: LocalServer, host: Host) -> Finding:
     given = dict(server.environment)
     if os.name != "nt":
         given = {"PATH": DESKTOP_PATH} | given
-    parameters = StdioServerParameters(
-        command=server.command, args=list(server.arguments), env=given, cwd=Path.home()
-    )
+    parameters = StdioServerParameters(command=server.command, args=list(server.arguments), env=given, cwd=Path.home())
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         try:
             return await _list_tools(stdio_client(parameters, errlog=said))

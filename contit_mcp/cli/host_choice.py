@@ -31,14 +31,18 @@ class HostName(click.ParamType[Host]):
         """The host of this name; else the nearest one is named."""
         if isinstance(value, Host):
             return value
-        if found := HOSTS.get(str(value).lower()):
+        found = HOSTS.get(str(value).lower())
+        if found is not None:
             return found
         near = difflib.get_close_matches(str(value).lower(), HOSTS, n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        self.fail(f"{value!r} is no host that is known here.{meant} They are: {', '.join(HOSTS)}.", param, ctx)
+        return self.fail(f"{value!r} is no host that is known here.{meant} They are: {', '.join(HOSTS)}.", param, ctx)
 
     def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str  # noqa: ARG002 - click's signature
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
         """The hosts whose names begin like this."""
         named = [host for slug, host in HOSTS.items() if slug.startswith(incomplete)]

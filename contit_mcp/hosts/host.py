@@ -57,7 +57,10 @@ class Host:
         if "user" not in self.files:
             return self.file(machine, "project").exists()
         paths = self.files["user"](machine)
-        return any(path.exists() or path.parent not in {machine.home, machine.dot_config()} and path.parent.is_dir() for path in paths)
+        return any(
+            path.exists() or (path.parent not in {machine.home, machine.dot_config()} and path.parent.is_dir())
+            for path in paths
+        )
 
     def additions(self, server: Server) -> list[Addition]:
         """All that goes into the file for a server. A remote one only where the file can have it."""

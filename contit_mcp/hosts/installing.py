@@ -53,10 +53,7 @@ def new_file(host: Host, server: Server) -> str:
 
 
 def plan_install(host: Host, file: Path, server: Server, installs: Installs, *, force: bool = False) -> Plan:
-    """Look what would be written; nothing is changed.
-
-    Args:
-        force: Replace an entry of our name that somebody else wrote or changed.
+    """Look what would be written; nothing is changed. `force`: replace an entry that somebody else wrote or changed.
 
     Raises:
         ConfigurationError: The file is broken, has no place for an entry, or has one that is not as we wrote it.
@@ -76,8 +73,8 @@ def plan_install(host: Host, file: Path, server: Server, installs: Installs, *, 
                 f"{file} has an entry {additions[0].name} that was written or changed by hand.",
                 hint="--force puts ours in its place; --print shows it and changes nothing.",
             )
-        base = "" if text is None else without_additions(
-            text, host.possible_additions(), file_format, inserted=inserted
+        base = (
+            "" if text is None else without_additions(text, host.possible_additions(), file_format, inserted=inserted)
         )
         base = base if text is not None else _new_text(host)
         spliced = with_additions(base, additions, file_format)
@@ -135,7 +132,8 @@ def uninstall(host: Host, file: Path, installs: Installs) -> Removal | None:
             text, host.possible_additions(), FORMATS[host.format], inserted=known.inserted if known else ()
         )
     created = known.created if known else ()
-    if str(file) in created and after.strip() in {_new_text(host).strip(), "{}", ""}:
+    # Without white space: after a change by hand there may be another.
+    if str(file) in created and "".join(after.split()) in {"".join(_new_text(host).split()), "{}", ""}:
         _take_away(created)
         exactly, backup = True, None
     else:

@@ -110,5 +110,9 @@ def _string(text: str, at: int) -> tuple[str, int]:
 
 def _problem(text: str, at: int, problem: str) -> UnreadableTextError:
     if at >= len(text):
-        problem = f"the file ends where {problem.removesuffix(' is expected')} is expected" if " is expected" in problem else problem
+        problem = (
+            f"the file ends where {problem.removesuffix(' is expected')} is expected"
+            if " is expected" in problem
+            else problem
+        )
     return UnreadableTextError(text.count("\n", 0, at) + 1, problem)

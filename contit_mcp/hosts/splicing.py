@@ -60,10 +60,7 @@ def with_additions(text: str, additions: Sequence[Addition], file_format: Format
 def without_additions(
     text: str, additions: Sequence[Addition], file_format: Format, *, inserted: Sequence[str] = ()
 ) -> str:
-    """The text without the additions.
-
-    Args:
-        inserted: What was inserted for them.
+    """The text without the additions. `inserted`: what was inserted for them, where that is known.
 
     Raises:
         UnreadableTextError: The text is not of its format.

@@ -6,89 +6,25 @@ is in docs/hosts.md.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from contit_mcp.hosts.addition import Addition
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.machine import Machine
-from contit_mcp.hosts.servers import NAME, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.notations import (
+    TOKEN_INPUT,
+    codex_local,
+    codex_remote,
+    continue_remote,
+    goose,
+    librechat_local,
+    librechat_remote,
+    opencode_local,
+    plain,
+    remote,
+    vscode_question,
+)
+from contit_mcp.hosts.servers import NAME
 
-TOKEN_INPUT = "contit-assistant-token"  # noqa: S105 - the name of a question
 _CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"}
-
-
-def _plain(**more: Any) -> Callable[[LocalServer], dict[str, Any]]:
-    """`command`, `args` and `env`, as most hosts have them; `more` stands before."""
-
-    def entry(server: LocalServer) -> dict[str, Any]:
-        command = {**more, "command": server.command, "args": list(server.arguments)}
-        return command | ({"env": dict(server.environment)} if server.environment else {})
-
-    return entry
-
-
-def _remote(url: str, token: str, **more: Any) -> Callable[[RemoteServer], dict[str, Any]]:
-    """The address under the host's name for it, and the token as the host fills in variables (`NAME` stands for one)."""
-
-    def entry(server: RemoteServer) -> dict[str, Any]:
-        bearer = token.replace("NAME", server.token_variable or "")
-        headers = {"headers": {"Authorization": f"Bearer {bearer}"}} if server.token_variable and token else {}
-        return {**more, url: server.url} | headers
-
-    return entry
-
-
-def _codex_local(server: LocalServer) -> dict[str, Any]:
-    return _plain()(server) | {"tool_timeout_sec": 300}  # its default since 2026; 60 before
-
-
-def _codex_remote(server: RemoteServer) -> dict[str, Any]:
-    token = {"bearer_token_env_var": server.token_variable} if server.token_variable else {}
-    return {"url": server.url} | token | {"tool_timeout_sec": 300}
-
-
-def _continue_remote(server: RemoteServer) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": NAME, "type": "streamable-http", "url": server.url}
-    if server.token_variable:
-        entry["requestOptions"] = {"headers": {"Authorization": f"Bearer ${{{{ secrets.{server.token_variable} }}}}"}}
-    return entry
-
-
-def _goose(server: Server) -> dict[str, Any]:
-    entry: dict[str, Any] = {"enabled": True, "name": NAME, "description": "Ask Contit about its content"}
-    if isinstance(server, LocalServer):
-        entry |= {"type": "stdio", "cmd": server.command, "args": list(server.arguments)}
-        entry |= {"envs": dict(server.environment)} if server.environment else {}
-    else:
-        entry |= _remote("uri", "${NAME}", type="streamable_http")(server)
-        entry |= {"env_keys": [server.token_variable]} if server.token_variable else {}
-    return entry | {"timeout": 300}
-
-
-def _opencode_local(server: LocalServer) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "local", "command": [server.command, *server.arguments]}
-    return entry | ({"environment": dict(server.environment)} if server.environment else {}) | {"enabled": True}
-
-
-def _librechat_local(server: LocalServer) -> dict[str, Any]:
-    return _plain(type="stdio")(server) | {"timeout": 60_000}  # its default of 30 s is less than our wait
-
-
-def _librechat_remote(server: RemoteServer) -> dict[str, Any]:
-    return _remote("url", "${NAME}", type="streamable-http")(server) | {"timeout": 60_000}
-
-
-def _vscode_question(server: Server) -> list[Addition]:
-    """VS Code asks for a secret once and keeps it safe; variables of the environment do not reach its headers."""
-    if isinstance(server, LocalServer) or not server.token_variable:
-        return []
-    question = {
-        "type": "promptString",
-        "id": TOKEN_INPUT,
-        "description": "Bearer token of your team's contit-mcp server",
-        "password": True,
-    }
-    return [Addition("inputs", TOKEN_INPUT, question, "id")]
 
 
 def _claude_desktop(machine: Machine) -> list[Path]:
@@ -131,14 +67,14 @@ _ALL = (
     Host(
         "claude-desktop", "Claude Desktop", "json", "mcpServers",
         {"user": _claude_desktop},
-        _plain(), None,
+        plain(), None,
         "Quit Claude Desktop, not only its window, and start it again.",
-        "modelcontextprotocol.io/docs/develop/connect-local-servers; the package's folder: anthropics/claude-code#26073",
+        "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
     ),
     Host(
         "claude-code", "Claude Code", "json", "mcpServers",
         {"user": _claude_code, "project": _in_project(".mcp.json")},
-        _plain(type="stdio"), _remote("url", "${NAME}", type="http"),
+        plain(type="stdio"), remote("url", "${NAME}", type="http"),
         "Start a new session; `claude mcp list` shows it.",
         "code.claude.com/docs/en/mcp",
     ),
@@ -148,21 +84,21 @@ _ALL = (
             "user": lambda machine: [machine.named_or("CODEX_HOME", machine.home / ".codex") / "config.toml"],
             "project": _in_project(".codex", "config.toml"),
         },
-        _codex_local, _codex_remote,
-        "Start a new session; `codex mcp list` shows it. Codex reads a project's file only where you trust the project.",
+        codex_local, codex_remote,
+        "Start a new session; `codex mcp list` shows it. A project's file counts where you trust the project.",
         "developers.openai.com/codex/mcp",
     ),
     Host(
         "gemini-cli", "Gemini CLI", "json", "mcpServers",
         {"user": _in_home(".gemini", "settings.json"), "project": _in_project(".gemini", "settings.json")},
-        _plain(), _remote("httpUrl", "${NAME}"),
+        plain(), remote("httpUrl", "${NAME}"),
         "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
         "google-gemini/gemini-cli docs/tools/mcp-server.md",
     ),
     Host(
         "cursor", "Cursor", "json", "mcpServers",
         {"user": _in_home(".cursor", "mcp.json"), "project": _in_project(".cursor", "mcp.json")},
-        _plain(), _remote("url", "${env:NAME}"),
+        plain(), remote("url", "${env:NAME}"),
         "Restart Cursor, and switch the server on under MCPs if it is off.",
         "cursor.com/docs/mcp",
     ),
@@ -172,26 +108,26 @@ _ALL = (
             "user": lambda machine: [machine.applications() / "Code" / "User" / "mcp.json"],
             "project": _in_project(".vscode", "mcp.json"),
         },
-        _plain(type="stdio"), _remote("url", f"${{input:{TOKEN_INPUT}}}", type="http"),
+        plain(type="stdio"), remote("url", f"${{input:{TOKEN_INPUT}}}", type="http"),
         "Run the command `MCP: List Servers` and start contit-assistant.",
         "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
-        beside=_vscode_question,
+        beside=vscode_question,
         remote_note="VS Code asks for the token when it starts the server.",
     ),
     Host(
         "windsurf", "Windsurf", "json", "mcpServers",
         {"user": _in_home(".codeium", "windsurf", "mcp_config.json")},
-        _plain(), _remote("serverUrl", "${env:NAME}"),
+        plain(), remote("serverUrl", "${env:NAME}"),
         "Refresh the servers in Cascade's MCP panel.",
         "docs.windsurf.com/windsurf/cascade/mcp",
     ),
     Host(
         "zed", "Zed", "json", "context_servers",
         {"user": _zed_file, "project": _in_project(".zed", "settings.json")},
-        _plain(), _remote("url", ""),
+        plain(), remote("url", ""),
         "Zed sees it at once; a green dot in the Agent Panel's settings shows that it runs.",
         "zed.dev/docs/ai/mcp; headers: zed-industries/zed#60459",
-        remote_note="Zed fills in no variables, so no token is in the entry: it suits servers that want none, or OAuth.",
+        remote_note="Zed fills in no variables, so the entry has no token: it suits servers that want none, or OAuth.",
     ),
     Host(
         "continue", "Continue", "yaml", "mcpServers",
@@ -199,7 +135,7 @@ _ALL = (
             "user": _in_home(".continue", "config.yaml"),
             "project": _in_project(".continue", "mcpServers", f"{NAME}.yaml"),
         },
-        _plain(name=NAME, type="stdio"), _continue_remote,
+        plain(name=NAME, type="stdio"), continue_remote,
         "Continue sees it at once; it lists tools in agent mode.",
         "docs.continue.dev/customize/deep-dives/mcp",
         named_by="name",
@@ -209,14 +145,14 @@ _ALL = (
     Host(
         "goose", "Goose", "yaml", "extensions",
         {"user": _goose_file},
-        _goose, _goose,
+        goose, goose,
         "Start a new session; `goose info -v` shows it.",
         "block/goose documentation/docs/guides/config-files.md",
     ),
     Host(
         "opencode", "opencode", "json", "mcp",
         {"user": _opencode_file, "project": _in_project("opencode.json")},
-        _opencode_local, _remote("url", "{env:NAME}", type="remote"),
+        opencode_local, remote("url", "{env:NAME}", type="remote"),
         "Start a new session; `opencode mcp list` shows it.",
         "opencode.ai/docs/mcp-servers",
         head={"$schema": "https://opencode.ai/config.json"},
@@ -224,15 +160,15 @@ _ALL = (
     Host(
         "lm-studio", "LM Studio", "json", "mcpServers",
         {"user": _in_home(".lmstudio", "mcp.json")},
-        _plain(), _remote("url", ""),
+        plain(), remote("url", ""),
         "Switch the server on in the Program tab, under Integrations.",
         "lmstudio.ai/docs/app/mcp",
-        remote_note="LM Studio fills in no variables, so no token is in the entry: it suits servers that want none.",
+        remote_note="LM Studio fills in no variables, so the entry has no token: it suits servers that want none.",
     ),
     Host(
         "librechat", "LibreChat", "yaml", "mcpServers",
         {"project": _in_project("librechat.yaml")},
-        _librechat_local, _librechat_remote,
+        librechat_local, librechat_remote,
         "Restart LibreChat. In a container the command has to be inside it: a remote entry suits better.",
         "librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers",
         head={"version": "1.3.0"},
@@ -240,8 +176,8 @@ _ALL = (
     Host(
         "copilot-cli", "Copilot CLI", "json", "mcpServers",
         {"user": lambda machine: [machine.named_or("COPILOT_HOME", machine.home / ".copilot") / "mcp-config.json"]},
-        lambda server: _plain(type="local")(server) | {"tools": ["*"]},
-        lambda server: _remote("url", "${NAME}", type="http")(server) | {"tools": ["*"]},
+        lambda server: plain(type="local")(server) | {"tools": ["*"]},
+        lambda server: remote("url", "${NAME}", type="http")(server) | {"tools": ["*"]},
         "Start a new session; `/mcp show` lists it.",
         "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
     ),

@@ -59,7 +59,9 @@ def remove(text: str, addition: Addition) -> str:
         end = number + 1
         while end < len(lines) and not _TABLE.match(lines[end]):
             end += 1
-        while end < len(lines) and end > number + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip()[0] == "#"):
+        while (
+            end < len(lines) and end > number + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip()[0] == "#")
+        ):
             end -= 1
         number = end
         if kept and not kept[-1].strip():

@@ -76,7 +76,11 @@ def remove(text: str, addition: Addition) -> str:
         begin, last = next(
             (first, last)
             for first, last in (item if isinstance(item, tuple) else (item, item) for item in section.value)
-            if (first.value == addition.name if addition.named_by is None else _name_of(first, addition) == addition.name)
+            if (
+                first.value == addition.name
+                if addition.named_by is None
+                else _name_of(first, addition) == addition.name
+            )
         )
     start = text.rfind("\n", 0, begin.start_mark.index) + 1
     end = text.find("\n", _last_leaf(last))

@@ -14,7 +14,7 @@ TOML_BLOCKS = (
     'model = "o3"\n',
     "\n\n",
     "[tools]\nweb_search = true # yes\n",
-    "[mcp_servers.other]\ncommand = 'npx'\nargs = [\n  \"-y\", # why\n  \"other\",\n]\n",
+    '[mcp_servers.other]\ncommand = \'npx\'\nargs = [\n  "-y", # why\n  "other",\n]\n',
     '[mcp_servers."quoted name".env]\nKEY = "value"\n',
     '[profiles.deep]\nprompt = """\n[mcp_servers.contit-assistant]\nis only text\n"""\n',
     "[[rules]]\nname = 'first'\n\n[[rules]]\nname = 'second'\n",
@@ -39,8 +39,12 @@ YAML_BLOCKS = (
 def json_documents(draw: st.DrawFn, host: Host) -> str:
     """JSON with comments and trailing commas, in any style."""
     random = draw(st.randoms(use_true_random=False))
-    others = {name: {"command": "npx", "args": [random.choice(WORDS)]} for name in random.sample(WORDS, random.randint(0, 3))}
-    value: dict[str, Any] = {name: random.choice((1, True, None, "text", [], [1, {"a": {}}])) for name in WORDS[:4] if random.random() < 0.5}
+    others = {
+        name: {"command": "npx", "args": [random.choice(WORDS)]} for name in random.sample(WORDS, random.randint(0, 3))
+    }
+    value: dict[str, Any] = {
+        name: random.choice((1, True, None, "text", [], [1, {"a": {}}])) for name in WORDS[:4] if random.random() < 0.5
+    }
     if random.random() < 0.7:
         value[host.section] = others
     if random.random() < 0.3:
@@ -63,10 +67,17 @@ def toml_documents(draw: st.DrawFn, host: Host) -> str:
 @st.composite
 def yaml_documents(draw: st.DrawFn, host: Host) -> str:
     """YAML made of blocks, with the host's section in one of its spellings or without it."""
-    other = "- name: other\n{0}  command: npx\n" if host.named_by else "other:\n{0}  type: stdio # kept\n{0}  cmd: npx\n"
+    other = (
+        "- name: other\n{0}  command: npx\n" if host.named_by else "other:\n{0}  type: stdio # kept\n{0}  cmd: npx\n"
+    )
     empty = "[]" if host.named_by else "{}"
     one = '[{name: "other"}]' if host.named_by else "{other: {cmd: npx}}"
-    spellings = [f"{host.section}: {empty}\n", f"{host.section}:\n", f"{host.section}: # none yet\n", f"{host.section}: {one}\n"]
+    spellings = [
+        f"{host.section}: {empty}\n",
+        f"{host.section}:\n",
+        f"{host.section}: # none yet\n",
+        f"{host.section}: {one}\n",
+    ]
     for indent in ("", "  ", "    ") if host.named_by else ("  ", "    "):
         spellings.append(f"{host.section}:\n{indent}{other.format(indent)}")
         spellings.append(f"{host.section}:\n{indent}# first\n{indent}{other.format(indent)}{indent}# last\n")
@@ -89,7 +100,7 @@ def _as_kept(draw: st.DrawFn, text: str) -> str:
 
 
 def _blank(random: Random, *, noisy: bool) -> str:
-    return random.choice(("", "", " ", "/* { \" */", "// [ ,\n", "\n", "\t")) if noisy else ""
+    return random.choice(("", "", " ", '/* { " */', "// [ ,\n", "\n", "\t")) if noisy else ""
 
 
 def _json(value: Any, random: Random, newline: str, unit: str, depth: int, *, noisy: bool) -> str:

@@ -1,6 +1,7 @@
 """contit_probe: how long a host lets a call take, measured by its user."""
 
 import json
+from collections.abc import AsyncIterator
 
 import anyio
 import pytest
@@ -18,13 +19,15 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=ERAS)
-async def probing(request: pytest.FixtureRequest):  # noqa: ANN201 - a client and what Contit was asked
+async def probing(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, EchoContit]]:
     """A client of a server with the probe, in each era."""
     contit = EchoContit()
     async with (
         open_bridge(settings(), transport=contit, now=wall_clock) as bridge,
         Client(
-            create_server(bridge, probe=True), mode=request.param, client_info=Implementation(name="some-host", version="1")
+            create_server(bridge, probe=True),
+            mode=request.param,
+            client_info=Implementation(name="some-host", version="1"),
         ) as client,
     ):
         yield client, contit
@@ -53,15 +56,15 @@ async def test_it_lasts_as_long_as_wished_and_at_most_ten_minutes(
     assert contit.requests == []
 
 
-@pytest.mark.parametrize(("progress", "messages"), [(True, 4), (False, 1)])
+@pytest.mark.parametrize(("wanted", "messages"), [(True, 4), (False, 1)])
 async def test_it_sends_progress_or_none_after_the_first(
-    probing: tuple[Client, EchoContit], progress: bool, messages: int
+    probing: tuple[Client, EchoContit], wanted: bool, messages: int
 ) -> None:
     """Hosts differ in whether progress extends a call; the first message says that it has begun (our choice)."""
     seen: list[float] = []
 
-    async def on_progress(done: float, total: float | None, message: str | None) -> None:
-        seen.append(done)
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
 
-    await probing[0].call_tool("contit_probe", {"seconds": 35, "progress": progress}, progress_callback=on_progress)
+    await probing[0].call_tool("contit_probe", {"seconds": 35, "progress": wanted}, progress_callback=on_progress)
     assert len(seen) == messages

@@ -62,7 +62,7 @@ def goose(server: Server) -> dict[str, Any]:
 
 
 def opencode_local(server: LocalServer) -> dict[str, Any]:
-    """opencode takes the command and its arguments as one list."""
+    """The command and its arguments are one list in opencode."""
     entry: dict[str, Any] = {"type": "local", "command": [server.command, *server.arguments]}
     return entry | ({"environment": dict(server.environment)} if server.environment else {}) | {"enabled": True}
 

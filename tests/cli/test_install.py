@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from contit_mcp.hosts.servers import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 from tests.cli.command_line import environment, on_terminal, run
 from tests.e2e.processes import on_port, sandbox_on_port
+from tests.rules.tree import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -70,10 +72,13 @@ def file_of(slug: str, scope: str = "user") -> Path:
 
 
 async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> None:
-    """The README's way: install, look, ask as Claude Desktop does; uninstall leaves nothing (our promise)."""
+    """The README's steps 2 and 3, asked as Claude Desktop does; uninstall leaves nothing (our promise)."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
+    question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
     before = at_home(home)
     variables = {"HOME": str(home), "USERPROFILE": str(home)}
-    installed = await run("install", "claude-desktop", "--sandbox", **variables)
+    installed = await run(*step_2, **variables)
     assert installed.returncode == 0, installed.stderr
     file = file_of("claude-desktop")
     entry = json.loads(file.read_text())["mcpServers"]["contit-assistant"]
@@ -87,7 +92,7 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
     server = StdioServerParameters(command=entry["command"], args=entry["args"], cwd=home)
     with anyio.fail_after(60):
         async with Client(stdio_client(server)) as client:
-            result = await client.call_tool("contit_ask", {"prompt": "List all published articles from March 2026"})
+            result = await client.call_tool("contit_ask", {"prompt": question})
     assert isinstance(result, CallToolResult)
     assert "12 published articles from March 2026" in (result.structured_content or {})["response"]
 
@@ -303,7 +308,7 @@ def test_without_a_host_it_lists_them_and_what_is_here(contit_mcp_command: Calls
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("install", "curser"), 2, "Did you mean cursor?"),
+        (("install", "cursorr"), 2, "Did you mean cursor?"),
         (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "two different entries"),
         (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
         (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),

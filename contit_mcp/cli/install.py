@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import click
 
 from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_option
-from contit_mcp.cli.key_file import chosen_key_file, fill_key_file
+from contit_mcp.cli.key_file import KeyFile, choose_key_file
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import carry_out, entry_in, new_file, plan_install
 from contit_mcp.hosts.installs import Installs
 from contit_mcp.hosts.machine import Machine
 from contit_mcp.hosts.own_command import own_command
-from contit_mcp.hosts.servers import KEY_FILE_VARIABLE, NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.servers import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.table import HOSTS
 from contit_mcp.settings_names import is_unset
 from contit_mcp.settings_urls import LOOPBACK, usable_url
@@ -47,8 +47,8 @@ def command(
     """Write an entry for contit-mcp into the configuration of a host.
 
     Without HOST it lists the hosts, and which of them are found here. The rest of the file stays as it is,
-    byte for byte, and a copy of it is kept. The API key is taken from CONTIT_API_KEY or asked for; it goes
-    into a file that only you can read, and the entry names that file. `contit-mcp uninstall` takes it all out.
+    byte for byte, and a copy of it is kept. The key is taken from CONTIT_API_KEY or CONTIT_ACCESS_TOKEN, or asked
+    for; it goes into a file that only you can read, which the entry names. contit-mcp uninstall takes all out.
 
     \b
     Examples:
@@ -64,16 +64,20 @@ def command(
         raise click.UsageError("--sandbox and --http are two different entries; name one.")
     file = file_of(host, scope)
     folder = our_folder()
-    key = None if sandbox or url else chosen_key_file(key_file, folder)
+    local = not (sandbox or url)
+    key = choose_key_file(key_file, folder, ask=False) if local else None
     server = _remote(host, url, token) if url else _local(key)
     if only_print:
         click.echo(f"For {file}:", err=True)
         click.echo(new_file(host, server), nl=False)
         return
     installs = Installs.load(folder)
-    plan = plan_install(host, file, server, installs, force=force)
-    done = list(fill_key_file(key, folder)) if key else []
-    backup = carry_out(plan, installs, key_file=key)
+    plan = plan_install(host, file, server, installs, force=force)  # before anything is asked for
+    if local:
+        key = choose_key_file(key_file, folder)
+        plan = plan_install(host, file, _local(key), installs, force=force)
+    done = key.fill() if key else []
+    backup = carry_out(plan, installs, key_file=key.path if key else None)
     words = {"new": "is now in", "same": "stands already in", "replaced": "has been replaced in"}
     click.echo(f"{NAME} {words[plan.change]} {file} ({host.title}).")
     if backup:
@@ -82,12 +86,12 @@ def command(
         click.echo(line)
 
 
-def _local(key: Path | None) -> LocalServer:
+def _local(key: KeyFile | None) -> LocalServer:
     words, before = own_command(sys.argv[0], sys.executable)
     if key is None:
         return LocalServer(words, (*before, "stdio", "--sandbox"))
     taken = {name: os.environ[name] for name in _TAKEN_ALONG if not is_unset(os.environ.get(name))}
-    return LocalServer(words, (*before, "stdio"), {KEY_FILE_VARIABLE: str(key), **taken})
+    return LocalServer(words, (*before, "stdio"), {key.variable: str(key.path), **taken})
 
 
 def _remote(host: Host, url: str, token: bool | None) -> RemoteServer:  # noqa: FBT001 - a tri-state

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_option
-from contit_mcp.cli.key_file import our_key_file
+from contit_mcp.cli.key_file import our_key_files
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import names_key_file, uninstall
 from contit_mcp.hosts.installs import Installs
@@ -40,12 +40,12 @@ def command(host: Host, *, scope: str | None) -> None:
     click.echo(f"{NAME} is out of {host.title}; {file} {how}.")
     if removal.backup:
         click.echo(f"A backup from before, which says something else by now, is still there: {removal.backup}")
-    if removal.key_file == our_key_file(folder) and removal.key_file.exists():
+    if removal.key_file in our_key_files(folder) and removal.key_file.exists():
         if _is_still_named(removal.key_file, installs):
-            click.echo(f"The API key stays in {removal.key_file}: another entry takes it from there.")
+            click.echo(f"The key stays in {removal.key_file}: another entry takes it from there.")
         else:
             removal.key_file.unlink()
-            click.echo(f"The API key was removed too: {removal.key_file}")
+            click.echo(f"The key was removed too: {removal.key_file}")
 
 
 def _is_still_named(key_file: Path, installs: Installs) -> bool:

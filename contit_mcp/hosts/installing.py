@@ -11,7 +11,7 @@ from contit_mcp.hosts.addition import Addition, UnreadableTextError, UnsuitableT
 from contit_mcp.hosts.files import back_up, backup_of, read_text, unreadable, unsuitable, write_text
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installs import Install, Installs
-from contit_mcp.hosts.servers import KEY_FILE_VARIABLE, LocalServer, Server, read_entry
+from contit_mcp.hosts.servers import LocalServer, Server, read_entry
 from contit_mcp.hosts.splicing import FORMATS, with_additions, without_additions
 
 
@@ -153,7 +153,7 @@ def names_key_file(host: Host, file: Path, key_file: Path) -> bool:
         server = entry_in(host, file)
     except ConfigurationError:
         return True
-    return isinstance(server, LocalServer) and server.environment.get(KEY_FILE_VARIABLE) == str(key_file)
+    return isinstance(server, LocalServer) and str(key_file) in server.environment.values()
 
 
 def _main(host: Host) -> Addition:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -65,10 +65,16 @@ class Installs:
         self._save()
 
     def forget(self, host: str, file: Path) -> None:
-        """The entry is gone."""
-        if self.of(host, file) is not None:
-            self._known = [one for one in self._known if (one.host, one.file) != (host, str(file))]
-            self._save()
+        """The entry is gone. Folders that were made for it and are still in use go with the last entry in them."""
+        if (gone := self.of(host, file)) is None:
+            return
+        self._known = [one for one in self._known if one != gone]
+        left = [folder for folder in gone.created if Path(folder).is_dir()]
+        for number, one in enumerate(self._known):
+            if inherited := [folder for folder in left if Path(folder) in Path(one.file).parents]:
+                self._known[number] = replace(one, created=(*one.created, *inherited))
+                break
+        self._save()
 
     def _save(self) -> None:
         if self._known:

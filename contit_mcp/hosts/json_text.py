@@ -14,7 +14,12 @@ _SHORT_LIST = re.compile(r"\[\n\s+([^\[\]{}]*?)\n\s*\]")
 
 def read(text: str) -> object:
     """What the text says; None for a file with nothing in it."""
-    return parse(text).value if text.strip("\ufeff \t\r\n") else None
+    if not text.strip("\ufeff \t\r\n"):
+        return None
+    try:
+        return json.loads(text.removeprefix("\ufeff"))  # ten times as fast: Claude Code's file can be large
+    except (ValueError, RecursionError):
+        return parse(text).value
 
 
 def insert(text: str, addition: Addition) -> tuple[int, str]:

@@ -11,8 +11,6 @@ NAME = "contit-assistant"
 TOKEN_VARIABLE = "CONTIT_ASSISTANT_TOKEN"  # noqa: S105 - the name of a variable
 """Where a host looks for the bearer token of a remote server. It is not one of our settings: only the host reads it."""
 
-KEY_FILE_VARIABLE = "CONTIT_API_KEY_FILE"
-
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:

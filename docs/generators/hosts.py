@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from contit_mcp.hosts.installing import new_file
-from contit_mcp.hosts.servers import KEY_FILE_VARIABLE, NAME, TOKEN_VARIABLE, LocalServer, RemoteServer
+from contit_mcp.hosts.servers import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer
 from contit_mcp.hosts.table import HOSTS
 
 ROOT = Path(__file__).parents[2]
@@ -14,7 +14,7 @@ FOLDER = ROOT / "configs" / "hosts"
 
 def local(home: str) -> LocalServer:
     """As it is installed by the README, below a home folder."""
-    environment = {KEY_FILE_VARIABLE: f"{home}/.contit-mcp/api-key"}
+    environment = {"CONTIT_API_KEY_FILE": f"{home}/.contit-mcp/api-key"}
     return LocalServer(f"{home}/.contit-mcp/bin/contit-mcp", ("stdio",), environment)
 
 

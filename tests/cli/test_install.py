@@ -148,6 +148,16 @@ def test_a_link_and_a_mode_stay(contit_mcp_command: Calls, home: Path) -> None:
     assert kept.read_text() == "{}"
 
 
+def test_folders_go_with_the_last_entry_in_them(contit_mcp_command: Calls, home: Path) -> None:
+    """Made for one host, used by another, in whatever order they leave (our promise)."""
+    before = at_home(home)
+    for slug in ("claude-desktop", "goose", "zed"):
+        contit_mcp_command("install", slug, "--sandbox")
+    for slug in ("claude-desktop", "goose", "zed"):
+        contit_mcp_command("uninstall", slug)
+    assert at_home(home) == before
+
+
 def test_what_came_in_meanwhile_stays(contit_mcp_command: Calls, home: Path) -> None:
     """A file that install made, and that somebody has used since, is not taken away (our choice)."""
     contit_mcp_command("install", "cursor", "--sandbox")
@@ -258,10 +268,26 @@ def test_a_key_file_of_the_users_is_named_and_never_touched(contit_mcp_command: 
 
 
 @pytest.mark.parametrize(
+    "variables", [{"CONTIT_ACCESS_TOKEN": "ctpat_x"}, {"CONTIT_API_KEY": "ctpat_x"}, {"CONTIT_API_KEY_FILE": "~/pat"}]
+)
+def test_a_personal_access_token_is_named_as_one(
+    variables: dict[str, str], contit_mcp_command: Calls, home: Path
+) -> None:
+    """It begins with ctpat_ (documented), wherever people put it; sent as an API key it would be refused."""
+    (home / "pat").write_text("ctpat_x")
+    assert contit_mcp_command("install", "cursor", **variables).exit_code == 0
+    (named,) = json.loads(file_of("cursor").read_text())["mcpServers"]["contit-assistant"]["env"].items()
+    assert named[0] == "CONTIT_ACCESS_TOKEN_FILE"
+    assert Path(named[1]).read_text().strip() == "ctpat_x"
+    contit_mcp_command("uninstall", "cursor")
+    assert Path(named[1]).exists() is (named[1] == str(home / "pat"))
+
+
+@pytest.mark.parametrize(
     ("arguments", "variables", "said"),
     [
         ((), {}, "No API key was given"),
-        ((), {"CONTIT_API_KEY": "two words"}, "That is no API key"),
+        ((), {"CONTIT_API_KEY": "two words"}, "That is no key"),
         (("--key-file", "missing"), {}, "cannot be read"),
     ],
 )

@@ -40,7 +40,7 @@ def insert(text: str, addition: Addition) -> tuple[int, str]:
     section = next((node for _, key, node in reversed(top.items) if key == addition.section), None)
     if section is None:
 
-        def with_section(indent: str) -> str:
+        def with_section(indent: str | None) -> str:
             inner = style.written({addition.name: addition.value} if kind == "{" else [addition.value], indent)
             return f"{json.dumps(addition.section)}: {inner}"
 
@@ -48,7 +48,7 @@ def insert(text: str, addition: Addition) -> tuple[int, str]:
     if section.kind != kind:
         raise UnsuitableTextError(f"its {addition.section} is not what the host expects there")
 
-    def alone(indent: str) -> str:
+    def alone(indent: str | None) -> str:
         name = f"{json.dumps(addition.name)}: " if kind == "{" else ""
         return name + style.written(addition.value, indent)
 
@@ -75,18 +75,23 @@ def remove(text: str, addition: Addition) -> str:
     return _without(text, section, number)
 
 
-def _into(text: str, node: Node, write: Callable[[str], str], style: "_Style", depth: int) -> tuple[int, str]:
+def _into(text: str, node: Node, write: Callable[[str | None], str], style: "_Style", depth: int) -> tuple[int, str]:
     """Where an item goes: after the last one where nothing but blanks follows it, else before the first."""
+    spread = "\n" in text[node.start : node.end]
+    if node.items and not spread:
+        at = node.items[-1][2].end
+        if node.trailing_comma is None and not text[at : node.end - 1].strip():
+            return at, f", {write(None)}"
+        return node.start + 1, f"{write(None)}, "
     indent = _indent_of(text, node) or style.unit * depth
     outer, inner = style.newline + style.unit * (depth - 1), style.newline + indent
     item = write(indent)
-    spread = "\n" in text[node.start : node.end]
     if not node.items:
         gap = text[node.start + 1 : node.end - 1]
         return node.start + 1 + len(gap.rstrip()), inner + item + ("" if spread else outer)
     latest = node.items[-1][2]
     if node.trailing_comma is None and not text[latest.end : node.end - 1].strip():
-        return latest.end, f",{inner}{item}" if spread else f", {item}"
+        return latest.end, f",{inner}{item}"
     aside = _COMMENT_TO_END_OF_LINE.match(text, node.start + 1)
     return (aside.end(), f"{inner}{item},") if aside else (node.start + 1, f"{inner}{item},{inner}")
 
@@ -126,8 +131,10 @@ class _Style:
         indented = re.search(r"^([ \t]+)\S", text, re.MULTILINE)
         self.unit = indented[1] if indented else "  "
 
-    def written(self, value: object, indent: str) -> str:
-        """A value, its first line where it stands and the others indented."""
+    def written(self, value: object, indent: str | None) -> str:
+        """A value, its first line where it stands and the others indented; None: all on one line."""
+        if indent is None:
+            return json.dumps(value, ensure_ascii=False)
         written = json.dumps(value, indent=self.unit, ensure_ascii=False)
         written = _SHORT_LIST.sub(lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", written)
         return written.replace("\n", self.newline + indent)

@@ -27,6 +27,7 @@ from contit_mcp.hosts.servers import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 from tests.cli.command_line import environment, on_terminal, run
 from tests.e2e.processes import on_port, sandbox_on_port
+from tests.http.served import SEAL_KEY, Served
 from tests.rules.tree import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -447,6 +448,23 @@ async def test_what_a_server_on_the_network_says_is_told(
     assert not found.good
     assert said in found.verdict
     assert found.hint
+
+
+async def test_a_remote_entry_reaches_a_server_with_its_token(
+    contit_mcp_command: Calls, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real server with tokens; --probe is there over HTTP too (our choice)."""
+    tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"me:{'t' * 32}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+    with Served(tokens, ("--sandbox", "--probe")) as served:
+        for slug in ("cursor", "codex", "continue"):
+            installed = contit_mcp_command("install", slug, "--http", served.base, "--token")
+            assert installed.exit_code == 0, installed.output
+        monkeypatch.setenv("CONTIT_ASSISTANT_TOKEN", "t" * 32)
+        for slug in ("cursor", "codex", "continue"):
+            where, tools = await check_host(HOSTS[slug], file_of(slug))
+            assert where.verdict == f"it speaks to {served.url}"
+            assert tools.good, tools.verdict
+            assert tools.verdict.endswith("contit_probe")
 
 
 def test_every_entry_reads_back_as_what_it_was_made_of() -> None:

@@ -175,10 +175,13 @@ _ALL = (
     ),
     Host(
         "copilot-cli", "Copilot CLI", "json", "mcpServers",
-        {"user": lambda machine: [machine.named_or("COPILOT_HOME", machine.home / ".copilot") / "mcp-config.json"]},
+        {
+            "user": lambda machine: [machine.named_or("COPILOT_HOME", machine.home / ".copilot") / "mcp-config.json"],
+            "project": _in_project(".github", "mcp.json"),
+        },
         lambda server: plain(type="local")(server) | {"tools": ["*"]},
         lambda server: remote("url", "${NAME}", type="http")(server) | {"tools": ["*"]},
-        "Start a new session; `/mcp show` lists it.",
+        "Start a new session; `copilot mcp list` shows it.",
         "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ from contit_mcp.cli.shell import shell_line
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
-from contit_mcp.hosts.servers import LocalServer, RemoteServer
+from contit_mcp.hosts.servers import LocalServer, RemoteServer, filled_in
 from contit_mcp.settings import load_settings
 
 PATIENCE_SECONDS = 30.0
@@ -51,6 +51,7 @@ async def check_host(host: Host, file: Path) -> list[Finding]:
         return [Finding(subject, "it has no entry contit-assistant", good=False, hint=hint)]
     if isinstance(server, RemoteServer):
         return [Finding(subject, f"it speaks to {server.url}"), await _over_http(server)]
+    server = filled_in(server, os.environ)
     found = [Finding(subject, f"it starts {shell_line(server.command, *server.arguments)}")]
     found.append(await _over_stdio(server, host))
     return found if "--sandbox" in server.arguments else found + await _contit(server)

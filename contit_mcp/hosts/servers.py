@@ -38,6 +38,8 @@ Server = LocalServer | RemoteServer
 
 _VARIABLE = re.compile(r"\$\{\{ *secrets\.(\w+) *\}\}|\$\{(?:env:)?(\w+)\}|\{env:(\w+)\}")
 
+_NAMED = re.compile(r"\$\{(?:env:)?(\w+)(?::-[^}]*)?\}|\{env:(\w+)\}")
+
 
 def read_entry(value: object) -> Server | None:
     """What a host would do with an entry, whichever of the hosts' notations it is in; None for what is no entry."""
@@ -53,6 +55,16 @@ def read_entry(value: object) -> Server | None:
     arguments = value.get("args") or []
     rest = tuple(str(word) for word in (*words[1:], *(arguments if isinstance(arguments, list) else ())))
     return LocalServer(str(words[0]), rest, {str(name): str(text) for name, text in given.items()})
+
+
+def filled_in(server: LocalServer, variables: Mapping[str, str]) -> LocalServer:
+    """With the values of the variables that it names, as hosts fill them in. One that is not there stays as it is."""
+
+    def fill(text: str) -> str:
+        return _NAMED.sub(lambda found: variables.get(next(filter(None, found.groups())), found[0]), text)
+
+    given = {name: fill(text) for name, text in server.environment.items()}
+    return LocalServer(fill(server.command), tuple(map(fill, server.arguments)), given)
 
 
 def _first(value: Mapping[str, Any], *names: str) -> Any:

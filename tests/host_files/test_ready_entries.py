@@ -15,7 +15,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
-from contit_mcp.hosts.servers import LocalServer, RemoteServer, Server, read_entry
+from contit_mcp.hosts.servers import LocalServer, RemoteServer, Server, filled_in, read_entry
 from contit_mcp.hosts.table import HOSTS
 from contit_mcp.settings import load_settings
 from tests.e2e.processes import COMMAND, clean_environment, sandbox_on_port
@@ -69,6 +69,16 @@ async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
                 result = await client.call_tool("contit_ask", {"prompt": "How many drafts are there?"})
     assert isinstance(result, CallToolResult)
     assert not result.is_error
+
+
+def test_the_shared_entry_is_the_same_with_its_variable_filled_in() -> None:
+    """As Claude Code does, and `check --host` (documented); what is not set stays as it is written."""
+    shared, own = (entry_of(ROOT / "configs" / "hosts" / f"claude-code{kind}.stdio.json") for kind in ("-shared", ""))
+    assert isinstance(shared, LocalServer)
+    assert filled_in(shared, {"HOME": "/home/you"}) == own
+    assert filled_in(shared, {}) == shared
+    other = LocalServer("{env:A}", ("${env:A}", "${A:-b}", "$A"), {"X": "${A}"})
+    assert filled_in(other, {"A": "1"}) == LocalServer("1", ("1", "1", "$A"), {"X": "1"})
 
 
 def test_remote_entries_name_a_variable_and_hold_no_token() -> None:

@@ -13,9 +13,11 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from contit_mcp.api.transport import build_http_client
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.findings import Finding, failed
 from contit_mcp.cli.shell import shell_line
+from contit_mcp.cli.terminal import without_controls
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
@@ -52,7 +54,7 @@ async def check_host(host: Host, file: Path) -> list[Finding]:
     if isinstance(server, RemoteServer):
         return [Finding(subject, f"it speaks to {server.url}"), await _over_http(server)]
     server = filled_in(server, os.environ)
-    found = [Finding(subject, f"it starts {shell_line(server.command, *server.arguments)}")]
+    found = [Finding(subject, f"it starts {without_controls(shell_line(server.command, *server.arguments))}")]
     found.append(await _over_stdio(server, host))
     return found if "--sandbox" in server.arguments else found + await _contit(server)
 
@@ -74,7 +76,7 @@ async def _over_stdio(server: LocalServer, host: Host) -> Finding:
             said.seek(0)
             told = [line.strip() for line in said.read().splitlines() if line.strip()]
             last = next((line for line in reversed(told) if not line.startswith("hint:")), "it said nothing")
-            return Finding(_TOOLS, f"the server did not answer: {last[:200]}", good=False, hint=hint)
+            return Finding(_TOOLS, f"the server did not answer: {without_controls(last[:200])}", good=False, hint=hint)
 
 
 async def _over_http(server: RemoteServer) -> Finding:
@@ -101,14 +103,10 @@ async def _over_http(server: RemoteServer) -> Finding:
 
 async def _status(url: str, headers: dict[str, str]) -> int:
     """What the server says to a first message."""
-    hello = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "ping",
-    }
-    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http:
-        accept = {"Accept": "application/json, text/event-stream"}
-        return (await http.post(url, json=hello, headers=accept)).status_code
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with build_http_client(url) as http:  # it trusts what this machine trusts, and follows nowhere
+        return (await http.post(url, json=hello, headers=accept | headers)).status_code
 
 
 async def _list_tools(transport: Any) -> Finding:

@@ -6,7 +6,6 @@ import anyio
 import click
 
 from contit_mcp.cli.check_contit import check_contit
-from contit_mcp.cli.check_host import check_host
 from contit_mcp.cli.check_store import check_store
 from contit_mcp.cli.connection_trouble import proxy_for
 from contit_mcp.cli.findings import Finding, failed, for_scripts, is_well
@@ -30,7 +29,8 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
     Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
     that all is well. Nothing is started, and no part of a secret is shown.
 
-    With --host all is as the host has it: the entry in its file, with its variables, and not those set here.
+    With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
+    with the variables of the entry and not those set here.
 
     \b
     Examples:
@@ -49,6 +49,8 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
         if host is None:
             findings = anyio.run(_look, given.load(quiet=True))
         else:
+            from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: it brings an MCP client
+
             configure_logging("WARNING")  # not by the settings here: the host does not see them
             findings = anyio.run(check_host, host, file_of(host, scope))
     except ConfigurationError as error:

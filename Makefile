@@ -69,8 +69,10 @@ mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# Each file builds on those before it, so that a package has one version everywhere.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+# Each file builds on those before it, so that a package has one version everywhere. requirements.lock is what the
+# container image installs; it stands beside the Dockerfile, for its Python and Linux alone.
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock'
+LOCK := $(COMPILE) --universal --python-version 3.11
 PINS := requirements
 .PHONY: lock
 lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--upgrade
@@ -78,6 +80,8 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 	$(LOCK) $(UPGRADE) $(PINS)/build.in -o $(PINS)/build.txt
 	$(LOCK) $(UPGRADE) pyproject.toml -c $(PINS)/build.txt -o $(PINS)/runtime.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in -c $(PINS)/runtime.txt -o $(PINS)/test.txt
+	$(COMPILE) --python-platform linux --python-version 3.13 $(UPGRADE) pyproject.toml \
+		--extra server --extra redis --extra otel -c $(PINS)/test.txt -o requirements.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/check.in -c $(PINS)/test.txt -o $(PINS)/check.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/mutants.in -c $(PINS)/test.txt -o $(PINS)/mutants.txt
 

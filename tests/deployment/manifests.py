@@ -1,16 +1,12 @@
-"""What is shipped to deploy with, as its readers see it."""
+"""What is shipped to deploy with, as its readers see it. It imports little: the stand-ins for programs start often."""
 
-import json
 import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from contit_mcp.settings import CONFIG_VARIABLE, Settings
 from tests.rules.tree import ROOT
 
 KUBERNETES = ROOT / "configs" / "kubernetes"
@@ -18,7 +14,6 @@ COMPOSE = ROOT / "configs" / "compose" / "compose.yaml"
 NGINX = ROOT / "configs" / "nginx" / "contit-mcp.conf"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
-SETTINGS = {str(field.alias) for field in Settings.model_fields.values()} | {CONFIG_VARIABLE}
 USER_ID = int(re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)[0])
 PORT = int(re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)[0])
 STATE = re.findall(r"^VOLUME (\S+)$", DOCKERFILE, re.MULTILINE)[0]
@@ -59,17 +54,3 @@ def compose() -> dict[str, Any]:
 def in_place(environment: dict[str, str], secrets: str, folder: Path) -> dict[str, str]:
     """Settings of a manifest, with the files of secrets in a folder of this machine."""
     return {name: value.replace(secrets, str(folder)) for name, value in environment.items()}
-
-
-def run(*command: str) -> str:
-    """What a program prints; it must succeed."""
-    program = shutil.which(command[0])
-    assert program, command[0]
-    ended = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
-def as_json(value: object) -> str:
-    """For parsers of other languages."""
-    return json.dumps(value)

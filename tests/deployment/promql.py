@@ -1,13 +1,14 @@
 """What a PromQL expression asks for: its metrics, with which labels, and the labels of what comes out."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 import promql_parser as promql
 
 TARGET = frozenset({"job", "instance"})
 """Labels that Prometheus adds to what it scrapes."""
 
-Exported = Mapping[str, Set[str]]
+Exported = Mapping[str, AbstractSet[str]]
 """Labels by the name of their metric."""
 
 
@@ -37,7 +38,7 @@ def labels_of(node: promql.Expr, exported: Exported) -> frozenset[str]:
     """
     match node:
         case promql.VectorSelector():
-            if node.name not in exported:
+            if node.name is None or node.name not in exported:
                 raise NotExported(f"{node.name} is not exported")
             labels = TARGET | exported[node.name]
             _must_be_in(labels, [matcher.name for matcher in node.matchers.matchers], node)

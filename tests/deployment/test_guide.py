@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,7 +47,9 @@ class Block:
 def blocks() -> list[Block]:
     """All of them, in order."""
     found, section = [], ""
-    pattern = re.compile(r"^#+ (?P<heading>[^\n]+)$|^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.M | re.S)
+    pattern = re.compile(
+        r"^#+ (?P<heading>[^\n]+)$|^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
+    )
     for match in pattern.finditer(GUIDE.read_text(encoding="utf-8")):
         if match["heading"]:
             section = match["heading"]

@@ -4,9 +4,12 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.server.finished_call import FinishedCall
+from contit_mcp.tally import Tally
 from tests.http.deployed import (
     QUESTION,
     TOKEN_MODE,
@@ -167,3 +170,13 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
     assert (found["contit_mcp_ready"], found["contit_mcp_calls_in_flight"]) == (1, 0)
     assert [name for name in found if name.startswith("contit_mcp_build_info")]
     assert found["process_resident_memory_bytes"] > 0
+
+
+def test_a_crash_and_an_unknown_start_have_counts_that_are_there_before_the_first() -> None:
+    """Prometheus sees a rise only of what was there before, and a label's first value was not (our choice)."""
+    metrics = Metrics()
+    for outcome, expected in ((None, (0, 0)), ("UnexpectedError", (1, 0)), ("StartUnknownError", (1, 1))):
+        if outcome is not None:
+            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, Tally(), None))
+        found = samples(metrics.text("text/plain")[0].decode())
+        assert (found["contit_mcp_crashed_calls_total"], found["contit_mcp_unknown_starts_total"]) == expected

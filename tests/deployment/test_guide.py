@@ -25,7 +25,7 @@ from tests.rules.tree import ROOT
 
 GUIDE = ROOT / "docs" / "deployment.md"
 NEEDED = ("bash", "curl", "openssl")
-SERVES = re.compile(r"(?:^|\n)(contit-mcp http\b.*)\n$")
+SERVES = re.compile(r"(?:^|\s)contit-mcp http\b[^\n]*\n$")
 PUBLIC_URL = "https://mcp.example.com/mcp"
 
 
@@ -81,10 +81,10 @@ class Reader:
 
     def serve(self, text: str) -> None:
         """Type a block into the second terminal, and wait until the server in it listens."""
-        script = f". '{self.folder / 'terminal'}'\n" + SERVES.sub(r"\nexec \1", text)
+        script = f". '{self.folder / 'terminal'}'\ncd \"$(cat '{self.folder / 'place'}')\"\nexec env {text}"
         self.server = subprocess.Popen(
             ["bash", "-eu", "-c", script], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, cwd=self.folder,
+            stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         listening = threading.Event()
         self._log = []

@@ -19,9 +19,9 @@ COPY requirements.lock requirements/build.txt ./
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca_bundle,target=/run/secrets/ca_bundle \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
-    install='install --require-hashes --no-deps --only-binary :all:'; \
-    /opt/build/bin/pip $install -r build.txt \
- && /opt/build/bin/pip --python /opt/venv/bin/python $install -r requirements.lock
+    set -- install --require-hashes --no-deps --only-binary :all:; \
+    /opt/build/bin/pip "$@" -r build.txt \
+ && /opt/build/bin/pip --python /opt/venv/bin/python "$@" -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY contit_mcp ./contit_mcp
 RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels . \
@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="contit-mcp" \
 # hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates tini \
- && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
  && groupadd --gid 10001 contit \
  && useradd --uid 10001 --gid contit --no-create-home --home-dir /var/lib/contit-mcp --shell /usr/sbin/nologin contit \
  && install -d -o contit -g contit -m 0700 /var/lib/contit-mcp

@@ -36,7 +36,7 @@ def main(program: str, *words: str) -> int:
     match (program, *words):
         case ("docker", "compose", command, *rest):
             return docker_compose(command, rest)
-        case ("docker" | "kubectl", command, *rest) if program == "docker":
+        case ("docker", command, *rest):
             return {
                 "build": docker_build, "push": docker_push, "run": docker_run, "exec": docker_exec,
                 "stop": docker_stop, "rm": docker_rm,
@@ -77,7 +77,7 @@ def docker_run(words: list[str]) -> int:
     assert mounted == STATE
     environment = dict(each.split("=", 1) for each in given.env or [])
     environment["CONTIT_MCP_STATE_DIR"] = str(HERE / "state")
-    _start(given.name, environment, port)
+    _start(given.name, environment, port)  # as an engine does: whether it listens yet is the reader's to find out
     return 0
 
 
@@ -94,10 +94,7 @@ def docker_stop(words: list[str]) -> int:
     (name,) = words
     pid = json.loads((HERE / name).read_text(encoding="utf-8"))["pid"]
     os.kill(pid, signal.SIGTERM)
-    began = time.monotonic()
-    while "server.stopped" not in (HERE / f"{name}.log").read_text(encoding="utf-8"):
-        assert time.monotonic() - began < PATIENCE_SECONDS
-        time.sleep(0.05)
+    _until_logged(name, "server.stopped")
     return 0
 
 
@@ -129,6 +126,8 @@ def docker_compose(command: str, words: list[str]) -> int:
     (published,) = services["nginx"]["ports"]
     assert published == "127.0.0.1:8080:80"
     _start("compose", environment | {"CONTIT_MCP_METRICS_PORT": "0"}, os.environ["ENGINE_NGINX_PORT"])
+    if given.wait:
+        _until_logged("compose", "server.listening")
     return 0
 
 
@@ -212,10 +211,12 @@ def _start(name: str, environment: dict[str, str], port: str) -> None:
             stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
         )  # fmt: skip
     (HERE / name).write_text(json.dumps({"pid": process.pid, "environment": environment}), encoding="utf-8")
+
+
+def _until_logged(name: str, event: str) -> None:
     began = time.monotonic()
-    while "server.listening" not in (text := log.read_text(encoding="utf-8")):
-        assert process.poll() is None, text
-        assert time.monotonic() - began < PATIENCE_SECONDS, text
+    while event not in (log := (HERE / f"{name}.log").read_text(encoding="utf-8")):
+        assert time.monotonic() - began < PATIENCE_SECONDS, log
         time.sleep(0.05)
 
 

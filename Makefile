@@ -91,6 +91,8 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 		--extra server --extra redis --extra otel -c $(PINS)/test.txt -o requirements.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/check.in -c $(PINS)/test.txt -o $(PINS)/check.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/mutants.in -c $(PINS)/test.txt -o $(PINS)/mutants.txt
+	$(LOCK) $(UPGRADE) pyproject.toml $(PINS)/release.in -c $(PINS)/check.txt -c $(PINS)/lock.txt -c $(PINS)/build.txt \
+		-o $(PINS)/release.txt
 
 .PHONY: clean
 clean: ## Remove everything that make has made

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ from release.wheels import (
 )
 
 AT_ONCE = 2
+OLDEST = ("--resolution", "lowest-direct")
+"""uv's options for the oldest versions that pyproject.toml allows."""
 
 
 class Row(NamedTuple):
@@ -78,27 +81,21 @@ def installs(scratch: Path) -> list[tuple[str, Callable[[], str]]]:
         (scratch / name).mkdir()
         return Installer(artifact, scratch / name)
 
+    mine = ".".join(map(str, sys.version_info[:2]))
     bill = DIST / f"{STEM}.cdx.json"
     rows: list[tuple[str, Callable[[], str]]] = [
-        ("pip, wheel", into("pip-wheel", wheel).with_pip),
+        (f"pip, wheel, Python {mine}", into("pip-wheel", wheel).with_pip),
         ("pip, sdist", into("pip-sdist", sdist).with_pip),
         ("pipx, wheel", into("pipx", wheel).with_pipx),
         ("uv tool run, wheel", into("uvx", wheel).with_uvx),
-        ("uv, sdist", lambda: into("uv-sdist", sdist).with_uv(base_python())),
-        ("uv, the tested versions", lambda: into("tested", wheel).with_tested_versions(bill)),
-        (
-            "uv, the oldest versions",
-            lambda: into("lowest", wheel).with_uv(base_python(), options=("--resolution", "lowest-direct")),
-        ),
+        ("uv, sdist", partial(into("uv-sdist", sdist).with_uv, base_python())),
+        ("uv, the tested versions", partial(into("tested", wheel).with_tested_versions, bill)),
+        ("uv, the oldest versions", partial(into("oldest", wheel).with_uv, base_python(), options=OLDEST)),
     ]
     for version, python in pythons().items():
-        if python is not None:
-            rows.append((f"uv, Python {version}", _on(into(f"python-{version}", wheel), python)))
+        if python is not None and version != mine:
+            rows.append((f"uv, wheel, Python {version}", partial(into(version, wheel).with_uv, python)))
     return rows
-
-
-def _on(installer: Installer, python: Path) -> Callable[[], str]:
-    return lambda: installer.with_uv(python)
 
 
 @click.command()

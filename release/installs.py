@@ -41,7 +41,17 @@ class Installer:
     def with_uvx(self) -> str:
         """`uv tool run --from`, as a host's entry has it, with nothing installed before."""
         environment = outside() | {"UV_TOOL_DIR": str(self.scratch / "tools")}
-        command = [TOOLS / "uv", "tool", "run", "--quiet", "--python", base_python(), "--from", self.artifact, NAME]
+        command: list[str | Path] = [
+            TOOLS / "uv",
+            "tool",
+            "run",
+            "--quiet",
+            "--python",
+            base_python(),
+            "--from",
+            self.artifact,
+            NAME,
+        ]
         said = run(*command, "--version", cwd=self.scratch, env=environment).strip()
         if said != f"{NAME} {VERSION}":
             raise ReleaseError(f"uv tool run says {said!r}.")
@@ -68,7 +78,7 @@ class Installer:
         """
         run(TOOLS / "uv", "venv", "--quiet", "--python", base_python(), self.scratch / "venv", env=outside())
         environment = outside() | {"VIRTUAL_ENV": str(self.scratch / "venv")}
-        install = [TOOLS / "uv", "pip", "install", "--quiet"]
+        install: list[str | Path] = [TOOLS / "uv", "pip", "install", "--quiet"]
         run(*install, "--require-hashes", "--requirements", ROOT / "requirements" / "runtime.txt", env=environment)
         run(*install, "--no-deps", self.artifact, env=environment)
         works = self._try(self.scratch / "venv" / "bin" / NAME)
@@ -84,19 +94,15 @@ def write_bill(python: Path, bill: Path) -> str:
     Raises:
         ReleaseError: It lists something else than the package and what is pinned for it here.
     """
-    options = [
-        "--output-reproducible",
-        "--validate",
-        "--pyproject",
-        ROOT / "pyproject.toml",
-        "--mc-type",
-        "application",
-    ]
+    project: list[str | Path] = ["--pyproject", ROOT / "pyproject.toml", "--mc-type", "application"]
+    options = ["--output-reproducible", "--validate", *project]
     run(TOOLS / "cyclonedx-py", "environment", *options, "--output-file", bill, python)
     listed = json.loads(bill.read_text(encoding="utf-8"))
-    components = {canonicalize_name(part["name"]): part["version"] for part in listed["components"]}
-    pins = {
-        canonicalize_name(pin.name): next(iter(pin.specifier)).version
+    components: dict[str, str] = {
+        str(canonicalize_name(part["name"])): part["version"] for part in listed["components"]
+    }
+    pins: dict[str, str] = {
+        str(canonicalize_name(pin.name)): next(iter(pin.specifier)).version
         for pin in pinned_requirements()
         if pin.marker is None or pin.marker.evaluate()
     }

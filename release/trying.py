@@ -65,7 +65,7 @@ def try_command(command: Path, scratch: Path) -> str:
         ReleaseError: It does not.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    environment = bare_environment(scratch)
+    environment = bare_environment(scratch) | {"CONTIT_MCP_LOG_LEVEL": "WARNING"}
     said = run(command, "--version", cwd=scratch, env=environment).strip()
     if said != f"{NAME} {VERSION}":
         raise ReleaseError(f"{command} --version says {said!r}.")

@@ -60,7 +60,7 @@ docs-check: $(VENV)/for-check
 	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
 
 .PHONY: docs
-docs: $(VENV)/for-check ## Write the generated pages of the documentation, and server.json
+docs: $(VENV)/for-runtime ## Write the generated pages of the documentation, and server.json
 	@$(BIN)/python -m release.registry
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 

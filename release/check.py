@@ -14,7 +14,7 @@ from typing import NamedTuple
 import click
 
 from release.installs import Installer, base_python, pythons
-from release.project import DIST, STEM, ReleaseError, run, source_date_epoch, write_checksums
+from release.project import DIST, STEM, ReleaseError, run, source_date_epoch, uncommitted, write_checksums
 from release.registry import SERVER_NAME
 from release.wheels import (
     SDIST,
@@ -67,6 +67,13 @@ def built(scratch: Path) -> str:
     return f"two builds and the sdist's wheel are byte for byte the same (SOURCE_DATE_EPOCH={source_date_epoch()})"
 
 
+def committed() -> str:
+    """A release is what a commit holds."""
+    if left := uncommitted():
+        raise ReleaseError(f"These are in no commit: {', '.join(left[:5])}.")
+    return "all that is built is in a commit"
+
+
 def twine_content() -> str:
     """What an index would refuse or render badly."""
     run(sys.executable, "-m", "twine", "check", "--strict", DIST / WHEEL, DIST / SDIST)
@@ -109,6 +116,7 @@ def main() -> None:
         rows = [_told(check("builds", lambda: built(scratch)))]
         if rows[0].holds:
             rows += [
+                _told(check("sources", committed)),
                 _told(check("wheel, content", lambda: check_wheel(DIST / WHEEL))),
                 _told(check("sdist, content", lambda: check_sdist(DIST / SDIST))),
                 _told(check("metadata", lambda: check_metadata(DIST / WHEEL, server_name=SERVER_NAME))),

@@ -81,7 +81,7 @@ def manifest(tools: list[Tool]) -> dict[str, Any]:
         "long_description": (
             "Asks the AI assistant of Contit, a headless CMS, about your content in plain words: which articles,"
             " products and pages there are, drafts or published, by date, author, tag and language. It reads; it"
-            " changes nothing.\n\nThe first start downloads what it needs (about 25 MB), with the uv of the host."
+            " changes nothing.\n\nThe first start downloads what it needs, with the uv of the host."
         ),
         "author": {"name": PROJECT["authors"][0]["name"]},
         "homepage": WEBSITE,

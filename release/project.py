@@ -42,23 +42,29 @@ def pinned_requirements() -> list[Requirement]:
 
 
 def package_files() -> set[str]:
-    """What belongs to the package: by git where there is one, so that a stray file of a working tree is none."""
-    git = shutil.which("git")
-    if git and (ROOT / ".git").exists():
-        listed = run(git, "-C", ROOT, "ls-files", "--", "contit_mcp").splitlines()
-        return {name for name in listed if (ROOT / name).is_file()}
+    """What belongs to the package: all that git does not ignore; without git, all but what Python leaves behind."""
+    if listed := _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "contit_mcp"):
+        return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
     found = (path for path in (ROOT / "contit_mcp").rglob("*") if path.is_file() and path.suffix != ".pyc")
     return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+def uncommitted() -> list[str]:
+    """What a release would hold although no commit does; nothing where there is no git."""
+    listed = _git("status", "--porcelain", "--", "contit_mcp", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
+    return [line[3:] for line in (listed or "").splitlines()]
 
 
 def source_date_epoch() -> str:
     """The time that is written into artifacts: the environment's, else the last commit's, else hatchling's default."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return given
+    return (_git("log", "-1", "--format=%ct") or "1580601600").strip()
+
+
+def _git(*words: str) -> str | None:
     git = shutil.which("git")
-    if git and (ROOT / ".git").exists():
-        return run(git, "-C", ROOT, "log", "-1", "--format=%ct").strip()
-    return "1580601600"
+    return run(git, "-C", ROOT, *words) if git and (ROOT / ".git").exists() else None
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:

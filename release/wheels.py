@@ -17,7 +17,8 @@ from release.project import NAME, PROJECT, ROOT, VERSION, ReleaseError, package_
 _UNDERSCORED = f"{NAME.replace('-', '_')}-{VERSION}"
 WHEEL = f"{_UNDERSCORED}-py3-none-any.whl"
 SDIST = f"{_UNDERSCORED}.tar.gz"
-BUILT_FROM = ("contit_mcp", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore")
+BESIDE = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore")
+"""What a build needs beside the package."""
 
 
 def build(source: Path, target: Path, *, kinds: tuple[str, ...] = ("sdist", "wheel")) -> None:
@@ -29,15 +30,9 @@ def build(source: Path, target: Path, *, kinds: tuple[str, ...] = ("sdist", "whe
 
 def copy_source(target: Path) -> Path:
     """The project's sources as somebody else would have them: in another folder, with other times and modes."""
-    target.mkdir(parents=True)
-    for name in BUILT_FROM:
-        place = ROOT / name
-        if place.is_dir():
-            shutil.copytree(
-                place, target / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile
-            )
-        else:
-            shutil.copyfile(place, target / name)
+    for name in sorted(package_files()) + list(BESIDE):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target / name)
     for path in target.rglob("*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
         path.chmod(0o700 if path.is_dir() else 0o600)

@@ -1,5 +1,6 @@
 """Install the artifacts into empty environments, in every way that we name to users, and try each."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -82,14 +83,14 @@ class Installer:
         run(*install, "--require-hashes", "--requirements", ROOT / "requirements" / "runtime.txt", env=environment)
         run(*install, "--no-deps", self.artifact, env=environment)
         works = self._try(self.scratch / "venv" / "bin" / NAME)
-        return f"{works}; {write_bill(self.scratch / 'venv' / 'bin' / 'python', bill)}"
+        return f"{works}; {write_bill(self.scratch / 'venv' / 'bin' / 'python', self.artifact, bill)}"
 
     def _try(self, command: Path) -> str:
         return try_command(command, self.scratch / "home")
 
 
-def write_bill(python: Path, bill: Path) -> str:
-    """A CycloneDX bill of materials of what an environment holds.
+def write_bill(python: Path, wheel: Path, bill: Path) -> str:
+    """A CycloneDX bill of materials of a wheel, from the environment that it is installed in.
 
     Raises:
         ReleaseError: It lists something else than the package and what is pinned for it here.
@@ -98,6 +99,13 @@ def write_bill(python: Path, bill: Path) -> str:
     options = ["--output-reproducible", "--validate", *project]
     run(TOOLS / "cyclonedx-py", "environment", *options, "--output-file", bill, python)
     listed = json.loads(bill.read_text(encoding="utf-8"))
+    # The version is dynamic, so the project's file does not have it; and a bill is of one file.
+    listed["metadata"]["component"] |= {
+        "version": VERSION,
+        "purl": f"pkg:pypi/{NAME}@{VERSION}",
+        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}],
+    }
+    bill.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     components: dict[str, str] = {
         str(canonicalize_name(part["name"])): part["version"] for part in listed["components"]
     }

@@ -14,12 +14,13 @@ from typing import NamedTuple
 import click
 
 from release.installs import Installer, base_python, pythons
-from release.project import DIST, STEM, ReleaseError, run, source_date_epoch, uncommitted, write_checksums
+from release.project import BUNDLE, DIST, STEM, ReleaseError, run, source_date_epoch, uncommitted, write_checksums
 from release.registry import SERVER_NAME
 from release.wheels import (
     SDIST,
     WHEEL,
     build,
+    check_bundle,
     check_metadata,
     check_sdist,
     check_wheel,
@@ -122,6 +123,8 @@ def main() -> None:
                 _told(check("metadata", lambda: check_metadata(DIST / WHEEL, server_name=SERVER_NAME))),
                 _told(check("long description", twine_content)),
             ]
+            if BUNDLE.exists():
+                rows.append(_told(check("bundle", lambda: check_bundle(BUNDLE, DIST / WHEEL))))
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 running: list[Future[Row]] = [pool.submit(check, *row) for row in installs(scratch)]
                 rows += [_told(row.result()) for row in running]

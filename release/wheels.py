@@ -96,6 +96,22 @@ def check_sdist(sdist: Path) -> str:
     return f"{len(names)} files, {sdist.stat().st_size // 1000} kB"
 
 
+def check_bundle(bundle: Path, wheel: Path) -> str:
+    """Hold that a bundle holds the package of this wheel, not of an earlier one.
+
+    Raises:
+        ReleaseError: It does not.
+    """
+    packages = []
+    for path in (bundle, wheel):
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.startswith("contit_mcp/")]
+            packages.append({name: archive.read(name) for name in names})
+    if packages[0] != packages[1]:
+        raise ReleaseError(f"{bundle.name} is of other sources: make bundle")
+    return "holds the wheel's package"
+
+
 def metadata(wheel: Path) -> Message:
     """What the wheel says of itself."""
     with zipfile.ZipFile(wheel) as archive:

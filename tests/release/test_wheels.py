@@ -13,6 +13,7 @@ from release.wheels import (
     SDIST,
     WHEEL,
     build,
+    check_bundle,
     check_metadata,
     check_sdist,
     check_wheel,
@@ -63,6 +64,19 @@ def test_a_lost_file_is_noticed(wheel: Path, tmp_path: Path, lost: str) -> None:
                 archive.writestr(name, whole.read(name))
     with pytest.raises(ReleaseError, match=f"lacks {lost}"):
         check_wheel(doctored)
+
+
+def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> None:
+    """It lies in dist/ under the same name (our choice)."""
+    bundle = tmp_path / "contit-mcp.mcpb"
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(bundle, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name))
+    assert check_bundle(bundle, wheel)
+    with zipfile.ZipFile(bundle, "a") as archive:
+        archive.writestr("contit_mcp/earlier.py", "")
+    with pytest.raises(ReleaseError, match="other sources: make bundle"):
+        check_bundle(bundle, wheel)
 
 
 def test_what_is_claimed_can_be_installed() -> None:

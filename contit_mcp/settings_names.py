@@ -9,6 +9,9 @@ from pydantic import ValidationError
 
 from contit_mcp.exceptions import ConfigurationError
 
+_UNWRITTEN = frozenset({"", "null", "undefined"})
+"""Blank, and what hosts written in JavaScript make of a field that was left blank."""
+
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
 
@@ -35,7 +38,7 @@ def without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
 
 def is_unset(value: str | None) -> bool:
     """Whether a value means "not set": absent, blank, or a placeholder that the host did not fill in."""
-    return value is None or not value.strip() or _PLACEHOLDER.fullmatch(value.strip()) is not None
+    return value is None or value.strip() in _UNWRITTEN or _PLACEHOLDER.fullmatch(value.strip()) is not None
 
 
 def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:

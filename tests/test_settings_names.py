@@ -77,6 +77,13 @@ def test_an_unknown_variable_that_is_blank_is_left_alone() -> None:
     load_settings(environment={"CONTIT_MCP_XYZZY": " ", "CONTIT_API_KEYS": "${CONTIT_API_KEYS}"})
 
 
+@pytest.mark.parametrize("written", ["null", "undefined", " null "])
+def test_what_a_javascript_host_makes_of_a_blank_field_means_not_set(written: str) -> None:
+    """Hosts of bundles turn every field into text: `String(null)` for a number left blank (seen in mcpb 2.1.2)."""
+    assert is_unset(written)
+    assert load_settings(environment={"CONTIT_MCP_WAIT_SECONDS": written}).wait_seconds is None
+
+
 def test_the_first_unknown_variable_by_name_is_told() -> None:
     """So that the message is the same each time (our choice)."""
     with pytest.raises(ConfigurationError, match="CONTIT_MCP_AAA"):

@@ -6,7 +6,7 @@ import anyio
 import click
 import httpx
 
-from contit_mcp.cli.options import settings_options
+from contit_mcp.cli.options import probe_option, settings_options
 from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
 from contit_mcp.http.deployment import (
     SHARING,
@@ -28,8 +28,9 @@ from contit_mcp.settings import Settings
 @click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
 @click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
 @click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
+@probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool) -> None:
+def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -43,10 +44,10 @@ def command(settings: Settings, *, sandbox: bool) -> None:
     refuse_unsafe(settings, sandbox=sandbox)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with exported_traces():
-        anyio.run(serve, settings, sandbox, backend_options={"use_uvloop": uvloop})
+        anyio.run(serve, settings, sandbox, probe, backend_options={"use_uvloop": uvloop})
 
 
-async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until a signal asks to stop."""
     transport = None
     if sandbox:
@@ -59,7 +60,7 @@ async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - an
         async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
             bridge.on_finished = parts.metrics.count_call
             app = create_app(
-                create_server(bridge),
+                create_server(bridge, probe=probe),
                 bridge,
                 parts,
                 identify=who.identify,

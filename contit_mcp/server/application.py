@@ -14,6 +14,7 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.calls import run_call
 from contit_mcp.server.results import error_result
 from contit_mcp.server.tools.ask import contit_ask
+from contit_mcp.server.tools.probe import contit_probe
 from contit_mcp.server.tools.response import contit_response
 from contit_mcp.server.tools.start import contit_start
 from contit_mcp.server.tools.status import contit_status
@@ -21,6 +22,7 @@ from contit_mcp.server.tools.status import contit_status
 _BEGINS_A_RUN = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
 )
+_MEASURES = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 
 
@@ -49,7 +51,7 @@ class ContitServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call one of the four tools. Whatever goes wrong is in the result."""
+        """Call one of the tools. Whatever goes wrong is in the result."""
         tool = self._tools.get(name)
         if tool is None or context is None:
             return error_result(
@@ -58,17 +60,20 @@ class ContitServer(MCPServer[Any]):
         return await run_call(tool, arguments, context, self._bridge)
 
 
-def create_server(bridge: Bridge) -> ContitServer:
-    """The server with its four tools. Configure logging first: building it does so otherwise."""
-    return ContitServer(
-        bridge,
-        [
-            _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
-            _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
-            _tool(contit_status, "Status of a Contit run", _ONLY_READS),
-            _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
-        ],
-    )
+def create_server(bridge: Bridge, *, probe: bool = False) -> ContitServer:
+    """The server with its four tools. Configure logging first: building it does so otherwise.
+
+    Args:
+        bridge: What the tools stand on.
+        probe: Offer `contit_probe` too.
+    """
+    tools = [
+        _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
+        _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
+        _tool(contit_status, "Status of a Contit run", _ONLY_READS),
+        _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
+    ]
+    return ContitServer(bridge, [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools)
 
 
 def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:

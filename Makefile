@@ -35,6 +35,10 @@ test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child pr
 container: $(VENV)/for-test ## Build the container image and run it for real, with Docker or Podman (minutes)
 	$(BIN)/python -m pytest -m container tests/container
 
+.PHONY: replicas
+replicas: $(VENV)/for-test ## Ask 1,000 questions of two replicas behind nginx while they and Redis are killed (minutes)
+	$(BIN)/python -m pytest -m replicas tests/replicas
+
 .PHONY: check format-check lint layers types spelling dependencies scripts docs-check
 check: format-check lint layers types spelling dependencies scripts docs-check ## Check all that can be checked without running it
 format-check: $(VENV)/for-check

@@ -1,5 +1,6 @@
 """What the assistant tells its callers: during a call to an observer, at its end as a report."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from contit_mcp.runs.record import Failure, Phase, RunRecord
@@ -63,6 +64,10 @@ class Observer:
 
     def status(self, word: str) -> None:
         """Contit's word for the run has changed."""
+
+    def when_sent(self, note: Callable[[], Awaitable[None]]) -> bool:  # noqa: ARG002 - it cannot know
+        """Whether `note` will be called once the report has been sent to the caller."""
+        return False
 
 
 NOBODY = Observer()

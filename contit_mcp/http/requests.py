@@ -1,7 +1,7 @@
 """What happens around every request: a trace, one line in the log, a count, and the end of the streams at a drain."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
+from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
@@ -92,14 +92,23 @@ class Requests:
                 complete = not message.get("more_body", False)
             await send(message)
 
+        when_sent: list[Callable[[], Awaitable[None]]] = []
+        scope[SENT_KEY] = when_sent
+
+        async def note() -> None:
+            for each in when_sent if complete else ():
+                await each()
+
         with _traced(scope, path) as span:
             try:
-                await self._serve(scope, receive, watch)
+                await self._serve(scope, receive, watch, note)
                 # What the drain has ended the client sees as an end, not as a connection that broke.
                 if status and not complete:
                     await watch({"type": "http.response.body", "body": b"", "more_body": False})
                 elif not status and self._streams.draining:
-                    await _draining(scope, receive, watch)
+                    # Of a call that has reached its tool a run may exist. 503 is what proxies may send elsewhere.
+                    answer = _cut_off if TRACE_KEY in scope else _draining
+                    await answer(scope, receive, watch)
             finally:
                 refused = scope.get(REASON_KEY)
                 caller = scope.get(SCOPE_KEY)
@@ -120,7 +129,7 @@ class Requests:
                     trace_id=trace_id,
                 )
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, note: Callable[[], Awaitable[None]]) -> None:
         if scope["path"] != "/mcp":
             await self._app(scope, receive, send)
         elif self._streams.draining:
@@ -128,10 +137,21 @@ class Requests:
         else:
             with self._streams.one(listens=is_listener(scope)):
                 await self._app(scope, receive, send)
+                with anyio.CancelScope(shield=True):
+                    await note()
 
 
 async def _draining(scope: Scope, receive: Receive, send: Send) -> None:
     refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
+    await refusal.response(scope)(scope, receive, send)
+
+
+async def _cut_off(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = Refusal(
+        500,
+        "cut_off",
+        "This server is shutting down, and the run may have been started. Ask again in the same words: it is joined.",
+    )
     await refusal.response(scope)(scope, receive, send)
 
 

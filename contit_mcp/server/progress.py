@@ -14,9 +14,13 @@ class CallObserver(Observer):
     """Follows one call: the ids for its log line, and what to tell a caller that wants progress.
 
     `shown` turns Contit's ids into what the caller may see.
+
+    Args:
+        notes: Where the transport takes what is to be noted once the result has been sent; None where it cannot say.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: list[Callable[[], Awaitable[None]]] | None = None) -> None:
+        self._notes = notes
         self.shown: Callable[[str | None, str | None], tuple[str | None, str | None]] = lambda *ids: ids
         self.thread_id: str | None = None
         self.run_id: str | None = None
@@ -37,6 +41,13 @@ class CallObserver(Observer):
         """Contit's word for the run has changed."""
         if self.run_id is not None and word.isprintable():
             self._say(f"Contit says {word[:40]} ({self._ids()})")
+
+    def when_sent(self, note: Callable[[], Awaitable[None]]) -> bool:
+        """Whether `note` will be called once the result has been sent."""
+        if self._notes is None:
+            return False
+        self._notes.append(note)
+        return True
 
     def _ids(self) -> str:
         thread_id, run_id = self.shown(self.thread_id, self.run_id)

@@ -11,7 +11,6 @@ from tests.rules.tree import ROOT
 
 KUBERNETES = ROOT / "configs" / "kubernetes"
 COMPOSE = ROOT / "configs" / "compose" / "compose.yaml"
-NGINX = ROOT / "configs" / "nginx" / "contit-mcp.conf"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 USER_ID = int(re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)[0])

@@ -10,7 +10,7 @@ import pytest
 from compose_spec import PyCompose
 
 from contit_mcp.settings import Settings
-from tests.deployment.manifests import COMPOSE, DRAIN_SECONDS, NGINX, PORT, compose
+from tests.deployment.manifests import COMPOSE, DRAIN_SECONDS, PORT, compose
 from tests.rules.tree import ROOT
 
 SETTINGS = {str(field.alias) for field in Settings.model_fields.values()}
@@ -82,7 +82,6 @@ def test_fixed_addresses_are_none_that_others_can_get() -> None:
     )
 
 
-@pytest.mark.skipif(not NGINX.exists(), reason="the example for nginx comes with its own test")
 def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:
     """The container's own command makes it; nginx, where it is installed, takes it (our choice)."""
     service = compose()["services"]["nginx"]

@@ -100,8 +100,8 @@ class Assistant:
         deadline = anyio.current_time() + wait_seconds
         handed_over: list[RunRecord] = []
 
-        async def note() -> None:
-            for run in handed_over:
+        async def note(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+            for run in handed_over if sent else ():
                 await self._runs.handed_over(run, now=self._now())
 
         delivery = Delivery.HANDING_OVER if observer.when_sent(note) else Delivery.HANDED_OVER

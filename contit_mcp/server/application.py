@@ -58,9 +58,14 @@ class ContitServer(MCPServer[Any]):
         return await run_call(tool, arguments, context, self._bridge)
 
 
-def create_server(bridge: Bridge) -> ContitServer:
-    """The server with its four tools. Configure logging first: building it does so otherwise."""
-    return ContitServer(
+def create_server(bridge: Bridge, kind: type[ContitServer] = ContitServer) -> ContitServer:
+    """The server with its four tools. Configure logging first: building it does so otherwise.
+
+    Args:
+        bridge: What the tools stand on.
+        kind: A server that has more than ours, for the conformance suite.
+    """
+    return kind(
         bridge,
         [
             _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),

@@ -57,7 +57,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header has arrived. The parser leaves the spaces after its value, which are no part of it (RFC 9110, 5.5)."""
+        """A header has arrived, with the spaces after its value, which are no part of it (RFC 9110, 5.5)."""
         self._take(len(name) + len(value) + 4)
         super().on_header(name, value.rstrip(b" \t"))
 

@@ -36,7 +36,7 @@ def register(server: ContitServer) -> None:
         test_prompt_with_image,
     ):
         server.add_prompt(Prompt.from_function(prompt))
-    server.completion()(_complete)
+    server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
     for method, kind in (
         ("logging/setLevel", SetLevelRequestParams),
         ("resources/subscribe", SubscribeRequestParams),

@@ -77,7 +77,7 @@ def test_multiple_content_types() -> list[TextContent | ImageContent | EmbeddedR
 async def test_tool_with_logging(call: Call) -> str:
     """Logs three times on its way."""
     for text in ("Tool execution started", "Tool processing data", "Tool execution completed"):
-        await call.info(text)  # type: ignore[deprecated]
+        await call.info(text)
         await anyio.sleep(0.05)
     return "Done."
 
@@ -98,9 +98,7 @@ def test_error_handling() -> str:
 async def test_sampling(prompt: str, call: Call) -> str:
     """Asks the client's model."""
     message = SamplingMessage(role="user", content=TextContent(type="text", text=prompt))
-    result = await call.session.create_message(  # type: ignore[deprecated]
-        messages=[message], max_tokens=100, related_request_id=call.request_id
-    )
+    result = await call.session.create_message(messages=[message], max_tokens=100, related_request_id=call.request_id)
     return f"LLM response: {result.content.text if isinstance(result.content, TextContent) else '(no text)'}"
 
 
@@ -175,7 +173,7 @@ async def test_missing_capability(call: Call) -> str:
 
 
 def test_x_mcp_header(
-    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "",
+    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "",  # noqa: PT028 - a tool
 ) -> str:
     """Has an argument that is repeated in a header (SEP-2243)."""
     return f"region={region}"
@@ -190,14 +188,16 @@ def _add_verbatim_schema(server: MCPServer[Any]) -> None:
     server.add_tool(json_schema_2020_12_tool)
     tool = server._tool_manager.get_tool("json_schema_2020_12_tool")
     assert tool is not None
-    texts = dict.fromkeys(("name", "phone", "email"), {"type": "string"})
-    address = {"type": "object", "properties": dict.fromkeys(("street", "city"), {"type": "string"})}
+    text = {"type": "string"}
+    address = {"type": "object", "properties": {"street": text, "city": text}}
     tool.parameters = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "$defs": {"address": {"$anchor": "addressDef", **address}},
         "properties": {
-            **texts,
+            "name": text,
+            "phone": text,
+            "email": text,
             "address": {"$ref": "#/$defs/address"},
             "contactMethod": {"type": "string", "enum": ["phone", "email"]},
         },

@@ -55,6 +55,12 @@ class Trial:
         assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-3_000:]}\n{done.stderr[-3_000:]}"
         return done.stdout
 
+    def program(self, name: str, interpreter: Path, **more: str) -> str:
+        """Run one of our programs in a client's environment, telling it where to ask what; its stdout."""
+        given = {"question": QUESTION, "follow_up": FOLLOW_UP, "model_url": self.bench.model_url, **more}
+        environment = {"GOOGLE_GEMINI_BASE_URL": self.bench.model_url, "GOOGLE_API_KEY": "made-up"}  # ADK takes no other way
+        return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **environment)
+
     def converse(self, client: str, start: Callable[[], object], *, version: str) -> str:
         """Let a host's model ask and follow up; what it was shown of the first answer.
 

@@ -30,6 +30,16 @@ demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, 
 test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child processes too
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov
 
+# Each client in its pinned version, from npm or with pip, below .hosts/; all of them are 3.6 GB and 4 minutes the first time.
+CLIENTS ?=
+.PHONY: hosts
+hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (minutes; CLIENTS="codex inspector": these alone)
+	$(BIN)/python -m pytest $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
+
+.PHONY: conformance
+conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
+	$(BIN)/python -m pytest tests/conformance
+
 .PHONY: check format-check lint layers types spelling dependencies docs-check
 check: format-check lint layers types spelling dependencies docs-check ## Check all that can be checked without running it
 format-check: $(VENV)/for-check
@@ -83,7 +93,7 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
+	rm -rf $(VENV) .hosts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
 		mutants build dist
 	find contit_mcp tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

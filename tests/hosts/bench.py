@@ -26,7 +26,8 @@ COMMAND = Path(sys.executable).with_name("contit-mcp")
 QUESTION = "List all published articles from March 2026"
 FOLLOW_UP = "Show me the second one"
 RUN_SECONDS = 0.2
-SLOW_SECONDS = 6.0
+SLOW_SECONDS = 8.0
+"""A run that outlasts every wait of the tests about waiting."""
 
 LONG = "\n".join(
     f'{number:3}. **Caffè “Città” №{number}** — naïve \\ "quoted" & <tagged> it\'s 日本語 {chr(0x1F600 + number)}\t✓'
@@ -72,7 +73,7 @@ class Entry:
     def plain(self) -> dict[str, Any]:
         """For a program of ours in another environment."""
         command = str(self.command) if self.command else None
-        return {"command": command, "env": self.environment, "url": self.url, "headers": self.headers}
+        return {"command": command, "args": ["stdio"], "env": self.environment, "url": self.url, "headers": self.headers}
 
 
 @dataclass

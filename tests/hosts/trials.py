@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.hosts.bench import FOLLOW_UP, QUESTION, Bench, Entry, answer_of, bare_environment
 from tests.hosts.installing import PINS
-from tests.hosts.model_service.conversation import ask, follow_up, ids_in
+from tests.hosts.model_service.conversation import Step, ask, follow_up, ids_in
 
 TOOLS = {"contit_ask", "contit_start", "contit_status", "contit_response"}
 PROGRAMS = Path(__file__).with_name("programs")
@@ -55,7 +55,7 @@ class Trial:
         assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-3_000:]}\n{done.stderr[-3_000:]}"
         return done.stdout
 
-    def program(self, name: str, interpreter: Path, **more: str) -> str:
+    def program(self, name: str, interpreter: Path, **more: object) -> str:
         """Run one of our programs in a client's environment, telling it where to ask what; its stdout."""
         given = {"question": QUESTION, "follow_up": FOLLOW_UP, "model_url": self.bench.model_url, **more}
         environment = {"GOOGLE_GEMINI_BASE_URL": self.bench.model_url, "GOOGLE_API_KEY": "made-up"}  # ADK takes no other way
@@ -68,12 +68,22 @@ class Trial:
         """
         model = self.bench.model
         model.play(ask(QUESTION), follow_up(FOLLOW_UP))
-        seconds, call = self._timed(start)
-        assert model.our_tools == TOOLS, model.offered
-        assert len(model.seen) == 2, model.seen
-        self._assert_answers(model.seen)
-        self.note(client, version, call, _what_was_seen(model.seen[0]), seconds)
-        return model.seen[0]
+
+        def seen() -> Sequence[str]:
+            start()
+            assert model.our_tools == TOOLS, model.offered
+            assert len(model.seen) == 2, model.seen
+            return model.seen
+
+        return self.follow(client, seen, version=version)
+
+    def follow(self, client: str, start: Callable[[], Sequence[str]], *, version: str) -> str:
+        """Run what asks and follows up, and returns both results as somebody reads them; the first of them."""
+        seen: list[str] = []
+        seconds, call = self._timed(lambda: seen.extend(start()))
+        self._assert_answers(seen)
+        self.note(client, version, call, _what_was_seen(seen[0]), seconds)
+        return seen[0]
 
     def call(self, client: str, start: Callable[[], str], *, version: str) -> dict[str, Any]:
         """Let a program without a model list, ask and follow up, and print what it got as JSON: see `programs`.
@@ -89,6 +99,20 @@ class Trial:
         self._assert_answers([json.dumps(result["structured"], ensure_ascii=False) for result in found["results"]])
         self.note(client, version, call, "both", seconds)
         return found
+
+    def wait_twice(self, start: Callable[[], object], *steps: Step) -> Sequence[str]:
+        """Let a host's model ask what takes longer than its call; what it was shown, the answer at last.
+
+        Whatever it does then, nothing is asked twice: there is one run.
+        """
+        runs = len(self.bench.contit.runs)
+        self.bench.model.play(*steps)
+        start()
+        seen = self.bench.model.seen
+        assert len(seen) == len(steps), seen
+        (run,) = self.bench.contit.runs[runs:]
+        assert holds(seen[-1], answer_of(run)), seen[-1]
+        return seen
 
     def note(self, client: str, version: str, call: Mapping[str, Any], saw: str, seconds: float) -> None:
         """Add a row to the table."""

@@ -16,7 +16,7 @@ GIVEN = json.loads(sys.argv[1])
 async def main() -> None:
     async with AsyncExitStack() as stack:
         if GIVEN["command"]:
-            child = StdioServerParameters(command=GIVEN["command"], args=["stdio"], env=GIVEN["env"])
+            child = StdioServerParameters(command=GIVEN["command"], args=GIVEN["args"], env=GIVEN["env"])
             transport = stdio_client(child)
         else:
             http = await stack.enter_async_context(httpx2.AsyncClient(headers=GIVEN["headers"], timeout=60))

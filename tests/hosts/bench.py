@@ -73,7 +73,13 @@ class Entry:
     def plain(self) -> dict[str, Any]:
         """For a program of ours in another environment."""
         command = str(self.command) if self.command else None
-        return {"command": command, "args": ["stdio"], "env": self.environment, "url": self.url, "headers": self.headers}
+        return {
+            "command": command,
+            "args": ["stdio"],
+            "env": self.environment,
+            "url": self.url,
+            "headers": self.headers,
+        }
 
 
 @dataclass

@@ -65,5 +65,3 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
         else:
             return
     raise AssertionError(log.read_text(encoding="utf-8", errors="replace")[-2_000:])
-
-

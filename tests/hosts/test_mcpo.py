@@ -1,6 +1,7 @@
 """mcpo: our tools as a REST interface, for Open WebUI."""
 
 import json
+from pathlib import Path
 
 import httpx
 
@@ -14,7 +15,15 @@ from tests.hosts.trials import TOOLS, Trial, python_version
 def test_its_callers_get_both_answers_whole_with_their_ids(trial: Trial) -> None:
     """Measured: it hands on the text alone, as a list."""
     port = free_port()
-    command = [python_packages("mcpo") / "mcpo", "--port", str(port), "--host", "127.0.0.1", "--api-key", "k"]
+    command: list[str | Path] = [
+        python_packages("mcpo") / "mcpo",
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+        "--api-key",
+        "k",
+    ]
     if trial.entry.command:
         command += ["--", trial.entry.command, "stdio"]
     else:

@@ -1,6 +1,7 @@
 """supergateway: from stdio to HTTP, and from HTTP to stdio."""
 
 import shlex
+from pathlib import Path
 
 from tests.hosts.bridging import call_through, free_port, running
 from tests.hosts.installing import node, npm_packages
@@ -13,7 +14,16 @@ def test_what_comes_through_it_is_whole(trial: Trial) -> None:
     if trial.entry.command:
         port = free_port()
         ours = f"{shlex.quote(str(trial.entry.command))} stdio"
-        listening = [command, "--stdio", ours, "--outputTransport", "streamableHttp", "--stateful", "--port", str(port)]
+        listening: list[str | Path] = [
+            command,
+            "--stdio",
+            ours,
+            "--outputTransport",
+            "streamableHttp",
+            "--stateful",
+            "--port",
+            str(port),
+        ]
         with running(trial, listening, node(), port=port, **trial.entry.environment) as url:
             call_through(trial, "supergateway", command=None, url=f"{url}/mcp", version=version)
     else:

@@ -58,7 +58,10 @@ class Trial:
     def program(self, name: str, interpreter: Path, **more: object) -> str:
         """Run one of our programs in a client's environment, telling it where to ask what; its stdout."""
         given = {"question": QUESTION, "follow_up": FOLLOW_UP, "model_url": self.bench.model_url, **more}
-        environment = {"GOOGLE_GEMINI_BASE_URL": self.bench.model_url, "GOOGLE_API_KEY": "made-up"}  # ADK takes no other way
+        environment = {
+            "GOOGLE_GEMINI_BASE_URL": self.bench.model_url,
+            "GOOGLE_API_KEY": "made-up",
+        }  # ADK takes no other way
         return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **environment)
 
     def converse(self, client: str, start: Callable[[], object], *, version: str) -> str:

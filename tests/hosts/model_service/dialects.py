@@ -18,7 +18,7 @@ def text_of(content: Any) -> str:
     return "\n".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
 
 
-# Anthropic: messages
+# Anthropic's messages
 
 
 def read_messages(body: Body) -> Shown:
@@ -69,7 +69,7 @@ def messages_events(turn: ToolCall | str) -> Iterator[Event]:
     yield "message_stop", {}
 
 
-# OpenAI: chat completions
+# OpenAI's chat completions
 
 
 def read_chat(body: Body) -> Shown:
@@ -108,7 +108,7 @@ def chat_events(turn: ToolCall | str) -> Iterator[Event]:
     yield "", chunk | {"choices": [{"index": 0, "delta": {}, "finish_reason": ends}], "usage": _USAGE}
 
 
-# OpenAI: responses
+# OpenAI's responses
 
 
 def read_responses(body: Body) -> Shown:

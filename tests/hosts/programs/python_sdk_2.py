@@ -27,7 +27,11 @@ async def main() -> None:
         arguments = {"prompt": GIVEN["follow_up"], "thread_id": first.structured_content["thread_id"]}
         results = [first, await client.call_tool("contit_ask", arguments)]
     found = [
-        {"content": [block.text for block in result.content], "structured": result.structured_content, "isError": result.is_error}
+        {
+            "content": [block.text for block in result.content],
+            "structured": result.structured_content,
+            "isError": result.is_error,
+        }
         for result in results
     ]
     print(json.dumps({"tools": tools, "results": found}))

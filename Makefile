@@ -34,11 +34,11 @@ test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child pr
 CLIENTS ?=
 .PHONY: hosts
 hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (minutes; CLIENTS="codex inspector": these alone)
-	$(BIN)/python -m pytest $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
 
 .PHONY: conformance
 conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
-	$(BIN)/python -m pytest tests/conformance
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance
 
 .PHONY: check format-check lint layers types spelling dependencies docs-check
 check: format-check lint layers types spelling dependencies docs-check ## Check all that can be checked without running it

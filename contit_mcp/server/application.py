@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
@@ -56,6 +57,14 @@ class ContitServer(MCPServer[Any]):
                 InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(self._tools)}.")
             )
         return await run_call(tool, arguments, context, self._bridge)
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Give a prompt. Of one that is not there the SDK says that the server failed, and logs an error."""
+        if name not in {prompt.name for prompt in await self.list_prompts()}:
+            raise MCPError(INVALID_PARAMS, "There is no such prompt.")
+        return await super().get_prompt(name, arguments, context)
 
 
 def create_server(bridge: Bridge, kind: type[ContitServer] = ContitServer) -> ContitServer:

@@ -1,43 +1,33 @@
 """Prints at the end what every scenario has found."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
 from tests.conformance.suite import Verdict
 
-
-@dataclass
-class Report:
-    """The verdicts of a run of the tests."""
-
-    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
-
-    def add(self, target: str, revision: str, verdict: Verdict) -> None:
-        """Remember one."""
-        self.verdicts[revision, target] = verdict
+Report = Callable[[str, str, Verdict], None]
 
 
-_REPORT = Report()
-
-
-@pytest.fixture(scope="session")
-def report() -> Report:
-    """Where verdicts go."""
-    return _REPORT
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Keeps a verdict with the test's report, which comes here from wherever the test has run."""
+    return lambda target, revision, verdict: record_property("verdict", [revision, target, asdict(verdict)])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Scenario by scenario, then one line a run."""
-    for (revision, target), verdict in sorted(_REPORT.verdicts.items()):
+    found = sorted(
+        (revision, target, Verdict(**verdict))
+        for outcome in ("passed", "failed")
+        for test in terminalreporter.getreports(outcome)
+        for name, (revision, target, verdict) in test.user_properties
+        if name == "verdict"
+    )
+    for revision, target, verdict in found:
         terminalreporter.section(f"{revision}, {target}")
-        for name, checks in sorted(verdict.counted.items()):
-            terminalreporter.write_line(f"passed  {checks:3} checks  {name}")
-        for name in verdict.expected:
-            terminalreporter.write_line(f"expected to fail    {name}")
-        for name in verdict.not_counted:
-            terminalreporter.write_line(f"not counted         {name}")
-        for line in verdict.wrong:
-            terminalreporter.write_line(f"WRONG               {line}")
-    for (revision, target), verdict in sorted(_REPORT.verdicts.items()):
-        terminalreporter.write_line(f"conformance {revision}, {target}: {verdict.line}")
+        for line in verdict.lines:
+            terminalreporter.write_line(line)
+    for revision, target, verdict in found:
+        terminalreporter.write_line(f"conformance {revision}, {target}: {verdict.summary}")

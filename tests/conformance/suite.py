@@ -53,8 +53,18 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
     @property
-    def line(self) -> str:
-        """For people."""
+    def lines(self) -> list[str]:
+        """Scenario by scenario."""
+        return [
+            *(f"passed {checks:2} checks  {name}" for name, checks in self.counted.items()),
+            *(f"expected to fail  {name}" for name in self.expected),
+            *(f"not counted       {name}" for name in self.not_counted),
+            *(f"WRONG             {name}" for name in self.wrong),
+        ]
+
+    @property
+    def summary(self) -> str:
+        """In one line."""
         return (
             f"{len(self.counted)} scenarios passed with {sum(self.counted.values())} checks of their own, "
             f"{len(self.expected)} expected failures, {len(self.not_counted)} not counted"

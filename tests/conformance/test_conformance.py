@@ -57,6 +57,7 @@ def fixtures_behind_a_token() -> Iterator[str]:
             yield url
 
 
+@pytest.mark.xdist_group("real")
 @each_revision
 def test_our_server_passes_every_scenario_that_needs_no_fixture(
     real: str, revision: str, tmp_path: Path, report: Report
@@ -64,26 +65,28 @@ def test_our_server_passes_every_scenario_that_needs_no_fixture(
     """Documented: MCP; the suite's own list of what a revision requires."""
     found = run_suite(real, revision, tmp_path)
     verdict = judge({name: found[name] for name in GENERIC[revision]}, Expectation.of("real", revision))
-    report.add("contit-mcp http", revision, verdict)
+    report("contit-mcp http", revision, verdict)
     assert not verdict.wrong, "\n".join(verdict.wrong)
     assert set(verdict.counted) == set(GENERIC[revision])
 
 
+@pytest.mark.xdist_group("fixtures")
 @each_revision
 def test_our_stack_passes_everything_else_with_the_suite_s_fixtures_on_it(
     fixtures: str, revision: str, tmp_path: Path, report: Report
 ) -> None:
     """What fails or asks nothing stands in expected.toml with its reason."""
     verdict = judge(run_suite(fixtures, revision, tmp_path), Expectation.of("fixtures", revision))
-    report.add("with fixtures", revision, verdict)
+    report("with fixtures", revision, verdict)
     assert not verdict.wrong, "\n".join(verdict.wrong)
 
 
+@pytest.mark.xdist_group("token")
 @each_revision
 def test_authentication_changes_nothing_of_it(
     fixtures_behind_a_token: str, revision: str, tmp_path: Path, report: Report
 ) -> None:
     """The same results with `CONTIT_MCP_AUTH=token` (our choice)."""
     verdict = judge(run_suite(fixtures_behind_a_token, revision, tmp_path), Expectation.of("fixtures", revision))
-    report.add("with fixtures, token", revision, verdict)
+    report("with fixtures, token", revision, verdict)
     assert not verdict.wrong, "\n".join(verdict.wrong)

@@ -1,7 +1,8 @@
 """The bench that all clients share, and the table at the end."""
 
 import calendar
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from tests.hosts.bench import SLOW_SECONDS, TRANSPORTS, Bench, set_up
 from tests.hosts.trials import Row, Trial
 
-_ROWS: list[Row] = []
 _MONTHS = iter(calendar.month_name[1:])
 
 
@@ -21,9 +21,9 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.fixture(params=TRANSPORTS)
-def trial(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> Trial:
+def trial(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path, note: Callable[[Row], None]) -> Trial:
     """One client over each transport."""
-    return Trial(bench, bench.entry(request.param, tmp_path / "server"), tmp_path / "home", _ROWS)
+    return Trial(bench, bench.entry(request.param, tmp_path / "server"), tmp_path / "home", note)
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +34,15 @@ def slow_bench() -> Iterator[Bench]:
 
 
 @pytest.fixture(params=("stdio", "http+token"))
-def slow_trial(request: pytest.FixtureRequest, slow_bench: Bench, tmp_path: Path) -> Trial:
+def slow_trial(request: pytest.FixtureRequest, slow_bench: Bench, tmp_path: Path, note: Callable[[Row], None]) -> Trial:
     """One client, one question, an answer that is late."""
-    return Trial(slow_bench, slow_bench.entry(request.param, tmp_path / "server"), tmp_path / "home", _ROWS)
+    return Trial(slow_bench, slow_bench.entry(request.param, tmp_path / "server"), tmp_path / "home", note)
+
+
+@pytest.fixture
+def note(record_property: Callable[[str, object], None]) -> Callable[[Row], None]:
+    """Keeps a row with the test's report, which comes here from wherever the test has run."""
+    return lambda row: record_property("row", astuple(row))
 
 
 @pytest.fixture
@@ -47,15 +53,22 @@ def question() -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Who was tried, and what was seen."""
-    if not _ROWS:
+    rows = [
+        Row(*value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "row"
+    ]
+    if not rows:
         return
-    head = Row("client", "version", "transport", "protocol", "names itself", "model sees", 0)
-    widths = [max(len(str(value)) for value in column) for column in zip(*map(_cells, [head, *_ROWS]), strict=True)]
+    head = ("client", "version", "transport", "protocol", "names itself", "waits", "model sees", "seconds")
+    table = [head, *(_cells(row) for row in sorted(rows, key=lambda row: (row.client, row.version)))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     terminalreporter.section("clients")
-    for row in [head, *_ROWS]:
-        cells = [cell.ljust(width) for cell, width in zip(_cells(row), widths, strict=True)]
-        terminalreporter.write_line("  ".join(cells) + ("  seconds" if row is head else f"  {row.seconds:7.1f}"))
+    for cells in table:
+        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
 
 
-def _cells(row: Row) -> list[str]:
-    return [row.client, row.version, row.transport, row.protocol, row.host, row.saw]
+def _cells(row: Row) -> tuple[str, ...]:
+    numbers = f"{row.waits:.0f} s", f"{row.seconds:.1f}"
+    return row.client, row.version, row.transport, row.protocol, row.host, numbers[0], row.saw, numbers[1]

@@ -3,12 +3,14 @@
 Nothing is skipped: where a client cannot be installed, its tests fail and say what is missing.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,15 +32,15 @@ def npm_packages(folder: str, *names: str) -> Path:
     pinned = json.loads((PINS / "package.json").read_text(encoding="utf-8"))["dependencies"]
     wanted = json.dumps({"private": True, "dependencies": {name: pinned[name] for name in names}}, indent=1)
     target = CACHE / "npm" / folder
-    if not _is_there(target, wanted):
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.fail("npm was not found: it installs Node and the clients written for it.", pytrace=False)
-        path = os.environ["PATH"] if folder == "node" else f"{node()}{os.pathsep}{os.environ['PATH']}"
-        (target / "package.json").write_text(wanted, encoding="utf-8")
-        quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error")
-        _run([npm, "install", *quiet], target, what=", ".join(names), path=path)
-        _note(target, wanted)
+    with _making(target, wanted) as missing:
+        if missing:
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.fail("npm was not found: it installs Node and the clients written for it.", pytrace=False)
+            path = os.environ["PATH"] if folder == "node" else f"{node()}{os.pathsep}{os.environ['PATH']}"
+            (target / "package.json").write_text(wanted, encoding="utf-8")
+            quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error")
+            _run([npm, "install", *quiet], target, what=", ".join(names), path=path)
     return target / "node_modules" / ".bin"
 
 
@@ -47,25 +49,28 @@ def python_packages(name: str) -> Path:
     wanted = (PINS / "environments" / f"{name}.txt").read_text(encoding="utf-8") + sys.version
     target = CACHE / "python" / name
     commands = target / ("Scripts" if sys.platform == "win32" else "bin")
-    if not _is_there(target, wanted):
-        _run([sys.executable, "-m", "venv", "--clear", str(target)], CACHE, what=f"an environment for {name}")
-        pip = [str(commands / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install"]
-        _run([*pip, "--no-deps", "-r", str(PINS / "environments" / f"{name}.txt")], CACHE, what=name)
-        _note(target, wanted)
+    with _making(target, wanted) as missing:
+        if missing:
+            _run([sys.executable, "-m", "venv", str(target)], CACHE, what=f"an environment for {name}")
+            pip = [str(commands / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install"]
+            _run([*pip, "--no-deps", "-r", str(PINS / "environments" / f"{name}.txt")], CACHE, what=name)
     return commands
 
 
-def _is_there(target: Path, wanted: str) -> bool:
-    mark = target / "installed"
-    if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
-        return True
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    return False
-
-
-def _note(target: Path, wanted: str) -> None:
-    (target / "installed").write_text(wanted, encoding="utf-8")
+@contextmanager
+def _making(target: Path, wanted: str) -> Iterator[bool]:
+    """Whether it has to be made, into an empty folder; one process makes it while others wait."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = target / "installed"
+        missing = not mark.exists() or mark.read_text(encoding="utf-8") != wanted
+        if missing:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+        yield missing
+        if missing:
+            mark.write_text(wanted, encoding="utf-8")
 
 
 def _run(command: Sequence[str], folder: Path, *, what: str, path: str = os.environ["PATH"]) -> None:

@@ -33,8 +33,10 @@ def start(trial: Trial, **environment: str) -> None:
 
 
 def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
-    """Measured: it shows its model the structure alone."""
-    trial.converse("Claude Code", lambda: start(trial), version=npm_version(PACKAGE))
+    """Measured: it shows its model the structure alone, and names itself."""
+    row = trial.converse("Claude Code", lambda: start(trial), version=npm_version(PACKAGE))
+    assert row.saw == "structure"
+    assert row.waits == 240
 
 
 def test_an_answer_later_than_the_call_is_fetched_by_its_ids(slow_trial: Trial, question: str) -> None:

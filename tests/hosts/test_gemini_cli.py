@@ -38,5 +38,7 @@ def start(trial: Trial) -> None:
 
 
 def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
-    """Measured: it shows its model the text alone."""
-    trial.converse("Gemini CLI", lambda: start(trial), version=npm_version(PACKAGE))
+    """Measured: it shows its model the text alone, and over HTTP does not name itself."""
+    row = trial.converse("Gemini CLI", lambda: start(trial), version=npm_version(PACKAGE))
+    assert row.saw == "text"
+    assert row.waits == (240 if trial.entry.command else 25)

@@ -40,7 +40,8 @@ def test_its_callers_get_both_answers_whole_with_their_ids(trial: Trial) -> None
             first = _call(http, {"prompt": QUESTION})
             return [first, _call(http, {"prompt": FOLLOW_UP, "thread_id": ids_in(first)["thread_id"]})]
 
-        trial.follow("mcpo", both, version=python_version("mcpo", "mcpo"))
+        row = trial.follow("mcpo", both, version=python_version("mcpo", "mcpo"))
+    assert row.saw == "text"
 
 
 def _call(http: httpx.Client, arguments: dict[str, str]) -> str:

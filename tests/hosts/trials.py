@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contit_mcp.server.host_waits import WaitPolicy
 from tests.hosts.bench import FOLLOW_UP, QUESTION, Bench, Entry, answer_of, bare_environment
 from tests.hosts.installing import PINS
 from tests.hosts.model_service.conversation import Step, ask, follow_up, ids_in
@@ -20,25 +21,34 @@ _SECONDS = 150
 
 @dataclass(frozen=True)
 class Row:
-    """What was seen of one client over one transport."""
+    """What was seen of one client over one transport.
+
+    Attributes:
+        protocol: The revision its calls came in.
+        host: The name and version that the server knows it by.
+        waits: How long the server lets its calls wait, by that name, in seconds.
+        saw: What its model sees of a result: its text, its structure, or both.
+        seconds: From its start to its end.
+    """
 
     client: str
     version: str
     transport: str
     protocol: str
     host: str
+    waits: float
     saw: str
     seconds: float
 
 
 @dataclass
 class Trial:
-    """A client before an entry; its home and the rows of the table are the test's."""
+    """A client before an entry; its home is the test's, and so is where rows of the table go."""
 
     bench: Bench
     entry: Entry
     home: Path
-    rows: list[Row]
+    note: Callable[[Row], None]
 
     def run(self, command: Sequence[str | Path], *path: Path, stdin: str = "", **environment: str) -> str:
         """Run a program in a bare environment; its stdout. It must end well, and in time."""
@@ -64,8 +74,8 @@ class Trial:
         }  # ADK takes no other way
         return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **environment)
 
-    def converse(self, client: str, start: Callable[[], object], *, version: str) -> str:
-        """Let a host's model ask and follow up; what it was shown of the first answer.
+    def converse(self, client: str, start: Callable[[], object], *, version: str) -> Row:
+        """Let a host's model ask and follow up.
 
         Seen at the model: our four tools, both answers whole, and ids that lead on.
         """
@@ -80,15 +90,14 @@ class Trial:
 
         return self.follow(client, seen, version=version)
 
-    def follow(self, client: str, start: Callable[[], Sequence[str]], *, version: str) -> str:
-        """Run what asks and follows up, and returns both results as somebody reads them; the first of them."""
+    def follow(self, client: str, start: Callable[[], Sequence[str]], *, version: str) -> Row:
+        """Run what asks and follows up, and returns both results as somebody reads them."""
         seen: list[str] = []
         seconds, call = self._timed(lambda: seen.extend(start()))
         self._assert_answers(seen)
-        self.note(client, version, call, _what_was_seen(seen[0]), seconds)
-        return seen[0]
+        return self._row(client, version, call, _what_was_seen(seen[0]), seconds)
 
-    def call(self, client: str, start: Callable[[], str], *, version: str) -> dict[str, Any]:
+    def call(self, client: str, start: Callable[[], str], *, version: str) -> Row:
         """Let a program without a model list, ask and follow up, and print what it got as JSON: see `programs`.
 
         Text and structure must each hold the whole answers and the ids.
@@ -100,8 +109,7 @@ class Trial:
         assert [result["isError"] for result in found["results"]] == [False, False], found
         self._assert_answers([json.dumps(result["content"], ensure_ascii=False) for result in found["results"]])
         self._assert_answers([json.dumps(result["structured"], ensure_ascii=False) for result in found["results"]])
-        self.note(client, version, call, "both", seconds)
-        return found
+        return self._row(client, version, call, "both", seconds)
 
     def wait_twice(self, start: Callable[[], object], *steps: Step) -> Sequence[str]:
         """Let a host's model ask what takes longer than its call; what it was shown, the answer at last.
@@ -117,10 +125,12 @@ class Trial:
         assert holds(seen[-1], answer_of(run)), seen[-1]
         return seen
 
-    def note(self, client: str, version: str, call: Mapping[str, Any], saw: str, seconds: float) -> None:
-        """Add a row to the table."""
+    def _row(self, client: str, version: str, call: Mapping[str, Any], saw: str, seconds: float) -> Row:
         host = f"{call['host']} {call['host_version'] or ''}".strip()
-        self.rows.append(Row(client, version, self.entry.transport, str(call["protocol"]), host, saw, seconds))
+        waits = WaitPolicy().seconds(None, host=call["host"])
+        row = Row(client, version, self.entry.transport, str(call["protocol"]), host, waits, saw, round(seconds, 1))
+        self.note(row)
+        return row
 
     def _timed(self, start: Callable[[], object]) -> tuple[float, dict[str, Any]]:
         """Run it; how long that took, and the server's line of the last call."""

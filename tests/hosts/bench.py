@@ -25,7 +25,7 @@ TOKEN = "token-of-the-tests-for-hosts"
 COMMAND = Path(sys.executable).with_name("contit-mcp")
 QUESTION = "List all published articles from March 2026"
 FOLLOW_UP = "Show me the second one"
-RUN_SECONDS = 0.2
+QUICK_SECONDS = 0.2
 SLOW_SECONDS = 8.0
 """A run that outlasts every wait of the tests about waiting."""
 
@@ -93,8 +93,8 @@ class Bench:
     http: Served
     http_with_token: Served
 
-    def entry(self, transport: str, folder: Path, **more: str) -> Entry:
-        """The entry for a way to the server. `more` is set for a server of its own, over stdio."""
+    def entry(self, transport: str, folder: Path) -> Entry:
+        """The entry for a way to the server; over stdio its log and state are in the folder."""
         if transport == "http":
             return Entry(transport, url=self.http.url, server=self.http)
         if transport == "http+token":
@@ -109,7 +109,6 @@ class Bench:
             "CONTIT_BASE_URL": self.contit_url,
             "CONTIT_API_KEY": "sandbox-key",
             "CONTIT_MCP_STATE_DIR": str(folder / "state"),
-            **more,
         }
         return Entry(transport, command, environment, log=log)
 
@@ -138,13 +137,13 @@ def answer_of(run: Run) -> str:
 
 
 @contextmanager
-def set_up(*, run_seconds: float = RUN_SECONDS, **environment: str) -> Iterator[Bench]:
-    """A bench, taken down at the end. `environment` goes to the servers over HTTP."""
+def set_up(run_seconds: float) -> Iterator[Bench]:
+    """A bench, taken down at the end."""
     sandbox, model = create_sandbox(SandboxOptions(run_seconds=run_seconds)), Model()
     with ExitStack() as stack:
         contit_url = stack.enter_context(on_port(LongAnswers(sandbox)))
         model_url = stack.enter_context(on_port(create_model_service(model)))
-        upstream = {"CONTIT_BASE_URL": contit_url, "CONTIT_API_KEY": "sandbox-key", **environment}
+        upstream = {"CONTIT_BASE_URL": contit_url, "CONTIT_API_KEY": "sandbox-key"}
         tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"host:{TOKEN}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
         http = stack.enter_context(Served(upstream))
         http_with_token = stack.enter_context(Served(upstream | tokens))

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.bench import SLOW_SECONDS, TRANSPORTS, Bench, set_up
+from tests.hosts.bench import QUICK_SECONDS, SLOW_SECONDS, TRANSPORTS, Bench, set_up
 from tests.hosts.trials import Row, Trial
 
-_MONTHS = iter(calendar.month_name[1:])
+_MONTHS = (f"{month} {year}" for year in (2025, 2024) for month in calendar.month_name[1:])
 
 
 @pytest.fixture(scope="session")
 def bench() -> Iterator[Bench]:
     """The server over HTTP, a sandbox and a stand-in model."""
-    with set_up() as bench:
+    with set_up(QUICK_SECONDS) as bench:
         yield bench
 
 
@@ -29,7 +29,7 @@ def trial(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path, note: Ca
 @pytest.fixture(scope="session")
 def slow_bench() -> Iterator[Bench]:
     """Likewise, but each run takes longer than a call waits."""
-    with set_up(run_seconds=SLOW_SECONDS) as bench:
+    with set_up(SLOW_SECONDS) as bench:
         yield bench
 
 
@@ -48,7 +48,7 @@ def note(record_property: Callable[[str, object], None]) -> Callable[[Row], None
 @pytest.fixture
 def question() -> str:
     """Another one for each test: the same one again would be given the answer that its asker before did not take."""
-    return f"List all published articles from {next(_MONTHS)} 2025"
+    return f"List all published articles from {next(_MONTHS)}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -66,7 +66,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     terminalreporter.section("clients")
     for cells in table:
-        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        terminalreporter.write_line(line.rstrip())
 
 
 def _cells(row: Row) -> tuple[str, ...]:

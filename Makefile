@@ -13,6 +13,7 @@ UPGRADE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+PACKER := release/npm/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .PHONY: help
 help: ## List what there is (this)
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, a question, a follow-up
@@ -29,6 +30,10 @@ demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, 
 .PHONY: test
 test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child processes too
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov
+
+.PHONY: container
+container: $(VENV)/for-test ## Build the container image and run it for real, with Docker or Podman (minutes)
+	$(BIN)/python -m pytest -m container tests/container
 
 # Each client in its pinned version, from npm or with pip, below .hosts/; all of them are 3.6 GB and 4 minutes the first time.
 CLIENTS ?=
@@ -40,8 +45,8 @@ hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (mi
 conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance
 
-.PHONY: check format-check lint layers types spelling dependencies docs-check
-check: format-check lint layers types spelling dependencies docs-check ## Check all that can be checked without running it
+.PHONY: check format-check lint layers types spelling dependencies scripts docs-check
+check: format-check lint layers types spelling dependencies scripts docs-check ## Check all that can be checked without running it
 format-check: $(VENV)/for-check
 	$(BIN)/ruff format --check
 lint: $(VENV)/for-check
@@ -54,14 +59,19 @@ spelling: $(VENV)/for-check
 	$(BIN)/codespell
 dependencies: $(VENV)/for-check
 	$(BIN)/deptry .
+scripts: $(VENV)/for-check
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run configs/container/contit-mcp
 
 # A script in docs/generators writes a page from the code; called with --check it only fails when that page is stale.
 GENERATORS := $(wildcard docs/generators/*.py)
 docs-check: $(VENV)/for-check
+	@$(BIN)/python -m release.registry --check
 	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
 
 .PHONY: docs
-docs: $(VENV)/for-runtime ## Write the generated pages of the documentation
+docs: $(VENV)/for-runtime ## Write the generated pages of the documentation, and server.json
+	@$(BIN)/python -m release.registry
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 
 .PHONY: snapshot
@@ -73,14 +83,24 @@ format: $(VENV)/for-check ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
 
+.PHONY: bundle
+bundle: $(VENV)/for-release $(PACKER) ## Build the bundle for Claude Desktop into dist/, and start it as a host does (Node 18+)
+	@$(BIN)/python -m release.bundle
+
+.PHONY: release-check
+release-check: $(VENV)/for-release ## Build wheel and sdist into dist/, and install and try them in every way (minutes)
+	@$(BIN)/python -m release.check
+
 .PHONY: mutants
 mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the changes that no test notices (minutes)
 	rm -rf mutants
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# Each file builds on those before it, so that a package has one version everywhere.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+# Each file builds on those before it, so that a package has one version everywhere. requirements.lock is what the
+# container image installs; it stands beside the Dockerfile, for its Python and Linux alone.
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock'
+LOCK := $(COMPILE) --universal --python-version 3.11
 PINS := requirements
 .PHONY: lock
 lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--upgrade
@@ -88,14 +108,18 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 	$(LOCK) $(UPGRADE) $(PINS)/build.in -o $(PINS)/build.txt
 	$(LOCK) $(UPGRADE) pyproject.toml -c $(PINS)/build.txt -o $(PINS)/runtime.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in -c $(PINS)/runtime.txt -o $(PINS)/test.txt
+	$(COMPILE) --python-platform linux --python-version 3.13 $(UPGRADE) pyproject.toml \
+		--extra server --extra redis --extra otel -c $(PINS)/test.txt -o requirements.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/check.in -c $(PINS)/test.txt -o $(PINS)/check.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/mutants.in -c $(PINS)/test.txt -o $(PINS)/mutants.txt
+	$(LOCK) $(UPGRADE) pyproject.toml $(PINS)/release.in -c $(PINS)/check.txt -c $(PINS)/lock.txt -c $(PINS)/build.txt \
+		-o $(PINS)/release.txt
 
 .PHONY: clean
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) .hosts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
-		mutants build dist
-	find contit_mcp tests -name __pycache__ -type d -prune -exec rm -rf {} +
+		mutants build dist release/npm/node_modules
+	find contit_mcp release tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed is remembered inside the environment, and so forgotten with it. The files name all there is to
 # install; left to look for dependencies itself, pip stumbles over a newer release of one that is asked for with an extra.
@@ -104,6 +128,13 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 	@$(PIP) install --require-hashes --no-deps -r requirements/build.txt -r requirements/$*.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@$(PIP) check
+	@touch $@
+
+# By the lock file's checksums; it names no registry, and nothing of a package is run.
+$(PACKER): release/npm/package-lock.json
+	@command -v npm >/dev/null || { echo 'error: this needs Node 18 or newer with npm' >&2; \
+		echo 'hint: install it (on Debian and Ubuntu: apt install nodejs npm)' >&2; exit 1; }
+	@npm ci --prefix release/npm --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
 
 # Also made anew when its interpreter has gone: then this link points nowhere.

@@ -206,12 +206,9 @@ class RunUnreachableError(RunError):
     """The run was started, and then Contit could not be asked about it. The cause is in `__cause__`."""
 
     def __init__(self, thread_id: str, run_id: str, cause: APIError) -> None:
-        super().__init__(
-            f"The run was started, but asking Contit about it did not work. {cause.message}",
-            hint=f"{cause.hint} Then call contit_response with these ids; do not ask again.",
-            thread_id=thread_id,
-            run_id=run_id,
-        )
+        message = f"The run was started, but asking Contit about it did not work. {cause.message}"
+        hint = f"{cause.hint} Then call contit_response with these ids; do not ask again."
+        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
 
 
 class AnswerUnavailableError(RunError):

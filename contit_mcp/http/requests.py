@@ -30,7 +30,12 @@ class Streams:
     @property
     def calls(self) -> int:
         """How many end by themselves, once their waits are over."""
-        return sum(not listens for listens in self._scopes.values())
+        return len(self._scopes) - self.listeners
+
+    @property
+    def listeners(self) -> int:
+        """How many wait for nothing in particular."""
+        return sum(self._scopes.values())
 
     @contextmanager
     def one(self, *, listens: bool) -> Iterator[anyio.CancelScope]:

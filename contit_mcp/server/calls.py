@@ -80,6 +80,7 @@ async def run_call(
             store_errors=tally.store_errors,
             host=client[0],
             host_version=client[1],
+            protocol=context.protocol_version,
             request_id=context.request_id,
             **facts,
         )

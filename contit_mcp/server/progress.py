@@ -26,6 +26,11 @@ class CallObserver(Observer):
         self.run_id: str | None = None
         self._message = "Asking Contit"
         self._changed = anyio.Event()
+        self._silent = False
+
+    def fall_silent(self) -> None:
+        """Send no more than was sent by now: a first message."""
+        self._silent = True
 
     def started(self, thread_id: str, run_id: str) -> None:
         """The ids exist; whoever loses this call can go on with them."""
@@ -61,7 +66,7 @@ class CallObserver(Observer):
         """
         began = anyio.current_time()
         progress = 0.0
-        while True:
+        while not self._silent:
             self._changed = anyio.Event()
             elapsed = anyio.current_time() - began
             progress = max(elapsed, progress + 0.001)

@@ -19,6 +19,8 @@ AT_ONCE = 32
 _ENDS_NEVER = "9999999999-1"
 _ARGUMENTS = {"thread_id": "t-1", "run_id": _ENDS_NEVER}
 _CONTENDERS = (EMPTY, PLAIN, OURS)
+_ROUND_SECONDS = 120.0
+"""After which something hangs."""
 
 Exchange = Callable[[], Awaitable[None]]
 
@@ -92,10 +94,11 @@ async def _rounds(name: str, opened: Any, seen: dict[str, str], era: str, *, rou
         for exchanges in open_ones.values():  # first calls open connections, and import what they need
             await at_once(exchanges, 4 * AT_ONCE)
         for _ in range(rounds):
-            for who, exchanges in open_ones.items():
-                single[who].append(await one_by_one(exchanges[0], calls))
-            for who, exchanges in open_ones.items():
-                several[who].append(await at_once(exchanges, 2 * calls))
+            async with asyncio.timeout(_ROUND_SECONDS):
+                for who, exchanges in open_ones.items():
+                    single[who].append(await one_by_one(exchanges[0], calls))
+                for who, exchanges in open_ones.items():
+                    several[who].append(await at_once(exchanges, 2 * calls))
     parts = {"ours": OURS, "other": PLAIN, "floor": EMPTY}
     return [
         above_the_floor(f"contit_status over {name}", "ms", single, **parts),

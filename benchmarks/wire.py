@@ -57,15 +57,23 @@ def http_request(port: int, era: str, tool: str, arguments: dict[str, Any]) -> b
 class HttpConnection(asyncio.Protocol):
     """One connection that is kept alive; one request at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
 
     @classmethod
     async def open(cls, port: int) -> "HttpConnection":
         """Connect."""
-        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        connection = cls(port)
+        await connection.stand()
         return connection
+
+    async def stand(self) -> None:
+        """Connect again if need be: servers close connections that were idle for some seconds."""
+        if self._transport is None or self._transport.is_closing():
+            await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It stands."""
@@ -89,6 +97,8 @@ class HttpConnection(asyncio.Protocol):
         Raises:
             Refused: It was no good.
         """
+        await self.stand()
+        assert self._transport is not None
         self._received.clear()
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -96,7 +106,8 @@ class HttpConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it."""
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _is_whole(self) -> bool:
         if self._received.endswith(b"\r\n0\r\n\r\n"):

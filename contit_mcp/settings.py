@@ -190,7 +190,7 @@ def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
         return parse(text)
     except ValueError as exc:
         problem = str(exc)
-    raise ConfigurationError(f"What {file} holds {problem}.", hint="docs/settings.md says how it is written.")
+    raise ConfigurationError(f"The text of {file} {problem}.", hint="docs/settings.md says how it is written.")
 
 
 def load_settings(

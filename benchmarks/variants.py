@@ -53,17 +53,19 @@ async def variants(folder: Path, *, rounds: int, calls: int) -> list[Row]:
             opened = [await stack.enter_async_context(over_http(OURS, seen)) for _ in range(count)]
             return name, [port for _, port in opened]
 
-        servers = dict([
-            await started(_AS_SHIPPED),
-            await started("log at WARNING", CONTIT_MCP_LOG_LEVEL="WARNING"),
-            await started("store: memory", CONTIT_MCP_STORE="memory"),
-            *(
-                [await started("store: Redis", CONTIT_MCP_STORE=redis_url, CONTIT_MCP_SEAL_KEY="k" * 32)]
-                if redis_url
-                else []
-            ),
-            await started("2 processes", 2),
-        ])
+        servers = dict(
+            [
+                await started(_AS_SHIPPED),
+                await started("log at WARNING", CONTIT_MCP_LOG_LEVEL="WARNING"),
+                await started("store: memory", CONTIT_MCP_STORE="memory"),
+                *(
+                    [await started("store: Redis", CONTIT_MCP_STORE=redis_url, CONTIT_MCP_SEAL_KEY="k" * 32)]
+                    if redis_url
+                    else []
+                ),
+                await started("2 processes", 2),
+            ]
+        )
         for ports in servers.values():
             await calls_a_second(ports, 4 * AT_ONCE)
         for _ in range(rounds):

@@ -9,6 +9,7 @@ import httpx
 import truststore
 
 from contit_mcp import __version__
+from contit_mcp.api.connections import Connections
 from contit_mcp.exceptions import (
     APIConnectionError,
     APIError,
@@ -67,7 +68,7 @@ def build_http_client(
     verify = _tls_context(ca_file) if transport is None else True
     address = _parsed(base_url)
     try:
-        return httpx.AsyncClient(
+        return _Client(
             base_url=address,
             auth=auth,
             transport=transport,
@@ -95,6 +96,20 @@ def build_http_client(
         f"A proxy that the environment names cannot be used: it {problem}.",
         hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY can name Contit's host.",
     )
+
+
+class _Client(httpx.AsyncClient):
+    """Goes through proxies by httpx's own connections, and elsewhere by faster ones."""
+
+    def _init_transport(  # httpx has no public way to say it that leaves the environment's proxies in force
+        self,
+        verify: ssl.SSLContext | str | bool = True,  # noqa: FBT001, FBT002 - httpx's signature
+        limits: httpx.Limits | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        **_: object,
+    ) -> httpx.AsyncBaseTransport:
+        assert not isinstance(verify, str)  # noqa: S101 - see `build_http_client`
+        return transport or Connections(verify=verify, limits=limits or httpx.Limits())
 
 
 def _parsed(base_url: str) -> httpx.URL:

@@ -57,6 +57,7 @@ async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - an
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
         async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
+            bridge.opened()  # imports what the first caller would wait for otherwise
             bridge.on_finished = parts.metrics.count_call
             app = create_app(
                 create_server(bridge),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -18,10 +18,12 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy, read_user_agent
-from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.results import error_result
 from contit_mcp.tally import start_tally
+
+if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
+    from contit_mcp.server.owned import OwnedAssistant
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,7 @@ class UnexpectedError(ContitError):
 class Call:
     """What a tool gets beside its arguments."""
 
-    assistant: OwnedAssistant
+    assistant: "OwnedAssistant"
     observer: CallObserver
     host: str | None
     waits: WaitPolicy

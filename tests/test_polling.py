@@ -15,7 +15,7 @@ from contit_mcp.tally import start_tally
 
 pytestmark = pytest.mark.anyio
 
-STEADY = PollSchedule(shortest=0.5, share=0.05, longest=5.0, jitter=0.0)
+STEADY = PollSchedule(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
 FAULT = InternalServerError("fault", hint="later", status_code=500)
 
 

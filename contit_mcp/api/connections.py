@@ -93,7 +93,7 @@ class Connections(httpx.AsyncBaseTransport):
                 connector=aiohttp.TCPConnector(
                     ssl=self._verify, limit=0, keepalive_timeout=self._limits.keepalive_expiry or 0
                 ),
-                cookie_jar=aiohttp.DummyCookieJar(),  # a cookie of one caller must not travel with the next one's request
+                cookie_jar=aiohttp.DummyCookieJar(),  # no caller's cookie goes with another's request
                 auto_decompress=False,
                 skip_auto_headers=_OURS,
                 trust_env=False,

@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import httpx
 import truststore
@@ -101,15 +102,10 @@ def build_http_client(
 class _Client(httpx.AsyncClient):
     """Goes through proxies by httpx's own connections, and elsewhere by faster ones."""
 
-    def _init_transport(  # httpx has no public way to say it that leaves the environment's proxies in force
-        self,
-        verify: ssl.SSLContext | str | bool = True,  # noqa: FBT001, FBT002 - httpx's signature
-        limits: httpx.Limits | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        **_: object,
-    ) -> httpx.AsyncBaseTransport:
-        assert not isinstance(verify, str)  # noqa: S101 - see `build_http_client`
-        return transport or Connections(verify=verify, limits=limits or httpx.Limits())
+    def _init_transport(self, *_: Any, **given: Any) -> httpx.AsyncBaseTransport:
+        """Not public; but a transport given in public would put the environment's proxies out of force."""
+        transport: httpx.AsyncBaseTransport | None = given["transport"]
+        return transport or Connections(verify=given["verify"], limits=given["limits"])
 
 
 def _parsed(base_url: str) -> httpx.URL:

@@ -94,12 +94,12 @@ class SqliteRunStore:
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         query = f"{_ON_THREAD} AND run_id = ? {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id), now)
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id), now, reads=True)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         query = f"{_ON_THREAD} AND thread_id IS NOT NULL {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now)
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now, reads=True)
 
     async def aclose(self) -> None:
         """Close the file.
@@ -132,17 +132,21 @@ class SqliteRunStore:
         )
         return db.total_changes > before
 
-    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
+    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], now: float, *, reads: bool = False) -> T:
+        """Do the work in one transaction that excludes all other writers; one statement that `reads` needs none."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(1)
-        return await anyio.to_thread.run_sync(self._transact, work, now, abandon_on_cancel=True, limiter=self._limiter)
+        do = self._on_connection if reads else self._in_transaction
+        return await anyio.to_thread.run_sync(
+            self._in_turn, lambda: do(work, now), abandon_on_cancel=True, limiter=self._limiter
+        )
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
-        """Do the work in one transaction that excludes all other writers."""
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        """Do it alone in this process, once more after a broken file was set aside."""
         with self._turn():
             try:
                 try:
-                    return self._in_transaction(work, now)
+                    return work()
                 except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
                     # The latter three: a row that is not ours to understand.
                     broken = self._inode
@@ -150,7 +154,7 @@ class SqliteRunStore:
                     if not (self._expendable and is_broken(exc)):
                         raise
                     set_aside(self._file, broken)
-                    return self._in_transaction(work, now)
+                    return work()
             except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
                 self._close()
                 raise unusable(self._file, exc) from exc
@@ -172,13 +176,7 @@ class SqliteRunStore:
             self._lock.release()
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
-        if self._connection is not None and inode(self._file) != self._inode:
-            self._close()  # it was removed or replaced under our feet
-        if self._connection is None:
-            self._inode = inode(self._file)
-            self._connection = open_file(self._file)
-            self._inode = inode(self._file)
-        db = self._connection
+        db = self._open()
         db.execute("BEGIN IMMEDIATE")
         try:
             tidied = self._tidy(db, now)
@@ -191,6 +189,18 @@ class SqliteRunStore:
         if tidied:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
         return result
+
+    def _on_connection(self, work: Callable[[sqlite3.Connection], T], _: float) -> T:
+        return work(self._open())
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and inode(self._file) != self._inode:
+            self._close()  # it was removed or replaced under our feet
+        if self._connection is None:
+            self._inode = inode(self._file)
+            self._connection = open_file(self._file)
+            self._inode = inode(self._file)
+        return self._connection
 
     def _close(self) -> None:
         if self._connection is not None:

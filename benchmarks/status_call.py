@@ -16,8 +16,6 @@ from benchmarks.wire import ERAS, HttpConnection, http_request, tool_call
 AT_ONCE = 32
 """Enough for any queue within a server to show."""
 
-_ENDS_NEVER = "9999999999-1"
-_ARGUMENTS = {"thread_id": "t-1", "run_id": _ENDS_NEVER}
 _CONTENDERS = (EMPTY, PLAIN, OURS)
 _ROUND_SECONDS = 120.0
 """After which something hangs."""

@@ -21,9 +21,9 @@ from contit_mcp.prompts import usable_prompt
 from contit_mcp.reports import NOBODY, Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Failure, Question, RunRecord, hash_prompt, unremembered
+from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord, hash_prompt, unremembered
 from contit_mcp.runs.store import RunStore
-from contit_mcp.waits import Waits
+from contit_mcp.waits import LAUNCHING_SECONDS, Waits
 from contit_mcp.watching import Watcher, ids
 
 
@@ -75,7 +75,7 @@ class Assistant:
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
-        launched = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=True)
+        launched = await self._launch(owner, prompt, thread_id, deadline, observer, Delivery.AWAITED)
         observer.started(*ids(launched.run))
         report = await self._answerer.answer(
             launched.run, began=began, deadline=deadline, observer=observer, joined=launched.joined
@@ -98,7 +98,15 @@ class Assistant:
             ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or nobody knows.
         """
         deadline = anyio.current_time() + wait_seconds
-        launched = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=False)
+        handed_over: list[RunRecord] = []
+
+        async def note(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+            for run in handed_over if sent else ():
+                await self._runs.handed_over(run, now=self._now())
+
+        delivery = Delivery.HANDING_OVER if observer.when_sent(note) else Delivery.HANDED_OVER
+        launched = await self._launch(owner, prompt, thread_id, deadline, observer, delivery)
+        handed_over.append(launched.run)
         observer.started(*ids(launched.run))
         report = report_on(launched.run, now=self._now(), joined=launched.joined)
         return replace(report, maybe_twice=launched.interrupted)
@@ -159,16 +167,22 @@ class Assistant:
         self._waits.close()
 
     async def _launch(
-        self, owner: str, prompt: str, thread_id: str | None, deadline: float, observer: Observer, *, awaited: bool
+        self,
+        owner: str,
+        prompt: str,
+        thread_id: str | None,
+        deadline: float,
+        observer: Observer,
+        delivery: Delivery,
     ) -> Launched:
         if thread_id is not None:
             check_id("thread_id", thread_id)
         question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
         if self._waits.closing:
             raise ServerClosingError
-        with self._waits.until():
+        with self._waits.until(grace=LAUNCHING_SECONDS):
             return await self._launcher.launch(
-                question, prompt, awaited=awaited, deadline=deadline, on_status=observer.status
+                question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status
             )
         raise ServerClosingError
 

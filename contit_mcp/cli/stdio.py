@@ -11,8 +11,13 @@ import anyio.to_thread
 import click
 import structlog
 
+<<<<<<< HEAD
 from contit_mcp.cli.options import settings_options
 from contit_mcp.server.application import ContitServer, create_server
+=======
+from contit_mcp.cli.options import probe_option, settings_options
+from contit_mcp.server.application import create_server
+>>>>>>> origin/main
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.settings import Settings
@@ -32,8 +37,9 @@ READY_AFTER_SECONDS = 0.2
 
 @click.command()
 @click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool) -> None:
+def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
@@ -43,10 +49,10 @@ def command(settings: Settings, *, sandbox: bool) -> None:
     Examples:
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
-    anyio.run(serve, settings, sandbox)
+    anyio.run(serve, settings, sandbox, probe)
 
 
-async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until stdin ends or a signal asks to stop."""
     transport = None
     if sandbox:
@@ -57,6 +63,7 @@ async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - an
 
         transport = httpx.ASGITransport(create_sandbox())
     async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:
+<<<<<<< HEAD
         server = create_server(bridge)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_get_ready, server, bridge)
@@ -71,6 +78,9 @@ async def _get_ready(server: ContitServer, bridge: Bridge) -> None:
     await listed.wait()
     await anyio.sleep(READY_AFTER_SECONDS)
     await anyio.to_thread.run_sync(bridge.opened, abandon_on_cancel=True)
+=======
+        await serve_stdio(create_server(bridge, probe=probe), stdin_ended=stdin_ended)
+>>>>>>> origin/main
 
 
 @asynccontextmanager

@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
+<<<<<<< HEAD
 from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from mcp_types import Tool as ListedTool
+=======
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
+>>>>>>> origin/main
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
@@ -16,6 +21,7 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.calls import run_call
 from contit_mcp.server.results import error_result
 from contit_mcp.server.tools.ask import contit_ask
+from contit_mcp.server.tools.probe import contit_probe
 from contit_mcp.server.tools.response import contit_response
 from contit_mcp.server.tools.start import contit_start
 from contit_mcp.server.tools.status import contit_status
@@ -23,6 +29,7 @@ from contit_mcp.server.tools.status import contit_status
 _BEGINS_A_RUN = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
 )
+_MEASURES = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 
 
@@ -58,7 +65,7 @@ class ContitServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call one of the four tools. Whatever goes wrong is in the result."""
+        """Call one of the tools. Whatever goes wrong is in the result."""
         tool = self._tools.get(name)
         if tool is None or context is None:
             return error_result(
@@ -66,18 +73,30 @@ class ContitServer(MCPServer[Any]):
             )
         return await run_call(tool, arguments, context, self._bridge)
 
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Give a prompt. Of one that is not there the SDK says that the server failed, and logs an error."""
+        if name not in {prompt.name for prompt in await self.list_prompts()}:
+            raise MCPError(INVALID_PARAMS, "There is no such prompt.")
+        return await super().get_prompt(name, arguments, context)
 
-def create_server(bridge: Bridge) -> ContitServer:
-    """The server with its four tools. Configure logging first: building it does so otherwise."""
-    return ContitServer(
-        bridge,
-        [
-            _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
-            _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
-            _tool(contit_status, "Status of a Contit run", _ONLY_READS),
-            _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
-        ],
-    )
+
+def create_server(bridge: Bridge, kind: type[ContitServer] = ContitServer, *, probe: bool = False) -> ContitServer:
+    """The server with its four tools. Configure logging first: building it does so otherwise.
+
+    Args:
+        bridge: What the tools stand on.
+        kind: A server that has more than ours, for the conformance suite.
+        probe: Offer `contit_probe` too.
+    """
+    tools = [
+        _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
+        _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
+        _tool(contit_status, "Status of a Contit run", _ONLY_READS),
+        _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
+    ]
+    return kind(bridge, [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools)
 
 
 def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:

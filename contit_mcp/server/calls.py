@@ -15,7 +15,7 @@ from opentelemetry import trace
 from contit_mcp.exceptions import ContitError
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
+from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy, read_user_agent
 from contit_mcp.server.progress import CallObserver
@@ -57,7 +57,7 @@ async def run_call(
 ) -> CallToolResult:
     """Run one call and log one line about it. Whatever goes wrong becomes a result that says what to do now."""
     tally = start_tally()
-    observer = CallObserver()
+    observer = CallObserver(_scope_of(context).get(SENT_KEY))
     client = _client_of(context)
     _scope_of(context)[TRACE_KEY] = trace.get_current_span().get_span_context()
     began = anyio.current_time()
@@ -82,6 +82,7 @@ async def run_call(
             store_errors=tally.store_errors,
             host=client[0],
             host_version=client[1],
+            protocol=context.protocol_version,
             request_id=context.request_id,
             **facts,
         )

@@ -11,13 +11,8 @@ import anyio.to_thread
 import click
 import structlog
 
-<<<<<<< HEAD
-from contit_mcp.cli.options import settings_options
-from contit_mcp.server.application import ContitServer, create_server
-=======
 from contit_mcp.cli.options import probe_option, settings_options
-from contit_mcp.server.application import create_server
->>>>>>> origin/main
+from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.settings import Settings
@@ -63,8 +58,7 @@ async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa
 
         transport = httpx.ASGITransport(create_sandbox())
     async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:
-<<<<<<< HEAD
-        server = create_server(bridge)
+        server = create_server(bridge, probe=probe)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_get_ready, server, bridge)
             await serve_stdio(server, stdin_ended=stdin_ended)
@@ -78,9 +72,6 @@ async def _get_ready(server: ContitServer, bridge: Bridge) -> None:
     await listed.wait()
     await anyio.sleep(READY_AFTER_SECONDS)
     await anyio.to_thread.run_sync(bridge.opened, abandon_on_cancel=True)
-=======
-        await serve_stdio(create_server(bridge, probe=probe), stdin_ended=stdin_ended)
->>>>>>> origin/main
 
 
 @asynccontextmanager

@@ -7,12 +7,8 @@ from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
-<<<<<<< HEAD
-from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
-from mcp_types import Tool as ListedTool
-=======
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
->>>>>>> origin/main
+from mcp_types import Tool as ListedTool
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError

@@ -11,16 +11,21 @@ from typing import Any
 
 from benchmarks.children import EMPTY, OURS, PLAIN, environment, local_contit, over_http, over_stdio
 from benchmarks.rows import Row, above_the_floor
-from benchmarks.wire import ERAS, HttpConnection, http_request, tool_call
+from benchmarks.wire import ERAS, HttpConnection, http_request, ids_in, tool_call
 
 AT_ONCE = 32
 """Enough for any queue within a server to show."""
+
+QUESTION = {"prompt": "How many drafts are there?"}
+
+SOME_RUN = {"thread_id": "t-1", "run_id": "9999999999-1"}
+"""One that does not end; the servers that remember nothing ask about it."""
 
 _CONTENDERS = (EMPTY, PLAIN, OURS)
 _ROUND_SECONDS = 120.0
 """After which something hangs."""
 
-Exchange = Callable[[], Awaitable[None]]
+Exchange = Callable[[], Awaitable[bytes]]
 
 
 @asynccontextmanager
@@ -29,7 +34,10 @@ async def stdio_exchanges(who: str, seen: dict[str, str], era: str) -> AsyncIter
     async with over_stdio(who, seen) as (_, connection):
         if era == "legacy":
             await connection.initialize()
-        request = tool_call(era, "contit_status", _ARGUMENTS)
+        run = SOME_RUN
+        if who == OURS:
+            run = ids_in(await connection.exchange(tool_call(era, "contit_start", QUESTION)))
+        request = tool_call(era, "contit_status", run)
         yield [lambda: connection.exchange(request)] * AT_ONCE
 
 
@@ -37,8 +45,11 @@ async def stdio_exchanges(who: str, seen: dict[str, str], era: str) -> AsyncIter
 async def http_exchanges(who: str, seen: dict[str, str], era: str) -> AsyncIterator[list[Exchange]]:
     """Each over a connection of its own."""
     async with over_http(who, seen) as (_, port):
-        request = http_request(port, era, "contit_status", _ARGUMENTS)
         connections = [await HttpConnection.open(port) for _ in range(AT_ONCE)]
+        run = SOME_RUN
+        if who == OURS:
+            run = ids_in(await connections[0].exchange(http_request(port, era, "contit_start", QUESTION)))
+        request = http_request(port, era, "contit_status", run)
 
         def over(connection: HttpConnection) -> Exchange:
             return lambda: connection.exchange(request)

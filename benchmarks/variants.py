@@ -8,11 +8,10 @@ from pathlib import Path
 
 from benchmarks.children import OURS, environment, local_contit, over_http
 from benchmarks.rows import Row
-from benchmarks.status_call import AT_ONCE
+from benchmarks.status_call import AT_ONCE, QUESTION
 from benchmarks.stores import local_redis
-from benchmarks.wire import HttpConnection, http_request
+from benchmarks.wire import HttpConnection, http_request, ids_in
 
-_ARGUMENTS = {"thread_id": "t-1", "run_id": "9999999999-1"}
 _AS_SHIPPED = "as shipped"
 
 
@@ -20,9 +19,10 @@ async def calls_a_second(ports: list[int], calls: int) -> float:
     """The rate at which processes answer, each over connections of its own."""
     exchanges = []
     for port in ports:
-        request = http_request(port, "legacy", "contit_status", _ARGUMENTS)
-        share = AT_ONCE // len(ports)
-        exchanges += [(await HttpConnection.open(port), request) for _ in range(share)]
+        connections = [await HttpConnection.open(port) for _ in range(AT_ONCE // len(ports))]
+        run = ids_in(await connections[0].exchange(http_request(port, "legacy", "contit_start", QUESTION)))
+        request = http_request(port, "legacy", "contit_status", run)
+        exchanges += [(connection, request) for connection in connections]
     left = calls
 
     async def go_on(connection: HttpConnection, request: bytes) -> None:

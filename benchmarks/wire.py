@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from asyncio.subprocess import Process
 from typing import Any
 
@@ -32,10 +33,19 @@ def tool_call(era: str, tool: str, arguments: dict[str, Any], *, number: int = 1
     return message(era, "tools/call", {"name": tool, "arguments": arguments}, number=number)
 
 
-def check(answer: bytes) -> None:
-    """Raise unless a tool has worked."""
+def checked(answer: bytes) -> bytes:
+    """The answer, if a tool has worked."""
     if b'"result"' not in answer or b'"isError":true' in answer:
         raise Refused(answer[:500].decode(errors="replace"))
+    return answer
+
+
+def ids_in(answer: bytes) -> dict[str, str]:
+    """The two ids of a run, as `contit_start` returns them."""
+    found = re.search(r'"thread_id":"([^"]+)","run_id":"([^"]+)"', answer.decode())
+    if found is None:
+        raise Refused(answer[:500].decode(errors="replace"))
+    return {"thread_id": found[1], "run_id": found[2]}
 
 
 def http_request(port: int, era: str, tool: str, arguments: dict[str, Any]) -> bytes:
@@ -91,8 +101,8 @@ class HttpConnection(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Refused(f"the connection was closed: {type(exc).__name__}"))
 
-    async def exchange(self, request: bytes) -> None:
-        """Send a request, and take its answer.
+    async def exchange(self, request: bytes) -> bytes:
+        """Send a request, and return its answer.
 
         Raises:
             Refused: It was no good.
@@ -102,7 +112,7 @@ class HttpConnection(asyncio.Protocol):
         self._received.clear()
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        check(await self._answer)
+        return checked(await self._answer)
 
     def close(self) -> None:
         """Close it."""
@@ -132,8 +142,8 @@ class StdioConnection:
         await self.exchange(message("legacy", "initialize", hello))
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
-    async def exchange(self, request: dict[str, Any]) -> None:
-        """Send a request under a number of its own, and take its answer.
+    async def exchange(self, request: dict[str, Any]) -> bytes:
+        """Send a request under a number of its own, and return its answer.
 
         Raises:
             Refused: It was no good.
@@ -142,7 +152,7 @@ class StdioConnection:
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[self._number] = future
         self._write(request | {"id": self._number})
-        check(await future)
+        return checked(await future)
 
     async def close(self) -> None:
         """End the child as hosts do: by the end of its stdin."""

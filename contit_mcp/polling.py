@@ -79,7 +79,7 @@ class Pace:
         return max(1.0, self._stretch * 2.0 ** -((anyio.current_time() - self._since) // self._settle))
 
     async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
-        """Pause for `seconds`, and longer where Contit wants it. Those who waited for the same moment go on spread out."""
+        """Pause for `seconds`, and longer where Contit wants it. Who waited for the same moment goes on spread out."""
         await anyio.sleep(seconds * self.stretch)
         while (left := self._not_before - anyio.current_time()) > 0:
             await anyio.sleep(left + seconds * self.stretch * draw())

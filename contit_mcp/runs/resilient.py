@@ -105,8 +105,11 @@ class ResilientRunStore:
             return  # there it ends by itself, since nobody renews it
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        """The run with these ids. One that memory knows is not looked for again: whoever waits for its end holds it, and
-        so meets what the store knows."""
+        """The run with these ids.
+
+        One that memory knows is not looked for in the store: whoever waits for its end holds it, and so meets what
+        the store knows of it.
+        """
         here = await self._spare.find(owner, thread_id, run_id, now=now)
         if here is not None:
             return here

@@ -118,9 +118,12 @@ class SqliteRunStore:
         row = db.execute(query, values).fetchone()
         return None if row is None else self._retention.kept(from_flat(dict(zip(NAMES, row, strict=True))), now=now)
 
+    def _is_time_to_tidy(self, now: float) -> bool:
+        return abs(now - self._tidied_at) >= _TIDY_SECONDS
+
     def _tidy(self, db: sqlite3.Connection, now: float) -> bool:
         """Drop what is too old, and say whether that was anything. Seldom: what is read is judged by its age anyway."""
-        if abs(now - self._tidied_at) < _TIDY_SECONDS:
+        if not self._is_time_to_tidy(now):
             return False
         self._tidied_at = now
         before = db.total_changes
@@ -136,7 +139,7 @@ class SqliteRunStore:
         """Do the work in one transaction that excludes all other writers; one statement that `reads` needs none."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(1)
-        do = self._on_connection if reads else self._in_transaction
+        do = self._on_connection if reads and not self._is_time_to_tidy(now) else self._in_transaction
         return await anyio.to_thread.run_sync(
             self._in_turn, lambda: do(work, now), abandon_on_cancel=True, limiter=self._limiter
         )

@@ -69,10 +69,13 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def _turn(self, seconds: float | None) -> None:
         try:
-            with anyio.fail_after(seconds):
-                await self._free.acquire()
-        except TimeoutError as exc:
-            raise httpx.PoolTimeout("no connection was free") from exc
+            self._free.acquire_nowait()
+        except anyio.WouldBlock:
+            try:
+                with anyio.fail_after(seconds):
+                    await self._free.acquire()
+            except TimeoutError as exc:
+                raise httpx.PoolTimeout("no connection was free") from exc
 
     async def _exchange(self, request: httpx.Request, connect: float | None, read: float | None) -> httpx.Response:
         async with self._opened().request(

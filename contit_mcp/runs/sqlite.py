@@ -94,12 +94,12 @@ class SqliteRunStore:
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         query = f"{_ON_THREAD} AND run_id = ? {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id), now, reads=True)
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id), now)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         query = f"{_ON_THREAD} AND thread_id IS NOT NULL {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now, reads=True)
+        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now)
 
     async def aclose(self) -> None:
         """Close the file.
@@ -118,12 +118,9 @@ class SqliteRunStore:
         row = db.execute(query, values).fetchone()
         return None if row is None else self._retention.kept(from_flat(dict(zip(NAMES, row, strict=True))), now=now)
 
-    def _is_time_to_tidy(self, now: float) -> bool:
-        return abs(now - self._tidied_at) >= _TIDY_SECONDS
-
     def _tidy(self, db: sqlite3.Connection, now: float) -> bool:
         """Drop what is too old, and say whether that was anything. Seldom: what is read is judged by its age anyway."""
-        if not self._is_time_to_tidy(now):
+        if abs(now - self._tidied_at) < _TIDY_SECONDS:
             return False
         self._tidied_at = now
         before = db.total_changes
@@ -135,21 +132,17 @@ class SqliteRunStore:
         )
         return db.total_changes > before
 
-    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], now: float, *, reads: bool = False) -> T:
-        """Do the work in one transaction that excludes all other writers; one statement that `reads` needs none."""
+    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(1)
-        do = self._on_connection if reads and not self._is_time_to_tidy(now) else self._in_transaction
-        return await anyio.to_thread.run_sync(
-            self._in_turn, lambda: do(work, now), abandon_on_cancel=True, limiter=self._limiter
-        )
+        return await anyio.to_thread.run_sync(self._transact, work, now, abandon_on_cancel=True, limiter=self._limiter)
 
-    def _in_turn(self, work: Callable[[], T]) -> T:
-        """Do it alone in this process, once more after a broken file was set aside."""
+    def _transact(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
+        """Do the work in one transaction that excludes all other writers."""
         with self._turn():
             try:
                 try:
-                    return work()
+                    return self._in_transaction(work, now)
                 except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
                     # The latter three: a row that is not ours to understand.
                     broken = self._inode
@@ -157,7 +150,7 @@ class SqliteRunStore:
                     if not (self._expendable and is_broken(exc)):
                         raise
                     set_aside(self._file, broken)
-                    return work()
+                    return self._in_transaction(work, now)
             except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
                 self._close()
                 raise unusable(self._file, exc) from exc
@@ -179,7 +172,13 @@ class SqliteRunStore:
             self._lock.release()
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
-        db = self._open()
+        if self._connection is not None and inode(self._file) != self._inode:
+            self._close()  # it was removed or replaced under our feet
+        if self._connection is None:
+            self._inode = inode(self._file)
+            self._connection = open_file(self._file)
+            self._inode = inode(self._file)
+        db = self._connection
         db.execute("BEGIN IMMEDIATE")
         try:
             tidied = self._tidy(db, now)
@@ -192,18 +191,6 @@ class SqliteRunStore:
         if tidied:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
         return result
-
-    def _on_connection(self, work: Callable[[sqlite3.Connection], T], _: float) -> T:
-        return work(self._open())
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and inode(self._file) != self._inode:
-            self._close()  # it was removed or replaced under our feet
-        if self._connection is None:
-            self._inode = inode(self._file)
-            self._connection = open_file(self._file)
-            self._inode = inode(self._file)
-        return self._connection
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -105,9 +105,9 @@ async def _result_of(
         call = Call(assistant, observer, client[0], bridge.waits)
         facts["owner"] = assistant.owner
         async with anyio.create_task_group() as beside:
-            # To a caller that asked for no progress, the SDK sends none.
-            beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
-            await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
+            if _wants_progress(context):
+                beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
+                await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
             try:
                 result: CallToolResult = await tool.fn(call, **accepted)
             except ContitError as error:
@@ -136,6 +136,10 @@ def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:
     # Over stateless HTTP of the handshake era there is none; there the User-Agent says it.
     name, version = read_user_agent((context.headers or {}).get("user-agent", ""))
     return (_short(name) or None), (_short(version) or None)
+
+
+def _wants_progress(context: Context[Any, Any]) -> bool:
+    return "progress_token" in (context.request_context.meta or {})
 
 
 def _caller_of(context: Context[Any, Any]) -> Caller:

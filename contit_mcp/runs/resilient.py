@@ -105,15 +105,20 @@ class ResilientRunStore:
             return  # there it ends by itself, since nobody renews it
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        """The run with these ids."""
+        """The run with these ids.
+
+        One that memory knows is not looked for in the store: whoever waits for its end holds it, and so meets what
+        the store knows of it.
+        """
         here = await self._spare.find(owner, thread_id, run_id, now=now)
+        if here is not None:
+            return here
         try:
             there = await self._ask(lambda: self._store.find(owner, thread_id, run_id, now=now), now)
         except StoreError:
-            return here
-        if there is None:
-            return here
-        await self._mirror(there, now)
+            return None
+        if there is not None:
+            await self._mirror(there, now)
         return there
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:

@@ -158,7 +158,7 @@ async def test_a_slow_store_costs_its_patience_once_and_not_each_call() -> None:
     await ledger.completed(run, "a", now=T0)
     assert anyio.current_time() - began == pytest.approx(2)
     await anyio.sleep(5)
-    assert await ledger.find("owner", "t", "r", now=T0)
+    assert await ledger.latest("owner", "t", now=T0)
     assert anyio.current_time() - began == pytest.approx(9)
 
 

@@ -64,7 +64,7 @@ class Pace:
         self._most = most
         self._settle = settle
         self._stretch = 1.0
-        self._since = -math.inf
+        self._since: float | None = None
         self._not_before = -math.inf
         self._late = 0.0
 
@@ -72,14 +72,17 @@ class Pace:
         """Contit has said 429, and perhaps for how long."""
         now = anyio.current_time()
         self._not_before = max(self._not_before, now + (retry_after or 0.0))
-        if now - self._since >= self._settle:
+        if self._since is None or now - self._since >= self._settle:
             self._stretch = min(self._most, self.stretch * 2)
             self._since = now
 
     @property
     def stretch(self) -> float:
         """What pauses are multiplied by now; 1 when all is well."""
-        return max(1.0, self._stretch * 2.0 ** -((anyio.current_time() - self._since) // self._settle))
+        if self._since is None:
+            return 1.0
+        settled = int((anyio.current_time() - self._since) / self._settle)
+        return max(1.0, self._stretch / 2**settled)
 
     async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
         """Pause for `seconds`, and longer where Contit wants it. Who waited for the same moment goes on spread out."""

@@ -1,6 +1,7 @@
 """contit-mcp install: our entry into a host's file."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ import click
 
 from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_option
 from contit_mcp.cli.key_file import KeyFile, choose_key_file
+from contit_mcp.cli.shell import shell_line
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import carry_out, entry_in, new_file, plan_install
@@ -119,7 +121,10 @@ def _what_now(host: Host, scope: str | None, server: Server) -> list[str]:
             or f"Set {server.token_variable} to your bearer token in the environment that {host.title} is started from."
         )
     scoped = f" --scope {scope}" if scope else ""
-    return [*lines, host.to_see_it, f"Check it with: contit-mcp check --host {host.slug}{scoped}"]
+    ours = "contit-mcp"
+    if isinstance(server, LocalServer) and shutil.which(ours) is None:  # not on the PATH of the README's newcomer
+        ours = shell_line(server.command, *server.arguments[: server.arguments.index("stdio")])
+    return [*lines, host.to_see_it, f"Check it with: {ours} check --host {host.slug}{scoped}"]
 
 
 def _list_hosts() -> None:

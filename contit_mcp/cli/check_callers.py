@@ -46,7 +46,7 @@ async def _issuer(settings: Settings) -> Finding:
         return Finding("Callers", "CONTIT_MCP_AUTH is jwt without CONTIT_MCP_JWT_ISSUER", good=False, hint=hint)
     subject = f"Callers with tokens of {issuer}"
     try:
-        async with build_http_client("", ca_file=settings.ca_file) as http:
+        async with build_http_client("", ca_file=settings.ca_file, streams=True) as http:
             number = await IssuerKeys(issuer, http, jwks_url=settings.jwt_jwks_url).fetch()
     except ConfigurationError as error:
         return failed(subject, error)

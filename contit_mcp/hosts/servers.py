@@ -75,6 +75,7 @@ def _token_variable(value: Mapping[str, Any]) -> str | None:
     """The variable that the token comes from; VS Code asks for it instead, and so has none."""
     if named := value.get("bearer_token_env_var"):
         return str(named)
-    headers = value.get("headers") or (value.get("requestOptions") or {}).get("headers") or {}
-    found = _VARIABLE.search(str(headers.get("Authorization", "")))
+    options = value.get("requestOptions")
+    headers = value.get("headers") or (options.get("headers") if isinstance(options, Mapping) else None)
+    found = _VARIABLE.search(str(headers.get("Authorization", ""))) if isinstance(headers, Mapping) else None
     return next((name for name in found.groups() if name), None) if found else None

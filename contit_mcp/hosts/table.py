@@ -141,6 +141,7 @@ _ALL = (
         named_by="name",
         head=_CONTINUE_HEAD,
         remote_note="Continue reads the token from its own file of secrets, ~/.continue/.env.",
+        hides="config.json",  # continuedev/continue core/config/profile/doLoadConfig.ts
     ),
     Host(
         "goose", "Goose", "yaml", "extensions",

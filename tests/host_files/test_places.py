@@ -66,12 +66,13 @@ def test_each_system_has_its_folders(slug: str, macos: str, windows: str, linux:
         ("codex", "user", {"CODEX_HOME": "/codex"}, "/codex/config.toml"),
         ("claude-code", "user", {"CLAUDE_CONFIG_DIR": "/claude"}, "/claude/.claude.json"),
         ("copilot-cli", "user", {"COPILOT_HOME": " "}, "/home/you/.copilot/mcp-config.json"),
+        ("goose", "user", {"XDG_CONFIG_HOME": "relative"}, "/home/you/.config/goose/config.yaml"),
     ],
 )
 def test_projects_and_moved_folders_are_found(
     slug: str, scope: Scope, variables: dict[str, str], expected: str
 ) -> None:
-    """A blank variable is none (the hosts' documents)."""
+    """A blank variable is none, and nor is one that depends on the current folder (the hosts', and XDG's)."""
     assert HOSTS[slug].file(Machine("linux", HOME, PROJECT, variables), scope) == Path(expected)
 
 

@@ -90,6 +90,8 @@ def plan_install(host: Host, file: Path, server: Server, installs: Installs, *, 
         else:
             base = without_additions(text, host.possible_additions(), file_format, inserted=inserted)
         spliced = with_additions(base, additions, file_format)
+        if not _is_text(f"{file}{spliced.text}"):
+            raise UnsuitableTextError("its path, or one in the entry, is not UTF-8 text")
     change: Literal["new", "replaced"] = "new" if present is None else "replaced"
     return Plan(host, file, change, text, spliced.text, spliced.inserted, values, ours)
 
@@ -196,6 +198,15 @@ def _new_text(host: Host) -> str:
 def _is_as_written(host: Host, document: object, known: Install) -> bool:
     """By what it says: some hosts write their file anew, in their own way, each time that they are used."""
     return all(one.find(document) in (None, known.values.get(one.section)) for one in host.possible_additions())
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written. A path need not be text, and is read as half characters then."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing(file: Path) -> list[Path]:

@@ -57,8 +57,8 @@ class Installs:
             return cls(path)
 
     def of(self, host: str, file: Path) -> Install | None:
-        """What is remembered of a host's entry in a file."""
-        return next((one for one in self._known if (one.host, one.file) == (host, str(file))), None)
+        """What is remembered of a host's entry in a file, by whichever links that is reached."""
+        return next((one for one in self._known if one.host == host and _same(one.file, file)), None)
 
     def files(self) -> list[tuple[str, Path]]:
         """Every host and file with an entry."""
@@ -66,7 +66,8 @@ class Installs:
 
     def remember(self, install: Install) -> None:
         """Keep it, in the place of what was known of the same file."""
-        self._known = [one for one in self._known if (one.host, one.file) != (install.host, install.file)] + [install]
+        others = [one for one in self._known if one.host != install.host or not _same(one.file, install.file)]
+        self._known = [*others, install]
         self._save()
 
     def forget(self, host: str, file: Path) -> None:
@@ -86,3 +87,7 @@ class Installs:
             write_secret(self._path, json.dumps([asdict(one) for one in self._known], indent=1))
         else:
             self._path.unlink(missing_ok=True)
+
+
+def _same(one: str, other: str | Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -1,6 +1,8 @@
 """Entries of our name that install did not write are taken out too, and nothing else with them."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,30 @@ def test_a_new_file_that_would_hide_an_older_one_is_not_made(tmp_path: Path) -> 
 def test_headers_that_are_none_name_no_token(entry: dict[str, object]) -> None:
     """People write entries by hand (our choice)."""
     assert read_entry({"url": "https://x.example/mcp"} | entry) == RemoteServer("https://x.example/mcp")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
+def test_a_file_is_the_same_by_whichever_link(tmp_path: Path) -> None:
+    """A home folder may be one, and HOME name it either way (our choice)."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    installs, host = Installs(tmp_path / "installs"), HOSTS["cursor"]
+    carry_out(plan_install(host, tmp_path / "link" / "file", LocalServer("/x"), installs), installs)
+    carry_out(plan_install(host, tmp_path / "real" / "file", LocalServer("/y"), installs), installs)
+    assert uninstall(host, tmp_path / "link" / "file", installs).exactly
+    assert installs.files() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every path is text")
+def test_a_path_that_is_no_text_goes_into_no_file(tmp_path: Path) -> None:
+    """Neither the host nor our memory could be written (seen)."""
+    installs, host = Installs(tmp_path / "installs"), HOSTS["cursor"]
+    for file, server in (
+        (tmp_path / "h\udcff" / "file", LocalServer("/x")),
+        (tmp_path / "file", LocalServer("/h\udcff/x")),
+    ):
+        with pytest.raises(ConfigurationError, match="not UTF-8 text"):
+            plan_install(host, file, server, installs)
 
 
 def test_a_memory_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None:

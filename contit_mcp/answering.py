@@ -81,7 +81,11 @@ class Answerer:
         text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
         now = self._now()
         delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
-        if observer.when_sent(lambda: self._runs.delivered(run, delivery, now=self._now())):
+
+        async def sent_or_not(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+            await self._runs.delivered(run, delivery if sent else run.delivery, now=self._now())
+
+        if observer.when_sent(sent_or_not):
             # Until then whoever asks the same waits to hear of it: this process may die before the answer is sent.
             await self._note(run, self._runs.sending(run, now=now))
         else:

@@ -100,8 +100,8 @@ class Assistant:
         deadline = anyio.current_time() + wait_seconds
         handed_over: list[RunRecord] = []
 
-        async def note() -> None:
-            for run in handed_over:
+        async def note(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+            for run in handed_over if sent else ():
                 await self._runs.handed_over(run, now=self._now())
 
         delivery = Delivery.HANDING_OVER if observer.when_sent(note) else Delivery.HANDED_OVER
@@ -126,7 +126,7 @@ class Assistant:
         observer.started(thread_id, run_id)
         if not run.ended:
             run = await self._answerer.look(run, deadline)
-        if not run.ended:
+        if not run.ended and wait_seconds > 0:  # a wait that has no time would still take and give back the run's hold
             run = await self._answerer.wait(run, deadline, observer)
         if run.failure is Failure.NOT_FOUND:
             raise RunNotFoundError(*ids(run))

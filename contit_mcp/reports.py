@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from contit_mcp.runs.record import Failure, Phase, RunRecord
 
+Note = Callable[[bool], Awaitable[None]]
+"""Is told whether a report has been sent to its caller as a whole, or was not because the caller left."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
@@ -65,8 +68,8 @@ class Observer:
     def status(self, word: str) -> None:
         """Contit's word for the run has changed."""
 
-    def when_sent(self, note: Callable[[], Awaitable[None]]) -> bool:  # noqa: ARG002 - it cannot know
-        """Whether `note` will be called once the report has been sent to the caller."""
+    def when_sent(self, note: Note) -> bool:  # noqa: ARG002 - it cannot know
+        """Whether `note` will be called at the end of the call; who cannot tell does not take it."""
         return False
 
 

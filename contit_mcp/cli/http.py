@@ -1,6 +1,8 @@
 """contit-mcp http: MCP over Streamable HTTP, for many callers."""
 
 import importlib.util
+from collections.abc import Callable
+from functools import partial
 
 import anyio
 import click
@@ -19,8 +21,8 @@ from contit_mcp.http.deployment import (
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serving import serve_http
 from contit_mcp.http.tracing import exported_traces
-from contit_mcp.server.application import create_server
-from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.application import ContitServer, create_server
+from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.settings import Settings
 
 
@@ -44,11 +46,16 @@ def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     refuse_unsafe(settings, sandbox=sandbox)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with exported_traces():
-        anyio.run(serve, settings, sandbox, probe, backend_options={"use_uvloop": uvloop})
+        build = partial(create_server, probe=probe)
+        anyio.run(serve, settings, sandbox, build, backend_options={"use_uvloop": uvloop})
 
 
-async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
-    """Serve until a signal asks to stop."""
+async def serve(
+    settings: Settings,
+    sandbox: bool,  # noqa: FBT001 - anyio.run passes by position
+    build: Callable[[Bridge], ContitServer] = create_server,
+) -> None:
+    """Serve until a signal asks to stop. `build` makes the server that stands behind it all."""
     transport = None
     if sandbox:
         from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415 - only then needed
@@ -58,9 +65,10 @@ async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
         async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
+            bridge.opened()  # imports what the first caller would wait for otherwise
             bridge.on_finished = parts.metrics.count_call
             app = create_app(
-                create_server(bridge, probe=probe),
+                build(bridge),
                 bridge,
                 parts,
                 identify=who.identify,

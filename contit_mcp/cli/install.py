@@ -142,17 +142,10 @@ def _what_now(host: Host, scope: str | None, server: Server) -> list[str]:
             or f"Set {server.token_variable} to your bearer token in the environment that {host.title} is started from."
         )
     scoped = f" --scope {scope}" if scope else ""
-    return [*lines, host.to_see_it, f"Check it with: {_as_called()} check --host {host.slug}{scoped}"]
-
-
-def _as_called() -> str:
-    """This command in a form that works in the shell that it was called from."""
-    try:
-        found = shutil.which("contit-mcp")
-        words, before = own_command(sys.argv[0], sys.executable)
-    except ConfigurationError:
-        return "contit-mcp"
-    return "contit-mcp" if found == words else shell_line(words, *before)
+    ours = "contit-mcp"
+    if isinstance(server, LocalServer) and shutil.which(ours) is None:  # not on the PATH of the README's newcomer
+        ours = shell_line(server.command, *server.arguments[: server.arguments.index("stdio")])
+    return [*lines, host.to_see_it, f"Check it with: {ours} check --host {host.slug}{scoped}"]
 
 
 def _list_hosts() -> None:

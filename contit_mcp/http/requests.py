@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.refusals import REASON_KEY, Refusal
+from contit_mcp.reports import Note
 from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 
 log = structlog.get_logger(__name__)
@@ -92,12 +93,12 @@ class Requests:
                 complete = not message.get("more_body", False)
             await send(message)
 
-        when_sent: list[Callable[[], Awaitable[None]]] = []
-        scope[SENT_KEY] = when_sent
+        notes: list[Note] = []
+        scope[SENT_KEY] = notes
 
         async def note() -> None:
-            for each in when_sent if complete else ():
-                await each()
+            for each in notes:
+                await each(complete)
 
         with _traced(scope, path) as span:
             try:
@@ -136,9 +137,11 @@ class Requests:
             await _draining(scope, receive, send)
         else:
             with self._streams.one(listens=is_listener(scope)):
-                await self._app(scope, receive, send)
-                with anyio.CancelScope(shield=True):
-                    await note()
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await note()
 
 
 async def _draining(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,11 +1,14 @@
 """The MCP server: its name, its tools, and the way a call takes."""
 
+from collections.abc import Callable
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
+from mcp_types import Tool as ListedTool
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
@@ -42,11 +45,18 @@ class ContitServer(MCPServer[Any]):
         )
         self._bridge = bridge
         self._tools = {tool.name: tool for tool in tools}
+        self.on_listed: Callable[[], None] = lambda: None
 
     @property
     def protocol(self) -> Server[Any]:
         """The SDK's protocol server, for a transport that brings its own streams."""
         return self._lowlevel_server
+
+    async def list_tools(self) -> list[ListedTool]:
+        """The four tools."""
+        listed = await super().list_tools()
+        self.on_listed()
+        return listed
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -59,12 +69,21 @@ class ContitServer(MCPServer[Any]):
             )
         return await run_call(tool, arguments, context, self._bridge)
 
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Give a prompt. Of one that is not there the SDK says that the server failed, and logs an error."""
+        if name not in {prompt.name for prompt in await self.list_prompts()}:
+            raise MCPError(INVALID_PARAMS, "There is no such prompt.")
+        return await super().get_prompt(name, arguments, context)
 
-def create_server(bridge: Bridge, *, probe: bool = False) -> ContitServer:
+
+def create_server(bridge: Bridge, kind: type[ContitServer] = ContitServer, *, probe: bool = False) -> ContitServer:
     """The server with its four tools. Configure logging first: building it does so otherwise.
 
     Args:
         bridge: What the tools stand on.
+        kind: A server that has more than ours, for the conformance suite.
         probe: Offer `contit_probe` too.
     """
     tools = [
@@ -73,7 +92,7 @@ def create_server(bridge: Bridge, *, probe: bool = False) -> ContitServer:
         _tool(contit_status, "Status of a Contit run", _ONLY_READS),
         _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
     ]
-    return ContitServer(bridge, [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools)
+    return kind(bridge, [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools)
 
 
 def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -18,10 +18,12 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy, read_user_agent
-from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.results import error_result
 from contit_mcp.tally import start_tally
+
+if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
+    from contit_mcp.server.owned import OwnedAssistant
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,7 @@ class UnexpectedError(ContitError):
 class Call:
     """What a tool gets beside its arguments."""
 
-    assistant: OwnedAssistant
+    assistant: "OwnedAssistant"
     observer: CallObserver
     host: str | None
     waits: WaitPolicy
@@ -80,6 +82,7 @@ async def run_call(
             store_errors=tally.store_errors,
             host=client[0],
             host_version=client[1],
+            protocol=context.protocol_version,
             request_id=context.request_id,
             **facts,
         )
@@ -102,9 +105,9 @@ async def _result_of(
         call = Call(assistant, observer, client[0], bridge.waits)
         facts["owner"] = assistant.owner
         async with anyio.create_task_group() as beside:
-            # To a caller that asked for no progress, the SDK sends none.
-            beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
-            await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
+            if _wants_progress(context):
+                beside.start_soon(observer.report, lambda done, text: context.report_progress(done, message=text))
+                await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
             try:
                 result: CallToolResult = await tool.fn(call, **accepted)
             except ContitError as error:
@@ -133,6 +136,10 @@ def _client_of(context: Context[Any, Any]) -> tuple[str | None, str | None]:
     # Over stateless HTTP of the handshake era there is none; there the User-Agent says it.
     name, version = read_user_agent((context.headers or {}).get("user-agent", ""))
     return (_short(name) or None), (_short(version) or None)
+
+
+def _wants_progress(context: Context[Any, Any]) -> bool:
+    return "progress_token" in (context.request_context.meta or {})
 
 
 def _caller_of(context: Context[Any, Any]) -> Caller:

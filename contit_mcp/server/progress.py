@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from contit_mcp.reports import Observer
+from contit_mcp.reports import Note, Observer
 
 EVERY_SECONDS = 10.0
 """The longest silence. Hosts that give up on silence do so after minutes; people after less."""
@@ -16,10 +16,10 @@ class CallObserver(Observer):
     `shown` turns Contit's ids into what the caller may see.
 
     Args:
-        notes: Where the transport takes what is to be noted once the result has been sent; None where it cannot say.
+        notes: Where the transport takes what is to be noted when the result was sent or not; None where it cannot say.
     """
 
-    def __init__(self, notes: list[Callable[[], Awaitable[None]]] | None = None) -> None:
+    def __init__(self, notes: list[Note] | None = None) -> None:
         self._notes = notes
         self.shown: Callable[[str | None, str | None], tuple[str | None, str | None]] = lambda *ids: ids
         self.thread_id: str | None = None
@@ -42,8 +42,8 @@ class CallObserver(Observer):
         if self.run_id is not None and word.isprintable():
             self._say(f"Contit says {word[:40]} ({self._ids()})")
 
-    def when_sent(self, note: Callable[[], Awaitable[None]]) -> bool:
-        """Whether `note` will be called once the result has been sent."""
+    def when_sent(self, note: Note) -> bool:
+        """Whether `note` will be called at the end of the request."""
         if self._notes is None:
             return False
         self._notes.append(note)

@@ -80,13 +80,14 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
     step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
     question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
     before = at_home(home)
-    variables = {"HOME": str(home), "USERPROFILE": str(home)}
+    variables = {"HOME": str(home), "USERPROFILE": str(home), "PATH": os.defpath}
     installed = await run(*step_2, **variables)
     assert installed.returncode == 0, installed.stderr
     file = file_of("claude-desktop")
     entry = json.loads(file.read_text())["mcpServers"]["contit-assistant"]
     assert Path(entry["command"]).is_absolute()
     assert "env" not in entry
+    assert f"Check it with: {entry['command']} check --host claude-desktop" in installed.stdout
 
     checked = await run("check", "--host", "claude-desktop", **variables)
     assert checked.returncode == 0, checked.stdout

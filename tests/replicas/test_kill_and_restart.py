@@ -14,7 +14,7 @@ from tests.replicas.evidence import summary
 from tests.replicas.plan import conversations
 from tests.replicas.scene import scene
 
-pytestmark = [pytest.mark.replicas, pytest.mark.anyio]
+pytestmark = pytest.mark.anyio
 
 QUESTIONS = int(os.environ.get("CONTIT_TESTS_QUESTIONS", "1000"))
 SEED = int(os.environ.get("CONTIT_TESTS_SEED", "6"))

@@ -9,7 +9,7 @@ import pytest
 from tests.replicas.plan import conversations
 from tests.replicas.scene import Scene, scene
 
-pytestmark = [pytest.mark.replicas, pytest.mark.anyio]
+pytestmark = pytest.mark.anyio
 
 QUESTIONS = 60
 

@@ -54,7 +54,7 @@ async def check_host(host: Host, file: Path, *, scope: str | None = None) -> lis
         return [Finding(subject, "it has no entry contit-assistant", good=False, hint=hint)]
     if isinstance(server, RemoteServer):
         return [Finding(subject, f"it speaks to {_showable(server.url)}"), await _over_http(server)]
-    server = filled_in(server, os.environ)
+    server = filled_in(server, os.environ, host.variables)
     found = [Finding(subject, f"it starts {_showable(shell_line(server.command, *server.arguments))}")]
     found.append(await _over_stdio(server, f"contit-mcp install {host.slug}{scoped} --force"))
     return found if "--sandbox" in server.arguments else found + await _contit(server)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from contit_mcp.hosts.addition import Addition
 from contit_mcp.hosts.machine import Machine
-from contit_mcp.hosts.servers import NAME, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.servers import NAME, LocalServer, Notation, RemoteServer, Server
 
 Scope = Literal["user", "project"]
 Files = Callable[[Machine], list[Path]]
@@ -31,6 +31,7 @@ class Host:
         beside: Further additions that an entry needs.
         to_see_it: What its user does, so that the host sees a change.
         remote_note: What has to be known of a remote entry.
+        variables: How it writes a variable of the environment in a local entry; None where it fills in none.
         hides: The name of an older file beside its own that it no longer reads once its own is there.
         source: Where the format is documented, and when that was looked up.
     """
@@ -48,6 +49,7 @@ class Host:
     head: Mapping[str, Any] = field(default_factory=dict)
     beside: Callable[[Server], list[Addition]] = lambda _: []
     remote_note: str | None = None
+    variables: Notation | None = None
     hides: str | None = None
 
     def file(self, machine: Machine, scope: Scope) -> Path:

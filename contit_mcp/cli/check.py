@@ -1,6 +1,7 @@
 """contit-mcp check: what is configured, and whether it works."""
 
 import json
+from functools import partial
 
 import anyio
 import click
@@ -54,7 +55,7 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
             from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: it brings an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
-            findings = anyio.run(check_host, host, file_of(host, scope))
+            findings = anyio.run(partial(check_host, scope=scope), host, file_of(host, scope))
     except ConfigurationError as error:
         if not as_json:
             raise

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -18,7 +19,7 @@ from contit_mcp.exceptions import (
     RunTimeoutError,
     RunUnreachableError,
 )
-from contit_mcp.reports import Observer, RunReport, report_on
+from contit_mcp.reports import Glance, Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy, delivery_after
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord
@@ -76,14 +77,53 @@ class Answerer:
             run = await self._end_of(run, deadline, observer, looked=joined)
         if not run.ended:
             return report_on(run, now=self._now(), joined=joined)
+        report = await self._deliver(run, began=began, deadline=deadline, joined=joined)
+        age = None if answered_at is None or run.started_at is None else self._now() - run.started_at
+        return replace(report, age_seconds=age)
+
+    async def glance(self, run: RunRecord) -> Glance:
+        """Where a run stands and its answer if it has one, without waiting; Contit is asked as `Watcher.glance` says.
+
+        Args:
+            run: The run; one that is not remembered is as old as its `asked_at` says.
+
+        Raises:
+            APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
+        """
+        if not run.ended:
+            run = await self._glanced_at(run)
+        report = report_on(run, now=self._now())
+        try:
+            if run.ended:
+                now = anyio.current_time()
+                return Glance(await self._deliver(run, began=now, deadline=now, joined=False))
+            if run.started_at is None and self._now() - run.asked_at >= self._watcher.run_limit:
+                raise _no_answer(run, Failure.NO_END_SEEN, limit=self._watcher.run_limit)
+        except RunError as error:
+            return Glance(report, failure=error)
+        return Glance(report)
+
+    async def _glanced_at(self, run: RunRecord) -> RunRecord:
+        try:
+            with self._waits.until(anyio.current_time() + LOOK_SECONDS):
+                seen = await self._watcher.glance(run)
+                if seen.phase is Phase.COMPLETED and run.started_at is None:
+                    await self._refuse_if_replaced(seen)
+                return seen
+        except APIError as error:
+            if not error.retryable:
+                raise
+        return run
+
+    async def _deliver(self, run: RunRecord, *, began: float, deadline: float, joined: bool) -> RunReport:
+        """The report of a run that has ended, with its answer."""
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._watcher.run_limit)
         text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
         now = self._now()
         delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
         await self._note(run, delivery, now)
-        age = None if answered_at is None or run.started_at is None else now - run.started_at
-        return report_on(run, now=now, response=text, joined=joined, age_seconds=age)
+        return report_on(run, now=now, response=text, joined=joined)
 
     async def _note(self, run: RunRecord, delivery: Delivery, now: float) -> None:
         """Note the delivery; take it back from a caller that leaves meanwhile, so that its retry gets the answer."""

@@ -77,6 +77,10 @@ class RunLedger:
         """Note that a caller was sent the answer."""
         await self._store.change(run, changes.delivered(delivery, now=now), now=now)
 
+    async def cancelled(self, run: RunRecord, ask: int, *, now: float) -> None:
+        """Note that the caller of one ask, named by its time in milliseconds, has taken it back."""
+        await self._store.change(run, changes.cancelled(ask), now=now)
+
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         return await self._store.find(owner, thread_id, run_id, now=now)

@@ -10,6 +10,7 @@ from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
 from contit_mcp.server.appearance import ICON_DATA_URI, INSTRUCTIONS, WEBSITE
+from contit_mcp.server.ask_tasks import AskTasks
 from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.calls import run_call
 from contit_mcp.server.results import error_result
@@ -17,6 +18,8 @@ from contit_mcp.server.tools.ask import contit_ask
 from contit_mcp.server.tools.response import contit_response
 from contit_mcp.server.tools.start import contit_start
 from contit_mcp.server.tools.status import contit_status
+from contit_mcp.tasks.extension import TasksExtension
+from contit_mcp.tasks.notifications import TaskNotifications
 
 _BEGINS_A_RUN = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
@@ -27,7 +30,7 @@ _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idemp
 class ContitServer(MCPServer[Any]):
     """An MCP server whose calls go through `run_call`: our argument rules, our errors, one log line each."""
 
-    def __init__(self, bridge: Bridge, tools: list[Tool]) -> None:
+    def __init__(self, bridge: Bridge, tools: list[Tool], tasks: AskTasks) -> None:
         super().__init__(
             name="contit-assistant",
             title="Contit Assistant",
@@ -37,6 +40,8 @@ class ContitServer(MCPServer[Any]):
             icons=[Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
             version=__version__,
             tools=tools,
+            extensions=[TasksExtension(tasks)],
+            middleware=[TaskNotifications(tasks)],
         )
         self._bridge = bridge
         self._tools = {tool.name: tool for tool in tools}
@@ -55,19 +60,23 @@ class ContitServer(MCPServer[Any]):
             return error_result(
                 InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(self._tools)}.")
             )
-        return await run_call(tool, arguments, context, self._bridge)
+        result = await run_call(tool, arguments, context.request_context, self._bridge)
+        assert isinstance(result, CallToolResult)  # noqa: S101 - tools return nothing else
+        return result
 
 
 def create_server(bridge: Bridge) -> ContitServer:
     """The server with its four tools. Configure logging first: building it does so otherwise."""
+    ask = _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN)
     return ContitServer(
         bridge,
         [
-            _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
+            ask,
             _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
             _tool(contit_status, "Status of a Contit run", _ONLY_READS),
             _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
         ],
+        AskTasks(bridge, ask),
     )
 
 

@@ -22,6 +22,7 @@ from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.owned import OwnedAssistant
+from contit_mcp.server.task_ids import key_from
 from contit_mcp.server.upstream import build_credential
 from contit_mcp.settings import Settings
 from contit_mcp.state_folder import state_folder
@@ -61,7 +62,7 @@ class Bridge:
         self._settings = settings
         self._sharing = sharing
         self._transport = transport
-        self._now = now
+        self.now = now
         self._sealer = _sealer(keys) if (keys := settings.seal_keys()) else None
         self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
         self._credential: Credential | None = None
@@ -84,15 +85,16 @@ class Bridge:
             if caller.credential is None:
                 raise _unidentified()
             owner = self._fingerprint(caller.credential)
-            return OwnedAssistant(self._assistant(caller.credential, owner), owner)
+            assistant = self._assistant(caller.credential, owner)
+            return OwnedAssistant(assistant, owner, self._task_sealer(caller.credential))
         if self._credential is None:
             self._credential = build_credential(self._settings, transport=self._transport)
-        assistant = self._assistant(self._credential, "")
+        assistant, task_sealer = self._assistant(self._credential, ""), self._task_sealer(self._credential)
         if self._sharing is Sharing.ONE_CALLER:
-            return OwnedAssistant(assistant, self._fingerprint(self._credential))
+            return OwnedAssistant(assistant, self._fingerprint(self._credential), task_sealer)
         if caller.principal is None or self._sealer is None:
             raise _unidentified()
-        return OwnedAssistant(assistant, name_owner(caller.principal, base_url), self._sealer)
+        return OwnedAssistant(assistant, name_owner(caller.principal, base_url), task_sealer, self._sealer)
 
     def close(self) -> None:
         """Begin no more runs, and let every wait end now with its handle."""
@@ -110,6 +112,13 @@ class Bridge:
     def _fingerprint(self, credential: Credential) -> str:
         return fingerprint_owner(credential.identity(), self._settings.base_url, key=self._owner_key)
 
+    def _task_sealer(self, credential: Credential) -> "Callable[[], Sealer]":
+        """What seals the ids of tasks: the seal key, or else a key that only who has the credential can make.
+
+        So every process with the same settings understands them, and nothing need be configured or kept for it.
+        """
+        return lambda: self._sealer or _sealer([key_from(credential.identity())])
+
     def _assistant(self, credential: Credential, name: str) -> Assistant:
         if (known := self._assistants.get(name)) is not None:
             self._assistants.move_to_end(name)
@@ -120,7 +129,7 @@ class Bridge:
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
             replay=self._replay,
             waits=self._all_waits,
-            now=self._now,
+            now=self.now,
         )
         self._assistants[name] = assistant
         if len(self._assistants) > MOST_CREDENTIALS:

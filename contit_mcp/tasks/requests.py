@@ -44,11 +44,14 @@ def check_declared(ctx: ServerRequestContext[Any, Any]) -> None:
 
 
 def check_task_name(ctx: ServerRequestContext[Any, Any], task_id: str) -> None:
-    """Over HTTP, refuse a request whose header names no task or another one: proxies route by it.
+    """Over HTTP, refuse a request whose header Mcp-Name names another task: what has routed by it was misled.
+
+    One without the header passes. Its client must send it, yet none is misled, and fastmcp-tasks 4.1.2 does not.
 
     Raises:
         MCPError: -32020.
     """
-    headers: Mapping[str, str] | None = getattr(ctx.request, "headers", None)
-    if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != task_id:
-        raise MCPError(HEADER_MISMATCH, "The header Mcp-Name must be there, and be the request's taskId.")
+    headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
+    named = headers.get(MCP_NAME_HEADER)
+    if named is not None and decode_header_value(named) != task_id:
+        raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match the request's taskId.")

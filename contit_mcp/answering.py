@@ -90,18 +90,17 @@ class Answerer:
         Raises:
             APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
         """
-        if not run.ended:
-            run = await self._glanced_at(run)
-        report = report_on(run, now=self._now())
         try:
+            if not run.ended:
+                run = await self._glanced_at(run)
             if run.ended:
                 now = anyio.current_time()
                 return Glance(await self._deliver(run, began=now, deadline=now, joined=False))
             if run.started_at is None and self._now() - run.asked_at >= self._watcher.run_limit:
                 raise _no_answer(run, Failure.NO_END_SEEN, limit=self._watcher.run_limit)
         except RunError as error:
-            return Glance(report, failure=error)
-        return Glance(report)
+            return Glance(report_on(run, now=self._now()), failure=error)
+        return Glance(report_on(run, now=self._now()))
 
     async def _glanced_at(self, run: RunRecord) -> RunRecord:
         try:

@@ -1,7 +1,10 @@
 """The MCP server: its name, its tools, and the way a call takes."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from mcp.server.context import ServerMiddleware
+from mcp.server.extension import Extension
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
@@ -30,7 +33,14 @@ _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idemp
 class ContitServer(MCPServer[Any]):
     """An MCP server whose calls go through `run_call`: our argument rules, our errors, one log line each."""
 
-    def __init__(self, bridge: Bridge, tools: list[Tool], tasks: AskTasks) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        tools: list[Tool],
+        *,
+        extensions: Sequence[Extension] = (),
+        middleware: Sequence[ServerMiddleware[Any]] = (),
+    ) -> None:
         super().__init__(
             name="contit-assistant",
             title="Contit Assistant",
@@ -40,8 +50,8 @@ class ContitServer(MCPServer[Any]):
             icons=[Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
             version=__version__,
             tools=tools,
-            extensions=[TasksExtension(tasks)],
-            middleware=[TaskNotifications(tasks)],
+            extensions=extensions,
+            middleware=middleware,
         )
         self._bridge = bridge
         self._tools = {tool.name: tool for tool in tools}
@@ -67,17 +77,19 @@ class ContitServer(MCPServer[Any]):
 
 def create_server(bridge: Bridge) -> ContitServer:
     """The server with its four tools. Configure logging first: building it does so otherwise."""
-    ask = _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN)
-    return ContitServer(
-        bridge,
-        [
-            ask,
-            _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
-            _tool(contit_status, "Status of a Contit run", _ONLY_READS),
-            _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
-        ],
-        AskTasks(bridge, ask),
-    )
+    tools = create_tools()
+    tasks = AskTasks(bridge, ask=tools[0])
+    return ContitServer(bridge, tools, extensions=[TasksExtension(tasks)], middleware=[TaskNotifications(tasks)])
+
+
+def create_tools() -> list[Tool]:
+    """The four tools, `contit_ask` first."""
+    return [
+        _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
+        _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
+        _tool(contit_status, "Status of a Contit run", _ONLY_READS),
+        _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
+    ]
 
 
 def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:

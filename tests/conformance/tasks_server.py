@@ -64,10 +64,12 @@ async def confirm_delete(filename: str) -> str:
 
 async def multi_input() -> str:
     """Asks two things at once while it works."""
-    answers = await CURRENT.get().ask({
-        "first": _question("Who?", "name", "string"),
-        "second": _question("Really?", "confirm", "boolean"),
-    })
+    answers = await CURRENT.get().ask(
+        {
+            "first": _question("Who?", "name", "string"),
+            "second": _question("Really?", "confirm", "boolean"),
+        }
+    )
     return ", ".join(sorted(answers))
 
 

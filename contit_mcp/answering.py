@@ -19,7 +19,7 @@ from contit_mcp.exceptions import (
     RunTimeoutError,
     RunUnreachableError,
 )
-from contit_mcp.reports import Glance, Observer, RunReport, report_on
+from contit_mcp.reports import Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy, delivery_after
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord
@@ -77,52 +77,29 @@ class Answerer:
             run = await self._end_of(run, deadline, observer, looked=joined)
         if not run.ended:
             return report_on(run, now=self._now(), joined=joined)
-        report = await self._deliver(run, began=began, deadline=deadline, joined=joined)
+        report = await self.deliver(run, began=began, deadline=deadline)
         age = None if answered_at is None or run.started_at is None else self._now() - run.started_at
-        return replace(report, age_seconds=age)
+        return replace(report, joined=joined, age_seconds=age)
 
-    async def glance(self, run: RunRecord) -> Glance:
-        """Where a run stands and its answer if it has one, without waiting; Contit is asked as `Watcher.glance` says.
+    async def deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:
+        """The report of a run that has ended, with its answer; that it was given is noted.
 
         Args:
-            run: The run; one that is not remembered is as old as its `asked_at` says.
+            run: The run.
+            began: When the call began, on the event loop's clock.
+            deadline: When its wait ends.
 
         Raises:
-            APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
+            RunError: There is no answer to give.
+            APIError: The answer was not kept, and Contit did not repeat it.
         """
-        try:
-            if not run.ended:
-                run = await self._glanced_at(run)
-            if run.ended:
-                now = anyio.current_time()
-                return Glance(await self._deliver(run, began=now, deadline=now, joined=False))
-            if run.started_at is None and self._now() - run.asked_at >= self._watcher.run_limit:
-                raise _no_answer(run, Failure.NO_END_SEEN, limit=self._watcher.run_limit)
-        except RunError as error:
-            return Glance(report_on(run, now=self._now()), failure=error)
-        return Glance(report_on(run, now=self._now()))
-
-    async def _glanced_at(self, run: RunRecord) -> RunRecord:
-        try:
-            with self._waits.until(anyio.current_time() + LOOK_SECONDS):
-                seen = await self._watcher.glance(run)
-                if seen.phase is Phase.COMPLETED and run.started_at is None:
-                    await self._refuse_if_replaced(seen)
-                return seen
-        except APIError as error:
-            if not error.retryable:
-                raise
-        return run
-
-    async def _deliver(self, run: RunRecord, *, began: float, deadline: float, joined: bool) -> RunReport:
-        """The report of a run that has ended, with its answer."""
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._watcher.run_limit)
         text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
         now = self._now()
         delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
         await self._note(run, delivery, now)
-        return report_on(run, now=now, response=text, joined=joined)
+        return report_on(run, now=now, response=text)
 
     async def _note(self, run: RunRecord, delivery: Delivery, now: float) -> None:
         """Note the delivery; take it back from a caller that leaves meanwhile, so that its retry gets the answer."""
@@ -194,17 +171,17 @@ class Answerer:
                 raise
             raise RunUnreachableError(*ids(run), error) from error
         if seen.phase is Phase.COMPLETED:
-            await self._refuse_if_replaced(seen)
+            await self.refuse_if_replaced(seen)
         return seen
 
     async def _not_kept(self, run: RunRecord, deadline: float) -> str:
         """The answer of a completed run whose own copy is gone: the thread's, as long as no run came after it."""
-        await self._refuse_if_replaced(run)
+        await self.refuse_if_replaced(run)
         try:
             text = await self._read(ids(run)[0], deadline)
         except NotFoundError as error:
             raise AnswerUnavailableError(*ids(run), replaced=False) from error
-        await self._refuse_if_replaced(run)  # another run may have ended while this was read
+        await self.refuse_if_replaced(run)  # another run may have ended while this was read
         return text
 
     async def _read(self, thread_id: str, deadline: float) -> str:
@@ -213,7 +190,12 @@ class Answerer:
             return await self._client.thread_response(thread_id, deadline=until)
         raise _not_in_time()
 
-    async def _refuse_if_replaced(self, run: RunRecord) -> None:
+    async def refuse_if_replaced(self, run: RunRecord) -> None:
+        """Refuse the thread's answer for a run after which another one is known.
+
+        Raises:
+            AnswerUnavailableError: One is.
+        """
         thread_id, run_id = ids(run)
         latest = await self._runs.latest(run.question.owner, thread_id, now=self._now())
         if latest is not None and latest.run_id != run_id:

@@ -15,6 +15,7 @@ from contit_mcp.answering import Answerer
 from contit_mcp.api.client import ContitClient
 from contit_mcp.api.paths import check_id
 from contit_mcp.exceptions import RunNotFoundError, ServerClosingError
+from contit_mcp.glancing import Glancer
 from contit_mcp.launching import Launched, Launcher
 from contit_mcp.polling import PollPolicy
 from contit_mcp.prompts import usable_prompt
@@ -54,6 +55,7 @@ class Assistant:
         self._watcher = Watcher(client, runs, policy=polling, now=now)
         self._launcher = Launcher(client, runs, self._watcher, now=now)
         self._answerer = Answerer(client, runs, self._watcher, self._waits, replay=replay, now=now)
+        self._glancer = Glancer(runs, self._watcher, self._answerer, self._waits, now=now)
         self._now = now
 
     async def ask(
@@ -181,7 +183,7 @@ class Assistant:
         run = run or unremembered(owner, thread_id, run_id, now=ask / 1000)
         if ask in run.cancelled:
             return Glance(report_on(run, now=self._now()), cancelled=True)
-        return await self._answerer.glance(run)
+        return await self._glancer.glance(run)
 
     async def cancel(self, owner: str, thread_id: str, run_id: str, *, ask: int) -> None:
         """Note that one ask is no longer wanted, where its run is remembered; the run goes on (see `glance`)."""

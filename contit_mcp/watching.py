@@ -7,7 +7,6 @@ ledger says who holds the run; the others look there for its end.
 
 import random
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
@@ -29,9 +28,6 @@ LAG_SECONDS = 5.0
 
 LOOK_SECONDS = 8.0
 """How long one question about a run may take, retries included, also where the caller wants no wait at all."""
-
-_MOST_GLANCED_AT = 10_000
-"""Runs of which it is remembered when they were last asked about in passing."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -70,7 +66,6 @@ class Watcher:
         self._policy = policy or PollPolicy()
         self._now = now
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
-        self._glance_again_at: OrderedDict[str, float] = OrderedDict()  # by key, on the event loop's clock
 
     @property
     def run_limit(self) -> float:
@@ -97,34 +92,14 @@ class Watcher:
         finally:
             watch.listeners.discard(on_status)
 
+    def pause(self, age: float) -> float:
+        """Seconds between two questions about a run of that age."""
+        return self._policy.schedule.pause(age, random.random)
+
     def is_due(self, record: RunRecord) -> bool:
         """Whether nobody here asks about the run, and it is old enough to have ended unseen."""
         watch = self._watches.get(record.key)
         return (watch is None or not watch.turn.locked()) and self._age(record) >= self._policy.schedule.shortest
-
-    async def glance(self, record: RunRecord) -> RunRecord:
-        """Where a run stands, for callers who come again and again: asked at most once, and no oftener than polled.
-
-        Between two questions, and while anybody else asks about the run, it is as the record has it.
-
-        Raises:
-            APIError: Contit could not be asked about it.
-        """
-        now, key = anyio.current_time(), record.key
-        elsewhere = record.held(self._now()) and not self._runs.holds(record)
-        due = record.started_at is None or self.is_due(record)
-        if elsewhere or not due or now < self._glance_again_at.get(key, now):
-            return record
-        # Before it is asked: of several who come at once, one asks.
-        pause = self._policy.schedule.pause(max(0.0, self._now() - record.asked_at), random.random)
-        self._glance_again_at[key] = now + pause
-        self._glance_again_at.move_to_end(key)
-        if len(self._glance_again_at) > _MOST_GLANCED_AT:
-            self._glance_again_at.popitem(last=False)
-        seen = await self.look(record, deadline=now)
-        if seen.ended:  # where that is not kept, it must be asked again, lest the run seem to go on
-            self._glance_again_at.pop(key, None)
-        return seen
 
     async def look(self, record: RunRecord, *, deadline: float | None = None) -> RunRecord:
         """Ask once where a run stands, and return it as it is then.
@@ -165,7 +140,7 @@ class Watcher:
                     return await self._poll(record, on_status)
                 except _NoLongerOurs:
                     continue
-            await anyio.sleep(self._policy.schedule.pause(self._age(record), random.random))
+            await anyio.sleep(self.pause(self._age(record)))
 
     async def _poll(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
         thread_id, run_id = ids(record)

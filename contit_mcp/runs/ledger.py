@@ -5,6 +5,7 @@ process dies, and then any other process takes over.
 """
 
 import secrets
+from dataclasses import replace
 
 import anyio
 
@@ -76,6 +77,10 @@ class RunLedger:
     async def delivered(self, run: RunRecord, delivery: Delivery, *, now: float) -> None:
         """Note that a caller was sent the answer."""
         await self._store.change(run, changes.delivered(delivery, now=now), now=now)
+
+    async def adopted(self, run: RunRecord, *, now: float) -> RunRecord:
+        """Remember an ended run of which nothing was known but its ids and when it was asked."""
+        return await self._store.change(replace(run, started_at=run.asked_at), changes.unchanged, now=now)
 
     async def cancelled(self, run: RunRecord, ask: int, *, now: float) -> None:
         """Note that the caller of one ask, named by its time in milliseconds, has taken it back."""

@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contit_mcp.api.auth import APIKeyAuth
 from contit_mcp.api.paths import id_problem
 from contit_mcp.handles import Sealer
+from contit_mcp.secret_value import SecretValue
+from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.task_ids import TTL_SECONDS, TaskId, key_from, open_task_id
+from contit_mcp.settings import load_settings
 
 SEALER = Sealer(["k" * 32])
 OWNER = "owner"
@@ -70,3 +75,20 @@ def test_a_key_made_of_a_credential_seals_and_tells_nothing_of_it(identity: str)
     assert Sealer([key])
     assert key == key_from(identity) != key_from(identity + "x")
     assert not identity or identity not in key
+
+
+@pytest.mark.anyio
+async def test_where_callers_bring_their_own_credential_each_has_a_key_of_its_own() -> None:
+    """And the same one in every process, without any setting (our choice)."""
+    configured = load_settings(environment={"CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"})
+    task = TaskId("thread", "run", 0)
+    async with (
+        open_bridge(configured, sharing=Sharing.BY_CREDENTIAL) as one,
+        open_bridge(configured, sharing=Sharing.BY_CREDENTIAL) as other,
+    ):
+        ids = {}
+        for name, bridge in (("one", one), ("other", other)):
+            for key in ("ada's", "bob's"):
+                assistant = bridge.for_caller(Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=key))))
+                ids[name, key] = task.sealed(assistant.task_sealer(), assistant.owner)
+    assert ids["one", "ada's"] == ids["other", "ada's"] != ids["one", "bob's"]

@@ -7,7 +7,6 @@ from typing import Any
 
 from mcp_types import CallToolResult, ErrorData, InputRequests
 from mcp_types.methods import serialize_server_result
-from pydantic import TypeAdapter
 
 
 class Status(StrEnum):
@@ -25,7 +24,6 @@ class Status(StrEnum):
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
-_REQUESTS: TypeAdapter[InputRequests] = TypeAdapter(InputRequests)
 _PAYLOAD = {Status.COMPLETED: "result", Status.FAILED: "error", Status.INPUT_REQUIRED: "input_requests"}
 
 
@@ -83,9 +81,10 @@ class Task:
         if self.error is not None:
             wire["error"] = self.error.model_dump(by_alias=True, mode="json", exclude_none=True)
         if self.input_requests:
-            wire["inputRequests"] = _REQUESTS.dump_python(
-                self.input_requests, by_alias=True, mode="json", exclude_none=True
-            )
+            wire["inputRequests"] = {
+                key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
+                for key, request in self.input_requests.items()
+            }
         return wire
 
     def _metadata(self) -> dict[str, Any]:

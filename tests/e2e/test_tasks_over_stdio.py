@@ -37,7 +37,7 @@ async def test_a_task_outlives_the_server_of_a_host_and_its_listener_gets_the_an
                 await child.end(by=signal.SIGKILL)
             async with stdio_child(environment) as child:
                 about = {"taskId": task["taskId"]}
-                assert (await request(child, "tasks/get", about))["result"]["status"] == "working"
+                assert (await request(child, "tasks/get", about))["result"]["taskId"] == task["taskId"]
                 listening = {"id": 0, "method": "subscriptions/listen"}
                 wanted = {"notifications": {"taskIds": [task["taskId"]]}, "_meta": ENVELOPE}
                 await child.send({**listening, "params": wanted})
@@ -45,7 +45,8 @@ async def test_a_task_outlives_the_server_of_a_host_and_its_listener_gets_the_an
                     told[-1]["params"]["status"] == "working"
                 ):
                     await anyio.sleep(0.05)
-                assert [message["params"]["status"] for message in told] == ["working", "completed"]
+                statuses = [message["params"]["status"] for message in told]
+                assert statuses in (["working", "completed"], ["completed"])  # it may have ended during our start
                 assert "draft" in told[-1]["params"]["result"]["structuredContent"]["response"]
                 unknown = (await request(child, "tasks/get", {"taskId": task["taskId"][:-1]}))["error"]
                 assert unknown["code"] == -32602

@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .PHONY: help
 help: ## List what there is (this)
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, a question, a follow-up
@@ -30,8 +30,12 @@ demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, 
 test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child processes too
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov
 
-.PHONY: check format-check lint layers types spelling dependencies docs-check
-check: format-check lint layers types spelling dependencies docs-check ## Check all that can be checked without running it
+.PHONY: container
+container: $(VENV)/for-test ## Build the container image and run it for real, with Docker or Podman (minutes)
+	$(BIN)/python -m pytest -m container tests/container
+
+.PHONY: check format-check lint layers types spelling dependencies scripts docs-check
+check: format-check lint layers types spelling dependencies scripts docs-check ## Check all that can be checked without running it
 format-check: $(VENV)/for-check
 	$(BIN)/ruff format --check
 lint: $(VENV)/for-check
@@ -44,6 +48,9 @@ spelling: $(VENV)/for-check
 	$(BIN)/codespell
 dependencies: $(VENV)/for-check
 	$(BIN)/deptry .
+scripts: $(VENV)/for-check
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run configs/container/contit-mcp
 
 # A script in docs/generators writes a page from the code; called with --check it only fails when that page is stale.
 GENERATORS := $(wildcard docs/generators/*.py)
@@ -69,8 +76,10 @@ mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# Each file builds on those before it, so that a package has one version everywhere.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+# Each file builds on those before it, so that a package has one version everywhere. requirements.lock is what the
+# container image installs; it stands beside the Dockerfile, for its Python and Linux alone.
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock'
+LOCK := $(COMPILE) --universal --python-version 3.11
 PINS := requirements
 .PHONY: lock
 lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--upgrade
@@ -78,6 +87,8 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 	$(LOCK) $(UPGRADE) $(PINS)/build.in -o $(PINS)/build.txt
 	$(LOCK) $(UPGRADE) pyproject.toml -c $(PINS)/build.txt -o $(PINS)/runtime.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in -c $(PINS)/runtime.txt -o $(PINS)/test.txt
+	$(COMPILE) --python-platform linux --python-version 3.13 $(UPGRADE) pyproject.toml \
+		--extra server --extra redis --extra otel -c $(PINS)/test.txt -o requirements.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/check.in -c $(PINS)/test.txt -o $(PINS)/check.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/mutants.in -c $(PINS)/test.txt -o $(PINS)/mutants.txt
 

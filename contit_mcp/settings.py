@@ -16,7 +16,7 @@ from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.settings_file import read_settings_file
 from contit_mcp.settings_http import HttpSettings, parse_tokens, split_list
-from contit_mcp.settings_names import explain, refuse_unknown_environment, without_unset
+from contit_mcp.settings_names import explain, is_unset, refuse_unknown_environment, without_unset
 from contit_mcp.settings_store import StoreLocation, parse_store
 from contit_mcp.settings_upstream import CREDENTIAL, UpstreamSettings, UserPath
 
@@ -178,6 +178,9 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         return _understood(parse_store, SecretValue("CONTIT_MCP_STORE", file=self.store_file).reveal(), self.store_file)
 
 
+CONFIG_VARIABLE = "CONTIT_MCP_CONFIG"
+"""Names the settings file where no option does: for containers, and for hosts that set variables only."""
+
 T = TypeVar("T")
 
 
@@ -187,7 +190,7 @@ def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
         return parse(text)
     except ValueError as exc:
         problem = str(exc)
-    raise ConfigurationError(f"What {file} holds {problem}.", hint="docs/settings.md says how it is written.")
+    raise ConfigurationError(f"The text of {file} {problem}.", hint="docs/settings.md says how it is written.")
 
 
 def load_settings(
@@ -200,7 +203,7 @@ def load_settings(
 
     Args:
         overrides: From the command line, by field name; None means not given.
-        file: The TOML file of `--config`.
+        file: The TOML file of `--config`; without it the one that `CONTIT_MCP_CONFIG` names, if it does.
         environment: The process's by default.
 
     Raises:
@@ -208,7 +211,9 @@ def load_settings(
     """
     environment = os.environ if environment is None else environment
     names = {name: field.alias or name for name, field in Settings.model_fields.items()}
-    refuse_unknown_environment(environment, known=names.values())
+    refuse_unknown_environment(environment, known=[*names.values(), CONFIG_VARIABLE])
+    if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):
+        file = Path(str(named).strip()).expanduser()
     values: dict[str, Any] = {}
     for source in (
         read_settings_file(file, known=names) if file else {},

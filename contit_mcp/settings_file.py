@@ -46,7 +46,8 @@ _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 
 def _unreadable(file: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"The settings file {file} cannot be read: {reason}.", hint="Check the path given with --config."
+        f"The settings file {file} cannot be read: {reason}.",
+        hint="Check the path given with --config or CONTIT_MCP_CONFIG.",
     )
 
 

@@ -5,9 +5,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from contit_mcp.logging import configure_logging
 from tests.virtual_time import VirtualTimeLoop
+
+settings.register_profile("any machine", deadline=None)  # how fast it is says nothing about the code
+settings.load_profile("any machine")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts what it puts into the background; children would ignore Ctrl-C likewise.

@@ -127,3 +127,18 @@ def test_a_value_of_the_wrong_type_is_named_but_not_quoted(text: str, tmp_path: 
     assert caught.value.message.startswith("CONTIT_")
     assert "12345" not in f"{caught.value.message}{caught.value.hint}"
     assert caught.value.__context__ is None
+
+
+def test_a_variable_names_the_file_where_no_option_does(tmp_path: Path) -> None:
+    """Containers and hosts set variables; the option wins, and a placeholder names nothing (our choice)."""
+    named = write(tmp_path, "wait_seconds = 30\n")
+    given = tmp_path / "given.toml"
+    given.write_text("wait_seconds = 20\n")
+    environment = {"CONTIT_MCP_CONFIG": str(named)}
+    assert load_settings(environment=environment).wait_seconds == 30
+    assert load_settings(environment=environment | {"CONTIT_MCP_WAIT_SECONDS": "40"}).wait_seconds == 40
+    assert load_settings(environment=environment, file=given).wait_seconds == 20
+    assert load_settings(environment={"CONTIT_MCP_CONFIG": "${CONTIT_MCP_CONFIG}"}).wait_seconds is None
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        load_settings(environment={"CONTIT_MCP_CONFIG": str(tmp_path / "nowhere.toml")})
+    assert "CONTIT_MCP_CONFIG" in caught.value.hint

@@ -16,7 +16,7 @@ _GIVEN = (
     click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="TOML settings file (configs/contit-mcp.toml).",
+        help="TOML settings file (configs/contit-mcp.toml).  [CONTIT_MCP_CONFIG]",
     ),
     click.option("--base-url", metavar="URL", help="Where Contit is.  [CONTIT_BASE_URL]"),
     click.option(

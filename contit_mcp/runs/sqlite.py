@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -101,9 +102,12 @@ class SqliteRunStore:
         return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now)
 
     async def aclose(self) -> None:
-        """Close the file."""
-        if self._connection is not None:
-            await anyio.to_thread.run_sync(self._close, abandon_on_cancel=True)
+        """Close the file.
+
+        Raises:
+            StoreError: An abandoned transaction still hangs on it.
+        """
+        await anyio.to_thread.run_sync(self._close_in_turn, abandon_on_cancel=True)
 
     def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
         if question.thread_id is None:
@@ -135,23 +139,35 @@ class SqliteRunStore:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
         """Do the work in one transaction that excludes all other writers."""
+        with self._turn():
+            try:
+                try:
+                    return self._in_transaction(work, now)
+                except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
+                    # The latter three: a row that is not ours to understand.
+                    broken = self._inode
+                    self._close()  # whatever is wrong with it may be gone in a newly opened one
+                    if not (self._expendable and is_broken(exc)):
+                        raise
+                    set_aside(self._file, broken)
+                    return self._in_transaction(work, now)
+            except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
+                self._close()
+                raise unusable(self._file, exc) from exc
+
+    def _close_in_turn(self) -> None:
+        """Not under a thread whose caller has gone: a connection that is closed while it works crashes the process."""
+        with self._turn():
+            self._close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """While inside, no other thread works on the connection."""
         # A thread that hangs on its disk was abandoned; those after it must not pile up behind it.
         if not self._lock.acquire(timeout=BUSY_SECONDS):
             raise unusable(self._file, TimeoutError(0, "it is too slow"))
         try:
-            try:
-                return self._in_transaction(work, now)
-            except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
-                # The latter three: a row that is not ours to understand.
-                broken = self._inode
-                self._close()  # whatever is wrong with it may be gone in a newly opened one
-                if not (self._expendable and is_broken(exc)):
-                    raise
-                set_aside(self._file, broken)
-                return self._in_transaction(work, now)
-        except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
-            self._close()
-            raise unusable(self._file, exc) from exc
+            yield
         finally:
             self._lock.release()
 

@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 HEAD = """\
 # Settings
 
-Command line over environment over file (`--config contit-mcp.toml`) over default. A blank value, or a placeholder that
-a host did not fill in (`${…}`), means "not set". A name that is none of these is an error with the nearest one.
+Command line over environment over file (`--config`, or `CONTIT_MCP_CONFIG` in the environment) over default. A blank
+value, or a placeholder that a host did not fill in (`${…}`), means "not set". A name that is none of these is an error
+with the nearest one.
 
 This page is generated from the settings themselves (`make docs`).
 """

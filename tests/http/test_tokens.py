@@ -102,9 +102,12 @@ def test_changed_tokens_hold_at_once_and_broken_ones_let_nobody_in(server: Serve
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "10"
             assert refused.json()["error"] == "tokens_unusable"
+        why = "holds a token for ada that has not 20 to 8192 characters or is not plain"
+        server.last("tokens.unusable", problem=f"The text of {tokens_file} {why}.")
         tokens_file.unlink()
         assert server.post(rpc("ping"), Authorization=f"Bearer {NEW}").status_code == 503
-        assert "CONTIT_MCP_TOKENS" in server.last("tokens.unusable")["problem"]
+        why = "cannot be read: No such file or directory"
+        server.last("tokens.unusable", problem=f"The file that CONTIT_MCP_TOKENS_FILE names {why}.")
     finally:
         tokens_file.write_text(before)
     assert server.post(rpc("ping"), Authorization=f"Bearer {ADA}").status_code == 200

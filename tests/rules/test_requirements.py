@@ -10,10 +10,12 @@ from packaging.utils import canonicalize_name
 
 from tests.rules.tree import ROOT, place, told
 
-PINNED = sorted((ROOT / "requirements").glob("*.txt"))
+IMAGE = ROOT / "requirements.lock"
+PINNED = [*sorted((ROOT / "requirements").glob("*.txt")), IMAGE]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ASKED = [Requirement(line) for line in PROJECT["dependencies"]]
-EXTRA = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+EXTRAS = PROJECT["optional-dependencies"]
+EXTRA = [Requirement(line) for lines in EXTRAS.values() for line in lines]
 each_file = pytest.mark.parametrize("path", PINNED, ids=lambda path: path.stem)
 
 
@@ -34,8 +36,12 @@ def test_every_requirement_is_one_version_with_its_hashes(path: Path) -> None:
 def test_the_pins_are_those_of_the_dependencies() -> None:
     """A dependency added, changed or removed in pyproject.toml is so in requirements/ too (our choice)."""
     wrong = []
-    for name, asked in (("runtime", ASKED), ("test", ASKED + EXTRA)):
-        path = ROOT / "requirements" / f"{name}.txt"
+    in_image = [Requirement(line) for extra in ("server", "redis", "otel") for line in EXTRAS[extra]]
+    for path, asked in (
+        (ROOT / "requirements" / "runtime.txt", ASKED),
+        (ROOT / "requirements" / "test.txt", ASKED + EXTRA),
+        (IMAGE, ASKED + in_image),
+    ):
         pins = dict(re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), flags=re.MULTILINE))
         wrong += [
             f"{place(path)}: {requirement}"

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sqlite3
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -11,7 +13,7 @@ import pytest
 from contit_mcp.exceptions import StoreError
 from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Phase
+from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.sqlite_file import FILE_NAME, look_at
 from contit_mcp.runs.store import RetentionPolicy
@@ -73,6 +75,51 @@ async def test_what_was_stored_is_there_after_a_restart(file: Path) -> None:
     run = await RunLedger(first).completed(await begin(RunLedger(first), opening("q"), "r"), "è ✓", now=T0 + 1.5)
     await first.aclose()
     assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0 + 2) == run
+
+
+async def test_a_store_that_is_closed_lets_an_abandoned_transaction_come_to_its_end(file: Path) -> None:
+    """Its caller has gone, its thread has not; closing the file under it crashed the process (seen in a test)."""
+    store = SqliteRunStore(file)
+    run = await begin(RunLedger(store), opening("q"), "r")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slowly(before: RunRecord) -> RunRecord:
+        inside.set()
+        go_on.wait(10)
+        return replace(before, phase=Phase.FAILED)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.change(run, slowly, now=T0 + 1))
+        await anyio.to_thread.run_sync(inside.wait)
+        tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.aclose)
+        await anyio.sleep(0.1)
+        go_on.set()
+    found = await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0 + 2)
+    assert found is not None
+    assert found.phase is Phase.FAILED
+
+
+async def test_a_store_whose_thread_hangs_says_that_it_could_not_be_closed(file: Path) -> None:
+    """It stays open, which harms less than a crash (our choice)."""
+    store = SqliteRunStore(file)
+    run = await begin(RunLedger(store), opening("q"), "r")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hanging(before: RunRecord) -> RunRecord:
+        inside.set()
+        go_on.wait(10)
+        return before
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.change(run, hanging, now=T0 + 1))
+        await anyio.to_thread.run_sync(inside.wait)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(StoreError, match="too slow"):
+        await store.aclose()
+    go_on.set()
+    await store.aclose()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")

@@ -1,0 +1,128 @@
+"""Docker or Podman, whichever is here: builds images and runs containers, without a bridge or a port of this machine."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BARE_MACHINE = """
+[containers]
+# Where the limits cannot be raised, the defaults of containers are refused.
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "runc"
+"""
+"""For Podman where no systemd runs, as inside most CI machines."""
+
+
+@dataclass
+class Engine:
+    """A container engine.
+
+    Attributes:
+        command: Docker's or Podman's.
+        folder: For what it needs to remember.
+    """
+
+    command: str
+    folder: Path
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def is_podman(self) -> bool:
+        """They differ in a few options."""
+        return Path(self.command).name == "podman"
+
+    def run(
+        self, *arguments: str | Path, check: bool = True, seconds: float = 120
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the engine's command to its end."""
+        line = [self.command, *map(str, arguments)]
+        done = subprocess.run(
+            line,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(line)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def build(
+        self, context: Path, tag: str, *, base: str, target: str | None = None, secrets: Sequence[str] = ()
+    ) -> "subprocess.CompletedProcess[str]":
+        """Build an image; the caller looks at the exit code."""
+        arguments = ["build", "--network", "host", "-t", tag, "-f", str(context / "Dockerfile")]
+        if self.is_podman:
+            arguments += ["--format", "docker"]  # the other format has no health checks
+        arguments += ["--build-arg", f"BASE_IMAGE={base}"]
+        arguments += ["--target", target] if target else []
+        for secret in secrets:
+            arguments += ["--secret", secret]
+        return self.run(*arguments, context, check=False, seconds=600)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """What the engine knows of an image or container."""
+        found: list[dict[str, Any]] = json.loads(self.run("inspect", name).stdout)
+        return found[0]
+
+    @contextmanager
+    def container(self, image: str, *options: str | Path, command: Sequence[str] = ()) -> Iterator["Container"]:
+        """A container that runs; it is removed at the end."""
+        name = self.run("run", "-d", *options, image, *command).stdout.strip()
+        try:
+            yield Container(self, name)
+        finally:
+            self.run("rm", "-f", "-v", name)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One that was started."""
+
+    engine: Engine
+    name: str
+
+    def do(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside."""
+        return self.engine.run("exec", self.name, *command, check=check)
+
+    def logs(self) -> str:
+        """What it has written."""
+        done = self.engine.run("logs", self.name)
+        return done.stdout + done.stderr
+
+    def exit_code(self) -> int:
+        """Wait for its end."""
+        return int(self.engine.run("wait", self.name, seconds=30).stdout)
+
+
+def find_engine(folder: Path) -> Engine:
+    """The engine of this machine.
+
+    Raises:
+        AssertionError: There is none that works.
+    """
+    for command in filter(None, map(shutil.which, ("docker", "podman"))):
+        engine = Engine(command, folder)
+        if engine.is_podman and not Path("/run/systemd/system").exists():
+            settings = folder / "containers.conf"
+            settings.write_text(BARE_MACHINE, encoding="utf-8")
+            engine.environment["CONTAINERS_CONF"] = str(settings)
+        if engine.run("info", check=False).returncode == 0:
+            return engine
+    raise AssertionError(
+        "No container engine works here. Install Docker, or on Debian as root: apt-get install podman runc mmdebstrap"
+    )

@@ -1,0 +1,77 @@
+"""How the image is built, and what is in it."""
+
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.container.conftest import CANARY, Build
+from tests.container.engine import Engine
+
+pytestmark = pytest.mark.container
+
+
+def test_a_package_whose_hash_differs_is_not_installed(engine: Engine, build: Build, tmp_path: Path) -> None:
+    """Whatever index or proxy it comes from (our choice)."""
+    context = tmp_path / "altered"
+    shutil.copytree(build.context, context)
+    lock = context / "requirements.lock"
+    text = lock.read_text(encoding="utf-8")
+    block = re.search(r"^structlog==(?:.*\\\n)+.*", text, re.MULTILINE)
+    assert block is not None
+    lock.write_text(
+        text.replace(block[0], re.sub(r"sha256:[0-9a-f]{8}", "sha256:deadbeef", block[0])), encoding="utf-8"
+    )
+    done = engine.build(
+        context, "localhost/contit-mcp:altered", base=build.base, target="builder", secrets=build.secrets
+    )
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stdout + done.stderr
+
+
+def test_nothing_secret_and_nothing_left_over_is_in_any_layer(engine: Engine, build: Build, tmp_path: Path) -> None:
+    """Neither build secrets nor what lies about in a checkout, nor pip, the sources, package lists (our choice)."""
+    archive = tmp_path / "image.tar"
+    engine.run("save", "-o", archive, build.image)
+    files: set[str] = set()
+    with tarfile.open(archive) as image:
+        for member in image.getmembers():
+            content = image.extractfile(member)
+            if content is None:
+                continue
+            data = content.read()
+            assert CANARY.encode() not in data, member.name
+            if member.name.endswith((".tar", "/layer")) or data[257:262] == b"ustar":
+                with content, tarfile.open(fileobj=image.extractfile(member)) as layer:
+                    files |= {entry.name.removeprefix("./") for entry in layer.getmembers() if entry.isfile()}
+    ours = {name for name in files if name.startswith("opt/venv/")}
+    assert any(name.endswith("site-packages/contit_mcp/assistant.py") for name in ours)
+    unwanted = re.compile(
+        r"^(src|wheels|opt/build)/|^opt/venv/.*/(pip|hatchling|pytest|tests/container)/|\.env$|^var/lib/apt/lists/.*_"
+        r"|^var/cache/apt/.*\.bin$|^(etc/pip\.conf|run/secrets/)"
+    )
+    assert not sorted(name for name in files if unwanted.search(name))
+
+
+def test_the_image_says_how_it_is_to_be_run(engine: Engine, build: Build) -> None:
+    """For whoever orchestrates it (our choice)."""
+    found = engine.inspect(build.image)
+    config = found["Config"]
+    health = config.get("Healthcheck") or found["Healthcheck"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["tini", "--", "/usr/local/bin/contit-mcp"]
+    assert not config.get("Cmd")
+    assert set(config["ExposedPorts"]) == {"8000/tcp"}
+    assert set(config["Volumes"]) == {"/var/lib/contit-mcp"}
+    assert config.get("StopSignal", "SIGTERM") in {"SIGTERM", "15"}
+    assert health["Test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+    assert not any(re.match(r"CONTIT_", variable) for variable in config["Env"])
+
+
+def test_what_we_add_to_the_base_is_small(engine: Engine, build: Build) -> None:
+    """Under 120 MB; it was 92 when this was written (our choice)."""
+    ours = engine.inspect(build.image)["Size"] - engine.inspect(build.base)["Size"]
+    assert ours < 120_000_000

@@ -1,0 +1,218 @@
+"""The image at work: hardened, asked over both transports, checked, stopped, killed, configured."""
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import CallToolResult
+
+from contit_mcp import __version__
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.record import SandboxRecord
+from tests.container.conftest import Build
+from tests.container.engine import Container, Engine
+from tests.e2e.processes import sandbox_on_port
+from tests.http.deployed import QUESTION, anyio_backend, caller, request_of, result_in
+
+__all__ = ["anyio_backend"]
+pytestmark = [pytest.mark.container, pytest.mark.anyio]
+
+HARDENED = (
+    "--read-only",
+    "--tmpfs=/tmp:rw,noexec,nosuid,size=16m",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--memory=256m",
+    "--pids-limit=64",
+)
+KEY = {"X-Api-Key": "sandbox-key"}
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def serving(
+    engine: Engine, build: Build, *options: str, runs: SandboxOptions | None = None
+) -> AsyncIterator[tuple[Container, str, SandboxRecord]]:
+    """The image with only Contit's address set, on this machine's loopback; its URL, and that Contit."""
+    port = free_port()
+    where = ("--network=host", "-e", "APP_HOST=127.0.0.1", "-e", f"PORT={port}")
+    async with sandbox_on_port(runs) as (contit, record):
+        with engine.container(build.image, *HARDENED, *where, "-e", f"CONTIT_BASE_URL={contit}", *options) as container:
+            url = f"http://127.0.0.1:{port}"
+            await until_ready(container, url)
+            yield container, url, record
+
+
+async def until_ready(container: Container, url: str) -> None:
+    """Wait until it takes calls; 30 s at the most."""
+    with anyio.move_on_after(30):
+        async with caller() as http:
+            while True:
+                try:
+                    if (await http.get(f"{url}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await anyio.sleep(0.1)
+    raise AssertionError(container.logs())
+
+
+async def asked(http: httpx.AsyncClient, url: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structure that a call returns."""
+    result = result_in(await http.post(f"{url}/mcp", **request_of("modern", tool, arguments)))
+    structure: dict[str, Any] = result["structuredContent"]
+    return structure
+
+
+async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_credential(
+    engine: Engine, build: Build
+) -> None:
+    """Read-only, without capabilities, in 256 MiB; the port as platforms set it (our choice)."""
+    async with serving(engine, build) as (container, url, _), caller(**KEY) as http:
+        answer = await asked(http, url, "contit_ask", prompt=QUESTION)
+        assert (answer["status"], "20 draft items" in answer["response"]) == ("completed", True)
+        async with caller() as stranger:
+            request = request_of("modern", "contit_ask", {"prompt": QUESTION})
+            assert (await stranger.post(f"{url}/mcp", **request)).status_code == 401
+        status = container.do("cat", "/proc/1/status").stdout
+        facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert facts["Name"] == "tini"
+        assert set(facts["Uid"].split() + facts["Gid"].split()) == {"10001"}
+        assert int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0
+        assert facts["NoNewPrivs"] == "1"
+        assert container.do("touch", "/opt/venv/x", check=False).returncode != 0
+        assert not [line for line in container.logs().splitlines() if json.loads(line)["level"] != "info"]
+
+
+async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
+    """As a host on the same machine starts it; no network is needed for the sandbox (our choice)."""
+    line = ["run", "-i", "--rm", "--network=none", *HARDENED, build.image, "stdio", "--sandbox"]
+    child = StdioServerParameters(command=engine.command, args=line, env=engine.environment)
+    with anyio.fail_after(60):
+        async with Client(stdio_client(child)) as client:
+            tools = await client.list_tools()
+            assert [tool.name for tool in tools.tools] == [
+                "contit_ask", "contit_start", "contit_status", "contit_response",
+            ]  # fmt: skip
+            result = await client.call_tool("contit_ask", {"prompt": QUESTION})
+            assert isinstance(result, CallToolResult)
+            assert (result.structured_content or {})["status"] == "completed"
+
+
+async def test_the_health_check_tells_a_server_that_lives_from_one_that_hangs(engine: Engine, build: Build) -> None:
+    """By the command that the image names (our choice)."""
+    async with serving(engine, build) as (container, url, _):
+        check = ("/usr/local/bin/contit-mcp", "healthcheck")
+        assert container.do(*check).stdout == f"{url}/healthz answers.\n"
+        child = "import os; print(next(p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1 and b'http' in open(f'/proc/{p}/cmdline','rb').read()))"
+        number = container.do("python3", "-c", child).stdout.strip()
+        container.do("sh", "-c", f"kill -STOP {number}")
+        hangs = container.do(*check, check=False)
+        assert (hangs.returncode, "does not answer" in hangs.stdout) == (1, True)
+        container.do("sh", "-c", f"kill -CONT {number}")
+        assert container.do(*check).returncode == 0
+
+
+async def test_a_stop_gives_who_waits_a_handle_and_ends_with_code_0(engine: Engine, build: Build) -> None:
+    """As PID 1 of its namespace, within the 5 s of the contract (design, section 9)."""
+    async with serving(engine, build, runs=SandboxOptions(run_seconds=60)) as (container, url, record):
+        async with caller(**KEY) as http, anyio.create_task_group() as tasks:
+            found: list[dict[str, Any]] = []
+
+            async def ask() -> None:
+                found.append(await asked(http, url, "contit_ask", prompt=QUESTION))
+
+            tasks.start_soon(ask)
+            while not record.runs:
+                await anyio.sleep(0.05)
+            began = anyio.current_time()
+            await anyio.to_thread.run_sync(lambda: engine.run("stop", "-t", "20", container.name))
+            assert anyio.current_time() - began < 8  # the engine's own work included
+        assert container.exit_code() == 0
+        assert [(one["status"], "run_id" in one) for one in found] == [("in_progress", True)]
+
+
+async def test_runs_outlive_the_container_in_its_volume(engine: Engine, build: Build) -> None:
+    """Killed in the middle of an ask; the next container on the same volume knows the run (design, section 3)."""
+    volume = f"contit-mcp-test-{free_port()}"
+    options = ("-v", f"{volume}:/var/lib/contit-mcp")
+    try:
+        async with sandbox_on_port(SandboxOptions(run_seconds=3)) as (contit, record):
+            more = (*options, "-e", f"CONTIT_BASE_URL={contit}")
+            for kill in (True, False):
+                async with serving(engine, build, *more) as (container, url, _), caller(**KEY) as http:
+                    if kill:
+                        handle = await asked(http, url, "contit_ask", prompt=QUESTION, wait_seconds=1)
+                        assert handle["status"] == "in_progress"
+                        engine.run("kill", container.name)
+                    else:
+                        answer = await asked(http, url, "contit_ask", prompt=QUESTION)
+                        assert (answer["status"], answer["run_id"]) == ("completed", handle["run_id"])
+            assert len(record.runs) == 1
+    finally:
+        engine.run("volume", "rm", "-f", volume)
+
+
+def test_settings_come_by_variable_by_secret_file_and_by_a_mounted_file(
+    engine: Engine, build: Build, tmp_path: Path
+) -> None:
+    """Each in the place that the documentation names (our choice)."""
+    token = tmp_path / "tokens"
+    token.write_text("anna:anna-token-of-twenty-and-more", encoding="utf-8")
+    settings = tmp_path / "contit-mcp.toml"
+    settings.write_text(
+        'host = "127.0.0.1"\nauth = "token"\ntokens_file = "/run/secrets/tokens"\nseal_key = "' + "k" * 32 + '"\n'
+        'api_key = "sandbox-key"\n',
+        encoding="utf-8",
+    )
+    for path in (token, settings):
+        path.chmod(0o644)
+    mounted = ("-v", f"{settings}:/etc/contit-mcp/contit-mcp.toml:ro", "-v", f"{token}:/run/secrets/tokens:ro")
+    with engine.container(build.image, *HARDENED, "--network=none", *mounted) as container:
+        probe = (
+            "import time, urllib.request as u, urllib.error as e\n"
+            "for _ in range(100):\n"
+            "  try: u.urlopen('http://127.0.0.1:8000/readyz'); break\n"
+            "  except e.URLError: time.sleep(0.1)\n"
+            "def status(token):\n"
+            "  r = u.Request('http://127.0.0.1:8000/mcp', b'{}', {'Content-Type': 'application/json', 'Authorization': token})\n"
+            "  try: return u.urlopen(r).status\n"
+            "  except e.HTTPError as x: return x.code\n"
+            "print(status('Bearer anna-token-of-twenty-and-more'), status('Bearer somebody-elses-token-that-is-long'))"
+        )
+        said = container.do("python3", "-c", probe).stdout.split()
+        assert said[1] == "401"
+        assert said[0] != "401"
+
+
+def test_what_cannot_work_ends_with_one_line_and_a_hint(engine: Engine, build: Build) -> None:
+    """Without authentication it serves no other machine, in a container as elsewhere (design, section 5)."""
+    quiet = ("--rm", "--network=none", "--no-healthcheck")
+    done = engine.run("run", *quiet, "-e", "CONTIT_MCP_AUTH=none", build.image, check=False)
+    assert done.returncode == 1
+    first, second = (done.stdout + done.stderr).splitlines()
+    assert first.startswith("error: Without authentication this server listens on this machine alone")
+    assert second.startswith("hint: ")
+
+
+def test_every_other_command_is_there_too(engine: Engine, build: Build) -> None:
+    """Without a shell around it (our choice)."""
+    version = engine.run("run", "--rm", "--network=none", build.image, "--version").stdout
+    assert version == f"contit-mcp {__version__}\n"
+    asked = engine.run("run", "--rm", "--network=none", build.image, "ask", "--sandbox", QUESTION).stdout
+    assert "20 draft items" in asked

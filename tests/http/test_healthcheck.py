@@ -1,0 +1,75 @@
+"""`contit-mcp healthcheck`, as a container's engine runs it beside the server."""
+
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from tests.cli.command_line import run
+from tests.http.deployed import anyio_backend, deployment
+from tests.http.test_tls import certificate
+
+__all__ = ["anyio_backend", "certificate"]
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> None:
+    """It is found by the settings that it was started with; a process that is stopped takes connections, and no more
+    (our choice)."""
+    with anyio.fail_after(60):
+        async with deployment() as (server, _):
+            here = {"CONTIT_MCP_PORT": str(urlsplit(server.url).port), "CONTIT_MCP_HOST": "0.0.0.0"}
+            alive = await run("healthcheck", **here)
+            assert (alive.returncode, alive.stdout) == (0, f"{server.base}/healthz answers.\n")
+            server.process.send_signal(signal.SIGSTOP)
+            hangs = await run("healthcheck", **here)
+            server.process.send_signal(signal.SIGCONT)
+            assert (hangs.returncode, hangs.stdout) == (1, f"{server.base}/healthz does not answer: TimeoutError.\n")
+            assert (await run("healthcheck", **here)).returncode == 0
+
+
+async def test_a_server_with_tls_is_asked_with_tls(certificate: tuple[Path, Path]) -> None:
+    """Its certificate is for the outside, and is not looked at (our choice)."""
+    cert, key = map(str, certificate)
+    tls = {"CONTIT_MCP_TLS_CERT_FILE": cert, "CONTIT_MCP_TLS_KEY_FILE": key}
+    with anyio.fail_after(60):
+        async with deployment(None, **tls) as (server, _):
+            port = urlsplit(server.url).port
+            alive = await run("healthcheck", "--port", str(port), **tls)
+            assert (alive.returncode, alive.stdout) == (0, f"https://127.0.0.1:{port}/healthz answers.\n")
+
+
+async def test_what_is_not_there_or_not_ours_is_not_alive() -> None:
+    """One line and exit code 1, whatever answers (our choice)."""
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    refused = await run("healthcheck", "--port", str(port))
+    assert (refused.returncode, refused.stderr) == (1, "")
+    assert refused.stdout == f"http://127.0.0.1:{port}/healthz does not answer: Connection refused.\n"
+    for sent, verdict in (
+        (b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
+        (b"SSH-2.0\r\n", "does not answer: BadStatusLine"),
+    ):
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, _sends(sent))
+            port = listener.extra(SocketAttribute.local_port)
+            said = await run("healthcheck", "--port", str(port))
+            assert (said.returncode, said.stdout) == (1, f"http://127.0.0.1:{port}/healthz {verdict}.\n")
+            tasks.cancel_scope.cancel()
+
+
+def _sends(data: bytes) -> Callable[[SocketStream], Awaitable[None]]:
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(data)
+
+    return serve

@@ -32,7 +32,7 @@ def test_an_id_opens_to_what_was_sealed_for_its_owner_within_its_time(task: Task
     assert open_task_id(text, SEALER, OWNER, now=now) == task
     assert open_task_id(text, SEALER, OWNER + "x", now=now) is None
     assert open_task_id(text, Sealer(["l" * 32]), OWNER, now=now) is None
-    assert open_task_id(text, SEALER, OWNER, now=task.created_at + TTL_SECONDS) is None
+    assert open_task_id(text, SEALER, OWNER, now=task.created_at + TTL_SECONDS + 1) is None
 
 
 @given(TASK, st.data())

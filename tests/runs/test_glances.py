@@ -36,18 +36,15 @@ async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_pas
 
 
 async def test_a_run_whose_asker_comes_back_is_held_by_nobody_meanwhile() -> None:
-    """Any process asks about it at once; the answer stays owed until it is fetched (our choice)."""
+    """Any process asks about it at once, although the one that started it may be gone (our choice)."""
     contit, store = EchoContit(seconds=1), MemoryRunStore()
     first, second = (set_stage(contit, store) for _ in range(2))
     ask = milliseconds()
     started = await first.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
     assert started.run_id is not None
     await anyio.sleep(2)
-    again = await second.assistant.ask(OWNER, "q", wait_seconds=5)
-    assert (again.run_id, again.joined) == (started.run_id, True)
     glance = await second.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
     assert glance.report.response == answer_to("q")
-    assert contit.started("q") == 1
 
 
 async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_not_a_run_that_goes_on() -> None:

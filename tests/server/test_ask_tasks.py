@@ -13,11 +13,15 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult
 
-from contit_mcp.server.bridge import Bridge
+from contit_mcp.reports import NOBODY
+from contit_mcp.server.bridge import Bridge, open_bridge
+from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.task_ids import TaskId
 from contit_mcp.settings import Settings
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, settings
 from tests.server.test_calls import lines
+from tests.stage import wall_clock
 from tests.tasks.client import ENDS, TasksClient, cancel_task, create_task, get_task, listen, update_task
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +132,18 @@ async def test_a_run_that_fails_completes_its_task_with_the_error_that_the_call_
     assert task["result"]["isError"] is is_error is True
     assert task["result"]["structuredContent"] == structure
     assert [block["text"] for block in task["result"]["content"]] == texts
+
+
+async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> None:
+    """Where callers share a credential they never see Contit's ids (design, section 5)."""
+    contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
+    async with open_bridge(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit, now=wall_clock) as bridge:
+        assistant = bridge.for_caller(Caller(principal="anna"))
+        report = await assistant.start("q", wait_seconds=0, observer=NOBODY, awaited=True)
+        await anyio.sleep(2)
+        failure = (await assistant.glance(TaskId("thread_1", "run_2", 0))).failure
+    assert failure is not None
+    assert (failure.thread_id, failure.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
 
 
 async def test_what_was_not_started_is_no_task() -> None:

@@ -46,6 +46,19 @@ async def test_a_listener_is_told_where_each_task_stands_and_of_every_change_unt
         listening.cancel_scope.cancel()
 
 
+async def test_a_listener_is_told_which_of_its_answers_are_still_missing() -> None:
+    """The status stays, what is asked for does not (documented: the whole task at each change)."""
+    tasks = TasksClient()
+    async with connected(tasks) as client, anyio.create_task_group() as listening:
+        created = await create_task(client, "multi_input")
+        listening.start_soon(lambda: listen(client, created.task_id))
+        await until_told(tasks, 1)
+        await update_task(client, created.task_id, {"first": {"action": "accept", "content": {}}})
+        await until_told(tasks, 2)
+        assert [sorted(told["inputRequests"]) for told in tasks.told] == [["first", "second"], ["second"]]
+        listening.cancel_scope.cancel()
+
+
 async def test_the_acknowledgement_names_the_tasks_that_are_followed_and_keeps_the_rest() -> None:
     """Unknown ones are not agreed to, nor more than a stream can follow (documented: the server says which)."""
     heard: list[Any] = []

@@ -13,6 +13,7 @@ UPGRADE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+PACKER := release/npm/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .PHONY: help
 help: ## List what there is (this)
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, a question, a follow-up
@@ -32,7 +33,21 @@ test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child pr
 
 .PHONY: container
 container: $(VENV)/for-test ## Build the container image and run it for real, with Docker or Podman (minutes)
-	$(BIN)/python -m pytest -m container tests/container
+	$(BIN)/python -m pytest tests/container
+
+.PHONY: replicas
+replicas: $(VENV)/for-test ## Ask 1,000 questions of two replicas behind nginx while they and Redis are killed (minutes)
+	$(BIN)/python -m pytest tests/replicas
+
+# Each client in its pinned version, from npm or with pip, below .hosts/; all of them are 3.6 GB and 4 minutes the first time.
+CLIENTS ?=
+.PHONY: hosts
+hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (minutes; CLIENTS="codex inspector": these alone)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
+
+.PHONY: conformance
+conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance
 
 .PHONY: check format-check lint layers types spelling dependencies scripts docs-check
 check: format-check lint layers types spelling dependencies scripts docs-check ## Check all that can be checked without running it
@@ -55,10 +70,12 @@ scripts: $(VENV)/for-check
 # A script in docs/generators writes a page from the code; called with --check it only fails when that page is stale.
 GENERATORS := $(wildcard docs/generators/*.py)
 docs-check: $(VENV)/for-check
+	@$(BIN)/python -m release.registry --check
 	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
 
 .PHONY: docs
-docs: $(VENV)/for-runtime ## Write the generated pages of the documentation
+docs: $(VENV)/for-runtime ## Write the generated pages of the documentation, and server.json
+	@$(BIN)/python -m release.registry
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 
 .PHONY: snapshot
@@ -69,6 +86,14 @@ snapshot: $(VENV)/for-test ## Write the reviewed schemas of the tools anew
 format: $(VENV)/for-check ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
+
+.PHONY: bundle
+bundle: $(VENV)/for-release $(PACKER) ## Build the bundle for Claude Desktop into dist/, and start it as a host does (Node 18+)
+	@$(BIN)/python -m release.bundle
+
+.PHONY: release-check
+release-check: $(VENV)/for-release ## Build wheel and sdist into dist/, and install and try them in every way (minutes)
+	@$(BIN)/python -m release.check
 
 .PHONY: mutants
 mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the changes that no test notices (minutes)
@@ -91,12 +116,14 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 		--extra server --extra redis --extra otel -c $(PINS)/test.txt -o requirements.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/check.in -c $(PINS)/test.txt -o $(PINS)/check.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras $(PINS)/test.in $(PINS)/mutants.in -c $(PINS)/test.txt -o $(PINS)/mutants.txt
+	$(LOCK) $(UPGRADE) pyproject.toml $(PINS)/release.in -c $(PINS)/check.txt -c $(PINS)/lock.txt -c $(PINS)/build.txt \
+		-o $(PINS)/release.txt
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
-		mutants build dist
-	find contit_mcp tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) .hosts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
+		mutants build dist release/npm/node_modules
+	find contit_mcp release tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed is remembered inside the environment, and so forgotten with it. The files name all there is to
 # install; left to look for dependencies itself, pip stumbles over a newer release of one that is asked for with an extra.
@@ -105,6 +132,13 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 	@$(PIP) install --require-hashes --no-deps -r requirements/build.txt -r requirements/$*.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@$(PIP) check
+	@touch $@
+
+# By the lock file's checksums; it names no registry, and nothing of a package is run.
+$(PACKER): release/npm/package-lock.json
+	@command -v npm >/dev/null || { echo 'error: this needs Node 18 or newer with npm' >&2; \
+		echo 'hint: install it (on Debian and Ubuntu: apt install nodejs npm)' >&2; exit 1; }
+	@npm ci --prefix release/npm --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
 
 # Also made anew when its interpreter has gone: then this link points nowhere.

@@ -1,7 +1,7 @@
 """From a run to its answer: wait for its end, and give its own answer or say why there is none."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import anyio
@@ -22,7 +22,7 @@ from contit_mcp.exceptions import (
 from contit_mcp.reports import Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy, delivery_after
 from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord
+from contit_mcp.runs.record import Failure, Phase, RunRecord
 from contit_mcp.waits import Waits
 from contit_mcp.watching import LOOK_SECONDS, Watcher, ids
 
@@ -77,17 +77,18 @@ class Answerer:
             run = await self._end_of(run, deadline, observer, looked=joined)
         if not run.ended:
             return report_on(run, now=self._now(), joined=joined)
-        report = await self.deliver(run, began=began, deadline=deadline)
+        report = await self.deliver(run, began=began, deadline=deadline, observer=observer)
         age = None if answered_at is None or run.started_at is None else self._now() - run.started_at
         return replace(report, joined=joined, age_seconds=age)
 
-    async def deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:
+    async def deliver(self, run: RunRecord, *, began: float, deadline: float, observer: Observer) -> RunReport:
         """The report of a run that has ended, with its answer; that it was given is noted.
 
         Args:
             run: The run.
             began: When the call began, on the event loop's clock.
             deadline: When its wait ends.
+            observer: Knows whether the answer has been sent.
 
         Raises:
             RunError: There is no answer to give.
@@ -98,17 +99,25 @@ class Answerer:
         text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
         now = self._now()
         delivery = delivery_after(run, call_seconds=anyio.current_time() - began, policy=self._replay)
-        await self._note(run, delivery, now)
+
+        async def sent_or_not(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+            await self._runs.delivered(run, delivery if sent else run.delivery, now=self._now())
+
+        if observer.when_sent(sent_or_not):
+            # Until then whoever asks the same waits to hear of it: this process may die before the answer is sent.
+            await self._note(run, self._runs.sending(run, now=now))
+        else:
+            await self._note(run, self._runs.delivered(run, delivery, now=now))
         return report_on(run, now=now, response=text)
 
-    async def _note(self, run: RunRecord, delivery: Delivery, now: float) -> None:
+    async def _note(self, run: RunRecord, delivery: Awaitable[None]) -> None:
         """Note the delivery; take it back from a caller that leaves meanwhile, so that its retry gets the answer."""
         try:
-            await self._runs.delivered(run, delivery, now=now)
+            await delivery
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                await self._runs.delivered(run, run.delivery, now=now)
+                await self._runs.delivered(run, run.delivery, now=self._now())
             raise
 
     async def latest(self, thread_id: str, deadline: float) -> RunReport:

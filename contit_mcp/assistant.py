@@ -22,9 +22,9 @@ from contit_mcp.prompts import usable_prompt
 from contit_mcp.reports import NOBODY, Glance, Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Failure, Question, RunRecord, hash_prompt, unremembered
+from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord, hash_prompt, unremembered
 from contit_mcp.runs.store import RunStore
-from contit_mcp.waits import Waits
+from contit_mcp.waits import LAUNCHING_SECONDS, Waits
 from contit_mcp.watching import Watcher, ids
 
 
@@ -77,7 +77,7 @@ class Assistant:
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
-        launched = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=True)
+        launched = await self._launch(owner, prompt, thread_id, deadline, observer, Delivery.AWAITED)
         observer.started(*ids(launched.run))
         report = await self._answerer.answer(
             launched.run, began=began, deadline=deadline, observer=observer, joined=launched.joined
@@ -109,7 +109,17 @@ class Assistant:
             ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or nobody knows.
         """
         deadline = anyio.current_time() + wait_seconds
-        launched = await self._launch(owner, prompt, thread_id, deadline, observer, awaited=awaited)
+        handed_over: list[RunRecord] = []
+
+        async def note(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+            for run in handed_over if sent else ():
+                await self._runs.handed_over(run, now=self._now())
+
+        delivery = Delivery.AWAITED
+        if not awaited:
+            delivery = Delivery.HANDING_OVER if observer.when_sent(note) else Delivery.HANDED_OVER
+        launched = await self._launch(owner, prompt, thread_id, deadline, observer, delivery)
+        handed_over.append(launched.run)
         observer.started(*ids(launched.run))
         if awaited and not launched.joined:
             await self._runs.let_go(launched.run, now=self._now())  # nobody here asks about it until someone comes
@@ -167,7 +177,7 @@ class Assistant:
             run, began=began, deadline=began + wait_seconds, observer=observer, joined=False
         )
 
-    async def glance(self, owner: str, thread_id: str, run_id: str, *, ask: int) -> Glance:
+    async def glance(self, owner: str, thread_id: str, run_id: str, *, ask: int, observer: Observer = NOBODY) -> Glance:
         """Tell without waiting where the run of one ask stands, and its answer once it has one.
 
         Args:
@@ -175,6 +185,7 @@ class Assistant:
             thread_id: The run's thread.
             run_id: The run.
             ask: When it was asked, in milliseconds since the epoch; several asks can have joined the same run.
+            observer: Knows whether the answer has been sent.
 
         Raises:
             APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
@@ -183,7 +194,7 @@ class Assistant:
         run = run or unremembered(owner, thread_id, run_id, now=ask / 1000)
         if ask in run.cancelled:
             return Glance(report_on(run, now=self._now()), cancelled=True)
-        return await self._glancer.glance(run)
+        return await self._glancer.glance(run, observer)
 
     async def cancel(self, owner: str, thread_id: str, run_id: str, *, ask: int) -> None:
         """Note that one ask is no longer wanted, where its run is remembered; the run goes on (see `glance`)."""
@@ -196,16 +207,22 @@ class Assistant:
         self._waits.close()
 
     async def _launch(
-        self, owner: str, prompt: str, thread_id: str | None, deadline: float, observer: Observer, *, awaited: bool
+        self,
+        owner: str,
+        prompt: str,
+        thread_id: str | None,
+        deadline: float,
+        observer: Observer,
+        delivery: Delivery,
     ) -> Launched:
         if thread_id is not None:
             check_id("thread_id", thread_id)
         question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
         if self._waits.closing:
             raise ServerClosingError
-        with self._waits.until():
+        with self._waits.until(grace=LAUNCHING_SECONDS):
             return await self._launcher.launch(
-                question, prompt, awaited=awaited, deadline=deadline, on_status=observer.status
+                question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status
             )
         raise ServerClosingError
 

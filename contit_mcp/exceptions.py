@@ -26,6 +26,8 @@ ContitError                        has a one-line message and a hint: what to do
 Messages are ours, never taken from upstream: no secret, prompt or answer can ride in one. A test holds this drawing.
 """
 
+_ASK_FOR_LESS = "Ask once more, more simply or about less at a time."
+
 
 class ContitError(Exception):
     """Anything this package reports to its user.
@@ -61,7 +63,15 @@ class ServerClosingError(ContitError):
 
 
 class StoreError(ContitError):
-    """Where runs are kept cannot be used at the moment. Asks go on without it."""
+    """Where runs are kept cannot be used at the moment. Asks go on without it.
+
+    Attributes:
+        restarting: Whether it may be back in a few seconds, as a server is that is started again.
+    """
+
+    def __init__(self, message: str, *, hint: str, restarting: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.restarting = restarting
 
 
 class APIError(ContitError):
@@ -166,12 +176,8 @@ class RunFailedError(RunError):
     """The run ended without an answer."""
 
     def __init__(self, thread_id: str | None, run_id: str | None) -> None:
-        super().__init__(
-            "Contit reports that the run failed; it does not say why.",
-            hint="Ask once more, more simply or about less at a time.",
-            thread_id=thread_id,
-            run_id=run_id,
-        )
+        message = "Contit reports that the run failed; it does not say why."
+        super().__init__(message, hint=_ASK_FOR_LESS, thread_id=thread_id, run_id=run_id)
 
 
 class RunTimeoutError(RunError):
@@ -179,12 +185,8 @@ class RunTimeoutError(RunError):
 
     def __init__(self, thread_id: str, run_id: str, *, after_seconds: float) -> None:
         minutes = round(after_seconds / 60)
-        super().__init__(
-            f"No end seen: the run was still going after {minutes} minute{'s' * (minutes != 1)} and was given up.",
-            hint="Ask once more, more simply or about less at a time.",
-            thread_id=thread_id,
-            run_id=run_id,
-        )
+        message = f"No end seen: the run was still going after {minutes} minute{'s' * (minutes != 1)} and was given up."
+        super().__init__(message, hint=_ASK_FOR_LESS, thread_id=thread_id, run_id=run_id)
 
 
 class RunNotFoundError(RunError):
@@ -204,12 +206,9 @@ class RunUnreachableError(RunError):
     """The run was started, and then Contit could not be asked about it. The cause is in `__cause__`."""
 
     def __init__(self, thread_id: str, run_id: str, cause: APIError) -> None:
-        super().__init__(
-            f"The run was started, but asking Contit about it did not work. {cause.message}",
-            hint=f"{cause.hint} Then call contit_response with these ids; do not ask again.",
-            thread_id=thread_id,
-            run_id=run_id,
-        )
+        message = f"The run was started, but asking Contit about it did not work. {cause.message}"
+        hint = f"{cause.hint} Then call contit_response with these ids; do not ask again."
+        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
 
 
 class AnswerUnavailableError(RunError):

@@ -12,7 +12,7 @@ import anyio
 
 from contit_mcp.answering import Answerer
 from contit_mcp.exceptions import AnswerUnavailableError, APIError, RunError
-from contit_mcp.reports import Glance, report_on
+from contit_mcp.reports import NOBODY, Glance, Observer, report_on
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, Phase, RunRecord
 from contit_mcp.waits import Waits
@@ -49,11 +49,12 @@ class Glancer:
         self._now = now
         self._again_at: OrderedDict[str, float] = OrderedDict()  # by key, on the event loop's clock
 
-    async def glance(self, run: RunRecord) -> Glance:
+    async def glance(self, run: RunRecord, observer: Observer = NOBODY) -> Glance:
         """Where a run stands, and its answer if it has one. At most one question is put to Contit.
 
         Args:
             run: The run; one that is not remembered is as old as its `asked_at` says.
+            observer: Knows whether the answer has been sent.
 
         Raises:
             APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
@@ -63,7 +64,7 @@ class Glancer:
                 run = await self._asked_about(run)
             if run.ended:
                 now = anyio.current_time()
-                return Glance(await self._answerer.deliver(run, began=now, deadline=now))
+                return Glance(await self._answerer.deliver(run, began=now, deadline=now, observer=observer))
         except RunError as error:
             return Glance(report_on(run, now=self._now()), failure=error)
         return Glance(report_on(run, now=self._now()))

@@ -23,9 +23,9 @@ from contit_mcp.exceptions import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.runs.claims import Granted, Joined
+from contit_mcp.runs.claims import Granted, Joined, is_being_sent
 from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Phase, Question, RunRecord
+from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
 from contit_mcp.tally import current_tally
 from contit_mcp.watching import LOOK_SECONDS, Watcher, ids
 
@@ -35,7 +35,8 @@ _BUSY_STATUSES = frozenset({400, 409, 422, 500})
 """What a prompt on a busy thread may be answered with; assumed (contit-api.md, "Not documented", 4)."""
 
 _STARTING_PAUSE = 0.05
-"""Seconds between two looks at a start that another call has under way; it lasts about one request."""
+"""Seconds between two looks at what another call has under way, a start or the sending of an answer; it lasts about
+one request."""
 
 _START_SECONDS = 5.0
 """What must be left of a wait after a turn was waited for: a start cannot be cut short, and must not outlast it."""
@@ -78,7 +79,13 @@ class Launcher:
         self._now = now
 
     async def launch(
-        self, question: Question, prompt: str, *, awaited: bool, deadline: float, on_status: Callable[[str], None]
+        self,
+        question: Question,
+        prompt: str,
+        *,
+        delivery: Delivery,
+        deadline: float,
+        on_status: Callable[[str], None],
     ) -> Launched:
         """Return the question's run.
 
@@ -87,7 +94,7 @@ class Launcher:
         Args:
             question: What is asked.
             prompt: Its text.
-            awaited: Whether the caller waits for the answer.
+            delivery: Whether the caller waits for the answer, or takes the ids.
             deadline: On the event loop's clock.
             on_status: Told the status words of a run that is waited for.
 
@@ -100,7 +107,7 @@ class Launcher:
         joined = waited_for = None
         while True:
             with anyio.CancelScope(shield=True):  # whose caller leaves in the middle must know what it was granted
-                claim = await self._runs.claim(question, awaited=awaited, now=self._now())
+                claim = await self._runs.claim(question, delivery=delivery, now=self._now())
             run = claim.record
             if isinstance(claim, Granted):
                 await self._may_start(claim, joined, waited_for, deadline)
@@ -112,8 +119,11 @@ class Launcher:
                 joined = run if isinstance(claim, Joined) else joined
                 await self._let_it_start(deadline)
             elif isinstance(claim, Joined):
-                if not await self._ended_unseen(run):
-                    run = await self._runs.awaited(run, now=self._now()) if awaited else run
+                if is_being_sent(run, self._now()) and anyio.current_time() + _STARTING_PAUSE < deadline:
+                    await anyio.sleep(_STARTING_PAUSE)
+                elif not await self._ended_unseen(run):
+                    if delivery is Delivery.AWAITED:
+                        run = await self._runs.awaited(run, now=self._now())
                     current_tally().joins += 1
                     return Launched(run, joined=True)
             else:

@@ -1,9 +1,13 @@
 """What the assistant tells its callers: during a call to an observer, at its end as a report."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from contit_mcp.exceptions import RunError
 from contit_mcp.runs.record import Failure, Phase, RunRecord
+
+Note = Callable[[bool], Awaitable[None]]
+"""Is told whether a report has been sent to its caller as a whole, or was not because the caller left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,10 @@ class Observer:
 
     def status(self, word: str) -> None:
         """Contit's word for the run has changed."""
+
+    def when_sent(self, note: Note) -> bool:  # noqa: ARG002 - it cannot know
+        """Whether `note` will be called at the end of the call; who cannot tell does not take it."""
+        return False
 
 
 NOBODY = Observer()

@@ -16,7 +16,13 @@ from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.settings_file import read_settings_file
 from contit_mcp.settings_http import HttpSettings, parse_tokens, split_list
-from contit_mcp.settings_names import explain, is_unset, refuse_unknown_environment, without_unset
+from contit_mcp.settings_names import (
+    explain,
+    is_unset,
+    refuse_unknown_environment,
+    without_service_links,
+    without_unset,
+)
 from contit_mcp.settings_store import StoreLocation, parse_store
 from contit_mcp.settings_upstream import CREDENTIAL, UpstreamSettings, UserPath
 
@@ -209,7 +215,7 @@ def load_settings(
     Raises:
         ConfigurationError: A value cannot be used, a name is unknown, or the file cannot be read.
     """
-    environment = os.environ if environment is None else environment
+    environment = without_service_links(os.environ if environment is None else environment)
     names = {name: field.alias or name for name, field in Settings.model_fields.items()}
     refuse_unknown_environment(environment, known=[*names.values(), CONFIG_VARIABLE])
     if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):

@@ -9,12 +9,36 @@ from pydantic import ValidationError
 
 from contit_mcp.exceptions import ConfigurationError
 
+_UNWRITTEN = frozenset({"", "null", "undefined"})
+"""Blank, and what hosts written in JavaScript make of a field that was left blank."""
+
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
+
+
+_SERVICE_LINK = re.compile(
+    r"CONTIT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.+:\d+")
+
+
+def without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what Kubernetes writes into it of each service in the namespace, by the service's name.
+
+    A service called `contit-mcp` would else set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if not (
+            _SERVICE_LINK.fullmatch(name)
+            or (re.fullmatch(r"CONTIT_(?:\w+_)?PORT", name) and _SERVICE_ADDRESS.fullmatch(value))
+        )
+    }
 
 
 def is_unset(value: str | None) -> bool:
     """Whether a value means "not set": absent, blank, or a placeholder that the host did not fill in."""
-    return value is None or not value.strip() or _PLACEHOLDER.fullmatch(value.strip()) is not None
+    return value is None or value.strip() in _UNWRITTEN or _PLACEHOLDER.fullmatch(value.strip()) is not None
 
 
 def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:

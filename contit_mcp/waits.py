@@ -10,25 +10,30 @@ SENDING_SECONDS = 2.0
 """What a start that is being sent still gets at `close`. Nearly all end in that time."""
 
 
+LAUNCHING_SECONDS = 1.0
+"""What a question on its way to its run still gets at `close`: with its run it has a handle, without it nothing.
+With the sending after it, it stays under what a drain waits for calls (3.5 s)."""
+
+
 class Waits:
     """Bounded waits: each ends at its deadline, when its caller leaves, or when the process closes."""
 
     def __init__(self) -> None:
-        self._scopes: set[anyio.CancelScope] = set()
+        self._scopes: dict[anyio.CancelScope, float] = {}
         self._sendings: set[anyio.CancelScope] = set()
         self.closing = False
 
     @contextmanager
-    def until(self, deadline: float = math.inf) -> Iterator[None]:
-        """What is awaited inside is given up at the deadline (on the event loop's clock) or at `close`."""
+    def until(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
+        """What is awaited inside is given up at the deadline (on the event loop's clock), or so long after `close`."""
         with anyio.CancelScope(deadline=deadline) as scope:
-            self._scopes.add(scope)
+            self._scopes[scope] = grace
             if self.closing:
-                scope.cancel()
+                _end(scope, grace)
             try:
                 yield
             finally:
-                self._scopes.discard(scope)
+                del self._scopes[scope]
 
     @contextmanager
     def sending(self, seconds: float) -> Iterator[None]:
@@ -45,9 +50,16 @@ class Waits:
                 self._sendings.discard(scope)
 
     def close(self) -> None:
-        """End every wait now, each later one at its first step, and what is being sent a little later."""
+        """End every wait now, each later one at its first step; what begins or sends a run, a little later."""
         self.closing = True
-        for scope in tuple(self._scopes):
-            scope.cancel()
+        for scope, grace in tuple(self._scopes.items()):
+            _end(scope, grace)
         for scope in self._sendings:
-            scope.deadline = min(scope.deadline, anyio.current_time() + SENDING_SECONDS)
+            _end(scope, SENDING_SECONDS)
+
+
+def _end(scope: anyio.CancelScope, grace: float) -> None:
+    if grace:
+        scope.deadline = min(scope.deadline, anyio.current_time() + grace)
+    else:
+        scope.cancel()

@@ -17,11 +17,19 @@ PROGRAMS = ("redis-server", "valkey-server")
 
 @dataclass
 class RedisServer:
-    """One server; it keeps nothing on disk, so a stopped one comes back empty."""
+    """One server.
+
+    Attributes:
+        folder: Its own.
+        port: Where it listens.
+        password: What it wants to hear.
+        keeps: Whether it writes down what it is told, and knows it again; otherwise a stopped one comes back empty.
+    """
 
     folder: Path
     port: int
     password: str = "pass-word"
+    keeps: bool = False
     _process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -32,7 +40,18 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         program = next(path for name in PROGRAMS if (path := shutil.which(name)))
-        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        options = [
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--save",
+            "",
+            "--appendonly",
+            "yes" if self.keeps else "no",
+            "--appendfsync",
+            "no",
+        ]
         options += ["--dir", str(self.folder), "--requirepass", self.password, "--maxmemory", "64mb"]
         self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
         until = time.monotonic() + 20
@@ -79,11 +98,13 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 class redis_server:  # noqa: N801 - used like a function
     """A running server while inside. Without the program the test is skipped, but not where CI runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, keeps: bool = False) -> None:
         if not any(shutil.which(name) for name in PROGRAMS) and not os.environ.get("CI"):
             pytest.skip(reason="needs redis-server or valkey-server (Debian: apt-get install redis-server)")
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self._server = RedisServer(folder, listener.getsockname()[1])
+        if port is None:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                port = listener.getsockname()[1]
+        self._server = RedisServer(folder, port, keeps=keeps)
 
     def __enter__(self) -> RedisServer:
         self._server.start()

@@ -33,6 +33,30 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_known_one(name: str, me
     assert caught.value.hint == f"Did you mean {meant}?"
 
 
+@pytest.mark.parametrize("service", ["CONTIT_MCP", "CONTIT_MCP_REDIS", "CONTIT"])
+def test_what_kubernetes_writes_of_a_service_of_our_name_is_no_setting(service: str) -> None:
+    """Its documentation lists these variables; `CONTIT_MCP_PORT=tcp://…` kept every pod from starting (our choice)."""
+    written = {
+        "SERVICE_HOST": "10.96.7.8",
+        "SERVICE_PORT": "80",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.96.7.8:80",
+        "PORT_80_TCP": "tcp://10.96.7.8:80",
+        "PORT_80_TCP_PROTO": "tcp",
+        "PORT_80_TCP_PORT": "80",
+        "PORT_80_TCP_ADDR": "10.96.7.8",
+    }
+    links = {f"{service}_{name}": value for name, value in written.items()}
+    assert load_settings(environment=links) == load_settings(environment={})
+    assert load_settings(environment={**links, "CONTIT_MCP_PORT": "8001"}).port == 8001
+
+
+def test_a_port_that_is_wrong_otherwise_is_still_refused() -> None:
+    """Only what Kubernetes writes is passed over (our choice)."""
+    with pytest.raises(ConfigurationError, match="CONTIT_MCP_PORT"):
+        load_settings(environment={"CONTIT_MCP_PORT": "http://10.96.7.8"})
+
+
 def test_all_of_the_servers_prefix_is_ours() -> None:
     """A `CONTIT_MCP_…` that is like no setting is refused as well (our choice)."""
     with pytest.raises(ConfigurationError) as caught:
@@ -51,6 +75,13 @@ def test_variables_of_other_programs_are_left_alone(name: str) -> None:
 def test_an_unknown_variable_that_is_blank_is_left_alone() -> None:
     """Nobody meant anything by it (our choice)."""
     load_settings(environment={"CONTIT_MCP_XYZZY": " ", "CONTIT_API_KEYS": "${CONTIT_API_KEYS}"})
+
+
+@pytest.mark.parametrize("written", ["null", "undefined", " null "])
+def test_what_a_javascript_host_makes_of_a_blank_field_means_not_set(written: str) -> None:
+    """Hosts of bundles turn every field into text: `String(null)` for a number left blank (seen in mcpb 2.1.2)."""
+    assert is_unset(written)
+    assert load_settings(environment={"CONTIT_MCP_WAIT_SECONDS": written}).wait_seconds is None
 
 
 def test_the_first_unknown_variable_by_name_is_told() -> None:

@@ -9,25 +9,34 @@ from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.check_store import check_store
 from contit_mcp.cli.connection_trouble import proxy_for
 from contit_mcp.cli.findings import Finding, failed, for_scripts, is_well
+from contit_mcp.cli.host_choice import HostName, file_of, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.hosts.host import Host
+from contit_mcp.logging import configure_logging
 from contit_mcp.settings import Settings
 
 
 @click.command()
+@click.option("--host", type=HostName(), help="Try a host's entry: start it as the host would, and list its tools.")
+@scope_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 @click.pass_context
-def command(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
+def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope: str | None, as_json: bool) -> None:
     """Say what is configured, and whether Contit answers and takes the credential.
 
     Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
     that all is well. Nothing is started, and no part of a secret is shown.
 
+    With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
+    with the variables of the entry and not those set here.
+
     \b
     Examples:
       contit-mcp check
       contit-mcp check --json | jq .ok
+      contit-mcp check --host claude-desktop
       CONTIT_API_KEY_FILE=~/.contit-mcp/api-key contit-mcp check
 
     \b
@@ -37,7 +46,13 @@ def command(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
       2    wrong usage
     """
     try:
-        findings = anyio.run(_look, given.load(quiet=True))
+        if host is None:
+            findings = anyio.run(_look, given.load(quiet=True))
+        else:
+            from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: it brings an MCP client
+
+            configure_logging("WARNING")  # not by the settings here: the host does not see them
+            findings = anyio.run(check_host, host, file_of(host, scope))
     except ConfigurationError as error:
         if not as_json:
             raise

@@ -1,12 +1,14 @@
 """contit-mcp http: MCP over Streamable HTTP, for many callers."""
 
 import importlib.util
+from collections.abc import Callable
+from functools import partial
 
 import anyio
 import click
 import httpx
 
-from contit_mcp.cli.options import settings_options
+from contit_mcp.cli.options import probe_option, settings_options
 from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
 from contit_mcp.http.deployment import (
     SHARING,
@@ -19,8 +21,8 @@ from contit_mcp.http.deployment import (
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serving import serve_http
 from contit_mcp.http.tracing import exported_traces
-from contit_mcp.server.application import create_server
-from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.application import ContitServer, create_server
+from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.settings import Settings
 
 
@@ -28,8 +30,9 @@ from contit_mcp.settings import Settings
 @click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
 @click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
 @click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
+@probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool) -> None:
+def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -43,11 +46,16 @@ def command(settings: Settings, *, sandbox: bool) -> None:
     refuse_unsafe(settings, sandbox=sandbox)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with exported_traces():
-        anyio.run(serve, settings, sandbox, backend_options={"use_uvloop": uvloop})
+        build = partial(create_server, probe=probe)
+        anyio.run(serve, settings, sandbox, build, backend_options={"use_uvloop": uvloop})
 
 
-async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
-    """Serve until a signal asks to stop."""
+async def serve(
+    settings: Settings,
+    sandbox: bool,  # noqa: FBT001 - anyio.run passes by position
+    build: Callable[[Bridge], ContitServer] = create_server,
+) -> None:
+    """Serve until a signal asks to stop. `build` makes the server that stands behind it all."""
     transport = None
     if sandbox:
         from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415 - only then needed
@@ -59,7 +67,7 @@ async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - an
         async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
             bridge.on_finished = parts.metrics.count_call
             app = create_app(
-                create_server(bridge),
+                build(bridge),
                 bridge,
                 parts,
                 identify=who.identify,

@@ -19,6 +19,8 @@ _COMMANDS = {
     "ask": "Ask from the terminal, and print the answer.",
     "demo": "Show the whole path without an account: tools, a question, a follow-up.",
     "check": "Say what is configured, and whether Contit answers.",
+    "install": "Write our entry into the configuration of a host.",
+    "uninstall": "Take it out again.",
     "healthcheck": "Say whether the HTTP server on this machine is alive.",
     "sandbox": "Run a local Contit to try and test against.",
     "completion": "Print the script by which your shell completes all this.",

@@ -27,6 +27,10 @@ _GIVEN = (
 )
 _WAIT = click.option("--wait-seconds", type=float, help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]")
 
+probe_option = click.option(
+    "--probe", is_flag=True, help="Offer contit_probe too, which measures how long your host lets a call take."
+)
+
 SANDBOX_SETTINGS = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
 """What the embedded sandbox stands behind: it answers in memory, on no port, and forgets with its process."""
 

@@ -11,7 +11,7 @@ import click
 import httpx
 import structlog
 
-from contit_mcp.cli.options import settings_options
+from contit_mcp.cli.options import probe_option, settings_options
 from contit_mcp.server.application import create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
@@ -29,8 +29,9 @@ EOF_SECONDS = 1.0
 
 @click.command()
 @click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool) -> None:
+def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
@@ -40,10 +41,10 @@ def command(settings: Settings, *, sandbox: bool) -> None:
     Examples:
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
-    anyio.run(serve, settings, sandbox)
+    anyio.run(serve, settings, sandbox, probe)
 
 
-async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until stdin ends or a signal asks to stop."""
     transport = None
     if sandbox:
@@ -52,7 +53,7 @@ async def serve(settings: Settings, sandbox: bool) -> None:  # noqa: FBT001 - an
 
         transport = httpx.ASGITransport(create_sandbox())
     async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:
-        await serve_stdio(create_server(bridge), stdin_ended=stdin_ended)
+        await serve_stdio(create_server(bridge, probe=probe), stdin_ended=stdin_ended)
 
 
 @asynccontextmanager

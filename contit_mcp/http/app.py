@@ -94,11 +94,12 @@ def create_app(
         async with sessions.run():
             yield
 
+    parts.metrics.most_under_way.set(policy.at_once)
     routes = [
         Route("/mcp", tools),
         *health_routes(parts.readiness),
         *(metadata_routes or []),
-        *([metrics_route(parts.metrics, lambda: bridge.calls_in_flight, parts.readiness)] * policy.metrics_here),
+        *([_metrics_route(bridge, parts)] * policy.metrics_here),
     ]
     around = [Middleware(Requests, streams=parts.streams, count=parts.metrics.count_request)]
     app = Starlette(
@@ -120,10 +121,14 @@ def create_metrics_app(bridge: Bridge, parts: HttpParts) -> ASGIApp:
     """`/metrics` on an address of its own, and the probes with it."""
     return Starlette(
         routes=[
-            metrics_route(parts.metrics, lambda: bridge.calls_in_flight, parts.readiness),
+            _metrics_route(bridge, parts),
             *health_routes(parts.readiness),
         ]
     )
+
+
+def _metrics_route(bridge: Bridge, parts: HttpParts) -> Route:
+    return metrics_route(parts.metrics, parts.readiness, parts.streams, lambda: bridge.calls_in_flight)
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

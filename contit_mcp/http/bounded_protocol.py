@@ -57,9 +57,9 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header has arrived."""
+        """A header has arrived, with the spaces after its value, which are no part of it (RFC 9110, 5.5)."""
         self._take(len(name) + len(value) + 4)
-        super().on_header(name, value)
+        super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """They end."""

@@ -4,6 +4,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from contit_mcp import __version__
+from contit_mcp.exceptions import StartUnknownError
+from contit_mcp.server.calls import UnexpectedError
 from contit_mcp.server.finished_call import FinishedCall
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
@@ -40,6 +42,14 @@ class Metrics:
         self._left = Counter(
             "contit_mcp_callers_left", "Calls whose caller went away while its run went on.", registry=registry
         )
+        # Unlike a label's first value, these are there as 0 from the start, so that a first one is seen as a rise.
+        self._unknown_starts = Counter(
+            "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known.",
+            registry=registry,
+        )  # fmt: skip
+        self._crashed = Counter(
+            "contit_mcp_crashed_calls", "Calls that a fault of this program ended.", registry=registry
+        )
         self._store_errors = Counter(
             "contit_mcp_store_errors", "Times that the run store could not be used.", registry=registry
         )
@@ -48,6 +58,13 @@ class Metrics:
         )
         self._requests = Counter(
             "contit_mcp_http_requests", "HTTP requests by path and status.", ["path", "status"], registry=registry
+        )
+        self.under_way = Gauge(
+            "contit_mcp_requests_under_way", "Requests to /mcp under way: calls, and streams that listen.", ["kind"],
+            registry=registry,
+        )  # fmt: skip
+        self.most_under_way = Gauge(
+            "contit_mcp_requests_under_way_limit", "How many of each kind are served at once.", registry=registry
         )
         self.ready = Gauge("contit_mcp_ready", "Whether this server takes calls.", registry=registry)
         info = Gauge("contit_mcp_build_info", "The version that runs.", ["version"], registry=registry)
@@ -66,6 +83,10 @@ class Metrics:
         self._store_errors.inc(call.tally.store_errors)
         if call.outcome == "cancelled":
             self._left.inc()
+        elif call.outcome == StartUnknownError.__name__:
+            self._unknown_starts.inc()
+        elif call.outcome == UnexpectedError.__name__:
+            self._crashed.inc()
 
     def count_request(self, path: str, status: int, refused: str | None) -> None:
         """Count an HTTP request; `path` is one of ours or "other"."""

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from contit_mcp.http.metrics import Metrics
+from contit_mcp.http.requests import Streams
 
 PROBE_SECONDS = 10.0
 """How long what the last probe of Contit found is taken for true."""
@@ -53,12 +54,16 @@ def health_routes(readiness: Readiness) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def metrics_route(metrics: Metrics, calls_in_flight: Callable[[], int], readiness: Readiness) -> Route:
-    """The metrics."""
+def metrics_route(
+    metrics: Metrics, readiness: Readiness, streams: Streams, calls_in_flight: Callable[[], int]
+) -> Route:
+    """The metrics; what is a state and not a count is read when they are asked for."""
 
     async def scrape(request: Request) -> Response:
         metrics.in_flight.set(calls_in_flight())
-        metrics.ready.set(readiness.serving)
+        metrics.under_way.labels("call").set(streams.calls)
+        metrics.under_way.labels("listener").set(streams.listeners)
+        metrics.ready.set(await readiness.problem() is None)
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 

@@ -1,7 +1,7 @@
 """What happens around every request: a trace, one line in the log, a count, and the end of the streams at a drain."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
+from contit_mcp.reports import Note
+from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
@@ -29,7 +30,12 @@ class Streams:
     @property
     def calls(self) -> int:
         """How many end by themselves, once their waits are over."""
-        return sum(not listens for listens in self._scopes.values())
+        return len(self._scopes) - self.listeners
+
+    @property
+    def listeners(self) -> int:
+        """How many wait for nothing in particular."""
+        return sum(self._scopes.values())
 
     @contextmanager
     def one(self, *, listens: bool) -> Iterator[anyio.CancelScope]:
@@ -87,14 +93,23 @@ class Requests:
                 complete = not message.get("more_body", False)
             await send(message)
 
+        notes: list[Note] = []
+        scope[SENT_KEY] = notes
+
+        async def note() -> None:
+            for each in notes:
+                await each(complete)
+
         with _traced(scope, path) as span:
             try:
-                await self._serve(scope, receive, watch)
+                await self._serve(scope, receive, watch, note)
                 # What the drain has ended the client sees as an end, not as a connection that broke.
                 if status and not complete:
                     await watch({"type": "http.response.body", "body": b"", "more_body": False})
                 elif not status and self._streams.draining:
-                    await _draining(scope, receive, watch)
+                    # Of a call that has reached its tool a run may exist. 503 is what proxies may send elsewhere.
+                    answer = _cut_off if TRACE_KEY in scope else _draining
+                    await answer(scope, receive, watch)
             finally:
                 refused = scope.get(REASON_KEY)
                 caller = scope.get(SCOPE_KEY)
@@ -115,18 +130,31 @@ class Requests:
                     trace_id=trace_id,
                 )
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, note: Callable[[], Awaitable[None]]) -> None:
         if scope["path"] != "/mcp":
             await self._app(scope, receive, send)
         elif self._streams.draining:
             await _draining(scope, receive, send)
         else:
             with self._streams.one(listens=is_listener(scope)):
-                await self._app(scope, receive, send)
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await note()
 
 
 async def _draining(scope: Scope, receive: Receive, send: Send) -> None:
     refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
+    await refusal.response(scope)(scope, receive, send)
+
+
+async def _cut_off(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = Refusal(
+        500,
+        "cut_off",
+        "This server is shutting down, and the run may have been started. Ask again in the same words: it is joined.",
+    )
     await refusal.response(scope)(scope, receive, send)
 
 

@@ -31,12 +31,25 @@ def failed(failure: Failure, *, now: float) -> Change:
 
 def awaited(record: RunRecord) -> RunRecord:
     """Someone waits for the answer of a run whose ids had only been handed over."""
-    return replace(record, delivery=Delivery.AWAITED) if record.delivery is Delivery.HANDED_OVER else record
+    return replace(record, delivery=Delivery.AWAITED) if record.delivery in _WITHOUT_ANSWER else record
+
+
+_WITHOUT_ANSWER = frozenset({Delivery.HANDING_OVER, Delivery.HANDED_OVER})
+
+
+def handed_over(record: RunRecord) -> RunRecord:
+    """The ids have reached a caller who does not wait for the answer."""
+    return replace(record, delivery=Delivery.HANDED_OVER) if record.delivery is Delivery.HANDING_OVER else record
+
+
+def sending(holder: str, *, until: float, now: float) -> Change:
+    """The answer is being sent."""
+    return lambda record: replace(record, delivery=Delivery.SENDING, delivered_at=now, holder=holder, held_until=until)
 
 
 def delivered(delivery: Delivery, *, now: float) -> Change:
     """A caller was sent the answer."""
-    return lambda record: replace(record, delivery=delivery, delivered_at=now)
+    return lambda record: replace(record, delivery=delivery, delivered_at=now, holder=None, held_until=None)
 
 
 def held(holder: str, *, until: float, now: float) -> Change:
@@ -76,8 +89,9 @@ def seen(other: RunRecord) -> Change:
     return lambda record: _all_cancelled(record if _progress(record) > _progress(other) else other, record, other)
 
 
-def _progress(record: RunRecord) -> tuple[bool, bool, float]:
-    return record.ended, record.started_at is not None, record.delivered_at or 0.0
+def _progress(record: RunRecord) -> tuple[bool, bool, float, bool]:
+    sent = record.delivery is not Delivery.SENDING
+    return record.ended, record.started_at is not None, record.delivered_at or 0.0, sent
 
 
 def caught_up(local: RunRecord) -> Change:
@@ -85,7 +99,15 @@ def caught_up(local: RunRecord) -> Change:
 
     def catch_up(record: RunRecord) -> RunRecord:
         if record.ended:
-            return replace(record, delivery=local.delivery, delivered_at=local.delivered_at) if local.ended else record
+            if not local.ended:
+                return record
+            return replace(
+                record,
+                delivery=local.delivery,
+                delivered_at=local.delivered_at,
+                holder=local.holder,
+                held_until=local.held_until,
+            )
         return local if local.ended else replace(local, holder=record.holder, held_until=record.held_until)
 
     return lambda record: _all_cancelled(catch_up(record), record, local)

@@ -107,11 +107,20 @@ def start_died(latest: RunRecord, now: float) -> bool:
 def _answer_is_wanted(question: Question, ended: RunRecord, now: float, policy: ReplayPolicy) -> bool:
     if ended.phase is not Phase.COMPLETED or ended.answer is None:
         return False
-    if ended.delivery is Delivery.AWAITED:
+    if ended.delivery in _OWED:
         return True
     if ended.delivery is not Delivery.UNSURE or question.thread_id is not None or ended.delivered_at is None:
         return False
     return now - ended.delivered_at <= policy.again_within
+
+
+_OWED = frozenset({Delivery.AWAITED, Delivery.HANDING_OVER, Delivery.SENDING})
+"""What nobody is known to have got. While an answer is being sent, a claim waits to hear what became of it."""
+
+
+def is_being_sent(record: RunRecord, now: float) -> bool:
+    """Whether a process that lives is sending its answer, and will say when that is done."""
+    return record.delivery is Delivery.SENDING and record.held(now)
 
 
 def delivery_after(record: RunRecord, *, call_seconds: float, policy: ReplayPolicy) -> Delivery:

@@ -36,13 +36,13 @@ class RunLedger:
         self._store = store
         self._holder = secrets.token_hex(8)
 
-    async def claim(self, question: Question, *, awaited: bool, now: float) -> Claim:
+    async def claim(self, question: Question, *, delivery: Delivery = Delivery.AWAITED, now: float) -> Claim:
         """Store the intent to start, or return the run that stands in its way (`claims.existing_run`).
 
-        `awaited` says whether the caller waits for the answer of the run that it may start.
+        `delivery` says whether the caller waits for the answer of the run that it may start, or takes its ids.
         """
         until = now + START_SECONDS
-        intent = intent_to_start(question, awaited=awaited, holder=self._holder, held_until=until, now=now)
+        intent = intent_to_start(question, delivery=delivery, holder=self._holder, held_until=until, now=now)
         return await self._store.claim(intent, now=now)
 
     def may_send(self, intent: RunRecord, *, now: float) -> bool:
@@ -73,6 +73,15 @@ class RunLedger:
     async def failed(self, run: RunRecord, failure: Failure, *, now: float) -> RunRecord:
         """Store the end of a run that has no answer. The first end stays; what is stored is returned."""
         return await self._store.change(run, changes.failed(failure, now=now), now=now)
+
+    async def handed_over(self, run: RunRecord, *, now: float) -> None:
+        """Note that the ids of a run have reached a caller who does not wait for its answer."""
+        await self._store.change(run, changes.handed_over, now=now)
+
+    async def sending(self, run: RunRecord, *, now: float) -> None:
+        """Note that this process is sending the answer to a caller; `delivered` is to follow."""
+        change = changes.sending(self._holder, until=now + HOLD_SECONDS, now=now)
+        await self._store.change(run, change, now=now)
 
     async def delivered(self, run: RunRecord, delivery: Delivery, *, now: float) -> None:
         """Note that a caller was sent the answer."""

@@ -33,10 +33,15 @@ class Failure(StrEnum):
 class Delivery(StrEnum):
     """What is known of whether a caller has the answer."""
 
+    HANDING_OVER = "handing_over"
+    """The ids are being given by `start`. Until that is known to be done, whoever asks again has not got them."""
     HANDED_OVER = "handed_over"
     """The ids were given by `start`; nobody waited for the answer."""
     AWAITED = "awaited"
     """A caller waited for the answer and has not got it: it left, or its wait ended first."""
+    SENDING = "sending"
+    """The answer is being sent by the process that holds the run. If that hold ends by itself, the process died
+    before it could say that the answer was sent, and whoever asks again has not got it."""
     UNSURE = "unsure"
     """The answer was sent after so long that the caller's host may have given up before it came."""
     DELIVERED = "delivered"
@@ -74,7 +79,7 @@ class RunRecord:
         delivered_at: When the answer was last given to a caller.
         answer: The answer, for as long as it is kept.
         failure: Why it counts as failed, if it does.
-        holder: The process that sends its start or asks about it for everyone.
+        holder: The process that sends its start, asks about it for everyone, or sends its answer.
         held_until: When that process counts as gone, unless it renews.
         cancelled: The asks that their callers have taken back, each by its time in milliseconds. The run goes on.
     """
@@ -118,13 +123,13 @@ class RunRecord:
 _count = itertools.count()
 
 
-def intent_to_start(question: Question, *, awaited: bool, holder: str, held_until: float, now: float) -> RunRecord:
+def intent_to_start(question: Question, *, delivery: Delivery, holder: str, held_until: float, now: float) -> RunRecord:
     """What is stored before a start is sent. Keys of one process sort in the order of asking."""
     return RunRecord(
         key=f"{int(now * 1000):012x}{next(_count) & 0xFFFFFFFF:08x}{secrets.token_hex(6)}",
         question=question,
         asked_at=now,
-        delivery=Delivery.AWAITED if awaited else Delivery.HANDED_OVER,
+        delivery=delivery,
         holder=holder,
         held_until=held_until,
     )

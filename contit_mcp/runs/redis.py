@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, WatchError  # noqa: A004 - its name
 
 from contit_mcp.exceptions import ConfigurationError, StoreError
 from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
@@ -19,7 +19,9 @@ from contit_mcp.runs.store import Change, RetentionPolicy
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 
-_TIMEOUT_SECONDS = 2.0
+_TIMEOUT_SECONDS = 5.0
+"""Longer than `resilient` waits, which knows when it is this process that is late."""
+
 _ATTEMPTS = 30
 CONNECTIONS = 50
 """Open at once; what comes beyond waits for one."""
@@ -196,6 +198,7 @@ async def _guarded(work: Callable[[], Awaitable[T]]) -> T:
         raise StoreError(
             f"The Redis store cannot be used ({type(exc).__name__}).",
             hint="Check that the server of CONTIT_MCP_STORE is there, takes the password, and has memory left.",
+            restarting=isinstance(exc, ConnectionError) and not isinstance(exc, AuthenticationError),
         ) from exc
 
 

@@ -13,6 +13,7 @@ from contit_mcp.exceptions import StoreError
 from contit_mcp.runs import changes
 from contit_mcp.runs.claims import Claim, Granted
 from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.patience import Patience
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore
 from contit_mcp.tally import current_tally
@@ -27,10 +28,15 @@ class ResiliencePolicy:
 
     Attributes:
         patience: For one operation; a healthy store takes milliseconds.
+        restart: For a store that was there a moment ago to be there again. What memory alone knows is unknown to the
+            other replicas, so each of them would start the same question.
+        between: Two tries meanwhile.
         pause: Without asking it again, after it could not be used.
     """
 
     patience: float = 2.0
+    restart: float = 5.0
+    between: float = 0.1
     pause: float = 5.0
 
 
@@ -59,6 +65,7 @@ class ResilientRunStore:
         self._store = store
         self._spare = spare
         self._policy = policy or ResiliencePolicy()
+        self._patience = Patience(self._policy.patience)
         self._usable = True
         self._resume_at = -math.inf
         self._missed: dict[str, None] = {}  # in the order of missing
@@ -179,16 +186,24 @@ class ResilientRunStore:
             return await self._use(operation, now)
 
     async def _use(self, operation: Callable[[], Awaitable[T]], now: float) -> T:
-        try:
-            with anyio.fail_after(self._policy.patience):
-                if self._missed:
-                    self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
-                    await self._catch_up(now)
-                result = await operation()
-        except (StoreError, TimeoutError) as exc:
-            error = exc if isinstance(exc, StoreError) else _TooSlow()
-            self._failed(error)
-            raise error from exc
+        async def use() -> T:
+            if self._missed:
+                self._resume_at = anyio.current_time() + self._policy.pause  # one at a time tries
+                await self._catch_up(now)
+            return await operation()
+
+        until = anyio.current_time() + self._policy.restart
+        while True:
+            try:
+                result = await self._patience.wait_for(use)
+                break
+            except (StoreError, TimeoutError) as exc:
+                error = exc if isinstance(exc, StoreError) else _TooSlow()
+                # A restart is waited for once, not at each new try.
+                if not (error.restarting and self._usable and anyio.current_time() < until):
+                    self._failed(error)
+                    raise error from exc
+            await anyio.sleep(self._policy.between)
         self._resume_at = -math.inf
         if not self._usable:
             self._usable = True

@@ -12,7 +12,7 @@ from mcp.server.context import ServerRequestContext
 from opentelemetry import trace
 
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.server.callers import SCOPE_KEY, TRACE_KEY, Caller
+from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.owned import OwnedAssistant
@@ -37,7 +37,7 @@ class Account:
 
     host: str | None
     host_version: str | None
-    observer: CallObserver = field(default_factory=CallObserver)
+    observer: CallObserver
     facts: dict[str, Any] = field(default_factory=lambda: {"outcome": "cancelled"})
 
     def open_assistant(self, bridge: Bridge, request: Request) -> OwnedAssistant:
@@ -56,7 +56,7 @@ class Account:
 def accounted(name: str, request: Request, bridge: Bridge, *, level: int = logging.INFO) -> Iterator[Account]:
     """While inside, a call is under way; then it is logged, at that level, and counted under that name."""
     tally = start_tally()
-    account = Account(*_host_of(request))
+    account = Account(*_host_of(request), CallObserver(_scope_of(request).get(SENT_KEY)))
     observer = account.observer
     _scope_of(request)[TRACE_KEY] = trace.get_current_span().get_span_context()
     began = anyio.current_time()
@@ -80,6 +80,7 @@ def accounted(name: str, request: Request, bridge: Bridge, *, level: int = loggi
             store_errors=tally.store_errors,
             host=account.host,
             host_version=account.host_version,
+            protocol=request.protocol_version,
             request_id=str(request.request_id),
             **account.facts,
         )

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.context import ServerMiddleware
 from mcp.server.extension import Extension
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
@@ -18,6 +19,7 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.calls import run_call
 from contit_mcp.server.results import error_result
 from contit_mcp.server.tools.ask import contit_ask
+from contit_mcp.server.tools.probe import contit_probe
 from contit_mcp.server.tools.response import contit_response
 from contit_mcp.server.tools.start import contit_start
 from contit_mcp.server.tools.status import contit_status
@@ -27,6 +29,7 @@ from contit_mcp.tasks.notifications import TaskNotifications
 _BEGINS_A_RUN = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
 )
+_MEASURES = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 
 
@@ -64,7 +67,7 @@ class ContitServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call one of the four tools. Whatever goes wrong is in the result."""
+        """Call one of the tools. Whatever goes wrong is in the result."""
         tool = self._tools.get(name)
         if tool is None or context is None:
             return error_result(
@@ -74,22 +77,37 @@ class ContitServer(MCPServer[Any]):
         assert isinstance(result, CallToolResult)  # noqa: S101 - tools return nothing else
         return result
 
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Give a prompt. Of one that is not there the SDK says that the server failed, and logs an error."""
+        if name not in {prompt.name for prompt in await self.list_prompts()}:
+            raise MCPError(INVALID_PARAMS, "There is no such prompt.")
+        return await super().get_prompt(name, arguments, context)
 
-def create_server(bridge: Bridge) -> ContitServer:
-    """The server with its four tools. Configure logging first: building it does so otherwise."""
-    tools = create_tools()
+
+def create_server(bridge: Bridge, kind: type[ContitServer] = ContitServer, *, probe: bool = False) -> ContitServer:
+    """The server with its four tools. Configure logging first: building it does so otherwise.
+
+    Args:
+        bridge: What the tools stand on.
+        kind: A server that has more than ours, for the conformance suite.
+        probe: Offer `contit_probe` too.
+    """
+    tools = create_tools(probe=probe)
     tasks = AskTasks(bridge, ask=tools[0])
-    return ContitServer(bridge, tools, extensions=[TasksExtension(tasks)], middleware=[TaskNotifications(tasks)])
+    return kind(bridge, tools, extensions=[TasksExtension(tasks)], middleware=[TaskNotifications(tasks)])
 
 
-def create_tools() -> list[Tool]:
-    """The four tools, `contit_ask` first."""
-    return [
+def create_tools(*, probe: bool = False) -> list[Tool]:
+    """The tools, `contit_ask` first."""
+    tools = [
         _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
         _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
         _tool(contit_status, "Status of a Contit run", _ONLY_READS),
         _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
     ]
+    return [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools
 
 
 def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:

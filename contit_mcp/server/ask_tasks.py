@@ -17,7 +17,7 @@ from mcp_types import INTERNAL_ERROR, CallToolRequestParams, CallToolResult
 
 from contit_mcp.exceptions import ContitError
 from contit_mcp.polling import PollSchedule
-from contit_mcp.reports import Glance
+from contit_mcp.reports import NOBODY, Glance
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.accounts import Account, Request, accounted
 from contit_mcp.server.bridge import Bridge
@@ -62,7 +62,9 @@ class AskTasks:
             if opened is None:
                 return None
             assistant, task = opened
-            glance = await assistant.glance(task)
+            # When a stream of notifications ends says nothing of what was sent on it long before.
+            observer = account.observer if ctx.method == "tasks/get" else NOBODY
+            glance = await assistant.glance(task, observer=observer)
             found = self._found(task_id, task, glance)
             account.facts["outcome"] = found.status.value
             return found

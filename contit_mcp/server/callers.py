@@ -8,6 +8,9 @@ from contit_mcp.api.auth import Credential
 SCOPE_KEY = "contit_mcp.caller"
 """Where an authenticating transport puts the `Caller` into the ASGI scope of a request."""
 
+SENT_KEY = "contit_mcp.when_sent"
+"""Where a transport that knows when a response has been sent takes what is to be noted then, in the ASGI scope."""
+
 TRACE_KEY = "contit_mcp.trace"
 """Where a call puts its trace into the ASGI scope: it may come with the message (`_meta`), not with its headers."""
 

@@ -76,9 +76,9 @@ class OwnedAssistant:
                 await self.assistant.response(self.owner, thread, run, wait_seconds=wait_seconds, observer=observer)
             )
 
-    async def glance(self, task: TaskId) -> Glance:
+    async def glance(self, task: TaskId, *, observer: Observer) -> Glance:
         """See `Assistant.glance`. Only a task's id leads here, so that it holds Contit's own ids."""
-        glance = await self.assistant.glance(self.owner, task.thread_id, task.run_id, ask=task.ask)
+        glance = await self.assistant.glance(self.owner, task.thread_id, task.run_id, ask=task.ask, observer=observer)
         if glance.failure is not None:
             glance.failure.thread_id, glance.failure.run_id = self.shown(task.thread_id, task.run_id)
         return replace(glance, report=self._shown(glance.report))

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from contit_mcp.reports import Observer
+from contit_mcp.reports import Note, Observer
 
 EVERY_SECONDS = 10.0
 """The longest silence. Hosts that give up on silence do so after minutes; people after less."""
@@ -14,14 +14,23 @@ class CallObserver(Observer):
     """Follows one call: the ids for its log line, and what to tell a caller that wants progress.
 
     `shown` turns Contit's ids into what the caller may see.
+
+    Args:
+        notes: Where the transport takes what is to be noted when the result was sent or not; None where it cannot say.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: list[Note] | None = None) -> None:
+        self._notes = notes
         self.shown: Callable[[str | None, str | None], tuple[str | None, str | None]] = lambda *ids: ids
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self._message = "Asking Contit"
         self._changed = anyio.Event()
+        self._silent = False
+
+    def fall_silent(self) -> None:
+        """Send no more than was sent by now: a first message."""
+        self._silent = True
 
     def started(self, thread_id: str, run_id: str) -> None:
         """The ids exist; whoever loses this call can go on with them."""
@@ -32,6 +41,13 @@ class CallObserver(Observer):
         """Contit's word for the run has changed."""
         if self.run_id is not None and word.isprintable():
             self._say(f"Contit says {word[:40]} ({self._ids()})")
+
+    def when_sent(self, note: Note) -> bool:
+        """Whether `note` will be called at the end of the request."""
+        if self._notes is None:
+            return False
+        self._notes.append(note)
+        return True
 
     def _ids(self) -> str:
         thread_id, run_id = self.shown(self.thread_id, self.run_id)
@@ -50,7 +66,7 @@ class CallObserver(Observer):
         """
         began = anyio.current_time()
         progress = 0.0
-        while True:
+        while not self._silent:
             self._changed = anyio.Event()
             elapsed = anyio.current_time() - began
             progress = max(elapsed, progress + 0.001)

@@ -19,10 +19,14 @@ STATE = Path("set by the fixture `state`")
 
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
+_FOLDERS = {"XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME"}
+"""By these the developer's own hosts would be found below another HOME too."""
+
 
 def environment(**more: str) -> dict[str, str]:
     """This environment without anything of Contit's and without proxies, with the test's state folder and `more`."""
     kept = {name: value for name, value in clean_environment().items() if name.lower() not in _PROXIES}
+    kept = {name: value for name, value in kept.items() if name not in _FOLDERS}
     kept.pop("NO_COLOR", None)
     return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color"} | more
 
@@ -91,6 +95,7 @@ class Terminal:
 
     process: Process
     columns: int
+    leader: int
     written: str = ""
     changed: anyio.Event = field(default_factory=anyio.Event)
 
@@ -99,6 +104,10 @@ class Terminal:
         while not seen(self.written):
             self.changed = anyio.Event()
             await self.changed.wait()
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.leader, text.encode())
 
     def screen(self) -> list[str]:
         """The lines as they stand there now, without colours, and without blanks at their ends."""
@@ -132,7 +141,7 @@ async def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> Async
             [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
         ) as process:
             os.close(follower)
-            terminal = Terminal(process, columns)
+            terminal = Terminal(process, columns, leader)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_read, leader, terminal)
                 try:

@@ -25,6 +25,9 @@ pytestmark = [
 
 COMMANDS = contit_mcp.list_commands(click.Context(contit_mcp))
 SAYS_SO = re.compile(rb"answers at|server\.listening")
+BEFOREHAND = {"check": ["contit-mcp install claude-desktop --sandbox"]}
+"""What the examples of a command take for done."""
+
 SERVES_UNTIL_STOPPED = re.compile(r"contit-mcp (sandbox|http)\b")
 
 
@@ -56,7 +59,7 @@ async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Pat
     (tmp_path / ".contit-mcp" / "api-key").write_text("sandbox-key", encoding="utf-8")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
-        for line in examples(command):
+        for line in [*BEFOREHAND.get(command, []), *examples(command)]:
             if "| jq" in line and shutil.which("jq") is None:
                 continue
             given = environment(**upstream(url, PATH=path, HOME=str(tmp_path)))

@@ -5,12 +5,8 @@ import shutil
 import tarfile
 from pathlib import Path
 
-import pytest
-
 from tests.container.conftest import CANARY, Build
 from tests.container.engine import Engine
-
-pytestmark = pytest.mark.container
 
 
 def test_a_package_whose_hash_differs_is_not_installed(engine: Engine, build: Build, tmp_path: Path) -> None:

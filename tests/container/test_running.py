@@ -24,7 +24,7 @@ from tests.e2e.processes import sandbox_on_port
 from tests.http.deployed import QUESTION, anyio_backend, caller, request_of, result_in
 
 __all__ = ["anyio_backend"]
-pytestmark = [pytest.mark.container, pytest.mark.anyio]
+pytestmark = pytest.mark.anyio
 
 HARDENED = (
     "--read-only",

@@ -54,6 +54,18 @@ async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing(
             assert b"stdio.unreadable_line" in child.stderr
 
 
+async def test_with_probe_there_is_a_fifth_tool_that_waits() -> None:
+    """So that users can measure their host (our choice)."""
+    with anyio.fail_after(60):
+        async with stdio_child({}, "stdio", "--sandbox", "--probe") as child:
+            await child.initialize()
+            tools = (await child.request(2, "tools/list", {}))["result"]["tools"]
+            assert [tool["name"] for tool in tools][4:] == ["contit_probe"]
+            result = await child.call(3, "contit_probe", {"seconds": 0.1})
+            assert result["structuredContent"]["waited_seconds"] >= 0.1
+            assert result["structuredContent"]["host"] == "test-host"
+
+
 async def test_non_ascii_survives_both_ways() -> None:
     """UTF-8, whatever the locale of the host (documented: MCP)."""
     with anyio.fail_after(30):

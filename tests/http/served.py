@@ -93,6 +93,7 @@ class Served:
 
     environment: Mapping[str, str]
     arguments: tuple[str, ...] = ()
+    module: tuple[str, ...] = ("contit_mcp", "http", "--port", "0")
     verify: ssl.SSLContext | bool = True
     errors_expected: frozenset[str] = frozenset()
     url: str = ""
@@ -102,7 +103,7 @@ class Served:
     def __enter__(self) -> Self:
         common = {"CONTIT_MCP_STORE": "memory", "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "contit_mcp", "http", "--port", "0", *self.arguments],
+            [sys.executable, "-m", *self.module, *self.arguments],
             env=clean_environment(**{**common, **self.environment}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -228,3 +228,29 @@ async def test_a_client_that_does_not_read_its_answer_holds_no_exit() -> None:
             code, seconds = await server.end()
             await response.aclose()
     assert (code, seconds < WITHIN) == (0, True)
+
+
+async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstarted(tmp_path: Path) -> None:
+    """A 503 invites proxies to send the question to another replica, and it would run twice (our choice)."""
+    slow = Fault("delay", on="start", seconds=1.8)
+    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+        environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": TOKEN_MODE["CONTIT_MCP_SEAL_KEY"]}
+        async with deployment(SandboxOptions(faults=(slow,)), **environment) as (server, sandbox), caller() as http:
+            responses: list[httpx.Response] = []
+
+            async def hang() -> None:
+                request = request_of("modern", "contit_ask", {"prompt": QUESTION})
+                responses.append(await http.post(server.url, **request))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(hang)
+                while not sandbox.runs:
+                    await anyio.sleep(0.02)
+                redis.freeze()  # the ids are kept in memory alone, after 2 s: longer than the drain waits
+                try:
+                    code, _ = await server.end()
+                finally:
+                    redis.thaw()
+    assert code == 0
+    assert responses[0].status_code == 500
+    assert "may have been started" in responses[0].json()["error_description"]

@@ -12,6 +12,7 @@ from tests.http.deployed import (
     TOKEN_MODE,
     TOKENS,
     anyio_backend,
+    ask,
     call,
     caller,
     deployment,
@@ -98,6 +99,17 @@ async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras() -> 
                 assert server.named("call.finished")[-1]["host"] == host
 
 
+async def test_the_same_words_on_a_thread_are_a_new_question_as_soon_as_the_answer_was_sent() -> None:
+    """Also for a caller who is faster than our note of that (design, section 3, Single flight)."""
+    with anyio.fail_after(30):
+        async with deployment(SandboxOptions(run_seconds=0.05)) as (server, sandbox), caller() as http:
+            for era in ERAS:
+                opened = await ask(http, server, era)
+                for _ in range(3):
+                    await ask(http, server, era, thread_id=opened["thread_id"])
+    assert len({run.run_id for run in sandbox.runs}) == 8
+
+
 @pytest.mark.parametrize(
     ("text", "host", "seconds"),
     [
@@ -123,7 +135,7 @@ def test_a_user_agent_says_who_waits_unless_it_names_a_library(text: str, host: 
 
 
 async def test_the_user_agent_names_the_host_in_the_older_era_and_client_info_in_the_newer() -> None:
-    """The name chooses the wait, and stands in the call's line (design, section 2)."""
+    """The name chooses the wait, and stands in the call's line with the era (design, sections 2 and 9)."""
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(run_seconds=60)) as (server, _):
             async with caller(**{"User-Agent": "codex-mcp-client/0.169.0 (linux)"}) as http:
@@ -132,3 +144,5 @@ async def test_the_user_agent_names_the_host_in_the_older_era_and_client_info_in
             lines = await server.logged("call.finished", 2)
     hosts = [(line["host"], line["host_version"]) for line in lines]
     assert hosts == [("codex-mcp-client", "0.169.0"), ("test-host", "1")]
+    # A message that names no revision is taken for the one before there was a header (documented: MCP, transports).
+    assert [line["protocol"] for line in lines] == ["2025-03-26", "2026-07-28"]

@@ -108,6 +108,18 @@ def test_a_body_that_is_no_message_is_a_400(server: Served, case: str, era: str)
     server.assert_unharmed()
 
 
+def test_spaces_around_a_header_are_no_part_of_it(server: Served) -> None:
+    """Documented: RFC 9110, 5.5. The fast parser leaves those at the end; the conformance suite sends them."""
+    body = json.dumps(INITIALIZE).encode()
+    head = (
+        b"POST /mcp HTTP/1.1\r\nHost: \t localhost \t\r\nContent-Type: application/json \r\nAccept: */* \r\n"
+        b"Origin: http://localhost \r\nMcp-Protocol-Version: 2025-06-18 \t \r\nConnection: close \r\n"
+    )
+    status, _, answer = server.raw(head + b"Content-Length: %d \r\n\r\n" % len(body) + body)
+    assert status == 200, answer
+    assert b"serverInfo" in answer
+
+
 def test_brackets_in_a_text_are_a_text(server: Served) -> None:
     """A prompt may hold any (our choice)."""
     prompt = "[" * 5_000 + '\\" {' * 2_000

@@ -4,9 +4,12 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.server.finished_call import FinishedCall
+from contit_mcp.tally import Tally
 from tests.http.deployed import (
     QUESTION,
     TOKEN_MODE,
@@ -66,6 +69,7 @@ async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seco
             assert found[-1] == 503
             assert len(sandbox.requests) == asked
             assert (await http.get(f"{server.base}/healthz")).status_code == 200
+            assert (await server.metrics())["contit_mcp_ready"] == 0
 
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
@@ -123,6 +127,9 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
                     tasks.start_soon(ask, http, server, "modern")
                     while (await server.metrics())["contit_mcp_calls_in_flight"] != 2:
                         await anyio.sleep(0.01)
+                    found = await server.metrics()
+                    assert found["contit_mcp_requests_under_way{kind=call}"] == 2
+                    assert found["contit_mcp_requests_under_way{kind=listener}"] == 0
                 assert (await call(http, server, "contit_status", thread_id="no", run_id="no"))["isError"]
                 sandbox.add_fault(Fault("drop-before", on="start"))
                 assert (await call(http, server, "contit_start", prompt="Never arrives"))["isError"]
@@ -158,6 +165,18 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
     assert found["contit_mcp_rejected_requests_total{reason=unauthorized}"] == 1
     assert found["contit_mcp_http_requests_total{path=other}{status=404}"] == 1
     assert found["contit_mcp_http_requests_total{path=/mcp}{status=200}"] == 5
+    assert (found["contit_mcp_unknown_starts_total"], found["contit_mcp_crashed_calls_total"]) == (1, 0)
+    assert found["contit_mcp_requests_under_way_limit"] == 2_000
     assert (found["contit_mcp_ready"], found["contit_mcp_calls_in_flight"]) == (1, 0)
     assert [name for name in found if name.startswith("contit_mcp_build_info")]
     assert found["process_resident_memory_bytes"] > 0
+
+
+def test_a_crash_and_an_unknown_start_have_counts_that_are_there_before_the_first() -> None:
+    """Prometheus sees a rise only of what was there before, and a label's first value was not (our choice)."""
+    metrics = Metrics()
+    for outcome, expected in ((None, (0, 0)), ("UnexpectedError", (1, 0)), ("StartUnknownError", (1, 1))):
+        if outcome is not None:
+            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, Tally(), None))
+        found = samples(metrics.text("text/plain")[0].decode())
+        assert (found["contit_mcp_crashed_calls_total"], found["contit_mcp_unknown_starts_total"]) == expected

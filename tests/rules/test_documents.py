@@ -1,11 +1,10 @@
 """What the documents say about the tree is so."""
 
-import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
 
-from contit_mcp.settings import Settings, load_settings
+from contit_mcp.settings import CONFIG_VARIABLE, Settings, load_settings
 from tests.rules.tree import PACKAGE, ROOT, kept_files, place, told
 
 
@@ -30,13 +29,31 @@ def test_links_between_documents_arrive() -> None:
     assert not dead, told(dead, "Mend the link, or write the page.")
 
 
-def test_the_readmes_entry_for_a_host_is_a_command_that_exists() -> None:
-    """Its JSON parses, and its command, argument and variables are ours (our choice)."""
-    (block,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    entry = json.loads(block)["mcpServers"]["contit-assistant"]
-    assert entry["command"].endswith("/contit-mcp")
-    assert (PACKAGE / "cli" / f"{entry['args'][0]}.py").exists()
-    assert set(entry["env"]) <= _settings()
+def test_what_answers_a_threat_is_where_the_threat_model_says() -> None:
+    """Each file that docs/security.md names is there (our choice)."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w-]+\.\w+)`", text))
+    missing = sorted(name for name in named if not (ROOT / name).exists())
+    assert len(named) > 30
+    assert not missing, told(missing, "Say where it is now, in docs/security.md.")
+
+
+def test_every_document_names_settings_that_exist() -> None:
+    """Every CONTIT_MCP_… name in docs/ is one (our choice)."""
+    wrong = [
+        f"{place(path)}: {name}"
+        for path in sorted((ROOT / "docs").glob("*.md"))
+        for name in re.findall(r"CONTIT_MCP_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
+        if name not in _settings() | {CONFIG_VARIABLE, "CONTIT_MCP_TLS"}
+    ]
+    assert not wrong, told(wrong, "Write the setting's name as it is.")
+
+
+def test_the_readmes_first_screen_is_three_steps_to_an_answer() -> None:
+    """Install, tell the host, ask: within 40 lines; tests/cli/test_install.py follows them (our choice)."""
+    first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
+    assert [line[:2] for line in first if re.match(r"\d\. ", line)] == ["1.", "2.", "3."]
+    assert "   ~/.contit-mcp/bin/contit-mcp install claude-desktop --sandbox" in first
 
 
 def test_the_readme_names_settings_that_exist() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "contit_mcp"
-FOLDERS = ("benchmarks", "configs", "contit_mcp", "docs", "requirements", "tests")
+FOLDERS = ("benchmarks", "configs", "contit_mcp", "docs", "release", "requirements", "tests")
 
 
 @cache
@@ -29,7 +29,8 @@ def kept_files() -> tuple[Path, ...]:
         if listed
         else [*ROOT.glob("*.*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
     )
-    return tuple(path for path in sorted(paths) if path.is_file() and path.suffix not in {".pyc", ".png", ".ico"})
+    texts = (path for path in paths if path.is_file() and path.suffix not in {".pyc", ".png", ".ico"})
+    return tuple(sorted(path for path in texts if "node_modules" not in path.parts))
 
 
 def told(offences: list[str], how: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from contit_mcp.runs.claims import Busy, Granted, Joined
+from contit_mcp.runs.claims import Busy, Granted, Joined, is_being_sent
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, intent_to_start
 from contit_mcp.runs.store import RetentionPolicy, RunStore
@@ -35,17 +35,18 @@ async def begin(
     store: RunLedger, question: Question, run_id: str, *, thread_id: str = "t", now: float = T0, awaited: bool = True
 ) -> RunRecord:
     """Claim and start."""
-    claim = await store.claim(question, awaited=awaited, now=now)
+    delivery = Delivery.AWAITED if awaited else Delivery.HANDED_OVER
+    claim = await store.claim(question, delivery=delivery, now=now)
     assert isinstance(claim, Granted)
     return await store.started(claim.record, thread_id, run_id, now=now)
 
 
 async def test_a_granted_question_is_joined_by_the_same_one(store: RunLedger) -> None:
     """Also before its ids are known (our choice)."""
-    first = await store.claim(opening("q"), awaited=True, now=T0)
+    first = await store.claim(opening("q"), now=T0)
     assert isinstance(first, Granted)
     assert first.record.phase is Phase.STARTING
-    second = await store.claim(opening("q"), awaited=True, now=T0 + 1)
+    second = await store.claim(opening("q"), now=T0 + 1)
     assert isinstance(second, Joined)
     assert second.record == first.record
 
@@ -65,26 +66,26 @@ async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunLedge
     assert await store.latest("other", "t", now=T0) is None
     assert await store.find("owner", "t", "x", now=T0) is None
     assert await store.find("owner", "x", "r", now=T0) is None
-    assert isinstance(await store.claim(follow_up("z", owner="other"), awaited=True, now=T0), Granted)
+    assert isinstance(await store.claim(follow_up("z", owner="other"), now=T0), Granted)
 
 
 async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunLedger) -> None:
     """One run at a time, whether it began the conversation or followed up (our choice)."""
     first = await begin(store, opening("q"), "r1")
-    assert await store.claim(follow_up("z"), awaited=True, now=T0) == Busy(first)
+    assert await store.claim(follow_up("z"), now=T0) == Busy(first)
     await store.completed(first, "a", now=T0 + 1)
     second = await begin(store, follow_up("z"), "r2", now=T0 + 2)
-    assert await store.claim(follow_up("y"), awaited=True, now=T0 + 3) == Busy(second)
-    assert (await store.claim(follow_up("z"), awaited=True, now=T0 + 3)) == Joined(second)
+    assert await store.claim(follow_up("y"), now=T0 + 3) == Busy(second)
+    assert (await store.claim(follow_up("z"), now=T0 + 3)) == Joined(second)
 
 
 async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunLedger) -> None:
     """Before its ids are known (our choice)."""
     first = await begin(store, opening("q"), "r1")
     await store.completed(first, "a", now=T0 + 1)
-    intent = await store.claim(follow_up("z"), awaited=True, now=T0 + 2)
+    intent = await store.claim(follow_up("z"), now=T0 + 2)
     assert isinstance(intent, Granted)
-    assert isinstance(await store.claim(follow_up("y"), awaited=True, now=T0 + 2), Busy)
+    assert isinstance(await store.claim(follow_up("y"), now=T0 + 2), Busy)
     latest = await store.latest("owner", "t", now=T0 + 2)
     assert latest is not None
     assert latest.run_id == "r1"
@@ -94,10 +95,10 @@ async def test_a_released_intent_leaves_no_trace(store: RunLedger) -> None:
     """The run before it is the latest again (our choice)."""
     first = await begin(store, opening("q"), "r1")
     first = await store.completed(first, "a", now=T0 + 1)
-    intent = await store.claim(follow_up("z"), awaited=True, now=T0 + 2)
+    intent = await store.claim(follow_up("z"), now=T0 + 2)
     await store.release(intent.record)
     assert await store.latest("owner", "t", now=T0 + 2) == first
-    assert isinstance(await store.claim(follow_up("y"), awaited=True, now=T0 + 2), Granted)
+    assert isinstance(await store.claim(follow_up("y"), now=T0 + 2), Granted)
 
 
 async def test_releasing_a_started_or_unknown_run_changes_nothing(store: RunLedger) -> None:
@@ -114,7 +115,7 @@ async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunLedger) ->
     ended = await store.completed(run, "answer", now=T0 + 5)
     assert (ended.phase, ended.answer, ended.ended_at) == (Phase.COMPLETED, "answer", T0 + 5)
     assert await store.find("owner", "t", "r", now=T0 + 6) == ended
-    assert isinstance(await store.claim(follow_up("z"), awaited=True, now=T0 + 6), Granted)
+    assert isinstance(await store.claim(follow_up("z"), now=T0 + 6), Granted)
 
 
 async def test_the_first_end_stays(store: RunLedger) -> None:
@@ -165,7 +166,7 @@ async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: 
 async def test_who_waits_is_remembered(store: RunLedger) -> None:
     """A joiner who waits makes a handed-over run an awaited one (our choice)."""
     await begin(store, opening("q"), "r", awaited=False)
-    joined = await store.claim(opening("q"), awaited=False, now=T0)
+    joined = await store.claim(opening("q"), delivery=Delivery.HANDED_OVER, now=T0)
     assert joined.record.delivery is Delivery.HANDED_OVER
     assert (await store.awaited(joined.record, now=T0)).delivery is Delivery.AWAITED
     found = await store.find("owner", "t", "r", now=T0)
@@ -179,27 +180,54 @@ async def test_who_waits_is_remembered(store: RunLedger) -> None:
     assert delivered.delivery is Delivery.DELIVERED
 
 
+async def test_an_answer_whose_sender_died_is_given_again(store: RunLedger) -> None:
+    """Nobody said that it was sent; as long as its sender lives, that is to be heard of (our choice)."""
+    run = await store.completed(await begin(store, follow_up("q"), "r"), "its own", now=T0 + 1)
+    await store.sending(run, now=T0 + 2)
+    met = await store.claim(follow_up("q"), now=T0 + 3)
+    assert isinstance(met, Joined)
+    assert [is_being_sent(met.record, T0 + after) for after in (3, 11.9, 12.1)] == [True, True, False]
+    assert met.record.answer == "its own"
+    await store.delivered(run, Delivery.DELIVERED, now=T0 + 3)
+    assert isinstance(await store.claim(follow_up("q"), now=T0 + 3), Granted)
+
+
+async def test_ids_that_may_not_have_reached_their_caller_lead_to_the_answer(store: RunLedger) -> None:
+    """Once they have, the same question on a thread is a new one (our choice)."""
+    for number, arrived in enumerate((False, True)):
+        question = follow_up(f"q{number}")
+        claim = await store.claim(question, delivery=Delivery.HANDING_OVER, now=T0)
+        assert isinstance(claim, Granted)
+        run = await store.started(claim.record, "t", f"r{number}", now=T0)
+        assert not store.holds(run)
+        if arrived:
+            await store.handed_over(run, now=T0)
+        await store.completed(run, "a", now=T0 + 1)
+        again = await store.claim(question, now=T0 + 2)
+        assert isinstance(again, Granted if arrived else Joined)
+
+
 async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: RunLedger) -> None:
     """Then the same question is a new one (our choice)."""
     run = await store.completed(await begin(store, opening("q"), "r"), "a", now=T0 + 5)
-    assert await store.claim(opening("q"), awaited=True, now=T0 + 6) == Joined(run)
+    assert await store.claim(opening("q"), now=T0 + 6) == Joined(run)
     await store.delivered(run, Delivery.DELIVERED, now=T0 + 7)
-    assert isinstance(await store.claim(opening("q"), awaited=True, now=T0 + 8), Granted)
+    assert isinstance(await store.claim(opening("q"), now=T0 + 8), Granted)
 
 
 async def test_an_unsure_delivery_counts_from_when_it_was_made(store: RunLedger) -> None:
     """Two minutes (our choice)."""
     run = await store.completed(await begin(store, opening("q"), "r"), "a", now=T0 + 5)
     await store.delivered(run, Delivery.UNSURE, now=T0 + 50)
-    again = await store.claim(opening("q"), awaited=True, now=T0 + 170)
+    again = await store.claim(opening("q"), now=T0 + 170)
     assert isinstance(again, Joined)
     assert again.record.delivered_at == T0 + 50
-    assert isinstance(await store.claim(opening("q"), awaited=True, now=T0 + 170.5), Granted)
+    assert isinstance(await store.claim(opening("q"), now=T0 + 170.5), Granted)
 
 
 async def test_contit_may_answer_with_another_thread_than_asked_for(store: RunLedger) -> None:
     """The run is on the thread that Contit names (assumed)."""
-    claim = await store.claim(follow_up("q", "asked"), awaited=True, now=T0)
+    claim = await store.claim(follow_up("q", "asked"), now=T0)
     await store.started(claim.record, "named", "r", now=T0)
     assert await store.latest("owner", "asked", now=T0) is None
     latest = await store.latest("owner", "named", now=T0)
@@ -212,7 +240,7 @@ async def test_of_many_claims_at_once_one_is_granted(store: RunLedger) -> None:
     granted: list[bool] = []
 
     async def claim(prompt: str) -> None:
-        granted.append(isinstance(await store.claim(follow_up(prompt), awaited=True, now=T0), Granted))
+        granted.append(isinstance(await store.claim(follow_up(prompt), now=T0), Granted))
 
     async with anyio.create_task_group() as tasks:
         for number in range(50):
@@ -229,16 +257,16 @@ async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(new
     latest = await here.latest("owner", "t", now=T0 + 2)
     assert latest is not None
     assert latest.run_id == "r2"
-    assert await here.claim(follow_up("y"), awaited=True, now=T0 + 2) == Busy(second)
+    assert await here.claim(follow_up("y"), now=T0 + 2) == Busy(second)
     await behind.completed(second, "second", now=T0 - 7)
     third = await begin(behind, follow_up("y"), "r3", now=T0 - 6)
-    assert (await here.claim(follow_up("x"), awaited=True, now=T0 + 3)).record == third
+    assert (await here.claim(follow_up("x"), now=T0 + 3)).record == third
 
 
 async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(new_store: NewStore) -> None:
     """A client library repeats what it has not heard of (our choice)."""
     kept = new_store(RetentionPolicy())
-    intent = intent_to_start(opening("q"), awaited=True, holder="h", held_until=T0 + 25, now=T0)
+    intent = intent_to_start(opening("q"), delivery=Delivery.AWAITED, holder="h", held_until=T0 + 25, now=T0)
     granted = await kept.claim(intent, now=T0)
     assert isinstance(granted, Granted)
     assert await kept.claim(intent, now=T0 + 1) == Granted(granted.record)
@@ -250,12 +278,12 @@ async def test_a_start_that_died_is_not_forgotten_when_another_question_came_to_
     run = await store.find("owner", "t", "r1", now=T0)
     assert run is not None
     await store.completed(run, "a", now=T0 + 1)
-    assert isinstance(await store.claim(follow_up("died"), awaited=True, now=T0 + 2), Granted)
-    other = await store.claim(follow_up("other"), awaited=True, now=T0 + 60)
+    assert isinstance(await store.claim(follow_up("died"), now=T0 + 2), Granted)
+    other = await store.claim(follow_up("other"), now=T0 + 60)
     assert isinstance(other, Granted)
     assert not other.interrupted
     await store.release(other.record)
-    retry = await store.claim(follow_up("died"), awaited=True, now=T0 + 61)
+    retry = await store.claim(follow_up("died"), now=T0 + 61)
     assert isinstance(retry, Granted)
     assert retry.interrupted
 

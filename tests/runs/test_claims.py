@@ -64,6 +64,8 @@ def test_a_run_in_flight_is_joined_though_its_process_died() -> None:
         (replace(ENDED, phase=Phase.FAILED, failure=Failure.RUN_FAILED, answer=None), OPENING, False),
         (replace(ENDED, delivery=Delivery.DELIVERED), OPENING, False),
         (replace(ENDED, delivery=Delivery.HANDED_OVER), OPENING, False),
+        (replace(ENDED, delivery=Delivery.HANDING_OVER), FOLLOW_UP, True),
+        (replace(ENDED, delivery=Delivery.SENDING), FOLLOW_UP, True),
         (replace(ENDED, delivery=Delivery.UNSURE), OPENING, True),
         (replace(ENDED, delivery=Delivery.UNSURE), FOLLOW_UP, False),
         (replace(ENDED, delivery=Delivery.UNSURE, delivered_at=NOW - 120), OPENING, True),

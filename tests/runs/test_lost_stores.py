@@ -89,7 +89,7 @@ async def test_an_answer_that_is_owed_is_given_also_when_the_lost_store_learns_o
     joined: list[RunRecord] = []
 
     async def ask_again() -> None:
-        claim = await here.claim(opening("q"), awaited=True, now=T0 + 2)
+        claim = await here.claim(opening("q"), now=T0 + 2)
         assert isinstance(claim, Joined)
         joined.append(claim.record)
 

@@ -33,7 +33,7 @@ async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight()
     for number in range(6):
         run = await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}", now=T0 + number)
         await store.failed(run, Failure.RUN_FAILED, now=T0 + number)
-    await store.claim(opening("one more"), awaited=True, now=T0 + 10)
+    await store.claim(opening("one more"), now=T0 + 10)
     assert await store.find("owner", "in flight", "r", now=T0 + 10) == in_flight
     left = [number for number in range(6) if await store.find("owner", f"t{number}", "r", now=T0 + 10)]
     assert left == [5]  # beside the one in flight and the newest intent
@@ -44,15 +44,15 @@ async def test_beyond_its_capacity_starts_that_died_go_too() -> None:
     kept = MemoryRunStore(capacity=3)
     store = RunLedger(kept)
     for number in range(50):
-        await store.claim(opening(f"q{number}"), awaited=True, now=T0 + number * 30)
+        await store.claim(opening(f"q{number}"), now=T0 + number * 30)
     assert len(vars(kept)["_records"]) <= 5
 
 
 async def test_an_intent_is_kept_however_the_clock_jumps() -> None:
     """Its ids are still to come (our choice)."""
     store = RunLedger(MemoryRunStore())
-    claim = await store.claim(opening("q"), awaited=True, now=T0)
-    await store.claim(opening("other"), awaited=True, now=T0 + 1e6)
+    claim = await store.claim(opening("q"), now=T0)
+    await store.claim(opening("other"), now=T0 + 1e6)
     run = await store.started(claim.record, "t", "r", now=T0 + 1e6)
     assert await store.find("owner", "t", "r", now=T0 + 1e6) == run
 

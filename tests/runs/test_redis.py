@@ -57,7 +57,7 @@ async def test_two_replicas_share_what_they_know(new_store: NewStore) -> None:
     """One's run is the other's too, with every field (our choice)."""
     here, there = (RunLedger(new_store(RetentionPolicy())) for _ in range(2))
     run = await begin(here, opening("q"), "r")
-    assert await there.claim(opening("q"), awaited=True, now=T0) == Joined(run)
+    assert await there.claim(opening("q"), now=T0) == Joined(run)
     ended = await there.completed(run, "è ✓", now=T0 + 1.5)
     assert await here.find("owner", "t", "r", now=T0 + 2) == ended
 
@@ -66,7 +66,7 @@ async def test_every_key_expires_and_none_holds_a_prompt(new_store: NewStore, se
     """Whoever stops using it leaves nothing behind (our choice)."""
     ledger = RunLedger(new_store(RetentionPolicy(record=100, answer=10)))
     await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "a", now=T0)
-    await ledger.claim(follow_up("MARKER 2"), awaited=True, now=T0 + 1)
+    await ledger.claim(follow_up("MARKER 2"), now=T0 + 1)
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
         keys = [key async for key in client.scan_iter()]
         assert len(keys) == 6
@@ -90,13 +90,13 @@ async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_red
     """Without the password in it (our choice)."""
     store = RedisRunStore(own_redis.url)
     ledger = RunLedger(store)
-    assert isinstance(await ledger.claim(opening("q"), awaited=True, now=T0), Granted)
+    assert isinstance(await ledger.claim(opening("q"), now=T0), Granted)
     own_redis.stop()
     with pytest.raises(StoreError, match="cannot be used") as caught:
-        await ledger.claim(opening("z"), awaited=True, now=T0)
+        await ledger.claim(opening("z"), now=T0)
     assert own_redis.password not in str(caught.value) + caught.value.hint
     own_redis.start()
-    assert isinstance(await ledger.claim(opening("z"), awaited=True, now=T0), Granted)
+    assert isinstance(await ledger.claim(opening("z"), now=T0), Granted)
     await store.aclose()
 
 

@@ -67,8 +67,8 @@ async def test_while_it_is_down_memory_decides_and_the_log_says_so_once() -> Non
     tally = start_tally()
     with structlog.testing.capture_logs() as logs:
         run = await begin(ledger, opening("q"), "r")
-        assert await ledger.claim(opening("q"), awaited=True, now=T0) == Joined(run)
-        assert isinstance(await ledger.claim(follow_up("z"), awaited=True, now=T0), Busy)
+        assert await ledger.claim(opening("q"), now=T0) == Joined(run)
+        assert isinstance(await ledger.claim(follow_up("z"), now=T0), Busy)
         ended = await ledger.completed(run, "a", now=T0 + 1)
         assert await ledger.find("owner", "t", "r", now=T0 + 1) == ended
         assert await ledger.latest("owner", "t", now=T0 + 1) == ended
@@ -95,7 +95,7 @@ async def test_when_it_is_back_it_is_told_what_it_missed() -> None:
     seen = await there.find("owner", "t0", "r0", now=T0 + 10)
     assert seen is not None
     assert seen.answer == "answer"
-    assert await there.claim(opening("meanwhile"), awaited=True, now=T0 + 10) == Joined(later)
+    assert await there.claim(opening("meanwhile"), now=T0 + 10) == Joined(later)
 
 
 async def test_one_that_comes_back_empty_is_filled_with_what_this_process_knows() -> None:
@@ -104,10 +104,10 @@ async def test_one_that_comes_back_empty_is_filled_with_what_this_process_knows(
     here, there = process(server), process(server)
     run = await begin(here, opening("q"), "r")
     server.shared = MemoryRunStore()
-    claim = await here.claim(opening("q"), awaited=True, now=T0 + 1)
+    claim = await here.claim(opening("q"), now=T0 + 1)
     assert claim == Joined(run)
-    assert await there.claim(opening("q"), awaited=True, now=T0 + 1) == Joined(run)
-    assert isinstance(await there.claim(follow_up("z"), awaited=True, now=T0 + 1), Busy)
+    assert await there.claim(opening("q"), now=T0 + 1) == Joined(run)
+    assert isinstance(await there.claim(follow_up("z"), now=T0 + 1), Busy)
 
 
 async def test_answers_outlive_a_store_that_lost_them() -> None:
@@ -118,7 +118,7 @@ async def test_answers_outlive_a_store_that_lost_them() -> None:
     server.shared = MemoryRunStore()
     assert await here.find("owner", "t", "r", now=T0 + 2) == ended
     assert await here.latest("owner", "t", now=T0 + 2) == ended
-    assert await here.claim(opening("q"), awaited=True, now=T0 + 2) == Joined(ended)
+    assert await here.claim(opening("q"), now=T0 + 2) == Joined(ended)
 
 
 async def test_an_end_that_others_saw_meanwhile_stays() -> None:
@@ -145,7 +145,7 @@ async def test_what_others_finished_does_not_stand_in_the_way_of_the_next_questi
     run = await begin(here, opening("q"), "r")
     ended = await there.completed(run, "answer", now=T0 + 1)
     await there.delivered(ended, Delivery.DELIVERED, now=T0 + 1)
-    assert isinstance(await here.claim(follow_up("z"), awaited=True, now=T0 + 2), Granted)
+    assert isinstance(await here.claim(follow_up("z"), now=T0 + 2), Granted)
 
 
 async def test_a_slow_store_costs_its_patience_once_and_not_each_call() -> None:
@@ -182,10 +182,10 @@ async def test_an_intent_is_given_back_where_it_was_made() -> None:
     """Also when the store went down in between: there it ends by itself (our choice)."""
     server = Server()
     ledger = process(server)
-    claim = await ledger.claim(opening("q"), awaited=True, now=T0)
+    claim = await ledger.claim(opening("q"), now=T0)
     server.down = True
     await ledger.release(claim.record)
-    assert isinstance(await ledger.claim(opening("q"), awaited=True, now=T0 + 1), Granted)
+    assert isinstance(await ledger.claim(opening("q"), now=T0 + 1), Granted)
 
 
 async def test_what_it_missed_is_told_to_it_at_the_end() -> None:
@@ -195,7 +195,7 @@ async def test_what_it_missed_is_told_to_it_at_the_end() -> None:
     run = await begin(RunLedger(store), opening("q"), "r")
     server.down = False
     await store.aclose()
-    assert await process(server).claim(opening("q"), awaited=True, now=T0) == Joined(run)
+    assert await process(server).claim(opening("q"), now=T0) == Joined(run)
 
 
 async def test_a_crowd_waits_its_turn_and_is_not_taken_for_slowness() -> None:
@@ -215,3 +215,43 @@ async def test_closing_never_fails_and_never_hangs() -> None:
     for server in (Server(down=True), Server(seconds=1e6), Server()):
         with anyio.fail_after(2):
             await ResilientRunStore(cast("RunStore", server), MemoryRunStore(), policy=policy).aclose()
+
+
+@dataclass
+class Restarting(Server):
+    """One that is gone for some seconds, and says so as a closed port does."""
+
+    back_at: float = 0.0
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def operation(*arguments: Any, **named: Any) -> Any:
+            self.asked += 1
+            if anyio.current_time() < self.back_at:
+                raise StoreError("Nobody is there.", hint="Start it.", restarting=True)
+            return await getattr(self.shared, name)(*arguments, **named)
+
+        return operation
+
+
+async def test_a_store_that_restarts_is_waited_for_so_that_replicas_do_not_decide_alone() -> None:
+    """Each would have started the question of the other (seen; our choice)."""
+    server = Restarting()
+    here, there = process(server), process(server)
+    server.back_at = anyio.current_time() + 4
+    with structlog.testing.capture_logs() as logs:
+        run = await begin(here, opening("q"), "r")
+        assert await there.claim(opening("q"), now=T0 + 1) == Joined(run)
+    assert not logs
+
+
+async def test_one_that_stays_away_costs_the_wait_once() -> None:
+    """After that memory decides at once, also where it is tried again (our choice)."""
+    server = Restarting(back_at=1e9)
+    here = process(server)
+    began = anyio.current_time()
+    await begin(here, opening("q"), "r")
+    assert 5 <= anyio.current_time() - began < 5.3
+    await anyio.sleep(6)
+    began = anyio.current_time()
+    assert isinstance(await here.claim(opening("q"), now=T0 + 12), Joined)
+    assert anyio.current_time() - began < 0.1

@@ -62,7 +62,7 @@ async def test_two_processes_share_what_they_know(file: Path) -> None:
     """One process's run is the other's too (our choice)."""
     here, there = RunLedger(SqliteRunStore(file)), RunLedger(SqliteRunStore(file))
     run = await begin(here, opening("q"), "r")
-    assert await there.claim(opening("q"), awaited=True, now=T0) == Joined(run)
+    assert await there.claim(opening("q"), now=T0) == Joined(run)
     await there.completed(run, "answer", now=T0 + 1)
     seen = await here.find("owner", "t", "r", now=T0 + 1)
     assert seen is not None
@@ -139,7 +139,7 @@ async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file:
     await ledger.latest("owner", "t", now=T0 + 61)  # while the file is still open
     assert b"MARKER" not in b"".join(part.read_bytes() for part in file.parent.iterdir())
     await RunLedger(SqliteRunStore(file, retention=RetentionPolicy(record=100))).claim(
-        opening("much later"), awaited=True, now=T0 + 400
+        opening("much later"), now=T0 + 400
     )
     with sqlite3.connect(file) as db:
         assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
@@ -169,7 +169,7 @@ async def test_a_file_that_breaks_while_it_is_open_is_set_aside_too(file: Path) 
         await begin(ledger, opening(f"q{number}"), "r", thread_id=f"t{number}")
     await store.aclose()
     scramble(file)
-    assert isinstance(await ledger.claim(opening("q1"), awaited=True, now=T0), Granted)
+    assert isinstance(await ledger.claim(opening("q1"), now=T0), Granted)
     assert file.with_name(FILE_NAME + ".broken").exists()
 
 
@@ -201,7 +201,7 @@ async def test_a_file_that_is_not_ours_is_left_as_it_is(file: Path, content: str
     ledger = RunLedger(SqliteRunStore(file))
     for _ in range(2):
         with pytest.raises(StoreError, match="not a database|another program"):
-            await ledger.claim(opening("q"), awaited=True, now=T0)
+            await ledger.claim(opening("q"), now=T0)
     assert fingerprint(file) == before
     with pytest.raises(StoreError, match="not a database|another program"):
         look_at(file)
@@ -250,7 +250,7 @@ async def test_a_file_of_another_version_is_left_alone(file: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(StoreError, match="another version of contit-mcp"):
-        await RunLedger(SqliteRunStore(file)).claim(opening("q"), awaited=True, now=T0)
+        await RunLedger(SqliteRunStore(file)).claim(opening("q"), now=T0)
     with sqlite3.connect(file) as db:
         assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
     db.close()
@@ -263,10 +263,10 @@ async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_a
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="locked"):
-        await ledger.claim(opening("z"), awaited=True, now=T0)
+        await ledger.claim(opening("z"), now=T0)
     other.execute("ROLLBACK")
     other.close()
-    assert isinstance(await ledger.claim(opening("z"), awaited=True, now=T0), Granted)
+    assert isinstance(await ledger.claim(opening("z"), now=T0), Granted)
 
 
 async def test_a_place_where_nothing_can_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ async def test_a_place_where_nothing_can_be_made_is_an_error_that_names_it(tmp_p
     (tmp_path / "file").write_text("", encoding="utf-8")
     ledger = RunLedger(SqliteRunStore(tmp_path / "file" / "runs"))
     with pytest.raises(StoreError, match="cannot be used") as caught:
-        await ledger.claim(follow_up("q"), awaited=True, now=T0)
+        await ledger.claim(follow_up("q"), now=T0)
     assert "CONTIT_MCP_STORE" in caught.value.hint
 
 

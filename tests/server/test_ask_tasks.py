@@ -141,7 +141,7 @@ async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> No
         assistant = bridge.for_caller(Caller(principal="anna"))
         report = await assistant.start("q", wait_seconds=0, observer=NOBODY, awaited=True)
         await anyio.sleep(2)
-        failure = (await assistant.glance(TaskId("thread_1", "run_2", 0))).failure
+        failure = (await assistant.glance(TaskId("thread_1", "run_2", 0), observer=NOBODY)).failure
     assert failure is not None
     assert (failure.thread_id, failure.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
 

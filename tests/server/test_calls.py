@@ -7,7 +7,9 @@ import json
 import anyio
 import httpx
 import pytest
+from mcp import MCPError
 from mcp.client import Client
+from mcp_types import INVALID_PARAMS
 
 from contit_mcp.exceptions import ContitError
 from tests.echo_contit import EchoContit
@@ -181,3 +183,16 @@ def test_every_error_says_what_to_do_now() -> None:
     """A message and a hint are what an error is made of (our choice)."""
     with pytest.raises(TypeError):
         ContitError("only a message")  # type: ignore[call-arg]
+
+
+async def test_an_unknown_prompt_or_resource_is_the_caller_s_mistake_not_a_fault_of_ours(
+    era: str, logged: io.StringIO
+) -> None:
+    """Invalid params (documented: MCP, prompts and resources), and no line for the one who is on call."""
+    async with connected(EchoContit(), era=era) as (client, _):
+        assert not (await client.list_prompts()).prompts
+        for ask, name in ((client.get_prompt, "no-such-prompt"), (client.read_resource, "test://no-such-resource")):
+            with pytest.raises(MCPError) as refused:
+                await ask(name)
+            assert refused.value.error.code == INVALID_PARAMS
+    assert '"error"' not in logged.getvalue()

@@ -1,0 +1,126 @@
+"""Whether a host's entry works: it is read back from the host's file, and used as the host would use it."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from mcp import MCPError
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+from contit_mcp.api.transport import build_http_client
+from contit_mcp.cli.check_contit import check_contit
+from contit_mcp.cli.findings import Finding, failed
+from contit_mcp.cli.shell import shell_line
+from contit_mcp.cli.terminal import without_controls
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.hosts.host import Host
+from contit_mcp.hosts.installing import entry_in
+from contit_mcp.hosts.servers import LocalServer, RemoteServer, filled_in
+from contit_mcp.settings import load_settings
+
+PATIENCE_SECONDS = 30.0
+"""As long as Claude Code and Codex give a server to start."""
+
+DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+"""The PATH of an application that was not started from a shell."""
+
+_TOOLS = "Tools"
+_STATUSES = {
+    401: "Set the variable to a token that the server takes: who runs the server hands them out.",
+    403: "The token is known, but may not do this; or a firewall or gateway stands before the server.",
+    404: "The address is wrong: it ends with /mcp where contit-mcp http serves.",
+    421: "The server does not expect this host name: it belongs into its CONTIT_MCP_ALLOWED_HOSTS.",
+    429: "Too many requests; try again in a little while.",
+    503: "The server is stopping or full; try again in a little while.",
+}
+
+
+async def check_host(host: Host, file: Path) -> list[Finding]:
+    """Read the entry, use it, and say what was found."""
+    subject = f"{host.title}, {file}"
+    try:
+        server = entry_in(host, file)
+    except ConfigurationError as error:
+        return [failed(subject, error)]
+    if server is None:
+        hint = f"contit-mcp install {host.slug}"
+        return [Finding(subject, "it has no entry contit-assistant", good=False, hint=hint)]
+    if isinstance(server, RemoteServer):
+        return [Finding(subject, f"it speaks to {server.url}"), await _over_http(server)]
+    server = filled_in(server, os.environ)
+    found = [Finding(subject, f"it starts {without_controls(shell_line(server.command, *server.arguments))}")]
+    found.append(await _over_stdio(server, host))
+    return found if "--sandbox" in server.arguments else found + await _contit(server)
+
+
+async def _over_stdio(server: LocalServer, host: Host) -> Finding:
+    """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
+    hint = f"Write the entry anew: contit-mcp install {host.slug} --force"
+    given = dict(server.environment)
+    if os.name != "nt":
+        given = {"PATH": DESKTOP_PATH} | given
+    parameters = StdioServerParameters(command=server.command, args=list(server.arguments), env=given, cwd=Path.home())
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        try:
+            return await _list_tools(stdio_client(parameters, errlog=said))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            return Finding(_TOOLS, f"{server.command} cannot be started: {reason}", good=False, hint=hint)
+        except (ExceptionGroup, MCPError, TimeoutError):
+            said.seek(0)
+            told = [line.strip() for line in said.read().splitlines() if line.strip()]
+            last = next((line for line in reversed(told) if not line.startswith("hint:")), "it said nothing")
+            return Finding(_TOOLS, f"the server did not answer: {without_controls(last[:200])}", good=False, hint=hint)
+
+
+async def _over_http(server: RemoteServer) -> Finding:
+    token = os.environ.get(server.token_variable, "") if server.token_variable else ""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        status = await _status(server.url, headers)
+    except httpx.HTTPError as error:
+        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
+        return Finding(_TOOLS, f"no connection ({type(error).__name__})", good=False, hint=hint)
+    if status >= 400:
+        hint = _STATUSES.get(status, "Ask who runs the server.")
+        if status == 401 and not token:
+            named = f"{server.token_variable} is not set here" if server.token_variable else "its entry has no token"
+            return Finding(_TOOLS, f"the server wants a token (401), and {named}", good=False, hint=hint)
+        return Finding(_TOOLS, f"the server refuses ({status})", good=False, hint=hint)
+    try:
+        async with create_mcp_http_client(headers=headers) as http:
+            return await _list_tools(streamable_http_client(server.url, http_client=http))
+    except (ExceptionGroup, MCPError, TimeoutError) as error:
+        hint = "Look into the server's log."
+        return Finding(_TOOLS, f"the server does not speak MCP there ({type(error).__name__})", good=False, hint=hint)
+
+
+async def _status(url: str, headers: dict[str, str]) -> int:
+    """What the server says to a first message."""
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with build_http_client(url) as http:  # it trusts what this machine trusts, and follows nowhere
+        return (await http.post(url, json=hello, headers=accept | headers)).status_code
+
+
+async def _list_tools(transport: Any) -> Finding:
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with Client(transport) as client:
+            names = [tool.name for tool in (await client.list_tools()).tools]
+    return Finding(_TOOLS, ", ".join(names) or "none", good="contit_ask" in names)
+
+
+async def _contit(server: LocalServer) -> list[Finding]:
+    """Whether Contit takes the credential of this entry."""
+    words = server.arguments
+    config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
+    try:
+        return await check_contit(load_settings(file=config, environment=server.environment))
+    except ConfigurationError as error:
+        return [failed("Settings", error)]

@@ -1,0 +1,189 @@
+"""The hosts that keep their servers in a file.
+
+Where each keeps it, and what its entry looks like, as documented in November 2026; what was tried with the host itself
+is in docs/hosts.md.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from contit_mcp.hosts.host import Host
+from contit_mcp.hosts.machine import Machine
+from contit_mcp.hosts.notations import (
+    TOKEN_INPUT,
+    codex_local,
+    codex_remote,
+    continue_remote,
+    goose,
+    librechat_local,
+    librechat_remote,
+    opencode_local,
+    plain,
+    remote,
+    vscode_question,
+)
+from contit_mcp.hosts.servers import NAME
+
+_CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"}
+
+
+def _claude_desktop(machine: Machine) -> list[Path]:
+    """The Windows app is a package since February 2026, which reads a folder of its own."""
+    name = "claude_desktop_config.json"
+    packages = machine.local() / "Packages"
+    packaged = sorted(packages.glob("Claude_*/LocalCache/Roaming")) if machine.system == "windows" else []
+    return [*(folder / "Claude" / name for folder in packaged), machine.applications() / "Claude" / name]
+
+
+def _claude_code(machine: Machine) -> list[Path]:
+    return [machine.named_or("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json"]
+
+
+def _goose_file(machine: Machine) -> list[Path]:
+    if machine.system == "windows":
+        return [machine.roaming() / "Block" / "goose" / "config" / "config.yaml"]
+    return [machine.dot_config() / "goose" / "config.yaml"]
+
+
+def _zed_file(machine: Machine) -> list[Path]:
+    folder = machine.roaming() / "Zed" if machine.system == "windows" else machine.dot_config() / "zed"
+    return [folder / "settings.json"]
+
+
+def _opencode_file(machine: Machine) -> list[Path]:
+    folder = machine.dot_config() / "opencode"
+    return [folder / name for name in ("opencode.json", "opencode.jsonc", "config.json")]
+
+
+def _in_home(*parts: str) -> Callable[[Machine], list[Path]]:
+    return lambda machine: [machine.home.joinpath(*parts)]
+
+
+def _in_project(*parts: str) -> Callable[[Machine], list[Path]]:
+    return lambda machine: [machine.project.joinpath(*parts)]
+
+
+_ALL = (
+    Host(
+        "claude-desktop", "Claude Desktop", "json", "mcpServers",
+        {"user": _claude_desktop},
+        plain(), None,
+        "Quit Claude Desktop, not only its window, and start it again.",
+        "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
+    ),
+    Host(
+        "claude-code", "Claude Code", "json", "mcpServers",
+        {"user": _claude_code, "project": _in_project(".mcp.json")},
+        plain(type="stdio"), remote("url", "${NAME}", type="http"),
+        "Start a new session; `claude mcp list` shows it.",
+        "code.claude.com/docs/en/mcp",
+    ),
+    Host(
+        "codex", "Codex", "toml", "mcp_servers",
+        {
+            "user": lambda machine: [machine.named_or("CODEX_HOME", machine.home / ".codex") / "config.toml"],
+            "project": _in_project(".codex", "config.toml"),
+        },
+        codex_local, codex_remote,
+        "Start a new session; `codex mcp list` shows it. A project's file counts where you trust the project.",
+        "developers.openai.com/codex/mcp",
+    ),
+    Host(
+        "gemini-cli", "Gemini CLI", "json", "mcpServers",
+        {"user": _in_home(".gemini", "settings.json"), "project": _in_project(".gemini", "settings.json")},
+        plain(), remote("httpUrl", "${NAME}"),
+        "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
+        "google-gemini/gemini-cli docs/tools/mcp-server.md",
+    ),
+    Host(
+        "cursor", "Cursor", "json", "mcpServers",
+        {"user": _in_home(".cursor", "mcp.json"), "project": _in_project(".cursor", "mcp.json")},
+        plain(), remote("url", "${env:NAME}"),
+        "Restart Cursor, and switch the server on under MCPs if it is off.",
+        "cursor.com/docs/mcp",
+    ),
+    Host(
+        "vscode", "VS Code", "json", "servers",
+        {
+            "user": lambda machine: [machine.applications() / "Code" / "User" / "mcp.json"],
+            "project": _in_project(".vscode", "mcp.json"),
+        },
+        plain(type="stdio"), remote("url", f"${{input:{TOKEN_INPUT}}}", type="http"),
+        "Run the command `MCP: List Servers` and start contit-assistant.",
+        "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
+        beside=vscode_question,
+        remote_note="VS Code asks for the token when it starts the server.",
+    ),
+    Host(
+        "windsurf", "Windsurf", "json", "mcpServers",
+        {"user": _in_home(".codeium", "windsurf", "mcp_config.json")},
+        plain(), remote("serverUrl", "${env:NAME}"),
+        "Refresh the servers in Cascade's MCP panel.",
+        "docs.windsurf.com/windsurf/cascade/mcp",
+    ),
+    Host(
+        "zed", "Zed", "json", "context_servers",
+        {"user": _zed_file, "project": _in_project(".zed", "settings.json")},
+        plain(), remote("url", ""),
+        "Zed sees it at once; a green dot in the Agent Panel's settings shows that it runs.",
+        "zed.dev/docs/ai/mcp; headers: zed-industries/zed#60459",
+        remote_note="Zed fills in no variables, so the entry has no token: it suits servers that want none, or OAuth.",
+    ),
+    Host(
+        "continue", "Continue", "yaml", "mcpServers",
+        {
+            "user": _in_home(".continue", "config.yaml"),
+            "project": _in_project(".continue", "mcpServers", f"{NAME}.yaml"),
+        },
+        plain(name=NAME, type="stdio"), continue_remote,
+        "Continue sees it at once; it lists tools in agent mode.",
+        "docs.continue.dev/customize/deep-dives/mcp",
+        named_by="name",
+        head=_CONTINUE_HEAD,
+        remote_note="Continue reads the token from its own file of secrets, ~/.continue/.env.",
+    ),
+    Host(
+        "goose", "Goose", "yaml", "extensions",
+        {"user": _goose_file},
+        goose, goose,
+        "Start a new session; `goose info -v` shows it.",
+        "block/goose documentation/docs/guides/config-files.md",
+    ),
+    Host(
+        "opencode", "opencode", "json", "mcp",
+        {"user": _opencode_file, "project": _in_project("opencode.json")},
+        opencode_local, remote("url", "{env:NAME}", type="remote"),
+        "Start a new session; `opencode mcp list` shows it.",
+        "opencode.ai/docs/mcp-servers",
+        head={"$schema": "https://opencode.ai/config.json"},
+    ),
+    Host(
+        "lm-studio", "LM Studio", "json", "mcpServers",
+        {"user": _in_home(".lmstudio", "mcp.json")},
+        plain(), remote("url", ""),
+        "Switch the server on in the Program tab, under Integrations.",
+        "lmstudio.ai/docs/app/mcp",
+        remote_note="LM Studio fills in no variables, so the entry has no token: it suits servers that want none.",
+    ),
+    Host(
+        "librechat", "LibreChat", "yaml", "mcpServers",
+        {"project": _in_project("librechat.yaml")},
+        librechat_local, librechat_remote,
+        "Restart LibreChat. In a container the command has to be inside it: a remote entry suits better.",
+        "librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers",
+        head={"version": "1.3.0"},
+    ),
+    Host(
+        "copilot-cli", "Copilot CLI", "json", "mcpServers",
+        {
+            "user": lambda machine: [machine.named_or("COPILOT_HOME", machine.home / ".copilot") / "mcp-config.json"],
+            "project": _in_project(".github", "mcp.json"),
+        },
+        lambda server: plain(type="local")(server) | {"tools": ["*"]},
+        lambda server: remote("url", "${NAME}", type="http")(server) | {"tools": ["*"]},
+        "Start a new session; `copilot mcp list` shows it.",
+        "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
+    ),
+)  # fmt: skip
+
+HOSTS = {host.slug: host for host in _ALL}

@@ -1,0 +1,70 @@
+"""How long something may take, when it is this process that may have no time to look.
+
+A process that gets too little processor, among many or under a quota, finds each answer late. Were that taken for the
+other side's delay, it would take every peer for dead just when many depend on it.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+_SCHEDULER = "/proc/thread-self/schedstat"
+"""Linux says here how long this thread has run, and how long it has waited for a processor, in nanoseconds."""
+
+_SHORTEST_PAUSE = 0.01
+
+
+class Patience:
+    """Waits for work, counting the seconds alone in which this thread had nothing to do.
+
+    Args:
+        seconds: How long work may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def wait_for(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work.
+
+        Raises:
+            TimeoutError: It took too long.
+        """
+        loop = asyncio.get_running_loop()
+        began, busy = loop.time(), _busy_seconds()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            left = self._seconds - (loop.time() - began - (_busy_seconds() - busy))
+            if left > 0:
+                timer = loop.call_later(max(left, _SHORTEST_PAUSE), look)
+            else:
+                scope.cancel()
+
+        with anyio.CancelScope() as scope:
+            timer = loop.call_later(self._seconds, look)
+            try:
+                return await work()
+            finally:
+                timer.cancel()
+        raise TimeoutError
+
+
+def _busy_seconds() -> float:
+    """How long this thread has run, or wanted to. Elsewhere than on Linux the latter is not known."""
+    try:
+        file = os.open(_SCHEDULER, os.O_RDONLY)
+        try:
+            ran, waited, _ = os.read(file, 100).split()
+        finally:
+            os.close(file)
+    except (OSError, ValueError):
+        return time.thread_time()
+    return (int(ran) + int(waited)) / 1e9

@@ -1,0 +1,16 @@
+"""What a host of the bundle starts: contit-mcp stdio, before the sandbox where its user has switched that on.
+
+It stands in the bundle as main.py, beside the package. A host passes what stands in the manifest; one that passes
+nothing gets the same server.
+"""
+
+import sys
+
+from contit_mcp.cli.main import main
+
+SANDBOX = "--sandbox="
+
+if __name__ == "__main__":
+    wanted = [word.removeprefix(SANDBOX).lower() == "true" for word in sys.argv[1:] if word.startswith(SANDBOX)]
+    sys.argv[1:] = ["stdio", *(["--sandbox"] if any(wanted) else [])]
+    main()

@@ -1,0 +1,481 @@
+"""`contit-mcp install` and `uninstall`, and `check --host`, as a person meets them."""
+
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from click.testing import CliRunner, Result
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import CallToolResult
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from contit_mcp.cli.check_host import DESKTOP_PATH, check_host
+from contit_mcp.cli.main import contit_mcp
+from contit_mcp.exceptions import ContitError
+from contit_mcp.hosts.machine import Machine
+from contit_mcp.hosts.servers import LocalServer, read_entry
+from contit_mcp.hosts.table import HOSTS
+from tests.cli.command_line import environment, on_terminal, run
+from tests.e2e.processes import on_port, sandbox_on_port
+from tests.http.served import SEAL_KEY, Served
+from tests.rules.tree import ROOT
+
+pytestmark = pytest.mark.anyio
+
+Calls = Callable[..., Result]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder, and a project in it that is the current folder."""
+    folder = tmp_path / "home"
+    (folder / "project").mkdir(parents=True)
+    for name in (name for name in os.environ if name not in environment()):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    monkeypatch.setenv("CONTIT_MCP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(folder / "project")
+    return folder
+
+
+@pytest.fixture
+def contit_mcp_command(home: Path) -> Calls:
+    """The command line inside this process, with pipes."""
+
+    def call(*arguments: str, **variables: str) -> Result:
+        return CliRunner().invoke(contit_mcp, arguments, env=dict(variables))
+
+    return call
+
+
+def at_home(home: Path) -> list[str]:
+    """Every file and folder that is there now."""
+    return sorted(path.relative_to(home).as_posix() for path in home.rglob("*"))
+
+
+def file_of(slug: str, scope: str = "user") -> Path:
+    """A host's file on this machine."""
+    return HOSTS[slug].file(Machine.this(), scope)  # type: ignore[arg-type]
+
+
+# --- the newcomer
+
+
+async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> None:
+    """The README's steps 2 and 3, asked as Claude Desktop does; uninstall leaves nothing (our promise)."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
+    question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
+    before = at_home(home)
+    variables = {"HOME": str(home), "USERPROFILE": str(home), "PATH": os.defpath}
+    installed = await run(*step_2, **variables)
+    assert installed.returncode == 0, installed.stderr
+    file = file_of("claude-desktop")
+    entry = json.loads(file.read_text())["mcpServers"]["contit-assistant"]
+    assert Path(entry["command"]).is_absolute()
+    assert "env" not in entry
+    assert f"Check it with: {entry['command']} check --host claude-desktop" in installed.stdout
+
+    checked = await run("check", "--host", "claude-desktop", **variables)
+    assert checked.returncode == 0, checked.stdout
+    assert "ok   Tools: contit_ask, contit_start, contit_status, contit_response" in checked.stdout
+
+    server = StdioServerParameters(command=entry["command"], args=entry["args"], cwd=home)
+    with anyio.fail_after(60):
+        async with Client(stdio_client(server)) as client:
+            result = await client.call_tool("contit_ask", {"prompt": question})
+    assert isinstance(result, CallToolResult)
+    assert "12 published articles from March 2026" in (result.structured_content or {})["response"]
+
+    removed = await run("uninstall", "claude-desktop", **variables)
+    assert removed.returncode == 0, removed.stderr
+    assert at_home(home) == before
+
+
+# --- the file
+
+
+@pytest.mark.parametrize("slug", HOSTS)
+def test_a_file_of_every_host_is_as_it_was_afterwards(slug: str, contit_mcp_command: Calls, home: Path) -> None:
+    """In each of its places: one that was there byte for byte, one that was not is gone again (our promise)."""
+    there = {
+        "json": b'\xef\xbb\xbf{\r\n\t// mine\r\n\t"a": [1]\r\n}',
+        "toml": b"a = 1 # mine",
+        "yaml": b"a: 1 # mine\r\n",
+    }
+    for scope in HOSTS[slug].files:
+        for content in (None, there[HOSTS[slug].format]):
+            file = file_of(slug, scope)
+            if content is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            before = at_home(home)
+            installed = contit_mcp_command("install", slug, "--sandbox", "--scope", scope)
+            assert installed.exit_code == 0, installed.output
+            assert (f"{file}.contit-mcp.bak" in installed.output) is (content is not None)
+            again = contit_mcp_command("install", slug, "--sandbox", "--scope", scope)
+            assert "stands already in" in again.output
+            removed = contit_mcp_command("uninstall", slug, "--scope", scope)
+            assert removed.exit_code == 0, removed.output
+            assert at_home(home) == before
+            assert content is None or file.read_bytes() == content
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither modes nor links for everyone")
+def test_a_link_and_a_mode_stay(contit_mcp_command: Calls, home: Path) -> None:
+    """Many keep their files in a folder of their own and link to them (our choice)."""
+    kept = home / "dotfiles.json"
+    kept.write_text("{}")
+    kept.chmod(0o640)
+    file = file_of("cursor")
+    file.parent.mkdir()
+    file.symlink_to(kept)
+    assert contit_mcp_command("install", "cursor", "--sandbox").exit_code == 0
+    assert file.is_symlink()
+    assert "contit-assistant" in kept.read_text()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    assert contit_mcp_command("uninstall", "cursor").exit_code == 0
+    assert file.is_symlink()
+    assert kept.read_text() == "{}"
+
+
+def test_folders_go_with_the_last_entry_in_them(contit_mcp_command: Calls, home: Path) -> None:
+    """Made for one host, used by another, in whatever order they leave (our promise)."""
+    before = at_home(home)
+    for slug in ("claude-desktop", "goose", "zed"):
+        contit_mcp_command("install", slug, "--sandbox")
+    for slug in ("claude-desktop", "goose", "zed"):
+        contit_mcp_command("uninstall", slug)
+    assert at_home(home) == before
+
+
+def test_what_came_in_meanwhile_stays(contit_mcp_command: Calls, home: Path) -> None:
+    """A file that install made, and that somebody has used since, is not taken away (our choice)."""
+    contit_mcp_command("install", "cursor", "--sandbox")
+    file = file_of("cursor")
+    document = json.loads(file.read_text())
+    document["mcpServers"]["other"] = {"command": "npx"}
+    file.write_text(json.dumps(document, indent=2))
+    assert contit_mcp_command("uninstall", "cursor").exit_code == 0
+    assert json.loads(file.read_text()) == {"mcpServers": {"other": {"command": "npx"}}}
+
+
+@pytest.mark.parametrize(
+    ("slug", "content", "said"),
+    [
+        ("cursor", b'{\n "mcpServers": {\n  "a": 1 "b"\n', "line 3: a comma or } is expected"),
+        ("cursor", b'{"a": [1, 2', "line 1: the file ends where a comma or ] is expected"),
+        ("cursor", b'{"a": "\n"}', "line 1: a string does not end"),
+        ("cursor", b"[" * 300, "nested too deeply"),
+        ("cursor", b'{"a": 1} 2', "nothing is expected after the end"),
+        ("cursor", b"{a: 1}", "a name in double quotes or } is expected"),
+        ("cursor", b'{"a" 1}', "a colon is expected"),
+        ("cursor", b'{"a": x}', "line 1: a value is expected"),
+        ("cursor", b"[]", "it holds something else than an object"),
+        ("cursor", b'{"mcpServers": []}', "its mcpServers is not what the host expects there"),
+        ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
+        ("codex", b"a = 1\nb = \n", "line 2: invalid value"),
+        ("codex", b"mcp_servers = {}\n", "there is no place in it"),
+        ("goose", b"a: 1\nb: [\n", "line 3"),
+        ("goose", b"a: 1\nb: \x01\n", "line 2"),
+        ("goose", b"- 1\n", "it is not written as lines of names and values"),
+        ("goose", b"extensions: no\n", "its extensions is not what the host expects there"),
+    ],
+)
+def test_a_file_that_cannot_be_edited_safely_is_left_alone(
+    slug: str, content: bytes, said: str, contit_mcp_command: Calls, home: Path
+) -> None:
+    """One line that says where and why; nothing is written, no key asked for (our choice)."""
+    file = file_of(slug)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    before = at_home(home)
+    refused = contit_mcp_command("install", slug, CONTIT_API_KEY="key")
+    assert isinstance(refused.exception, ContitError)
+    assert said in refused.exception.message
+    assert str(file) in refused.exception.message
+    assert file.read_bytes() == content
+    assert at_home(home) == before
+
+
+def test_an_entry_that_somebody_changed_is_replaced_only_by_force(contit_mcp_command: Calls, home: Path) -> None:
+    """What was done by hand may be wanted (our choice). Our own, unchanged, is replaced when another is asked for."""
+    contit_mcp_command("install", "cursor", "--sandbox")
+    other = contit_mcp_command("install", "cursor", "--http", "http://127.0.0.1:8000")
+    assert "has been replaced in" in other.output
+    file = file_of("cursor")
+    file.write_text(file.read_text().replace("8000", "9000"))
+    refused = contit_mcp_command("install", "cursor", "--sandbox")
+    assert isinstance(refused.exception, ContitError)
+    assert "written or changed by hand" in refused.exception.message
+    assert "9000" in file.read_text()
+    assert contit_mcp_command("install", "cursor", "--sandbox", "--force").exit_code == 0
+    assert "--sandbox" in file.read_text()
+    contit_mcp_command("uninstall", "cursor")
+    assert not file.exists()
+
+
+def test_print_shows_the_entry_and_changes_nothing(contit_mcp_command: Calls, home: Path) -> None:
+    """To look first, or to copy it (our choice)."""
+    before = at_home(home)
+    printed = contit_mcp_command("install", "vscode", "--http", "https://contit.example", "--print")
+    document = json.loads(printed.stdout)
+    assert document["servers"]["contit-assistant"]["url"] == "https://contit.example/mcp"
+    assert document["inputs"][0]["password"] is True
+    assert str(file_of("vscode")) in printed.stderr
+    assert at_home(home) == before
+
+
+# --- the key
+
+
+def test_the_key_goes_into_a_file_that_nobody_else_can_read(contit_mcp_command: Calls, home: Path, state: Path) -> None:
+    """The host's file names that file. It goes with the last entry that takes the key from it (our promise)."""
+    for slug in ("cursor", "codex"):
+        installed = contit_mcp_command("install", slug, CONTIT_API_KEY=" SECRET-MARKER\n")
+        assert installed.exit_code == 0, installed.output
+        assert "SECRET-MARKER" not in installed.output + file_of(slug).read_text()
+    key_file = state / "api-key"
+    assert key_file.read_text() == "SECRET-MARKER\n"
+    assert os.name == "nt" or stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert json.loads(file_of("cursor").read_text())["mcpServers"]["contit-assistant"]["env"] == {
+        "CONTIT_API_KEY_FILE": str(key_file)
+    }
+    assert "another entry takes it from there" in contit_mcp_command("uninstall", "cursor").output
+    assert key_file.exists()
+    assert "was removed too" in contit_mcp_command("uninstall", "codex").output
+    assert not state.exists() or list(state.iterdir()) == []
+
+
+def test_a_key_file_of_the_users_is_named_and_never_touched(contit_mcp_command: Calls, home: Path) -> None:
+    """By option or by variable; where Contit is comes along (our choice)."""
+    mine = home / "mine"
+    mine.write_text("key")
+    mine.chmod(0o644)
+    installed = contit_mcp_command("install", "zed", "--key-file", "~/mine", CONTIT_BASE_URL="https://contit.example")
+    assert installed.exit_code == 0, installed.output
+    assert os.name == "nt" or f"chmod 600 {mine}" in installed.output
+    entry = json.loads(file_of("zed").read_text())["context_servers"]["contit-assistant"]
+    assert entry["env"] == {"CONTIT_API_KEY_FILE": str(mine), "CONTIT_BASE_URL": "https://contit.example"}
+    contit_mcp_command("uninstall", "zed")
+    contit_mcp_command("install", "zed", CONTIT_API_KEY_FILE=str(mine))
+    assert str(mine) in file_of("zed").read_text()
+    contit_mcp_command("uninstall", "zed")
+    assert mine.read_text() == "key"
+
+
+@pytest.mark.parametrize(
+    "variables", [{"CONTIT_ACCESS_TOKEN": "ctpat_x"}, {"CONTIT_API_KEY": "ctpat_x"}, {"CONTIT_API_KEY_FILE": "~/pat"}]
+)
+def test_a_personal_access_token_is_named_as_one(
+    variables: dict[str, str], contit_mcp_command: Calls, home: Path
+) -> None:
+    """It begins with ctpat_ (documented), wherever people put it; sent as an API key it would be refused."""
+    (home / "pat").write_text("ctpat_x")
+    assert contit_mcp_command("install", "cursor", **variables).exit_code == 0
+    (named,) = json.loads(file_of("cursor").read_text())["mcpServers"]["contit-assistant"]["env"].items()
+    assert named[0] == "CONTIT_ACCESS_TOKEN_FILE"
+    assert Path(named[1]).read_text().strip() == "ctpat_x"
+    contit_mcp_command("uninstall", "cursor")
+    assert Path(named[1]).exists() is (named[1] == str(home / "pat"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        ((), {}, "No API key was given"),
+        ((), {"CONTIT_API_KEY": "two words"}, "That is no key"),
+        (("--key-file", "missing"), {}, "cannot be read"),
+    ],
+)
+def test_without_a_key_nothing_is_written(
+    arguments: tuple[str, ...], variables: dict[str, str], said: str, contit_mcp_command: Calls, home: Path
+) -> None:
+    """An entry that cannot work helps nobody (our choice)."""
+    refused = contit_mcp_command("install", "cursor", *arguments, **variables)
+    assert isinstance(refused.exception, ContitError)
+    assert said in refused.exception.message
+    assert "two words" not in refused.exception.message
+    assert not file_of("cursor").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
+async def test_on_a_terminal_the_key_is_asked_for_and_not_shown(home: Path, state: Path) -> None:
+    """As passwords are (our choice)."""
+    async with on_terminal("install", "cursor", HOME=str(home)) as terminal:
+        await terminal.until(lambda text: "it is not shown" in text)
+        terminal.type("SECRET-MARKER\n")
+        await terminal.until(lambda text: "Check it with" in text)
+    assert "SECRET-MARKER" not in terminal.written
+    assert (state / "api-key").read_text() == "SECRET-MARKER\n"
+
+
+# --- which hosts, which entries
+
+
+def test_without_a_host_it_lists_them_and_what_is_here(contit_mcp_command: Calls, home: Path) -> None:
+    """One line each: its name, how it stands, its file (our choice)."""
+    file_of("cursor").parent.mkdir()
+    file_of("codex").parent.mkdir()
+    file_of("codex").write_text("broken")
+    contit_mcp_command("install", "zed", "--sandbox")
+    lines = {line.split()[0]: line for line in contit_mcp_command("install").output.splitlines()}
+    assert list(lines) == list(HOSTS)
+    assert " found " in lines["cursor"]
+    assert " broken file " in lines["codex"]
+    assert " installed " in lines["zed"]
+    assert "found" not in lines["windsurf"]
+    assert str(file_of("windsurf")) in lines["windsurf"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("install", "cursorr"), 2, "Did you mean cursor?"),
+        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "two different entries"),
+        (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
+        (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
+        (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),
+        (("uninstall", "cursor"), 0, "There is no contit-assistant in"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(
+    arguments: tuple[str, ...], code: int, said: str, contit_mcp_command: Calls, home: Path
+) -> None:
+    """In one line (our choice)."""
+    result = contit_mcp_command(*arguments)
+    error = result.exception
+    assert result.exit_code == code
+    assert said in (error.message if isinstance(error, ContitError) else result.output)
+
+
+def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(contit_mcp_command: Calls, home: Path) -> None:
+    """On this machine a server wants none by default, elsewhere one (our choice, as `contit-mcp http` has it)."""
+
+    def printed(*arguments: str) -> str:
+        return contit_mcp_command("install", "codex", "--print", "--http", *arguments).stdout
+
+    assert 'bearer_token_env_var = "CONTIT_ASSISTANT_TOKEN"' in printed("https://x.example")
+    assert "bearer_token" not in printed("https://x.example", "--no-token")
+    assert "bearer_token" not in printed("http://localhost:8000")
+    assert "bearer_token" in printed("http://localhost:8000", "--token")
+
+
+# --- check --host
+
+
+async def test_check_uses_an_entry_with_its_own_variables_alone(home: Path, tmp_path: Path) -> None:
+    """What is set in this shell does not count there: neither a wrong setting nor another Contit (our choice)."""
+    variables = {"HOME": str(home), "USERPROFILE": str(home)}
+    async with sandbox_on_port() as (url, _):
+        installed = await run("install", "goose", CONTIT_API_KEY="sandbox-key", CONTIT_BASE_URL=url, **variables)
+        assert installed.returncode == 0, installed.stderr
+        checked = await run("check", "--host", "goose", CONTIT_MCP_STORE="nonsense", **variables)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "ok   Tools: contit_ask" in checked.stdout
+    assert "it is good" in checked.stdout
+
+
+async def test_check_says_what_is_wrong_with_an_entry(home: Path) -> None:
+    """A command that has gone, a server that does not answer, no entry, a broken file (our choice)."""
+    file = file_of("cursor")
+    file.parent.mkdir()
+    host = HOSTS["cursor"]
+    for command, arguments, said in (
+        ("/nowhere/contit-mcp", ["stdio", "--sandbox"], "cannot be started: No such file or directory"),
+        (sys.executable, ["-c", "import sys; sys.exit('it fell over')", "--sandbox"], "did not answer: it fell over"),
+    ):
+        entry = {"command": command, "args": arguments}
+        file.write_text(json.dumps({"mcpServers": {"contit-assistant": entry}}))
+        _, tools = await check_host(host, file)
+        assert not tools.good
+        assert said in tools.verdict
+        assert "contit-mcp install cursor --force" in str(tools.hint)
+    for content, said in (("{}", "it has no entry"), ("{", "line 1")):
+        file.write_text(content)
+        (found,) = await check_host(host, file)
+        assert not found.good
+        assert said in found.verdict
+
+
+async def test_an_entry_starts_with_little_more_than_its_own_variables(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As desktop applications start servers: their PATH, no shell's variables, the home folder (assumed)."""
+    file, told = file_of("cursor"), home / "told.json"
+    file.parent.mkdir()
+    tell = "import json, os, sys; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1], 'w'))"
+    entry = {"command": sys.executable, "args": ["-c", tell, str(told), "--sandbox"], "env": {"OWN": "1"}}
+    file.write_text(json.dumps({"mcpServers": {"contit-assistant": entry}}))
+    monkeypatch.setenv("CONTIT_MCP_STORE", "of this shell")
+    await check_host(HOSTS["cursor"], file)
+    folder, variables = json.loads(told.read_text())
+    assert Path(folder) == home
+    assert variables["OWN"] == "1"
+    assert not [name for name in variables if name.startswith("CONTIT_")]
+    assert os.name == "nt" or variables["PATH"] == DESKTOP_PATH
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "said"),
+    [
+        (401, None, "wants a token (401), and CONTIT_ASSISTANT_TOKEN is not set"),
+        (401, "t", "refuses (401)"),
+        (421, "t", "refuses (421)"),
+    ],
+)
+async def test_what_a_server_on_the_network_says_is_told(
+    status: int, token: str | None, said: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do about it; the token is in no finding (our choice)."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(status_code=status)(scope, receive, send)
+
+    file = file_of("codex")
+    file.parent.mkdir()
+    async with on_port(Starlette(routes=[Mount("/", refuse)])) as url:
+        file.write_text(
+            f'[mcp_servers.contit-assistant]\nurl = "{url}/mcp"\nbearer_token_env_var = "CONTIT_ASSISTANT_TOKEN"\n'
+        )
+        if token:
+            monkeypatch.setenv("CONTIT_ASSISTANT_TOKEN", token)
+        _, found = await check_host(HOSTS["codex"], file)
+    assert not found.good
+    assert said in found.verdict
+    assert found.hint
+
+
+async def test_a_remote_entry_reaches_a_server_with_its_token(
+    contit_mcp_command: Calls, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real server with tokens; --probe is there over HTTP too (our choice)."""
+    tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"me:{'t' * 32}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+    with Served(tokens, ("--sandbox", "--probe")) as served:
+        for slug in ("cursor", "codex", "continue"):
+            installed = contit_mcp_command("install", slug, "--http", served.base, "--token")
+            assert installed.exit_code == 0, installed.output
+        monkeypatch.setenv("CONTIT_ASSISTANT_TOKEN", "t" * 32)
+        for slug in ("cursor", "codex", "continue"):
+            where, tools = await check_host(HOSTS[slug], file_of(slug))
+            assert where.verdict == f"it speaks to {served.url}"
+            assert tools.good, tools.verdict
+            assert tools.verdict.endswith("contit_probe")
+
+
+def test_every_entry_reads_back_as_what_it_was_made_of() -> None:
+    """`check` and the examples trust in that (our choice)."""
+    server = LocalServer("/bin/contit-mcp", ("stdio", "--sandbox"), {"CONTIT_API_KEY_FILE": "/key"})
+    for host in HOSTS.values():
+        assert read_entry(host.local(server)) == server, host.slug

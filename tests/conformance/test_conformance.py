@@ -1,0 +1,92 @@
+"""What the specification requires of a server, asked by the official suite (its own words: "official conformance")."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.bearer_proxy import bearer_proxy
+from tests.conformance.conftest import Report
+from tests.conformance.suite import REVISIONS, Expectation, judge, run_suite
+from tests.http.served import SEAL_KEY, Served
+
+FIXTURES = ("tests.conformance.fixture_server",)
+FAILS_ON_PURPOSE = frozenset({"Tool %r raised an unexpected exception", "handler for %r raised"})
+TOKEN = "token-of-the-conformance-suite"
+TOKEN_MODE = {
+    "CONTIT_MCP_AUTH": "token",
+    "CONTIT_MCP_TOKENS": f"suite:{TOKEN}",
+    "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
+    "CONTIT_MCP_ALLOWED_HOSTS": "127.0.0.1:*,localhost:*",
+    "CONTIT_MCP_ALLOWED_ORIGINS": "http://127.0.0.1:*,http://localhost:*",
+}
+GENERIC = {
+    "2025-11-25": (
+        "server-initialize", "ping", "tools-list", "resources-list", "prompts-list", "dns-rebinding-protection",
+    ),
+    "2026-07-28": (
+        "server-stateless", "tools-list", "resources-list", "prompts-list", "sep-2164-resource-not-found", "caching",
+        "server-sse-multiple-streams", "dns-rebinding-protection", "http-header-validation",
+    ),
+}  # fmt: skip
+"""Scenarios that ask nothing of a server but what every server has."""
+
+each_revision = pytest.mark.parametrize("revision", REVISIONS)
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[str]:
+    """`contit-mcp http --sandbox` as it is."""
+    with Served({}, ("--sandbox",)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def fixtures() -> Iterator[str]:
+    """The same with the suite's fixtures on it."""
+    with Served({}, module=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def fixtures_behind_a_token() -> Iterator[str]:
+    """The same for callers with a token, which a proxy adds."""
+    with Served(TOKEN_MODE, module=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
+        assert server.http.post(server.url).status_code == 401
+        with bearer_proxy(server.url, TOKEN) as url:
+            yield url
+
+
+@pytest.mark.xdist_group("real")
+@each_revision
+def test_our_server_passes_every_scenario_that_needs_no_fixture(
+    real: str, revision: str, tmp_path: Path, report: Report
+) -> None:
+    """Documented: MCP; the suite's own list of what a revision requires."""
+    found = run_suite(real, revision, tmp_path)
+    verdict = judge({name: found[name] for name in GENERIC[revision]}, Expectation.of("real", revision))
+    report("contit-mcp http", revision, verdict)
+    assert not verdict.wrong, "\n".join(verdict.wrong)
+    assert set(verdict.counted) == set(GENERIC[revision])
+
+
+@pytest.mark.xdist_group("fixtures")
+@each_revision
+def test_our_stack_passes_everything_else_with_the_suite_s_fixtures_on_it(
+    fixtures: str, revision: str, tmp_path: Path, report: Report
+) -> None:
+    """What fails or asks nothing stands in expected.toml with its reason."""
+    verdict = judge(run_suite(fixtures, revision, tmp_path), Expectation.of("fixtures", revision))
+    report("with fixtures", revision, verdict)
+    assert not verdict.wrong, "\n".join(verdict.wrong)
+
+
+@pytest.mark.xdist_group("token")
+@each_revision
+def test_authentication_changes_nothing_of_it(
+    fixtures_behind_a_token: str, revision: str, tmp_path: Path, report: Report
+) -> None:
+    """The same results with `CONTIT_MCP_AUTH=token` (our choice)."""
+    verdict = judge(run_suite(fixtures_behind_a_token, revision, tmp_path), Expectation.of("fixtures", revision))
+    report("with fixtures, token", revision, verdict)
+    assert not verdict.wrong, "\n".join(verdict.wrong)

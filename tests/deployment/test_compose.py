@@ -1,0 +1,112 @@
+"""The compose file is one that compose takes, fits the image, and puts the shipped nginx example before its replicas."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from compose_spec import PyCompose
+
+from contit_mcp.settings import Settings
+from tests.deployment.manifests import COMPOSE, DRAIN_SECONDS, PORT, compose
+from tests.rules.tree import ROOT
+
+SETTINGS = {str(field.alias) for field in Settings.model_fields.values()}
+REPLICAS = ("replica-1", "replica-2")
+GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def addresses() -> dict[str, str]:
+    """The fixed addresses, by service."""
+    return {
+        name: service["networks"]["inside"]["ipv4_address"]
+        for name, service in compose()["services"].items()
+        if isinstance(service["networks"], dict)
+    }
+
+
+def test_it_is_a_compose_file() -> None:
+    """By a parser of the compose specification that refuses what it does not know (our choice)."""
+    found = compose()
+    assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
+    found["services"]["nginx"]["read_onli"] = True
+    with pytest.raises(ValueError, match="read_onli"):
+        PyCompose.from_json(json.dumps(found))
+
+
+@pytest.mark.parametrize("name", REPLICAS)
+def test_a_replica_is_the_image_as_it_is(name: str) -> None:
+    """Its settings exist, and its secrets are files that the guide makes (our choice)."""
+    service = compose()["services"][name]
+    assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
+    assert set(service["environment"]) <= SETTINGS
+    files = {
+        value.removeprefix("/run/secrets/") for value in service["environment"].values() if value.startswith("/run/")
+    }
+    assert files == set(service["secrets"])
+    assert service["healthcheck"]["test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
+    assert service["environment"]["CONTIT_MCP_TRUSTED_PROXIES"] == addresses()["nginx"]
+    assert "ports" not in service, "callers come through nginx, and metrics stay inside"
+
+
+def test_every_secret_is_a_file_that_the_guide_makes_and_git_ignores() -> None:
+    """None of them is anywhere else (our choice)."""
+    for name, secret in compose()["secrets"].items():
+        assert secret == {"file": f"secrets/{name}"}
+        assert re.search(rf"> secrets/{re.escape(name)}\b", GUIDE), name
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f"{COMPOSE.parent.relative_to(ROOT).as_posix()}/secrets/" in ignored
+
+
+@pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx", "redis"])
+def test_no_container_may_do_what_it_need_not(name: str) -> None:
+    """A read-only root, no capabilities, no new privileges, a limit of memory (our choice)."""
+    service = compose()["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+
+
+def test_fixed_addresses_are_none_that_others_can_get() -> None:
+    """Docker would give them to whichever container comes first (our choice)."""
+    (network,) = compose()["networks"]["inside"]["ipam"]["config"]
+    assert network == {"subnet": "172.28.8.0/24", "ip_range": "172.28.8.128/25"}
+    fixed = addresses()
+    assert len(set(fixed.values())) == len(fixed) == 3
+    assert all(
+        address.startswith("172.28.8.") and 1 < int(address.rpartition(".")[2]) < 128 for address in fixed.values()
+    )
+
+
+def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:
+    """The container's own command makes it; nginx, where it is installed, takes it (our choice)."""
+    service = compose()["services"]["nginx"]
+    shell, flag, command = service["command"]
+    assert (shell, flag) == ("sh", "-c")
+    source, _, _ = service["volumes"][0].partition(":")
+    script, _, rest = command.partition(" && ")
+    assert rest == "exec nginx -g 'daemon off;'"
+    made = tmp_path / "default.conf"
+    script = script.replace("/contit-mcp.conf", str(COMPOSE.parent / source)).replace(
+        "/etc/nginx/conf.d/default.conf", str(made)
+    )
+    subprocess.run(["sh", "-c", script], check=True)
+    upstream = re.search(r"upstream contit_mcp \{(.*?)\}", made.read_text(encoding="utf-8"), re.DOTALL)
+    assert upstream
+    servers = re.findall(r"^\s*server (\S+)[ ;]", upstream[1], re.MULTILINE)
+    assert servers == [f"{addresses()[name]}:{PORT}" for name in REPLICAS]
+    (published,) = service["ports"]
+    assert re.search(rf"^\s*listen {published.rpartition(':')[2]};", made.read_text(encoding="utf-8"), re.MULTILINE)
+    if nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin"):
+        whole = tmp_path / "nginx.conf"
+        text = made.read_text(encoding="utf-8").replace("/var/log/nginx", str(tmp_path))
+        made.write_text(text, encoding="utf-8")
+        whole.write_text(f"pid {tmp_path}/pid; events {{}} http {{ include {made}; }}", encoding="utf-8")
+        ended = subprocess.run(
+            [nginx, "-t", "-e", "stderr", "-c", str(whole)], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,213 @@
+"""The manifests are what Kubernetes takes, fit together, and name what the image has."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.settings import Settings
+from tests.deployment.manifests import (
+    DRAIN_SECONDS,
+    KUBERNETES,
+    PORT,
+    USER_ID,
+    container_of,
+    kubernetes_object,
+    kubernetes_objects,
+)
+from tests.rules.tree import ROOT, told
+
+OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
+OF_THE_OPERATOR = {"PodMonitor"}
+"""Defined by the Prometheus operator, not by Kubernetes."""
+
+SETTINGS = {str(field.alias) for field in Settings.model_fields.values()}
+GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    """What the pods of each deployment are to be."""
+    return {
+        each["metadata"]["name"]: each["spec"]["template"]
+        for each in kubernetes_objects()
+        if each["kind"] == "Deployment"
+    }
+
+
+def settings() -> dict[str, str]:
+    """The settings of the server's container."""
+    return {each["name"]: each["value"] for each in container_of(kubernetes_object("Deployment"))["env"]}
+
+
+def problems(found: Any, version: str) -> Iterator[str]:
+    """What is wrong with an object by the schema of a version, which knows every field there is."""
+    try:
+        kubernetes_validate.validate(found, version, strict=True)
+    except kubernetes_validate.ValidationError as exc:
+        place = ".".join(map(str, exc.path))
+        yield f"{found['kind']} {found['metadata']['name']} {place}: {exc.message[:200]}"
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
+    """Strictly, by the published schemas: an unknown field is an error (our choice)."""
+    checked = [found for found in kubernetes_objects() if found["kind"] not in OF_THE_OPERATOR]
+    assert len(checked) >= 10
+    wrong = [problem for found in checked for problem in problems(found, version)]
+    assert not wrong, told(wrong, f"Write it as Kubernetes {version} wants it.")
+
+
+def test_the_schema_check_sees_an_unknown_field() -> None:
+    """Else the test above would hold of anything (our choice)."""
+    found = kubernetes_object("PodDisruptionBudget")
+    assert list(problems({**found, "spec": {**found["spec"], "maxUnavailible": 1}}, NEWEST))
+
+
+def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
+    """`kubectl apply -k` takes what is listed (our choice)."""
+    text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
+    listed = set(yaml.safe_load(text)["resources"])
+    offered = set(re.findall(r"^  # - (\S+)", text, re.MULTILINE))
+    assert listed | offered == {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+    assert not listed & offered
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which brings kustomize")
+def test_kustomize_makes_what_is_applied() -> None:
+    """Everything is in the one namespace, and the image is replaced by the operator's (our choice)."""
+    ended = subprocess.run(["kubectl", "kustomize", str(KUBERNETES)], capture_output=True, text=True, check=True)
+    made = list(yaml.safe_load_all(ended.stdout))
+    assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"contit-mcp"}
+    images = {container_of(each)["image"] for each in made if each["kind"] == "Deployment"}
+    assert {image.partition("/")[0] for image in images} == {"registry.example.com", "redis:7.4-alpine"}
+    assert not [problem for each in made for problem in problems(each, NEWEST)]
+
+
+def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None:
+    """And the guide makes each of those files (our choice)."""
+    assert set(settings()) <= SETTINGS
+    secret = {name for name in settings() if name.removesuffix("_FILE") in {"CONTIT_API_KEY", "CONTIT_MCP_TOKENS",
+              "CONTIT_MCP_SEAL_KEY", "CONTIT_MCP_STORE"}}  # fmt: skip
+    assert len(secret) == 4
+    for name in secret:
+        assert name.endswith("_FILE"), f"{name} would stand in the environment"
+    for name, template in pods().items():
+        (container,) = template["spec"]["containers"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert not any("subPath" in mount for mount in container["volumeMounts"])
+        (volume,) = (each["secret"] for each in template["spec"]["volumes"] if "secret" in each)
+        made = re.search(rf"create secret generic {volume['secretName']} ((?:.*\\\n)*.*)\n", GUIDE)
+        assert made, volume["secretName"]
+        keys = set(re.findall(r"--from-file ([\w.-]+)=", made[1]))
+        texts = [*container.get("args", []), *(each["value"] for each in container.get("env", []))]
+        read = {text.removeprefix(f"{mounts['secrets']}/") for text in texts if text.startswith(mounts["secrets"])}
+        assert read == keys, name
+
+
+@pytest.mark.parametrize("name", ["contit-mcp", "contit-mcp-redis"])
+def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
+    """As the pod security standard `restricted` has it, and more: a read-only root, no token of Kubernetes."""
+    spec = pods()[name]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["limits"]["memory"]
+    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+
+
+def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
+    """They are fixed in the Dockerfile, and in the code (our choice)."""
+    deployment = kubernetes_object("Deployment")
+    spec, container = deployment["spec"]["template"]["spec"], container_of(deployment)
+    assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (USER_ID, USER_ID)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {probe["path"] for probe in probes.values()} <= set(KNOWN_PATHS)
+    assert {probe["port"] for probe in probes.values()} == {"http"}
+    assert probes["liveness"]["path"] == "/healthz", "an unready replica must not be killed"
+    assert probes["readiness"]["path"] == "/readyz"
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == settings()["CONTIT_MCP_METRICS_PORT"]
+
+
+def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
+    """The port closes at once after SIGTERM, so endpoints must be gone before it; then it drains (tests/http/test_drain)."""
+    spec = kubernetes_object("Deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    assert int(seconds) >= 3
+    assert spec["terminationGracePeriodSeconds"] > int(seconds) + DRAIN_SECONDS
+
+
+def test_variables_that_kubernetes_makes_of_services_stay_out() -> None:
+    """A service called contit-mcp would write CONTIT_MCP_PORT=tcp://… (our choice)."""
+    assert all(template["spec"]["enableServiceLinks"] is False for template in pods().values())
+
+
+def test_everything_points_at_pods_that_there_are() -> None:
+    """Services, policies, budget, spread, autoscaler and ingress (our choice)."""
+    labels = {name: template["metadata"]["labels"] for name, template in pods().items()}
+    deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] == "Deployment"}
+    for name, deployment in deployments.items():
+        assert deployment["spec"]["selector"]["matchLabels"] == labels[name]
+    for each in kubernetes_objects():
+        spec, name = each.get("spec", {}), each["metadata"]["name"]
+        ports = (
+            {port["name"] for port in deployments[name]["spec"]["template"]["spec"]["containers"][0]["ports"]}
+            if name in deployments
+            else set()
+        )
+        match each["kind"]:
+            case "Service":
+                assert spec["selector"] == labels[name]
+                assert {port["targetPort"] for port in spec["ports"]} <= ports
+                assert "metrics" not in {port["targetPort"] for port in spec["ports"]}, "the outside would reach it"
+            case "PodDisruptionBudget" | "PodMonitor":
+                assert spec["selector"]["matchLabels"] == labels[name]
+            case "NetworkPolicy":
+                assert spec["podSelector"]["matchLabels"] == labels[name]
+                named = [port["port"] for rule in spec["ingress"] for port in rule["ports"]]
+                assert set(named) <= ports
+            case "HorizontalPodAutoscaler":
+                assert spec["scaleTargetRef"]["name"] in deployments
+                assert spec["minReplicas"] >= 2
+                assert "replicas" not in deployments[name]["spec"], "each apply would undo the autoscaler"
+            case "Ingress":
+                (rule,) = spec["rules"]
+                assert {path["path"] for path in rule["http"]["paths"]} == {
+                    "/mcp",
+                    "/.well-known/oauth-protected-resource",
+                }
+                assert (
+                    int(each["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-read-timeout"])
+                    > _longest_wait()
+                )
+    for spread in deployments["contit-mcp"]["spec"]["template"]["spec"]["topologySpreadConstraints"]:
+        assert spread["labelSelector"]["matchLabels"] == labels["contit-mcp"]
+
+
+def test_the_tag_is_the_version() -> None:
+    """Of the package, wherever it is written (our choice)."""
+    from contit_mcp import __version__  # noqa: PLC0415 - here alone
+
+    (image,) = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
+    assert image["newTag"] == __version__
+    assert set(re.findall(r"registry\.example\.com/contit-mcp:(\S+)", GUIDE)) == {__version__}
+
+
+def _longest_wait() -> float:
+    return float(Settings.model_fields["max_wait_seconds"].default)

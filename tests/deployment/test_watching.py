@@ -1,0 +1,172 @@
+"""Alerts and dashboard ask for what the running server exports, and every alert says what to do."""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import promql_parser as promql
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from contit_mcp import exceptions
+from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.server.calls import UnexpectedError
+from tests.deployment.promql import Exported, NotExported, labels_of, selectors
+from tests.http.deployed import QUESTION, TOKEN_MODE, TOKENS
+from tests.http.served import INITIALIZE, Contit, Served, contit
+from tests.rules.tree import PACKAGE, ROOT, told
+
+ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
+DASHBOARD = ROOT / "configs" / "grafana" / "contit-mcp.json"
+GUIDE = ROOT / "docs" / "deployment.md"
+OUTCOMES = {name for name in vars(exceptions) if name.endswith("Error")} | {UnexpectedError.__name__}
+OUTCOMES |= {"completed", "in_progress", "failed", "cancelled"}
+
+
+def alerts() -> list[dict[str, Any]]:
+    """All rules."""
+    groups = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def dashboard() -> dict[str, Any]:
+    """The dashboard."""
+    found: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    return found
+
+
+def expressions() -> dict[str, str]:
+    """Every expression by where it stands, with what Grafana fills in filled in."""
+    found = {rule["alert"]: rule["expr"] for rule in alerts()}
+    board = dashboard()
+    for panel in board["panels"]:
+        found |= {f"{panel['title']} {target['refId']}": target["expr"] for target in panel.get("targets", [])}
+    found |= {each["name"]: each["expr"] for each in board["annotations"]["list"]}
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["definition"])
+            assert asked, variable["definition"]
+            found[f"variable {variable['name']}"] = f"sum by ({asked[2]}) ({asked[1]})"
+    return {place: text.replace("$__rate_interval", "5m") for place, text in found.items()}
+
+
+def exported_by(text: str) -> Exported:
+    """Labels by metric, of an exposition."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found[sample.name] |= set(sample.labels)
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported() -> Exported:
+    """What a server exports that has had calls, a refused one among them."""
+    with contit() as upstream, Served(TOKEN_MODE | upstream_of(upstream)) as server:
+        anna = {"authorization": f"Bearer {TOKENS['anna']}"}
+        assert server.call("contit_ask", {"prompt": QUESTION}, **anna)["structuredContent"]["status"] == "completed"
+        assert server.post(INITIALIZE).status_code == 401
+        return exported_by(server.http.get(f"{server.base}/metrics").text)
+
+
+def upstream_of(upstream: Contit) -> dict[str, str]:
+    """The settings that lead there."""
+    return {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key"}
+
+
+def test_every_expression_asks_for_what_the_running_server_exports(exported: Exported) -> None:
+    """Each metric, each label, and the labels that both sides of an operator are matched by (our choice)."""
+    found = expressions()
+    wrong = []
+    for place, text in found.items():
+        try:
+            labels_of(promql.parse(text), exported)
+        except (NotExported, ValueError) as exc:
+            wrong.append(f"{place}: {exc}")
+    assert not wrong, told(wrong, "Ask for what /metrics shows.")
+    asked_for = {selector.name for text in found.values() for selector in selectors(text)}
+    ours = {name for name in exported if name.startswith("contit_mcp_")}
+    forgotten = {name for name in ours - asked_for if not name.endswith(("_created", "_sum", "_count"))}
+    assert not forgotten, told(sorted(forgotten), "Show it on the dashboard, or export it no longer.")
+
+
+def test_every_value_that_is_asked_for_can_occur() -> None:
+    """Outcomes are classes of errors, reasons are words of a refusal in the code (our choice)."""
+    source = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "http").glob("*.py"))
+    tools = {f"contit_{path.stem}" for path in (PACKAGE / "server" / "tools").glob("*.py")}
+    can_be = {
+        "outcome": lambda word: word in OUTCOMES,
+        "reason": lambda word: f'"{word}"' in source,
+        "tool": lambda word: word in tools,
+        "path": lambda word: word in KNOWN_PATHS,
+        "status": lambda word: bool(re.fullmatch(r"[1-5]\d\d|none", word)),
+    }
+    wrong = [
+        f"{place}: {matcher.name}={word}"
+        for place, text in expressions().items()
+        for selector in selectors(text)
+        for matcher in selector.matchers.matchers
+        if matcher.name in can_be
+        for word in matcher.value.split("|")
+        if re.fullmatch(r"[\w/]+", word) and not can_be[matcher.name](word)
+    ]
+    assert not wrong, told(wrong, "No metric ever has this value.")
+
+
+def test_what_an_alert_says_names_labels_that_it_has(exported: Exported) -> None:
+    """`$labels.instance` of a sum over all instances is empty (our choice)."""
+    wrong = [
+        f"{rule['alert']}: {label}"
+        for rule in alerts()
+        for label in re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values()))
+        if label not in labels_of(promql.parse(rule["expr"]), exported)
+    ]
+    assert not wrong, told(wrong, "Leave the label out, or keep it in the expression.")
+
+
+def test_every_alert_leads_to_what_to_do() -> None:
+    """Its runbook is a section of the guide, which has something under it (our choice)."""
+    text = GUIDE.read_text(encoding="utf-8")
+    sections = {
+        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-"): body.strip()
+        for title, body in re.findall(r"^#+ (.+)\n((?:(?!#).*\n?)*)", text, flags=re.MULTILINE)
+    }
+    named = {rule["alert"]: Path(rule["annotations"]["runbook_url"]) for rule in alerts()}
+    wrong = [
+        name
+        for name, runbook in named.items()
+        if str(runbook) != f"docs/deployment.md#{name.lower()}" or len(sections.get(name.lower(), "")) < 80
+    ]
+    assert not wrong, told(wrong, "Give it a section of its name in docs/deployment.md, and name that as runbook_url.")
+    gone = [title for title in sections if title.startswith("contitmcp") and title not in map(str.lower, named)]
+    assert not gone, told(gone, "Take the section out; there is no such alert.")
+
+
+def test_every_alert_is_whole() -> None:
+    """Whom it wakes, and what it says (our choice)."""
+    for rule in alerts():
+        assert rule["labels"]["severity"] in {"critical", "warning"}, rule["alert"]
+        assert {"summary", "description", "runbook_url"} == set(rule["annotations"]), rule["alert"]
+
+
+def test_every_panel_of_the_dashboard_can_be_drawn() -> None:
+    """Ids and places are unique, each panel asks its variable's data source, and no expression is left empty."""
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["targets"], panel["title"]
+            assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}

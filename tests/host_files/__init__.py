@@ -1,0 +1,1 @@
+"""Our entry in the files of hosts."""

@@ -1,0 +1,117 @@
+"""Files as people and editors leave them: other servers, comments, odd white space, marks and line ends."""
+
+import json
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+from contit_mcp.hosts.host import Host
+
+WORDS = ("a", "disabled", "env", "args", "über", "x y", "//", "/* */", '"', "\\", "{", "}", ",", "#", "contit", "°")
+TOML_BLOCKS = (
+    "# a comment\n",
+    'model = "o3"\n',
+    "\n\n",
+    "[tools]\nweb_search = true # yes\n",
+    '[mcp_servers.other]\ncommand = \'npx\'\nargs = [\n  "-y", # why\n  "other",\n]\n',
+    '[mcp_servers."quoted name".env]\nKEY = "value"\n',
+    '[profiles.deep]\nprompt = """\n[mcp_servers.contit-assistant]\nis only text\n"""\n',
+    "[[rules]]\nname = 'first'\n\n[[rules]]\nname = 'second'\n",
+    "# [mcp_servers.contit-assistant]\n# command = 'not yet'\n",
+    "\ttabbed = 1\n",
+)
+YAML_BLOCKS = (
+    "# a comment\n",
+    "\n",
+    "name: Mine\n",
+    "version: 1.0.0 # yes\n",
+    "models:\n  - name: one\n    provider: openai\n\n  # two\n  - name: two\n",
+    "prompt: |\n  extensions:\n    contit-assistant: only text\n\n",
+    "folded: >-\n   some\n   text\n",
+    "flow: {a: 1, b: [x, y]}\n",
+    "anchored: &here\n  key: value\nagain: *here\n",
+    "'quoted: key': \"a # b\"\n",
+)
+
+
+@st.composite
+def json_documents(draw: st.DrawFn, host: Host) -> str:
+    """JSON with comments and trailing commas, in any style."""
+    random = draw(st.randoms(use_true_random=False))
+    others = {
+        name: {"command": "npx", "args": [random.choice(WORDS)]} for name in random.sample(WORDS, random.randint(0, 3))
+    }
+    value: dict[str, Any] = {
+        name: random.choice((1, True, None, "text", [], [1, {"a": {}}])) for name in WORDS[:4] if random.random() < 0.5
+    }
+    if random.random() < 0.7:
+        value[host.section] = others
+    if random.random() < 0.3:
+        value["inputs"] = [{"id": "other", "type": "promptString"}] * random.randint(0, 2)
+    items = list(value.items())
+    random.shuffle(items)
+    pretty = random.random() < 0.7
+    unit = random.choice(("  ", "    ", "\t", "")) if pretty else ""
+    text = _json(dict(items), random, "\n" if pretty else "", unit, 0, noisy=random.random() < 0.6)
+    return draw(_as_kept(_blank(random, noisy=False) + text))
+
+
+@st.composite
+def toml_documents(draw: st.DrawFn, host: Host) -> str:
+    """TOML made of blocks, each at most once; what stands without a table comes first."""
+    blocks = draw(st.lists(st.sampled_from(TOML_BLOCKS), unique=True, max_size=6))
+    return draw(_as_kept("".join(sorted(blocks, key=lambda block: "[" in block and block[0] != "#"))))
+
+
+@st.composite
+def yaml_documents(draw: st.DrawFn, host: Host) -> str:
+    """YAML made of blocks, with the host's section in one of its spellings or without it."""
+    other = (
+        "- name: other\n{0}  command: npx\n" if host.named_by else "other:\n{0}  type: stdio # kept\n{0}  cmd: npx\n"
+    )
+    empty = "[]" if host.named_by else "{}"
+    one = '[{name: "other"}]' if host.named_by else "{other: {cmd: npx}}"
+    spellings = [
+        f"{host.section}: {empty}\n",
+        f"{host.section}:\n",
+        f"{host.section}: # none yet\n",
+        f"{host.section}: {one}\n",
+    ]
+    for indent in ("", "  ", "    ") if host.named_by else ("  ", "    "):
+        spellings.append(f"{host.section}:\n{indent}{other.format(indent)}")
+        spellings.append(f"{host.section}:\n{indent}# first\n{indent}{other.format(indent)}{indent}# last\n")
+    blocks = draw(st.lists(st.sampled_from(YAML_BLOCKS), unique=True, max_size=6))
+    section = draw(st.lists(st.sampled_from(spellings), max_size=1))
+    return draw(_as_kept("".join(draw(st.permutations([*blocks, *section])))))
+
+
+def documents(host: Host) -> st.SearchStrategy[str]:
+    """Files of the host's format."""
+    return {"json": json_documents, "toml": toml_documents, "yaml": yaml_documents}[host.format](host)
+
+
+@st.composite
+def _as_kept(draw: st.DrawFn, text: str) -> str:
+    """The same, with or without a mark at the beginning, carriage returns, and a line end at the end."""
+    text = text if draw(st.booleans()) else text.rstrip("\n")
+    text = text.replace("\n", draw(st.sampled_from(("\n", "\r\n"))))
+    return ("\ufeff" if draw(st.booleans()) else "") + text
+
+
+def _blank(random: Random, *, noisy: bool) -> str:
+    return random.choice(("", "", " ", '/* { " */', "// [ ,\n", "\n", "\t")) if noisy else ""
+
+
+def _json(value: Any, random: Random, newline: str, unit: str, depth: int, *, noisy: bool) -> str:
+    if not isinstance(value, dict | list) or (not value and not noisy):
+        return json.dumps(value, ensure_ascii=random.random() < 0.5)
+    inner, outer = newline + unit * (depth + 1), newline + unit * depth
+    parts = []
+    for name, item in value.items() if isinstance(value, dict) else ((None, item) for item in value):
+        written = _json(item, random, newline, unit, depth + 1, noisy=noisy)
+        key = "" if name is None else json.dumps(name) + _blank(random, noisy=noisy) + ":" + (" " if newline else "")
+        parts.append(inner + _blank(random, noisy=noisy) + key + written + _blank(random, noisy=noisy))
+    comma = "," if parts and noisy and random.random() < 0.3 else ""
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return opening + ",".join(parts) + comma + _blank(random, noisy=noisy) + outer + closing

@@ -1,0 +1,125 @@
+"""Where hosts keep their files, and how we name ourselves in them."""
+
+from pathlib import Path
+
+import pytest
+
+from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.hosts.host import Scope
+from contit_mcp.hosts.machine import Machine, System
+from contit_mcp.hosts.own_command import own_command
+from contit_mcp.hosts.table import HOSTS
+
+HOME = Path("/home/you")
+PROJECT = Path("/project")
+
+
+@pytest.mark.parametrize(
+    ("slug", "macos", "windows", "linux"),
+    [
+        (
+            "claude-desktop",
+            "Library/Application Support/Claude/claude_desktop_config.json",
+            "AppData/Roaming/Claude/claude_desktop_config.json",
+            ".config/Claude/claude_desktop_config.json",
+        ),
+        ("claude-code", ".claude.json", ".claude.json", ".claude.json"),
+        ("codex", ".codex/config.toml", ".codex/config.toml", ".codex/config.toml"),
+        ("gemini-cli", ".gemini/settings.json", ".gemini/settings.json", ".gemini/settings.json"),
+        ("cursor", ".cursor/mcp.json", ".cursor/mcp.json", ".cursor/mcp.json"),
+        (
+            "vscode",
+            "Library/Application Support/Code/User/mcp.json",
+            "AppData/Roaming/Code/User/mcp.json",
+            ".config/Code/User/mcp.json",
+        ),
+        ("windsurf", *[".codeium/windsurf/mcp_config.json"] * 3),
+        ("zed", ".config/zed/settings.json", "AppData/Roaming/Zed/settings.json", ".config/zed/settings.json"),
+        ("continue", *[".continue/config.yaml"] * 3),
+        (
+            "goose",
+            ".config/goose/config.yaml",
+            "AppData/Roaming/Block/goose/config/config.yaml",
+            ".config/goose/config.yaml",
+        ),
+        ("opencode", *[".config/opencode/opencode.json"] * 3),
+        ("lm-studio", *[".lmstudio/mcp.json"] * 3),
+        ("copilot-cli", *[".copilot/mcp-config.json"] * 3),
+    ],
+)
+def test_each_system_has_its_folders(slug: str, macos: str, windows: str, linux: str) -> None:
+    """As the hosts document them (the sources are in the table)."""
+    systems: tuple[tuple[System, str], ...] = (("macos", macos), ("windows", windows), ("linux", linux))
+    for system, expected in systems:
+        assert HOSTS[slug].file(Machine(system, HOME, PROJECT, {}), "user") == HOME / expected
+
+
+@pytest.mark.parametrize(
+    ("slug", "scope", "variables", "expected"),
+    [
+        ("claude-code", "project", {}, "/project/.mcp.json"),
+        ("codex", "project", {}, "/project/.codex/config.toml"),
+        ("continue", "project", {}, "/project/.continue/mcpServers/contit-assistant.yaml"),
+        ("librechat", "project", {}, "/project/librechat.yaml"),
+        ("goose", "user", {"XDG_CONFIG_HOME": "/xdg"}, "/xdg/goose/config.yaml"),
+        ("vscode", "user", {"XDG_CONFIG_HOME": "/xdg"}, "/xdg/Code/User/mcp.json"),
+        ("codex", "user", {"CODEX_HOME": "/codex"}, "/codex/config.toml"),
+        ("claude-code", "user", {"CLAUDE_CONFIG_DIR": "/claude"}, "/claude/.claude.json"),
+        ("copilot-cli", "user", {"COPILOT_HOME": " "}, "/home/you/.copilot/mcp-config.json"),
+    ],
+)
+def test_projects_and_moved_folders_are_found(
+    slug: str, scope: Scope, variables: dict[str, str], expected: str
+) -> None:
+    """A blank variable is none (the hosts' documents)."""
+    assert HOSTS[slug].file(Machine("linux", HOME, PROJECT, variables), scope) == Path(expected)
+
+
+def test_the_packaged_claude_desktop_of_windows_reads_its_own_folder(tmp_path: Path) -> None:
+    """Since February 2026; a file elsewhere would be ignored without a word (anthropics/claude-code#26073)."""
+    folder = tmp_path / "AppData/Local/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming"
+    folder.mkdir(parents=True)
+    machine = Machine("windows", tmp_path, PROJECT, {})
+    assert HOSTS["claude-desktop"].file(machine, "user") == folder / "Claude/claude_desktop_config.json"
+    assert HOSTS["claude-desktop"].file(Machine("macos", tmp_path, PROJECT, {}), "user").parts[-3] != "Roaming"
+
+
+def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
+    """Opencode reads .jsonc too (its documents)."""
+    there = tmp_path / ".config/opencode/opencode.jsonc"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert HOSTS["opencode"].file(Machine("linux", tmp_path, PROJECT, {}), "user") == there
+
+
+# --- our own command
+
+
+def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) -> None:
+    """Pipx links to what may move with the next version (our choice)."""
+    script, link = tmp_path / "venv" / "contit-mcp", tmp_path / "bin" / "contit-mcp"
+    for file in (script, link):
+        file.parent.mkdir()
+    script.touch()
+    link.symlink_to(script)
+    assert own_command(str(link), "/usr/bin/python3") == (str(link), ())
+    assert own_command(str(script.parent / "." / "contit-mcp"), "/usr/bin/python3") == (str(script), ())
+
+
+def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tmp_path: Path) -> None:
+    """`python -m contit_mcp` (our choice)."""
+    python = str(tmp_path / "python")
+    assert own_command("/x/contit_mcp/__main__.py", python) == (python, ("-m", "contit_mcp"))
+    (tmp_path / "contit-mcp").touch()
+    assert own_command("/x/contit_mcp/__main__.py", python) == (str(tmp_path / "contit-mcp"), ())
+
+
+@pytest.mark.parametrize(
+    "executable",
+    ["/home/you/.cache/uv/archive-v0/abc/bin/python", "/home/you/.local/share/pipx/.cache/abc/bin/python"],
+)
+def test_a_cache_is_no_place_that_a_host_could_rely_on(executable: str) -> None:
+    """`uvx` and `pipx run` throw away what they made (documented by uv and pipx)."""
+    with pytest.raises(ConfigurationError, match="runs from a cache") as refused:
+        own_command(str(Path(executable).with_name("contit-mcp")), executable)
+    assert "uv tool install" in refused.value.hint

@@ -1,0 +1,94 @@
+"""The files in configs/hosts work as they are, but for the folder."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import yaml
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import CallToolResult
+
+from contit_mcp.hosts.servers import LocalServer, RemoteServer, Server, filled_in, read_entry
+from contit_mcp.hosts.table import HOSTS
+from contit_mcp.settings import load_settings
+from tests.e2e.processes import COMMAND, clean_environment, sandbox_on_port
+from tests.rules.tree import ROOT
+
+FILES = sorted(path for path in (ROOT / "configs" / "hosts").iterdir() if path.name != "n8n.http.json")
+READERS: dict[str, Callable[[str], Any]] = {".json": json.loads, ".toml": tomllib.loads, ".yaml": yaml.safe_load}
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Real processes need real time."""
+    return "asyncio", {}
+
+
+def entry_of(path: Path) -> Server:
+    """What the host of a file would do with it."""
+    host = HOSTS[path.name.split(".")[0].removesuffix("-shared")]
+    section = READERS[path.suffix](path.read_text(encoding="utf-8"))[host.section]
+    server = read_entry(section["contit-assistant"] if host.named_by is None else section[0])
+    assert server is not None, path.name
+    return server
+
+
+def test_every_host_has_its_entries() -> None:
+    """One file a host and transport (our choice)."""
+    expected = {f"{slug}.stdio" for slug in HOSTS} | {f"{slug}.http" for slug in HOSTS if HOSTS[slug].remote}
+    assert {path.stem for path in FILES} == expected | {"claude-code-shared.stdio"}
+
+
+@pytest.mark.anyio
+async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
+    """Started with its arguments and variables, against a sandbox, with the folder of this test (our choice)."""
+    servers = [server for path in FILES if isinstance(server := entry_of(path), LocalServer)]
+    assert len(servers) == len(HOSTS) + 1
+    # Claude Code fills in the variable of the shared one; else they are all the same, so one is tried for all.
+    words = {json.dumps(asdict(server)).replace("${HOME}", "/home/you") for server in servers}
+    assert words == {json.dumps(asdict(servers[-1]))}
+    assert servers[-1].command.endswith("/.contit-mcp/bin/contit-mcp")
+    (tmp_path / "api-key").write_text("sandbox-key\n")
+    placed = {name: re.sub(r".*/\.contit-mcp", str(tmp_path), text) for name, text in servers[-1].environment.items()}
+    load_settings(environment=placed)
+    async with sandbox_on_port() as (url, _):
+        parameters = StdioServerParameters(
+            command=COMMAND[0],
+            args=[*COMMAND[1:], *servers[-1].arguments],
+            env=clean_environment(CONTIT_BASE_URL=url, **placed),
+        )
+        with anyio.fail_after(60):
+            async with Client(stdio_client(parameters)) as client:
+                result = await client.call_tool("contit_ask", {"prompt": "How many drafts are there?"})
+    assert isinstance(result, CallToolResult)
+    assert not result.is_error
+
+
+def test_the_shared_entry_is_the_same_with_its_variable_filled_in() -> None:
+    """As Claude Code does, and `check --host` (documented); what is not set stays as it is written."""
+    shared, own = (entry_of(ROOT / "configs" / "hosts" / f"claude-code{kind}.stdio.json") for kind in ("-shared", ""))
+    assert isinstance(shared, LocalServer)
+    assert filled_in(shared, {"HOME": "/home/you"}) == own
+    assert filled_in(shared, {}) == shared
+    other = LocalServer("{env:A}", ("${env:A}", "${A:-b}", "$A"), {"X": "${A}"})
+    assert filled_in(other, {"A": "1"}) == LocalServer("1", ("1", "1", "$A"), {"X": "1"})
+
+
+def test_remote_entries_name_a_variable_and_hold_no_token() -> None:
+    """VS Code asks, Zed and LM Studio have no way (the hosts' documents); n8n has its own store of credentials."""
+    for path in FILES:
+        server = entry_of(path)
+        if isinstance(server, RemoteServer):
+            assert server.url == "https://contit-mcp.example.com/mcp"
+            without = path.stem.split(".")[0] in {"vscode", "zed", "lm-studio"}
+            assert server.token_variable == (None if without else "CONTIT_ASSISTANT_TOKEN"), path.name
+    node = json.loads((ROOT / "configs" / "hosts" / "n8n.http.json").read_text())["nodes"][0]["parameters"]
+    assert node["endpointUrl"] == "https://contit-mcp.example.com/mcp"
+    assert node["authentication"] == "bearerAuth"

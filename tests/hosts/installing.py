@@ -1,0 +1,89 @@
+"""Installs clients in pinned versions, each in a folder of its own below `.hosts/`, once.
+
+Nothing is skipped: where a client cannot be installed, its tests fail and say what is missing.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.rules.tree import ROOT
+
+CACHE = Path(os.environ.get("CONTIT_TESTS_HOSTS_FOLDER") or ROOT / ".hosts")
+PINS = Path(__file__).parent
+_SECONDS = 900
+
+
+def node() -> Path:
+    """The folder of a Node that is new enough for all of them: a package of npm as well."""
+    return npm_packages("node", "node")
+
+
+def npm_packages(folder: str, *names: str) -> Path:
+    """Install packages in the versions of package.json; the folder of their commands."""
+    pinned = json.loads((PINS / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    wanted = json.dumps({"private": True, "dependencies": {name: pinned[name] for name in names}}, indent=1)
+    target = CACHE / "npm" / folder
+    with _making(target, wanted) as missing:
+        if missing:
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.fail("npm was not found: it installs Node and the clients written for it.", pytrace=False)
+            path = os.environ["PATH"] if folder == "node" else f"{node()}{os.pathsep}{os.environ['PATH']}"
+            (target / "package.json").write_text(wanted, encoding="utf-8")
+            quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error")
+            _run([npm, "install", *quiet], target, what=", ".join(names), path=path)
+    return target / "node_modules" / ".bin"
+
+
+def python_packages(name: str) -> Path:
+    """Install what `environments/NAME.txt` pins into an environment of its own; the folder of its commands."""
+    wanted = (PINS / "environments" / f"{name}.txt").read_text(encoding="utf-8") + sys.version
+    target = CACHE / "python" / name
+    commands = target / ("Scripts" if sys.platform == "win32" else "bin")
+    with _making(target, wanted) as missing:
+        if missing:
+            _run([sys.executable, "-m", "venv", str(target)], CACHE, what=f"an environment for {name}")
+            pip = [str(commands / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install"]
+            _run([*pip, "--no-deps", "-r", str(PINS / "environments" / f"{name}.txt")], CACHE, what=name)
+    return commands
+
+
+@contextmanager
+def _making(target: Path, wanted: str) -> Iterator[bool]:
+    """Whether it has to be made, into an empty folder; one process makes it while others wait."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = target / "installed"
+        missing = not mark.exists() or mark.read_text(encoding="utf-8") != wanted
+        if missing:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+        yield missing
+        if missing:
+            mark.write_text(wanted, encoding="utf-8")
+
+
+def _run(command: Sequence[str], folder: Path, *, what: str, path: str = os.environ["PATH"]) -> None:
+    sys.stderr.write(f"installing {what}\n")
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    if done.returncode:
+        said = f"{done.stdout}\n{done.stderr}".strip()[-2_000:]
+        pytest.fail(f"{what} could not be installed; that needs npm or pip and a package index.\n{said}", pytrace=False)

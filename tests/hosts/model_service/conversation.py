@@ -1,0 +1,93 @@
+"""What the stand-in model does, whatever the dialect: it calls tools as it is told, and keeps what it was shown."""
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one request put before the model.
+
+    Attributes:
+        tools: Names of the tools it may call.
+        results: What came back from its calls so far, as the host wrote it, in their order.
+        system: What it was told beforehand.
+    """
+
+    tools: tuple[str, ...]
+    results: tuple[str, ...]
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call of the model's."""
+
+    tool: str
+    arguments: dict[str, Any]
+    number: int
+
+
+Step = Callable[[Sequence[str]], tuple[str, dict[str, Any]]]
+"""From the results so far to the next call: a tool of ours, and its arguments."""
+
+
+def ids_in(text: str) -> dict[str, str]:
+    """The ids a model finds in a result, in whatever notation the host wrote it."""
+    found = {name: re.search(rf"{name}\W{{1,12}}([\w-]{{6,}})", text) for name in ("thread_id", "run_id")}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def ask(prompt: str, **more: Any) -> Step:
+    """Ask something new."""
+    return lambda _: ("contit_ask", {"prompt": prompt, **more})
+
+
+def follow_up(prompt: str) -> Step:
+    """Ask in the conversation of the result before."""
+    return lambda results: ("contit_ask", {"prompt": prompt, "thread_id": ids_in(results[-1]).get("thread_id", "")})
+
+
+def fetch() -> Step:
+    """Fetch the answer of the run that the result before is about."""
+    return lambda results: ("contit_response", ids_in(results[-1]))
+
+
+@dataclass
+class Model:
+    """Plays its steps one by one, each on the result of the one before, and then ends the turn."""
+
+    offered: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    system: str = ""
+    _steps: Sequence[Step] = ()
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def play(self, *steps: Step) -> None:
+        """Forget what was, and do this next."""
+        self.offered, self.seen, self.system, self._steps = (), (), "", steps
+
+    def answer(self, shown: Shown) -> ToolCall | str:
+        """The model's turn: a call, or its last words."""
+        if not any(_is_ours(tool) for tool in shown.tools):
+            return "Nothing to add."  # a side question of the host's, as for a title
+        self.offered, self.system = shown.tools, shown.system
+        if len(shown.results) >= len(self.seen):
+            self.seen = shown.results
+        if len(shown.results) >= len(self._steps):
+            return "That is all."
+        name, arguments = self._steps[len(shown.results)](shown.results)
+        tool = next(tool for tool in shown.tools if tool.endswith(name))
+        return ToolCall(tool, arguments, next(self._numbers))
+
+    @property
+    def our_tools(self) -> set[str]:
+        """Our tools among those offered, without the prefixes that hosts add."""
+        return {tool[tool.rindex("contit_") :] for tool in self.offered if _is_ours(tool)}
+
+
+def _is_ours(tool: str) -> bool:
+    return re.search(r"contit_(?:ask|start|status|response)$", tool) is not None

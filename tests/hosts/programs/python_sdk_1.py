@@ -1,0 +1,37 @@
+"""The client session of the Python SDK 1.x."""
+
+import json
+import sys
+
+import anyio
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamablehttp_client
+
+GIVEN = json.loads(sys.argv[1])
+
+
+async def main() -> None:
+    if GIVEN["command"]:
+        transport = stdio_client(StdioServerParameters(command=GIVEN["command"], args=["stdio"], env=GIVEN["env"]))
+    else:
+        transport = streamablehttp_client(GIVEN["url"], headers=GIVEN["headers"])
+    async with transport as streams, ClientSession(*streams[:2]) as session:
+        await session.initialize()
+        tools = [tool.name for tool in (await session.list_tools()).tools]
+        results = [(await session.call_tool("contit_ask", {"prompt": GIVEN["question"]})).model_dump()]
+        # 1.9 knows no structured content, but keeps what it does not know.
+        arguments = {"prompt": GIVEN["follow_up"], "thread_id": results[0]["structuredContent"]["thread_id"]}
+        results.append((await session.call_tool("contit_ask", arguments)).model_dump())
+    found = [
+        {
+            "content": [block["text"] for block in result["content"]],
+            "structured": result["structuredContent"],
+            "isError": result["isError"],
+        }
+        for result in results
+    ]
+    print(json.dumps({"tools": tools, "results": found}))
+
+
+anyio.run(main)

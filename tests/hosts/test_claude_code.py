@@ -1,0 +1,53 @@
+"""Claude Code, the real program, before a stand-in for its model."""
+
+import json
+
+from tests.hosts.installing import npm_packages
+from tests.hosts.model_service.conversation import ask, fetch
+from tests.hosts.trials import Trial, npm_version
+
+PACKAGE = "@anthropic-ai/claude-code"
+
+
+def start(trial: Trial, **environment: str) -> None:
+    """Run it once, without a terminal."""
+    entry = trial.entry
+    server = (
+        {"type": "stdio", "command": str(entry.command), "args": ["stdio"], "env": entry.environment}
+        if entry.command
+        else {"type": "http", "url": entry.url, "headers": entry.headers}
+    )
+    trial.home.mkdir()
+    config = trial.home / "mcp.json"
+    config.write_text(json.dumps({"mcpServers": {"contit-assistant": server}}), encoding="utf-8")
+    said = trial.run(
+        [
+            npm_packages("claude_code", PACKAGE) / "claude", "--bare", "-p", "go", "--mcp-config", config,
+            "--strict-mcp-config", "--allowedTools", "mcp__contit-assistant__*", "--output-format", "json",
+        ],
+        ANTHROPIC_BASE_URL=trial.bench.model_url,
+        ANTHROPIC_API_KEY="sk-made-up",
+        **environment,
+    )  # fmt: skip
+    assert json.loads(said)["result"] == "That is all."
+
+
+def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
+    """Measured: it shows its model the structure alone, and names itself."""
+    row = trial.converse("Claude Code", lambda: start(trial), version=npm_version(PACKAGE))
+    assert row.saw == "structure"
+    assert row.waits == 240
+
+
+def test_an_answer_later_than_the_call_is_fetched_by_its_ids(slow_trial: Trial, question: str) -> None:
+    """The call ends as `in_progress`, with all that the next one needs (design, section 2)."""
+    first, second = slow_trial.wait_twice(lambda: start(slow_trial), ask(question, wait_seconds=1), fetch())
+    assert '"in_progress"' in first
+    assert '"completed"' in second
+
+
+def test_after_the_host_itself_gave_up_the_same_question_joins_its_run(slow_trial: Trial, question: str) -> None:
+    """Its hard limit, set to 5 s here, is a result without ids; nothing is lost, nothing asked twice (design)."""
+    steps = ask(question), ask(question, wait_seconds=2), fetch()
+    first, *_ = slow_trial.wait_twice(lambda: start(slow_trial, MCP_TOOL_TIMEOUT="5000"), *steps)
+    assert "thread_id" not in first

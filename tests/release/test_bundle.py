@@ -1,0 +1,134 @@
+"""The bundle: its manifest fits the server and its settings, and what it holds answers."""
+
+import json
+import re
+import struct
+import sys
+import tomllib
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp_types import Tool
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from contit_mcp import __version__
+from contit_mcp.settings import Settings, load_settings
+from release.bundle import set_times, stage
+from release.manifest import FILLED_IN, bundle_pyproject, manifest, user_config
+from release.project import PROJECT, claimed_pythons, package_files
+from release.trying import TOOLS, Start, answer_of, bare_environment, text_of
+from tests.rules.tree import ROOT
+from tests.server.test_tools import SNAPSHOT
+
+NO_TOOLS: list[Tool] = []
+FIELDS = {str(field.alias): field for field in Settings.model_fields.values()}
+PICTURE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR"
+"""Drawing the icon takes Node; `make bundle` does it."""
+
+
+def placeholders(value: object) -> set[str]:
+    """The fields that a piece of the manifest refers to."""
+    return set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(value)))
+
+
+def test_every_field_is_used_and_every_reference_is_a_field() -> None:
+    """A field that reaches nothing would deceive its user (our choice)."""
+    assert placeholders(manifest(NO_TOOLS)["server"]) == set(user_config())
+
+
+def test_the_fields_are_settings_and_the_secret_ones_are_kept_as_such() -> None:
+    """Hosts mask them and keep them in the key chain (documented: MCPB manifest)."""
+    environment = manifest(NO_TOOLS)["server"]["mcp_config"]["env"]
+    assert set(environment) == set(FILLED_IN.values()) <= set(FIELDS)
+    secret = {variable for variable in environment if "SecretStr" in str(FIELDS[variable].annotation)}
+    sensitive = {FILLED_IN[name] for name, field in user_config().items() if field.get("sensitive")}
+    assert sensitive == secret == {"CONTIT_API_KEY", "CONTIT_ACCESS_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    "left", ["", " ", "null", "undefined", None], ids=["blank", "space", "null", "undefined", "as written"]
+)
+def test_a_field_left_blank_is_a_setting_left_alone(left: str | None) -> None:
+    """Whatever a host makes of it, the placeholder itself included (seen: mcpb issue 250, mcpb 2.1.2)."""
+    written = manifest(NO_TOOLS)["server"]["mcp_config"]["env"]
+    environment = {name: value if left is None else left for name, value in written.items()}
+    assert load_settings(environment=environment) == load_settings(environment={})
+
+
+def test_none_of_the_fields_must_be_filled_in() -> None:
+    """A host does not start a server that lacks one; it could then not be tried without an account (documented)."""
+    assert not any(field["required"] for field in user_config().values())
+
+
+def test_the_numbers_that_a_host_accepts_are_accepted() -> None:
+    """Its form refuses what the setting would refuse (our choice)."""
+    field = user_config()["wait_seconds"]
+    for number in (field["min"], field["max"]):
+        settings = load_settings(environment={"CONTIT_MCP_WAIT_SECONDS": str(number)})
+        assert settings.wait_seconds == number <= settings.max_wait_seconds
+
+
+def test_the_bundle_installs_the_versions_that_are_tested() -> None:
+    """Each dependency at one version, from whichever index its user has, for the Pythons that we claim (our choice)."""
+    project = tomllib.loads(bundle_pyproject())["project"]
+    pins = [Requirement(line) for line in project["dependencies"]]
+    assert all(len(pin.specifier) == 1 and str(pin.specifier).startswith("==") and pin.url is None for pin in pins)
+    for line in PROJECT["dependencies"]:
+        asked = Requirement(line)
+        versions = [str(pin.specifier)[2:] for pin in pins if pin.name == asked.name]
+        assert versions, asked.name
+        assert all(asked.specifier.contains(version) for version in versions), asked.name
+    taken = SpecifierSet(project["requires-python"])
+    assert [version for version in ("3.10", *claimed_pythons(), "3.99") if version in taken] == claimed_pythons()
+    assert "contit-mcp" not in {pin.name for pin in pins}
+
+
+def test_what_is_in_the_bundle_answers_before_the_sandbox(wheel: Path, tmp_path: Path) -> None:
+    """Started by its entry point, beside nothing but what it brings; its tools are the manifest's (our choice)."""
+    tools = [Tool.model_validate(tool) for tool in json.loads(SNAPSHOT.read_text(encoding="utf-8"))]
+    folder = stage(tmp_path / "bundle", wheel, tools, PICTURE)
+    described = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert [tool["name"] for tool in described["tools"]] == TOOLS
+    assert described["version"] == __version__
+    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert held == package_files() | {"manifest.json", "pyproject.toml", "main.py", "LICENSE", "icon.png"}
+
+    main = str(folder / described["server"]["entry_point"])
+    environment = bare_environment(tmp_path) | {"CONTIT_MCP_LOG_LEVEL": "WARNING"}
+    untouched = anyio.run(answer_of, Start(sys.executable, [main], environment))
+    assert untouched.is_error
+    assert "CONTIT_API_KEY" in text_of(untouched)
+    answer = anyio.run(answer_of, Start(sys.executable, [main, "--sandbox=true"], environment))
+    assert not answer.is_error
+    assert "draft" in text_of(answer)
+
+
+def test_an_archive_gets_one_time_and_keeps_its_content(tmp_path: Path) -> None:
+    """So that a bundle's checksum can be had again from its sources (our choice)."""
+    file = tmp_path / "bundle.mcpb"
+    content = {"main.py": b"print()\n", "a/deep/file.json": b"{}" * 5_000, "ünïcode": b""}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    when = datetime(2026, 11, 26, 7, 8, 10, tzinfo=UTC)
+    set_times(file, int(when.timestamp()))
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == content
+        assert {entry.date_time for entry in archive.infolist()} == {(2026, 11, 26, 7, 8, 10)}
+
+
+def test_the_packer_is_pinned_and_its_lock_names_no_registry() -> None:
+    """One version each, by checksum, from whichever registry one has (our choice)."""
+    npm = ROOT / "release" / "npm"
+    package: dict[str, Any] = json.loads((npm / "package.json").read_text(encoding="utf-8"))
+    lock: dict[str, Any] = json.loads((npm / "package-lock.json").read_text(encoding="utf-8"))
+    assert lock["packages"][""]["dependencies"] == package["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in package["dependencies"].values())
+    installed = {name: entry for name, entry in lock["packages"].items() if name}
+    assert all(entry["integrity"].startswith("sha512-") and "resolved" not in entry for entry in installed.values())

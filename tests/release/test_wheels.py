@@ -1,0 +1,88 @@
+"""Wheel and sdist hold the package and nothing but the package, and are the same whoever builds them."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from release.project import PROJECT, ReleaseError, claimed_pythons, package_files, pinned_requirements
+from release.registry import SERVER_NAME
+from release.wheels import (
+    SDIST,
+    WHEEL,
+    build,
+    check_bundle,
+    check_metadata,
+    check_sdist,
+    check_wheel,
+    copy_source,
+    same_bytes,
+    unpack_sdist,
+)
+
+
+def test_the_package_is_inside_and_nothing_else(wheel: Path) -> None:
+    """Its modules, py.typed, the sandbox's data and the licence; no tests and no configs (our choice)."""
+    assert "LICENSE" in check_wheel(wheel)
+    assert check_sdist(wheel.parent / SDIST)
+
+
+def test_the_metadata_are_the_projects(wheel: Path) -> None:
+    """Every classifier is known to the index, and the long description names the registry's entry (documented)."""
+    assert check_metadata(wheel, server_name=SERVER_NAME).startswith("MIT")
+    with pytest.raises(ReleaseError, match="mcp-name"):
+        check_metadata(wheel, server_name=f"{SERVER_NAME}-of-someone-else")
+
+
+def test_the_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    """In another folder, and from the sdist (our choice: who doubts a release can build it)."""
+    build(copy_source(tmp_path / "another" / "folder"), tmp_path)
+    for name in (WHEEL, SDIST):
+        same_bytes(wheel.parent / name, tmp_path / name)
+    build(unpack_sdist(tmp_path / SDIST, tmp_path / "unpacked"), tmp_path / "again", kinds=("wheel",))
+    same_bytes(wheel, tmp_path / "again" / WHEEL)
+
+
+def test_a_stray_file_is_noticed(wheel: Path, tmp_path: Path) -> None:
+    """It could be a secret (our choice)."""
+    doctored = Path(shutil.copy(wheel, tmp_path))
+    with zipfile.ZipFile(doctored, "a") as archive:
+        archive.writestr("contit_mcp/.env", "CONTIT_API_KEY=secret")
+    with pytest.raises(ReleaseError, match=r"does not belong there: contit_mcp/\.env"):
+        check_wheel(doctored)
+
+
+@pytest.mark.parametrize("lost", ["contit_mcp/py.typed", "contit_mcp/sandbox/data/workspace.json"])
+def test_a_lost_file_is_noticed(wheel: Path, tmp_path: Path, lost: str) -> None:
+    """An editable install has it, so no other test would see (our choice)."""
+    doctored = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(doctored, "w") as archive:
+        for name in whole.namelist():
+            if name != lost:
+                archive.writestr(name, whole.read(name))
+    with pytest.raises(ReleaseError, match=f"lacks {lost}"):
+        check_wheel(doctored)
+
+
+def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> None:
+    """It lies in dist/ under the same name (our choice)."""
+    bundle = tmp_path / "contit-mcp.mcpb"
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(bundle, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name))
+    assert check_bundle(bundle, wheel)
+    with zipfile.ZipFile(bundle, "a") as archive:
+        archive.writestr("contit_mcp/earlier.py", "")
+    with pytest.raises(ReleaseError, match="other sources: make bundle"):
+        check_bundle(bundle, wheel)
+
+
+def test_what_is_claimed_can_be_installed() -> None:
+    """Each Python of the classifiers is one that requires-python takes, and the pins are for all of them (our choice)."""
+    assert claimed_pythons()
+    for version in claimed_pythons():
+        assert SpecifierSet(PROJECT["requires-python"]).contains(version)
+    assert len({requirement.name for requirement in pinned_requirements()}) >= len(PROJECT["dependencies"])
+    assert "contit_mcp/py.typed" in package_files()

@@ -1,0 +1,143 @@
+"""What happened, and what must never have: one run a question, its own answer, its own caller. No tolerance."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from contit_mcp.owners import name_owner
+from contit_mcp.runs.redis import RedisRunStore
+from tests.replicas.contit import RecordingContit, Run
+from tests.replicas.fleet import Life, Replica
+from tests.replicas.hosts import Attempt, Question
+
+
+@dataclass
+class Evidence:
+    """Gathered while it happens, judged at the end.
+
+    Attributes:
+        contit: Every start.
+        replicas: Every process.
+        store_url: Where the ids of runs are kept.
+        base_url: The replicas' Contit.
+        stored: The runs whose ids were in the store when the process that started them was dead.
+        forgotten: When the store lost what it knew.
+        counts: How often something happened that may.
+    """
+
+    contit: RecordingContit
+    replicas: list[Replica]
+    store_url: str
+    base_url: str
+    stored: set[str] = field(default_factory=set)
+    forgotten: list[float] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    async def taken(self, life: Life) -> None:
+        """To be called when a process was killed: which of its runs are known to the store?"""
+        store = RedisRunStore(self.store_url)
+        for run in list(self.contit.runs.values()):
+            if run.sender == life.key and run.run_id not in life.started:
+                owner = name_owner(run.prompt.split()[0], self.base_url)
+                if await store.find(owner, run.thread_id, run.run_id, now=run.accepted) is not None:
+                    self.stored.add(run.run_id)
+        await store.aclose()
+
+    def wrongs(self, questions: list[Question]) -> list[str]:
+        """What must never have happened."""
+        self.counts.clear()
+        found = [wrong for question in questions for wrong in (*self._doubles_of(question), *self._swaps_of(question))]
+        asked = {question.planned.prompt for question in questions}
+        found += [f"nobody asked for {run}" for run in self.contit.runs.values() if run.prompt not in asked]
+        crashed = [line for life in self._lives() for line in life.server.lines if line["level"] == "error"]
+        return found + [f"an error was logged: {line}" for line in crashed]
+
+    def _lives(self) -> Iterator[Life]:
+        return (life for replica in self.replicas for life in replica.lives)
+
+    def _life_of(self, run: Run) -> Life:
+        return next(life for life in self._lives() if life.key == run.sender)
+
+    def _was_cut_off(self, run: Run) -> bool:
+        """Whether its process was killed between sending its start and storing its ids: the one window."""
+        life = self._life_of(run)
+        return life.killed is not None and run.run_id not in life.started | self.stored
+
+    def _crossed(self, question: Question, run: Run) -> bool:
+        """Whether its answer was sent by a process that lives, at the moment at which its caller left.
+
+        Nobody can know then whether it came; on a thread, the same words are a new question.
+        """
+        for life in self._lives():
+            for line in life.server.named("call.finished"):
+                sent = line["run_id"] == run.run_id and line["outcome"] == "completed"
+                if sent and any(
+                    a.outcome == "left" and (life.killed is None or life.killed > a.ended) for a in question.attempts
+                ):
+                    return True
+        return False
+
+    def _doubles_of(self, question: Question) -> Iterator[str]:
+        """Each run after the first must be explained."""
+        prompt = question.planned.prompt
+        for before, after in itertools.pairwise(self.contit.started(prompt)):
+            if self._was_cut_off(before):
+                self.counts["crashes between sending a start and storing its ids"] += 1
+                if any(before.accepted <= at <= after.accepted for at in self.forgotten):
+                    self.counts["of these, whose mark was lost with the store"] += 1
+                elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
+                    yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
+            elif (
+                any(before.accepted <= at <= after.accepted for at in self.forgotten) and before.sender != after.sender
+            ):
+                self.counts["runs that the store forgot, and another process knew nothing of"] += 1
+            elif self._crossed(question, before):
+                self.counts["answers that crossed with their caller's leaving"] += 1
+            else:
+                yield f"{prompt} was started twice: {before}, {after}\n  {_told(question)}"
+
+    def _swaps_of(self, question: Question) -> Iterator[str]:
+        """Its answer must be its own run's, and its handles nobody else's."""
+        prompt = question.planned.prompt
+        if question.answer is None or question.run is None:
+            yield f"{prompt} was not answered: {_told(question)}"
+            return
+        run = self.contit.runs.get(question.run[1])
+        if run is None or run.prompt != prompt or run.thread_id != question.run[0]:
+            yield f"{prompt} was given another question's run: {run}"
+        elif question.answer != run.answer:
+            yield f"{prompt} got {question.answer!r} of {run}"
+        elif question.thread_id not in {None, run.thread_id}:
+            yield f"{prompt} was asked on {question.thread_id}: {run}"
+        if question.planned.tried_by is not None and question.elsewhere != "No such thread or run.":
+            yield f"{question.planned.tried_by} opened handles of {question.caller}: {question.elsewhere}"
+
+
+def _may_have_started(attempt: Attempt, run: Run) -> bool:
+    """Whether it started the run and said that it may be the second one; or could not say so, since it broke."""
+    under_way = attempt.began <= run.accepted <= attempt.ended
+    return under_way and (attempt.warned or attempt.outcome.startswith(("lost", "left", "http")))
+
+
+def _told(question: Question) -> str:
+    lines = [f"{a.tool} {a.began:.2f}-{a.ended:.2f} {a.outcome} {a.run_id} {a.warned}" for a in question.attempts]
+    return "\n  ".join([*lines, str(question.planned)])
+
+
+def summary(evidence: Evidence, questions: list[Question], seconds: float) -> dict[str, object]:
+    """The figures of it."""
+    wrongs = evidence.wrongs(questions)
+    outcomes = Counter(attempt.outcome for question in questions for attempt in question.attempts)
+    lives = [life for replica in evidence.replicas for life in replica.lives]
+    return {
+        "questions": len(questions),
+        "wrong": len(wrongs),
+        "calls": outcomes.total(),
+        "kills": sum(life.killed is not None for life in lives),
+        "runs": len(evidence.contit.runs),
+        **evidence.counts,
+        "store unusable": [line["reason"] for life in lives for line in life.server.named("store.unusable")],
+        "seconds": round(seconds, 1),
+        "outcomes": dict(outcomes.most_common()),
+    }

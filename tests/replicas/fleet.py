@@ -1,0 +1,107 @@
+"""Replicas of `contit-mcp http` on ports of their own, which are killed and started again."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from tests.e2e.processes import COMMAND, clean_environment
+from tests.http.deployed import Deployed
+from tests.replicas.ports import free_port
+
+CALLERS = ("anna", "marco", "jonas", "giulia", "sven")
+TOKENS = {name: f"{name}-token-of-twenty-and-more" for name in CALLERS}
+SEAL_KEY = "a-seal-key-of-the-tests-0123456789"
+
+
+@dataclass
+class Life:
+    """One process in the place of a replica, from its start to its death. Times are on the event loop's clock.
+
+    Attributes:
+        key: Its own Contit credential, by which Contit tells processes apart. It is no part of who owns a run.
+        server: What it writes.
+        killed: When it was killed.
+    """
+
+    key: str
+    server: Deployed
+    killed: float | None = None
+
+    @property
+    def started(self) -> set[str]:
+        """The runs of which it has logged that their ids are stored."""
+        return {line["run_id"] for line in self.server.named("run.started")}
+
+
+@dataclass
+class Replica:
+    """A place in the fleet."""
+
+    name: str
+    port: int
+    environment: Mapping[str, str]
+    tasks: TaskGroup
+    lives: list[Life] = field(default_factory=list)
+
+    @property
+    def now(self) -> Life:
+        """The process that runs, or ran last."""
+        return self.lives[-1]
+
+    async def start(self) -> None:
+        """Start a process here, and wait until it listens."""
+        key = f"key-{self.name}-{len(self.lives)}"
+        environment = clean_environment(**{**self.environment, "CONTIT_API_KEY": key})
+        # A killed process writes no coverage, and measuring makes it slow; other tests run the same code.
+        environment = {name: value for name, value in environment.items() if not name.startswith("COV")}
+        line = [*COMMAND, "http", "--port", str(self.port)]
+        process = await anyio.open_process(line, env=environment, stdout=None)
+        self.lives.append(Life(key, Deployed(process, environment)))
+        self.tasks.start_soon(self.now.server.read_stderr)
+        await self.now.server.logged("server.listening")
+
+    async def kill(self) -> None:
+        """`kill -9`."""
+        life = self.now
+        life.server.process.kill()
+        await life.server.process.wait()
+        life.killed = anyio.current_time()
+
+    async def drain(self) -> int:
+        """SIGTERM, and its exit code."""
+        code, _ = await self.now.server.end(signal.SIGTERM)
+        return code
+
+
+@asynccontextmanager
+async def fleet(
+    contit_url: str, store_url: str, more: Mapping[str, str], *, size: int = 2
+) -> AsyncIterator[list[Replica]]:
+    """So many replicas, that share a store; all of them are killed at the end."""
+    environment = {
+        "CONTIT_BASE_URL": contit_url,
+        "CONTIT_MCP_STORE": store_url,
+        "CONTIT_MCP_AUTH": "token",
+        "CONTIT_MCP_TOKENS": ",".join(f"{name}:{token}" for name, token in TOKENS.items()),
+        "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
+        "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
+        "CONTIT_MCP_TRUSTED_PROXIES": "127.0.0.1",
+    } | dict(more)
+    async with anyio.create_task_group() as tasks:
+        replicas = [Replica(chr(ord("a") + number), free_port(), environment, tasks) for number in range(size)]
+        try:
+            async with anyio.create_task_group() as starting:
+                for replica in replicas:
+                    starting.start_soon(replica.start)
+            yield replicas
+        finally:
+            with anyio.CancelScope(shield=True):
+                for replica in replicas:
+                    if replica.lives and replica.now.server.process.returncode is None:
+                        os.kill(replica.now.server.process.pid, signal.SIGKILL)
+                        await replica.now.server.process.wait()

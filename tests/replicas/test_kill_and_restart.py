@@ -1,0 +1,52 @@
+"""1,000 questions while replicas are killed with -9, and Redis too: each has one run, and its own answer.
+
+`make replicas` runs it, and CI does. CONTIT_TESTS_QUESTIONS=10000 makes a longer one of it, CONTIT_TESTS_SEED another.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.replicas.evidence import summary
+from tests.replicas.plan import conversations
+from tests.replicas.scene import scene
+
+pytestmark = pytest.mark.anyio
+
+QUESTIONS = int(os.environ.get("CONTIT_TESTS_QUESTIONS", "1000"))
+SEED = int(os.environ.get("CONTIT_TESTS_SEED", "6"))
+AT_ONCE = 40
+LIMIT = float(os.environ.get("CONTIT_TESTS_SECONDS", 120 + QUESTIONS * 0.5))
+"""Seconds; a machine that does nothing else needs a tenth."""
+
+
+@pytest.mark.parametrize(("keeps", "share"), [(True, 1.0), (False, 0.3)], ids=["redis-keeps", "redis-forgets"])
+async def test_every_question_is_answered_by_its_one_run(
+    keeps: bool, share: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is killed, one at a time, both at once, or Redis, which comes back with or without what it knew
+    (issue 6; design, section 3)."""
+    began = time.monotonic()
+    questions = round(QUESTIONS * share)
+    with anyio.move_on_after(LIMIT):  # what is not answered by then is told below
+        async with scene(tmp_path, keeps=keeps, seed=SEED) as s:
+            await s.play(
+                conversations(questions, seed=SEED),
+                at_once=AT_ONCE,
+                events=[
+                    (0.04, lambda: s.kill(0)),
+                    (0.12, lambda: s.kill(1)),
+                    (0.20, lambda: s.kill(0, 1)),
+                    (0.28, lambda: s.kill(0)),
+                    (0.45, s.kill_redis),
+                    (0.60, lambda: s.kill(1)),
+                ],
+            )
+    with capsys.disabled():
+        print(f"\n{summary(s.evidence, s.hosts.questions, time.monotonic() - began)}")  # noqa: T201 - for who runs it
+    wrongs = s.evidence.wrongs(s.hosts.questions)
+    assert not wrongs, "\n".join(wrongs)
+    assert len(s.hosts.questions) == s.hosts.answered == questions

@@ -1,0 +1,181 @@
+"""The nginx example that operators copy: what it passes on, to whom, and above all what never twice."""
+
+import datetime as dt
+import ipaddress
+import re
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contit_mcp.settings import Settings
+from contit_mcp.settings_http import HttpSettings
+from tests.replicas.nginx import EXAMPLE, Nginx, adapted, nginx_before, nginx_program
+from tests.replicas.ports import free_port
+from tests.replicas.scripted_replica import ScriptedReplica, scripted_replica
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def before(
+    folder: Path, *replicas: str | None
+) -> AsyncIterator[tuple[Nginx, httpx.AsyncClient, list[ScriptedReplica]]]:
+    """The example before replicas that do this; None for one that is not there."""
+    ports = [free_port() for _ in replicas]
+    with anyio.fail_after(30):
+        async with AsyncExitStack() as stack:
+            running = [
+                await stack.enter_async_context(scripted_replica(port, does))
+                for port, does in zip(ports, replicas, strict=True)
+                if does is not None
+            ]
+            nginx = stack.enter_context(nginx_before(ports, folder / "nginx"))
+            yield nginx, await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=10)), running
+
+
+async def test_a_post_goes_to_the_other_replica_when_one_refuses_it(tmp_path: Path) -> None:
+    """A 503 of ours says that nothing was started (our choice)."""
+    async with before(tmp_path, "refuse", "answer") as (nginx, http, (refusing, answering)):
+        for _ in range(4):
+            response = await http.post(nginx.url, content=b"question")
+            assert (response.status_code, response.text) == (200, "done")
+    assert len(refusing.requests) >= 1
+    assert [body for _, body in answering.requests] == [b"question"] * 4
+
+
+async def test_a_post_goes_to_the_other_replica_when_one_is_not_there(tmp_path: Path) -> None:
+    """It was sent nothing (our choice)."""
+    async with before(tmp_path, None, "answer") as (nginx, http, (answering,)):
+        for _ in range(4):
+            assert (await http.post(nginx.url, content=b"question")).text == "done"
+    assert [body for _, body in answering.requests] == [b"question"] * 4
+
+
+async def test_a_post_that_broke_halfway_is_never_sent_again(tmp_path: Path) -> None:
+    """The run may exist; its caller is told, and asks again itself (our choice)."""
+    async with before(tmp_path, "break", "break") as (nginx, http, replicas):
+        response = await http.post(nginx.url, content=b"question")
+        assert response.status_code == 502
+        assert response.json()["error"] == "connection_lost"
+    assert sum(len(replica.requests) for replica in replicas) == 1
+
+
+async def test_a_post_that_was_refused_and_then_broke_is_not_sent_a_third_time(tmp_path: Path) -> None:
+    """Also among three (our choice)."""
+    async with before(tmp_path, "refuse", "break", "answer") as (nginx, http, (refusing, breaking, answering)):
+        statuses = [(await http.post(nginx.url, content=b"question")).status_code for _ in range(3)]
+    assert statuses.count(502) == len(breaking.requests) == 1
+    assert statuses.count(200) == len(answering.requests) == 2
+    assert len(refusing.requests) == 1
+
+
+async def test_without_any_replica_a_caller_is_told_to_come_back(tmp_path: Path) -> None:
+    """Nothing was started (our choice)."""
+    async with before(tmp_path, None, None) as (nginx, http, _):
+        for _ in range(2):
+            response = await http.post(nginx.url, content=b"question")
+            assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+            assert response.json()["error"] == "no_replica"
+
+
+async def test_an_event_arrives_while_the_stream_goes_on(tmp_path: Path) -> None:
+    """Progress is of no use afterwards (our choice)."""
+    async with (
+        before(tmp_path, "stream") as (nginx, http, (replica,)),
+        http.stream("POST", nginx.url, content=b"q") as response,
+    ):
+        chunks = response.aiter_text()
+        assert await anext(chunks) == "data: first\r\n\r\n"
+        replica.more.set()
+        assert await anext(chunks) == "data: second\r\n\r\n"
+
+
+async def test_a_client_that_leaves_is_seen_to_leave(tmp_path: Path) -> None:
+    """The replica stops asking Contit then (design, section 2, Cancel)."""
+    async with before(tmp_path, "stream") as (nginx, http, (replica,)):
+        async with http.stream("POST", nginx.url, content=b"q") as response:
+            await anext(response.aiter_text())
+        await replica.left.wait()
+
+
+async def test_a_replica_learns_who_asks_and_under_which_name(tmp_path: Path) -> None:
+    """What a client says of itself there is not believed (our choice)."""
+    async with before(tmp_path, "answer") as (nginx, http, (replica,)):
+        forged = {"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer token", "Traceparent": "00-1-1-01"}
+        await http.post(nginx.url, content=b"q", headers=forged)
+        head = replica.requests[0][0]
+    assert f"Host: 127.0.0.1:{nginx.port}\r\n" in head
+    assert "X-Forwarded-For: 127.0.0.1\r\n" in head
+    assert "X-Forwarded-Proto: http\r\n" in head
+    assert "Authorization: Bearer token\r\n" in head
+    assert "00-1-1-01" in head
+
+
+async def test_the_outside_sees_mcp_and_the_metadata_alone(tmp_path: Path) -> None:
+    """Probes and metrics are the operator's (our choice)."""
+    async with before(tmp_path, "answer") as (nginx, http, (replica,)):
+        for path in ("/", "/metrics", "/healthz", "/readyz", "/mcp/", "/mcp/x", "/docs"):
+            response = await http.get(f"{nginx.base}{path}?api_key=secret")
+            assert (response.status_code, response.json()["error"]) == (404, "not_found")
+        assert not replica.requests
+        for path in ("/mcp", "/.well-known/oauth-protected-resource/mcp"):
+            assert (await http.get(f"{nginx.base}{path}")).status_code == 200
+        assert "secret" not in "".join(nginx.passed)
+
+
+async def test_the_largest_request_passes_and_a_larger_one_does_not(tmp_path: Path) -> None:
+    """The limit is the server's own default (CONTIT_MCP_MAX_BODY_BYTES)."""
+    largest = HttpSettings.model_fields["max_body_bytes"].default
+    async with before(tmp_path, "answer") as (nginx, http, (replica,)):
+        assert (await http.post(nginx.url, content=b"x" * largest)).status_code == 200
+        assert (await http.post(nginx.url, content=b"x" * (largest + 1))).status_code == 413
+        assert not list((tmp_path / "nginx" / "body").iterdir()), "no prompt is written to the disk"
+    assert len(replica.requests) == 1
+
+
+def test_a_silent_call_may_last_as_long_as_the_longest_wait() -> None:
+    """A proxy that ends it earlier costs a model turn (design, section 2)."""
+    found = re.search(r"proxy_read_timeout +(\d+)s;", EXAMPLE.read_text())
+    assert found is not None
+    assert int(found[1]) > Settings.model_fields["max_wait_seconds"].default
+
+
+def test_its_lines_about_tls_work(tmp_path: Path) -> None:
+    """They are comments; with them nginx takes the file as well (our choice)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mcp.example")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "fullchain.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "privkey.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    nginx = Nginx(tmp_path, [1, 2])
+    main = nginx.write()
+    text = adapted(EXAMPLE.read_text(), replicas=[1, 2], port=nginx.port, folder=tmp_path)
+    with_tls = re.sub(r"^    # (listen 443|ssl_)", r"    \1", text, flags=re.MULTILINE)
+    assert with_tls.count("\n    ssl_") == 3
+    with_tls = with_tls.replace("listen 443", f"listen 127.0.0.1:{free_port()}").replace(
+        "/etc/nginx/tls", str(tmp_path)
+    )
+    (tmp_path / "contit-mcp.conf").write_text(with_tls)
+    checked = subprocess.run(
+        [nginx_program(), "-t", "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(main)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "warn" not in checked.stderr

@@ -1,0 +1,68 @@
+"""What the documents say about hosts, and which errors they explain, is so."""
+
+import ast
+import json
+import re
+from functools import cache
+
+from contit_mcp.hosts.table import HOSTS
+from contit_mcp.server.host_waits import WaitPolicy
+from tests.rules.tree import ROOT, modules, told
+
+HOSTS_PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+
+
+def test_every_host_has_its_section() -> None:
+    """With its command and its entries (our choice)."""
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", HOSTS_PAGE, re.MULTILINE))
+    missing = [
+        f"{host.title}: {needed}"
+        for host in HOSTS.values()
+        for needed in (f"contit-mcp install {host.slug}`", f"configs/hosts/{host.slug}.stdio.{host.format}")
+        if needed not in sections.get(host.title, "")
+    ]
+    assert not missing, told(missing, "Write its section of docs/hosts.md.")
+
+
+def test_the_entry_by_hand_is_the_ready_one() -> None:
+    """The page's JSON is configs/hosts/claude-desktop.stdio.json (our choice)."""
+    (block,) = re.findall(r"```json\n(.*?)```", HOSTS_PAGE, re.DOTALL)
+    ready = (ROOT / "configs" / "hosts" / "claude-desktop.stdio.json").read_text(encoding="utf-8")
+    assert json.loads(block) == json.loads(ready)
+
+
+def test_the_waits_are_those_of_the_table() -> None:
+    """Each row with a host's own name (our choice)."""
+    rows = re.findall(r"^\|[^|]*\| `([\w-]+)` \| (\d+) s \|", HOSTS_PAGE, re.MULTILINE)
+    assert len(rows) >= 6
+    for name, seconds in rows:
+        assert WaitPolicy().seconds(None, host=name) == float(seconds), name
+    assert WaitPolicy().seconds(None, host="some-host") == 45.0
+
+
+def test_every_error_that_is_explained_is_one_of_ours() -> None:
+    """A quoted line of docs/troubleshooting.md is a text of the code, with … for what varies (our choice)."""
+    quoted = re.findall(r"^> (.+)$", TROUBLE, re.MULTILINE)
+    assert len(quoted) > 20
+    unknown = [text for text in quoted if not any(_fits(text, ours) for ours in _texts())]
+    assert not unknown, told(unknown, "Write the text as the code has it.")
+
+
+def _fits(quoted: str, ours: str) -> bool:
+    return re.search(".*".join(re.escape(part) for part in quoted.split("…") if part), ours) is not None
+
+
+@cache
+def _texts() -> tuple[str, ...]:
+    """Every string of the code, with … for what is filled in."""
+    found = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.append(
+                    "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return tuple(found)

@@ -1,7 +1,4 @@
-"""Runs the official suite's scenarios about tasks against a server, and reads what they found.
-
-The suite is the npm package @modelcontextprotocol/conformance, 0.2.0-alpha.12 or later, on Node 22 or later.
-"""
+"""Runs the official suite's scenarios about tasks against a server, and reads what they found."""
 
 import json
 import os
@@ -11,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.hosts.installing import node, npm_packages
 
 SCENARIOS = (
     "tasks-capability-negotiation",
@@ -28,16 +27,11 @@ LEFT_OUT = {
 }
 
 
-def run_scenario(commands: Path, url: str, scenario: str) -> dict[str, str]:
-    """Run one scenario; by check: its status, with what was wrong.
-
-    Args:
-        commands: The folder of `node` and `conformance`.
-        url: Of the server.
-        scenario: Its name.
-    """
+def run_scenario(url: str, scenario: str) -> dict[str, str]:
+    """Run one scenario; by check: its status, with what was wrong."""
+    suite = npm_packages("conformance", "@modelcontextprotocol/conformance") / "conformance"
     with tempfile.TemporaryDirectory() as folder:
-        line = [str(commands / "node"), str((commands / "conformance").resolve()), "server", "--url", url]
+        line = [str(node() / "node"), str(suite.resolve()), "server", "--url", url]
         # As scenarios of an extension they are on no version's list; `--force` runs them nevertheless.
         line += ["--scenario", scenario, "--spec-version", "2026-07-28", "--force", "--output-dir", folder]
         done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)

@@ -1,18 +1,12 @@
 """What the Tasks extension requires, asked by the official suite of our tasks module on our HTTP stack."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.tasks_suite import LEFT_OUT, SCENARIOS, run_scenario, tasks_server
 
-COMMANDS = os.environ.get("CONTIT_TESTS_NODE_COMMANDS", "")
-needs_the_suite = pytest.mark.skipif(
-    not COMMANDS,
-    reason="CONTIT_TESTS_NODE_COMMANDS names no folder with node (22 or later) and conformance (0.2.0-alpha.12)",
-)
+pytestmark = pytest.mark.xdist_group("tasks")
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +16,15 @@ def url() -> Iterator[str]:
         yield url
 
 
-@needs_the_suite
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_check_of_a_scenario_passes(url: str, scenario: str) -> None:
     """Documented: SEP-2663, as the suite reads it."""
-    found = run_scenario(Path(COMMANDS), url, scenario)
+    found = run_scenario(url, scenario)
     assert len(found) > 1, "the check of the wire's form alone does not count"
     assert {check: status for check, status in found.items() if status != "SUCCESS"} == {}
 
 
-@needs_the_suite
 @pytest.mark.parametrize("scenario", LEFT_OUT)
 def test_what_is_left_out_is_what_the_suite_leaves_out(url: str, scenario: str) -> None:
     """As soon as it asks, it counts; what it would ask is held by tests/tasks/test_notifications.py."""
-    assert all(status.startswith("SKIPPED") for status in run_scenario(Path(COMMANDS), url, scenario).values())
+    assert all(status.startswith("SKIPPED") for status in run_scenario(url, scenario).values())

@@ -1,18 +1,12 @@
 """A client that is not ours and declares the Tasks extension: FastMCP with the package fastmcp-tasks."""
 
-import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.e2e.processes import clean_environment
+from tests.hosts.installing import python_packages
 from tests.http.served import Served
 
-PYTHON = os.environ.get("CONTIT_TESTS_FASTMCP_PYTHON", "")
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="CONTIT_TESTS_FASTMCP_PYTHON names no Python that has fastmcp-tasks (4.1.2, with fastmcp)"
-)
 TOKEN = "a-token-of-the-tests-0123"
 CLIENT = """
 import asyncio, sys
@@ -35,8 +29,9 @@ asyncio.run(main(*sys.argv[1:]))
 
 def asked(*target: str) -> str:
     """What the client got for its question."""
+    python = str(python_packages("fastmcp_tasks") / "python")
     done = subprocess.run(
-        [PYTHON, "-c", CLIENT, *target], capture_output=True, text=True, timeout=60, check=True, env=clean_environment()
+        [python, "-c", CLIENT, *target], capture_output=True, text=True, timeout=60, check=True, env=clean_environment()
     )
     return done.stdout
 

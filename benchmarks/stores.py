@@ -1,40 +1,46 @@
-"""What the run stores cost per operation: `python benchmarks/stores.py [--redis URL]`.
+"""What the run stores cost: a claim, and all that an ask of a short run writes.
 
 The baseline is what any store in a file pays: one thread hop and one committed row in a bare SQLite table. It is
 measured between the others in the same run, so that the ratio does not depend on what else the machine does.
 """
 
+import asyncio
+import shutil
+import socket
 import sqlite3
 import statistics
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from asyncio.subprocess import DEVNULL
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
-import click
 
+from benchmarks.rows import Row, compared
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Question, hash_prompt
 from contit_mcp.runs.sqlite import SqliteRunStore
+from contit_mcp.runs.store import RunStore
 
-ROUNDS = 20
-EACH = 100
+BARE = "bare commit in a thread"
+
+Operation = Callable[[int], Awaitable[object]]
 
 
-async def timed(operation: Callable[[int], Awaitable[object]], start: int) -> list[float]:
-    """Seconds of each of some calls, one after another."""
-    seconds = []
-    for number in range(start, start + EACH):
+async def timed(operation: Operation, start: int, each: int) -> float:
+    """The median milliseconds of some calls, one after another."""
+    took = []
+    for number in range(start, start + each):
         began = time.perf_counter()
         await operation(number)
-        seconds.append(time.perf_counter() - began)
-    return seconds
+        took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1e3
 
 
-def bare(file: Path) -> Callable[[int], Awaitable[object]]:
+def bare(file: Path) -> Operation:
     """The baseline."""
     db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "CREATE TABLE t (a TEXT, b REAL)"):
@@ -48,14 +54,14 @@ def bare(file: Path) -> Callable[[int], Awaitable[object]]:
     return lambda number: anyio.to_thread.run_sync(write, number)
 
 
-def claim(ledger: RunLedger) -> Callable[[int], Awaitable[object]]:
+def claim(ledger: RunLedger) -> Operation:
     """A claim that is granted."""
     return lambda number: ledger.claim(
         Question("owner", None, hash_prompt(f"question {number}")), awaited=True, now=time.time()
     )
 
 
-def whole(ledger: RunLedger) -> Callable[[int], Awaitable[object]]:
+def whole(ledger: RunLedger) -> Operation:
     """All that an ask of a short run writes: claim, ids, end."""
 
     async def ask(number: int) -> None:
@@ -67,37 +73,51 @@ def whole(ledger: RunLedger) -> Callable[[int], Awaitable[object]]:
     return ask
 
 
-async def measure(redis_url: str | None) -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        stores = {"memory": MemoryRunStore(), "sqlite": SqliteRunStore(Path(folder) / "runs")}
-        if redis_url:
+@asynccontextmanager
+async def local_redis(folder: Path) -> AsyncIterator[str | None]:
+    """A Redis or Valkey server of our own; None where the program is not installed."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        yield None
+        return
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    process = await asyncio.create_subprocess_exec(program, *options, stdout=DEVNULL)
+    try:
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except OSError:
+                await asyncio.sleep(0.02)
+        writer.close()
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def stores(folder: Path, *, rounds: int, each: int) -> list[Row]:
+    """Milliseconds an operation, of each store."""
+    async with local_redis(folder) as redis_url:
+        opened: dict[str, RunStore] = {"memory": MemoryRunStore(), "sqlite": SqliteRunStore(folder / "runs")}
+        if redis_url is not None:
             from contit_mcp.runs.redis import RedisRunStore  # noqa: PLC0415 - optional
 
-            stores["redis"] = RedisRunStore(redis_url)
-        operations = {"bare commit in a thread": bare(Path(folder) / "bare")}
-        for name, store in stores.items():
+            opened["redis"] = RedisRunStore(redis_url)
+        operations = {BARE: bare(folder / "bare")}
+        for name, store in opened.items():
             operations[f"{name}: claim"] = claim(RunLedger(store))
             operations[f"{name}: all of an ask"] = whole(RunLedger(store))
-        seconds: dict[str, list[float]] = {name: [] for name in operations}
-        for number in range(ROUNDS):
+        took: dict[str, list[float]] = defaultdict(list)
+        for number in range(rounds):
             for name, operation in operations.items():
-                seconds[name] += await timed(operation, number * EACH)
-        baseline = statistics.median(seconds["bare commit in a thread"])
-        click.echo(f"{'operation':28} {'median':>10} {'p99':>10} {'ratio':>7}")
-        for name, values in seconds.items():
-            median, p99 = statistics.median(values), statistics.quantiles(values, n=100)[98]
-            click.echo(f"{name:28} {median * 1e3:7.3f} ms {p99 * 1e3:7.3f} ms {median / baseline:6.2f}x")
-        for store in stores.values():
+                took[name].append(await timed(operation, number * each, each))
+        for store in opened.values():
             await store.aclose()
-
-
-@click.command()
-@click.option("--redis", help="URL of a Redis server to measure too; its keys expire by themselves.")
-def main(redis: str | None) -> None:
-    """Measure the run stores."""
-    anyio.run(measure, redis)
-
-
-if __name__ == "__main__":
-    main()
+    return [
+        compared(f"store {name}", "ms", {who: took[who] for who in (BARE, name)}, name, BARE)
+        for name in operations
+        if name != BARE
+    ]

@@ -141,7 +141,7 @@ class Assistant:
         observer.started(thread_id, run_id)
         if not run.ended:
             run = await self._answerer.look(run, deadline)
-        if not run.ended:
+        if not run.ended and wait_seconds > 0:  # a wait that has no time would still take and give back the run's hold
             run = await self._answerer.wait(run, deadline, observer)
         if run.failure is Failure.NOT_FOUND:
             raise RunNotFoundError(*ids(run))

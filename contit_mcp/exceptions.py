@@ -63,15 +63,7 @@ class ServerClosingError(ContitError):
 
 
 class StoreError(ContitError):
-    """Where runs are kept cannot be used at the moment. Asks go on without it.
-
-    Attributes:
-        restarting: Whether it may be back in a few seconds, as a server is that is started again.
-    """
-
-    def __init__(self, message: str, *, hint: str, restarting: bool = False) -> None:
-        super().__init__(message, hint=hint)
-        self.restarting = restarting
+    """Where runs are kept cannot be used at the moment. Asks go on without it."""
 
 
 class APIError(ContitError):

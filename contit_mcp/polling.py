@@ -4,6 +4,7 @@ The caller's patience is not known here: it wraps the wait in a cancel scope, an
 polling before the next question.
 """
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import anyio
 import structlog
 
 from contit_mcp.api.models import RunPhase, RunStatus
-from contit_mcp.exceptions import APIError, APIStatusError
+from contit_mcp.exceptions import APIError, APIStatusError, RateLimitError
 from contit_mcp.tally import current_tally
 
 log = structlog.get_logger(__name__)
@@ -22,25 +23,66 @@ log = structlog.get_logger(__name__)
 class PollSchedule:
     """How long to pause between two questions. Seconds.
 
-    A short run is asked about often, since there its user feels each half second; a long one less often,
-    in proportion to its age, so that what a pause adds stays a small share of the wait.
+    No answer of a language model is there at once, so the first question comes a little later than a second; the
+    poll that this saves pays for shorter pauses afterwards. A run that has lasted for long will mostly go on for
+    long, so pauses grow with its age. `benchmarks/polls.py` holds this against asking every second: no more polls
+    and no more lag, for short, long-tailed and two-humped lengths.
 
     Attributes:
-        shortest: The pause at the beginning.
-        share: Of the run's age, once that is more.
-        longest: The pause of very long runs.
+        first: The pause after the start.
+        shortest: What those after it begin with.
+        growth: What each second of the run's age adds.
+        longest: What they grow to.
         jitter: Each pause is longer or shorter by up to this share, which spreads many runs apart.
     """
 
-    shortest: float = 0.5
-    share: float = 0.05
+    first: float = 1.25
+    shortest: float = 0.94
+    growth: float = 0.002
     longest: float = 5.0
     jitter: float = 0.1
 
     def pause(self, age: float, draw: Callable[[], float]) -> float:
         """Seconds to pause when the run is `age` seconds old; `draw` gives a number from 0 to 1."""
-        steady = min(self.longest, max(self.shortest, age * self.share))
+        steady = max(min(self.longest, self.shortest + self.growth * age), self.first - age)
         return steady * (1 + self.jitter * (2 * draw() - 1))
+
+
+class Pace:
+    """Slows all polls of one process down together when Contit says 429, and lets them recover.
+
+    Each refusal doubles every pause, once a `settle`; without another one the stretch halves in each `settle`.
+
+    Args:
+        most: How often a pause is stretched at the most.
+        settle: Seconds. Several refusals of one burst count once.
+    """
+
+    def __init__(self, *, most: float = 4.0, settle: float = 10.0) -> None:
+        self._most = most
+        self._settle = settle
+        self._stretch = 1.0
+        self._since = -math.inf
+        self._not_before = -math.inf
+
+    def refused(self, retry_after: float | None) -> None:
+        """Contit has said 429, and perhaps for how long."""
+        now = anyio.current_time()
+        self._not_before = max(self._not_before, now + (retry_after or 0.0))
+        if now - self._since >= self._settle:
+            self._stretch = min(self._most, self.stretch * 2)
+            self._since = now
+
+    @property
+    def stretch(self) -> float:
+        """What pauses are multiplied by now; 1 when all is well."""
+        return max(1.0, self._stretch * 2.0 ** -((anyio.current_time() - self._since) // self._settle))
+
+    async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
+        """Pause for `seconds`, and longer where Contit wants it. Who waited for the same moment goes on spread out."""
+        await anyio.sleep(seconds * self.stretch)
+        while (left := self._not_before - anyio.current_time()) > 0:
+            await anyio.sleep(left + seconds * self.stretch * draw())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +111,7 @@ async def poll_until_ended(
     policy: PollPolicy,
     pause_first: bool,
     on_status: Callable[[str], None],
+    pace: Pace | None = None,
     draw: Callable[[], float] = random.random,
 ) -> RunPhase:
     """Ask until the run has ended, and return how.
@@ -79,6 +122,7 @@ async def poll_until_ended(
         policy: When to give up.
         pause_first: Whether it has only just been started, so that asking at once is of no use.
         on_status: Told each word that differs from the one before.
+        pace: Shared by all who poll.
         draw: Gives numbers from 0 to 1, for jitter.
 
     Raises:
@@ -86,10 +130,11 @@ async def poll_until_ended(
         APIError: One that does not pass by itself, or the last of those that went on for too long.
     """
     good_at = anyio.current_time()
+    pace = pace or Pace()
     word = None
     wait = policy.schedule.pause(age(), draw) if pause_first else 0.0
     while True:
-        await anyio.sleep(wait)
+        await pace.pause(wait, draw)
         wait = policy.schedule.pause(age(), draw)
         current_tally().polls += 1
         try:
@@ -97,7 +142,9 @@ async def poll_until_ended(
         except APIError as error:
             if not error.retryable or anyio.current_time() - good_at >= policy.fault_seconds:
                 raise
-            if isinstance(error, APIStatusError) and error.retry_after is not None:
+            if isinstance(error, RateLimitError):
+                pace.refused(error.retry_after)
+            elif isinstance(error, APIStatusError) and error.retry_after is not None:
                 wait = max(wait, error.retry_after)
             current_tally().retries += 1
             log.debug("poll.fault", error=type(error).__name__, pause_seconds=round(wait, 3))

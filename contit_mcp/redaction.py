@@ -4,6 +4,7 @@ Values under telling names are masked, known secrets and what looks like a crede
 of an object that is no plain value only the type is told: its text could hold anything.
 """
 
+import functools
 import itertools
 import json
 import math
@@ -40,6 +41,9 @@ _CREDENTIALS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<=://)[^\s/@]*@"), f"{_MASK}@"),
     (re.compile(r"(\w://[^\s?#'\"]*)[?#][^\s'\"]*"), rf"\1?{_MASK}"),
 )
+_PLAIN = re.compile(r"(?!.*(?:ctpat_|eyJ))[A-Za-z0-9_./-]*|[0-9TZ.:+-]*")
+"""Ids, numbers, times and single words, which are most of what is logged: none of the patterns here can be in them."""
+
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
@@ -62,6 +66,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[SecretValue] = ()) -> None:
         self._secrets = tuple(secrets)
+        self._spelled: frozenset[str] = frozenset()
+        self._spellings_of_them: list[str] = []
 
     def event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return the named values of one event."""
@@ -81,9 +87,10 @@ class Redactor:
         """Return `text` on one line, without credentials, and cut when it is long."""
         for secret in self._spellings():
             text = text.replace(secret, _MASK)
-        for pattern, replacement in _CREDENTIALS:
-            text = pattern.sub(replacement, text)
-        text = _UNPRINTABLE.sub(" ", text)
+        if not _PLAIN.fullmatch(text):
+            for pattern, replacement in _CREDENTIALS:
+                text = pattern.sub(replacement, text)
+            text = _UNPRINTABLE.sub(" ", text)
         return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
     def _redacted(self, value: Any, depth: int) -> Any:
@@ -104,30 +111,42 @@ class Redactor:
         if isinstance(values, Mapping):
             items = itertools.islice(values.items(), _MOST_ITEMS)
             return {self.text(_name(key)): self._named(_name(key), item, depth) for key, item in items}
-        if isinstance(values, tuple) and len(values) == 2 and _TELLING.search(_name(values[0])):
+        if isinstance(values, tuple) and len(values) == 2 and _is_telling(_name(values[0])):
             return [self.text(_name(values[0])), _MASK]  # a header, as ASGI and httpx have them
         shown = [self.value(item, depth=depth) for item in itertools.islice(values, _MOST_ITEMS)]
         return [*shown, "…"] if len(values) > _MOST_ITEMS else shown
 
     def _named(self, name: str, value: Any, depth: int = 0) -> Any:
-        return _MASK if _TELLING.search(name) else self.value(value, depth=depth)
+        return _MASK if _is_telling(name) else self.value(value, depth=depth)
 
     def _spellings(self) -> list[str]:
         """Every known secret as texts spell it, the longest first: one can be the beginning of another."""
-        seen = {value for secret in self._secrets for value in secret.seen() if len(value) >= _SHORTEST_SECRET}
-        spellings = {
-            spelling
-            for value in seen
-            for spelling in (
-                value,
-                json.dumps(value)[1:-1],
-                json.dumps(value, ensure_ascii=False)[1:-1],
-                repr(value)[1:-1],
-                quote(value, safe="", errors="replace"),
-                quote_plus(value, errors="replace"),
-            )
-        }
-        return sorted(spellings, key=len, reverse=True)
+        seen = frozenset().union(*(secret.seen() for secret in self._secrets))
+        if seen != self._spelled:
+            self._spelled, self._spellings_of_them = seen, _spellings(seen)
+        return self._spellings_of_them
+
+
+def _spellings(values: Iterable[str]) -> list[str]:
+    spellings = {
+        spelling
+        for value in values
+        if len(value) >= _SHORTEST_SECRET
+        for spelling in (
+            value,
+            json.dumps(value)[1:-1],
+            json.dumps(value, ensure_ascii=False)[1:-1],
+            repr(value)[1:-1],
+            quote(value, safe="", errors="replace"),
+            quote_plus(value, errors="replace"),
+        )
+    }
+    return sorted(spellings, key=len, reverse=True)
+
+
+@functools.lru_cache(maxsize=500)
+def _is_telling(name: str) -> bool:
+    return _TELLING.search(name) is not None
 
 
 def _name(key: object) -> str:

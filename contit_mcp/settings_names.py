@@ -14,7 +14,6 @@ _UNWRITTEN = frozenset({"", "null", "undefined"})
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
-
 _SERVICE_LINK = re.compile(
     r"CONTIT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )

@@ -17,7 +17,7 @@ import structlog
 from contit_mcp.api.client import ContitClient
 from contit_mcp.api.models import RunPhase, RunStatus
 from contit_mcp.exceptions import NotFoundError
-from contit_mcp.polling import NoEndSeen, PollPolicy, poll_until_ended
+from contit_mcp.polling import NoEndSeen, Pace, PollPolicy, poll_until_ended
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, RunRecord
 
@@ -65,6 +65,7 @@ class Watcher:
         self._runs = runs
         self._policy = policy or PollPolicy()
         self._now = now
+        self._pace = Pace()
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
 
     @property
@@ -163,6 +164,7 @@ class Watcher:
                 policy=self._policy,
                 pause_first=record.started_at is not None and self._age(record) < self._policy.schedule.shortest,
                 on_status=on_status,
+                pace=self._pace,
             )
         except NoEndSeen:
             phase = RunPhase.IN_PROGRESS

@@ -17,7 +17,7 @@ from tests.echo_contit import EchoContit
 
 OWNER = "owner-1"
 EPOCH = 1_700_000_000.0
-STEADY = PollSchedule(shortest=0.5, share=0.05, longest=5.0, jitter=0.0)
+STEADY = PollSchedule(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
 
 
 def wall_clock() -> float:

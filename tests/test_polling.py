@@ -1,6 +1,7 @@
 """Waiting for one run to end, poll by poll."""
 
 import io
+import random
 from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from contit_mcp.api.models import RunPhase, RunStatus
 from contit_mcp.exceptions import AuthenticationError, InternalServerError, NotFoundError, RateLimitError
-from contit_mcp.polling import NoEndSeen, PollPolicy, PollSchedule, poll_until_ended
+from benchmarks.polls import followed, polls
+from contit_mcp.polling import NoEndSeen, Pace, PollPolicy, PollSchedule, poll_until_ended
 from contit_mcp.tally import start_tally
 
 pytestmark = pytest.mark.anyio
 
-STEADY = PollSchedule(shortest=0.5, share=0.05, longest=5.0, jitter=0.0)
+STEADY = PollSchedule(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
 FAULT = InternalServerError("fault", hint="later", status_code=500)
 
 
@@ -112,23 +114,36 @@ async def test_the_listener_hears_each_change_once() -> None:
 
 
 async def test_pauses_grow_with_the_run_and_stop_growing() -> None:
-    """5 % of the age, between half a second and five seconds (our choice)."""
-    assert STEADY.pause(0, lambda: 0.5) == 0.5
-    assert STEADY.pause(10, lambda: 0.5) == 0.5
-    assert STEADY.pause(20, lambda: 0.5) == 1.0
-    assert STEADY.pause(100, lambda: 0.5) == 5.0
-    assert STEADY.pause(10_000, lambda: 0.5) == 5.0
+    """A first one of 1.25 s, then just under a second, growing to five (our choice)."""
+    ages_and_pauses = [(age, round(PollSchedule().pause(age, lambda: 0.5), 3)) for age in (0, 1.25, 30, 530, 1e9)]
+    assert ages_and_pauses == [(0, 1.25), (1.25, 0.942), (30, 1.0), (530, 2.0), (1e9, 5.0)]
 
 
-@given(age=st.floats(0, 1e6), draw=st.floats(0, 1))
-async def test_a_pause_stays_within_its_jitter(age: float, draw: float) -> None:
-    """Up to 10 % shorter or longer, never zero (our choice)."""
+@given(age=st.floats(0, 1e6), later=st.floats(0, 1e6), draw=st.floats(0, 1))
+async def test_a_pause_stays_within_its_jitter_and_never_shrinks_with_age(
+    age: float, later: float, draw: float
+) -> None:
+    """Up to 10 % shorter or longer, never zero, and beyond the first one only ever longer (our choice)."""
     schedule = PollSchedule()
-    steady = min(schedule.longest, max(schedule.shortest, age * schedule.share))
     pause = schedule.pause(age, lambda: draw)
-    assert 0 < steady * 0.9 - 1e-9 <= pause <= steady * 1.1 + 1e-9
-    assert schedule.pause(age, lambda: 0.0) == pytest.approx(steady * 0.9)
-    assert schedule.pause(age, lambda: 1.0) == pytest.approx(steady * 1.1)
+    steady = schedule.pause(age, lambda: 0.5)
+    assert 0.9 * steady - 1e-9 <= pause <= 1.1 * steady + 1e-9
+    assert schedule.shortest <= steady <= schedule.longest
+    if age >= schedule.first:
+        assert schedule.pause(age + later, lambda: 0.5) >= steady
+
+
+@given(length=st.floats(0, 1_800), draws=st.randoms(use_true_random=False))
+async def test_any_run_is_asked_about_about_once_a_second_at_the_most(length: float, draws: random.Random) -> None:
+    """Whatever its length and the draws: few polls, and an end that is seen soon (our choice)."""
+    polls, lag = followed(length, lambda age: PollSchedule().pause(age, draws.random))
+    assert polls <= 1 + length / 0.84
+    assert lag <= max(1.1 * 1.25, 1.1 * (0.94 + 0.002 * (length + 6)))
+
+
+async def test_on_average_it_asks_no_more_often_than_every_second_and_sees_ends_no_later() -> None:
+    """On short, long-tailed and two-humped lengths (design, section 10)."""
+    assert {row.name: row.ratio for row in polls(runs=5_000) if row.ratio is None or row.ratio > 1.01} == {}
 
 
 async def test_passing_faults_are_tolerated_and_counted_as_retries() -> None:
@@ -150,25 +165,77 @@ async def test_faults_are_tolerated_by_time_since_the_last_good_answer() -> None
 
 async def test_a_good_answer_begins_the_tolerance_anew() -> None:
     """9 s of faults, a good answer, 9 s of faults: tolerated (our choice)."""
-    policy = PollPolicy(schedule=PollSchedule(shortest=0.5, share=0, longest=0.5, jitter=0), fault_seconds=10.0)
+    policy = PollPolicy(schedule=STEADY, fault_seconds=10.0)
     answers = Answers(*[FAULT] * 18, "in_progress", *[FAULT] * 18, "completed")
     assert await wait(answers, answers.age, policy=policy) is RunPhase.COMPLETED
 
 
 async def test_retry_after_stretches_the_pause() -> None:
-    """429 with Retry-After: 7 is asked again after 7 s, not sooner (our choice)."""
+    """429 with Retry-After: 7 is asked again after 7 s, not sooner, and then at half the pace (our choice)."""
     limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=7.0)
     answers = Answers(limited, "in_progress", "completed")
+    await wait(answers, answers.age)
+    assert answers.asked_at == [0.5, 8.0, 9.0]  # half a pause later than it had to be: where others spread out
+
+
+async def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
+    """The schedule, at half its pace, is the least pause (our choice)."""
+    limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=0.1)
+    answers = Answers(limited, "completed")
+    await wait(answers, answers.age)
+    assert answers.asked_at == [0.5, 1.5]
+
+
+async def test_a_fault_other_than_429_is_the_business_of_its_run_alone() -> None:
+    """503 with Retry-After: 7 is asked again after 7 s, and the pace stays (our choice)."""
+    fault = InternalServerError("fault", hint="later", status_code=503, retry_after=7.0)
+    answers = Answers(fault, "in_progress", "completed")
     await wait(answers, answers.age)
     assert answers.asked_at == [0.5, 7.5, 8.0]
 
 
-async def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
-    """The schedule is the least pause (our choice)."""
-    limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=0.1)
-    answers = Answers(limited, "completed")
-    await wait(answers, answers.age)
-    assert answers.asked_at == [0.5, 1.0]
+async def test_one_429_slows_all_runs_down_together_and_they_recover() -> None:
+    """A burst of refusals counts once; without another one the pace is normal again after a while (our choice)."""
+    pace = Pace()
+    for _ in range(50):
+        pace.refused(None)
+    assert pace.stretch == 2.0
+    await anyio.sleep(10)
+    pace.refused(None)  # the stretch had just halved
+    assert pace.stretch == 2.0
+    await anyio.sleep(9.9)
+    assert pace.stretch == 2.0
+    await anyio.sleep(30)
+    assert pace.stretch == 1.0
+
+
+async def test_while_contit_wants_to_be_left_alone_nobody_asks_and_then_not_all_at_once() -> None:
+    """A hundred runs wait for the same moment (our choice)."""
+    pace, went_on = Pace(), []
+    pace.refused(20.0)
+
+    async def one(number: int) -> None:
+        await pace.pause(1.0, random.Random(number).random)
+        went_on.append(anyio.current_time() - began)
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for number in range(100):
+            tasks.start_soon(one, number)
+    assert min(went_on) >= 20.0
+    assert max(went_on) - min(went_on) > 0.5
+
+
+@given(refusals=st.lists(st.floats(0, 100), max_size=30))
+async def test_the_pace_stays_within_its_bounds_whatever_contit_says(refusals: list[float]) -> None:
+    """Never faster than the schedule, never slower than four times it (our choice)."""
+    pace = Pace()
+    for seconds in refusals:
+        pace.refused(seconds)
+        assert 1.0 <= pace.stretch <= 4.0
+        await anyio.sleep(seconds)
+    await anyio.sleep(60)
+    assert pace.stretch == 1.0
 
 
 @pytest.mark.parametrize(
@@ -184,7 +251,7 @@ async def test_a_fault_that_does_not_pass_is_told_at_once(error: Exception) -> N
 
 async def test_a_run_without_an_end_is_given_up_exactly_at_the_limit() -> None:
     """The poll that finds the run at its limit is the last one (our choice)."""
-    policy = PollPolicy(schedule=PollSchedule(shortest=10, share=0, longest=10, jitter=0), run_seconds=30.0)
+    policy = PollPolicy(schedule=PollSchedule(first=10, shortest=10, growth=0, longest=10, jitter=0), run_seconds=30.0)
     answers = Answers("in_progress")
     with pytest.raises(NoEndSeen):
         await wait(answers, answers.age, policy=policy)
@@ -213,7 +280,8 @@ def test_durations_of_the_default_policy() -> None:
     numbers: Iterable[float] = (
         policy.run_seconds,
         policy.fault_seconds,
+        policy.schedule.first,
         policy.schedule.shortest,
         policy.schedule.longest,
     )
-    assert tuple(numbers) == (1_800.0, 60.0, 0.5, 5.0)
+    assert tuple(numbers) == (1_800.0, 60.0, 1.25, 0.94, 5.0)

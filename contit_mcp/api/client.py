@@ -1,5 +1,6 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -62,6 +63,10 @@ class ContitClient:
         self._start_seconds = start_seconds
         self._read_seconds = read_seconds
         self._sending = sending
+        # httpx takes a tenth of a poll to parse an address, and a run is asked about at the same one again and again.
+        self._url = functools.lru_cache(maxsize=1_000)(
+            lambda path: httpx.URL(f"{str(http.base_url).rstrip('/')}{path}")
+        )
 
     async def start_run(
         self,
@@ -165,7 +170,7 @@ class ContitClient:
             set_status_on_exception=False,
         ) as span:
             try:
-                response = await self._http.request(method, path, json=body, auth=self._auth)
+                response = await self._http.request(method, self._url(path), json=body, auth=self._auth)
             except HTTPX_ERRORS as exc:
                 current_tally().statuses["none"] += 1
                 error = translate(exc)

@@ -4,11 +4,13 @@ import ssl
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import httpx
 import truststore
 
 from contit_mcp import __version__
+from contit_mcp.api.connections import Connections
 from contit_mcp.exceptions import (
     APIConnectionError,
     APIError,
@@ -67,7 +69,7 @@ def build_http_client(
     verify = _tls_context(ca_file) if transport is None else True
     address = _parsed(base_url)
     try:
-        return httpx.AsyncClient(
+        return _Client(
             base_url=address,
             auth=auth,
             transport=transport,
@@ -95,6 +97,15 @@ def build_http_client(
         f"A proxy that the environment names cannot be used: it {problem}.",
         hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY can name Contit's host.",
     )
+
+
+class _Client(httpx.AsyncClient):
+    """Goes through proxies by httpx's own connections, and elsewhere by faster ones."""
+
+    def _init_transport(self, *_: Any, **given: Any) -> httpx.AsyncBaseTransport:
+        """Not public; but a transport given in public would put the environment's proxies out of force."""
+        transport: httpx.AsyncBaseTransport | None = given["transport"]
+        return transport or Connections(verify=given["verify"], limits=given["limits"])
 
 
 def _parsed(base_url: str) -> httpx.URL:

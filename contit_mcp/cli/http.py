@@ -65,6 +65,7 @@ async def serve(
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
         async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
+            bridge.opened()  # imports what the first caller would wait for otherwise
             bridge.on_finished = parts.metrics.count_call
             app = create_app(
                 build(bridge),

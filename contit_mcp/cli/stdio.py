@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.to_thread
 import click
-import httpx
 import structlog
 
 from contit_mcp.cli.options import probe_option, settings_options
-from contit_mcp.server.application import create_server
+from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.settings import Settings
@@ -25,6 +25,9 @@ sent takes longer. Claude Code kills 0.5 s after it asks, other hosts 2 s after.
 
 EOF_SECONDS = 1.0
 """How long the end may take once the host has closed our stdin."""
+
+READY_AFTER_SECONDS = 0.2
+"""After the tools were listed, so that the answer is on its way before the imports take the processor."""
 
 
 @click.command()
@@ -49,11 +52,26 @@ async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa
     transport = None
     if sandbox:
         # Only here: a host that has an account never needs it, and waits for our start.
+        import httpx  # noqa: PLC0415
+
         from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
 
         transport = httpx.ASGITransport(create_sandbox())
     async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:
-        await serve_stdio(create_server(bridge, probe=probe), stdin_ended=stdin_ended)
+        server = create_server(bridge, probe=probe)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_get_ready, server, bridge)
+            await serve_stdio(server, stdin_ended=stdin_ended)
+            tasks.cancel_scope.cancel()
+
+
+async def _get_ready(server: ContitServer, bridge: Bridge) -> None:
+    """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
+    listed = anyio.Event()
+    server.on_listed = listed.set
+    await listed.wait()
+    await anyio.sleep(READY_AFTER_SECONDS)
+    await anyio.to_thread.run_sync(bridge.opened, abandon_on_cancel=True)
 
 
 @asynccontextmanager

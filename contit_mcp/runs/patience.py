@@ -20,8 +20,20 @@ _SCHEDULER = "/proc/thread-self/schedstat"
 _SHORTEST_PAUSE = 0.01
 
 
+class Stopwatch:
+    """Counts the seconds alone in which this thread had nothing to do, from when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._busy = anyio.current_time(), _busy_seconds()
+
+    @property
+    def idle_seconds(self) -> float:
+        """Until now."""
+        return anyio.current_time() - self._began - (_busy_seconds() - self._busy)
+
+
 class Patience:
-    """Waits for work, counting the seconds alone in which this thread had nothing to do.
+    """Waits for work by that watch.
 
     Args:
         seconds: How long work may take.
@@ -36,13 +48,12 @@ class Patience:
         Raises:
             TimeoutError: It took too long.
         """
-        loop = asyncio.get_running_loop()
-        began, busy = loop.time(), _busy_seconds()
+        loop, watch = asyncio.get_running_loop(), Stopwatch()
         timer: asyncio.TimerHandle
 
         def look() -> None:
             nonlocal timer
-            left = self._seconds - (loop.time() - began - (_busy_seconds() - busy))
+            left = self._seconds - watch.idle_seconds
             if left > 0:
                 timer = loop.call_later(max(left, _SHORTEST_PAUSE), look)
             else:

@@ -14,7 +14,7 @@ from contit_mcp.exceptions import ConfigurationError, StoreError
 from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
 from contit_mcp.runs.flat import from_flat, to_flat
 from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.store import Change, RetentionPolicy
+from contit_mcp.runs.store import Change, RetentionPolicy, StoreGoneError
 
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
@@ -195,10 +195,10 @@ async def _guarded(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
     except (RedisError, OSError, LookupError, ValueError, TypeError) as exc:
         # The latter three: what was read is not ours. Texts of redis can quote the address, and what it read.
-        raise StoreError(
+        gone = isinstance(exc, ConnectionError) and not isinstance(exc, AuthenticationError)
+        raise (StoreGoneError if gone else StoreError)(
             f"The Redis store cannot be used ({type(exc).__name__}).",
             hint="Check that the server of CONTIT_MCP_STORE is there, takes the password, and has memory left.",
-            restarting=isinstance(exc, ConnectionError) and not isinstance(exc, AuthenticationError),
         ) from exc
 
 

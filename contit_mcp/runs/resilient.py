@@ -13,9 +13,9 @@ from contit_mcp.exceptions import StoreError
 from contit_mcp.runs import changes
 from contit_mcp.runs.claims import Claim, Granted
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.patience import Patience
+from contit_mcp.runs.patience import Patience, Stopwatch
 from contit_mcp.runs.record import RunRecord
-from contit_mcp.runs.store import Change, RunStore
+from contit_mcp.runs.store import Change, RunStore, StoreGoneError
 from contit_mcp.tally import current_tally
 
 T = TypeVar("T")
@@ -105,15 +105,20 @@ class ResilientRunStore:
             return  # there it ends by itself, since nobody renews it
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        """The run with these ids."""
+        """The run with these ids.
+
+        One that memory knows is not looked for in the store: whoever waits for its end holds it, and so meets what
+        the store knows of it.
+        """
         here = await self._spare.find(owner, thread_id, run_id, now=now)
+        if here is not None:
+            return here
         try:
             there = await self._ask(lambda: self._store.find(owner, thread_id, run_id, now=now), now)
         except StoreError:
-            return here
-        if there is None:
-            return here
-        await self._mirror(there, now)
+            return None
+        if there is not None:
+            await self._mirror(there, now)
         return there
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
@@ -192,7 +197,7 @@ class ResilientRunStore:
                 await self._catch_up(now)
             return await operation()
 
-        until = anyio.current_time() + self._policy.restart
+        watch = Stopwatch()
         while True:
             try:
                 result = await self._patience.wait_for(use)
@@ -200,7 +205,9 @@ class ResilientRunStore:
             except (StoreError, TimeoutError) as exc:
                 error = exc if isinstance(exc, StoreError) else _TooSlow()
                 # A restart is waited for once, not at each new try.
-                if not (error.restarting and self._usable and anyio.current_time() < until):
+                if not (
+                    isinstance(error, StoreGoneError) and self._usable and watch.idle_seconds < self._policy.restart
+                ):
                     self._failed(error)
                     raise error from exc
             await anyio.sleep(self._policy.between)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from contit_mcp.exceptions import StoreError
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.record import RunRecord
 
@@ -32,6 +33,10 @@ class RetentionPolicy:
             if self.answer <= 0 or age > self.answer:
                 return replace(record, answer=None)
         return record
+
+
+class StoreGoneError(StoreError):
+    """Nobody is there. A server that is only being started again is back in a few seconds."""
 
 
 class RunStore(Protocol):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
@@ -15,9 +15,11 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import read_user_agent
-from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.tally import start_tally
+
+if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
+    from contit_mcp.server.owned import OwnedAssistant
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,7 @@ class Account:
     observer: CallObserver
     facts: dict[str, Any] = field(default_factory=lambda: {"outcome": "cancelled"})
 
-    def open_assistant(self, bridge: Bridge, request: Request) -> OwnedAssistant:
+    def open_assistant(self, bridge: Bridge, request: Request) -> "OwnedAssistant":
         """The assistant for whoever calls.
 
         Raises:

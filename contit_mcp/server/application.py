@@ -1,6 +1,6 @@
 """The MCP server: its name, its tools, and the way a call takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp import MCPError
@@ -10,6 +10,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
+from mcp_types import Tool as ListedTool
 
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
@@ -58,11 +59,18 @@ class ContitServer(MCPServer[Any]):
         )
         self._bridge = bridge
         self._tools = {tool.name: tool for tool in tools}
+        self.on_listed: Callable[[], None] = lambda: None
 
     @property
     def protocol(self) -> Server[Any]:
         """The SDK's protocol server, for a transport that brings its own streams."""
         return self._lowlevel_server
+
+    async def list_tools(self) -> list[ListedTool]:
+        """The four tools."""
+        listed = await super().list_tools()
+        self.on_listed()
+        return listed
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

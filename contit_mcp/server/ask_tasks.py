@@ -7,7 +7,7 @@ which run it is, and a client that asks about it makes us look at the run.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from mcp.server.context import CallNext, HandlerResult
@@ -16,22 +16,25 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, CallToolRequestParams, CallToolResult
 
 from contit_mcp.exceptions import ContitError
-from contit_mcp.polling import PollSchedule
 from contit_mcp.reports import NOBODY, Glance
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.accounts import Account, Request, accounted
 from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.calls import Call, UnexpectedError, run_call
-from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.task_ids import TTL_SECONDS, TaskId, open_task_id
 from contit_mcp.tasks.source import Support
 from contit_mcp.tasks.task import Status, Task
 
+if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
+    from contit_mcp.server.owned import OwnedAssistant
+
 log = structlog.get_logger(__name__)
 
-_PACE = PollSchedule(shortest=1.0, jitter=0.0)
-"""How often clients are told to ask: as runs are polled, but from 1 s on, since each question is a whole request."""
+
+def _pause(age: float) -> float:
+    """How often clients are told to ask: as runs are polled, but from 1 s on, since each question is a request."""
+    return min(5.0, max(1.0, age * 0.05))
 
 
 class AskTasks:
@@ -127,7 +130,7 @@ class AskTasks:
                 account.facts["outcome"] = type(unexpected).__name__
                 raise MCPError(INTERNAL_ERROR, f"{unexpected.message} {unexpected.hint}") from error
 
-    def _open(self, task_id: str, account: Account, ctx: Request) -> tuple[OwnedAssistant, TaskId] | None:
+    def _open(self, task_id: str, account: Account, ctx: Request) -> "tuple[OwnedAssistant, TaskId] | None":
         assistant = account.open_assistant(self._bridge, ctx)
         opened = open_task_id(task_id, assistant.task_sealer(), assistant.owner, now=self._now())
         if opened is None:
@@ -164,7 +167,7 @@ class AskTasks:
             created_at=task.created_at,
             updated_at=max(task.created_at, updated_at or task.created_at),
             ttl_seconds=TTL_SECONDS,
-            poll_seconds=_PACE.pause(self._now() - task.created_at, lambda: 0.5),
+            poll_seconds=_pause(self._now() - task.created_at),
             message=message,
             result=result,
         )

@@ -1,38 +1,24 @@
-"""What the tools stand on: for each caller the assistant and its owner, opened on the first call that needs them."""
+"""What the tools stand on, as the settings describe it: opened on the first call that needs it."""
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import httpx
-
-from contit_mcp.api.auth import ClientCredentialsAuth, Credential
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.assistant import Assistant
 from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.owners import fingerprint_owner, name_owner
-from contit_mcp.polling import PollPolicy
-from contit_mcp.runs.claims import ReplayPolicy
-from contit_mcp.runs.opening import open_store
-from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy
-from contit_mcp.server.owned import OwnedAssistant
-from contit_mcp.server.task_ids import key_from
-from contit_mcp.server.upstream import build_credential
 from contit_mcp.settings import Settings
-from contit_mcp.state_folder import state_folder
 from contit_mcp.waits import Waits
 
 if TYPE_CHECKING:
-    from contit_mcp.handles import Sealer
+    import httpx
 
-MOST_CREDENTIALS = 1_000
-"""Callers' own credentials that assistants are kept for; the one unused for longest goes first."""
+    from contit_mcp.handles import Sealer
+    from contit_mcp.runs.claims import ReplayPolicy
+    from contit_mcp.server.opened import OpenedBridge
+    from contit_mcp.server.owned import OwnedAssistant
 
 
 class Bridge:
@@ -54,8 +40,8 @@ class Bridge:
         settings: Settings,
         *,
         sharing: Sharing = Sharing.ONE_CALLER,
-        transport: httpx.AsyncBaseTransport | None = None,
-        replay: ReplayPolicy | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+        replay: "ReplayPolicy | None" = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._replay = replay
@@ -65,36 +51,37 @@ class Bridge:
         self.now = now
         self._sealer = _sealer(keys) if (keys := settings.seal_keys()) else None
         self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
-        self._credential: Credential | None = None
-        self._http: httpx.AsyncClient | None = None
-        self._assistants: OrderedDict[str, Assistant] = OrderedDict()
-        self._store: RunStore | None = None
+        self._opened: OpenedBridge | None = None
         self._all_waits = Waits()
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
         self.on_finished: Callable[[FinishedCall], None] = lambda _: None
 
-    def for_caller(self, caller: Caller) -> OwnedAssistant:
+    def for_caller(self, caller: Caller) -> "OwnedAssistant":
         """The assistant that asks for this caller.
 
         Raises:
             ConfigurationError: No credential is configured, or the CA file or the store cannot be used.
         """
-        base_url = self._settings.base_url
-        if self._sharing is Sharing.BY_CREDENTIAL:
-            if caller.credential is None:
-                raise _unidentified()
-            owner = self._fingerprint(caller.credential)
-            assistant = self._assistant(caller.credential, owner)
-            return OwnedAssistant(assistant, owner, self._task_sealer(caller.credential))
-        if self._credential is None:
-            self._credential = build_credential(self._settings, transport=self._transport)
-        assistant, task_sealer = self._assistant(self._credential, ""), self._task_sealer(self._credential)
-        if self._sharing is Sharing.ONE_CALLER:
-            return OwnedAssistant(assistant, self._fingerprint(self._credential), task_sealer)
-        if caller.principal is None or self._sealer is None:
-            raise _unidentified()
-        return OwnedAssistant(assistant, name_owner(caller.principal, base_url), task_sealer, self._sealer)
+        return self.opened().for_caller(caller)
+
+    def opened(self) -> "OpenedBridge":
+        """What the calls need, imported and made when it is first wanted. It opens no file and no connection yet."""
+        if self._opened is None:
+            # Start-up time: httpx, aiohttp and the core are a fifth of it, and a host lists the tools without them.
+            from contit_mcp.server.opened import OpenedBridge  # noqa: PLC0415
+
+            self._opened = OpenedBridge(
+                self._settings,
+                sharing=self._sharing,
+                sealer=self._sealer,
+                owner_key=self._owner_key,
+                waits=self._all_waits,
+                transport=self._transport,
+                replay=self._replay,
+                now=self.now,
+            )
+        return self._opened
 
     def close(self) -> None:
         """Begin no more runs, and let every wait end now with its handle."""
@@ -102,55 +89,8 @@ class Bridge:
 
     async def aclose(self) -> None:
         """Close the connections and files."""
-        if self._store is not None:
-            await self._store.aclose()
-        if self._http is not None:
-            await self._http.aclose()
-        if isinstance(self._credential, ClientCredentialsAuth):
-            await self._credential.aclose()
-
-    def _fingerprint(self, credential: Credential) -> str:
-        return fingerprint_owner(credential.identity(), self._settings.base_url, key=self._owner_key)
-
-    def _task_sealer(self, credential: Credential) -> "Callable[[], Sealer]":
-        """What seals the ids of tasks: the seal key, or else a key that only who has the credential can make.
-
-        So every process with the same settings understands them, and nothing need be configured or kept for it.
-        """
-        return lambda: self._sealer or _sealer([key_from(credential.identity())])
-
-    def _assistant(self, credential: Credential, name: str) -> Assistant:
-        if (known := self._assistants.get(name)) is not None:
-            self._assistants.move_to_end(name)
-            return known
-        assistant = Assistant(
-            ContitClient(self._open_http(), auth=credential, sending=self._all_waits.sending),
-            self._open_store(),
-            polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
-            replay=self._replay,
-            waits=self._all_waits,
-            now=self.now,
-        )
-        self._assistants[name] = assistant
-        if len(self._assistants) > MOST_CREDENTIALS:
-            self._assistants.popitem(last=False)
-        return assistant
-
-    def _open_http(self) -> httpx.AsyncClient:
-        """One for all credentials: each of its own would keep connections open, and anyone can make up credentials."""
-        if self._http is None:
-            settings = self._settings
-            self._http = build_http_client(settings.base_url, ca_file=settings.ca_file, transport=self._transport)
-        return self._http
-
-    def _open_store(self) -> RunStore:
-        if self._store is None:
-            self._store = open_store(
-                self._settings.store_location(),
-                folder=state_folder(self._settings.state_dir),
-                retention=RetentionPolicy(answer=self._settings.answer_seconds),
-            )
-        return self._store
+        if self._opened is not None:
+            await self._opened.aclose()
 
 
 def _sealer(keys: list[str]) -> "Sealer":
@@ -164,20 +104,13 @@ def _sealer(keys: list[str]) -> "Sealer":
         ) from exc
 
 
-def _unidentified() -> ConfigurationError:
-    """Fail closed: the server's own credential never serves a caller whom the transport did not identify."""
-    return ConfigurationError(
-        "The caller was not identified, so nothing was asked.", hint="Send the credential that this server wants."
-    )
-
-
 @asynccontextmanager
 async def open_bridge(
     settings: Settings,
     *,
     sharing: Sharing = Sharing.ONE_CALLER,
-    transport: httpx.AsyncBaseTransport | None = None,
-    replay: ReplayPolicy | None = None,
+    transport: "httpx.AsyncBaseTransport | None" = None,
+    replay: "ReplayPolicy | None" = None,
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Bridge]:
     """A bridge whose connections are closed at the end."""

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from contit_mcp.api.auth import Credential
+if TYPE_CHECKING:  # start-up time: it brings httpx along
+    from contit_mcp.api.auth import Credential
 
 SCOPE_KEY = "contit_mcp.caller"
 """Where an authenticating transport puts the `Caller` into the ASGI scope of a request."""
@@ -25,7 +27,7 @@ class Caller:
     """
 
     principal: str | None = None
-    credential: Credential | None = None
+    credential: "Credential | None" = None
 
 
 class Sharing(Enum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -15,10 +15,12 @@ from contit_mcp.server.accounts import Account, Request, accounted
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.host_waits import WaitPolicy
-from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.task import Task
+
+if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
+    from contit_mcp.server.owned import OwnedAssistant
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +39,7 @@ class UnexpectedError(ContitError):
 class Call:
     """What a tool gets beside its arguments."""
 
-    assistant: OwnedAssistant
+    assistant: "OwnedAssistant"
     observer: CallObserver
     host: str | None
     waits: WaitPolicy
@@ -81,9 +83,10 @@ async def _result_of(
         assistant = account.open_assistant(bridge, request)
         call = Call(assistant, observer, account.host, bridge.waits)
         async with anyio.create_task_group() as beside:
-            # To a caller that asked for no progress, the SDK sends none.
-            beside.start_soon(observer.report, lambda done, text: request.session.report_progress(done, message=text))
-            await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
+            if "progress_token" in (request.meta or {}):
+                send = request.session.report_progress
+                beside.start_soon(observer.report, lambda done, text: send(done, message=text))
+                await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
             try:
                 result = await perform(call, **accepted)
             except ContitError as error:

@@ -10,7 +10,8 @@ from contit_mcp.api.auth import APIKeyAuth
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.secret_value import SecretValue
-from contit_mcp.server.bridge import MOST_CREDENTIALS, open_bridge
+from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.opened import MOST_CREDENTIALS
 from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.settings import load_settings
 from tests.http.issuer import bearer
@@ -152,7 +153,7 @@ async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None
         for number in range(MOST_CREDENTIALS + 300):
             bridge.for_caller(caller(number))
             assert bridge.for_caller(caller(0)).assistant is first.assistant
-        assert len(bridge._assistants) == MOST_CREDENTIALS
+        assert len(bridge.opened().assistants) == MOST_CREDENTIALS
         second = bridge.for_caller(caller(1))
         assert second.owner != first.owner
         with pytest.raises(ConfigurationError):

@@ -11,6 +11,14 @@ from tests.replicas.contit import RecordingContit, Run
 from tests.replicas.fleet import Life, Replica
 from tests.replicas.hosts import Attempt, Question
 
+DELIVERIES = {
+    ("contit_ask", "completed"),
+    ("contit_response", "completed"),
+    ("contit_start", "completed"),
+    ("contit_start", "in_progress"),
+}
+"""What a call was, and how it ended, that was sent an answer, or the ids of `contit_start`."""
+
 
 @dataclass
 class Evidence:
@@ -65,18 +73,18 @@ class Evidence:
         return life.killed is not None and run.run_id not in life.started | self.stored
 
     def _crossed(self, question: Question, run: Run) -> bool:
-        """Whether its answer was sent by a process that lives, at the moment at which its caller left.
+        """Whether its answer, or its ids by `contit_start`, were sent by a process that lives as its caller left.
 
         Nobody can know then whether it came; on a thread, the same words are a new question.
         """
-        for life in self._lives():
-            for line in life.server.named("call.finished"):
-                sent = line["run_id"] == run.run_id and line["outcome"] == "completed"
-                if sent and any(
-                    a.outcome == "left" and (life.killed is None or life.killed > a.ended) for a in question.attempts
-                ):
-                    return True
-        return False
+        left = [attempt for attempt in question.attempts if attempt.outcome == "left"]
+        return any(
+            line["run_id"] == run.run_id
+            and (line["tool"], line["outcome"]) in DELIVERIES
+            and any(a.tool == line["tool"] and (life.killed is None or life.killed > a.ended) for a in left)
+            for life in self._lives()
+            for line in life.server.named("call.finished")
+        )
 
     def _doubles_of(self, question: Question) -> Iterator[str]:
         """Each run after the first must be explained."""

@@ -55,9 +55,9 @@ class Scene:
             self.evidence.forgotten.append(anyio.current_time())
         await anyio.sleep(REDIS_SECONDS)
         await anyio.to_thread.run_sync(self.redis.start)
-        servers = [replica.now.server for replica in self.replicas]
-        while any(len(server.named("store.unusable")) > len(server.named("store.back")) for server in servers):
-            await anyio.sleep(0.1)
+        for server in [replica.now.server for replica in self.replicas]:
+            await server.logged("run.started", len(server.named("run.started")) + 3)
+            await server.logged("store.back", len(server.named("store.unusable")))
 
     async def play(self, conversations: Sequence[Conversation], *, at_once: int, events: Sequence[Event]) -> None:
         """Let the hosts hold their conversations, so many at once, while these events happen."""

@@ -15,7 +15,7 @@ from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, Failure
 from contit_mcp.runs.resilient import ResiliencePolicy, ResilientRunStore
-from contit_mcp.runs.store import RunStore
+from contit_mcp.runs.store import RunStore, StoreGoneError
 from contit_mcp.tally import start_tally
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind it too
@@ -158,7 +158,7 @@ async def test_a_slow_store_costs_its_patience_once_and_not_each_call() -> None:
     await ledger.completed(run, "a", now=T0)
     assert anyio.current_time() - began == pytest.approx(2)
     await anyio.sleep(5)
-    assert await ledger.find("owner", "t", "r", now=T0)
+    assert await ledger.latest("owner", "t", now=T0)
     assert anyio.current_time() - began == pytest.approx(9)
 
 
@@ -227,7 +227,7 @@ class Restarting(Server):
         async def operation(*arguments: Any, **named: Any) -> Any:
             self.asked += 1
             if anyio.current_time() < self.back_at:
-                raise StoreError("Nobody is there.", hint="Start it.", restarting=True)
+                raise StoreGoneError("Nobody is there.", hint="Start it.")
             return await getattr(self.shared, name)(*arguments, **named)
 
         return operation

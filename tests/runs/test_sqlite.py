@@ -4,8 +4,10 @@ import contextlib
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -30,6 +32,22 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+STORES: list[SqliteRunStore] = []
+
+
+def a_store(file: Path, **options: Any) -> SqliteRunStore:
+    """A store that is closed when its test is over: from Python 3.13 on, a forgotten connection is a warning."""
+    STORES.append(SqliteRunStore(file, **options))
+    return STORES[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed_in_the_end() -> Iterator[None]:
+    yield
+    while STORES:
+        anyio.run(STORES.pop().aclose)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Where the store keeps its runs."""
@@ -39,7 +57,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def new_store(file: Path) -> NewStore:
     """Stores in one file."""
-    return lambda retention: SqliteRunStore(file, retention=retention)
+    return lambda retention: a_store(file, retention=retention)
 
 
 def scramble(file: Path) -> None:
@@ -60,7 +78,7 @@ def test_the_whole_contract_is_run_here() -> None:
 
 async def test_two_processes_share_what_they_know(file: Path) -> None:
     """One process's run is the other's too (our choice)."""
-    here, there = RunLedger(SqliteRunStore(file)), RunLedger(SqliteRunStore(file))
+    here, there = RunLedger(a_store(file)), RunLedger(a_store(file))
     run = await begin(here, opening("q"), "r")
     assert await there.claim(opening("q"), now=T0) == Joined(run)
     await there.completed(run, "answer", now=T0 + 1)
@@ -71,15 +89,15 @@ async def test_two_processes_share_what_they_know(file: Path) -> None:
 
 async def test_what_was_stored_is_there_after_a_restart(file: Path) -> None:
     """Every field of it (our choice)."""
-    first = SqliteRunStore(file)
+    first = a_store(file)
     run = await RunLedger(first).completed(await begin(RunLedger(first), opening("q"), "r"), "è ✓", now=T0 + 1.5)
     await first.aclose()
-    assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0 + 2) == run
+    assert await RunLedger(a_store(file)).find("owner", "t", "r", now=T0 + 2) == run
 
 
 async def test_a_store_that_is_closed_lets_an_abandoned_transaction_come_to_its_end(file: Path) -> None:
     """Its caller has gone, its thread has not; closing the file under it crashed the process (seen in a test)."""
-    store = SqliteRunStore(file)
+    store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
     inside, go_on = threading.Event(), threading.Event()
 
@@ -96,14 +114,14 @@ async def test_a_store_that_is_closed_lets_an_abandoned_transaction_come_to_its_
         tasks.start_soon(store.aclose)
         await anyio.sleep(0.1)
         go_on.set()
-    found = await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0 + 2)
+    found = await RunLedger(a_store(file)).find("owner", "t", "r", now=T0 + 2)
     assert found is not None
     assert found.phase is Phase.FAILED
 
 
 async def test_a_store_whose_thread_hangs_says_that_it_could_not_be_closed(file: Path) -> None:
     """It stays open, which harms less than a crash (our choice)."""
-    store = SqliteRunStore(file)
+    store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
     inside, go_on = threading.Event(), threading.Event()
 
@@ -125,7 +143,7 @@ async def test_a_store_whose_thread_hangs_says_that_it_could_not_be_closed(file:
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
 async def test_nobody_else_can_read_it(file: Path) -> None:
     """Answers are content (our choice)."""
-    await begin(RunLedger(SqliteRunStore(file)), opening("q"), "r")
+    await begin(RunLedger(a_store(file)), opening("q"), "r")
     assert file.parent.stat().st_mode & 0o777 == 0o700
     assert {part.stat().st_mode & 0o777 for part in file.parent.iterdir()} == {0o600}
     assert len(list(file.parent.iterdir())) == 3  # the journal and its index beside it
@@ -133,14 +151,12 @@ async def test_nobody_else_can_read_it(file: Path) -> None:
 
 async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file: Path) -> None:
     """Retention is kept on disk, not only in what is given out (our choice)."""
-    store = SqliteRunStore(file, retention=RetentionPolicy(record=100, answer=10))
+    store = a_store(file, retention=RetentionPolicy(record=100, answer=10))
     ledger = RunLedger(store)
     await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "ANSWER-MARKER" * 500, now=T0)
     await ledger.latest("owner", "t", now=T0 + 61)  # while the file is still open
     assert b"MARKER" not in b"".join(part.read_bytes() for part in file.parent.iterdir())
-    await RunLedger(SqliteRunStore(file, retention=RetentionPolicy(record=100))).claim(
-        opening("much later"), now=T0 + 400
-    )
+    await RunLedger(a_store(file, retention=RetentionPolicy(record=100))).claim(opening("much later"), now=T0 + 400)
     with sqlite3.connect(file) as db:
         assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
     db.close()
@@ -151,19 +167,19 @@ async def test_a_broken_file_is_set_aside_and_a_new_one_begun(file: Path) -> Non
     file.parent.mkdir()
     with file.open("wb") as stream:
         stream.write(b"this is no database at all" * 100)
-    ledger = RunLedger(SqliteRunStore(file, expendable=True))
+    ledger = RunLedger(a_store(file, expendable=True))
     run = await begin(ledger, opening("q"), "r")
-    assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0) == run
+    assert await RunLedger(a_store(file)).find("owner", "t", "r", now=T0) == run
     aside = file.with_name(FILE_NAME + ".broken")
     assert aside.stat().st_mode & 0o777 == 0o600
     os.utime(aside, (0, 0))
-    await RunLedger(SqliteRunStore(file)).latest("owner", "t", now=T0)
+    await RunLedger(a_store(file)).latest("owner", "t", now=T0)
     assert not aside.exists()
 
 
 async def test_a_file_that_breaks_while_it_is_open_is_set_aside_too(file: Path) -> None:
     """Not only its header is looked at (our choice)."""
-    store = SqliteRunStore(file, expendable=True)
+    store = a_store(file, expendable=True)
     ledger = RunLedger(store)
     for number in range(200):
         await begin(ledger, opening(f"q{number}"), "r", thread_id=f"t{number}")
@@ -177,7 +193,7 @@ async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(f
     """None of them moves the other's new one aside (our choice)."""
     file.parent.mkdir()
     write(file, os.urandom(8_192))
-    ledgers = [RunLedger(SqliteRunStore(file, expendable=True)) for _ in range(8)]
+    ledgers = [RunLedger(a_store(file, expendable=True)) for _ in range(8)]
     async with anyio.create_task_group() as tasks:
         for number, ledger in enumerate(ledgers):
             tasks.start_soon(begin, ledger, opening(f"q{number}"), f"r{number}")
@@ -198,7 +214,7 @@ async def test_a_file_that_is_not_ours_is_left_as_it_is(file: Path, content: str
             db.execute(f"PRAGMA user_version = {99 if 'newer' in content else 0}")
             db.commit()
     before = fingerprint(file)
-    ledger = RunLedger(SqliteRunStore(file))
+    ledger = RunLedger(a_store(file))
     for _ in range(2):
         with pytest.raises(StoreError, match="not a database|another program"):
             await ledger.claim(opening("q"), now=T0)
@@ -214,7 +230,7 @@ def fingerprint(file: Path) -> tuple[bytes, list[str]]:
 
 async def test_looking_at_a_good_file_changes_nothing(file: Path) -> None:
     """For contit-mcp check (our choice)."""
-    store = SqliteRunStore(file)
+    store = a_store(file)
     await begin(RunLedger(store), opening("q"), "r")
     await store.aclose()
     before = fingerprint(file)[0]
@@ -224,33 +240,33 @@ async def test_looking_at_a_good_file_changes_nothing(file: Path) -> None:
 
 async def test_a_row_that_is_not_understood_is_an_error_of_the_store(file: Path) -> None:
     """And no crash (our choice)."""
-    await begin(RunLedger(SqliteRunStore(file)), opening("q"), "r")
+    await begin(RunLedger(a_store(file)), opening("q"), "r")
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.execute("UPDATE run SET phase = 'odd'")
         db.commit()
     with pytest.raises(StoreError, match="does not understand"):
-        await RunLedger(SqliteRunStore(file)).find("owner", "t", "r", now=T0)
+        await RunLedger(a_store(file)).find("owner", "t", "r", now=T0)
 
 
 async def test_a_file_that_is_removed_under_our_feet_is_made_again(file: Path) -> None:
     """Else two processes would go on in two files (our choice)."""
-    here = RunLedger(SqliteRunStore(file))
+    here = RunLedger(a_store(file))
     await begin(here, opening("q"), "r")
     for part in file.parent.iterdir():
         part.unlink()
     file.parent.rmdir()
     run = await begin(here, opening("q"), "r2")
-    assert await RunLedger(SqliteRunStore(file)).find("owner", "t", "r2", now=T0) == run
+    assert await RunLedger(a_store(file)).find("owner", "t", "r2", now=T0) == run
 
 
 async def test_a_file_of_another_version_is_left_alone(file: Path) -> None:
     """Another program may be using it (our choice)."""
-    await begin(RunLedger(SqliteRunStore(file)), opening("q"), "r")
+    await begin(RunLedger(a_store(file)), opening("q"), "r")
     with sqlite3.connect(file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(StoreError, match="another version of contit-mcp"):
-        await RunLedger(SqliteRunStore(file)).claim(opening("q"), now=T0)
+        await RunLedger(a_store(file)).claim(opening("q"), now=T0)
     with sqlite3.connect(file) as db:
         assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
     db.close()
@@ -258,7 +274,7 @@ async def test_a_file_of_another_version_is_left_alone(file: Path) -> None:
 
 async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(file: Path) -> None:
     """It waits a second (our choice)."""
-    ledger = RunLedger(SqliteRunStore(file))
+    ledger = RunLedger(a_store(file))
     await begin(ledger, opening("q"), "r")
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -272,7 +288,7 @@ async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_a
 async def test_a_place_where_nothing_can_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
     """And the setting (our choice)."""
     (tmp_path / "file").write_text("", encoding="utf-8")
-    ledger = RunLedger(SqliteRunStore(tmp_path / "file" / "runs"))
+    ledger = RunLedger(a_store(tmp_path / "file" / "runs"))
     with pytest.raises(StoreError, match="cannot be used") as caught:
         await ledger.claim(follow_up("q"), now=T0)
     assert "CONTIT_MCP_STORE" in caught.value.hint
@@ -280,7 +296,7 @@ async def test_a_place_where_nothing_can_be_made_is_an_error_that_names_it(tmp_p
 
 async def test_ten_thousand_runs_leave_a_file_under_20_megabytes(file: Path) -> None:
     """With answers of a common length, 600 characters (design.md, section 3)."""
-    store = SqliteRunStore(file)
+    store = a_store(file)
     ledger = RunLedger(store)
     for number in range(10_000):
         run = await begin(ledger, opening(f"q{number}"), f"run_{number:020d}", thread_id=f"thread_{number:020d}")

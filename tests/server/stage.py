@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from mcp.client import Client
 from mcp.client.extension import ClientExtension
-from mcp_types import CallToolResult, Implementation, TextContent
+from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextContent
 
 from contit_mcp.server.application import create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
@@ -16,6 +16,9 @@ from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")
 """The handshake up to 2025-11-25, and the stateless protocol 2026-07-28 that `auto` finds by `server/discover`."""
+
+WANTS_PROGRESS: RequestParamsMeta = {"progress_token": "in memory"}
+"""What the client's callback becomes on a real connection; in memory, the SDK's newer era sends no token."""
 
 KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"}
 

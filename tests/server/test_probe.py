@@ -11,7 +11,7 @@ from mcp_types import Implementation
 from contit_mcp.server.application import create_server
 from contit_mcp.server.bridge import open_bridge
 from tests.echo_contit import EchoContit
-from tests.server.stage import ERAS, call, settings
+from tests.server.stage import ERAS, WANTS_PROGRESS, call, settings
 from tests.server.test_tools import SNAPSHOT
 from tests.stage import wall_clock
 
@@ -66,5 +66,6 @@ async def test_it_sends_progress_or_none_after_the_first(
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         seen.append(progress)
 
-    await probing[0].call_tool("contit_probe", {"seconds": 35, "progress": wanted}, progress_callback=on_progress)
+    arguments = {"seconds": 35, "progress": wanted}
+    await probing[0].call_tool("contit_probe", arguments, progress_callback=on_progress, meta=WANTS_PROGRESS)
     assert len(seen) == messages

@@ -1,0 +1,104 @@
+"""The servers that are measured, each as a child process with a state folder of its own, before one local Contit."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from benchmarks.wire import HttpConnection, StdioConnection
+
+HERE = Path(__file__).parent
+OURS, EMPTY, PLAIN, SLEEPING = "contit-mcp", "SDK, empty", "SDK + httpx", "SDK, sleeping"
+
+_SCRIPTS = {EMPTY: "sdk_empty.py", PLAIN: "sdk_httpx.py", SLEEPING: "sdk_sleeping.py"}
+
+ROOM = {
+    "CONTIT_MCP_REQUESTS_PER_MINUTE": "10000000",
+    "CONTIT_MCP_CALLS_PER_CALLER": "20000",
+    "CONTIT_MCP_CALLS_AT_ONCE": "20000",
+}
+"""One caller stands for all, and none of it is to be refused."""
+
+
+def command(who: str, transport: str, *, port: int = 0, more: tuple[str, ...] = ()) -> list[str]:
+    """How a server is started."""
+    if who == OURS:
+        return [sys.executable, "-m", "contit_mcp", transport, *(["--port", str(port)] if port else [])]
+    return [sys.executable, str(HERE / _SCRIPTS[who]), *([str(port)] if port else []), *more]
+
+
+def environment(contit: str, folder: Path, **more: str) -> dict[str, str]:
+    """What the children see: nothing of Contit's but this."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
+    return clean | {
+        "CONTIT_BASE_URL": contit,
+        "CONTIT_API_KEY": "key-of-the-benchmark",
+        "CONTIT_MCP_STATE_DIR": str(folder),
+        **ROOM,
+        **more,
+    }
+
+
+@asynccontextmanager
+async def local_contit(run_seconds: float) -> AsyncIterator[str]:
+    """The local Contit; gives its URL."""
+    line = [sys.executable, "-m", "benchmarks.contit", str(run_seconds)]
+    process = await asyncio.create_subprocess_exec(*line, stdout=PIPE, cwd=HERE.parent)
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(await process.stdout.readline())}"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def over_stdio(who: str, seen: Mapping[str, str]) -> AsyncIterator[tuple[Process, StdioConnection]]:
+    """A server over stdio, whose log goes to a file as hosts have it."""
+    with (Path(seen["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command(who, "stdio"), stdin=PIPE, stdout=PIPE, stderr=log, env=dict(seen), limit=2**20
+        )
+    connection = StdioConnection(process)
+    try:
+        yield process, connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def over_http(who: str, seen: Mapping[str, str], *more: str) -> AsyncIterator[tuple[Process, int]]:
+    """A server over HTTP that takes connections; gives it and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    line = command(who, "http", port=port, more=more)
+    with (Path(seen["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(*line, stdin=DEVNULL, stdout=log, stderr=log, env=dict(seen))
+    try:
+        while True:
+            try:
+                (await HttpConnection.open(port)).close()
+                break
+            except OSError:
+                if process.returncode is not None:
+                    raise
+                await asyncio.sleep(0.05)
+        yield process, port
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+def peak_memory(process: Process) -> float | None:
+    """The most memory a child has had so far, in MiB; None where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024

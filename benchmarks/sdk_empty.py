@@ -1,0 +1,20 @@
+"""The floor: the SDK's server with a tool that does nothing. `python benchmarks/sdk_empty.py [PORT]`; stdio without one."""
+
+import sys
+
+from mcp.server import MCPServer
+
+server = MCPServer("empty")
+
+
+@server.tool()
+async def contit_status(thread_id: str, run_id: str) -> str:
+    """Tell where a run stands."""
+    return "in_progress"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        server.run("streamable-http", port=int(sys.argv[1]), stateless_http=True)
+    else:
+        server.run("stdio")

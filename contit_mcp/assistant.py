@@ -190,8 +190,10 @@ class Assistant:
         Raises:
             APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
         """
-        run = await self._runs.find(owner, thread_id, run_id, now=self._now())
-        run = run or unremembered(owner, thread_id, run_id, now=ask / 1000)
+        found = await self._runs.find(owner, thread_id, run_id, now=self._now())
+        run = unremembered(owner, thread_id, run_id, now=ask / 1000)
+        if found is not None:
+            run = await self._runs.refreshed(found, now=self._now())
         if ask in run.cancelled:
             return Glance(report_on(run, now=self._now()), cancelled=True)
         return await self._glancer.glance(run, observer)

@@ -99,6 +99,10 @@ class RunLedger:
         """The run with these ids."""
         return await self._store.find(owner, thread_id, run_id, now=now)
 
+    async def refreshed(self, run: RunRecord, *, now: float) -> RunRecord:
+        """The run as the store has it by now: other processes may have seen its end, hold it, or note something."""
+        return run if run.ended else await self._store.change(run, changes.unchanged, now=now)
+
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         return await self._store.latest(owner, thread_id, now=now)

@@ -6,6 +6,7 @@ import pytest
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase
+from contit_mcp.runs.resilient import ResilientRunStore
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, set_stage, wall_clock
 
@@ -33,6 +34,20 @@ async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_pas
     glance = await second.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
     assert glance.report.response == answer_to("q")
     assert contit.count("response") == 1
+
+
+async def test_what_another_process_has_noted_is_met_although_memory_knows_the_run() -> None:
+    """What goes through a store is mirrored, and a mirror is not told of others' notes (our choice)."""
+    contit, shared = EchoContit(seconds=60), MemoryRunStore()
+    first, second = (set_stage(contit, ResilientRunStore(shared, MemoryRunStore())) for _ in range(2))
+    ask = milliseconds()
+    started = await first.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert started.run_id is not None
+    run = (OWNER, started.thread_id, started.run_id)
+    assert not (await second.assistant.glance(*run, ask=ask)).cancelled
+    await first.assistant.cancel(*run, ask=ask)
+    assert (await second.assistant.glance(*run, ask=ask)).cancelled
+    assert (await first.assistant.glance(*run, ask=ask)).cancelled
 
 
 async def test_a_run_whose_asker_comes_back_is_held_by_nobody_meanwhile() -> None:

@@ -148,8 +148,7 @@ async def test_what_is_taken_back_while_the_store_is_down_joins_what_others_have
     await there.cancelled(run, 2, now=T0 + 2)
     await anyio.sleep(6)
     for ledger in (here, there):
-        seen = await ledger.find("owner", "t", "r", now=T0 + 8)
-        assert seen is not None
+        seen = await ledger.refreshed(run, now=T0 + 8)
         assert seen.cancelled == (1, 2)
 
 

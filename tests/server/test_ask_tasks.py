@@ -349,9 +349,10 @@ async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(
             await anyio.sleep(1)
             listening.cancel_scope.cancel()
     written = lines(logged, "call.finished")
-    assert [(line["tool"], line["outcome"]) for line in written if line["level"] == "info"] == [
+    told = [(line["tool"], line["outcome"]) for line in written if line["level"] == "info"]
+    assert told.count(("tasks/get", "working")) == len(told) - 5  # polls have jitter
+    assert list(dict.fromkeys(told)) == [
         ("contit_ask", "task"),
-        ("tasks/get", "working"),
         ("tasks/get", "working"),
         ("tasks/get", "completed"),
         ("tasks/cancel", "acknowledged"),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -77,6 +78,23 @@ class Answerer:
             run = await self._end_of(run, deadline, observer, look=look)
         if not run.ended:
             return report_on(run, now=self._now(), joined=joined)
+        report = await self.deliver(run, began=began, deadline=deadline, observer=observer)
+        age = None if answered_at is None or run.started_at is None else self._now() - run.started_at
+        return replace(report, joined=joined, age_seconds=age)
+
+    async def deliver(self, run: RunRecord, *, began: float, deadline: float, observer: Observer) -> RunReport:
+        """The report of a run that has ended, with its answer; that it was given is noted.
+
+        Args:
+            run: The run.
+            began: When the call began, on the event loop's clock.
+            deadline: When its wait ends.
+            observer: Knows whether the answer has been sent.
+
+        Raises:
+            RunError: There is no answer to give.
+            APIError: The answer was not kept, and Contit did not repeat it.
+        """
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._watcher.run_limit)
         text = run.answer if run.answer is not None else await self._not_kept(run, deadline)
@@ -91,8 +109,7 @@ class Answerer:
             await self._note(run, self._runs.sending(run, now=now))
         else:
             await self._note(run, self._runs.delivered(run, delivery, now=now))
-        age = None if answered_at is None or run.started_at is None else now - run.started_at
-        return report_on(run, now=now, response=text, joined=joined, age_seconds=age)
+        return report_on(run, now=now, response=text)
 
     async def _note(self, run: RunRecord, delivery: Awaitable[None]) -> None:
         """Note the delivery; take it back from a caller that leaves meanwhile, so that its retry gets the answer."""
@@ -164,17 +181,17 @@ class Answerer:
                 raise
             raise RunUnreachableError(*ids(run), error) from error
         if seen.phase is Phase.COMPLETED:
-            await self._refuse_if_replaced(seen)
+            await self.refuse_if_replaced(seen)
         return seen
 
     async def _not_kept(self, run: RunRecord, deadline: float) -> str:
         """The answer of a completed run whose own copy is gone: the thread's, as long as no run came after it."""
-        await self._refuse_if_replaced(run)
+        await self.refuse_if_replaced(run)
         try:
             text = await self._read(ids(run)[0], deadline)
         except NotFoundError as error:
             raise AnswerUnavailableError(*ids(run), replaced=False) from error
-        await self._refuse_if_replaced(run)  # another run may have ended while this was read
+        await self.refuse_if_replaced(run)  # another run may have ended while this was read
         return text
 
     async def _read(self, thread_id: str, deadline: float) -> str:
@@ -183,7 +200,12 @@ class Answerer:
             return await self._client.thread_response(thread_id, deadline=until)
         raise _not_in_time()
 
-    async def _refuse_if_replaced(self, run: RunRecord) -> None:
+    async def refuse_if_replaced(self, run: RunRecord) -> None:
+        """Refuse the thread's answer for a run after which another one is known.
+
+        Raises:
+            AnswerUnavailableError: One is.
+        """
         thread_id, run_id = ids(run)
         latest = await self._runs.latest(run.question.owner, thread_id, now=self._now())
         if latest is not None and latest.run_id != run_id:

@@ -15,10 +15,11 @@ from contit_mcp.answering import Answerer
 from contit_mcp.api.client import ContitClient
 from contit_mcp.api.paths import check_id
 from contit_mcp.exceptions import RunNotFoundError, ServerClosingError
+from contit_mcp.glancing import Glancer
 from contit_mcp.launching import Launched, Launcher
 from contit_mcp.polling import PollPolicy
 from contit_mcp.prompts import usable_prompt
-from contit_mcp.reports import NOBODY, Observer, RunReport, report_on
+from contit_mcp.reports import NOBODY, Glance, Observer, RunReport, report_on
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord, hash_prompt, unremembered
@@ -54,6 +55,7 @@ class Assistant:
         self._watcher = Watcher(client, runs, policy=polling, now=now)
         self._launcher = Launcher(client, runs, self._watcher, now=now)
         self._answerer = Answerer(client, runs, self._watcher, self._waits, replay=replay, now=now)
+        self._glancer = Glancer(runs, self._watcher, self._answerer, self._waits, now=now)
         self._now = now
 
     async def ask(
@@ -90,8 +92,17 @@ class Assistant:
         *,
         wait_seconds: float,
         observer: Observer = NOBODY,
+        awaited: bool = False,
     ) -> RunReport:
         """Start a run and report its ids at once; only a busy thread is waited for.
+
+        Args:
+            owner: Who asks.
+            prompt: What.
+            thread_id: The conversation that is continued.
+            wait_seconds: For a busy thread.
+            observer: Told how it goes on.
+            awaited: Whether the caller comes back for the answer, with `glance`.
 
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.
@@ -104,10 +115,14 @@ class Assistant:
             for run in handed_over if sent else ():
                 await self._runs.handed_over(run, now=self._now())
 
-        delivery = Delivery.HANDING_OVER if observer.when_sent(note) else Delivery.HANDED_OVER
+        delivery = Delivery.AWAITED
+        if not awaited:
+            delivery = Delivery.HANDING_OVER if observer.when_sent(note) else Delivery.HANDED_OVER
         launched = await self._launch(owner, prompt, thread_id, deadline, observer, delivery)
         handed_over.append(launched.run)
         observer.started(*ids(launched.run))
+        if awaited and not launched.joined:
+            await self._runs.let_go(launched.run, now=self._now())  # nobody here asks about it until someone comes
         report = report_on(launched.run, now=self._now(), joined=launched.joined)
         return replace(report, maybe_twice=launched.interrupted)
 
@@ -161,6 +176,33 @@ class Assistant:
         return await self._answerer.answer(
             run, began=began, deadline=began + wait_seconds, observer=observer, joined=False, look=True
         )
+
+    async def glance(self, owner: str, thread_id: str, run_id: str, *, ask: int, observer: Observer = NOBODY) -> Glance:
+        """Tell without waiting where the run of one ask stands, and its answer once it has one.
+
+        Args:
+            owner: Who asked.
+            thread_id: The run's thread.
+            run_id: The run.
+            ask: When it was asked, in milliseconds since the epoch; several asks can have joined the same run.
+            observer: Knows whether the answer has been sent.
+
+        Raises:
+            APIError: Contit refused to tell, or could not repeat an answer. Before the end, passing faults are no news.
+        """
+        found = await self._runs.find(owner, thread_id, run_id, now=self._now())
+        run = unremembered(owner, thread_id, run_id, now=ask / 1000)
+        if found is not None:
+            run = await self._runs.refreshed(found, now=self._now())
+        if ask in run.cancelled:
+            return Glance(report_on(run, now=self._now()), cancelled=True)
+        return await self._glancer.glance(run, observer)
+
+    async def cancel(self, owner: str, thread_id: str, run_id: str, *, ask: int) -> None:
+        """Note that one ask is no longer wanted, where its run is remembered; the run goes on (see `glance`)."""
+        run = await self._runs.find(owner, thread_id, run_id, now=self._now())
+        if run is not None:
+            await self._runs.cancelled(run, ask, now=self._now())
 
     def close(self) -> None:
         """Begin no more runs, and let every wait end now with what is known."""

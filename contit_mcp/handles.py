@@ -18,7 +18,8 @@ SHORTEST_KEY = 32
 """Characters of a seal key: 128 bits even where it is written in hexadecimal digits."""
 
 _PREFIX = "h1_"
-_LONGEST = 1_000
+_LONGEST = 3_000
+"""Characters: two ids of 256 characters, each of four bytes, and a time."""
 
 
 class Sealer:

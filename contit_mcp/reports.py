@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from contit_mcp.exceptions import RunError
 from contit_mcp.runs.record import Failure, Phase, RunRecord
 
 Note = Callable[[bool], Awaitable[None]]
@@ -23,6 +24,7 @@ class RunReport:
         age_seconds: How long ago its run was started, when the answer is given again to the same question.
         failure: Why it counts as failed.
         maybe_twice: Whether an earlier start of the same question was cut off, so that Contit may run it twice.
+        ended_at: When its end was seen, in seconds since the epoch.
     """
 
     phase: Phase
@@ -34,6 +36,22 @@ class RunReport:
     age_seconds: float | None = None
     failure: Failure | None = None
     maybe_twice: bool = False
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Where a run was found to stand, without waiting.
+
+    Attributes:
+        report: The run; with its answer, if it has one.
+        failure: Why there is none, once it has ended without.
+        cancelled: Whether whoever asked has taken it back; then neither of the others matters.
+    """
+
+    report: RunReport
+    failure: RunError | None = None
+    cancelled: bool = False
 
 
 def report_on(
@@ -56,6 +74,7 @@ def report_on(
         joined=joined,
         age_seconds=age_seconds,
         failure=run.failure,
+        ended_at=run.ended_at,
     )
 
 

@@ -93,6 +93,10 @@ class Watcher:
         finally:
             watch.listeners.discard(on_status)
 
+    def pause(self, age: float) -> float:
+        """Seconds between two questions about a run of that age."""
+        return self._policy.schedule.pause(age, random.random)
+
     def is_due(self, record: RunRecord) -> bool:
         """Whether nobody here asks about the run, and it is old enough to have ended unseen."""
         watch = self._watches.get(record.key)
@@ -137,7 +141,7 @@ class Watcher:
                     return await self._poll(record, on_status)
                 except _NoLongerOurs:
                     continue
-            await anyio.sleep(self._policy.schedule.pause(self._age(record), random.random))
+            await anyio.sleep(self.pause(self._age(record)))
 
     async def _poll(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
         thread_id, run_id = ids(record)

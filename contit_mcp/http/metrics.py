@@ -19,7 +19,10 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._calls = Counter(
-            "contit_mcp_calls", "Tool calls by tool and outcome.", ["tool", "outcome"], registry=registry
+            "contit_mcp_calls",
+            "Tool calls, and requests about tasks, by tool or method and outcome.",
+            ["tool", "outcome"],
+            registry=registry,
         )
         self._seconds = Histogram(
             "contit_mcp_call_seconds", "How long tool calls took.", ["tool"], buckets=_SECONDS, registry=registry

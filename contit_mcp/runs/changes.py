@@ -66,6 +66,19 @@ def let_go(holder: str) -> Change:
     return lambda record: replace(record, holder=None, held_until=None) if record.holder == holder else record
 
 
+def cancelled(ask: int) -> Change:
+    """The caller of one ask no longer wants its answer. What has ended stays as it is."""
+    return lambda record: (
+        record
+        if record.ended or ask in record.cancelled
+        else replace(record, cancelled=(*record.cancelled, ask)[-_MOST_CANCELLED:])
+    )
+
+
+_MOST_CANCELLED = 100
+"""Of one run; far more than ever wait for one."""
+
+
 def unchanged(record: RunRecord) -> RunRecord:
     """Nothing; it is only kept where it was not."""
     return record
@@ -73,7 +86,7 @@ def unchanged(record: RunRecord) -> RunRecord:
 
 def seen(other: RunRecord) -> Change:
     """What a reading of it says, unless more is known already: readings can arrive late."""
-    return lambda record: record if _progress(record) > _progress(other) else other
+    return lambda record: _all_cancelled(record if _progress(record) > _progress(other) else other, record, other)
 
 
 def _progress(record: RunRecord) -> tuple[bool, bool, float, bool]:
@@ -97,4 +110,11 @@ def caught_up(local: RunRecord) -> Change:
             )
         return local if local.ended else replace(local, holder=record.holder, held_until=record.held_until)
 
-    return catch_up
+    return lambda record: _all_cancelled(catch_up(record), record, local)
+
+
+def _all_cancelled(kept: RunRecord, one: RunRecord, other: RunRecord) -> RunRecord:
+    """What was cancelled stays so, whoever was told of it."""
+    if one.cancelled == other.cancelled:
+        return kept
+    return replace(kept, cancelled=tuple(sorted({*one.cancelled, *other.cancelled}))[-_MOST_CANCELLED:])

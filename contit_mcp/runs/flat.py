@@ -15,9 +15,10 @@ NAMES = [*_OF_RECORD, *_OF_QUESTION]
 
 def to_flat(record: RunRecord) -> dict[str, str | float | None]:
     """Text, numbers and None by name."""
-    return {name: getattr(record, name) for name in _OF_RECORD} | {
+    flat = {name: getattr(record, name) for name in _OF_RECORD} | {
         name: getattr(record.question, field) for name, field in _OF_QUESTION.items()
     }
+    return flat | {"cancelled": " ".join(map(str, record.cancelled))}
 
 
 def from_flat(values: Mapping[str, Any]) -> RunRecord:
@@ -27,9 +28,11 @@ def from_flat(values: Mapping[str, Any]) -> RunRecord:
         KeyError, ValueError: It was written by something else.
     """
     failure = values["failure"]
-    plain = {name: values[name] for name in _OF_RECORD} | {
+    plain = {name: values[name] for name in _OF_RECORD if name != "cancelled"} | {
         "phase": Phase(values["phase"]),
         "delivery": Delivery(values["delivery"]),
         "failure": None if failure is None else Failure(failure),
+        # A replica of the version before, on the same Redis, writes none.
+        "cancelled": tuple(map(int, values.get("cancelled", "").split())),
     }
     return RunRecord(question=Question(**{field: values[name] for name, field in _OF_QUESTION.items()}), **plain)

@@ -5,6 +5,7 @@ process dies, and then any other process takes over.
 """
 
 import secrets
+from dataclasses import replace
 
 import anyio
 
@@ -86,9 +87,21 @@ class RunLedger:
         """Note that a caller was sent the answer."""
         await self._store.change(run, changes.delivered(delivery, now=now), now=now)
 
+    async def adopted(self, run: RunRecord, *, now: float) -> RunRecord:
+        """Remember an ended run of which nothing was known but its ids and when it was asked."""
+        return await self._store.change(replace(run, started_at=run.asked_at), changes.unchanged, now=now)
+
+    async def cancelled(self, run: RunRecord, ask: int, *, now: float) -> None:
+        """Note that the caller of one ask, named by its time in milliseconds, has taken it back."""
+        await self._store.change(run, changes.cancelled(ask), now=now)
+
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         return await self._store.find(owner, thread_id, run_id, now=now)
+
+    async def refreshed(self, run: RunRecord, *, now: float) -> RunRecord:
+        """The run as the store has it by now: other processes may have seen its end, hold it, or note something."""
+        return run if run.ended else await self._store.change(run, changes.unchanged, now=now)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""

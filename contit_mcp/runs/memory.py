@@ -60,12 +60,12 @@ class MemoryRunStore:
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         self._expire(now)
-        return next((r for r in self._started_on(owner, thread_id) if r.run_id == run_id), None)
+        return next((r for r in self._started_on(owner, thread_id, now) if r.run_id == run_id), None)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         self._expire(now)
-        return _newest(self._started_on(owner, thread_id))
+        return _newest(self._started_on(owner, thread_id, now))
 
     def get(self, key: str) -> RunRecord | None:
         """The run with this key."""
@@ -78,11 +78,11 @@ class MemoryRunStore:
         slot = question if question.thread_id is None else _thread_slot(question.owner, question.thread_id)
         return _newest(self._records[key] for key in self._slots.get(slot, ()))
 
-    def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
-        """The runs on a thread whose ids are known."""
+    def _started_on(self, owner: str, thread_id: str, now: float) -> Iterator[RunRecord]:
+        """The runs on a thread whose ids are known. A run that was adopted can be older than those kept before it."""
         for key in self._slots.get(_thread_slot(owner, thread_id), ()):
-            record = self._records[key]
-            if record.thread_id is not None:
+            record = self._retention.kept(self._records[key], now=now)
+            if record is not None and record.thread_id is not None:
                 yield record
 
     def _put(self, record: RunRecord) -> None:

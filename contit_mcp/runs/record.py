@@ -81,6 +81,7 @@ class RunRecord:
         failure: Why it counts as failed, if it does.
         holder: The process that sends its start, asks about it for everyone, or sends its answer.
         held_until: When that process counts as gone, unless it renews.
+        cancelled: The asks that their callers have taken back, each by its time in milliseconds. The run goes on.
     """
 
     key: str
@@ -97,6 +98,7 @@ class RunRecord:
     failure: Failure | None = None
     holder: str | None = None
     held_until: float | None = None
+    cancelled: tuple[int, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contit_mcp.exceptions import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the file."""
 
 FILE_NAME = f"runs-v{SCHEMA_VERSION}.sqlite3"
@@ -31,7 +31,8 @@ CREATE TABLE run (
     answer TEXT,
     failure TEXT,
     holder TEXT,
-    held_until REAL
+    held_until REAL,
+    cancelled TEXT NOT NULL
 ) STRICT;
 CREATE INDEX run_on_thread ON run (owner, coalesce(thread_id, asked_thread_id), asked_at);
 CREATE INDEX run_that_opened ON run (owner, prompt_hash, asked_at) WHERE asked_thread_id IS NULL;

@@ -1,9 +1,11 @@
 """The MCP server: its name, its tools, and the way a call takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp import MCPError
+from mcp.server.context import ServerMiddleware
+from mcp.server.extension import Extension
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, Icon, MCPServer
 from mcp.server.mcpserver.tools import Tool
@@ -13,6 +15,7 @@ from mcp_types import Tool as ListedTool
 from contit_mcp import __version__
 from contit_mcp.exceptions import InvalidArgumentError
 from contit_mcp.server.appearance import ICON_DATA_URI, INSTRUCTIONS, WEBSITE
+from contit_mcp.server.ask_tasks import AskTasks
 from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.calls import run_call
 from contit_mcp.server.results import error_result
@@ -21,6 +24,8 @@ from contit_mcp.server.tools.probe import contit_probe
 from contit_mcp.server.tools.response import contit_response
 from contit_mcp.server.tools.start import contit_start
 from contit_mcp.server.tools.status import contit_status
+from contit_mcp.tasks.extension import TasksExtension
+from contit_mcp.tasks.notifications import TaskNotifications
 
 _BEGINS_A_RUN = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
@@ -32,7 +37,14 @@ _ONLY_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idemp
 class ContitServer(MCPServer[Any]):
     """An MCP server whose calls go through `run_call`: our argument rules, our errors, one log line each."""
 
-    def __init__(self, bridge: Bridge, tools: list[Tool]) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        tools: list[Tool],
+        *,
+        extensions: Sequence[Extension] = (),
+        middleware: Sequence[ServerMiddleware[Any]] = (),
+    ) -> None:
         super().__init__(
             name="contit-assistant",
             title="Contit Assistant",
@@ -42,6 +54,8 @@ class ContitServer(MCPServer[Any]):
             icons=[Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
             version=__version__,
             tools=tools,
+            extensions=extensions,
+            middleware=middleware,
         )
         self._bridge = bridge
         self._tools = {tool.name: tool for tool in tools}
@@ -67,7 +81,9 @@ class ContitServer(MCPServer[Any]):
             return error_result(
                 InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(self._tools)}.")
             )
-        return await run_call(tool, arguments, context, self._bridge)
+        result = await run_call(tool, arguments, context.request_context, self._bridge)
+        assert isinstance(result, CallToolResult)  # noqa: S101 - tools return nothing else
+        return result
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
@@ -86,13 +102,20 @@ def create_server(bridge: Bridge, kind: type[ContitServer] = ContitServer, *, pr
         kind: A server that has more than ours, for the conformance suite.
         probe: Offer `contit_probe` too.
     """
+    tools = create_tools(probe=probe)
+    tasks = AskTasks(bridge, ask=tools[0])
+    return kind(bridge, tools, extensions=[TasksExtension(tasks)], middleware=[TaskNotifications(tasks)])
+
+
+def create_tools(*, probe: bool = False) -> list[Tool]:
+    """The tools, `contit_ask` first."""
     tools = [
         _tool(contit_ask, "Ask Contit", _BEGINS_A_RUN),
         _tool(contit_start, "Start a question to Contit", _BEGINS_A_RUN),
         _tool(contit_status, "Status of a Contit run", _ONLY_READS),
         _tool(contit_response, "Answer of a Contit run", _ONLY_READS),
     ]
-    return kind(bridge, [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools)
+    return [*tools, _tool(contit_probe, "Measure this host", _MEASURES)] if probe else tools
 
 
 def _tool(function: Any, title: str, annotations: ToolAnnotations) -> Tool:

@@ -48,7 +48,7 @@ class Bridge:
         self._settings = settings
         self._sharing = sharing
         self._transport = transport
-        self._now = now
+        self.now = now
         self._sealer = _sealer(keys) if (keys := settings.seal_keys()) else None
         self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
         self._opened: OpenedBridge | None = None
@@ -79,7 +79,7 @@ class Bridge:
                 waits=self._all_waits,
                 transport=self._transport,
                 replay=self._replay,
-                now=self._now,
+                now=self.now,
             )
         return self._opened
 

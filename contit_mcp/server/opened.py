@@ -18,6 +18,7 @@ from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.owned import OwnedAssistant
+from contit_mcp.server.task_ids import key_from
 from contit_mcp.server.upstream import build_credential
 from contit_mcp.settings import Settings
 from contit_mcp.state_folder import state_folder
@@ -80,15 +81,16 @@ class OpenedBridge:
             if caller.credential is None:
                 raise _unidentified()
             owner = self._fingerprint(caller.credential)
-            return OwnedAssistant(self._assistant(caller.credential, owner), owner)
+            assistant = self._assistant(caller.credential, owner)
+            return OwnedAssistant(assistant, owner, self._task_sealer(caller.credential))
         if self._credential is None:
             self._credential = build_credential(self._settings, transport=self._transport)
-        assistant = self._assistant(self._credential, "")
+        assistant, task_sealer = self._assistant(self._credential, ""), self._task_sealer(self._credential)
         if self._sharing is Sharing.ONE_CALLER:
-            return OwnedAssistant(assistant, self._fingerprint(self._credential))
+            return OwnedAssistant(assistant, self._fingerprint(self._credential), task_sealer)
         if caller.principal is None or self._sealer is None:
             raise _unidentified()
-        return OwnedAssistant(assistant, name_owner(caller.principal, base_url), self._sealer)
+        return OwnedAssistant(assistant, name_owner(caller.principal, base_url), task_sealer, self._sealer)
 
     async def aclose(self) -> None:
         """Close the connections and files."""
@@ -101,6 +103,13 @@ class OpenedBridge:
 
     def _fingerprint(self, credential: Credential) -> str:
         return fingerprint_owner(credential.identity(), self._settings.base_url, key=self._owner_key)
+
+    def _task_sealer(self, credential: Credential) -> "Callable[[], Sealer]":
+        """What seals the ids of tasks: the seal key, or else a key that only who has the credential can make.
+
+        So every process with the same settings understands them, and nothing need be configured or kept for it.
+        """
+        return lambda: self._sealer or _sealer_of(credential)
 
     def _assistant(self, credential: Credential, name: str) -> Assistant:
         if (known := self.assistants.get(name)) is not None:
@@ -134,6 +143,12 @@ class OpenedBridge:
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
             )
         return self._store
+
+
+def _sealer_of(credential: Credential) -> "Sealer":
+    from contit_mcp.handles import Sealer  # noqa: PLC0415 - time of the first call: only tasks need it
+
+    return Sealer([key_from(credential.identity())])
 
 
 def _unidentified() -> ConfigurationError:

@@ -1,13 +1,14 @@
 """The assistant for one owner: what the tools call. Ids go through it, so that callers can be given handles."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from contit_mcp.assistant import Assistant
 from contit_mcp.exceptions import RunError, RunNotFoundError
-from contit_mcp.reports import Observer, RunReport
+from contit_mcp.reports import Glance, Observer, RunReport
+from contit_mcp.server.task_ids import TaskId
 
 if TYPE_CHECKING:
     from contit_mcp.handles import Sealer
@@ -21,10 +22,12 @@ class OwnedAssistant:
         assistant: For all owners of one credential.
         owner: Who asks.
         sealer: Makes handles of Contit's ids; None where the caller sees them as they are.
+        task_sealer: Gives what seals the ids of tasks, which are always sealed.
     """
 
     assistant: Assistant
     owner: str
+    task_sealer: "Callable[[], Sealer]"
     sealer: "Sealer | None" = None
 
     async def ask(
@@ -38,14 +41,21 @@ class OwnedAssistant:
             )
 
     async def start(
-        self, prompt: str, thread_id: str | None = None, *, wait_seconds: float, observer: Observer
+        self,
+        prompt: str,
+        thread_id: str | None = None,
+        *,
+        wait_seconds: float,
+        observer: Observer,
+        awaited: bool = False,
     ) -> RunReport:
         """See `Assistant.start`."""
         thread = self._opened_thread(thread_id)
         with self._shown_errors():
-            return self._shown(
-                await self.assistant.start(self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer)
+            report = await self.assistant.start(
+                self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer, awaited=awaited
             )
+            return self._shown(report)
 
     async def status(self, thread_id: str, run_id: str, *, wait_seconds: float, observer: Observer) -> RunReport:
         """See `Assistant.status`."""
@@ -65,6 +75,17 @@ class OwnedAssistant:
             return self._shown(
                 await self.assistant.response(self.owner, thread, run, wait_seconds=wait_seconds, observer=observer)
             )
+
+    async def glance(self, task: TaskId, *, observer: Observer) -> Glance:
+        """See `Assistant.glance`. Only a task's id leads here, so that it holds Contit's own ids."""
+        glance = await self.assistant.glance(self.owner, task.thread_id, task.run_id, ask=task.ask, observer=observer)
+        if glance.failure is not None:
+            glance.failure.thread_id, glance.failure.run_id = self.shown(task.thread_id, task.run_id)
+        return replace(glance, report=self._shown(glance.report))
+
+    async def cancel(self, task: TaskId) -> None:
+        """See `Assistant.cancel`."""
+        await self.assistant.cancel(self.owner, task.thread_id, task.run_id, ask=task.ask)
 
     def shown(self, thread_id: str | None, run_id: str | None) -> tuple[str | None, str | None]:
         """Contit's ids as this owner sees them."""

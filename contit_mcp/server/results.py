@@ -96,7 +96,7 @@ def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
         step = f"Still running, not failed. Call contit_response with {ids}. Do not ask again."
         text = ""
     if report.maybe_twice:
-        step = " ".join(part for part in (step, _MAYBE_TWICE) if part)
+        step = " ".join(part for part in (step, MAYBE_TWICE) if part)
     result = RunResult(
         status=status,
         thread_id=report.thread_id,
@@ -119,7 +119,7 @@ _FAILURES = {
 }
 
 
-_MAYBE_TWICE = (
+MAYBE_TWICE = (
     "An earlier attempt at this question was cut off while it was being sent, so Contit may have run it twice."
 )
 

@@ -286,3 +286,34 @@ async def test_a_start_that_died_is_not_forgotten_when_another_question_came_to_
     retry = await store.claim(follow_up("died"), now=T0 + 61)
     assert isinstance(retry, Granted)
     assert retry.interrupted
+
+
+async def test_an_ask_that_is_taken_back_is_remembered_and_no_other_one_of_its_run(new_store: NewStore) -> None:
+    """By every process, in whatever order; the run goes on (our choice)."""
+    kept = new_store(RetentionPolicy())
+    here, there = RunLedger(kept), RunLedger(kept)
+    run = await begin(here, opening("q"), "r")
+    assert run.cancelled == ()
+    await here.cancelled(run, 1_700_000_000_123, now=T0 + 1)
+    await there.cancelled(run, 7, now=T0 + 1)
+    await there.cancelled(run, 7, now=T0 + 2)
+    found = await there.find("owner", "t", "r", now=T0 + 3)
+    assert found is not None
+    assert (found.phase, sorted(found.cancelled)) == (Phase.IN_PROGRESS, [7, 1_700_000_000_123])
+    ended = await here.completed(found, "answer", now=T0 + 4)
+    await here.cancelled(ended, 9, now=T0 + 5)  # too late
+    found = await there.find("owner", "t", "r", now=T0 + 6)
+    assert found is not None
+    assert (found.answer, sorted(found.cancelled)) == ("answer", [7, 1_700_000_000_123])
+
+
+async def test_a_run_that_was_seen_to_end_without_being_remembered_can_be_from_then_on(store: RunLedger) -> None:
+    """As old as its ask, so that a later run on its thread stays the latest (our choice)."""
+    later = await begin(store, opening("q"), "r2", now=T0)
+    stranger = RunRecord("unknown", follow_up(""), T0 - 60, Delivery.HANDED_OVER, Phase.IN_PROGRESS, "t", "r1")
+    await store.adopted(await store.completed(stranger, "answer", now=T0 + 1), now=T0 + 1)
+    found = await store.find("owner", "t", "r1", now=T0 + 2)
+    assert found is not None
+    assert (found.phase, found.answer, found.started_at) == (Phase.COMPLETED, "answer", T0 - 60)
+    assert await store.latest("owner", "t", now=T0 + 2) == later
+    assert await store.find("owner", "t", "r1", now=T0 + 86_341) is None

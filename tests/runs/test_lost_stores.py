@@ -132,3 +132,37 @@ async def test_a_reading_that_comes_late_undoes_nothing_that_is_known() -> None:
     seen = await here.find("owner", "t", "r", now=T0 + 2)
     assert seen is not None
     assert seen.answer == "its own"
+
+
+async def test_what_is_taken_back_while_the_store_is_down_joins_what_others_have_taken_back() -> None:
+    """Neither undoes the other (our choice)."""
+    server = Server()
+    here, there = (RunLedger(server.connection()) for _ in range(2))
+    run = await begin(here, opening("q"), "r")
+    server.down = True
+    await here.cancelled(run, 1, now=T0 + 1)
+    seen = await here.find("owner", "t", "r", now=T0 + 1)
+    assert seen is not None
+    assert seen.cancelled == (1,)
+    server.down = False
+    await there.cancelled(run, 2, now=T0 + 2)
+    await anyio.sleep(6)
+    for ledger in (here, there):
+        seen = await ledger.refreshed(run, now=T0 + 8)
+        assert seen.cancelled == (1, 2)
+
+
+async def test_a_reading_that_comes_late_brings_nothing_back_that_was_taken_back() -> None:
+    """Also where the store is lost after it (our choice)."""
+    server = Server()
+    here = RunLedger(server.connection())
+    run = await begin(here, opening("q"), "r")
+    server.ways["find"].append((0.0, 0.5))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: here.find("owner", "t", "r", now=T0 + 1))
+        await anyio.sleep(0.2)
+        await here.cancelled(run, 1, now=T0 + 1)
+    server.loses_everything()
+    seen = await here.find("owner", "t", "r", now=T0 + 2)
+    assert seen is not None
+    assert seen.cancelled == (1,)

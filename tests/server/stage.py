@@ -1,11 +1,12 @@
 """The MCP server in memory, behind the SDK's own client, on a Contit of the test's choice."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 from mcp.client import Client
+from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextContent
 
 from contit_mcp.server.application import create_server
@@ -34,12 +35,13 @@ async def connected(
     era: str = "legacy",
     host: str | None = None,
     configured: Settings | None = None,
+    extensions: Sequence[ClientExtension] = (),
 ) -> AsyncIterator[tuple[Client, Bridge]]:
     """A client that has connected to a server of its own."""
     info = Implementation(name=host, version="1.2.3") if host else None
     async with (
         open_bridge(configured or settings(), transport=contit, now=wall_clock) as bridge,
-        Client(create_server(bridge), mode=era, client_info=info) as client,
+        Client(create_server(bridge), mode=era, client_info=info, extensions=extensions) as client,
     ):
         yield client, bridge
 

@@ -1,0 +1,54 @@
+"""The ids of tasks: sealed, so that any process that has the key can answer them, and nobody else can make one."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contit_mcp.handles import Sealer
+
+TTL_SECONDS = 86_400.0
+"""How long an id is good for: as long as a run is remembered."""
+
+_KIND = "task"
+_SEPARATOR = "\n"  # cannot be in an id of Contit's
+
+
+@dataclass(frozen=True, slots=True)
+class TaskId:
+    """What the id of a task holds.
+
+    Attributes:
+        thread_id: Contit's.
+        run_id: Contit's. Tasks that have joined the same run differ by their time.
+        ask: When it was asked, in milliseconds since the epoch.
+    """
+
+    thread_id: str
+    run_id: str
+    ask: int
+
+    @property
+    def created_at(self) -> float:
+        """When it was asked, in seconds since the epoch."""
+        return self.ask / 1000
+
+    def sealed(self, sealer: "Sealer", owner: str) -> str:
+        """As the owner gets it."""
+        return sealer.seal(_KIND, owner, _SEPARATOR.join((str(self.ask), self.thread_id, self.run_id)))
+
+
+def open_task_id(text: str, sealer: "Sealer", owner: str, *, now: float) -> TaskId | None:
+    """The id in what a caller sent; None when it is forged, somebody else's, of another kind, or too old."""
+    opened = sealer.open(_KIND, owner, text)
+    if opened is None:
+        return None
+    ask, thread_id, run_id = opened.split(_SEPARATOR)
+    task_id = TaskId(thread_id, run_id, int(ask))
+    return task_id if now - task_id.created_at < TTL_SECONDS else None
+
+
+def key_from(identity: str) -> str:
+    """A seal key that only who has the credential can make, for servers to which none is configured."""
+    return hmac.new(b"contit-mcp task ids v1", identity.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,127 @@
+"""A server with the tools that the suite's scenarios about tasks call, on our tasks module and our HTTP stack.
+
+`python -m tests.conformance.tasks_server` serves on a free port and logs it as `contit-mcp http` does.
+"""
+
+from typing import Any, cast
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+    TextContent,
+)
+
+from contit_mcp.http.app import HttpParts, create_app
+from contit_mcp.http.authentication import anyone
+from contit_mcp.http.deployment import http_policy, request_rate
+from contit_mcp.http.operations import Readiness
+from contit_mcp.http.serving import serve_http
+from contit_mcp.logging import configure_logging
+from contit_mcp.server.application import ContitServer
+from contit_mcp.server.bridge import open_bridge
+from contit_mcp.settings import load_settings
+from contit_mcp.tasks.extension import TasksExtension
+from contit_mcp.tasks.notifications import TaskNotifications
+from contit_mcp.tasks.source import TaskSource
+from tests.conformance.jobs import CURRENT, Jobs
+
+
+def greet(name: str) -> str:
+    """Greets."""
+    return f"Hello, {name}!"
+
+
+async def slow_compute(seconds: float, label: str = "") -> str:
+    """Takes its time."""
+    await anyio.sleep(seconds)
+    return f"{label} took {seconds} s"
+
+
+async def failing_job() -> CallToolResult:
+    """Ends with an error of the tool."""
+    await anyio.sleep(1)
+    return CallToolResult(content=[TextContent(type="text", text="the job failed")], is_error=True)
+
+
+async def protocol_error_job() -> str:
+    """Ends with an error of the protocol."""
+    raise MCPError(INTERNAL_ERROR, "the job broke")
+
+
+async def confirm_delete(filename: str) -> str:
+    """Asks once while it works."""
+    answers = await CURRENT.get().ask({"confirm": _question(f"Delete {filename}?", "confirm", "boolean")})
+    return f"{filename}: {answers['confirm']['action']}"
+
+
+async def multi_input() -> str:
+    """Asks two things at once while it works."""
+    answers = await CURRENT.get().ask(
+        {
+            "first": _question("Who?", "name", "string"),
+            "second": _question("Really?", "confirm", "boolean"),
+        }
+    )
+    return ", ".join(sorted(answers))
+
+
+async def test_tool_with_task(ctx: Context[Any, Any]) -> CallToolResult | InputRequiredResult:
+    """Asks before it becomes a task."""
+    answer = (ctx.input_responses or {}).get("user_name")
+    if not isinstance(answer, ElicitResult):
+        return InputRequiredResult(input_requests={"user_name": _question("Who are you?", "name", "string")})
+    return CallToolResult(content=[TextContent(type="text", text=f"Hello, {(answer.content or {}).get('name')}!")])
+
+
+def _question(message: str, name: str, kind: str) -> ElicitRequest:
+    schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
+    return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=schema))
+
+
+class TasksServer(MCPServer[Any]):
+    """The tools above; those that `jobs.SUPPORT` names become tasks."""
+
+    def __init__(self, source: TaskSource) -> None:
+        super().__init__(
+            name="tasks", extensions=[TasksExtension(source)], middleware=[TaskNotifications(source)], version="1"
+        )
+        for tool in (
+            greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task,
+        ):  # fmt: skip
+            self.add_tool(tool)
+
+    @property
+    def protocol(self) -> Server[Any]:
+        """What our HTTP stack serves."""
+        return self._lowlevel_server
+
+
+async def main() -> None:
+    """Serve until a signal comes."""
+    environment = {"CONTIT_API_KEY": "key", "CONTIT_MCP_PORT": "0", "CONTIT_MCP_STORE": "memory"}
+    settings = load_settings(environment=environment | {"CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"})
+    parts = HttpParts(Readiness())
+    async with open_bridge(settings) as bridge, anyio.create_task_group() as background:
+        app = create_app(
+            cast("ContitServer", TasksServer(Jobs(background))),
+            bridge,
+            parts,
+            identify=anyone,
+            rate=request_rate(settings),
+            policy=http_policy(settings),
+        )
+        await serve_http(app, settings, bridge, parts)
+        background.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    configure_logging("INFO")
+    anyio.run(main)

@@ -1,0 +1,99 @@
+"""Looks in passing at runs that several processes know: who asks, and what each of them says."""
+
+import anyio
+import httpx
+import pytest
+
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.record import Phase
+from contit_mcp.runs.resilient import ResilientRunStore
+from tests.echo_contit import EchoContit, answer_to
+from tests.stage import OWNER, set_stage, wall_clock
+
+pytestmark = pytest.mark.anyio
+
+
+def milliseconds() -> int:
+    """When an ask is made now."""
+    return int(wall_clock() * 1000)
+
+
+async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_passing() -> None:
+    """It looks into the store, and sees the end there (our choice)."""
+    contit, store = EchoContit(seconds=20), MemoryRunStore()
+    first, second = (set_stage(contit, store) for _ in range(2))
+    ask = milliseconds()
+    started = await first.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert started.run_id is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: first.assistant.ask(OWNER, "q", wait_seconds=45))
+        await anyio.sleep(5.3)
+        polled = contit.count("status")
+        glance = await second.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
+        assert (glance.report.phase, contit.count("status")) == (Phase.IN_PROGRESS, polled)
+    glance = await second.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
+    assert glance.report.response == answer_to("q")
+    assert contit.count("response") == 1
+
+
+async def test_what_another_process_has_noted_is_met_although_memory_knows_the_run() -> None:
+    """What goes through a store is mirrored, and a mirror is not told of others' notes (our choice)."""
+    contit, shared = EchoContit(seconds=60), MemoryRunStore()
+    first, second = (set_stage(contit, ResilientRunStore(shared, MemoryRunStore())) for _ in range(2))
+    ask = milliseconds()
+    started = await first.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert started.run_id is not None
+    run = (OWNER, started.thread_id, started.run_id)
+    assert not (await second.assistant.glance(*run, ask=ask)).cancelled
+    await first.assistant.cancel(*run, ask=ask)
+    assert (await second.assistant.glance(*run, ask=ask)).cancelled
+    assert (await first.assistant.glance(*run, ask=ask)).cancelled
+
+
+async def test_a_run_whose_asker_comes_back_is_held_by_nobody_meanwhile() -> None:
+    """Any process asks about it at once, although the one that started it may be gone (our choice)."""
+    contit, store = EchoContit(seconds=1), MemoryRunStore()
+    first, second = (set_stage(contit, store) for _ in range(2))
+    ask = milliseconds()
+    started = await first.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert started.run_id is not None
+    await anyio.sleep(2)
+    glance = await second.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
+    assert glance.report.response == answer_to("q")
+
+
+async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_not_a_run_that_goes_on() -> None:
+    """An end stays; the next look has it again (our choice)."""
+    stage = set_stage(EchoContit(seconds=1))
+    ask = milliseconds()
+    started = await stage.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert started.run_id is not None
+    await anyio.sleep(2)
+    await stage.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
+    await anyio.sleep(3_700)
+    stage.contit.instead("response", *[httpx.Response(503)] * 20)
+    with pytest.raises(Exception, match="503"):
+        await stage.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
+    stage.contit.replies["response"].clear()
+    glance = await stage.assistant.glance(OWNER, started.thread_id, started.run_id, ask=ask)
+    assert glance.report.response == answer_to("q")
+
+
+async def test_what_one_process_is_told_is_cancelled_is_so_for_all_that_share_its_store() -> None:
+    """And stays so when the run ends (documented: a terminal state does not change)."""
+    contit, store = EchoContit(seconds=5), MemoryRunStore()
+    first, second = (set_stage(contit, store) for _ in range(2))
+    ask = milliseconds()
+    started = await first.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert started.run_id is not None
+    run = (OWNER, started.thread_id, started.run_id)
+    await second.assistant.cancel(*run, ask=ask)
+    for stage in (first, second):
+        assert (await stage.assistant.glance(*run, ask=ask)).cancelled
+        assert not (await stage.assistant.glance(*run, ask=ask + 1)).cancelled
+    await anyio.sleep(10)
+    assert (await first.assistant.glance(*run, ask=ask)).cancelled
+    assert (await first.assistant.glance(*run, ask=ask + 1)).report.response == answer_to("q")
+    stranger = set_stage(contit)  # has never heard of the run: it can only say what Contit says
+    await stranger.assistant.cancel(*run, ask=ask)
+    assert (await stranger.assistant.glance(*run, ask=ask)).report.response == answer_to("q")

@@ -1,0 +1,365 @@
+"""`contit_ask` as a task: a run of Contit's, asked about by whoever has its sealed id."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult
+
+from contit_mcp.reports import NOBODY
+from contit_mcp.server.bridge import Bridge, open_bridge
+from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.task_ids import TaskId
+from contit_mcp.settings import Settings
+from tests.echo_contit import EchoContit, answer_to
+from tests.server.stage import call, connected, settings
+from tests.server.test_calls import lines
+from tests.stage import wall_clock
+from tests.tasks.client import ENDS, TasksClient, cancel_task, create_task, get_task, listen, update_task
+
+pytestmark = pytest.mark.anyio
+UNKNOWN = (-32602, "Task not found: the id is not known here, or has expired.")
+DAY = 86_400
+
+
+@asynccontextmanager
+async def process(
+    contit: EchoContit, *, tasks: TasksClient | None = None, configured: Settings | None = None
+) -> AsyncIterator[tuple[Client, Bridge]]:
+    """A process with a memory of its own, and a client that understands tasks."""
+    extensions = [tasks or TasksClient()]
+    async with connected(contit, era="auto", extensions=extensions, configured=configured) as both:
+        yield both
+
+
+async def ended(client: Client, task_id: str) -> dict[str, Any]:
+    """The task once it has ended, polled as it says."""
+    while (task := await get_task(client, task_id))["status"] not in ENDS:
+        await anyio.sleep(task["pollIntervalMs"] / 1000)
+    return task
+
+
+async def refusal(client: Client, task_id: str) -> tuple[int, str]:
+    """What asking about it is refused with."""
+    with pytest.raises(MCPError) as refused:
+        await get_task(client, task_id)
+    return refused.value.code, refused.value.message
+
+
+async def test_an_ask_by_a_task_ends_in_the_very_result_of_one_without() -> None:
+    """Text, structure and all, but for how long it was seen to take (our choice)."""
+    async with process(EchoContit(seconds=20)) as (client, _):
+        by_task = await client.call_tool("contit_ask", {"prompt": "q"})
+    async with connected(EchoContit(seconds=20), era="auto") as (client, _):
+        without = await client.call_tool("contit_ask", {"prompt": "q"})
+    assert isinstance(by_task, CallToolResult)
+    assert isinstance(without, CallToolResult)
+    elapsed = [(result.structured_content or {}).pop("elapsed_seconds") for result in (by_task, without)]
+    assert abs(elapsed[0] - elapsed[1]) < 2.5
+    assert by_task.model_dump(exclude={"meta"}) == without.model_dump(exclude={"meta"})
+    assert by_task.structured_content == {
+        "status": "completed", "thread_id": "thread_1", "run_id": "run_2", "response": answer_to("q")
+    }  # fmt: skip
+
+
+async def test_the_task_is_there_once_its_run_is_and_nobody_asks_contit_until_someone_asks_us() -> None:
+    """Documented: it MUST resolve at once; that it costs nothing meanwhile is our choice."""
+    contit = EchoContit(seconds=300, latency=0.5)
+    async with process(contit) as (client, bridge):
+        created = await create_task(client, "contit_ask", prompt="q")
+        assert (created.status, created.ttl_ms, created.poll_interval_ms) == ("working", DAY * 1000, 1000)
+        assert len(contit.runs) == 1
+        assert (await get_task(client, created.task_id))["status"] == "working"
+        await anyio.sleep(120)
+        assert contit.count("status") == 0
+        assert bridge.calls_in_flight == 0
+        seen = await get_task(client, created.task_id)
+        assert seen["pollIntervalMs"] == 5000
+        assert seen["statusMessage"] == "Contit is working on it, 121 s so far."
+        assert contit.count("status") == 1
+
+
+async def test_a_client_that_polls_too_often_makes_us_ask_no_oftener_than_we_would() -> None:
+    """So that its haste is not Contit's load; an end is not seen later for it (our choice)."""
+    contit = EchoContit(seconds=60)
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+        began = anyio.current_time()
+        while (await get_task(client, created.task_id))["status"] == "working":
+            await anyio.sleep(0.05)
+        assert anyio.current_time() - began < 60 + 3.5
+    assert 15 < contit.count("status") < 80
+    assert contit.count("response") == 1
+
+
+async def test_many_clients_of_one_task_ask_contit_as_one() -> None:
+    """At once or in turn, also while a plain call waits for the same run (our choice)."""
+    contit = EchoContit(seconds=10, latency=0.2)
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+        await anyio.sleep(2)
+        async with anyio.create_task_group() as together:
+            for _ in range(20):
+                together.start_soon(get_task, client, created.task_id)
+        assert contit.count("status") == 1
+        ids = {"thread_id": "thread_1", "run_id": "run_2"}
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(call, client, "contit_response", ids)
+            await anyio.sleep(1)
+            polled = contit.count("status")
+            await get_task(client, created.task_id)
+            assert contit.count("status") == polled
+        assert (await get_task(client, created.task_id))["status"] == "completed"
+    assert contit.count("response") == 1
+
+
+async def test_a_run_that_fails_completes_its_task_with_the_error_that_the_call_would_have_given() -> None:
+    """Documented: `failed` is for the protocol's errors."""
+    contit = EchoContit(seconds=5, end_words={"q": "failed"})
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+        task = await ended(client, created.task_id)
+    async with connected(EchoContit(seconds=5, end_words={"q": "failed"}), era="auto") as (client, _):
+        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
+    assert task["status"] == "completed"
+    assert task["result"]["isError"] is is_error is True
+    assert task["result"]["structuredContent"] == structure
+    assert [block["text"] for block in task["result"]["content"]] == texts
+
+
+async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> None:
+    """Where callers share a credential they never see Contit's ids (design, section 5)."""
+    contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
+    async with open_bridge(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit, now=wall_clock) as bridge:
+        assistant = bridge.for_caller(Caller(principal="anna"))
+        report = await assistant.start("q", wait_seconds=0, observer=NOBODY, awaited=True)
+        await anyio.sleep(2)
+        failure = (await assistant.glance(TaskId("thread_1", "run_2", 0), observer=NOBODY)).failure
+    assert failure is not None
+    assert (failure.thread_id, failure.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
+
+
+async def test_what_was_not_started_is_no_task() -> None:
+    """A refusal is there at once, so it is the call's own result (documented: the server decides a request)."""
+    contit = EchoContit()
+    contit.instead("start", httpx.Response(401))
+    async with process(contit) as (client, _):
+        for arguments in ({"prompt": " "}, {"prompts": "q"}, {"prompt": "q"}):
+            _, texts, is_error = await call(client, "contit_ask", arguments)
+            assert is_error, texts
+    assert not contit.runs
+
+
+async def test_the_other_tools_answer_themselves() -> None:
+    """Their results are there at once, or waited for on purpose (our choice)."""
+    async with process(EchoContit(seconds=5)) as (client, _):
+        started, _, _ = await call(client, "contit_start", {"prompt": "q"})
+        ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
+        assert (await call(client, "contit_status", ids))[0]["status"] == "in_progress"
+        assert (await call(client, "contit_response", ids))[0]["response"] == answer_to("q")
+
+
+async def test_the_same_question_asked_again_joins_the_run_in_a_task_of_its_own() -> None:
+    """Each can be cancelled without the other (our choice)."""
+    contit = EchoContit(seconds=30)
+    async with process(contit) as (client, _):
+        first = await create_task(client, "contit_ask", prompt="q")
+        await anyio.sleep(1)
+        second = await create_task(client, "contit_ask", prompt="q")
+        assert first.task_id != second.task_id
+        await cancel_task(client, first.task_id)
+        assert (await get_task(client, first.task_id))["status"] == "cancelled"
+        assert (await ended(client, second.task_id))["result"]["structuredContent"]["response"] == answer_to("q")
+        assert (await get_task(client, first.task_id))["status"] == "cancelled"
+    assert contit.started("q") == 1
+
+
+async def test_a_cancelled_question_that_is_asked_again_is_answered() -> None:
+    """By the run that went on: Contit has no cancel (documented)."""
+    contit = EchoContit(seconds=30)
+    async with process(contit) as (client, _):
+        first = await create_task(client, "contit_ask", prompt="q")
+        await cancel_task(client, first.task_id)
+        await cancel_task(client, first.task_id)
+        await anyio.sleep(1)
+        again = await create_task(client, "contit_ask", prompt="q")
+        assert (await ended(client, again.task_id))["status"] == "completed"
+        await cancel_task(client, again.task_id)  # too late, and acknowledged all the same
+        assert (await get_task(client, again.task_id))["status"] == "completed"
+    assert contit.started("q") == 1
+
+
+async def test_an_answer_that_nobody_fetched_is_given_to_the_same_question_at_once() -> None:
+    """Without a task: it is there. Its age is said, as without tasks (our choice)."""
+    contit = EchoContit(seconds=5)
+    async with process(contit) as (client, _):
+        await create_task(client, "contit_ask", prompt="q")
+        await anyio.sleep(60)
+        structure, _, _ = await call(client, "contit_ask", {"prompt": "q"})
+        assert structure["response"] == answer_to("q")
+        assert "60 seconds ago" in structure["next_step"]
+        other = await create_task(client, "contit_ask", prompt="q")
+        assert other.status == "working"
+    assert contit.started("q") == 2
+
+
+async def test_another_process_answers_a_task_without_having_heard_of_it() -> None:
+    """It needs the same credential alone, where no seal key is configured (our choice)."""
+    contit = EchoContit(seconds=30)
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+    async with process(contit) as (client, _):
+        assert (await get_task(client, created.task_id))["status"] == "working"
+        task = await ended(client, created.task_id)
+        assert task["result"]["structuredContent"]["response"] == answer_to("q")
+        contit.instead("status", *[httpx.Response(503)] * 10)
+        asked = len(contit.requests)
+        assert (await get_task(client, created.task_id))["result"] == task["result"]  # an end stays
+        assert len(contit.requests) == asked
+        await cancel_task(client, created.task_id)
+        assert (await get_task(client, created.task_id))["status"] == "completed"
+        assert await update_task(client, created.task_id, {"x": 1})
+    other_key = settings(CONTIT_API_KEY="another-key")
+    async with process(contit, configured=other_key) as (client, _):
+        assert await refusal(client, created.task_id) == UNKNOWN
+
+
+async def test_an_answer_that_a_later_run_has_replaced_is_not_given_for_it() -> None:
+    """A process that knows the later run says so; never the newer answer (design, section 3)."""
+    contit = EchoContit(seconds=5)
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+    await anyio.sleep(10)
+    async with process(contit) as (client, _):
+        await call(client, "contit_ask", {"prompt": "later", "thread_id": "thread_1"})
+        later = await create_task(client, "contit_ask", prompt="later", thread_id="thread_1")
+        await ended(client, later.task_id)
+        result = (await get_task(client, created.task_id))["result"]
+        assert (await get_task(client, created.task_id))["result"] == result
+    assert result["isError"]
+    assert "later run" in result["structuredContent"]["error"]
+
+
+async def test_an_id_is_good_for_a_day_and_then_as_unknown_as_any_other() -> None:
+    """One text for all that is not there (documented: -32602)."""
+    async with process(EchoContit(seconds=5)) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+        await ended(client, created.task_id)
+        await anyio.sleep(DAY - 60)
+        assert (await get_task(client, created.task_id))["status"] == "completed"
+        await anyio.sleep(61)
+        for task_id in (created.task_id, created.task_id[:-1], "h1_AAAA", "", "run_2", "x" * 100_000):
+            assert await refusal(client, task_id) == UNKNOWN
+            for method in (cancel_task(client, task_id), update_task(client, task_id, {})):
+                with pytest.raises(MCPError, match="Task not found"):
+                    await method
+
+
+async def test_passing_faults_of_contit_change_nothing_and_a_refusal_is_no_end() -> None:
+    """The task goes on; once the credential is mended it has its answer (our choice)."""
+    contit = EchoContit(seconds=5)
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+        await anyio.sleep(10)
+        contit.instead("status", *[httpx.Response(503)] * 10)
+        assert (await get_task(client, created.task_id))["status"] == "working"
+        contit.replies["status"].clear()
+        contit.instead("status", httpx.Response(401))
+        await anyio.sleep(5)
+        code, message = await refusal(client, created.task_id)
+        assert code == -32603
+        assert message.endswith("(contit-mcp check tells more).")
+        await anyio.sleep(5)
+        assert (await ended(client, created.task_id))["result"]["structuredContent"]["response"] == answer_to("q")
+
+
+async def test_a_run_without_an_end_is_given_up_also_by_a_process_that_did_not_start_it() -> None:
+    """Else a client would poll for a day (design: a run has an end)."""
+    contit = EchoContit(seconds=DAY)
+    async with process(contit) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+    await anyio.sleep(29 * 60)
+    async with process(contit) as (client, _):
+        assert (await get_task(client, created.task_id))["status"] == "working"
+        await anyio.sleep(120)
+        result = (await get_task(client, created.task_id))["result"]
+        contit.runs[0].ends = anyio.current_time()
+        assert (await get_task(client, created.task_id))["result"] == result  # an end stays
+    assert result["isError"]
+    assert "No end seen" in result["structuredContent"]["error"]
+
+
+async def test_a_busy_thread_is_waited_for_before_there_is_a_task() -> None:
+    """Each answer belongs to its run (design, section 3)."""
+    contit = EchoContit(seconds=10)
+    async with process(contit) as (client, _):
+        first = await create_task(client, "contit_ask", prompt="one")
+        second = await create_task(client, "contit_ask", prompt="two", thread_id="thread_1")
+        for created, prompt in ((first, "one"), (second, "two")):
+            task = await ended(client, created.task_id)
+            assert task["result"]["structuredContent"]["response"] == answer_to(prompt)
+    assert not contit.overlaps
+
+
+async def test_a_server_that_stops_needs_nothing_of_its_tasks() -> None:
+    """It starts no more; those that there are go on, and another process answers them (our choice)."""
+    contit = EchoContit(seconds=10)
+    async with process(contit) as (client, bridge):
+        created = await create_task(client, "contit_ask", prompt="q")
+        await anyio.sleep(2)
+        bridge.close()
+        assert (await get_task(client, created.task_id))["status"] == "working"
+        structure, _, is_error = await call(client, "contit_ask", {"prompt": "another"})
+        assert is_error
+        assert "not started" in structure["error"]
+    async with process(contit) as (client, bridge):
+        bridge.close()
+        assert (await get_task(client, created.task_id))["status"] == "working"
+
+
+async def test_a_listener_is_told_of_the_answer_without_asking() -> None:
+    """With the whole result (documented); its looks are no lines of the log (our choice)."""
+    tasks = TasksClient()
+    async with process(EchoContit(seconds=20), tasks=tasks) as (client, _), anyio.create_task_group() as listening:
+        created = await create_task(client, "contit_ask", prompt="q")
+        listening.start_soon(lambda: listen(client, created.task_id))
+        await anyio.sleep(30)
+        listening.cancel_scope.cancel()
+    assert [task["status"] for task in tasks.told] == ["working", "completed"]
+    assert tasks.told[-1]["result"]["structuredContent"]["response"] == answer_to("q")
+
+
+async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(logged: io.StringIO) -> None:
+    """As calls are; an id that is not the caller's leaves nothing of it (our choice)."""
+    async with process(EchoContit(seconds=2)) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="secret question")
+        await ended(client, created.task_id)
+        await cancel_task(client, created.task_id)
+        await update_task(client, created.task_id, {"secret key": 1})
+        await refusal(client, "somebody-elses")
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(lambda: listen(client, created.task_id))
+            await anyio.sleep(1)
+            listening.cancel_scope.cancel()
+    written = lines(logged, "call.finished")
+    told = [(line["tool"], line["outcome"]) for line in written if line["level"] == "info"]
+    assert told.count(("tasks/get", "working")) == len(told) - 5  # polls have jitter
+    assert list(dict.fromkeys(told)) == [
+        ("contit_ask", "task"),
+        ("tasks/get", "working"),
+        ("tasks/get", "completed"),
+        ("tasks/cancel", "acknowledged"),
+        ("tasks/update", "acknowledged"),
+        ("tasks/get", "unknown"),
+    ]
+    assert {line["run_id"] for line in written[:-2]} == {"run_2"}
+    assert [line["run_id"] for line in written if line["outcome"] == "unknown"] == [None]
+    for hidden in ("secret", created.task_id, "somebody"):
+        assert hidden not in json.dumps(written)

@@ -1,0 +1,1 @@
+"""The Tasks extension by itself, and a client that understands it."""

@@ -1,0 +1,125 @@
+"""A client of the extension on the SDK's own client: it polls a task to its end, as the specification says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+from mcp.client import Client
+from mcp.client.extension import ClaimContext, ClientExtension, NotificationBinding, ResultClaim
+from mcp.client.session import ClientSession
+from mcp_types import (
+    CallToolResult,
+    Request,
+    RequestParams,
+    Result,
+    SubscriptionFilter,
+    SubscriptionsListenRequest,
+    SubscriptionsListenRequestParams,
+)
+from pydantic import BaseModel, ConfigDict
+
+from contit_mcp.tasks.requests import IDENTIFIER
+
+
+class CreatedTask(Result):
+    """What a call returns in place of its result."""
+
+    result_type: Literal["task"] = "task"
+    task_id: str
+    status: str
+    created_at: str
+    last_updated_at: str
+    ttl_ms: int | None
+    poll_interval_ms: int | None = None
+    status_message: str | None = None
+
+
+class _Params(RequestParams):
+    task_id: str
+    input_responses: dict[str, Any] | None = None
+
+
+class _GetTask(Request[_Params, Literal["tasks/get"]]):
+    method: Literal["tasks/get"] = "tasks/get"
+    name_param = "taskId"
+
+
+class _UpdateTask(Request[_Params, Literal["tasks/update"]]):
+    method: Literal["tasks/update"] = "tasks/update"
+    name_param = "taskId"
+
+
+class _CancelTask(Request[_Params, Literal["tasks/cancel"]]):
+    method: Literal["tasks/cancel"] = "tasks/cancel"
+    name_param = "taskId"
+
+
+class _Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+ENDS = {"completed", "failed", "cancelled"}
+
+
+async def _ask(session: ClientSession, request: Request[Any, Any]) -> dict[str, Any]:
+    return (await session.send_request(request, _Anything)).model_dump()
+
+
+async def get_task(client: Client, task_id: str) -> dict[str, Any]:
+    """`tasks/get`."""
+    return await _ask(client.session, _GetTask(params=_Params(task_id=task_id)))
+
+
+async def update_task(client: Client, task_id: str, responses: dict[str, Any]) -> dict[str, Any]:
+    """`tasks/update`."""
+    return await _ask(client.session, _UpdateTask(params=_Params(task_id=task_id, input_responses=responses)))
+
+
+async def cancel_task(client: Client, task_id: str) -> dict[str, Any]:
+    """`tasks/cancel`."""
+    return await _ask(client.session, _CancelTask(params=_Params(task_id=task_id)))
+
+
+async def listen(client: Client, *task_ids: str) -> dict[str, Any]:
+    """`subscriptions/listen` for tasks; returns when the server ends the stream."""
+    wanted = SubscriptionFilter.model_validate({"taskIds": list(task_ids), "toolsListChanged": True})
+    request = SubscriptionsListenRequest(params=SubscriptionsListenRequestParams(notifications=wanted))
+    return await _ask(client.session, request)
+
+
+async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTask:
+    """Call a tool, and return the task that comes back."""
+    created = await client.session.call_tool(tool, arguments, allow_claimed=True)
+    assert isinstance(created, CreatedTask), created
+    return created
+
+
+@dataclass
+class TasksClient(ClientExtension):
+    """Declares the extension, and remembers what it has seen of tasks."""
+
+    identifier = IDENTIFIER
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def claims(self) -> Sequence[ResultClaim[Any]]:
+        """Calls that come back as tasks."""
+        return [ResultClaim(result_type="task", model=CreatedTask, resolve=self._resolve)]
+
+    def notifications(self) -> Sequence[NotificationBinding[Any]]:
+        """`notifications/tasks`."""
+
+        async def note(params: _Anything) -> None:
+            self.told.append(params.model_dump())
+
+        return [NotificationBinding(method="notifications/tasks", params_type=_Anything, handler=note)]
+
+    async def _resolve(self, created: CreatedTask, context: ClaimContext) -> CallToolResult:
+        task: dict[str, Any] = {"status": created.status, "pollIntervalMs": created.poll_interval_ms}
+        while task["status"] not in ENDS:
+            await anyio.sleep(task["pollIntervalMs"] / 1000)
+            task = await _ask(context.session, _GetTask(params=_Params(task_id=created.task_id)))
+            self.seen.append(task)
+        assert task["status"] == "completed", task
+        return CallToolResult.model_validate(task["result"], by_name=False)

@@ -95,6 +95,14 @@ bundle: $(VENV)/for-release $(PACKER) ## Build the bundle for Claude Desktop int
 release-check: $(VENV)/for-release ## Build wheel and sdist into dist/, and install and try them in every way (minutes)
 	@$(BIN)/python -m release.check
 
+.PHONY: bench
+bench: $(VENV)/for-test ## Measure against the SDK's empty server and a plain bridge; says which promise is not kept (8 minutes)
+	$(BIN)/python -m benchmarks
+
+.PHONY: soak
+soak: $(VENV)/for-test ## Ten minutes of mixed calls, faults and leaving clients; nothing may be left behind
+	$(BIN)/python -m benchmarks.soak
+
 .PHONY: mutants
 mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the changes that no test notices (minutes)
 	rm -rf mutants

@@ -27,20 +27,21 @@ async def measure(part: str, folder: Path, *, quick: bool) -> list[Row]:
     """The rows of one part. `quick` shows that it works; its numbers mean nothing."""
     match part:
         case "polls":
-            return polls(runs=200 if quick else 20_000)
+            rows = polls(runs=200 if quick else 20_000)
         case "cold-start":
-            return await cold_start(folder, rounds=1 if quick else 15)
+            rows = await cold_start(folder, rounds=1 if quick else 15)
         case "status":
-            return await status_calls(folder, rounds=1 if quick else 15, calls=5 if quick else 60)
+            rows = await status_calls(folder, rounds=1 if quick else 15, calls=5 if quick else 60)
         case "variants":
-            return await variants(folder, rounds=1 if quick else 7, calls=5 if quick else 300)
+            rows = await variants(folder, rounds=1 if quick else 7, calls=5 if quick else 300)
         case "stores":
-            return await stores(folder, rounds=1 if quick else 10, each=5 if quick else 100)
+            rows = await stores(folder, rounds=1 if quick else 10, each=5 if quick else 100)
         case "asks":
             asks, rounds = (5, 1) if quick else (1_000, 3)
-            return await many_asks(folder, asks=asks, rounds=rounds, patience=60, plain=not quick)
+            rows = await many_asks(folder, asks=asks, rounds=rounds, patience=60, plain=not quick)
         case _:
-            return await many_asks(folder, asks=10 if quick else 5_000, rounds=1, patience=120, plain=False)
+            rows = await many_asks(folder, asks=10 if quick else 5_000, rounds=1, patience=120, plain=False)
+    return rows
 
 
 async def measured(parts: Iterable[str], *, quick: bool) -> AsyncIterator[Row]:

@@ -45,9 +45,9 @@ def environment(contit: str, folder: Path, **more: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def local_contit(run_seconds: float) -> AsyncIterator[str]:
+async def local_contit(run_seconds: float, trouble: float = 0.0) -> AsyncIterator[str]:
     """The local Contit; gives its URL."""
-    line = [sys.executable, "-m", "benchmarks.contit", str(run_seconds)]
+    line = [sys.executable, "-m", "benchmarks.contit", str(run_seconds), str(trouble)]
     process = await asyncio.create_subprocess_exec(*line, stdout=PIPE, cwd=HERE.parent)
     assert process.stdout is not None
     try:

@@ -1,12 +1,13 @@
-"""A Contit that costs next to nothing: `python -m benchmarks.contit RUN_SECONDS`. It prints its port.
+"""A Contit that costs next to nothing: `python -m benchmarks.contit RUN_SECONDS [TROUBLE]`. It prints its port.
 
-It remembers nothing: a run's id says when the run ends, so that a status is one comparison. The server under test is to be
-what is measured, and this one shares the machine with it.
+It remembers nothing: a run's id says when the run ends, so that a status is one comparison. The server under test is to
+be what is measured, and this one shares the machine with it. TROUBLE is the share of requests that go wrong somehow.
 """
 
 import asyncio
 import itertools
 import json
+import random
 import socket
 import sys
 import time
@@ -27,11 +28,21 @@ def answer(head: bytes, run_seconds: float) -> bytes:
     return b'{"response":"There are 12 published articles from March 2026; the newest is Breaking News."}'
 
 
+_TROUBLES = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"status"',
+    b"",  # the connection breaks
+)
+
+
 class Contit(asyncio.Protocol):
     """One connection, kept alive."""
 
-    def __init__(self, run_seconds: float) -> None:
+    def __init__(self, run_seconds: float, trouble: float) -> None:
         self._run_seconds = run_seconds
+        self._trouble = trouble
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,19 +61,28 @@ class Contit(asyncio.Protocol):
                 return
             body = answer(self._received[:end], self._run_seconds)
             self._received = self._received[end + 4 + length :]
+            if random.random() < self._trouble:
+                self._go_wrong()
+                continue
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
 
+    def _go_wrong(self) -> None:
+        if trouble := random.choice(_TROUBLES):
+            self._transport.write(trouble)
+        else:
+            self._transport.abort()
 
-async def serve(run_seconds: float) -> None:
+
+async def serve(run_seconds: float, trouble: float) -> None:
     """Serve until killed."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=8_192)
-    server = await asyncio.get_running_loop().create_server(lambda: Contit(run_seconds), sock=listener)
+    server = await asyncio.get_running_loop().create_server(lambda: Contit(run_seconds, trouble), sock=listener)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1])))
+    asyncio.run(serve(float(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))

@@ -7,6 +7,7 @@ import math
 import random
 import statistics
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks.rows import Row
 from contit_mcp.polling import PollSchedule
@@ -36,9 +37,9 @@ def polls(*, runs: int, seed: int = 1) -> list[Row]:
     rows = []
     schedule = PollSchedule()
     for name, length_of in DISTRIBUTIONS.items():
-        random_ = random.Random(seed)  # noqa: S311 - a simulation
-        lengths = [length_of(random_) for _ in range(runs)]
-        ours = [followed(length, lambda age: schedule.pause(age, random_.random)) for length in lengths]
+        draws = random.Random(seed)
+        lengths = [length_of(draws) for _ in range(runs)]
+        ours = [followed(length, partial(schedule.pause, draw=draws.random)) for length in lengths]
         every = [followed(length, lambda _: 1.0) for length in lengths]
         for number, (what, unit) in enumerate((("polls", "a run"), ("lag", "s"))):
             means = {

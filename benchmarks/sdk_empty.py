@@ -1,4 +1,4 @@
-"""The floor: the SDK's server with a tool that does nothing. `python benchmarks/sdk_empty.py [PORT]`; stdio without one."""
+"""The floor: the SDK's server with a tool that does nothing. `python benchmarks/sdk_empty.py [PORT]`, or over stdio."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The bridge that a competent person writes in ten minutes with the SDK and httpx: one client, a poll each second, no limits.
+"""The bridge that a competent person writes in ten minutes: the SDK, one httpx client, a poll each second, no limits.
 
 `python benchmarks/sdk_httpx.py [PORT]`; stdio without one. It reads CONTIT_BASE_URL and CONTIT_API_KEY.
 """

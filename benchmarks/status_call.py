@@ -1,4 +1,4 @@
-"""One `contit_status` of a run that goes on: one after another and several at once, over both transports, in both eras."""
+"""One `contit_status` of a run that goes on: one by one and several at once, over both transports, in both eras."""
 
 import asyncio
 import statistics

@@ -1,4 +1,4 @@
-"""What choices of an operator cost: the log, the store, and a second process. Calls a second of `contit_status` over HTTP."""
+"""What an operator's choices cost: the log, the store, a second process. `contit_status` a second over HTTP."""
 
 import asyncio
 import time

@@ -56,7 +56,7 @@ class Answerer:
         self._now = now
 
     async def answer(
-        self, run: RunRecord, *, began: float, deadline: float, observer: Observer, joined: bool
+        self, run: RunRecord, *, began: float, deadline: float, observer: Observer, joined: bool, look: bool
     ) -> RunReport:
         """Wait for the run's end and report its answer; at the deadline, that it is still going.
 
@@ -66,6 +66,7 @@ class Answerer:
             deadline: When its wait ends.
             observer: Told of status words.
             joined: Whether another call had started the run for the same question.
+            look: Whether the run may have ended while nobody asked: then it is asked about at once.
 
         Raises:
             RunError: There is no answer to give.
@@ -73,7 +74,7 @@ class Answerer:
         """
         answered_at = run.ended_at if joined else None
         if not run.ended:
-            run = await self._end_of(run, deadline, observer, looked=joined)
+            run = await self._end_of(run, deadline, observer, look=look)
         if not run.ended:
             return report_on(run, now=self._now(), joined=joined)
         if run.failure is not None:
@@ -139,12 +140,12 @@ class Answerer:
             return await self._watcher.until_ended(run, observer.status)
         return run
 
-    async def _end_of(self, run: RunRecord, deadline: float, observer: Observer, *, looked: bool) -> RunRecord:
+    async def _end_of(self, run: RunRecord, deadline: float, observer: Observer, *, look: bool) -> RunRecord:
         """The run's end, where it comes in time; Contit's passing faults are no end."""
         if run.started_at is None:
             return await self._end_of_unremembered(run, deadline, observer)
         try:
-            if self._watcher.is_due(run) and not looked:
+            if look and self._watcher.is_due(run):
                 run = await self.look(run, deadline)
             return run if run.ended else await self.wait(run, deadline, observer)
         except APIError as error:

@@ -78,7 +78,7 @@ class Assistant:
         launched = await self._launch(owner, prompt, thread_id, deadline, observer, Delivery.AWAITED)
         observer.started(*ids(launched.run))
         report = await self._answerer.answer(
-            launched.run, began=began, deadline=deadline, observer=observer, joined=launched.joined
+            launched.run, began=began, deadline=deadline, observer=observer, joined=launched.joined, look=False
         )
         return replace(report, maybe_twice=launched.interrupted)
 
@@ -159,7 +159,7 @@ class Assistant:
             run = await self._find(owner, thread_id, run_id)
         observer.started(*ids(run))
         return await self._answerer.answer(
-            run, began=began, deadline=began + wait_seconds, observer=observer, joined=False
+            run, began=began, deadline=began + wait_seconds, observer=observer, joined=False, look=True
         )
 
     def close(self) -> None:

@@ -51,7 +51,9 @@ class PollSchedule:
 class Pace:
     """Slows all polls of one process down together when Contit says 429, and lets them recover.
 
-    Each refusal doubles every pause, once a `settle`; without another one the stretch halves in each `settle`.
+    Each refusal doubles every pause, once a `settle`; without another one the stretch halves in each `settle`. And
+    while this process itself is behind with its work, each pause is longer by as much as the last one ended late:
+    polls would only add to the work.
 
     Args:
         most: How often a pause is stretched at the most.
@@ -62,25 +64,31 @@ class Pace:
         self._most = most
         self._settle = settle
         self._stretch = 1.0
-        self._since = -math.inf
+        self._since: float | None = None
         self._not_before = -math.inf
+        self._late = 0.0
 
     def refused(self, retry_after: float | None) -> None:
         """Contit has said 429, and perhaps for how long."""
         now = anyio.current_time()
         self._not_before = max(self._not_before, now + (retry_after or 0.0))
-        if now - self._since >= self._settle:
+        if self._since is None or now - self._since >= self._settle:
             self._stretch = min(self._most, self.stretch * 2)
             self._since = now
 
     @property
     def stretch(self) -> float:
         """What pauses are multiplied by now; 1 when all is well."""
-        return max(1.0, self._stretch * 2.0 ** -((anyio.current_time() - self._since) // self._settle))
+        if self._since is None:
+            return 1.0
+        settled = int((anyio.current_time() - self._since) / self._settle)
+        return max(1.0, self._stretch / 2**settled)
 
     async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
         """Pause for `seconds`, and longer where Contit wants it. Who waited for the same moment goes on spread out."""
-        await anyio.sleep(seconds * self.stretch)
+        due = anyio.current_time() + seconds * self.stretch + self._late
+        await anyio.sleep_until(due)
+        self._late = anyio.current_time() - due
         while (left := self._not_before - anyio.current_time()) > 0:
             await anyio.sleep(left + seconds * self.stretch * draw())
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.polls import followed, polls
 from contit_mcp.api.models import RunPhase, RunStatus
 from contit_mcp.exceptions import AuthenticationError, InternalServerError, NotFoundError, RateLimitError
-from benchmarks.polls import followed, polls
 from contit_mcp.polling import NoEndSeen, Pace, PollPolicy, PollSchedule, poll_until_ended
 from contit_mcp.tally import start_tally
 

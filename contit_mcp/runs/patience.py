@@ -6,6 +6,7 @@ other side's delay, it would take every peer for dead just when many depend on i
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -71,11 +72,18 @@ class Patience:
 def _busy_seconds() -> float:
     """How long this thread has run, or wanted to. Elsewhere than on Linux the latter is not known."""
     try:
-        file = os.open(_SCHEDULER, os.O_RDONLY)
-        try:
-            ran, waited, _ = os.read(file, 100).split()
-        finally:
-            os.close(file)
+        ran, waited, _ = os.pread(_opened_here(), 100, 0).split()
     except (OSError, ValueError):
         return time.thread_time()
     return (int(ran) + int(waited)) / 1e9
+
+
+def _opened_here() -> int:
+    """This thread's own file, opened once: a thousand asks look into it some thousand times a second."""
+    if not hasattr(_local, "file"):
+        _local.file = os.open(_SCHEDULER, os.O_RDONLY | os.O_CLOEXEC)
+    file: int = _local.file
+    return file
+
+
+_local = threading.local()

@@ -11,8 +11,8 @@ from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.secret_value import SecretValue
 from contit_mcp.server.bridge import open_bridge
-from contit_mcp.server.opened import MOST_CREDENTIALS
 from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.opened import MOST_CREDENTIALS
 from contit_mcp.settings import load_settings
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc

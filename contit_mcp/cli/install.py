@@ -1,5 +1,6 @@
 """contit-mcp install: our entry into a host's file."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -142,10 +143,16 @@ def _what_now(host: Host, scope: str | None, server: Server) -> list[str]:
             or f"Set {server.token_variable} to your bearer token in the environment that {host.title} is started from."
         )
     scoped = f" --scope {scope}" if scope else ""
-    ours = "contit-mcp"
-    if isinstance(server, LocalServer) and shutil.which(ours) is None:  # not on the PATH of the README's newcomer
-        ours = shell_line(server.command, *server.arguments[: server.arguments.index("stdio")])
-    return [*lines, host.to_see_it, f"Check it with: {ours} check --host {host.slug}{scoped}"]
+    return [*lines, host.to_see_it, f"Check it with: {_as_called()} check --host {host.slug}{scoped}"]
+
+
+def _as_called() -> str:
+    """This command as a shell finds it: the README's newcomer has it on no PATH yet."""
+    with contextlib.suppress(ConfigurationError):
+        if shutil.which("contit-mcp") is None:
+            words, before = own_command(sys.argv[0], sys.executable)
+            return shell_line(words, *before)
+    return "contit-mcp"
 
 
 def _list_hosts() -> None:

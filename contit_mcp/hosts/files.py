@@ -104,6 +104,14 @@ def back_up(path: Path) -> Path:
     raise AssertionError  # pragma: no cover - there is always a next number
 
 
+def is_same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are of one file, by whichever links; it need not be there. What is no name is of none."""
+    try:
+        return os.path.realpath(os.path.expanduser(one)) == os.path.realpath(os.path.expanduser(other))  # noqa: PTH111 - Path's raises for a user who is not there
+    except ValueError:
+        return False
+
+
 def unreadable(path: Path, error: UnreadableTextError) -> ConfigurationError:
     """The error for a file that is broken."""
     return ConfigurationError(

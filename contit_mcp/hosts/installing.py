@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.addition import Addition, UnreadableTextError, UnsuitableTextError
-from contit_mcp.hosts.files import back_up, read_text, unreadable, unsuitable, write_text
+from contit_mcp.hosts.files import back_up, is_same_file, read_text, unreadable, unsuitable, write_text
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installs import Install, Installs
 from contit_mcp.hosts.servers import LocalServer, Server, read_entry
@@ -180,7 +180,8 @@ def names_key_file(host: Host, file: Path, key_file: Path) -> bool:
         server = entry_in(host, file)
     except ConfigurationError:
         return True
-    return isinstance(server, LocalServer) and str(key_file) in server.environment.values()
+    named = server.environment.values() if isinstance(server, LocalServer) else ()
+    return any(is_same_file(text, key_file) for text in named)
 
 
 def _main(host: Host) -> Addition:

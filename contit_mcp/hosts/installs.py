@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from contit_mcp.hosts.files import write_secret
+from contit_mcp.hosts.files import is_same_file, write_secret
 
 FILE_NAME = "host-entries.json"
 
@@ -58,7 +58,7 @@ class Installs:
 
     def of(self, host: str, file: Path) -> Install | None:
         """What is remembered of a host's entry in a file, by whichever links that is reached."""
-        return next((one for one in self._known if one.host == host and _same(one.file, file)), None)
+        return next((one for one in self._known if one.host == host and is_same_file(one.file, file)), None)
 
     def files(self) -> list[tuple[str, Path]]:
         """Every host and file with an entry."""
@@ -66,7 +66,7 @@ class Installs:
 
     def remember(self, install: Install) -> None:
         """Keep it, in the place of what was known of the same file."""
-        others = [one for one in self._known if one.host != install.host or not _same(one.file, install.file)]
+        others = [one for one in self._known if one.host != install.host or not is_same_file(one.file, install.file)]
         self._known = [*others, install]
         self._save()
 
@@ -87,7 +87,3 @@ class Installs:
             write_secret(self._path, json.dumps([asdict(one) for one in self._known], indent=1))
         else:
             self._path.unlink(missing_ok=True)
-
-
-def _same(one: str, other: str | Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)

@@ -448,14 +448,16 @@ def test_what_cannot_be_meant_is_said(
     assert said in (error.message if isinstance(error, ContitError) else result.output)
 
 
-async def test_what_to_do_next_works_as_it_is_written(home: Path) -> None:
+@pytest.mark.parametrize("entry", [["--sandbox"], ["--http", "http://127.0.0.1:1"]], ids=["local", "remote"])
+async def test_what_to_do_next_works_as_it_is_written(entry: list[str], home: Path) -> None:
     """A newcomer's command is on no PATH yet (our choice)."""
-    installed = await run("install", "cursor", "--sandbox", HOME=str(home), USERPROFILE=str(home))
+    nowhere = {"HOME": str(home), "USERPROFILE": str(home), "PATH": os.defpath}
+    installed = await run("install", "cursor", *entry, **nowhere)
     (line,) = [line for line in installed.stdout.splitlines() if line.startswith("Check it with: ")]
     words = shlex.split(line.removeprefix("Check it with: "))
     assert Path(words[0]).is_absolute()
     done = await anyio.run_process([*words, "--json"], env=environment(HOME=str(home)), check=False)
-    assert json.loads(done.stdout)["ok"] is True
+    assert json.loads(done.stdout)["ok"] is (entry == ["--sandbox"])
 
 
 def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(contit_mcp_command: Calls, home: Path) -> None:

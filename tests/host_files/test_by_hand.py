@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.hosts.installing import carry_out, entry_in, plan_install, uninstall
+from contit_mcp.hosts.installing import carry_out, entry_in, names_key_file, plan_install, uninstall
 from contit_mcp.hosts.installs import Install, Installs
 from contit_mcp.hosts.servers import LocalServer, RemoteServer, read_entry
 from contit_mcp.hosts.table import HOSTS
@@ -166,6 +166,17 @@ def test_a_file_is_the_same_by_whichever_link(tmp_path: Path) -> None:
     carry_out(plan_install(host, tmp_path / "real" / "file", LocalServer("/y"), installs), installs)
     assert uninstall(host, tmp_path / "link" / "file", installs).exactly
     assert installs.files() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
+def test_a_key_file_is_the_same_by_whichever_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else uninstall would take it away from an entry that needs it (our choice)."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to(tmp_path)
+    for named, is_it in (("~/key", True), (f"{tmp_path}/link/key", True), (f"{tmp_path}/other", False), ("\0~", False)):
+        file = tmp_path / "file"
+        file.write_text(json.dumps({"mcpServers": {"contit-assistant": {"command": "x", "env": {"K": named}}}}))
+        assert names_key_file(HOSTS["cursor"], file, tmp_path / "key") is is_it
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every path is text")

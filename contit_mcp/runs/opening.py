@@ -1,5 +1,6 @@
 """The store that is configured. Each is imported when it is chosen: a host waits for our start."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from contit_mcp.exceptions import ConfigurationError
@@ -9,13 +10,20 @@ from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.settings_store import StoreLocation
 
 
-def open_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:
+def open_store(
+    location: StoreLocation,
+    *,
+    folder: Path,
+    retention: RetentionPolicy | None = None,
+    closing: Callable[[], bool] = lambda: False,
+) -> RunStore:
     """A store for the whole life of a process; nothing is opened before it is first used.
 
     Args:
         location: What kind, and where.
         folder: The state folder, for a SQLite file without a path of its own.
         retention: How long runs and answers are kept.
+        closing: Whether the process is leaving, and has no time for a store that restarts.
 
     Raises:
         ConfigurationError: The package for Redis is not installed, or the URL cannot be used.
@@ -24,7 +32,7 @@ def open_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
     if location.kind == "memory":
         return spare
     store = bare_store(location, folder=folder, retention=retention)
-    return ResilientRunStore(store, spare, at_once=1 if location.kind == "sqlite" else 40)
+    return ResilientRunStore(store, spare, at_once=1 if location.kind == "sqlite" else 40, closing=closing)
 
 
 def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:

@@ -52,6 +52,7 @@ class ResilientRunStore:
         spare: The one in memory.
         policy: How much the store may cost.
         at_once: Operations that the store works on side by side; those beyond wait, at nobody's patience.
+        closing: Whether this process is leaving. Then no restart is waited for: callers would lose their handles.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ResilientRunStore:
         *,
         policy: ResiliencePolicy | None = None,
         at_once: int = 40,
+        closing: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._spare = spare
@@ -70,6 +72,7 @@ class ResilientRunStore:
         self._resume_at = -math.inf
         self._missed: dict[str, None] = {}  # in the order of missing
         self._at_once = at_once
+        self._closing = closing
         self._turns: anyio.Semaphore | None = None
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
@@ -205,9 +208,8 @@ class ResilientRunStore:
             except (StoreError, TimeoutError) as exc:
                 error = exc if isinstance(exc, StoreError) else _TooSlow()
                 # A restart is waited for once, not at each new try.
-                if not (
-                    isinstance(error, StoreGoneError) and self._usable and watch.idle_seconds < self._policy.restart
-                ):
+                patient = self._usable and not self._closing() and watch.idle_seconds < self._policy.restart
+                if not (isinstance(error, StoreGoneError) and patient):
                     self._failed(error)
                     raise error from exc
             await anyio.sleep(self._policy.between)

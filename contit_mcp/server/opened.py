@@ -141,6 +141,7 @@ class OpenedBridge:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
+                closing=lambda: self._waits.closing,
             )
         return self._store
 

@@ -230,6 +230,28 @@ async def test_a_client_that_does_not_read_its_answer_holds_no_exit() -> None:
     assert (code, seconds < WITHIN) == (0, True)
 
 
+async def test_a_redis_that_goes_just_before_the_drain_costs_no_handle(tmp_path: Path) -> None:
+    """When a node is emptied both go; a store that restarts is waited for 5 s otherwise (design, section 9)."""
+    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+        environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": TOKEN_MODE["CONTIT_MCP_SEAL_KEY"]}
+        async with deployment(SandboxOptions(run_seconds=60), **environment) as (server, sandbox), caller() as http:
+            structures: list[dict[str, Any]] = []
+
+            async def hang(number: int) -> None:
+                structures.append(await ask(http, server, prompt=f"{QUESTION} ({number})", wait_seconds=100))
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(5):
+                    tasks.start_soon(hang, number)
+                await server.logged("run.started", 5)
+                redis.stop()
+                code, seconds = await server.end()
+    assert code == 0
+    assert seconds < WITHIN
+    assert [structure["status"] for structure in structures] == ["in_progress"] * 5
+    assert len({structure["run_id"] for structure in structures}) == len(sandbox.runs) == 5
+
+
 async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstarted(tmp_path: Path) -> None:
     """A 503 invites proxies to send the question to another replica, and it would run twice (our choice)."""
     slow = Fault("delay", on="start", seconds=1.8)

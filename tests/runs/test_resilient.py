@@ -1,5 +1,6 @@
 """A store that fails, and what goes on in its place."""
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -255,3 +256,15 @@ async def test_one_that_stays_away_costs_the_wait_once() -> None:
     began = anyio.current_time()
     assert isinstance(await here.claim(opening("q"), now=T0 + 12), Joined)
     assert anyio.current_time() - began < 0.1
+
+
+async def test_a_process_that_is_leaving_waits_for_no_restart() -> None:
+    """Nor goes on waiting: its callers would leave with nothing (design, section 9)."""
+    server, leaving = Restarting(back_at=math.inf), anyio.Event()
+    store = ResilientRunStore(cast("RunStore", server), MemoryRunStore(), closing=leaving.is_set)
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(begin, RunLedger(store), opening("q"), "r")
+        await anyio.sleep(1)
+        leaving.set()
+    assert anyio.current_time() - began == pytest.approx(1, abs=0.2)

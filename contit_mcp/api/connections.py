@@ -23,13 +23,17 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
     (TimeoutError, httpx.ReadTimeout),
     (OSError, httpx.NetworkError),
-    (aiohttp.ClientError, httpx.TransportError),
     (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
+    (aiohttp.NonHttpUrlClientError, httpx.UnsupportedProtocol),
+    (aiohttp.ClientError, httpx.TransportError),
     (ValueError, httpx.LocalProtocolError),
 )
 
 _OURS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 """Headers that aiohttp would add; httpx has decided about them."""
+
+_LONGEST_HEADER = 65_536
+"""Of an answer, in bytes; gateways add long policies and cookies. aiohttp's own 8,190 would lose a run's ids to one."""
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -100,6 +104,8 @@ class Connections(httpx.AsyncBaseTransport):
                 auto_decompress=False,
                 skip_auto_headers=_OURS,
                 trust_env=False,
+                max_line_size=_LONGEST_HEADER,
+                max_field_size=_LONGEST_HEADER,
             )
             self._session._retry_connection = False  # noqa: SLF001 - what is repeated is decided by `retries` alone
         return self._session

@@ -29,7 +29,7 @@ class TransportPolicy:
     Attributes:
         connect: To connect, TLS included.
         read: Without a byte from Contit. Starting a run is a short request: the work happens after it.
-        write: Without Contit taking a byte.
+        write: Without a proxy taking a byte. aiohttp has no such limit: without a proxy a call's own time is its bound.
         pool: Until one of our own connections is free. With `connect` under the 20 s of a start, so that one that was
             never sent is known to be so.
         connections: Open at once.

@@ -6,11 +6,12 @@ request for one that never stood: a start would be sent twice.
 """
 
 import ssl
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import anyio
 import httpx
+from aiohttp.connector import Connection
 from yarl import URL
 
 # From the most particular to the most general.
@@ -34,6 +35,21 @@ _OURS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 _LONGEST_HEADER = 65_536
 """Of an answer, in bytes; gateways add long policies and cookies. aiohttp's own 8,190 would lose a run's ids to one."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which something came that nobody had asked for.
+
+    aiohttp would take it for the answer to the next request, which may be another caller's.
+    """
+
+    async def _get(self, *given: Any) -> Connection | None:
+        """Not public, but the one place where an idle connection is taken."""
+        while (connection := await super()._get(*given)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                break
+            connection.close()
+        return connection
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -97,7 +113,7 @@ class Connections(httpx.AsyncBaseTransport):
         """At the first request: it needs the event loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_Connector(
                     ssl=self._verify, limit=0, keepalive_timeout=self._limits.keepalive_expiry or 0
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),  # no caller's cookie goes with another's request

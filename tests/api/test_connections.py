@@ -107,3 +107,27 @@ async def test_who_leaves_frees_the_connection_and_its_place() -> None:
             assert (await client.run_status("t", "next")).word == "in_progress"
             await closed.wait()
     assert server.connections == 2
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_nobody_asked_for_is_nobodys() -> None:
+    """A connection on which one came is not used again: the next request, maybe another caller's, would get it."""
+    strayed = anyio.Event()
+
+    async def behave(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.answer(b'{"status": "in_progress"}')
+            if connection.server.connections == 1:
+                await anyio.sleep(0.02)  # so that it does not come together with the one before
+                await connection.answer(b'{"status": "completed"}')
+                strayed.set()
+
+    with anyio.fail_after(PATIENT):
+        async with raw_server(behave) as server, build_http_client(f"http://127.0.0.1:{server.port}") as http:
+            client = ContitClient(http, retry=ONCE)
+            for _ in range(3):
+                assert (await client.run_status("t", "r")).word == "in_progress"
+                await strayed.wait()
+                await anyio.sleep(0.05)
+    assert server.connections == 2

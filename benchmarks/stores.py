@@ -21,7 +21,7 @@ import anyio.to_thread
 from benchmarks.rows import Row, compared
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import Question, hash_prompt
+from contit_mcp.runs.record import Delivery, Question, hash_prompt
 from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.store import RunStore
 
@@ -57,7 +57,7 @@ def bare(file: Path) -> Operation:
 def claim(ledger: RunLedger) -> Operation:
     """A claim that is granted."""
     return lambda number: ledger.claim(
-        Question("owner", None, hash_prompt(f"question {number}")), awaited=True, now=time.time()
+        Question("owner", None, hash_prompt(f"question {number}")), delivery=Delivery.AWAITED, now=time.time()
     )
 
 
@@ -66,7 +66,7 @@ def whole(ledger: RunLedger) -> Operation:
 
     async def ask(number: int) -> None:
         question = Question("owner", None, hash_prompt(f"whole {number}"))
-        granted = await ledger.claim(question, awaited=True, now=time.time())
+        granted = await ledger.claim(question, delivery=Delivery.AWAITED, now=time.time())
         run = await ledger.started(granted.record, f"thread {number}", f"run {number}", now=time.time())
         await ledger.completed(run, "An answer of a common length. " * 20, now=time.time())
 

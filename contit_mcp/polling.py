@@ -82,7 +82,7 @@ class Pace:
         if self._since is None:
             return 1.0
         settled = int((anyio.current_time() - self._since) / self._settle)
-        return max(1.0, self._stretch / 2**settled)
+        return max(1.0, self._stretch * 0.5**settled)
 
     async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
         """Pause for `seconds`, and longer where Contit wants it. Who waited for the same moment goes on spread out."""

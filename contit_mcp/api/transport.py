@@ -52,6 +52,7 @@ def build_http_client(
     policy: TransportPolicy | None = None,
     ca_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    streams: bool = False,
 ) -> httpx.AsyncClient:
     """Return the client: no redirects, no cookies, the operating system's trust store, proxies from the environment.
 
@@ -61,6 +62,7 @@ def build_http_client(
         policy: Timeouts and limits.
         ca_file: PEM file of further certificate authorities to trust.
         transport: Stands in for the network in tests.
+        streams: Whether answers are read piece by piece; `Connections` gives them whole, however long they are.
 
     Raises:
         ConfigurationError: The CA file, the address, or a proxy that the environment names cannot be used.
@@ -69,7 +71,7 @@ def build_http_client(
     verify = _tls_context(ca_file) if transport is None else True
     address = _parsed(base_url)
     try:
-        return _Client(
+        return (httpx.AsyncClient if streams else _Client)(
             base_url=address,
             auth=auth,
             transport=transport,

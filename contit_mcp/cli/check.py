@@ -1,10 +1,12 @@
 """contit-mcp check: what is configured, and whether it works."""
 
 import json
+from functools import partial
 
 import anyio
 import click
 
+from contit_mcp.cli.check_callers import check_callers
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.check_store import check_store
 from contit_mcp.cli.connection_trouble import proxy_for
@@ -27,7 +29,8 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
     """Say what is configured, and whether Contit answers and takes the credential.
 
     Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
-    that all is well. Nothing is started, and no part of a secret is shown.
+    that all is well. Nothing is started, and no part of a secret is shown. Where CONTIT_MCP_AUTH is token or jwt, it
+    also says whether the tokens or the issuer's keys can be had.
 
     With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
     with the variables of the entry and not those set here.
@@ -52,7 +55,7 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
             from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: it brings an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
-            findings = anyio.run(check_host, host, file_of(host, scope))
+            findings = anyio.run(partial(check_host, scope=scope), host, file_of(host, scope))
     except ConfigurationError as error:
         if not as_json:
             raise
@@ -71,6 +74,7 @@ async def _look(settings: Settings) -> list[Finding]:
         Finding("Certificate authorities", _authorities(settings)),
         await check_store(settings),
         *await check_contit(settings),
+        *await check_callers(settings),
     ]
 
 

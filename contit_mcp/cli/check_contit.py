@@ -24,6 +24,8 @@ _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _LATER = "Try again in a little while."
 
+_THEIR_OWN = Finding("Credential", "none here; CONTIT_MCP_AUTH is caller, so each caller sends its own")
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -36,7 +38,7 @@ async def check_contit(settings: Settings) -> list[Finding]:
     contit = await _ask_without(settings)
     name = credential_name(settings)
     if name is None:
-        return [contit, failed("Credential", no_credential())]
+        return [contit, _THEIR_OWN if settings.auth == "caller" else failed("Credential", no_credential())]
     try:
         auth = build_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried

@@ -22,6 +22,7 @@ from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
 from contit_mcp.hosts.servers import LocalServer, RemoteServer, filled_in
+from contit_mcp.redaction import Redactor
 from contit_mcp.settings import load_settings
 
 PATIENCE_SECONDS = 30.0
@@ -41,27 +42,32 @@ _STATUSES = {
 }
 
 
-async def check_host(host: Host, file: Path) -> list[Finding]:
+async def check_host(host: Host, file: Path, *, scope: str | None = None) -> list[Finding]:
     """Read the entry, use it, and say what was found."""
-    subject = f"{host.title}, {file}"
+    subject, scoped = f"{host.title}, {file}", f" --scope {scope}" if scope else ""
     try:
         server = entry_in(host, file)
     except ConfigurationError as error:
         return [failed(subject, error)]
     if server is None:
-        hint = f"contit-mcp install {host.slug}"
+        hint = f"contit-mcp install {host.slug}{scoped}"
         return [Finding(subject, "it has no entry contit-assistant", good=False, hint=hint)]
     if isinstance(server, RemoteServer):
-        return [Finding(subject, f"it speaks to {server.url}"), await _over_http(server)]
-    server = filled_in(server, os.environ)
-    found = [Finding(subject, f"it starts {without_controls(shell_line(server.command, *server.arguments))}")]
-    found.append(await _over_stdio(server, host))
+        return [Finding(subject, f"it speaks to {_showable(server.url)}"), await _over_http(server)]
+    server = filled_in(server, os.environ, host.variables)
+    found = [Finding(subject, f"it starts {_showable(shell_line(server.command, *server.arguments))}")]
+    found.append(await _over_stdio(server, f"contit-mcp install {host.slug}{scoped} --force"))
     return found if "--sandbox" in server.arguments else found + await _contit(server)
 
 
-async def _over_stdio(server: LocalServer, host: Host) -> Finding:
+def _showable(text: str) -> str:
+    """Without what a terminal would obey, and without credentials in addresses and arguments."""
+    return without_controls(Redactor().text(text))
+
+
+async def _over_stdio(server: LocalServer, anew: str) -> Finding:
     """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
-    hint = f"Write the entry anew: contit-mcp install {host.slug} --force"
+    hint = f"Write the entry anew: {anew}"
     given = dict(server.environment)
     if os.name != "nt":
         given = {"PATH": DESKTOP_PATH} | given
@@ -71,34 +77,54 @@ async def _over_stdio(server: LocalServer, host: Host) -> Finding:
             return await _list_tools(stdio_client(parameters, errlog=said))
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            return Finding(_TOOLS, f"{server.command} cannot be started: {reason}", good=False, hint=hint)
+            return _bad(f"{_showable(server.command)} cannot be started: {reason}", hint)
+        except ValueError:  # a zero byte, or half a character: JSON can hold them, a command cannot
+            return _bad("its entry holds what no command can", hint)
         except (ExceptionGroup, MCPError, TimeoutError):
             said.seek(0)
             told = [line.strip() for line in said.read().splitlines() if line.strip()]
             last = next((line for line in reversed(told) if not line.startswith("hint:")), "it said nothing")
-            return Finding(_TOOLS, f"the server did not answer: {without_controls(last[:200])}", good=False, hint=hint)
+            return _bad(f"the server did not answer: {_showable(last[:200])}", hint)
 
 
 async def _over_http(server: RemoteServer) -> Finding:
-    token = os.environ.get(server.token_variable, "") if server.token_variable else ""
+    token = os.environ.get(server.token_variable, "").strip() if server.token_variable else ""
+    if not _is_address(server.url):
+        return _bad("its address is none", "It is where the server's /mcp is, like https://contit-mcp.example.com/mcp.")
+    if not (token.isascii() and token.isprintable()):
+        hint = "Copy the token again, without anything around it."
+        return _bad(f"{server.token_variable} holds what no token has", hint)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         status = await _status(server.url, headers)
-    except httpx.HTTPError as error:
-        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
-        return Finding(_TOOLS, f"no connection ({type(error).__name__})", good=False, hint=hint)
-    if status >= 400:
-        hint = _STATUSES.get(status, "Ask who runs the server.")
-        if status == 401 and not token:
-            named = f"{server.token_variable} is not set here" if server.token_variable else "its entry has no token"
-            return Finding(_TOOLS, f"the server wants a token (401), and {named}", good=False, hint=hint)
-        return Finding(_TOOLS, f"the server refuses ({status})", good=False, hint=hint)
-    try:
+        if status >= 400:
+            return _refused(status, server, token)
         async with create_mcp_http_client(headers=headers) as http:
             return await _list_tools(streamable_http_client(server.url, http_client=http))
+    except httpx.HTTPError as error:
+        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
+        return _bad(f"no connection ({type(error).__name__})", hint)
     except (ExceptionGroup, MCPError, TimeoutError) as error:
-        hint = "Look into the server's log."
-        return Finding(_TOOLS, f"the server does not speak MCP there ({type(error).__name__})", good=False, hint=hint)
+        return _bad(f"the server does not speak MCP there ({type(error).__name__})", "Look into the server's log.")
+
+
+def _refused(status: int, server: RemoteServer, token: str) -> Finding:
+    hint = _STATUSES.get(status, "Ask who runs the server.")
+    if status == 401 and not token:
+        named = f"{server.token_variable} is not set here" if server.token_variable else "its entry has no token"
+        return _bad(f"the server wants a token (401), and {named}", hint)
+    return _bad(f"the server refuses ({status})", hint)
+
+
+def _bad(verdict: str, hint: str) -> Finding:
+    return Finding(_TOOLS, verdict, good=False, hint=hint)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return httpx.URL(url).scheme in {"http", "https"} and bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        return False
 
 
 async def _status(url: str, headers: dict[str, str]) -> int:

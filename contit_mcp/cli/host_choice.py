@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host, Scope
@@ -43,10 +44,10 @@ class HostName(click.ParamType[Host]):
         ctx: click.Context,  # noqa: ARG002 - click's signature
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
-    ) -> list[click.shell_completion.CompletionItem]:
+    ) -> list[CompletionItem]:
         """The hosts whose names begin like this."""
         named = [host for slug, host in HOSTS.items() if slug.startswith(incomplete)]
-        return [click.shell_completion.CompletionItem(host.slug, help=host.title) for host in named]
+        return [CompletionItem(host.slug, help=host.title) for host in named]
 
 
 def file_of(host: Host, scope: str | None) -> Path:

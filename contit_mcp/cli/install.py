@@ -10,6 +10,7 @@ import click
 
 from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_option
 from contit_mcp.cli.key_file import KeyFile, choose_key_file
+from contit_mcp.cli.key_users import takers_of
 from contit_mcp.cli.shell import shell_line
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
@@ -21,9 +22,6 @@ from contit_mcp.hosts.servers import NAME, TOKEN_VARIABLE, LocalServer, RemoteSe
 from contit_mcp.hosts.table import HOSTS
 from contit_mcp.settings_names import is_unset
 from contit_mcp.settings_urls import LOOPBACK, usable_url
-
-_TAKEN_ALONG = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")
-"""What leads to Contit, and what a host would not know."""
 
 
 @click.command()
@@ -64,6 +62,10 @@ def command(
         return
     if sandbox and url:
         raise click.UsageError("--sandbox and --http are two different entries; name one.")
+    if key_file and (sandbox or url):
+        raise click.UsageError("--key-file is for an entry with an API key: neither --sandbox nor --http has one.")
+    if token is not None and not url:
+        raise click.UsageError("--token and --no-token are for --http; --key-file names the key of a local entry.")
     file = file_of(host, scope)
     folder = our_folder()
     local = not (sandbox or url)
@@ -78,8 +80,10 @@ def command(
     if local:
         key = choose_key_file(key_file, folder)
         plan = plan_install(host, file, _local(key), installs, force=force)
-    done = key.fill() if key else []
+    others = takers_of(key.path, installs) if key and key.replaces() else []
     backup = carry_out(plan, installs, key_file=key.path if key else None)
+    done = key.fill() if key else []  # last, so that no key lies about where no entry could be written
+    done += [f"It takes the place of another key, also for {it.title} ({at})." for it, at in others if at != file]
     words = {"new": "is now in", "same": "stands already in", "replaced": "has been replaced in"}
     click.echo(f"{NAME} {words[plan.change]} {file} ({host.title}).")
     if backup:
@@ -92,8 +96,25 @@ def _local(key: KeyFile | None) -> LocalServer:
     words, before = own_command(sys.argv[0], sys.executable)
     if key is None:
         return LocalServer(words, (*before, "stdio", "--sandbox"))
-    taken = {name: os.environ[name] for name in _TAKEN_ALONG if not is_unset(os.environ.get(name))}
-    return LocalServer(words, (*before, "stdio"), {key.variable: str(key.path), **taken})
+    return LocalServer(words, (*before, "stdio"), {key.variable: str(key.path), **_taken_along()})
+
+
+def _taken_along() -> dict[str, str]:
+    """What leads to Contit, and what a host would not know.
+
+    Raises:
+        ConfigurationError: It could not be used, or would write a password into a host's file.
+    """
+    taken = {name: str(os.environ.get(name)) for name in ("CONTIT_BASE_URL", "CONTIT_CA_FILE")}
+    taken = {name: value.strip() for name, value in taken.items() if not is_unset(os.environ.get(name))}
+    if ca_file := taken.get("CONTIT_CA_FILE"):
+        taken["CONTIT_CA_FILE"] = os.path.abspath(Path(ca_file).expanduser())  # noqa: PTH100 - links as they are
+    try:
+        return taken | ({"CONTIT_BASE_URL": usable_url(url)} if (url := taken.get("CONTIT_BASE_URL")) else {})
+    except ValueError as error:
+        raise ConfigurationError(
+            f"CONTIT_BASE_URL {error}.", hint="It would go into the entry: mend it, or unset it."
+        ) from None
 
 
 def _remote(host: Host, url: str, token: bool | None) -> RemoteServer:  # noqa: FBT001 - a tri-state

@@ -37,6 +37,13 @@ class KeyFile:
         """The variable by which an entry names it."""
         return f"{self.setting}_FILE"
 
+    def replaces(self) -> bool:
+        """Whether another key is there, whose place it takes."""
+        try:
+            return self.secret is not None and self.path.read_text(encoding="utf-8").strip() not in {"", self.secret}
+        except (OSError, UnicodeDecodeError):
+            return False
+
     def fill(self) -> list[str]:
         """Write what is to be written, and say how it stands."""
         if self.secret is not None:

@@ -97,7 +97,7 @@ def main() -> NoReturn:
         click.echo(f"error: {exc.message}\nhint: {exc.hint}", err=True)
         sys.exit(1)
     except OSError as exc:
-        _report_unwritten(exc)
+        _report(exc)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -109,9 +109,14 @@ def _meant(error: click.ClickException) -> str | None:
     return close[0] if close else None
 
 
-def _report_unwritten(error: OSError) -> None:
-    """Stdout is a full disk, or a pipe that nobody reads: that is no fault of this program's, and no traceback."""
+def _report(error: OSError) -> None:
+    """A file that cannot be used; else stdout is a full disk, or a pipe that nobody reads. That is no traceback."""
+    reason = error.strerror or type(error).__name__
+    if error.filename is not None:
+        click.echo(
+            f"error: {error.filename} cannot be used: {reason}.\nhint: Check its path and permissions.", err=True
+        )
+        return
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its end
-        reason = error.strerror or type(error).__name__
         click.echo(f"error: The output could not be written: {reason}.\nhint: Write it somewhere else.", err=True)

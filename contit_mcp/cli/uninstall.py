@@ -6,12 +6,12 @@ import click
 
 from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_option
 from contit_mcp.cli.key_file import our_key_files
+from contit_mcp.cli.key_users import takers_of
+from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
-from contit_mcp.hosts.installing import names_key_file, uninstall
+from contit_mcp.hosts.installing import Removal, uninstall
 from contit_mcp.hosts.installs import Installs
-from contit_mcp.hosts.machine import Machine
 from contit_mcp.hosts.servers import NAME
-from contit_mcp.hosts.table import HOSTS
 
 
 @click.command()
@@ -31,25 +31,36 @@ def command(host: Host, *, scope: str | None) -> None:
     folder = our_folder()
     installs = Installs.load(folder)
     removal = uninstall(host, file, installs)
-    if removal is None:
-        click.echo(f"There is no {NAME} in {file} ({host.title}).")
-        return
+    click.echo(_outcome(host, file, removal))
+    if removal.backup:
+        click.echo(f"A backup from before, which says something else by now, is still there: {removal.backup}")
+    for key_file in removal.key_files:
+        if key_file in our_key_files(folder) and key_file.exists():
+            _put_away(key_file, installs)
+
+
+def _outcome(host: Host, file: Path, removal: Removal) -> str:
+    if not removal.found:
+        return f"There is no {NAME} in {file} ({host.title})."
     how = "is as it was before" if removal.exactly else "is otherwise unchanged"
     if not file.exists():
         how = "was made by install, and is gone too"
-    click.echo(f"{NAME} is out of {host.title}; {file} {how}.")
-    if removal.backup:
-        click.echo(f"A backup from before, which says something else by now, is still there: {removal.backup}")
-    if removal.key_file in our_key_files(folder) and removal.key_file.exists():
-        if _is_still_named(removal.key_file, installs):
-            click.echo(f"The key stays in {removal.key_file}: another entry takes it from there.")
-        else:
-            removal.key_file.unlink()
-            click.echo(f"The key was removed too: {removal.key_file}")
+    return f"{NAME} is out of {host.title}; {file} {how}."
 
 
-def _is_still_named(key_file: Path, installs: Installs) -> bool:
-    machine = Machine.this()
-    places = [(host, host.file(machine, scope)) for host in HOSTS.values() for scope in host.files]
-    places += [(HOSTS[slug], file) for slug, file in installs.files() if slug in HOSTS]
-    return any(names_key_file(host, file, key_file) for host, file in places)
+def _put_away(key_file: Path, installs: Installs) -> None:
+    """Remove a key file of ours that no entry needs any more.
+
+    Raises:
+        ConfigurationError: It cannot be removed.
+    """
+    if takers_of(key_file, installs):
+        click.echo(f"The key stays in {key_file}: another entry takes it from there.")
+        return
+    try:
+        key_file.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key in {key_file} cannot be removed: {error.strerror or 'unknown reason'}.", hint="Remove it by hand."
+        ) from error
+    click.echo(f"The key was removed too: {key_file}")

@@ -1,7 +1,9 @@
 """A host's file on the disk: read as it is, and changed as a whole or not at all."""
 
+import contextlib
+import errno
+import itertools
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -30,13 +32,16 @@ def read_text(path: Path) -> str | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write all of it, or nothing: beside the file first, then in its place. Its mode and a symbolic link stay.
+    """Write all of it, or nothing: beside the file first, then in its place. Its mode, owner and a link to it stay.
 
     Raises:
         ConfigurationError: It cannot be written.
     """
     target = Path(os.path.realpath(path))
     try:
+        kept = target.stat() if target.exists() else None
+        if kept and not os.access(target, os.W_OK):  # replacing it would go round that
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
@@ -44,7 +49,10 @@ def write_text(path: Path, text: str) -> None:
                 file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
+            if kept and hasattr(os, "chown"):
+                with contextlib.suppress(PermissionError):  # only root can give files away
+                    os.chown(name, kept.st_uid, kept.st_gid)
+            Path(name).chmod(kept.st_mode & 0o7777 if kept else 0o666 & ~_umask())
             os.replace(name, target)  # noqa: PTH105 - as Path.replace, in the words of the system call
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -74,22 +82,26 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def back_up(path: Path) -> Path:
-    """Copy the file, with its mode, to where a backup of it is.
+    """Copy the file to where nothing is overwritten. Nobody else can read the copy, at no moment: it may hold keys.
 
     Raises:
         ConfigurationError: The copy cannot be written.
     """
-    backup = backup_of(path)
-    try:
-        shutil.copy2(path, backup)
-    except OSError as error:
-        raise _unusable(backup, "written", error) from error
-    return backup
-
-
-def backup_of(path: Path) -> Path:
-    """Where a backup of the file is."""
-    return path.with_name(path.name + BACKUP_SUFFIX)
+    content = path.read_bytes()
+    for number in itertools.count(1):
+        backup = path.with_name(f"{path.name}.contit-mcp.{number}.bak" if number > 1 else path.name + BACKUP_SUFFIX)
+        try:
+            with open(backup, "xb", opener=_for_this_user_alone) as file:
+                file.write(content)
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                if backup.read_bytes() == content:
+                    return backup
+        except OSError as error:
+            raise _unusable(backup, "written", error) from error
+        else:
+            return backup
+    raise AssertionError  # pragma: no cover - there is always a next number
 
 
 def unreadable(path: Path, error: UnreadableTextError) -> ConfigurationError:
@@ -105,6 +117,10 @@ def unsuitable(path: Path, error: UnsuitableTextError) -> ConfigurationError:
     return ConfigurationError(
         f"{path} was left alone: {error}.", hint="Edit it by hand; --print shows the entry, docs/hosts.md says more."
     )
+
+
+def _for_this_user_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _umask() -> int:

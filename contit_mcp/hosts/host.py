@@ -1,5 +1,6 @@
 """What is known of one host: where its file is, and how our entry looks in it."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Literal
 
 from contit_mcp.hosts.addition import Addition
 from contit_mcp.hosts.machine import Machine
-from contit_mcp.hosts.servers import NAME, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.servers import NAME, LocalServer, Notation, RemoteServer, Server
 
 Scope = Literal["user", "project"]
 Files = Callable[[Machine], list[Path]]
@@ -30,6 +31,8 @@ class Host:
         beside: Further additions that an entry needs.
         to_see_it: What its user does, so that the host sees a change.
         remote_note: What has to be known of a remote entry.
+        variables: How it writes a variable of the environment in a local entry; None where it fills in none.
+        hides: The name of an older file beside its own that it no longer reads once its own is there.
         source: Where the format is documented, and when that was looked up.
     """
 
@@ -46,19 +49,21 @@ class Host:
     head: Mapping[str, Any] = field(default_factory=dict)
     beside: Callable[[Server], list[Addition]] = lambda _: []
     remote_note: str | None = None
+    variables: Notation | None = None
+    hides: str | None = None
 
     def file(self, machine: Machine, scope: Scope) -> Path:
         """The file that the host reads."""
         candidates = self.files[scope](machine)
-        return next((path for path in candidates if path.exists()), candidates[0])
+        return next((path for path in candidates if _is_there(path)), candidates[0])
 
     def is_found(self, machine: Machine) -> bool:
         """Whether the host has been used here: its file, or the folder for it, is there."""
         if "user" not in self.files:
-            return self.file(machine, "project").exists()
+            return _is_there(self.file(machine, "project"))
         paths = self.files["user"](machine)
         return any(
-            path.exists() or (path.parent not in {machine.home, machine.dot_config()} and path.parent.is_dir())
+            _is_there(path) or (path.parent not in {machine.home, machine.dot_config()} and _is_there(path.parent))
             for path in paths
         )
 
@@ -75,3 +80,7 @@ class Host:
         """All that can be ours in the file, whatever it says."""
         remote = self.beside(RemoteServer("", "any"))
         return [Addition(self.section, NAME, None, self.named_by), *remote]
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where we may not look

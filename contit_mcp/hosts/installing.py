@@ -1,14 +1,15 @@
 """Our entry into a host's file, and out of it again."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.addition import Addition, UnreadableTextError, UnsuitableTextError
-from contit_mcp.hosts.files import back_up, backup_of, read_text, unreadable, unsuitable, write_text
+from contit_mcp.hosts.files import back_up, read_text, unreadable, unsuitable, write_text
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installs import Install, Installs
 from contit_mcp.hosts.servers import LocalServer, Server, read_entry
@@ -26,6 +27,8 @@ class Plan:
         before: What the file says now; None if it is not there.
         after: What it will say.
         inserted: Our pieces of that.
+        values: What they say, by section.
+        ours: Whether what it takes the place of is as we wrote it, and so no loss.
     """
 
     host: Host
@@ -34,6 +37,8 @@ class Plan:
     before: str | None
     after: str
     inserted: tuple[str, ...]
+    values: Mapping[str, Any]
+    ours: bool
 
 
 def entry_in(host: Host, file: Path) -> Server | None:
@@ -62,42 +67,61 @@ def plan_install(host: Host, file: Path, server: Server, installs: Installs, *, 
     known = installs.of(host.slug, file)
     inserted = known.inserted if known else ()
     additions = host.additions(server)
+    values = {one.section: one.value for one in additions}
     file_format = FORMATS[host.format]
     with _telling_of(file):
         document = file_format.read(text) if text is not None else None
         present = _main(host).find(document)
+        ours = known is not None and present is not None and _is_as_written(host, document, known)
         if present is not None and all(one.find(document) == one.value for one in additions):
-            return Plan(host, file, "same", text, text or "", inserted)
-        if present is not None and not force and not _is_as_written(text or "", inserted):
+            return Plan(host, file, "same", text, text or "", inserted, values, ours)
+        if present is not None and not force and not ours:
             raise ConfigurationError(
                 f"{file} has an entry {additions[0].name} that was written or changed by hand.",
                 hint="--force puts ours in its place; --print shows it and changes nothing.",
             )
-        base = (
-            "" if text is None else without_additions(text, host.possible_additions(), file_format, inserted=inserted)
-        )
-        base = base if text is not None else _new_text(host)
+        if text is None:
+            if host.hides and (older := file.with_name(host.hides)).exists():
+                raise ConfigurationError(
+                    f"{host.title} reads {older} only as long as there is no {file}: a new one would hide it.",
+                    hint=f"Turn the old file into {file.name} first, as {host.title} documents it, and try again.",
+                )
+            base = _new_text(host)
+        else:
+            base = without_additions(text, host.possible_additions(), file_format, inserted=inserted)
         spliced = with_additions(base, additions, file_format)
-    return Plan(host, file, "new" if present is None else "replaced", text, spliced.text, spliced.inserted)
+        if not _is_text(f"{file}{spliced.text}"):
+            raise UnsuitableTextError("its path, or one in the entry, is not UTF-8 text")
+    change: Literal["new", "replaced"] = "new" if present is None else "replaced"
+    return Plan(host, file, change, text, spliced.text, spliced.inserted, values, ours)
 
 
 def carry_out(plan: Plan, installs: Installs, *, key_file: Path | None = None) -> Path | None:
     """Write it. Returns the backup, where there was something to keep.
 
     Raises:
-        ConfigurationError: It cannot be written.
+        ConfigurationError: It cannot be written, or the file has changed since.
     """
+    if read_text(plan.file) != plan.before:
+        raise ConfigurationError(f"{plan.file} was changed meanwhile, so it was left alone.", hint="Try again.")
     known = installs.of(plan.host.slug, plan.file)
-    missing = tuple(str(path) for path in _missing(plan.file))
-    created = known.created if known and plan.before is not None else missing
+    loses = plan.before is not None and plan.change != "same" and not plan.ours
+    backup = back_up(plan.file) if loses else None
+    key_files = (*(known.key_files if known else ()), *([str(key_file)] if key_file else ()))
     # First the memory: an entry that it does not know could only be taken out in the plain way.
     installs.remember(
-        Install(plan.host.slug, str(plan.file), plan.inserted, created, str(key_file) if key_file else None)
+        Install(
+            host=plan.host.slug,
+            file=str(plan.file),
+            inserted=plan.inserted,
+            values=plan.values,
+            created=known.created if known and plan.before is not None else tuple(map(str, _missing(plan.file))),
+            backup=(known.backup if known and plan.change != "new" else None) or (str(backup) if backup else None),
+            key_files=tuple(dict.fromkeys(key_files)),
+        )
     )
-    if plan.change == "same":
-        return None
-    backup = back_up(plan.file) if plan.before is not None and known is None else None
-    write_text(plan.file, plan.after)
+    if plan.change != "same":
+        write_text(plan.file, plan.after)
     return backup
 
 
@@ -106,45 +130,48 @@ class Removal:
     """What was done.
 
     Attributes:
+        found: Whether there was an entry.
         exactly: Whether the file is what it was before us, byte for byte: its backup says so, or it is gone again.
         backup: The backup that was kept, since it says something else.
-        key_file: The key file of ours that the entry named.
+        key_files: The files that the entry took the credential from.
     """
 
+    found: bool
     exactly: bool
     backup: Path | None
-    key_file: Path | None
+    key_files: tuple[Path, ...]
 
 
-def uninstall(host: Host, file: Path, installs: Installs) -> Removal | None:
-    """Take our entry out. None: there was none.
+def uninstall(host: Host, file: Path, installs: Installs) -> Removal:
+    """Take our entry out.
 
     Raises:
         ConfigurationError: The file is broken, or the entry cannot be taken out safely.
     """
     text = read_text(file)
     known = installs.of(host.slug, file)
+    key_files = tuple(map(Path, known.key_files)) if known else ()
     with _telling_of(file):
         if text is None or _main(host).find(FORMATS[host.format].read(text)) is None:
             installs.forget(host.slug, file)
-            return None
+            return Removal(found=False, exactly=False, backup=None, key_files=key_files)
         after = without_additions(
             text, host.possible_additions(), FORMATS[host.format], inserted=known.inserted if known else ()
         )
     created = known.created if known else ()
+    backup = Path(known.backup) if known and known.backup else None
     # Without white space: after a change by hand there may be another.
-    if str(file) in created and "".join(after.split()) in {"".join(_new_text(host).split()), "{}", ""}:
+    if os.path.realpath(file) in created and "".join(after.split()) in {"".join(_new_text(host).split()), "{}", ""}:
         _take_away(created)
-        exactly, backup = True, None
+        exactly = True
     else:
         write_text(file, after)
-        backup = backup_of(file) if backup_of(file).exists() else None
         exactly = backup is not None and read_text(backup) == after
         if backup is not None and exactly:
             backup.unlink()
-            backup = None
     installs.forget(host.slug, file)
-    return Removal(exactly, backup, Path(known.key_file) if known and known.key_file else None)
+    left = backup if backup is not None and backup.exists() else None
+    return Removal(found=True, exactly=exactly, backup=left, key_files=key_files)
 
 
 def names_key_file(host: Host, file: Path, key_file: Path) -> bool:
@@ -168,13 +195,24 @@ def _new_text(host: Host) -> str:
     return text
 
 
-def _is_as_written(text: str, inserted: Sequence[str]) -> bool:
-    return bool(inserted) and all(text.count(piece) == 1 for piece in inserted)
+def _is_as_written(host: Host, document: object, known: Install) -> bool:
+    """By what it says: some hosts write their file anew, in their own way, each time that they are used."""
+    return all(one.find(document) in (None, known.values.get(one.section)) for one in host.possible_additions())
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written. A path need not be text, and is read as half characters then."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing(file: Path) -> list[Path]:
-    """What has to be made for the file, innermost first."""
-    return [path for path in (file, *file.parents) if not path.exists()]
+    """What has to be made for the file, innermost first; a link that leads nowhere is not ours to take away."""
+    target = Path(os.path.realpath(file))
+    return [path for path in (target, *target.parents) if not path.exists()]
 
 
 def _take_away(created: Sequence[str]) -> None:
@@ -196,3 +234,5 @@ def _telling_of(file: Path) -> Iterator[None]:
         raise unreadable(file, error) from None
     except UnsuitableTextError as error:
         raise unsuitable(file, error) from None
+    except (ValueError, RecursionError):  # what the readers of formats stumble over: numbers and nesting out of bounds
+        raise unreadable(file, UnreadableTextError(1, "somewhere in it is what cannot be read")) from None

@@ -1,10 +1,11 @@
 """What we remember of our entries in hosts' files, so that they leave no trace when they are taken out."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,15 +22,19 @@ class Install:
         host: The host's slug.
         file: Its file.
         inserted: The pieces of text that went in.
-        created: The file and folders that were not there before, innermost first.
-        key_file: The file of ours that the entry takes the API key from.
+        values: What they say, by section.
+        created: The file and folders that were not there before, innermost first; links are followed.
+        backup: The copy of the file as it was before.
+        key_files: The files that the entry, and those it took the place of, take or took the credential from.
     """
 
     host: str
     file: str
     inserted: tuple[str, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
     created: tuple[str, ...] = ()
-    key_file: str | None = None
+    backup: str | None = None
+    key_files: tuple[str, ...] = ()
 
 
 _INSTALLS = TypeAdapter(list[Install])
@@ -52,8 +57,8 @@ class Installs:
             return cls(path)
 
     def of(self, host: str, file: Path) -> Install | None:
-        """What is remembered of a host's entry in a file."""
-        return next((one for one in self._known if (one.host, one.file) == (host, str(file))), None)
+        """What is remembered of a host's entry in a file, by whichever links that is reached."""
+        return next((one for one in self._known if one.host == host and _same(one.file, file)), None)
 
     def files(self) -> list[tuple[str, Path]]:
         """Every host and file with an entry."""
@@ -61,7 +66,8 @@ class Installs:
 
     def remember(self, install: Install) -> None:
         """Keep it, in the place of what was known of the same file."""
-        self._known = [one for one in self._known if (one.host, one.file) != (install.host, install.file)] + [install]
+        others = [one for one in self._known if one.host != install.host or not _same(one.file, install.file)]
+        self._known = [*others, install]
         self._save()
 
     def forget(self, host: str, file: Path) -> None:
@@ -71,7 +77,7 @@ class Installs:
         self._known = [one for one in self._known if one != gone]
         left = [folder for folder in gone.created if Path(folder).is_dir()]
         for number, one in enumerate(self._known):
-            if inherited := [folder for folder in left if Path(folder) in Path(one.file).parents]:
+            if inherited := [folder for folder in left if Path(folder) in Path(os.path.realpath(one.file)).parents]:
                 self._known[number] = replace(one, created=(*one.created, *inherited))
                 break
         self._save()
@@ -81,3 +87,7 @@ class Installs:
             write_secret(self._path, json.dumps([asdict(one) for one in self._known], indent=1))
         else:
             self._path.unlink(missing_ok=True)
+
+
+def _same(one: str, other: str | Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -1,5 +1,6 @@
 """JSON as editors write it, with comments and trailing commas, read into nodes that know where they stand."""
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -98,14 +99,10 @@ def _container(text: str, start: int, depth: int) -> Node:
 
 
 def _string(text: str, at: int) -> tuple[str, int]:
-    found = _STRING.match(text, at)
-    try:
-        return str(json.loads(found[0], strict=False)) if found else "", found.end() if found else at
-    except ValueError:
-        found = None
-    finally:
-        if found is None:
-            raise _problem(text, at, "a string does not end, or has an escape that JSON does not know")
+    if found := _STRING.match(text, at):
+        with contextlib.suppress(ValueError):
+            return str(json.loads(found[0], strict=False)), found.end()
+    raise _problem(text, at, "a string does not end, or has an escape that JSON does not know")
 
 
 def _problem(text: str, at: int, problem: str) -> UnreadableTextError:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from contit_mcp.exceptions import ConfigurationError
+
 System = Literal["macos", "windows", "linux"]
 
 
@@ -28,18 +30,29 @@ class Machine:
 
     @classmethod
     def this(cls) -> Self:
-        """The machine that we run on."""
+        """The machine that we run on.
+
+        Raises:
+            ConfigurationError: The user has no home folder, or the current folder is gone.
+        """
         system: System = "linux"
         if sys.platform == "darwin":
             system = "macos"
         elif sys.platform == "win32":
             system = "windows"
-        return cls(system, Path.home(), Path.cwd(), os.environ)
+        try:
+            return cls(system, Path.home(), Path.cwd(), os.environ)
+        except RuntimeError as error:
+            raise ConfigurationError("This user has no home folder.", hint="Set HOME to it.") from error
+        except OSError as error:
+            raise ConfigurationError(
+                "The folder that this was called from is gone.", hint="Go to another one."
+            ) from error
 
     def named_or(self, variable: str, otherwise: Path) -> Path:
-        """The folder that the variable names; without it, the other one."""
-        named = self.environment.get(variable, "").strip()
-        return Path(named) if named else otherwise
+        """The folder that the variable names by its full path; else the other one, as XDG has it."""
+        named = Path(self.environment.get(variable, "").strip())
+        return named if named.is_absolute() else otherwise
 
     def dot_config(self) -> Path:
         """`~/.config`, where command-line programs keep their files also on macOS."""

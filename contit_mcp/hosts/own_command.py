@@ -1,6 +1,7 @@
 """How a host can start us: by a full path, since desktop applications do not know the shell's."""
 
 import os
+import subprocess
 from pathlib import Path
 
 from contit_mcp.exceptions import ConfigurationError
@@ -19,7 +20,7 @@ def own_command(argv0: str, executable: str) -> tuple[str, tuple[str, ...]]:
         executable: `sys.executable`.
 
     Raises:
-        ConfigurationError: We run from a cache that may be emptied at any time.
+        ConfigurationError: We run from a cache that may be emptied at any time, or are not installed.
     """
     if any(cache <= set(Path(executable).parts) for cache in _CACHES):
         raise ConfigurationError(
@@ -31,4 +32,17 @@ def own_command(argv0: str, executable: str) -> tuple[str, tuple[str, ...]]:
     for script in (started, started.with_name(name), Path(executable).with_name(name)):
         if script.name == name and script.is_file():
             return str(script), ()
+    if not _knows_us(executable):
+        raise ConfigurationError(
+            "This contit-mcp is not installed: a host would not find it from another folder.",
+            hint="Install it, with pip, `uv tool install` or `pipx install`, and run contit-mcp install again.",
+        )
     return executable, ("-m", "contit_mcp")
+
+
+def _knows_us(executable: str) -> bool:
+    """Whether this Python finds the package by itself, not by the current folder or a variable of this shell."""
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [executable, "-c", "import contit_mcp"]
+    done = subprocess.run(command, cwd=os.sep, env=given, check=False, capture_output=True)  # noqa: S603 - it runs us
+    return done.returncode == 0

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 NAME = "contit-assistant"
 """The name of our entry, in every host."""
@@ -38,7 +38,14 @@ Server = LocalServer | RemoteServer
 
 _VARIABLE = re.compile(r"\$\{\{ *secrets\.(\w+) *\}\}|\$\{(?:env:)?(\w+)\}|\{env:(\w+)\}")
 
-_NAMED = re.compile(r"\$\{(?:env:)?(\w+)(?::-[^}]*)?\}|\{env:(\w+)\}")
+Notation = Literal["${NAME}", "${env:NAME}", "{env:NAME}"]
+"""How hosts write a variable called NAME; the first may end with `:-` and what counts where it is not set."""
+
+_NAMED: dict[Notation, re.Pattern[str]] = {
+    "${NAME}": re.compile(r"\$\{(\w+)(?::-([^}]*))?\}"),
+    "${env:NAME}": re.compile(r"\$\{env:(\w+)()\}"),
+    "{env:NAME}": re.compile(r"\{env:(\w+)()\}"),
+}
 
 
 def read_entry(value: object) -> Server | None:
@@ -57,11 +64,13 @@ def read_entry(value: object) -> Server | None:
     return LocalServer(str(words[0]), rest, {str(name): str(text) for name, text in given.items()})
 
 
-def filled_in(server: LocalServer, variables: Mapping[str, str]) -> LocalServer:
-    """With the values of the variables that it names, as hosts fill them in. One that is not there stays as it is."""
+def filled_in(server: LocalServer, variables: Mapping[str, str], notation: Notation | None) -> LocalServer:
+    """With the values of the variables that it names, as its host fills them in. What is not set stays as written."""
+    if notation is None:
+        return server
 
     def fill(text: str) -> str:
-        return _NAMED.sub(lambda found: variables.get(next(filter(None, found.groups())), found[0]), text)
+        return _NAMED[notation].sub(lambda found: variables.get(found[1], found[2] or found[0]), text)
 
     given = {name: fill(text) for name, text in server.environment.items()}
     return LocalServer(fill(server.command), tuple(map(fill, server.arguments)), given)
@@ -75,6 +84,7 @@ def _token_variable(value: Mapping[str, Any]) -> str | None:
     """The variable that the token comes from; VS Code asks for it instead, and so has none."""
     if named := value.get("bearer_token_env_var"):
         return str(named)
-    headers = value.get("headers") or (value.get("requestOptions") or {}).get("headers") or {}
-    found = _VARIABLE.search(str(headers.get("Authorization", "")))
+    options = value.get("requestOptions")
+    headers = value.get("headers") or (options.get("headers") if isinstance(options, Mapping) else None)
+    found = _VARIABLE.search(str(headers.get("Authorization", ""))) if isinstance(headers, Mapping) else None
     return next((name for name in found.groups() if name), None) if found else None

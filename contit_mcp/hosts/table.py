@@ -77,6 +77,7 @@ _ALL = (
         plain(type="stdio"), remote("url", "${NAME}", type="http"),
         "Start a new session; `claude mcp list` shows it.",
         "code.claude.com/docs/en/mcp",
+        variables="${NAME}",
     ),
     Host(
         "codex", "Codex", "toml", "mcp_servers",
@@ -94,6 +95,7 @@ _ALL = (
         plain(), remote("httpUrl", "${NAME}"),
         "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
         "google-gemini/gemini-cli docs/tools/mcp-server.md",
+        variables="${NAME}",
     ),
     Host(
         "cursor", "Cursor", "json", "mcpServers",
@@ -101,6 +103,7 @@ _ALL = (
         plain(), remote("url", "${env:NAME}"),
         "Restart Cursor, and switch the server on under MCPs if it is off.",
         "cursor.com/docs/mcp",
+        variables="${env:NAME}",
     ),
     Host(
         "vscode", "VS Code", "json", "servers",
@@ -111,6 +114,7 @@ _ALL = (
         plain(type="stdio"), remote("url", f"${{input:{TOKEN_INPUT}}}", type="http"),
         "Run the command `MCP: List Servers` and start contit-assistant.",
         "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
+        variables="${env:NAME}",
         beside=vscode_question,
         remote_note="VS Code asks for the token when it starts the server.",
     ),
@@ -120,6 +124,7 @@ _ALL = (
         plain(), remote("serverUrl", "${env:NAME}"),
         "Refresh the servers in Cascade's MCP panel.",
         "docs.windsurf.com/windsurf/cascade/mcp",
+        variables="${env:NAME}",
     ),
     Host(
         "zed", "Zed", "json", "context_servers",
@@ -141,6 +146,7 @@ _ALL = (
         named_by="name",
         head=_CONTINUE_HEAD,
         remote_note="Continue reads the token from its own file of secrets, ~/.continue/.env.",
+        hides="config.json",  # continuedev/continue core/config/profile/doLoadConfig.ts
     ),
     Host(
         "goose", "Goose", "yaml", "extensions",
@@ -155,6 +161,7 @@ _ALL = (
         opencode_local, remote("url", "{env:NAME}", type="remote"),
         "Start a new session; `opencode mcp list` shows it.",
         "opencode.ai/docs/mcp-servers",
+        variables="{env:NAME}",
         head={"$schema": "https://opencode.ai/config.json"},
     ),
     Host(
@@ -171,6 +178,7 @@ _ALL = (
         librechat_local, librechat_remote,
         "Restart LibreChat. In a container the command has to be inside it: a remote entry suits better.",
         "librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers",
+        variables="${NAME}",
         head={"version": "1.3.0"},
     ),
     Host(
@@ -183,6 +191,7 @@ _ALL = (
         lambda server: remote("url", "${NAME}", type="http")(server) | {"tools": ["*"]},
         "Start a new session; `copilot mcp list` shows it.",
         "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
+        variables="${NAME}",
     ),
 )  # fmt: skip
 

@@ -8,6 +8,15 @@ import yaml
 from contit_mcp.hosts.addition import Addition, UnreadableTextError, UnsuitableTextError
 
 
+class _Reader(yaml.SafeLoader):
+    """Reads dates, and a lone `=`, as the text that they are in YAML 1.2, which hosts read: in 1.1 some are errors."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as its base has it
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":value"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def read(text: str) -> object:
     """What the text says; None for a file with nothing in it.
 
@@ -15,7 +24,7 @@ def read(text: str) -> object:
         UnreadableTextError: It is no YAML, or more than one document.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Reader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise _problem(text, error) from None
 

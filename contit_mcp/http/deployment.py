@@ -138,7 +138,7 @@ def _jwt(settings: Settings) -> Identification:
     as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
     resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
     scopes = split_list(settings.jwt_scopes)
-    http = build_http_client("", ca_file=settings.ca_file)
+    http = build_http_client("", ca_file=settings.ca_file, streams=True)
     tokens = JwtTokens(
         IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
         issuer=settings.jwt_issuer.rstrip("/"),

@@ -118,17 +118,26 @@ class IssuerKeys:
     def _may_fetch(self) -> bool:
         return self._tried_at is None or self._clock() - self._tried_at >= REFETCH_SECONDS
 
-    async def _fetch(self) -> None:
+    async def fetch(self) -> int:
+        """Fetch them now; how many of them are of use.
+
+        Raises:
+            KeysUnavailableError: They cannot be had; its cause says why.
+        """
         self._tried_at = self._clock()
         try:
             url = self._jwks_url or await self._discover()
-            keys = _usable(await self._json(url))
+            self._keys = _usable(await self._json(url))
         except _FAILURES as exc:
-            log.warning("jwt.keys_unavailable", error=type(exc).__name__, kept=len(self._keys))
-            return
-        self._keys = keys
+            raise KeysUnavailableError from exc
         self._fetched_at = self._clock()
-        log.info("jwt.keys_fetched", keys=len(self._keys))
+        return len(self._keys)
+
+    async def _fetch(self) -> None:
+        try:
+            log.info("jwt.keys_fetched", keys=await self.fetch())
+        except KeysUnavailableError as exc:
+            log.warning("jwt.keys_unavailable", error=type(exc.__cause__).__name__, kept=len(self._keys))
 
     async def _discover(self) -> str:
         """Where the issuer says its keys are (OpenID Connect Discovery 1.0; RFC 8414)."""

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -26,7 +28,7 @@ from contit_mcp.hosts.machine import Machine
 from contit_mcp.hosts.servers import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 from tests.cli.command_line import environment, on_terminal, run
-from tests.e2e.processes import on_port, sandbox_on_port
+from tests.e2e.processes import COMMAND, on_port, sandbox_on_port
 from tests.http.served import SEAL_KEY, Served
 from tests.rules.tree import ROOT
 
@@ -226,6 +228,39 @@ def test_an_entry_that_somebody_changed_is_replaced_only_by_force(contit_mcp_com
     assert not file.exists()
 
 
+def test_no_backup_is_ever_lost(contit_mcp_command: Calls, home: Path) -> None:
+    """What somebody wrote by hand stands nowhere else, once --force has replaced it (our promise)."""
+    file = file_of("cursor")
+    file.parent.mkdir()
+    by_hand = '{"mcpServers": {"contit-assistant": {"command": "mine"}}}'
+    file.write_text(by_hand)
+    forced = contit_mcp_command("install", "cursor", "--sandbox", "--force")
+    assert f"{file}.contit-mcp.bak" in forced.output
+    contit_mcp_command("uninstall", "cursor")
+    file.write_text(changed := '{"mcpServers": {"contit-assistant": {"command": "changed"}}}')
+    again = contit_mcp_command("install", "cursor", "--sandbox", "--force")
+    assert f"{file}.contit-mcp.2.bak" in again.output
+    entry = file.read_text()
+    file.write_text(entry.replace("--sandbox", "--mine"))
+    contit_mcp_command("install", "cursor", "--sandbox", "--force")
+    kept = {path.read_text() for path in file.parent.glob("*.bak")}
+    assert kept == {by_hand, changed, entry.replace("--sandbox", "--mine")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
+def test_a_link_to_a_file_that_is_not_there_stays(contit_mcp_command: Calls, home: Path) -> None:
+    """The file that it leads to is made, and taken away again (our choice)."""
+    file, kept = file_of("cursor"), home / "dotfiles" / "mcp.json"
+    file.parent.mkdir()
+    file.symlink_to(kept)
+    before = at_home(home)
+    contit_mcp_command("install", "cursor", "--sandbox")
+    assert "contit-assistant" in kept.read_text()
+    contit_mcp_command("uninstall", "cursor")
+    assert at_home(home) == before
+    assert file.is_symlink()
+
+
 def test_print_shows_the_entry_and_changes_nothing(contit_mcp_command: Calls, home: Path) -> None:
     """To look first, or to copy it (our choice)."""
     before = at_home(home)
@@ -256,6 +291,57 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(contit_mcp_command: 
     assert key_file.exists()
     assert "was removed too" in contit_mcp_command("uninstall", "codex").output
     assert not state.exists() or list(state.iterdir()) == []
+
+
+def test_no_key_is_left_behind(contit_mcp_command: Calls, home: Path, state: Path) -> None:
+    """Whatever took the place of the entry that it was for, or whoever took that out (our promise)."""
+    contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")
+    contit_mcp_command("install", "cursor", CONTIT_ACCESS_TOKEN="ctpat_x")
+    contit_mcp_command("install", "cursor", "--sandbox")
+    contit_mcp_command("uninstall", "cursor")
+    assert list(state.iterdir()) == []
+    contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")
+    file_of("cursor").unlink()
+    removed = contit_mcp_command("uninstall", "cursor")
+    assert "There is no contit-assistant" in removed.output
+    assert "was removed too" in removed.output
+    assert list(state.iterdir()) == []
+
+
+def test_a_key_lies_nowhere_when_no_entry_could_be_written(contit_mcp_command: Calls, home: Path, state: Path) -> None:
+    """A file stands in the way of the host's folder (our choice)."""
+    (home / ".cursor").write_text("no folder")
+    refused = contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")
+    assert isinstance(refused.exception, ContitError)
+    assert not (state / "api-key").exists()
+
+
+def test_a_new_key_is_told_of_where_others_take_it_too(contit_mcp_command: Calls, home: Path, state: Path) -> None:
+    """All entries name one file, so one of them cannot have another key of ours (our choice)."""
+    contit_mcp_command("install", "cursor", CONTIT_API_KEY="first")
+    assert "another key" not in contit_mcp_command("install", "codex", CONTIT_API_KEY="first").output
+    told = contit_mcp_command("install", "codex", CONTIT_API_KEY="second").output
+    assert f"It takes the place of another key, also for Cursor ({file_of('cursor')})." in told
+    assert f"({file_of('codex')})." not in told.partition("another key")[2]
+
+
+@pytest.mark.parametrize("url", ["https://user:SECRET-MARKER@contit.example", "contit.example"])
+def test_an_address_that_no_server_could_use_goes_into_no_entry(
+    url: str, contit_mcp_command: Calls, home: Path
+) -> None:
+    """It may hold a password, and a host's file is no place for one (our choice)."""
+    refused = contit_mcp_command("install", "cursor", CONTIT_API_KEY="key", CONTIT_BASE_URL=url)
+    assert isinstance(refused.exception, ContitError)
+    assert "CONTIT_BASE_URL must" in refused.exception.message
+    assert "SECRET-MARKER" not in refused.exception.message
+    assert at_home(home) == ["project"]
+
+
+def test_a_certificate_authority_is_named_by_its_full_path(contit_mcp_command: Calls, home: Path) -> None:
+    """A host starts servers in another folder (our choice)."""
+    contit_mcp_command("install", "cursor", CONTIT_API_KEY="key", CONTIT_CA_FILE="ca.pem")
+    entry = json.loads(file_of("cursor").read_text())["mcpServers"]["contit-assistant"]
+    assert entry["env"]["CONTIT_CA_FILE"] == str(home / "project" / "ca.pem")
 
 
 def test_a_key_file_of_the_users_is_named_and_never_touched(contit_mcp_command: Calls, home: Path) -> None:
@@ -344,6 +430,8 @@ def test_without_a_host_it_lists_them_and_what_is_here(contit_mcp_command: Calls
     [
         (("install", "cursorr"), 2, "Did you mean cursor?"),
         (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "two different entries"),
+        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "--key-file is for an entry with an API key"),
+        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
         (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
         (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
         (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),
@@ -358,6 +446,16 @@ def test_what_cannot_be_meant_is_said(
     error = result.exception
     assert result.exit_code == code
     assert said in (error.message if isinstance(error, ContitError) else result.output)
+
+
+async def test_what_to_do_next_works_as_it_is_written(home: Path) -> None:
+    """A newcomer's command is on no PATH yet (our choice)."""
+    installed = await run("install", "cursor", "--sandbox", HOME=str(home), USERPROFILE=str(home))
+    (line,) = [line for line in installed.stdout.splitlines() if line.startswith("Check it with: ")]
+    words = shlex.split(line.removeprefix("Check it with: "))
+    assert Path(words[0]).is_absolute()
+    done = await anyio.run_process([*words, "--json"], env=environment(HOME=str(home)), check=False)
+    assert json.loads(done.stdout)["ok"] is True
 
 
 def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(contit_mcp_command: Calls, home: Path) -> None:
@@ -407,6 +505,59 @@ async def test_check_says_what_is_wrong_with_an_entry(home: Path) -> None:
         (found,) = await check_host(host, file)
         assert not found.good
         assert said in found.verdict
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"url": "not a url"}, "its address is none"),
+        ({"url": "http://[::1"}, "its address is none"),
+        ({"url": "http://127.0.0.1:1/mcp?key=SECRET-MARKER"}, "no connection"),
+        (
+            {"url": "http://127.0.0.1:1/mcp", "headers": {"Authorization": "Bearer ${env:CONTIT_ASSISTANT_TOKEN}"}},
+            "CONTIT_ASSISTANT_TOKEN holds what no token has",
+        ),
+        ({"command": "x\0y"}, "its entry holds what no command can"),
+        ({"command": "\ud800"}, "its entry holds what no command can"),
+        ({"command": "/nowhere/x", "args": ["--header", "Authorization: Bearer SECRET-MARKER"]}, "cannot be started"),
+    ],
+)
+async def test_an_entry_by_hand_can_be_anything(
+    entry: dict[str, Any], said: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One finding says what is wrong with it, and shows no secret that stands in it (our choice)."""
+    monkeypatch.setenv("CONTIT_ASSISTANT_TOKEN", "tökén")
+    file = file_of("cursor")
+    file.parent.mkdir()
+    if "command" in entry:
+        entry = entry | {"args": [*entry.get("args", []), "--sandbox"]}
+    file.write_text(json.dumps({"mcpServers": {"contit-assistant": entry}}))
+    where, tools = await check_host(HOSTS["cursor"], file)
+    assert said in tools.verdict
+    assert tools.hint
+    assert "SECRET-MARKER" not in where.lines() + tools.lines()
+    (where.lines() + tools.lines()).encode()
+
+
+async def test_the_way_to_a_new_entry_is_named_with_its_scope(home: Path) -> None:
+    """Else the hint would write another file (our choice)."""
+    file = file_of("cursor", "project")
+    (missing,) = await check_host(HOSTS["cursor"], file, scope="project")
+    assert missing.hint == "contit-mcp install cursor --scope project"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no folder that is in use")
+async def test_a_current_folder_that_is_gone_is_said(home: Path, tmp_path: Path) -> None:
+    """As what it is, not as an output that could not be written (seen)."""
+    command = f"mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(COMMAND)} install cursor --sandbox"
+    done = await anyio.run_process(
+        ["/bin/sh", "-c", command], cwd=tmp_path, env=environment(HOME=str(home)), check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines()[-2:] == [
+        "error: The folder that this was called from is gone.",
+        "hint: Go to another one.",
+    ]
 
 
 async def test_an_entry_starts_with_little_more_than_its_own_variables(

@@ -1,12 +1,16 @@
 """Entries of our name that install did not write are taken out too, and nothing else with them."""
 
+import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.hosts.installing import uninstall
+from contit_mcp.hosts.installing import carry_out, entry_in, plan_install, uninstall
 from contit_mcp.hosts.installs import Install, Installs
+from contit_mcp.hosts.servers import LocalServer, RemoteServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 
 
@@ -61,7 +65,7 @@ def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_pat
     """Comments that are not inside it stay (our choice)."""
     file = tmp_path / "file"
     file.write_bytes(text.encode())
-    assert uninstall(HOSTS[slug], file, Installs(tmp_path / "none")) is not None
+    assert uninstall(HOSTS[slug], file, Installs(tmp_path / "none")).found
     assert file.read_bytes().decode() == after
 
 
@@ -83,6 +87,97 @@ def test_what_cannot_be_taken_out_safely_is_left_alone(slug: str, text: str, tmp
         uninstall(HOSTS[slug], file, Installs(tmp_path / "none"))
     assert str(file) in refused.value.message
     assert file.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("text", ["a: 2024-13-45\n", "a: =\n", "a: 2024-01-01\n"])
+def test_what_only_old_yaml_takes_for_a_date_is_text(text: str, tmp_path: Path) -> None:
+    """Hosts read YAML 1.2, where it is no error (its specification)."""
+    file, installs = tmp_path / "file", Installs(tmp_path / "installs")
+    file.write_text(text)
+    carry_out(plan_install(HOSTS["goose"], file, LocalServer("/x"), installs), installs)
+    assert entry_in(HOSTS["goose"], file) == LocalServer("/x")
+    uninstall(HOSTS["goose"], file, installs)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("slug", "text"),
+    [
+        ("cursor", '{"a": ' + "1" * 5000 + "}"),
+        ("codex", "a = " + "[" * 3000 + "]" * 3000),
+        ("goose", "a: " + "[" * 3000 + "]" * 3000),
+        ("goose", "a: 0b_\n"),
+    ],
+)
+def test_what_a_reader_stumbles_over_is_one_clear_error(slug: str, text: str, tmp_path: Path) -> None:
+    """Numbers and nesting out of all bounds (our choice)."""
+    file = tmp_path / "file"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match="left alone"):
+        plan_install(HOSTS[slug], file, LocalServer("/x"), Installs(tmp_path / "none"))
+
+
+def test_a_host_that_writes_its_file_anew_has_not_changed_our_entry(tmp_path: Path) -> None:
+    """Claude Code does, each time that it is used (seen); another entry of ours may take its place then."""
+    host, file, installs = HOSTS["claude-code"], tmp_path / "file", Installs(tmp_path / "installs")
+    carry_out(plan_install(host, file, LocalServer("/x", ("stdio", "--sandbox")), installs), installs)
+    file.write_text(json.dumps({"numStartups": 2} | json.loads(file.read_text()), indent=2))
+    assert plan_install(host, file, LocalServer("/x"), installs).change == "replaced"
+    carry_out(plan_install(host, file, LocalServer("/x"), installs), installs)
+    assert uninstall(host, file, installs).found
+    assert json.loads(file.read_text()) == {"numStartups": 2}
+
+
+def test_a_file_that_changed_after_the_look_is_left_alone(tmp_path: Path) -> None:
+    """Hosts write while they run (seen), and a person may have been asked for a key in between."""
+    file, installs = tmp_path / "file", Installs(tmp_path / "installs")
+    plan = plan_install(HOSTS["cursor"], file, LocalServer("/x"), installs)
+    file.write_text('{"new": 1}')
+    with pytest.raises(ConfigurationError, match="changed meanwhile"):
+        carry_out(plan, installs)
+    assert file.read_text() == '{"new": 1}'
+
+
+def test_a_new_file_that_would_hide_an_older_one_is_not_made(tmp_path: Path) -> None:
+    """Continue reads config.json only as long as there is no config.yaml (its source): all models would be gone."""
+    (tmp_path / "config.json").write_text("{}")
+    file, installs = tmp_path / "config.yaml", Installs(tmp_path / "installs")
+    with pytest.raises(ConfigurationError, match="would hide it"):
+        plan_install(HOSTS["continue"], file, LocalServer("/x"), installs)
+    file.write_text("name: Mine\n")
+    assert plan_install(HOSTS["continue"], file, LocalServer("/x"), installs).change == "new"
+
+
+@pytest.mark.parametrize(
+    "entry", [{"headers": ["a"]}, {"requestOptions": "a"}, {"requestOptions": {"headers": 1}}, {"headers": None}]
+)
+def test_headers_that_are_none_name_no_token(entry: dict[str, object]) -> None:
+    """People write entries by hand (our choice)."""
+    assert read_entry({"url": "https://x.example/mcp"} | entry) == RemoteServer("https://x.example/mcp")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
+def test_a_file_is_the_same_by_whichever_link(tmp_path: Path) -> None:
+    """A home folder may be one, and HOME name it either way (our choice)."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    installs, host = Installs(tmp_path / "installs"), HOSTS["cursor"]
+    carry_out(plan_install(host, tmp_path / "link" / "file", LocalServer("/x"), installs), installs)
+    carry_out(plan_install(host, tmp_path / "real" / "file", LocalServer("/y"), installs), installs)
+    assert uninstall(host, tmp_path / "link" / "file", installs).exactly
+    assert installs.files() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every path is text")
+def test_a_path_that_is_no_text_goes_into_no_file(tmp_path: Path) -> None:
+    """Neither the host nor our memory could be written (seen)."""
+    installs, host = Installs(tmp_path / "installs"), HOSTS["cursor"]
+    for file, server in (
+        (tmp_path / "h\udcff" / "file", LocalServer("/x")),
+        (tmp_path / "file", LocalServer("/h\udcff/x")),
+    ):
+        with pytest.raises(ConfigurationError, match="not UTF-8 text"):
+            plan_install(host, file, server, installs)
 
 
 def test_a_memory_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A disk that does not do as it should: one clear error, and nothing half done."""
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +44,46 @@ def test_what_stands_in_the_way_is_named(do: Callable[[Path], None], said: str, 
 
 def test_a_backup_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     """Without one nothing is changed (our choice)."""
-    (tmp_path / "file").write_text("text")
-    (tmp_path / "file.contit-mcp.bak" / "file").mkdir(parents=True)
+    file = tmp_path / ("f" * 250)  # no name may be longer than 255 bytes
+    file.write_text("text")
     with pytest.raises(ConfigurationError, match="cannot be written"):
-        back_up(tmp_path / "file")
+        back_up(file)
+
+
+def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
+    """What an earlier one holds may stand nowhere else; the same content needs no second one (our choice)."""
+    file = tmp_path / "file"
+    (tmp_path / "file.contit-mcp.2.bak").mkdir()
+    made = []
+    for content in ("first", "second", "first", "second"):
+        file.write_text(content)
+        made.append(back_up(file).name)
+    assert made == ["file.contit-mcp.bak", "file.contit-mcp.3.bak"] * 2
+    assert (tmp_path / "file.contit-mcp.bak").read_text() == "first"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_backup_is_for_this_user_alone(tmp_path: Path) -> None:
+    """A host's file may hold keys of other servers (our choice)."""
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "file").chmod(0o644)
+    assert stat.S_IMODE(back_up(tmp_path / "file").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_its_user_has_locked_is_not_replaced(tmp_path: Path) -> None:
+    """Another program may make it (our choice)."""
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "file").chmod(0o444)
+    with pytest.raises(ConfigurationError, match="Permission denied"):
+        write_text(tmp_path / "file", "other")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
+    """Under sudo it would be root's, and its user could not read it any more (our choice)."""
+    (tmp_path / "file").write_text("text")
+    os.chown(tmp_path / "file", 12345, 12346)
+    write_text(tmp_path / "file", "other")
+    assert ((tmp_path / "file").stat().st_uid, (tmp_path / "file").stat().st_gid) == (12345, 12346)

@@ -1,5 +1,7 @@
 """Where hosts keep their files, and how we name ourselves in them."""
 
+import os
+import venv
 from pathlib import Path
 
 import pytest
@@ -66,12 +68,13 @@ def test_each_system_has_its_folders(slug: str, macos: str, windows: str, linux:
         ("codex", "user", {"CODEX_HOME": "/codex"}, "/codex/config.toml"),
         ("claude-code", "user", {"CLAUDE_CONFIG_DIR": "/claude"}, "/claude/.claude.json"),
         ("copilot-cli", "user", {"COPILOT_HOME": " "}, "/home/you/.copilot/mcp-config.json"),
+        ("goose", "user", {"XDG_CONFIG_HOME": "relative"}, "/home/you/.config/goose/config.yaml"),
     ],
 )
 def test_projects_and_moved_folders_are_found(
     slug: str, scope: Scope, variables: dict[str, str], expected: str
 ) -> None:
-    """A blank variable is none (the hosts' documents)."""
+    """A blank variable is none, and nor is one that depends on the current folder (the hosts', and XDG's)."""
     assert HOSTS[slug].file(Machine("linux", HOME, PROJECT, variables), scope) == Path(expected)
 
 
@@ -106,12 +109,23 @@ def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) 
     assert own_command(str(script.parent / "." / "contit-mcp"), "/usr/bin/python3") == (str(script), ())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="it takes a script for Python")
 def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tmp_path: Path) -> None:
     """`python -m contit_mcp` (our choice)."""
     python = str(tmp_path / "python")
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "python").chmod(0o700)
     assert own_command("/x/contit_mcp/__main__.py", python) == (python, ("-m", "contit_mcp"))
     (tmp_path / "contit-mcp").touch()
     assert own_command("/x/contit_mcp/__main__.py", python) == (str(tmp_path / "contit-mcp"), ())
+
+
+def test_a_python_that_does_not_know_us_is_named_in_no_entry(tmp_path: Path) -> None:
+    """`python -m contit_mcp` in a checkout finds it by the current folder, which a host does not start in (seen)."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    with pytest.raises(ConfigurationError, match="is not installed"):
+        own_command(str(tmp_path / "contit_mcp" / "__main__.py"), str(python))
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,24 @@ def test_the_shared_entry_is_the_same_with_its_variable_filled_in() -> None:
     """As Claude Code does, and `check --host` (documented); what is not set stays as it is written."""
     shared, own = (entry_of(ROOT / "configs" / "hosts" / f"claude-code{kind}.stdio.json") for kind in ("-shared", ""))
     assert isinstance(shared, LocalServer)
-    assert filled_in(shared, {"HOME": "/home/you"}) == own
-    assert filled_in(shared, {}) == shared
-    other = LocalServer("{env:A}", ("${env:A}", "${A:-b}", "$A"), {"X": "${A}"})
-    assert filled_in(other, {"A": "1"}) == LocalServer("1", ("1", "1", "$A"), {"X": "1"})
+    notation = HOSTS["claude-code"].variables
+    assert filled_in(shared, {"HOME": "/home/you"}, notation) == own
+    assert filled_in(shared, {}, notation) == shared
+
+
+@pytest.mark.parametrize(
+    ("slug", "expected"),
+    [
+        ("claude-desktop", ["{env:A}", "${env:A}", "${A}", "${A:-b}", "${B:-b}"]),
+        ("claude-code", ["{env:A}", "${env:A}", "1", "1", "b"]),
+        ("cursor", ["{env:A}", "1", "${A}", "${A:-b}", "${B:-b}"]),
+        ("opencode", ["1", "$1", "${A}", "${A:-b}", "${B:-b}"]),
+    ],
+)
+def test_each_host_fills_in_what_it_writes_as_a_variable_and_nothing_else(slug: str, expected: list[str]) -> None:
+    """Else `check` would pass an entry that its host starts as it is written (the hosts' documents)."""
+    entry = LocalServer("x", ("{env:A}", "${env:A}", "${A}", "${A:-b}", "${B:-b}"), {"X": "$A"})
+    assert filled_in(entry, {"A": "1"}, HOSTS[slug].variables) == LocalServer("x", tuple(expected), {"X": "$A"})
 
 
 def test_remote_entries_name_a_variable_and_hold_no_token() -> None:

@@ -45,7 +45,7 @@ def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, 
         carry_out(plan_install(host, file, server, installs), installs)
         assert file.read_bytes() == first
         removal = uninstall(host, file, installs)
-        assert removal is not None
+        assert removal.found
         assert removal.exactly
         assert file.read_bytes() == text.encode()
         assert [path.name for path in Path(folder).iterdir()] == ["file"]

@@ -10,16 +10,9 @@ PACKAGE = "@openai/codex"
 
 
 def start(trial: Trial, **settings: int) -> None:
-    """Run it once, without a terminal. `settings` belong to the server's entry."""
+    """Run it once with our entry in its file. `settings` belong to the entry."""
     entry = trial.entry
     lines = [
-        'model = "stand-in"',
-        'model_provider = "stand-in"',
-        "[model_providers.stand-in]",
-        'name = "stand-in"',
-        f"base_url = {json.dumps(f'{trial.bench.model_url}/v1')}",
-        'wire_api = "responses"',
-        'env_key = "STAND_IN_KEY"',
         "[mcp_servers.contit-assistant]",
         "required = true",  # otherwise a server that does not start is left out without a word
         'default_tools_approval_mode = "approve"',
@@ -32,12 +25,30 @@ def start(trial: Trial, **settings: int) -> None:
     else:
         lines += [f"url = {json.dumps(entry.url)}"]
         lines += ['bearer_token_env_var = "CONTIT_BEARER"'] if entry.token else []
+    write_settings(trial, *lines)
+    go(trial, CONTIT_BEARER=entry.token or "")
+
+
+def write_settings(trial: Trial, *more: str) -> None:
+    """Its file, with the stand-in as its model."""
+    lines = [
+        'model = "stand-in"',
+        'model_provider = "stand-in"',
+        "[model_providers.stand-in]",
+        'name = "stand-in"',
+        f"base_url = {json.dumps(f'{trial.bench.model_url}/v1')}",
+        'wire_api = "responses"',
+        'env_key = "STAND_IN_KEY"',
+        *more,
+    ]
     (trial.home / ".codex").mkdir(parents=True)
-    (trial.home / ".codex" / "config.toml").write_text("\n".join(lines), encoding="utf-8")
+    (trial.home / ".codex" / "config.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def go(trial: Trial, *options: str, **environment: str) -> None:
+    """Run it once, without a terminal."""
     command = npm_packages("codex", PACKAGE) / "codex"
-    trial.run(
-        [command, "exec", "--skip-git-repo-check", "--json", "go"], STAND_IN_KEY="k", CONTIT_BEARER=entry.token or ""
-    )
+    trial.run([command, "exec", "--skip-git-repo-check", *options, "--json", "go"], STAND_IN_KEY="k", **environment)
 
 
 def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
@@ -59,3 +70,12 @@ def test_after_the_host_itself_gave_up_the_same_question_joins_its_run(slow_tria
     steps = ask(question), ask(question, wait_seconds=2), fetch()
     first, *_ = slow_trial.wait_twice(lambda: start(slow_trial, tool_timeout_sec=5), *steps)
     assert "thread_id" not in first
+
+
+def test_what_install_writes_works_in_it(installed: Trial) -> None:
+    """Nobody can approve here, or ask once more when the server is ready, so both are said beside it (docs/hosts.md)."""
+    write_settings(installed)
+    installed.install("codex")
+    ours = "mcp_servers.contit-assistant"
+    beside = ("-c", f"{ours}.default_tools_approval_mode=approve", "-c", f"{ours}.required=true")
+    installed.converse_alone(lambda: go(installed, *beside, **installed.token_variable))

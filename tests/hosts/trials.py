@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contit_mcp.server.host_waits import WaitPolicy
-from tests.hosts.bench import FOLLOW_UP, QUESTION, Bench, Entry, answer_of, bare_environment
+from tests.hosts.bench import COMMAND, FOLLOW_UP, QUESTION, Bench, Entry, answer_of, bare_environment
 from tests.hosts.installing import PINS
 from tests.hosts.model_service.conversation import Step, ask, follow_up, ids_in
 
@@ -89,6 +89,25 @@ class Trial:
             return model.seen
 
         return self.follow(client, seen, version=version)
+
+    def install(self, host: str) -> None:
+        """Let `contit-mcp install` write the entry."""
+        way = ["--http", self.entry.url, "--token"] if self.entry.token else []
+        upstream = {} if way else {"CONTIT_BASE_URL": self.bench.contit_url, "CONTIT_API_KEY": "sandbox-key"}
+        self.run([COMMAND, "install", host, *way], **upstream)
+
+    @property
+    def token_variable(self) -> dict[str, str]:
+        """What such an entry needs to be set."""
+        return {"CONTIT_ASSISTANT_TOKEN": self.entry.token} if self.entry.token else {}
+
+    def converse_alone(self, start: Callable[[], object]) -> None:
+        """Like `converse`, where the server's log is not to be had."""
+        model = self.bench.model
+        model.play(ask(QUESTION), follow_up(FOLLOW_UP))
+        start()
+        assert model.our_tools == TOOLS, model.offered
+        self._assert_answers(model.seen)
 
     def follow(self, client: str, start: Callable[[], Sequence[str]], *, version: str) -> Row:
         """Run what asks and follows up, and returns both results as somebody reads them."""

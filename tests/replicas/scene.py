@@ -19,6 +19,9 @@ from tests.replicas.ports import free_port
 Event = tuple[float, Callable[[], Awaitable[None]]]
 """What happens, and after which share of the questions was answered."""
 
+SETTLING_SECONDS = 15.0
+"""For each replica to show that it uses Redis again; longer only where nobody asks it any more."""
+
 REDIS_SECONDS = 0.5
 """How long Redis is away."""
 
@@ -55,9 +58,10 @@ class Scene:
             self.evidence.forgotten.append(anyio.current_time())
         await anyio.sleep(REDIS_SECONDS)
         await anyio.to_thread.run_sync(self.redis.start)
-        for server in [replica.now.server for replica in self.replicas]:
-            await server.logged("run.started", len(server.named("run.started")) + 3)
-            await server.logged("store.back", len(server.named("store.unusable")))
+        with anyio.move_on_after(SETTLING_SECONDS):
+            for server in [replica.now.server for replica in self.replicas]:
+                await server.logged("run.started", len(server.named("run.started")) + 3)
+                await server.logged("store.back", len(server.named("store.unusable")))
 
     async def play(self, conversations: Sequence[Conversation], *, at_once: int, events: Sequence[Event]) -> None:
         """Let the hosts hold their conversations, so many at once, while these events happen."""

@@ -1,0 +1,113 @@
+"""Whether `contit-mcp check` says what keeps an HTTP server from telling its callers apart."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from contit_mcp.cli.check_callers import check_callers
+from contit_mcp.cli.check_contit import check_contit
+from contit_mcp.cli.findings import Finding
+from contit_mcp.settings import load_settings
+from tests.api.raw_server import unused_port
+from tests.api.test_tls_and_proxies import make_authority
+from tests.e2e.processes import sandbox_on_port
+from tests.http.issuer import Issuer, issuing
+from tests.http.served import on_port
+
+pytestmark = pytest.mark.anyio
+
+TOKENS = f"alice:{'a' * 32},bob:{'b' * 32}"
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxies the machine has."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+async def check(mode: str, **environment: str) -> Finding:
+    """The one finding of a mode; a failure has a hint, and nothing shows a token."""
+    with anyio.fail_after(20):
+        (finding,) = await check_callers(load_settings(environment={"CONTIT_MCP_AUTH": mode} | environment))
+    assert (finding.hint is None) == (finding.good is not False), finding
+    assert "a" * 32 not in f"{finding}"
+    return finding
+
+
+@pytest.mark.parametrize("mode", ["none", "caller"])
+async def test_nothing_is_said_where_nothing_is_needed(mode: str) -> None:
+    """Neither mode has tokens or an issuer (our choice)."""
+    assert await check_callers(load_settings(environment={"CONTIT_MCP_AUTH": mode})) == []
+
+
+async def test_a_server_without_a_credential_is_well_where_callers_bring_theirs() -> None:
+    """The container image is in this mode where nothing is set; its check failed before (measured)."""
+    async with sandbox_on_port() as (url, _):
+        given = load_settings(environment={"CONTIT_BASE_URL": url, "CONTIT_MCP_AUTH": "caller"})
+        contit, credential = await check_contit(given)
+    assert contit.good is True
+    assert credential.good is None
+    assert "each caller sends its own" in credential.verdict
+
+
+async def test_tokens_are_counted_and_where_they_are_is_told(tmp_path: Path) -> None:
+    """Their names are not secret, and could be thousands (our choice)."""
+    file = tmp_path / "tokens"
+    file.write_text(TOKENS, encoding="utf-8")
+    assert (
+        await check("token", CONTIT_MCP_TOKENS_FILE=str(file))
+    ).verdict == f"2 by name, their tokens in the file {file}"
+    assert (await check("token", CONTIT_MCP_TOKENS=TOKENS)).verdict == "2 by name, their tokens set (hidden)"
+
+
+@pytest.mark.parametrize("text", [None, "", f"alice {'a' * 32}"])
+async def test_a_tokens_file_that_lets_nobody_in_is_a_failure(tmp_path: Path, text: str | None) -> None:
+    """Missing, empty or malformed: the server answers 503 then, and the check said that all was well (measured)."""
+    file = tmp_path / "tokens"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    finding = await check("token", CONTIT_MCP_TOKENS_FILE=str(file))
+    assert finding.good is False
+    assert str(file) in f"{finding}"
+
+
+@pytest.mark.parametrize(("mode", "named"), [("token", "no tokens"), ("jwt", "CONTIT_MCP_JWT_ISSUER")])
+async def test_what_the_mode_needs_and_is_not_set_is_a_failure(mode: str, named: str) -> None:
+    """The server would not start (our choice)."""
+    finding = await check(mode)
+    assert finding.good is False
+    assert named in finding.verdict
+
+
+async def test_an_issuer_whose_keys_can_be_had_is_good() -> None:
+    """One of its keys is of use, the other entries are not (RFC 7517)."""
+    with issuing() as issuer:
+        finding = await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)
+    assert finding == Finding(f"Callers with tokens of {issuer.url}", "its keys can be had (3 of use)", good=True)
+
+
+async def test_an_issuer_that_answers_something_else_is_told_apart() -> None:
+    """Its metadata is not there, or another issuer's (RFC 8414, 3.3)."""
+    with issuing() as issuer:
+        issuer.metadata = {}
+        assert "answers 404" in (await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)).verdict
+        issuer.says(issuer="https://other.example")
+        assert "of this issuer" in (await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)).verdict
+
+
+async def test_an_issuer_that_cannot_be_reached_is_told_apart(tmp_path: Path) -> None:
+    """A closed port, an unknown certificate authority, a CA file that is none (our choice)."""
+    finding = await check("jwt", CONTIT_MCP_JWT_ISSUER=f"http://127.0.0.1:{await unused_port()}")
+    assert "nothing listens there" in finding.verdict
+    authority, issuer = make_authority(tmp_path), Issuer()
+    with on_port(issuer.app(), ssl_certfile=tmp_path / "server.pem") as url:
+        issuer.url = url.replace("http:", "https:")
+        issuer.says()
+        assert "is not trusted here" in (await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)).verdict
+        trusted = await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url, CONTIT_CA_FILE=str(authority.file))
+        assert trusted.good is True
+    finding = await check("jwt", CONTIT_MCP_JWT_ISSUER="https://x.example", CONTIT_CA_FILE=str(tmp_path / "none"))
+    assert "none" in finding.verdict

@@ -113,9 +113,7 @@ class Connections(httpx.AsyncBaseTransport):
         """At the first request: it needs the event loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=_Connector(
-                    ssl=self._verify, limit=0, keepalive_timeout=self._limits.keepalive_expiry or 0
-                ),
+                connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._limits.keepalive_expiry or 0),
                 cookie_jar=aiohttp.DummyCookieJar(),  # no caller's cookie goes with another's request
                 auto_decompress=False,
                 skip_auto_headers=_OURS,

@@ -90,8 +90,8 @@ class Requests:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
-                complete = not message.get("more_body", False)
-            await send(message)
+            await send(message)  # waits for a client that takes nothing in; what a drain ends there was not sent
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         notes: list[Note] = []
         scope[SENT_KEY] = notes

@@ -29,7 +29,7 @@ class Exchange:
         await Requests(self._answer, self.streams, lambda *_: None)(scope, self._receive, self._send)
 
     async def _answer(self, scope: Scope, _: Receive, send: Send) -> None:
-        async def note(sent: bool) -> None:  # noqa: FBT001 - a `Note`
+        async def note(sent: bool) -> None:
             self.noted.append(sent)
 
         scope[SENT_KEY].append(note)

@@ -25,7 +25,7 @@ class Exchange:
 
     async def __call__(self) -> None:
         """Serve it."""
-        scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": [], "client": None}
+        scope: Scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": [], "client": None}
         await Requests(self._answer, self.streams, lambda *_: None)(scope, self._receive, self._send)
 
     async def _answer(self, scope: Scope, _: Receive, send: Send) -> None:

@@ -37,7 +37,7 @@ class PollSchedule:
     """
 
     first: float = 1.25
-    shortest: float = 0.94
+    shortest: float = 0.935
     growth: float = 0.002
     longest: float = 5.0
     jitter: float = 0.1

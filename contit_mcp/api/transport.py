@@ -2,7 +2,6 @@
 
 import ssl
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +78,6 @@ def build_http_client(
             # Plain http is for this machine only, so what is on this machine is never asked through a proxy.
             mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK},
             follow_redirects=False,
-            # A cookie of one caller must not travel with the next one's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"User-Agent": f"contit-mcp/{__version__}", "Accept": "application/json"},
             timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
             limits=httpx.Limits(
@@ -101,13 +98,35 @@ def build_http_client(
     )
 
 
+class _NoCookies(httpx.Cookies):
+    """A cookie of one caller must not travel with the next one's request; a jar would also look at every answer."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep none."""
+
+    def set_cookie_header(self, request: httpx.Request) -> None:
+        """Send none."""
+
+
 class _Client(httpx.AsyncClient):
     """Goes through proxies by httpx's own connections, and elsewhere by faster ones."""
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """None, ever."""
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        """Nothing is kept."""
 
     def _init_transport(self, *_: Any, **given: Any) -> httpx.AsyncBaseTransport:
         """Not public; but a transport given in public would put the environment's proxies out of force."""
         transport: httpx.AsyncBaseTransport | None = given["transport"]
         return transport or Connections(verify=given["verify"], limits=given["limits"])
+
+
+_NO_COOKIES = _NoCookies()
 
 
 def _parsed(base_url: str) -> httpx.URL:

@@ -103,8 +103,7 @@ class AskTasks:
             awaited=True,
         )
         if report.phase is not Phase.IN_PROGRESS:  # it has joined a run that has its answer
-            result: CallToolResult = await self._ask.fn(call, **arguments)
-            return result
+            return answer_result(report)
         assert call.observer.thread_id is not None  # noqa: S101 - a run that was started has both
         assert call.observer.run_id is not None  # noqa: S101
         # Not before the run is there: a thread may have been waited for, and the age of a run is told by its task.

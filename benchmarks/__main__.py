@@ -29,11 +29,11 @@ async def measure(part: str, folder: Path, *, quick: bool) -> list[Row]:
         case "polls":
             rows = polls(runs=200 if quick else 20_000)
         case "cold-start":
-            rows = await cold_start(folder, rounds=1 if quick else 15)
+            rows = await cold_start(folder, rounds=1 if quick else 11)
         case "status":
-            rows = await status_calls(folder, rounds=1 if quick else 15, calls=5 if quick else 60)
+            rows = await status_calls(folder, rounds=1 if quick else 11, calls=5 if quick else 50)
         case "variants":
-            rows = await variants(folder, rounds=1 if quick else 7, calls=5 if quick else 300)
+            rows = await variants(folder, rounds=1 if quick else 5, calls=5 if quick else 300)
         case "stores":
             rows = await stores(folder, rounds=1 if quick else 10, each=5 if quick else 100)
         case "asks":

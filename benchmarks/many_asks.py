@@ -7,7 +7,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.children import OURS, PLAIN, SLEEPING, environment, local_contit, over_http, peak_memory
+from benchmarks.children import (
+    OURS,
+    PLAIN,
+    SLEEPING,
+    environment,
+    local_contit,
+    over_http,
+    peak_memory,
+    processor_seconds,
+)
 from benchmarks.rows import Row
 from benchmarks.wire import HttpConnection, Refused, http_request
 
@@ -22,11 +31,13 @@ class Burst:
         answered: How many got their answer in time.
         p99: Seconds; infinite where not all were answered.
         memory: The server's peak, in MiB.
+        busy: Seconds for which it kept processors busy.
     """
 
     answered: int
     p99: float
     memory: float | None
+    busy: float | None
 
 
 async def burst(who: str, seen: dict[str, str], *, asks: int, patience: float) -> Burst:
@@ -35,6 +46,7 @@ async def burst(who: str, seen: dict[str, str], *, asks: int, patience: float) -
     async with over_http(who, seen, *more) as (process, port):
         connections = await asyncio.gather(*(HttpConnection.open(port) for _ in range(asks)))
         took: list[float] = []
+        busy_before = processor_seconds(process)
 
         async def ask(number: int, connection: HttpConnection) -> None:
             request = http_request(port, "legacy", "contit_ask", {"prompt": f"How many drafts are there? ({number})"})
@@ -51,13 +63,14 @@ async def burst(who: str, seen: dict[str, str], *, asks: int, patience: float) -
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        memory = peak_memory(process)
+        memory, busy_then = peak_memory(process), processor_seconds(process)
+        busy = None if busy_then is None or busy_before is None else busy_then - busy_before
         for connection in connections:
             connection.close()
         if answered < asks and who != OURS:
             process.kill()  # it would go on for minutes
     p99 = statistics.quantiles(took, n=100)[98] if answered == asks else float("inf")
-    return Burst(answered, p99, memory)
+    return Burst(answered, p99, memory, busy)
 
 
 async def many_asks(folder: Path, *, asks: int, rounds: int, patience: float, plain: bool) -> list[Row]:
@@ -66,6 +79,7 @@ async def many_asks(folder: Path, *, asks: int, rounds: int, patience: float, pl
     p99: dict[str, list[float]] = defaultdict(list)
     memory: dict[str, list[float]] = defaultdict(list)
     answered: dict[str, list[int]] = defaultdict(list)
+    busy: dict[str, list[float]] = defaultdict(list)
     async with local_contit(RUN_SECONDS) as contit:
         seen = environment(contit, folder, CONTIT_MCP_WAIT_SECONDS=f"{patience:.0f}")
         for number in range(rounds):
@@ -75,9 +89,11 @@ async def many_asks(folder: Path, *, asks: int, rounds: int, patience: float, pl
                 p99[who].append(found.p99)
                 if found.memory is not None:
                     memory[who].append(found.memory)
+                if found.busy is not None:
+                    busy[who].append(found.busy / asks * 1e3)
     note = "; ".join(f"{who} answered {min(counts):,}" for who, counts in answered.items())
     rows = [Row(f"{name}, p99", "s", p99, p99[OURS], f"seconds of {OURS}", note)]
     if memory:
         ratios = [ours / theirs for ours, theirs in zip(memory[OURS], memory[SLEEPING], strict=True)]
         rows.append(Row(f"{name}, peak memory", "MiB", memory, ratios, f"{OURS} / {SLEEPING}"))
-    return rows
+    return [*rows, Row(f"{name}, processor time", "ms an ask", busy)] if busy else rows

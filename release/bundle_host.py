@@ -15,6 +15,7 @@ import anyio
 import uvicorn
 from mcp_types import CallToolResult
 
+from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
 from release.project import ROOT, ReleaseError, run
@@ -86,7 +87,10 @@ async def _contit() -> AsyncIterator[str]:
     """A Contit on a port of this machine that takes one key, and no other."""
     app = create_sandbox(SandboxOptions(run_seconds=0.3, api_keys=frozenset({KEY})))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+        server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             while not server.started:

@@ -15,6 +15,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.cli.markdown import show_set_in
+from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.exceptions import ContitError
 from contit_mcp.logging import configure_logging
 from contit_mcp.sandbox.app import create_sandbox
@@ -101,7 +102,10 @@ def _text(result: object) -> str:
 async def _sandbox() -> AsyncIterator[str]:
     """A sandbox on a free port of this machine, inside this process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_sandbox(), log_config=None, access_log=False, lifespan="off"))
+        config = uvicorn.Config(
+            create_sandbox(), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+        server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             while not server.started:

@@ -12,6 +12,10 @@ from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
 
+KEEP_ALIVE_SECONDS = 65
+"""Longer than contit-mcp keeps an idle connection: on a busy machine it would else be closed as a question is sent on
+it, and nobody could know whether that arrived."""
+
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
@@ -53,4 +57,5 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
     click.echo(f"export CONTIT_BASE_URL=http://127.0.0.1:{port} CONTIT_API_KEY=sandbox-key", err=True)
     with listener:
-        uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listener])
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
+        uvicorn.Server(config).run([listener])

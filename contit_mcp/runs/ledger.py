@@ -16,7 +16,8 @@ from contit_mcp.runs.store import RunStore
 
 HOLD_SECONDS = 10.0
 """How long a process may be silent before another one takes its runs over. A fraction of what hosts wait, and more
-than the age at which a hold is renewed and the longest pause between two polls together (4 + 5.5 s)."""
+than the age at which a hold is renewed and the longest pause between two polls together (4 + 5.5 s). Where Contit's 429
+stretches the pauses beyond it, another process may go on asking in this one's place."""
 
 START_SECONDS = 25.0
 """How long an intent stands: longer than its start can take once it is being sent (20 s)."""

@@ -96,7 +96,7 @@ class RedisRunStore:
                 pipe.multi()  # type: ignore[no-untyped-call]
                 if before is not None and _slots(before) != _slots(after):
                     self._drop(pipe, before)
-                self._put(pipe, after, now)
+                self._put(pipe, after, now, found_already=before is not None and _places(before) == _places(after))
             return after
 
         return await self._transact(apply)
@@ -145,7 +145,8 @@ class RedisRunStore:
             return None
         return self._retention.kept(from_flat(json.loads(text) | {"answer": answer}), now=now)
 
-    def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
+    def _put(self, pipe: Pipeline, record: RunRecord, now: float, *, found_already: bool = False) -> None:
+        """Write it, and where it is looked for unless it is there: most changes are of a run that stays where it is."""
         owner, key = record.question.owner, record.key
         left = max(1, math.ceil(record.asked_at + self._retention.record - now))
         flat = to_flat(record)
@@ -155,6 +156,8 @@ class RedisRunStore:
             answer_left = math.ceil(record.ended_at + self._retention.answer - now)
             if answer_left > 0 and self._retention.answer > 0:
                 pipe.set(_key(owner, "answer", key), str(answer), ex=answer_left)
+        if found_already:
+            return
         for slot in _slots(record):
             pipe.zadd(slot, {key: record.asked_at})
             pipe.zremrangebyrank(slot, 0, -_NEWEST_KEPT - 1)
@@ -216,6 +219,11 @@ def _slots(record: RunRecord) -> list[str]:
     if question.thread_id is None:
         slots.append(_slot_of(question))
     return slots
+
+
+def _places(record: RunRecord) -> tuple[list[str], str | None, str | None]:
+    """Everything by which it is found."""
+    return _slots(record), record.thread_id, record.run_id
 
 
 def _key(owner: str, *parts: str) -> str:

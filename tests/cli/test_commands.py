@@ -7,6 +7,8 @@ import anyio
 import pytest
 
 import contit_mcp
+from contit_mcp.api.transport import TransportPolicy
+from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from tests.cli.command_line import on_terminal, run
 from tests.e2e.processes import COMMAND, clean_environment
 
@@ -121,3 +123,8 @@ async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> N
         pass
     assert terminal.process.returncode == 0
     assert "Commands:" in terminal.screen()
+
+
+def test_a_local_contit_does_not_close_what_contit_mcp_still_keeps() -> None:
+    """Else a question goes out on a connection that is being closed, and its fate is unknown (seen: the demo under load)."""
+    assert TransportPolicy().keep_alive * 2 < KEEP_ALIVE_SECONDS

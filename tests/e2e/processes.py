@@ -16,6 +16,7 @@ import uvicorn
 from anyio.abc import Process
 from starlette.applications import Starlette
 
+from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
@@ -37,7 +38,10 @@ def clean_environment(**more: str) -> dict[str, str]:
 async def on_port(app: Starlette) -> AsyncIterator[str]:
     """An ASGI application on a free loopback port, inside this process; gives its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+        server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server._serve, [listener])
             while not server.started:

@@ -96,6 +96,8 @@ class Assistant:
     ) -> RunReport:
         """Start a run and report its ids at once; only a busy thread is waited for.
 
+        Where the caller comes back for the answer, and it is there already and still owed, the report has it.
+
         Args:
             owner: Who asks.
             prompt: What.
@@ -107,8 +109,10 @@ class Assistant:
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.
             ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or nobody knows.
+            RunError: The run that was joined has ended without an answer.
         """
-        deadline = anyio.current_time() + wait_seconds
+        began = anyio.current_time()
+        deadline = began + wait_seconds
         handed_over: list[RunRecord] = []
 
         async def note(sent: bool) -> None:  # noqa: FBT001 - a `Note`
@@ -121,6 +125,10 @@ class Assistant:
         launched = await self._launch(owner, prompt, thread_id, deadline, observer, delivery)
         handed_over.append(launched.run)
         observer.started(*ids(launched.run))
+        if awaited and launched.run.ended:
+            return await self._answerer.answer(
+                launched.run, began=began, deadline=deadline, observer=observer, joined=launched.joined, look=False
+            )
         if awaited and not launched.joined:
             await self._runs.let_go(launched.run, now=self._now())  # nobody here asks about it until someone comes
         report = report_on(launched.run, now=self._now(), joined=launched.joined)

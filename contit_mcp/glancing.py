@@ -16,7 +16,7 @@ from contit_mcp.reports import NOBODY, Glance, Observer, report_on
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, Phase, RunRecord
 from contit_mcp.waits import Waits
-from contit_mcp.watching import LOOK_SECONDS, Watcher
+from contit_mcp.watching import LAG_SECONDS, LOOK_SECONDS, Watcher
 
 _MOST_RUNS = 10_000
 """Of which it is remembered when they may be asked about again; the one unused for longest goes first."""
@@ -86,7 +86,11 @@ class Glancer:
         try:
             with self._waits.until(anyio.current_time() + LOOK_SECONDS):
                 seen = await self._watcher.look(run, deadline=anyio.current_time())
-                return seen if run.started_at is not None else await self._adopted(seen)
+                if run.started_at is not None:
+                    return seen
+                # The end of a task stays, so lag must not be one.
+                if seen.failure is not Failure.NOT_FOUND or self._now() - run.asked_at >= LAG_SECONDS:
+                    return await self._adopted(seen)
         except APIError as error:
             if not error.retryable:
                 raise

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 def _pause(age: float) -> float:
-    """How often clients are told to ask: as runs are polled, but from 1 s on, since each question is a request."""
+    """How often clients are told to ask: seldomer than runs are polled, since each question is a whole request."""
     return min(5.0, max(1.0, age * 0.05))
 
 
@@ -49,6 +49,7 @@ class AskTasks:
         self._bridge = bridge
         self._ask = ask
         self._now = bridge.now
+        self._latest_ask = 0
 
     def support(self, tool_name: str) -> Support:
         """`contit_ask` alone: what the other tools return is there at once, or is waited for on purpose."""
@@ -75,9 +76,10 @@ class AskTasks:
     async def update(self, task_id: str, responses: dict[str, Any], ctx: Request) -> bool:  # noqa: ARG002 - none is ever outstanding
         """Ignore the responses: a run asks for nothing."""
         with self._told(ctx) as account:
-            known = self._open(task_id, account, ctx) is not None
-            account.facts["outcome"] = "acknowledged" if known else account.facts["outcome"]
-            return known
+            if self._open(task_id, account, ctx) is None:
+                return False
+            account.facts["outcome"] = "acknowledged"
+            return True
 
     async def cancel(self, task_id: str, ctx: Request) -> bool:
         """Note it with the run, where it is remembered. The run itself goes on: Contit has no cancel."""
@@ -92,7 +94,7 @@ class AskTasks:
 
     async def _begin(self, call: Call, **arguments: Any) -> CallToolResult | Task:
         """What `contit_ask` does where its answer can come later."""
-        assistant, created_at = call.assistant, self._now()
+        assistant = call.assistant
         report = await assistant.start(
             arguments["prompt"],
             arguments["thread_id"],
@@ -101,11 +103,12 @@ class AskTasks:
             awaited=True,
         )
         if report.phase is not Phase.IN_PROGRESS:  # it has joined a run that has its answer
-            result: CallToolResult = await self._ask.fn(call, **arguments)
-            return result
+            return answer_result(report)
         assert call.observer.thread_id is not None  # noqa: S101 - a run that was started has both
         assert call.observer.run_id is not None  # noqa: S101
-        task = TaskId(call.observer.thread_id, call.observer.run_id, int(created_at * 1000))
+        # Not before the run is there: a thread may have been waited for, and the age of a run is told by its task.
+        self._latest_ask = max(int(self._now() * 1000), self._latest_ask + 1)  # tells asks apart that join one run
+        task = TaskId(call.observer.thread_id, call.observer.run_id, self._latest_ask)
         return self._task(
             task.sealed(assistant.task_sealer(), assistant.owner),
             task,

@@ -105,7 +105,7 @@ class OpenedBridge:
         return fingerprint_owner(credential.identity(), self._settings.base_url, key=self._owner_key)
 
     def _task_sealer(self, credential: Credential) -> "Callable[[], Sealer]":
-        """What seals the ids of tasks: the seal key, or else a key that only who has the credential can make.
+        """What seals the ids of tasks: the seal key, or else a key made of the credential (see `key_from`).
 
         So every process with the same settings understands them, and nothing need be configured or kept for it.
         """

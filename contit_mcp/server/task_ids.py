@@ -50,5 +50,8 @@ def open_task_id(text: str, sealer: "Sealer", owner: str, *, now: float) -> Task
 
 
 def key_from(identity: str) -> str:
-    """A seal key that only who has the credential can make, for servers to which none is configured."""
+    """A seal key for servers to which none is configured; as secret as `identity`, which of OAuth2 is the client's id.
+
+    Where it is used, whoever can call may use any id of Contit's anyway.
+    """
     return hmac.new(b"contit-mcp task ids v1", identity.encode(), hashlib.sha256).hexdigest()

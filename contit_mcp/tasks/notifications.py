@@ -53,14 +53,14 @@ class TaskNotifications:
         check_declared(ctx)
         known = await self._known(wanted, ctx)
         session = _AcknowledgingSession(ctx.session, [task.task_id for task in known])
-        refusal: MCPError | None = None
+        refusal: Exception | None = None
         result: HandlerResult = None
         async with anyio.create_task_group() as followers:
             for task in known:
                 followers.start_soon(self._follow, task, ctx, session.acknowledged)
             try:
                 result = await call_next(replace(ctx, session=cast("ServerSession", session)))
-            except MCPError as error:  # a task group would wrap it, and the client would get another error
+            except Exception as error:  # noqa: BLE001 - a task group would wrap it: the client would get another error
                 refusal = error
             followers.cancel_scope.cancel()
         if refusal is not None:
@@ -72,7 +72,10 @@ class TaskNotifications:
         found: dict[str, Task | None] = {}
 
         async def look(task_id: str) -> None:
-            found[task_id] = await self._look(task_id, ctx)
+            try:
+                found[task_id] = await self._source.get(task_id, ctx)
+            except MCPError:
+                found[task_id] = None  # it is not agreed to, so its client polls, and is told why
 
         async with anyio.create_task_group() as looks:
             for task_id in task_ids:
@@ -84,19 +87,15 @@ class TaskNotifications:
         await _tell(task, ctx)
         while not task.status.terminal:
             await anyio.sleep(task.poll_seconds or _USUAL_POLL_SECONDS)
-            now = await self._look(task.task_id, ctx)
+            try:
+                now = await self._source.get(task.task_id, ctx)
+            except MCPError:
+                continue  # it says nothing of the task, whose end its client still waits for
             if now is None:
                 return
             if (now.status, now.input_requests) != (task.status, task.input_requests):
                 await _tell(now, ctx)
             task = now
-
-    async def _look(self, task_id: str, ctx: ServerRequestContext[Any, Any]) -> Task | None:
-        """As the source says; None too where it cannot say it: a client that polls is told why."""
-        try:
-            return await self._source.get(task_id, ctx)
-        except MCPError:
-            return None
 
 
 async def _tell(task: Task, ctx: ServerRequestContext[Any, Any]) -> None:

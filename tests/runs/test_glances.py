@@ -97,3 +97,15 @@ async def test_what_one_process_is_told_is_cancelled_is_so_for_all_that_share_it
     stranger = set_stage(contit)  # has never heard of the run: it can only say what Contit says
     await stranger.assistant.cancel(*run, ask=ask)
     assert (await stranger.assistant.glance(*run, ask=ask)).report.response == answer_to("q")
+
+
+async def test_a_start_that_joins_an_answer_which_is_still_owed_gives_it_itself() -> None:
+    """A second question for it would start a run, where another call has fetched the answer meanwhile (our choice)."""
+    stage = set_stage(EchoContit(seconds=2))
+    await stage.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    await anyio.sleep(10)
+    given = await stage.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
+    assert (given.phase, given.response, given.age_seconds) == (Phase.COMPLETED, answer_to("q"), 10.0)
+    assert stage.contit.started("q") == 1
+    anew = await stage.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)  # it is owed to nobody any more
+    assert (anew.phase, stage.contit.started("q")) == (Phase.IN_PROGRESS, 2)

@@ -82,7 +82,7 @@ async def test_the_task_is_there_once_its_run_is_and_nobody_asks_contit_until_so
         assert bridge.calls_in_flight == 0
         seen = await get_task(client, created.task_id)
         assert seen["pollIntervalMs"] == 5000
-        assert seen["statusMessage"] == "Contit is working on it, 121 s so far."
+        assert seen["statusMessage"] == "Contit is working on it, 120 s so far."
         assert contit.count("status") == 1
 
 
@@ -181,6 +181,24 @@ async def test_the_same_question_asked_again_joins_the_run_in_a_task_of_its_own(
     assert contit.started("q") == 1
 
 
+async def test_two_asks_at_the_same_moment_have_tasks_of_their_own() -> None:
+    """However coarse the clock is: who cancels one leaves the other alone (our choice)."""
+    contit = EchoContit(seconds=30)
+    async with process(contit) as (client, _):
+        ids: list[str] = []
+
+        async def ask() -> None:
+            ids.append((await create_task(client, "contit_ask", prompt="q")).task_id)
+
+        async with anyio.create_task_group() as together:
+            for _ in range(3):
+                together.start_soon(ask)
+        assert len(set(ids)) == 3
+        await cancel_task(client, ids[0])
+        assert [(await get_task(client, task_id))["status"] for task_id in ids] == ["cancelled", "working", "working"]
+    assert contit.started("q") == 1
+
+
 async def test_a_cancelled_question_that_is_asked_again_is_answered() -> None:
     """By the run that went on: Contit has no cancel (documented)."""
     contit = EchoContit(seconds=30)
@@ -229,6 +247,23 @@ async def test_another_process_answers_a_task_without_having_heard_of_it() -> No
     other_key = settings(CONTIT_API_KEY="another-key")
     async with process(contit, configured=other_key) as (client, _):
         assert await refusal(client, created.task_id) == UNKNOWN
+
+
+async def test_another_process_does_not_take_the_lag_of_a_young_run_for_its_end() -> None:
+    """A 404 of the first seconds may be lag (contit-api.md), also after a wait for the thread; a later one is not."""
+    contit = EchoContit(seconds=10)
+    async with process(contit) as (client, _), process(contit) as (other, _):
+        await create_task(client, "contit_ask", prompt="one")
+        created = await create_task(client, "contit_ask", prompt="two", thread_id="thread_1")
+        contit.instead("status", httpx.Response(404))
+        assert (await get_task(other, created.task_id))["status"] == "working"
+        assert not contit.replies["status"]
+        task = await ended(other, created.task_id)
+        assert task["result"]["structuredContent"]["response"] == answer_to("two")
+        gone = await create_task(client, "contit_ask", prompt="three")
+        await anyio.sleep(6)
+        contit.instead("status", httpx.Response(404))
+        assert (await get_task(other, gone.task_id))["result"]["isError"]
 
 
 async def test_an_answer_that_a_later_run_has_replaced_is_not_given_for_it() -> None:

@@ -8,15 +8,7 @@ import anyio
 from mcp.client import Client
 from mcp.client.extension import ClaimContext, ClientExtension, NotificationBinding, ResultClaim
 from mcp.client.session import ClientSession
-from mcp_types import (
-    CallToolResult,
-    Request,
-    RequestParams,
-    Result,
-    SubscriptionFilter,
-    SubscriptionsListenRequest,
-    SubscriptionsListenRequestParams,
-)
+from mcp_types import CallToolResult, Request, RequestParams, Result
 from pydantic import BaseModel, ConfigDict
 
 from contit_mcp.tasks.requests import IDENTIFIER
@@ -55,6 +47,14 @@ class _CancelTask(Request[_Params, Literal["tasks/cancel"]]):
     name_param = "taskId"
 
 
+class _ListenParams(RequestParams):
+    notifications: dict[str, Any]
+
+
+class _Listen(Request[_ListenParams, Literal["subscriptions/listen"]]):
+    method: Literal["subscriptions/listen"] = "subscriptions/listen"
+
+
 class _Anything(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -83,9 +83,12 @@ async def cancel_task(client: Client, task_id: str) -> dict[str, Any]:
 
 async def listen(client: Client, *task_ids: str) -> dict[str, Any]:
     """`subscriptions/listen` for tasks; returns when the server ends the stream."""
-    wanted = SubscriptionFilter.model_validate({"taskIds": list(task_ids), "toolsListChanged": True})
-    request = SubscriptionsListenRequest(params=SubscriptionsListenRequestParams(notifications=wanted))
-    return await _ask(client.session, request)
+    return await listen_for(client, {"taskIds": list(task_ids), "toolsListChanged": True})
+
+
+async def listen_for(client: Client, notifications: dict[str, Any]) -> dict[str, Any]:
+    """`subscriptions/listen`, whatever is asked for."""
+    return await _ask(client.session, _Listen(params=_ListenParams(notifications=notifications)))
 
 
 async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTask:

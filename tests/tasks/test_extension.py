@@ -22,11 +22,11 @@ MISSING: dict[str, object] = {"requiredCapabilities": {"extensions": {IDENTIFIER
 
 @asynccontextmanager
 async def connected(
-    *extensions: ClientExtension, mode: str = "2026-07-28", message_handler: Any = None
+    *extensions: ClientExtension, mode: str = "2026-07-28", message_handler: Any = None, kind: type[Jobs] = Jobs
 ) -> AsyncIterator[Client]:
     """A client of a server whose tools become tasks."""
     async with anyio.create_task_group() as background:
-        server = TasksServer(Jobs(background))
+        server = TasksServer(kind(background))
         async with Client(server, mode=mode, extensions=extensions, message_handler=message_handler) as client:
             yield client
         background.cancel_scope.cancel()

@@ -4,12 +4,14 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp.client import Client
+from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 
 from contit_mcp.tasks.notifications import MOST_TASKS
-from tests.tasks.client import TasksClient, create_task, get_task, listen, update_task
+from contit_mcp.tasks.task import Task
+from tests.conformance.jobs import Jobs
+from tests.tasks.client import TasksClient, create_task, get_task, listen, listen_for, update_task
 from tests.tasks.test_extension import MISSING, connected
 
 pytestmark = pytest.mark.anyio
@@ -88,18 +90,60 @@ def _agreed(heard: list[Any]) -> list[dict[str, Any]]:
 
 async def test_a_client_that_does_not_declare_the_extension_cannot_listen_for_tasks() -> None:
     """Documented: -32021; without tasks it listens as ever."""
-    async with connected() as client:
+    heard: list[Any] = []
+
+    async def note(message: Any) -> None:
+        heard.append(message)
+
+    async with connected(message_handler=note) as client:
         with pytest.raises(MCPError) as refused:
             await listen(client, "x")
         assert (refused.value.code, refused.value.data) == (-32021, MISSING)
+        with anyio.move_on_after(5):
+            await listen_for(client, {"toolsListChanged": True})
+    assert _agreed(heard) == [{"toolsListChanged": True}]
 
 
 async def test_what_cannot_be_a_list_of_tasks_is_refused() -> None:
     """Before a stream is opened (our choice)."""
     async with connected(TasksClient()) as client:
-        with pytest.raises(MCPError, match="list of strings"):
-            await _listen_to(client, "x")
+        for task_ids in ("x", ["x", 1], {"x": 1}):
+            with pytest.raises(MCPError, match="list of strings") as refused:
+                await listen_for(client, {"taskIds": task_ids})
+            assert refused.value.code == -32602
 
 
-async def _listen_to(client: Client, task_ids: Any) -> None:
-    await listen(client, *[task_ids, 1])
+async def test_what_is_wrong_beside_the_tasks_is_refused_as_it_is_without_them() -> None:
+    """With the same code, as no fault of the server (documented: -32602)."""
+    async with connected(TasksClient()) as client:
+        created = await create_task(client, "slow_compute", seconds=60)
+        said = []
+        for tasks in ({}, {"taskIds": [created.task_id]}):
+            with pytest.raises(MCPError) as refused:
+                await listen_for(client, {"toolsListChanged": "nonsense", **tasks})
+            said.append((refused.value.code, refused.value.message))
+    assert said[0] == said[1]
+    assert said[0][0] == -32602
+
+
+async def test_a_listener_is_told_of_the_end_although_the_source_could_not_say_it_for_a_while() -> None:
+    """A refusal is no end: who listens instead of polling would wait for ever (our choice)."""
+    tasks = TasksClient()
+    async with connected(tasks, kind=Stumbling) as client, anyio.create_task_group() as listening:
+        created = await create_task(client, "slow_compute", seconds=2)
+        listening.start_soon(lambda: listen(client, created.task_id))
+        await until_told(tasks, 2)
+        assert [told["status"] for told in tasks.told] == ["working", "completed"]
+        listening.cancel_scope.cancel()
+
+
+class Stumbling(Jobs):
+    """Says where a task stands the first time, then not for some times, then again."""
+
+    asked = 0
+
+    async def get(self, task_id: str, ctx: ServerRequestContext[Any, Any]) -> Task | None:
+        self.asked += 1
+        if 1 < self.asked < 5:
+            raise MCPError(-32603, "not now")
+        return await super().get(task_id, ctx)

@@ -85,7 +85,7 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     },
     **{
         f"pages of {text}": (KEY | {"CONTIT_MCP_ALLOWED_ORIGINS": text}, "CONTIT_MCP_ALLOWED_ORIGINS")
-        for text in ("*", "app.example", "https://app.example/", "https://app.example/page", "null", "https://*.example")
+        for text in ("*", "app.example", "https://app.example/", "https://app.example/page", "https://*.example")
     },
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, 
 
 .PHONY: test
 test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child processes too
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov
 
 .PHONY: container
 container: $(VENV)/for-test ## Build the container image and run it for real, with Docker or Podman (minutes)

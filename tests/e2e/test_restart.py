@@ -103,11 +103,11 @@ async def test_a_fresh_process_joins_the_run_of_a_killed_one_and_knows_its_ids(s
 async def test_a_run_that_ended_while_nobody_was_there_answers_at_once(store: dict[str, str]) -> None:
     """The same question gets the answer that its asker never got (our choice)."""
     with anyio.fail_after(60):
-        async with children(store, run_seconds=1) as ((first, second), sandbox):
+        async with children(store, run_seconds=3) as ((first, second), sandbox):
             await first.send(ask(2))
             await started(sandbox)
             first.process.kill()
-            await anyio.sleep(1.5)
+            await anyio.sleep(3)
             began = anyio.current_time()
             await second.send(ask(2))
             answer = (await second.answer(2))["result"]["structuredContent"]

@@ -34,7 +34,7 @@ async def seen(sandbox: SandboxRecord, endpoint: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(number: signal.Signals) -> None:
     """It works as it is printed; stdout stays empty (our choice)."""
-    async with sandbox_on_port(SandboxOptions(run_seconds=1.2)) as (url, sandbox):
+    async with sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox):
         async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
             await seen(sandbox, "status")
             asking.process.send_signal(number)

@@ -31,7 +31,7 @@ BRAILLE = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
 async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
     """The cursor is hidden meanwhile and comes back (our choice)."""
     async with (
-        sandbox_on_port(SandboxOptions(run_seconds=1.2)) as (url, _),
+        sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, _),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
     ):
         await terminal.until(lambda text: "1 s  in_progress" in text)
@@ -141,7 +141,7 @@ async def test_leaving_at_once_gives_the_cursor_back() -> None:
 async def test_ctrl_z_gives_the_shell_its_cursor_and_takes_it_back_after_fg() -> None:
     """The shell would stand there without one (our choice)."""
     async with (
-        sandbox_on_port(SandboxOptions(run_seconds=1.5)) as (url, _),
+        sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, _),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
     ):
         await terminal.until(lambda text: "in_progress" in text)

@@ -27,6 +27,11 @@ _COMMANDS = {
     "completion": "Print the script by which your shell completes all this.",
 }
 
+_LOOK_FOR_GARBAGE = (50_000, 20, 20)
+"""How many new objects make Python look for garbage among the young ones, and how many such searches one among older.
+A waiting call is about a thousand objects, and none of them is garbage before its end: at Python's own 700, 10 and 10 the
+searches took a fifth of the processor time of 1,000 asks. Memory grew by 3 %."""
+
 
 class _Commands(click.Group):
     """Imports a command when it is used: a host waits for our start each time it opens."""
@@ -41,6 +46,7 @@ class _Commands(click.Group):
         gc.disable()
         command: click.Command = importlib.import_module(f"contit_mcp.cli.{cmd_name}").command
         gc.freeze()
+        gc.set_threshold(*_LOOK_FOR_GARBAGE)
         gc.enable()
         return command
 

@@ -1,22 +1,16 @@
 """Runs kept in one SQLite file, shared by all processes of one machine."""
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 
 from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
 from contit_mcp.runs.flat import NAMES, from_flat, to_flat
 from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.sqlite_file import BUSY_SECONDS, inode, is_broken, open_file, set_aside, unusable
+from contit_mcp.runs.sqlite_file import BUSY_SECONDS, unusable
+from contit_mcp.runs.sqlite_thread import SqliteThread
 from contit_mcp.runs.store import Change, RetentionPolicy
-
-T = TypeVar("T")
 
 _SELECT = f"SELECT {', '.join(NAMES)} FROM run"  # noqa: S608 - our own names
 _UPSERT = (
@@ -30,7 +24,7 @@ _TIDY_SECONDS = 60.0
 
 
 class SqliteRunStore:
-    """A `RunStore` in a file. The work is done in threads, so that a slow disk delays nobody else.
+    """A `RunStore` in a file. The work is done in a thread, so that a slow disk delays nobody else.
 
     Args:
         file: Made with mode 0600 if it is not there.
@@ -49,13 +43,9 @@ class SqliteRunStore:
         expendable: bool = False,
     ) -> None:
         self._file = file
-        self._expendable = expendable
+        self._thread = SqliteThread(file, expendable=expendable, tidy=self._tidy)
         self._retention = retention or RetentionPolicy()
         self._replay = replay or ReplayPolicy()
-        self._connection: sqlite3.Connection | None = None
-        self._inode = 0
-        self._limiter: anyio.CapacityLimiter | None = None
-        self._lock = threading.Lock()
         self._tidied_at = 0.0
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
@@ -70,7 +60,7 @@ class SqliteRunStore:
                 db.execute(_UPSERT, to_flat(claim.record))
             return claim
 
-        return await self._in_thread(claim, now)
+        return await self._thread.do(claim, now)
 
     async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
         """Change what is kept of a run, and return it as it is then."""
@@ -82,11 +72,11 @@ class SqliteRunStore:
                 db.execute(_UPSERT, to_flat(self._retention.kept(after, now=now) or after))
             return after
 
-        return await self._in_thread(apply, now)
+        return await self._thread.do(apply, now)
 
     async def release(self, intent: RunRecord) -> None:
         """Forget an intent that came to nothing."""
-        await self._in_thread(
+        await self._thread.do(
             lambda db: db.execute("DELETE FROM run WHERE key = ? AND phase = ?", [intent.key, Phase.STARTING]),
             intent.asked_at,
         )
@@ -94,12 +84,12 @@ class SqliteRunStore:
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
         query = f"{_ON_THREAD} AND run_id = ? {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id, run_id), now)
+        return await self._thread.do(lambda db: self._one(db, now, query, owner, thread_id, run_id), now)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
         query = f"{_ON_THREAD} AND thread_id IS NOT NULL {_NEWEST}"
-        return await self._in_thread(lambda db: self._one(db, now, query, owner, thread_id), now)
+        return await self._thread.do(lambda db: self._one(db, now, query, owner, thread_id), now)
 
     async def aclose(self) -> None:
         """Close the file.
@@ -107,7 +97,11 @@ class SqliteRunStore:
         Raises:
             StoreError: An abandoned transaction still hangs on it.
         """
-        await anyio.to_thread.run_sync(self._close_in_turn, abandon_on_cancel=True)
+        try:
+            with anyio.fail_after(BUSY_SECONDS):
+                await self._thread.close()
+        except TimeoutError as exc:
+            raise unusable(self._file, TimeoutError(0, "it is too slow")) from exc
 
     def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
         if question.thread_id is None:
@@ -131,68 +125,3 @@ class SqliteRunStore:
             "DELETE FROM run WHERE asked_at < ? AND coalesce(held_until, 0) <= ?", [now - self._retention.record, now]
         )
         return db.total_changes > before
-
-    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(1)
-        return await anyio.to_thread.run_sync(self._transact, work, now, abandon_on_cancel=True, limiter=self._limiter)
-
-    def _transact(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
-        """Do the work in one transaction that excludes all other writers."""
-        with self._turn():
-            try:
-                try:
-                    return self._in_transaction(work, now)
-                except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
-                    # The latter three: a row that is not ours to understand.
-                    broken = self._inode
-                    self._close()  # whatever is wrong with it may be gone in a newly opened one
-                    if not (self._expendable and is_broken(exc)):
-                        raise
-                    set_aside(self._file, broken)
-                    return self._in_transaction(work, now)
-            except (sqlite3.Error, OSError, LookupError, ValueError, TypeError) as exc:
-                self._close()
-                raise unusable(self._file, exc) from exc
-
-    def _close_in_turn(self) -> None:
-        """Not under a thread whose caller has gone: a connection that is closed while it works crashes the process."""
-        with self._turn():
-            self._close()
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """While inside, no other thread works on the connection."""
-        # A thread that hangs on its disk was abandoned; those after it must not pile up behind it.
-        if not self._lock.acquire(timeout=BUSY_SECONDS):
-            raise unusable(self._file, TimeoutError(0, "it is too slow"))
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-    def _in_transaction(self, work: Callable[[sqlite3.Connection], T], now: float) -> T:
-        if self._connection is not None and inode(self._file) != self._inode:
-            self._close()  # it was removed or replaced under our feet
-        if self._connection is None:
-            self._inode = inode(self._file)
-            self._connection = open_file(self._file)
-            self._inode = inode(self._file)
-        db = self._connection
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            tidied = self._tidy(db, now)
-            result = work(db)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-        if tidied:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
-        return result
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

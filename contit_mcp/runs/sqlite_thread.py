@@ -1,0 +1,192 @@
+"""The thread that works on a SQLite file. What waits for it meanwhile is done together, in one transaction.
+
+The way into a thread and back, and a commit, cost several times what is done there: docs/performance.md has the numbers.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from contit_mcp.runs.sqlite_file import inode, is_broken, open_file, set_aside, unusable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+_MOST_AT_ONCE = 100
+"""Done in one transaction. Other processes wait for its end, at most a second (`BUSY_SECONDS`); this takes about 10 ms."""
+
+_UNUSABLE = (sqlite3.Error, OSError, LookupError, ValueError, TypeError)
+"""What a file can do to us; the latter three where a row is not ours to understand."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work, or without it the wish to close the file.
+
+    Attributes:
+        work: Done within a transaction.
+        now: Seconds since the epoch.
+        outcome: Awaited by whoever wants it done; cancelled when nobody does any more.
+    """
+
+    work: Work[Any] | None
+    now: float
+    outcome: asyncio.Future[Any]
+
+
+class SqliteThread:
+    """Does work on one file, in the order of asking. The thread is there from the first work until the file is closed.
+
+    Args:
+        file: Made if it is not there.
+        expendable: Whether a broken file is set aside and a new one begun.
+        tidy: Called in each transaction with the time in seconds since the epoch; says whether it dropped anything.
+    """
+
+    def __init__(self, file: Path, *, expendable: bool, tidy: Callable[[sqlite3.Connection, float], bool]) -> None:
+        self._file = file
+        self._expendable = expendable
+        self._tidy = tidy
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._starting_or_ending = threading.Lock()
+        self._thread: threading.Thread | None = None
+        # Of the thread alone: a connection that is closed while another thread works on it crashes the process.
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    async def do(self, work: Work[T], now: float) -> T:
+        """Do the work in a transaction that excludes all other writers. Once begun, it is done even if nobody waits.
+
+        Raises:
+            StoreError: The file cannot be used.
+        """
+        outcome: asyncio.Future[T] = self._asked(work, now)
+        return await outcome
+
+    async def close(self) -> None:
+        """Close the file, after all that was asked for before."""
+        if self._thread is not None:
+            await self._asked(None, 0.0)
+
+    def _asked(self, work: Work[Any] | None, now: float) -> asyncio.Future[Any]:
+        job = _Job(work, now, asyncio.get_running_loop().create_future())
+        with self._starting_or_ending:
+            self._jobs.put(job)
+            if self._thread is None:
+                # One that hangs on its disk must not keep the process alive.
+                self._thread = threading.Thread(target=self._go_on, name="contit-mcp run store", daemon=True)
+                self._thread.start()
+        return job.outcome
+
+    def _go_on(self) -> None:
+        while True:
+            jobs = [self._jobs.get()]
+            with suppress(Empty):
+                while len(jobs) < _MOST_AT_ONCE and jobs[-1].work is not None:
+                    jobs.append(self._jobs.get_nowait())
+            wanted = [job for job in jobs if not job.outcome.done()]
+            closing = [job for job in wanted if job.work is None]
+            works = [job for job in wanted if job.work is not None]
+            _tell(works, self._outcomes(works))
+            if closing:
+                self._close()
+                with self._starting_or_ending:
+                    ended = self._jobs.empty()
+                    if ended:
+                        self._thread = None
+                _tell(closing, [None])
+                if ended:
+                    return
+
+    def _outcomes(self, jobs: Sequence[_Job]) -> list[Any]:
+        """What came of each: its result, or an exception."""
+        try:
+            return self._transact(jobs)
+        except _OneFailedError:
+            return [outcome for job in jobs for outcome in self._outcomes([job])]
+        except BaseException as exc:  # noqa: BLE001 - it is raised where somebody waits
+            return [exc] * len(jobs)
+
+    def _transact(self, jobs: Sequence[_Job]) -> list[Any]:
+        try:
+            try:
+                return self._in_transaction(jobs)
+            except _UNUSABLE as exc:
+                broken = self._inode
+                self._close()  # whatever is wrong with it may be gone in a newly opened one
+                if not (self._expendable and is_broken(exc)):
+                    raise
+                set_aside(self._file, broken)
+                return self._in_transaction(jobs)
+        except _UNUSABLE as exc:
+            self._close()
+            raise unusable(self._file, exc) from exc
+
+    def _in_transaction(self, jobs: Sequence[_Job]) -> list[Any]:
+        if not jobs:
+            return []
+        db = self._opened()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            tidied = self._tidy(db, jobs[0].now)
+            results = [_result(job, db, alone=len(jobs) == 1) for job in jobs]
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        if tidied:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
+        return results
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and inode(self._file) != self._inode:
+            self._close()  # it was removed or replaced under our feet
+        if self._connection is None:
+            self._inode = inode(self._file)
+            self._connection = open_file(self._file)
+            self._inode = inode(self._file)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class _OneFailedError(Exception):
+    """One of several works did: all of them are done again, each by itself, so that the others suffer nothing."""
+
+
+def _result(job: _Job, db: sqlite3.Connection, *, alone: bool) -> Any:
+    assert job.work is not None  # noqa: S101 - those without it are no part of a transaction
+    try:
+        return job.work(db)
+    except Exception as exc:
+        if alone:
+            raise
+        raise _OneFailedError from exc
+
+
+def _tell(jobs: Sequence[_Job], outcomes: Sequence[Any]) -> None:
+    """Say to those who wait what came of it, each on its own event loop."""
+    for loop in {job.outcome.get_loop() for job in jobs}:
+        theirs = [pair for pair in zip(jobs, outcomes, strict=True) if pair[0].outcome.get_loop() is loop]
+        with suppress(RuntimeError):  # the loop is closed, and all who waited on it are gone
+            loop.call_soon_threadsafe(_settle, theirs)
+
+
+def _settle(pairs: Sequence[tuple[_Job, Any]]) -> None:
+    for job, outcome in pairs:
+        if job.outcome.done():
+            continue
+        if isinstance(outcome, BaseException):
+            job.outcome.set_exception(outcome)
+        else:
+            job.outcome.set_result(outcome)

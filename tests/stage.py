@@ -45,9 +45,8 @@ def set_stage(
     """Build a stage; polls are steady, so that a test can count them."""
     contit = contit or EchoContit()
     store = store or MemoryRunStore(retention=retention)
-    http = build_http_client(
-        "http://localhost", auth=APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key")), transport=contit
-    )
-    client = ContitClient(http, retry=RetryPolicy(jitter=0.0))
+    http = build_http_client("http://localhost", transport=contit)
+    key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
+    client = ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0))
     assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY), now=wall_clock)
     return Stage(contit, store, client, assistant)

@@ -1,12 +1,14 @@
-"""Credentials for Contit, as httpx authentication objects. None of them ever shows its secret."""
+"""Credentials for Contit, and the headers that they go into. None of them ever shows its secret."""
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 import httpx
 import structlog
 
+from contit_mcp.api.connections import Header
 from contit_mcp.api.retries import RetryPolicy
 from contit_mcp.api.token_endpoint import TokenEndpoint, about_the_token
 from contit_mcp.exceptions import APIError, APIStatusError, ConfigurationError
@@ -16,6 +18,27 @@ log = structlog.get_logger(__name__)
 
 _LONGEST_FAILURE_PAUSE = 60.0
 """Seconds for which a token endpoint can ask to be left alone."""
+
+
+class Credential(Protocol):
+    """Proves to Contit who asks."""
+
+    def identity(self) -> str:
+        """What tells this caller from others. It may be as secret as the credential."""
+        ...
+
+    async def header(self) -> Header:
+        """The header of the next request.
+
+        Raises:
+            ConfigurationError: The secret cannot be used.
+            APIError: A token could not be had.
+        """
+        ...
+
+    async def instead_of(self, refused: Header) -> Header | None:
+        """Another header, after Contit has refused one with 401; None where there is no better one."""
+        ...
 
 
 def _header_value(secret: SecretValue) -> str:
@@ -30,7 +53,7 @@ def _header_value(secret: SecretValue) -> str:
     return value
 
 
-class APIKeyAuth(httpx.Auth):
+class APIKeyAuth:
     """`X-Api-Key: …`, an API key of a Contit client (documented)."""
 
     def __init__(self, key: SecretValue) -> None:
@@ -40,13 +63,15 @@ class APIKeyAuth(httpx.Auth):
         """What tells this caller from others. As secret as the key."""
         return _header_value(self._key)
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Put the key into its header."""
-        request.headers["X-Api-Key"] = _header_value(self._key)
-        yield request
+    async def header(self) -> Header:
+        """The key in its header."""
+        return "X-Api-Key", _header_value(self._key)
+
+    async def instead_of(self, refused: Header) -> None:
+        """A key does not get better."""
 
 
-class AccessTokenAuth(httpx.Auth):
+class AccessTokenAuth:
     """`Authorization: Bearer …`, a personal access token (documented; on this endpoint assumed)."""
 
     def __init__(self, token: SecretValue) -> None:
@@ -56,13 +81,15 @@ class AccessTokenAuth(httpx.Auth):
         """What tells this caller from others. As secret as the token."""
         return _header_value(self._token)
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Put the token into its header."""
-        request.headers["Authorization"] = f"Bearer {_header_value(self._token)}"
-        yield request
+    async def header(self) -> Header:
+        """The token in its header."""
+        return "Authorization", f"Bearer {_header_value(self._token)}"
+
+    async def instead_of(self, refused: Header) -> None:
+        """A token does not get better."""
 
 
-class ClientCredentialsAuth(httpx.Auth):
+class ClientCredentialsAuth:
     """OAuth 2.0 client credentials (RFC 6749, 4.4): a token is fetched, kept, and renewed before it expires.
 
     After a 401 the token is renewed once and the request repeated once. However many requests need a token at
@@ -110,32 +137,30 @@ class ClientCredentialsAuth(httpx.Auth):
         """What tells this caller from others: the client's id."""
         return self._client_id
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send the request with a valid token; after a 401 once more with a new one."""
-        token = await self._valid_token(refused=None)
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            token = await self._valid_token(refused=token)
-            request.headers["Authorization"] = f"Bearer {token.value}"
-            yield request
+    async def header(self) -> Header:
+        """A valid token in its header."""
+        return (await self._valid_token(refused=None)).header
+
+    async def instead_of(self, refused: Header) -> Header:
+        """A token that was fetched after the refused one."""
+        return (await self._valid_token(refused=refused)).header
 
     async def aclose(self) -> None:
         """Close the connections to the token endpoint."""
         await self._endpoint.aclose()
 
-    async def _valid_token(self, *, refused: "_KeptToken | None") -> "_KeptToken":
+    async def _valid_token(self, *, refused: Header | None) -> "_KeptToken":
         """Return a token that is not about to expire and was fetched after `refused` was."""
-        if (kept := self._token) and kept is not refused and self._clock() < kept.renew_at:
+        if (kept := self._token) and kept.header is not refused and self._clock() < kept.renew_at:
             return kept
         async with self._renewal:
             kept = self._token  # another caller may have renewed it meanwhile
-            if kept and kept is not refused and self._clock() < kept.renew_at:
+            if kept and kept.header is not refused and self._clock() < kept.renew_at:
                 return kept
             try:
                 return await self._renewed()
             except APIError as error:
-                if kept and kept is not refused and self._clock() < kept.expires_at:
+                if kept and kept.header is not refused and self._clock() < kept.expires_at:
                     log.warning("token.renewal_failed", error=type(error).__name__)
                     return kept
                 raise
@@ -156,7 +181,7 @@ class ClientCredentialsAuth(httpx.Auth):
         life = granted.expires_in
         self._failure = None
         self._token = _KeptToken(
-            granted.access_token,
+            ("Authorization", f"Bearer {granted.access_token}"),
             renew_at=asked_at + max(life - self._renew_before, life / 2),
             expires_at=asked_at + life,
         )
@@ -165,7 +190,7 @@ class ClientCredentialsAuth(httpx.Auth):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _KeptToken:
-    value: str = field(repr=False)
+    header: Header = field(repr=False)
     renew_at: float
     expires_at: float
 
@@ -176,6 +201,3 @@ class _KeptFailure:
     secret: str = field(repr=False)
     until: float
 
-
-Credential = APIKeyAuth | AccessTokenAuth | ClientCredentialsAuth
-"""The three ways to prove to Contit who asks."""

@@ -1,6 +1,5 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
-import functools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -11,9 +10,11 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
+from contit_mcp.api.auth import Credential
+from contit_mcp.api.exchange import Exchange
 from contit_mcp.api.models import RunStatus, StartedRun, ThreadResponse
 from contit_mcp.api.paths import START_PATH, check_id, response_path, status_path
-from contit_mcp.api.responses import parse
+from contit_mcp.api.responses import Answer, parse
 from contit_mcp.api.retries import (
     GracePolicy,
     RetryPolicy,
@@ -36,7 +37,7 @@ class ContitClient:
 
     Args:
         http: From `build_http_client`.
-        auth: The credential; None where `http` has it.
+        auth: The credential; none where it is only to be seen whether Contit is there.
         retry: How failed requests are repeated.
         grace: How long a 404 may be replication lag.
         start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
@@ -49,24 +50,20 @@ class ContitClient:
         self,
         http: httpx.AsyncClient,
         *,
-        auth: httpx.Auth | None = None,
+        auth: Credential | None = None,
         retry: RetryPolicy | None = None,
         grace: GracePolicy | None = None,
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
         sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after,
     ) -> None:
-        self._http = http
-        self._auth = auth or http.auth
+        self._exchange = Exchange(http)
+        self._auth = auth
         self._retry = retry or RetryPolicy()
         self._grace = grace or GracePolicy()
         self._start_seconds = start_seconds
         self._read_seconds = read_seconds
         self._sending = sending
-        # httpx takes a tenth of a poll to parse an address, and a run is asked about at the same one again and again.
-        self._url = functools.lru_cache(maxsize=1_000)(
-            lambda path: httpx.URL(f"{str(http.base_url).rstrip('/')}{path}")
-        )
 
     async def start_run(
         self,
@@ -100,7 +97,7 @@ class ContitClient:
             with anyio.CancelScope(shield=True):
                 try:
                     with self._sending(self._start_seconds):
-                        started = await self._exchange("POST", START_PATH, StartedRun, body)
+                        started = await self._ask("POST", START_PATH, StartedRun, body)
                 except TimeoutError as exc:
                     raise _took_too_long() from exc
                 await keep(started)
@@ -152,7 +149,7 @@ class ContitClient:
         try:
             with anyio.fail_after(self._read_seconds):
                 return await retrying(
-                    lambda: self._exchange("GET", path, model),
+                    lambda: self._ask("GET", path, model),
                     may_repeat=read_may_be_repeated,
                     policy=self._retry,
                     deadline=deadline,
@@ -160,7 +157,7 @@ class ContitClient:
         except TimeoutError as exc:
             raise _took_too_long() from exc
 
-    async def _exchange(
+    async def _ask(
         self, method: str, path: str, model: type[ModelT], body: dict[str, str | None] | None = None
     ) -> ModelT:
         with _tracer.start_as_current_span(
@@ -170,17 +167,29 @@ class ContitClient:
             set_status_on_exception=False,
         ) as span:
             try:
-                response = await self._http.request(method, self._url(path), json=body, auth=self._auth)
+                answer = await self._send(method, path, body)
             except HTTPX_ERRORS as exc:
                 current_tally().statuses["none"] += 1
                 error = translate(exc)
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 raise error from exc
             span.set_attribute("http.request.method", method)
-            span.set_attribute("http.response.status_code", response.status_code)
-            if not response.is_success:
+            span.set_attribute("http.response.status_code", answer.status_code)
+            if not answer.is_success:
                 span.set_status(StatusCode.ERROR)
-            return parse(response, model)
+            return parse(answer, model)
+
+    async def _send(self, method: str, path: str, body: dict[str, str | None] | None) -> Answer:
+        """Send it with the credential; after a 401 once more, where there is another one."""
+        if self._auth is None:
+            return await self._exchange.send(method, path, body=body)
+        header = await self._auth.header()
+        answer = await self._exchange.send(method, path, body=body, credential=header)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            other = await self._auth.instead_of(header)
+            if other is not None:
+                answer = await self._exchange.send(method, path, body=body, credential=other)
+        return answer
 
 
 _SPAN_NAMES: dict[type[BaseModel], str] = {

@@ -1,4 +1,4 @@
-"""The connections to Contit: a transport for httpx on those of aiohttp.
+"""The connections to Contit, which are aiohttp's: for our requests, and as a transport for httpx.
 
 httpx's own pool walks all its connections for each request, and so slows down with many in flight; docs/performance.md
 has the numbers. The package httpx-aiohttp does the same as this module, but takes a connection that broke after the
@@ -6,6 +6,8 @@ request for one that never stood: a start would be sent twice.
 """
 
 import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
@@ -13,6 +15,9 @@ import anyio
 import httpx
 from aiohttp.connector import Connection
 from yarl import URL
+
+Header = tuple[str, str]
+"""Name and value."""
 
 # From the most particular to the most general.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
@@ -52,8 +57,38 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An answer, read to its end.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: By name, in whatever case.
+        raw_headers: As they came.
+        content: As it came; `Content-Encoding` may say that it is packed.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    raw_headers: Sequence[tuple[bytes, bytes]]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status_code < 300
+
+    def response(self, request: httpx.Request | None = None) -> httpx.Response:
+        """The same as httpx has it, unpacked.
+
+        Raises:
+            httpx.DecodingError: It is not packed as its headers say.
+        """
+        return httpx.Response(self.status_code, headers=self.raw_headers, content=self.content, request=request)
+
+
 class Connections(httpx.AsyncBaseTransport):
-    """Sends httpx's requests over aiohttp's connections. No redirects, no cookies, no repetition, no proxy.
+    """Sends requests over aiohttp's connections. No redirects, no cookies, no repetition, no proxy.
 
     Args:
         verify: Decides about certificates.
@@ -67,14 +102,35 @@ class Connections(httpx.AsyncBaseTransport):
         self._free = anyio.Semaphore(limits.max_connections or 100)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and read the whole answer."""
-        timeout = request.extensions["timeout"]
-        await self._turn(timeout["pool"])
+        """Send a request of httpx, and read the whole answer."""
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        timeout = httpx.Timeout(**request.extensions["timeout"])
+        received = await self.exchange(
+            request.method, str(request.url), headers, await request.aread() or None, timeout=timeout
+        )
+        return received.response(request)
+
+    async def exchange(
+        self, method: str, url: str, headers: Sequence[Header], body: bytes | None, *, timeout: httpx.Timeout
+    ) -> Received:
+        """Send a request, and read the whole answer.
+
+        Args:
+            method: Of HTTP.
+            url: Quoted where that is needed.
+            headers: All but `Host` and `Content-Length`.
+            body: What to send.
+            timeout: In seconds; there is none for writing.
+
+        Raises:
+            httpx.TransportError: The kind says what happened, and whether the request can have been sent.
+        """
+        await self._turn(timeout.pool)
         try:
-            return await self._exchange(request, timeout["connect"], timeout["read"])
+            return await self._exchange(method, url, headers, body, timeout)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             kind = next(ours for theirs, ours in _ERRORS if isinstance(exc, theirs))
-            raise kind(type(exc).__name__, request=request) from exc
+            raise kind(type(exc).__name__) from exc
         finally:
             self._free.release()
 
@@ -97,17 +153,20 @@ class Connections(httpx.AsyncBaseTransport):
             except TimeoutError as exc:
                 raise httpx.PoolTimeout("no connection was free") from exc
 
-    async def _exchange(self, request: httpx.Request, connect: float | None, read: float | None) -> httpx.Response:
+    async def _exchange(
+        self, method: str, url: str, headers: Sequence[Header], body: bytes | None, timeout: httpx.Timeout
+    ) -> Received:
         async with self._opened().request(
-            request.method,
-            URL(str(request.url), encoded=True),  # its ids are quoted already, and stay so
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-            data=await request.aread() or None,
+            method,
+            URL(url, encoded=True),  # its ids are quoted already, and stay so
+            headers=headers,
+            data=body,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(connect=connect, sock_connect=connect, sock_read=read),
+            timeout=aiohttp.ClientTimeout(
+                connect=timeout.connect, sock_connect=timeout.connect, sock_read=timeout.read
+            ),
         ) as response:
-            body = await response.read()
-            return httpx.Response(response.status, headers=response.raw_headers, content=body, request=request)
+            return Received(response.status, response.headers, response.raw_headers, await response.read())
 
     def _opened(self) -> aiohttp.ClientSession:
         """At the first request: it needs the event loop."""

@@ -3,11 +3,11 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
@@ -42,11 +42,35 @@ _BY_STATUS: dict[int, tuple[type[exceptions.APIStatusError], str, str]] = {
 }
 
 
-def parse(response: httpx.Response, model: type[ModelT], *, now: datetime | None = None) -> ModelT:
+class Answer(Protocol):
+    """What is to be known of an HTTP answer; httpx's responses are such."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in whatever case."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """The body, unpacked."""
+        ...
+
+
+def parse(response: Answer, model: type[ModelT], *, now: datetime | None = None) -> ModelT:
     """Return the answer as `model`.
 
     Args:
-        response: A read response.
+        response: The answer.
         model: What the documentation promises for 200.
         now: For `Retry-After` dates; the present by default.
 
@@ -70,7 +94,7 @@ def parse(response: httpx.Response, model: type[ModelT], *, now: datetime | None
     )
 
 
-def _status_error(response: httpx.Response, *, now: datetime | None) -> exceptions.APIStatusError:
+def _status_error(response: Answer, *, now: datetime | None) -> exceptions.APIStatusError:
     status = response.status_code
     if known := _BY_STATUS.get(status):
         kind, message, hint = known
@@ -117,7 +141,7 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
-def _log_shape(response: httpx.Response) -> None:
+def _log_shape(response: Answer) -> None:
     """Log what a refused body looks like, never what it says: it could echo the prompt or hold an answer."""
     keys: list[str] = []
     try:

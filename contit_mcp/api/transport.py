@@ -47,7 +47,6 @@ class TransportPolicy:
 def build_http_client(
     base_url: str,
     *,
-    auth: httpx.Auth | None = None,
     policy: TransportPolicy | None = None,
     ca_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
@@ -57,7 +56,6 @@ def build_http_client(
 
     Args:
         base_url: Where Contit is.
-        auth: The credential.
         policy: Timeouts and limits.
         ca_file: PEM file of further certificate authorities to trust.
         transport: Stands in for the network in tests.
@@ -72,7 +70,6 @@ def build_http_client(
     try:
         return (httpx.AsyncClient if streams else _Client)(
             base_url=address,
-            auth=auth,
             transport=transport,
             verify=verify,
             # Plain http is for this machine only, so what is on this machine is never asked through a proxy.
@@ -127,6 +124,12 @@ class _Client(httpx.AsyncClient):
 
 
 _NO_COOKIES = _NoCookies()
+
+
+def straight_connections(http: httpx.AsyncClient) -> Connections | None:
+    """What a client's requests to its base go over, where neither a proxy nor a test stands between."""
+    transport = http._transport_for_url(http.base_url)  # noqa: SLF001 - what knows of the environment's proxies
+    return transport if isinstance(transport, Connections) else None
 
 
 def _parsed(base_url: str) -> httpx.URL:

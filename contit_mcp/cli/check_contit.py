@@ -7,9 +7,7 @@ shown the credential, and one that answers 404 to everything is not taken for it
 
 from dataclasses import dataclass
 
-import httpx
-
-from contit_mcp.api.auth import ClientCredentialsAuth
+from contit_mcp.api.auth import ClientCredentialsAuth, Credential
 from contit_mcp.api.paths import status_path
 from contit_mcp.api.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.cli.connection_trouble import explain_connection
@@ -110,7 +108,7 @@ def _meaning_without(answer: _Answer) -> tuple[str, str | None]:
     return verdict, _WRONG_ADDRESS
 
 
-async def _ask_with(settings: Settings, auth: httpx.Auth, name: str) -> Finding:
+async def _ask_with(settings: Settings, auth: Credential, name: str) -> Finding:
     try:
         answer = await _ask(settings, auth=auth)
     except ContitError as error:
@@ -134,9 +132,10 @@ def _meaning_with(answer: _Answer) -> tuple[str, str | None]:
     return f"it is answered with HTTP {status}, which says nothing about it", _WRONG_ADDRESS
 
 
-async def _ask(settings: Settings, *, auth: httpx.Auth | None) -> _Answer:
-    client = build_http_client(settings.base_url, auth=auth, policy=_PATIENCE, ca_file=settings.ca_file)
+async def _ask(settings: Settings, *, auth: Credential | None) -> _Answer:
+    client = build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file)
     async with client as http:
-        response = await http.get(status_path(_MADE_UP, _MADE_UP))
+        headers = {} if auth is None else dict([await auth.header()])
+        response = await http.get(status_path(_MADE_UP, _MADE_UP), headers=headers)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return _Answer(response.status_code, is_json=media_type == "application/json" or media_type.endswith("+json"))

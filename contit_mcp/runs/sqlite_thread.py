@@ -1,6 +1,6 @@
 """The thread that works on a SQLite file. What waits for it meanwhile is done together, in one transaction.
 
-The way into a thread and back, and a commit, cost several times what is done there: docs/performance.md has the numbers.
+The way into a thread and back, and a commit, cost several times what is done there (docs/performance.md).
 """
 
 import asyncio
@@ -19,14 +19,14 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 _MOST_AT_ONCE = 100
-"""Done in one transaction. Other processes wait for its end, at most a second (`BUSY_SECONDS`); this takes about 10 ms."""
+"""Done in one transaction. Other processes wait for its end, at most a second (`BUSY_SECONDS`); it takes some 10 ms."""
 
 _UNUSABLE = (sqlite3.Error, OSError, LookupError, ValueError, TypeError)
 """What a file can do to us; the latter three where a row is not ours to understand."""
 
 
 @dataclass(slots=True)
-class _Job:
+class Job:
     """Work, or without it the wish to close the file.
 
     Attributes:
@@ -53,7 +53,7 @@ class SqliteThread:
         self._file = file
         self._expendable = expendable
         self._tidy = tidy
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._starting_or_ending = threading.Lock()
         self._thread: threading.Thread | None = None
         # Of the thread alone: a connection that is closed while another thread works on it crashes the process.
@@ -75,7 +75,7 @@ class SqliteThread:
             await self._asked(None, 0.0)
 
     def _asked(self, work: Work[Any] | None, now: float) -> asyncio.Future[Any]:
-        job = _Job(work, now, asyncio.get_running_loop().create_future())
+        job = Job(work, now, asyncio.get_running_loop().create_future())
         with self._starting_or_ending:
             self._jobs.put(job)
             if self._thread is None:
@@ -104,7 +104,7 @@ class SqliteThread:
                 if ended:
                     return
 
-    def _outcomes(self, jobs: Sequence[_Job]) -> list[Any]:
+    def _outcomes(self, jobs: Sequence[Job]) -> list[Any]:
         """What came of each: its result, or an exception."""
         try:
             return self._transact(jobs)
@@ -113,7 +113,7 @@ class SqliteThread:
         except BaseException as exc:  # noqa: BLE001 - it is raised where somebody waits
             return [exc] * len(jobs)
 
-    def _transact(self, jobs: Sequence[_Job]) -> list[Any]:
+    def _transact(self, jobs: Sequence[Job]) -> list[Any]:
         try:
             try:
                 return self._in_transaction(jobs)
@@ -128,7 +128,7 @@ class SqliteThread:
             self._close()
             raise unusable(self._file, exc) from exc
 
-    def _in_transaction(self, jobs: Sequence[_Job]) -> list[Any]:
+    def _in_transaction(self, jobs: Sequence[Job]) -> list[Any]:
         if not jobs:
             return []
         db = self._opened()
@@ -164,7 +164,7 @@ class _OneFailedError(Exception):
     """One of several works did: all of them are done again, each by itself, so that the others suffer nothing."""
 
 
-def _result(job: _Job, db: sqlite3.Connection, *, alone: bool) -> Any:
+def _result(job: Job, db: sqlite3.Connection, *, alone: bool) -> Any:
     assert job.work is not None  # noqa: S101 - those without it are no part of a transaction
     try:
         return job.work(db)
@@ -174,7 +174,7 @@ def _result(job: _Job, db: sqlite3.Connection, *, alone: bool) -> Any:
         raise _OneFailedError from exc
 
 
-def _tell(jobs: Sequence[_Job], outcomes: Sequence[Any]) -> None:
+def _tell(jobs: Sequence[Job], outcomes: Sequence[Any]) -> None:
     """Say to those who wait what came of it, each on its own event loop."""
     for loop in {job.outcome.get_loop() for job in jobs}:
         theirs = [pair for pair in zip(jobs, outcomes, strict=True) if pair[0].outcome.get_loop() is loop]
@@ -182,7 +182,7 @@ def _tell(jobs: Sequence[_Job], outcomes: Sequence[Any]) -> None:
             loop.call_soon_threadsafe(_settle, theirs)
 
 
-def _settle(pairs: Sequence[tuple[_Job, Any]]) -> None:
+def _settle(pairs: Sequence[tuple[Job, Any]]) -> None:
     for job, outcome in pairs:
         if job.outcome.done():
             continue

@@ -1,6 +1,7 @@
 """One tool call, from what the host sent to what the model reads; the one place where errors become results."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,16 +83,11 @@ async def _result_of(
         accepted = accept(arguments, tool.fn_metadata.arg_model)
         assistant = account.open_assistant(bridge, request)
         call = Call(assistant, observer, account.host, bridge.waits)
-        async with anyio.create_task_group() as beside:
-            if "progress_token" in (request.meta or {}):
-                send = request.session.report_progress
-                beside.start_soon(observer.report, lambda done, text: send(done, message=text))
-                await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
+        async with _progress(observer, request):
             try:
                 result = await perform(call, **accepted)
             except ContitError as error:
                 result = _refused(error, observer, facts)
-            beside.cancel_scope.cancel()
     except ContitError as error:
         return _refused(error, observer, facts)
     except Exception:
@@ -102,6 +98,20 @@ async def _result_of(
     elif not result.is_error:
         facts["outcome"] = (result.structured_content or {}).get("status")
     return result
+
+
+@asynccontextmanager
+async def _progress(observer: CallObserver, request: Request) -> AsyncIterator[None]:
+    """Progress is sent beside what is done inside, to a caller that wants it."""
+    if "progress_token" not in (request.meta or {}):
+        yield
+        return
+    async with anyio.create_task_group() as beside:
+        send = request.session.report_progress
+        beside.start_soon(observer.report, lambda done, text: send(done, message=text))
+        await anyio.lowlevel.checkpoint()  # lets the first message go out before anything else
+        yield
+        beside.cancel_scope.cancel()
 
 
 def _refused(error: ContitError, observer: CallObserver, facts: dict[str, Any]) -> CallToolResult:

@@ -103,10 +103,10 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path) 
     with anyio.fail_after(PATIENT):
         async with (
             raw_server(answer, tls=authority.server) as server,
-            build_http_client(f"https://127.0.0.1:{server.port}", auth=KEY) as http,
+            build_http_client(f"https://127.0.0.1:{server.port}") as http,
         ):
             with pytest.raises(exceptions.APIConnectionError) as caught:
-                await ContitClient(http, retry=QUICK).run_status("t", "r")
+                await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
     assert "certificate" in caught.value.message
     assert "CONTIT_CA_FILE" in caught.value.hint
     assert not caught.value.may_have_arrived
@@ -135,7 +135,7 @@ async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_aut
             build_http_client(f"https://127.0.0.1:{server.port}", ca_file=authority.file) as http,
         ):
             with pytest.raises(exceptions.APIConnectionError, match="certificate"):
-                await ContitClient(http, retry=QUICK).run_status("t", "r")
+                await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
     assert server.requests == []
 
 
@@ -196,9 +196,9 @@ async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
     with anyio.fail_after(PATIENT):
         async with raw_server(tunnel) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
-            async with build_http_client("https://contit.test", auth=KEY, ca_file=authority.file) as http:
+            async with build_http_client("https://contit.test", ca_file=authority.file) as http:
                 with pytest.raises(exceptions.APIConnectionError):
-                    await ContitClient(http, retry=RetryPolicy(attempts=1)).run_status("t", "r")
+                    await ContitClient(http, auth=KEY, retry=RetryPolicy(attempts=1)).run_status("t", "r")
     assert proxy.requests[0].startswith(b"CONNECT contit.test:443 HTTP/1.1\r\n")
     assert b"key-of-the-client" not in b"".join(proxy.requests)
 
@@ -214,9 +214,9 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
     with anyio.fail_after(PATIENT):
         async with raw_server(refuse) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-            async with build_http_client("https://contit.test", auth=KEY) as http:
+            async with build_http_client("https://contit.test") as http:
                 with pytest.raises(exceptions.APIConnectionError) as caught:
-                    await ContitClient(http, retry=QUICK).run_status("t", "r")
+                    await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
     assert caught.value.message == "The proxy refused to connect to Contit."
     assert not caught.value.may_have_arrived
 
@@ -230,7 +230,7 @@ async def test_no_proxy_is_asked_for_hosts_that_are_excepted(monkeypatch: pytest
             monkeypatch.setenv("NO_PROXY", "contit.invalid")
             async with build_http_client("http://contit.invalid") as http:
                 with pytest.raises(exceptions.APIConnectionError):
-                    await ContitClient(http, retry=QUICK).run_status("t", "r")
+                    await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
     assert proxy.connections == 0
 
 
@@ -241,8 +241,8 @@ async def test_this_machine_is_never_asked_through_a_proxy(host: str, monkeypatc
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as contit:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{await unused_port()}")
-            async with build_http_client(f"http://{host}:{contit.port}", auth=KEY) as http:
-                await ContitClient(http, retry=QUICK).run_status("t", "r")
+            async with build_http_client(f"http://{host}:{contit.port}") as http:
+                await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
     assert contit.requests[0].startswith(b"GET /ai-assistant/")
 
 

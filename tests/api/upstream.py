@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import httpx
 
+from contit_mcp.api.auth import Credential
 from contit_mcp.api.client import ContitClient
 from contit_mcp.api.models import StartedRun
 from contit_mcp.api.retries import GracePolicy, RetryPolicy
@@ -90,7 +91,7 @@ class Upstream(httpx.AsyncBaseTransport):
 def contit_client(
     upstream: httpx.AsyncBaseTransport,
     *,
-    auth: httpx.Auth | None = None,
+    auth: Credential | None = None,
     base_url: str = BASE_URL,
     retry: RetryPolicy | None = None,
     grace: GracePolicy | None = None,
@@ -98,8 +99,10 @@ def contit_client(
     read_seconds: float = 20.0,
 ) -> ContitClient:
     """Build the client as production does, with `upstream` in place of the network."""
-    http = build_http_client(base_url, auth=auth, transport=upstream)
-    return ContitClient(http, retry=retry, grace=grace, start_seconds=start_seconds, read_seconds=read_seconds)
+    http = build_http_client(base_url, transport=upstream)
+    return ContitClient(
+        http, auth=auth, retry=retry, grace=grace, start_seconds=start_seconds, read_seconds=read_seconds
+    )
 
 
 class Kept:

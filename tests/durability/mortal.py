@@ -146,11 +146,10 @@ class Process:
         self.name = name
         self.store = MortalStore(shared)
         self.network = MortalNetwork(contit)
-        http = build_http_client(
-            "http://localhost", auth=APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key")), transport=self.network
-        )
+        http = build_http_client("http://localhost", transport=self.network)
+        key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
         self.assistant = Assistant(
-            ContitClient(http, retry=RetryPolicy(jitter=0.0)),
+            ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0)),
             ResilientRunStore(self.store, _Spare(shared, retention)),
             polling=PollPolicy(schedule=STEADY),
             now=wall_clock,

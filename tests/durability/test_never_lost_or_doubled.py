@@ -5,10 +5,9 @@ the question starts anew and says so (design.md, section 3). A deterministic tes
 tests/runs/test_named_window.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from sqlite3 import Connection
 from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
@@ -17,6 +16,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.sqlite import SqliteRunStore
+from contit_mcp.runs.sqlite_thread import Job, SqliteThread, Work
 from contit_mcp.runs.store import RunStore
 from tests.durability.any_order import COUNTS, AnyOrder
 from tests.durability.world import RETENTION
@@ -50,14 +50,24 @@ def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
     assert counts[SAID_SO] > 0
 
 
-class _ThreadlessStore(SqliteRunStore):
+class _Threadless(SqliteThread):
     """Works in the loop's thread: the virtual clock would outrun any other."""
 
-    async def _in_thread(self, work: Callable[[Connection], T], now: float) -> T:
-        return self._transact(work, now)
+    async def do(self, work: Work[T], now: float) -> T:
+        outcomes: list[T | BaseException] = self._outcomes([Job(work, now, asyncio.get_running_loop().create_future())])
+        if isinstance(outcomes[0], BaseException):
+            raise outcomes[0]
+        return outcomes[0]
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         self._close()
+
+
+def threadless_store(file: Path) -> SqliteRunStore:
+    """A store on that file."""
+    store = SqliteRunStore(file, retention=RETENTION)
+    store._thread = _Threadless(file, expendable=False, tidy=store._tidy)
+    return store
 
 
 def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
@@ -68,7 +78,7 @@ def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path:
         def connect(self) -> RunStore:
             if not hasattr(self, "file"):
                 self.file = next(files)
-            return _ThreadlessStore(self.file, retention=RETENTION)
+            return threadless_store(self.file)
 
     assert tried(OnSqlite, 80)[WINDOW] > 0
 

@@ -49,6 +49,9 @@ _UNPRINTABLE = re.compile(
 )
 """Could end the line, move the cursor, reverse what is read, or not be encoded."""
 
+_NUMBER = re.compile(r"[0-9.e+-]+")
+_LARGE = 10**18
+_MOST_NAMES = 500
 _LONGEST_TEXT = 300
 _MOST_ITEMS = 30
 _DEEPEST = 5
@@ -66,43 +69,71 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[SecretValue] = ()) -> None:
         self._secrets = tuple(secrets)
-        self._spelled: frozenset[str] = frozenset()
-        self._spellings_of_them: list[str] = []
+        self._seen: frozenset[str] = frozenset()
+        self._known: re.Pattern[str] | None = None
+        self._known_number = False
+        self._names: dict[str, str] = {}
 
     def event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return the named values of one event."""
+        self._learn()
         return {
-            self.text(key): self.value(value) if key == "event" else self._named(key, value)
+            self._shown_name(key): self._value(value) if key == "event" else self._named(key, value)
             for key, value in event.items()
         }
 
-    def value(self, value: Any, *, depth: int = 0) -> Any:
-        """Return `value` as text, number, list or dictionary, with nothing in it that must not be written."""
-        try:
-            return self._redacted(value, depth)
-        except Exception:  # noqa: BLE001 - whatever a foreign object raises; a log line must not break its call
-            return f"<{type(value).__name__}>"
-
     def text(self, text: str) -> str:
         """Return `text` on one line, without credentials, and cut when it is long."""
-        for secret in self._spellings():
-            text = text.replace(secret, _MASK)
+        self._learn()
+        return self._text(text)
+
+    def _learn(self) -> None:
+        """Secrets that were read since the last time are known from now on."""
+        seen = frozenset().union(*(secret.seen() for secret in self._secrets))
+        if seen == self._seen:
+            return
+        spellings = _spellings(seen)
+        self._seen = seen
+        self._known = re.compile("|".join(map(re.escape, spellings))) if spellings else None
+        self._known_number = any(_NUMBER.fullmatch(spelling) for spelling in spellings)
+        self._names.clear()
+
+    def _text(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(_MASK, text)
         if not _PLAIN.fullmatch(text):
             for pattern, replacement in _CREDENTIALS:
                 text = pattern.sub(replacement, text)
             text = _UNPRINTABLE.sub(" ", text)
         return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
+    def _shown_name(self, name: str) -> str:
+        """Names are few, and the same in each line."""
+        if (shown := self._names.get(name)) is None:
+            if len(self._names) >= _MOST_NAMES:
+                self._names.clear()
+            shown = self._names[name] = self._text(name)
+        return shown
+
+    def _value(self, value: Any, depth: int = 0) -> Any:
+        """A text, number, list or dictionary, with nothing in it that must not be written."""
+        try:
+            return self._redacted(value, depth)
+        except Exception:  # noqa: BLE001 - whatever a foreign object raises; a log line must not break its call
+            return f"<{type(value).__name__}>"
+
     def _redacted(self, value: Any, depth: int) -> Any:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int | float):
+            if not self._known_number and -_LARGE < value < _LARGE:
+                return value
             text = str(value)
-            return value if math.isfinite(value) and self.text(text) == text else self.text(text)
+            return value if math.isfinite(value) and self._text(text) == text else self._text(text)
         if isinstance(value, str | PurePath | UUID | date | timedelta | Decimal):
-            return self.text(str(value))
+            return self._text(str(value))
         if isinstance(value, BaseException):
-            return [self.text(line) for line in describe_exception(value)]
+            return [self._text(line) for line in describe_exception(value)]
         if depth < _DEEPEST and isinstance(value, Mapping | list | tuple | set | frozenset):
             return self._several(value, depth + 1)
         return f"<{type(value).__name__}>"
@@ -110,21 +141,14 @@ class Redactor:
     def _several(self, values: Mapping[Any, Any] | Collection[Any], depth: int) -> Any:
         if isinstance(values, Mapping):
             items = itertools.islice(values.items(), _MOST_ITEMS)
-            return {self.text(_name(key)): self._named(_name(key), item, depth) for key, item in items}
+            return {self._text(_name(key)): self._named(_name(key), item, depth) for key, item in items}
         if isinstance(values, tuple) and len(values) == 2 and _is_telling(_name(values[0])):
-            return [self.text(_name(values[0])), _MASK]  # a header, as ASGI and httpx have them
-        shown = [self.value(item, depth=depth) for item in itertools.islice(values, _MOST_ITEMS)]
+            return [self._text(_name(values[0])), _MASK]  # a header, as ASGI and httpx have them
+        shown = [self._value(item, depth) for item in itertools.islice(values, _MOST_ITEMS)]
         return [*shown, "…"] if len(values) > _MOST_ITEMS else shown
 
     def _named(self, name: str, value: Any, depth: int = 0) -> Any:
-        return _MASK if _is_telling(name) else self.value(value, depth=depth)
-
-    def _spellings(self) -> list[str]:
-        """Every known secret as texts spell it, the longest first: one can be the beginning of another."""
-        seen = frozenset().union(*(secret.seen() for secret in self._secrets))
-        if seen != self._spelled:
-            self._spelled, self._spellings_of_them = seen, _spellings(seen)
-        return self._spellings_of_them
+        return _MASK if _is_telling(name) else self._value(value, depth)
 
 
 def _spellings(values: Iterable[str]) -> list[str]:

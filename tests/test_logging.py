@@ -421,7 +421,7 @@ def test_any_value_becomes_one_line_of_strict_json(value: object) -> None:
 def test_a_known_secret_survives_in_no_value(secret: str, value: object, before: int) -> None:
     """Wherever it stands in a text (our choice)."""
     redactor = Redactor([SecretValue("S", value=secret)])
-    shown = redactor.value(["." * before + secret + "!", {"a": [value, secret]}])
+    shown = redactor.event({"a": ["." * before + secret + "!", {"a": [value, secret]}]})["a"]
     assert secret not in shown[0]
     assert shown[1]["a"][1] == "[masked]"
 

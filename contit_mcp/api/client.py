@@ -146,16 +146,14 @@ class ContitClient:
     async def _read(self, path: str, model: type[ModelT], deadline: float | None) -> ModelT:
         if deadline is None:
             deadline = anyio.current_time() + self._read_seconds
-        try:
-            with anyio.fail_after(self._read_seconds):
-                return await retrying(
-                    lambda: self._ask("GET", path, model),
-                    may_repeat=read_may_be_repeated,
-                    policy=self._retry,
-                    deadline=deadline,
-                )
-        except TimeoutError as exc:
-            raise _took_too_long() from exc
+        with anyio.CancelScope(deadline=anyio.current_time() + self._read_seconds):
+            return await retrying(
+                lambda: self._ask("GET", path, model),
+                may_repeat=read_may_be_repeated,
+                policy=self._retry,
+                deadline=deadline,
+            )
+        raise _took_too_long()
 
     async def _ask(
         self, method: str, path: str, model: type[ModelT], body: dict[str, str | None] | None = None

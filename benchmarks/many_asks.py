@@ -1,6 +1,7 @@
 """Many asks of 5 s in flight at once in one process, and what they cost beside calls that only sleep."""
 
 import asyncio
+import secrets
 import statistics
 import time
 from collections import defaultdict
@@ -49,7 +50,9 @@ async def burst(who: str, seen: dict[str, str], *, asks: int, patience: float) -
         busy_before = processor_seconds(process)
 
         async def ask(number: int, connection: HttpConnection) -> None:
-            request = http_request(port, "legacy", "contit_ask", {"prompt": f"How many drafts are there? ({number})"})
+            # Asked before, it might be answered from what is remembered.
+            prompt = f"How many drafts are there? ({number}, {secrets.token_hex(8)})"
+            request = http_request(port, "legacy", "contit_ask", {"prompt": prompt})
             began = time.perf_counter()
             try:
                 await connection.exchange(request)

@@ -126,10 +126,7 @@ class Redactor:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int | float):
-            if not self._known_number and -_LARGE < value < _LARGE:
-                return value
-            text = str(value)
-            return value if math.isfinite(value) and self._text(text) == text else self._text(text)
+            return self._number(value)
         if isinstance(value, str | PurePath | UUID | date | timedelta | Decimal):
             return self._text(str(value))
         if isinstance(value, BaseException):
@@ -137,6 +134,12 @@ class Redactor:
         if depth < _DEEPEST and isinstance(value, Mapping | list | tuple | set | frozenset):
             return self._several(value, depth + 1)
         return f"<{type(value).__name__}>"
+
+    def _number(self, value: float) -> float | str:
+        if not self._known_number and -_LARGE < value < _LARGE:
+            return value
+        text = str(value)
+        return value if math.isfinite(value) and self._text(text) == text else self._text(text)
 
     def _several(self, values: Mapping[Any, Any] | Collection[Any], depth: int) -> Any:
         if isinstance(values, Mapping):

@@ -32,7 +32,8 @@ def open_store(
     if location.kind == "memory":
         return spare
     store = bare_store(location, folder=folder, retention=retention)
-    return ResilientRunStore(store, spare, at_once=1 if location.kind == "sqlite" else 40, closing=closing)
+    # The thread of a SQLite file does together what waits for it.
+    return ResilientRunStore(store, spare, at_once=100 if location.kind == "sqlite" else 40, closing=closing)
 
 
 def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:

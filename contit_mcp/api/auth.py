@@ -200,4 +200,3 @@ class _KeptFailure:
     error: APIError
     secret: str = field(repr=False)
     until: float
-

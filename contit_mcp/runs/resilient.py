@@ -200,13 +200,12 @@ class ResilientRunStore:
                 await self._catch_up(now)
             return await operation()
 
-        watch = None
+        watch = Stopwatch()
         while True:
             try:
                 result = await self._patience.wait_for(use)
                 break
             except (StoreError, TimeoutError) as exc:
-                watch = watch or Stopwatch()
                 error = exc if isinstance(exc, StoreError) else _TooSlow()
                 # A restart is waited for once, not at each new try.
                 patient = self._usable and not self._closing() and watch.idle_seconds < self._policy.restart

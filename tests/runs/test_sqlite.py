@@ -304,3 +304,86 @@ async def test_ten_thousand_runs_leave_a_file_under_20_megabytes(file: Path) -> 
         await ledger.completed(run, f"{number} " + "word " * 120, now=T0 + 1)
     await store.aclose()
     assert sum(part.stat().st_size for part in file.parent.iterdir()) < 20_000_000
+
+
+async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fails_alone(file: Path) -> None:
+    """The others are done again without it (our choice)."""
+    store = a_store(file)
+    ledger = RunLedger(store)
+    runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(20)]
+    inside, go_on = threading.Event(), threading.Event()
+    refused: list[str] = []
+
+    def hold_up(before: RunRecord) -> RunRecord:
+        inside.set()
+        go_on.wait(10)
+        return before
+
+    async def fail(run: RunRecord) -> None:
+        def change(_: RunRecord) -> RunRecord:
+            raise LookupError
+
+        with pytest.raises(StoreError, match="does not understand"):
+            await store.change(run, change, now=T0 + 1)
+        refused.append(run.key)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.change(runs[0], hold_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(inside.wait)
+        for run in runs[1:]:
+            if run is runs[7]:
+                tasks.start_soon(fail, run)
+            else:
+                tasks.start_soon(lambda run: ledger.completed(run, "answer", now=T0 + 1), run)
+        await anyio.sleep(0.05)
+        go_on.set()
+    assert refused == [runs[7].key]
+    for number, run in enumerate(runs):
+        found = await RunLedger(a_store(file)).find("owner", f"t{number}", f"r{number}", now=T0 + 2)
+        assert found is not None
+        assert found.ended is (run not in (runs[0], runs[7])), number
+
+
+async def test_what_waits_together_is_one_transaction(file: Path) -> None:
+    """A commit costs more than what is written; a reader elsewhere sees nothing or all of it (our choice)."""
+    store = a_store(file)
+    ledger = RunLedger(store)
+    runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(20)]
+    inside, go_on = threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    def hold_up(before: RunRecord) -> RunRecord:
+        inside.set()
+        go_on.wait(10)
+        return before
+
+    def look_from_elsewhere(before: RunRecord) -> RunRecord:
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            (count,) = db.execute("SELECT count(*) FROM run WHERE phase = 'failed'").fetchone()
+        seen.append(count)
+        return replace(before, phase=Phase.FAILED)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.change(runs[0], hold_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(inside.wait)
+        for run in runs[1:]:
+            tasks.start_soon(lambda run: store.change(run, look_from_elsewhere, now=T0 + 1), run)
+        await anyio.sleep(0.05)
+        go_on.set()
+    assert seen == [0] * 19
+
+
+async def test_its_thread_ends_when_the_store_is_closed_and_comes_again_when_it_is_used(file: Path) -> None:
+    """Nothing is left behind (our choice)."""
+
+    def threads() -> int:
+        return sum(thread.name == "contit-mcp run store" for thread in threading.enumerate())
+
+    before = threads()
+    store = a_store(file)
+    run = await begin(RunLedger(store), opening("q"), "r")
+    assert threads() == before + 1
+    await store.aclose()
+    await store.aclose()
+    assert threads() == before
+    assert await RunLedger(store).find("owner", "t", "r", now=T0) == run

@@ -97,7 +97,7 @@ async def many_asks(folder: Path, *, asks: int, rounds: int, patience: float, pl
                     busy[who].append(found.busy / asks * 1e3)
     note = "; ".join(f"{who} answered {min(counts):,}" for who, counts in answered.items())
     late = [
-        ours / theirs if math.isfinite(ours) else math.inf
+        ours / theirs if math.isfinite(ours) and math.isfinite(theirs) else math.inf
         for ours, theirs in zip(p99[OURS], p99[SLEEPING], strict=True)
     ]
     rows = [Row(f"{name}, p99", "s", p99, late, f"{OURS} / {SLEEPING}", note)]

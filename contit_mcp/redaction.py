@@ -93,10 +93,10 @@ class Redactor:
         if seen == self._seen:
             return
         spellings = _spellings(seen)
-        self._seen = seen
         self._known = re.compile("|".join(map(re.escape, spellings))) if spellings else None
         self._known_number = any(_NUMBER.fullmatch(spelling) for spelling in spellings)
         self._names.clear()
+        self._seen = seen
 
     def _text(self, text: str) -> str:
         if self._known is not None:

@@ -7,7 +7,7 @@ request for one that never stood: a start would be sent twice.
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
@@ -71,7 +71,7 @@ class Received:
     status_code: int
     headers: Mapping[str, str]
     raw_headers: Sequence[tuple[bytes, bytes]]
-    content: bytes
+    content: bytes = field(repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -99,6 +99,7 @@ class Connections(httpx.AsyncBaseTransport):
         self._verify = verify
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._free = anyio.Semaphore(limits.max_connections or 100)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -125,6 +126,8 @@ class Connections(httpx.AsyncBaseTransport):
         Raises:
             httpx.TransportError: The kind says what happened, and whether the request can have been sent.
         """
+        if self._closed:
+            raise httpx.ConnectError("the client is closed")
         await self._turn(timeout.pool)
         try:
             return await self._exchange(method, url, headers, body, timeout)
@@ -135,7 +138,8 @@ class Connections(httpx.AsyncBaseTransport):
             self._free.release()
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections. No request is sent any more."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
 

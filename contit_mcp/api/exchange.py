@@ -24,7 +24,7 @@ class Exchange:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
         self._base = str(http.base_url).rstrip("/")
-        self._always = [*http.headers.items()]
+        self._always = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in http.headers.raw]
         self._straight = straight_connections(http)
 
     async def send(
@@ -45,7 +45,7 @@ class Exchange:
         content = None
         if body is not None:
             headers.append(("Content-Type", "application/json"))
-            content = json.dumps(body, ensure_ascii=False).encode()
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         if self._straight is None:
             return await self._http.request(method, self._base + path, headers=headers, content=content)
         return await self._go_straight(method, path, headers, content)
@@ -57,5 +57,6 @@ class Exchange:
         received = await self._straight.exchange(
             method, self._base + path, self._always + headers, content, timeout=self._http.timeout
         )
+        answer = received.response() if "Content-Encoding" in received.headers else received
         tally.statuses[str(received.status_code)] += 1
-        return received.response() if "Content-Encoding" in received.headers else received
+        return answer

@@ -7,6 +7,8 @@ shown the credential, and one that answers 404 to everything is not taken for it
 
 from dataclasses import dataclass
 
+import httpx
+
 from contit_mcp.api.auth import ClientCredentialsAuth, Credential
 from contit_mcp.api.paths import status_path
 from contit_mcp.api.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
@@ -135,7 +137,12 @@ def _meaning_with(answer: _Answer) -> tuple[str, str | None]:
 async def _ask(settings: Settings, *, auth: Credential | None) -> _Answer:
     client = build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file)
     async with client as http:
-        headers = {} if auth is None else dict([await auth.header()])
-        response = await http.get(status_path(_MADE_UP, _MADE_UP), headers=headers)
+        path = status_path(_MADE_UP, _MADE_UP)
+        if auth is None:
+            response = await http.get(path)
+        else:
+            response = await http.get(path, headers=[header := await auth.header()])
+            if response.status_code == httpx.codes.UNAUTHORIZED and (other := await auth.instead_of(header)):
+                response = await http.get(path, headers=[other])
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return _Answer(response.status_code, is_json=media_type == "application/json" or media_type.endswith("+json"))

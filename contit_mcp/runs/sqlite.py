@@ -20,7 +20,6 @@ _UPSERT = (
 _NEWEST = " ORDER BY asked_at DESC, rowid DESC LIMIT 1"
 _ON_THREAD = f"{_SELECT} WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ?"
 _OPENED = f"{_SELECT} WHERE owner = ? AND prompt_hash = ? AND asked_thread_id IS NULL"
-_TIDY_SECONDS = 60.0
 
 
 class SqliteRunStore:
@@ -46,7 +45,6 @@ class SqliteRunStore:
         self._thread = SqliteThread(file, expendable=expendable, tidy=self._tidy)
         self._retention = retention or RetentionPolicy()
         self._replay = replay or ReplayPolicy()
-        self._tidied_at = 0.0
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
         """Keep the intent to start, or return the run that stands in its way."""
@@ -112,16 +110,11 @@ class SqliteRunStore:
         row = db.execute(query, values).fetchone()
         return None if row is None else self._retention.kept(from_flat(dict(zip(NAMES, row, strict=True))), now=now)
 
-    def _tidy(self, db: sqlite3.Connection, now: float) -> bool:
-        """Drop what is too old, and say whether that was anything. Seldom: what is read is judged by its age anyway."""
-        if abs(now - self._tidied_at) < _TIDY_SECONDS:
-            return False
-        self._tidied_at = now
-        before = db.total_changes
+    def _tidy(self, db: sqlite3.Connection, now: float) -> None:
+        """Drop what is too old."""
         db.execute(
             "UPDATE run SET answer = NULL WHERE answer IS NOT NULL AND ended_at < ?", [now - self._retention.answer]
         )
         db.execute(
             "DELETE FROM run WHERE asked_at < ? AND coalesce(held_until, 0) <= ?", [now - self._retention.record, now]
         )
-        return db.total_changes > before

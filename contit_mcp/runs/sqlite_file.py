@@ -48,7 +48,7 @@ _BROKEN_SECONDS = 86_400.0
 """How long a file that was set aside is kept, for whoever wonders."""
 
 BUSY_SECONDS = 1.0
-"""How long another process's transaction is waited for; they take less than a millisecond."""
+"""How long another process's transaction is waited for; they take milliseconds."""
 
 
 class _NotOursError(sqlite3.DatabaseError):

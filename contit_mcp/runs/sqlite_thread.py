@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from contit_mcp.exceptions import StoreError
 from contit_mcp.runs.sqlite_file import inode, is_broken, open_file, set_aside, unusable
 
 T = TypeVar("T")
@@ -20,6 +21,11 @@ Work = Callable[[sqlite3.Connection], T]
 
 _MOST_AT_ONCE = 100
 """Done in one transaction. Other processes wait for its end, at most a second (`BUSY_SECONDS`); it takes some 10 ms."""
+
+_MOST_WAITING = 1_000
+"""Behind a disk that hangs they would pile up otherwise."""
+
+_TIDY_SECONDS = 60.0
 
 _UNUSABLE = (sqlite3.Error, OSError, LookupError, ValueError, TypeError)
 """What a file can do to us; the latter three where a row is not ours to understand."""
@@ -46,10 +52,10 @@ class SqliteThread:
     Args:
         file: Made if it is not there.
         expendable: Whether a broken file is set aside and a new one begun.
-        tidy: Called in each transaction with the time in seconds since the epoch; says whether it dropped anything.
+        tidy: Drops what is too old; takes the time, in seconds since the epoch. Called about once a minute.
     """
 
-    def __init__(self, file: Path, *, expendable: bool, tidy: Callable[[sqlite3.Connection, float], bool]) -> None:
+    def __init__(self, file: Path, *, expendable: bool, tidy: Callable[[sqlite3.Connection, float], None]) -> None:
         self._file = file
         self._expendable = expendable
         self._tidy = tidy
@@ -59,6 +65,7 @@ class SqliteThread:
         # Of the thread alone: a connection that is closed while another thread works on it crashes the process.
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self._tidied_at = 0.0
 
     async def do(self, work: Work[T], now: float) -> T:
         """Do the work in a transaction that excludes all other writers. Once begun, it is done even if nobody waits.
@@ -75,43 +82,70 @@ class SqliteThread:
             await self._asked(None, 0.0)
 
     def _asked(self, work: Work[Any] | None, now: float) -> asyncio.Future[Any]:
+        if self._jobs.qsize() >= _MOST_WAITING:
+            raise unusable(self._file, TimeoutError(0, "it is too slow"))
         job = Job(work, now, asyncio.get_running_loop().create_future())
         with self._starting_or_ending:
-            self._jobs.put(job)
             if self._thread is None:
                 # One that hangs on its disk must not keep the process alive.
-                self._thread = threading.Thread(target=self._go_on, name="contit-mcp run store", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._go_on, name="contit-mcp run store", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as exc:
+                    raise unusable(self._file, OSError(0, "no thread can be started for it")) from exc
+                self._thread = thread
+            self._jobs.put(job)
         return job.outcome
 
     def _go_on(self) -> None:
-        while True:
-            jobs = [self._jobs.get()]
-            with suppress(Empty):
-                while len(jobs) < _MOST_AT_ONCE and jobs[-1].work is not None:
-                    jobs.append(self._jobs.get_nowait())
-            wanted = [job for job in jobs if not job.outcome.done()]
-            closing = [job for job in wanted if job.work is None]
-            works = [job for job in wanted if job.work is not None]
-            _tell(works, self._outcomes(works))
-            if closing:
-                self._close()
-                with self._starting_or_ending:
-                    ended = self._jobs.empty()
-                    if ended:
-                        self._thread = None
-                _tell(closing, [None])
-                if ended:
-                    return
+        while not self._work_off():
+            pass
+
+    def _work_off(self) -> bool:
+        """Wait for jobs and do all that are there; whether the thread is to end. Nothing of them is kept then."""
+        jobs = [self._jobs.get()]
+        with suppress(Empty):
+            while len(jobs) < _MOST_AT_ONCE and jobs[-1].work is not None:
+                jobs.append(self._jobs.get_nowait())
+        wanted = [job for job in jobs if not job.outcome.done()]
+        closing = [job for job in wanted if job.work is None]
+        works = [job for job in wanted if job.work is not None]
+        _tell(works, self._outcomes(works))
+        if not closing:
+            return False
+        outcome = None
+        try:
+            self._close()
+        except sqlite3.Error as exc:
+            outcome = unusable(self._file, exc)
+        with self._starting_or_ending:
+            ended = self._jobs.empty()
+            if ended:
+                self._thread = None
+        _tell(closing, [outcome])
+        return ended
 
     def _outcomes(self, jobs: Sequence[Job]) -> list[Any]:
         """What came of each: its result, or an exception."""
         try:
             return self._transact(jobs)
         except _OneFailedError:
-            return [outcome for job in jobs for outcome in self._outcomes([job])]
+            return self._one_by_one(jobs)
         except BaseException as exc:  # noqa: BLE001 - it is raised where somebody waits
             return [exc] * len(jobs)
+
+    def _one_by_one(self, jobs: Sequence[Job]) -> list[Any]:
+        """One of them spoilt it for all. Where it is the file that cannot be used, the rest is not tried."""
+        outcomes: list[Any] = []
+        trouble = None
+        for job in jobs:
+            outcome = trouble
+            if trouble is None and not job.outcome.done():
+                (outcome,) = self._outcomes([job])
+                if isinstance(outcome, StoreError) and isinstance(outcome.__cause__, sqlite3.Error | OSError):
+                    trouble = outcome
+            outcomes.append(outcome)
+        return outcomes
 
     def _transact(self, jobs: Sequence[Job]) -> list[Any]:
         try:
@@ -134,13 +168,19 @@ class SqliteThread:
         db = self._opened()
         db.execute("BEGIN IMMEDIATE")
         try:
-            tidied = self._tidy(db, jobs[0].now)
+            changed = db.total_changes
+            due = abs(jobs[0].now - self._tidied_at) >= _TIDY_SECONDS
+            if due:  # seldom: what is read is judged by its age anyway
+                self._tidy(db, jobs[0].now)
+            tidied = db.total_changes > changed
             results = [_result(job, db, alone=len(jobs) == 1) for job in jobs]
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        if due:
+            self._tidied_at = jobs[0].now
         if tidied:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
         return results

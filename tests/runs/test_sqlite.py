@@ -17,8 +17,8 @@ from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.sqlite import SqliteRunStore
-from contit_mcp.runs.sqlite_file import FILE_NAME, look_at
-from contit_mcp.runs.store import RetentionPolicy
+from contit_mcp.runs.sqlite_file import FILE_NAME, look_at, open_file
+from contit_mcp.runs.store import Change, RetentionPolicy
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
 from tests.runs.contract import T0, NewStore, begin, follow_up, opening
@@ -306,6 +306,13 @@ async def test_ten_thousand_runs_leave_a_file_under_20_megabytes(file: Path) -> 
     assert sum(part.stat().st_size for part in file.parent.iterdir()) < 20_000_000
 
 
+async def until_waiting(store: SqliteRunStore, count: int) -> None:
+    """Until so many jobs wait for the thread."""
+    with anyio.fail_after(10):
+        while store._thread._jobs.qsize() < count:
+            await anyio.sleep(0.001)
+
+
 async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fails_alone(file: Path) -> None:
     """The others are done again without it (our choice)."""
     store = a_store(file)
@@ -335,7 +342,7 @@ async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fai
                 tasks.start_soon(fail, run)
             else:
                 tasks.start_soon(lambda run: ledger.completed(run, "answer", now=T0 + 1), run)
-        await anyio.sleep(0.05)
+        await until_waiting(store, 19)
         go_on.set()
     assert refused == [runs[7].key]
     for number, run in enumerate(runs):
@@ -368,22 +375,98 @@ async def test_what_waits_together_is_one_transaction(file: Path) -> None:
         await anyio.to_thread.run_sync(inside.wait)
         for run in runs[1:]:
             tasks.start_soon(lambda run: store.change(run, look_from_elsewhere, now=T0 + 1), run)
-        await anyio.sleep(0.05)
+        await until_waiting(store, 19)
         go_on.set()
     assert seen == [0] * 19
 
 
 async def test_its_thread_ends_when_the_store_is_closed_and_comes_again_when_it_is_used(file: Path) -> None:
     """Nothing is left behind (our choice)."""
-
-    def threads() -> int:
-        return sum(thread.name == "contit-mcp run store" for thread in threading.enumerate())
-
-    before = threads()
     store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
-    assert threads() == before + 1
+    thread = store._thread._thread
+    assert thread is not None
+    assert thread.is_alive()
     await store.aclose()
     await store.aclose()
-    assert threads() == before
+    thread.join(10)
+    assert not thread.is_alive()
     assert await RunLedger(store).find("owner", "t", "r", now=T0) == run
+
+
+async def test_where_the_file_is_the_trouble_those_behind_do_not_try_it_one_after_the_other(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wait a second for a locked one; a hundred of them kept the thread for minutes (seen in a review)."""
+    store = a_store(file)
+    ledger = RunLedger(store)
+    runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(9)]
+    inside, go_on = threading.Event(), threading.Event()
+    opened: list[Path] = []
+
+    def opening_it(file: Path) -> sqlite3.Connection:
+        opened.append(file)
+        return open_file(file)
+
+    def hold_up(before: RunRecord) -> RunRecord:
+        inside.set()
+        go_on.wait(10)
+        return before
+
+    def fail_and_break_it(_: RunRecord) -> RunRecord:
+        for part in file.parent.iterdir():
+            part.unlink()
+        write(file, b"this is no database at all" * 100)
+        raise LookupError
+
+    async def refused(change: Change, run: RunRecord) -> None:
+        with pytest.raises(StoreError):
+            await store.change(run, change, now=T0 + 1)
+
+    monkeypatch.setattr("contit_mcp.runs.sqlite_thread.open_file", opening_it)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.change(runs[0], hold_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(inside.wait)
+        for run in runs[1:]:
+            tasks.start_soon(refused, fail_and_break_it, run)
+        await until_waiting(store, 8)
+        go_on.set()
+    assert len(opened) == 1
+
+
+async def test_where_no_thread_can_be_started_the_store_says_so_and_works_later(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on processes may pass (our choice)."""
+    ledger = RunLedger(a_store(file))
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StoreError, match="no thread"):
+            await ledger.claim(opening("q"), now=T0)
+    assert isinstance(await ledger.claim(opening("q"), now=T0), Granted)
+
+
+async def test_behind_a_disk_that_hangs_no_endless_queue_grows(file: Path) -> None:
+    """Those who come later are told at once (our choice)."""
+    store = a_store(file)
+    run = await begin(RunLedger(store), opening("q"), "r")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hanging(before: RunRecord) -> RunRecord:
+        inside.set()
+        go_on.wait(10)
+        return before
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.change(run, hanging, now=T0 + 1))
+        await anyio.to_thread.run_sync(inside.wait)
+        for _ in range(1_000):
+            tasks.start_soon(lambda: store.latest("owner", "t", now=T0 + 1))
+        await until_waiting(store, 1_000)
+        with pytest.raises(StoreError, match="too slow"):
+            await store.latest("owner", "t", now=T0 + 1)
+        go_on.set()

@@ -109,7 +109,7 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         description="How long an answer is kept after its run ended; an hour covers every host's retry, 0 keeps none.",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
-        "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a call at INFO."
+        "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a run and a call at INFO."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", alias="CONTIT_MCP_LOG_FORMAT", description="`auto` is JSON unless stderr is a terminal."

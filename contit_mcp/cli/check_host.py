@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from contit_mcp.cli.terminal import without_controls
 from contit_mcp.exceptions import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
-from contit_mcp.hosts.servers import LocalServer, RemoteServer, filled_in
+from contit_mcp.hosts.servers import TOKEN_VARIABLE, LocalServer, RemoteServer, filled_in
+from contit_mcp.hosts.strict_json import strictly_wrong
 from contit_mcp.redaction import Redactor
 from contit_mcp.settings import load_settings
 
@@ -52,12 +54,21 @@ async def check_host(host: Host, file: Path, *, scope: str | None = None) -> lis
     if server is None:
         hint = f"contit-mcp install {host.slug}{scoped}"
         return [Finding(subject, "it has no entry contit-assistant", good=False, hint=hint)]
+    anew = f"contit-mcp install {host.slug}{scoped}"
     if isinstance(server, RemoteServer):
-        return [Finding(subject, f"it speaks to {_showable(server.url)}"), await _over_http(server)]
+        with_token = f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
+        if host.remote is None or host.remote(server) == host.remote(replace(server, token_variable=TOKEN_VARIABLE)):
+            with_token = host.remote_note or "Ask who runs the server."
+        return [Finding(subject, f"it speaks to {_showable(server.url)}"), await _over_http(server, with_token)]
     server = filled_in(server, os.environ, host.variables)
     found = [Finding(subject, f"it starts {_showable(shell_line(server.command, *server.arguments))}")]
-    found.append(await _over_stdio(server, f"contit-mcp install {host.slug}{scoped} --force"))
-    return found if "--sandbox" in server.arguments else found + await _contit(server)
+    if problem := strictly_wrong(host, file):
+        found.append(
+            Finding(subject, problem, good=False, hint="Take it out; the host says no more than that it failed.")
+        )
+    sandbox = "--sandbox" in server.arguments
+    found.append(await _over_stdio(server, f"{anew}{' --sandbox' * sandbox} --force"))
+    return found if sandbox else found + await _contit(server)
 
 
 def _showable(text: str) -> str:
@@ -87,33 +98,37 @@ async def _over_stdio(server: LocalServer, anew: str) -> Finding:
             return _bad(f"the server did not answer: {_showable(last[:200])}", hint)
 
 
-async def _over_http(server: RemoteServer) -> Finding:
-    token = os.environ.get(server.token_variable, "").strip() if server.token_variable else ""
+async def _over_http(server: RemoteServer, with_token: str) -> Finding:
+    variable = TOKEN_VARIABLE if server.asked_for else server.token_variable
+    token = os.environ.get(variable, "").strip() if variable else ""
     if not _is_address(server.url):
         return _bad("its address is none", "It is where the server's /mcp is, like https://contit-mcp.example.com/mcp.")
     if not (token.isascii() and token.isprintable()):
         hint = "Copy the token again, without anything around it."
-        return _bad(f"{server.token_variable} holds what no token has", hint)
+        return _bad(f"{variable} holds what no token has", hint)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         status = await _status(server.url, headers)
         if status >= 400:
-            return _refused(status, server, token)
+            return _refused(status, variable, token, server.asked_for, with_token)
         async with create_mcp_http_client(headers=headers) as http:
             return await _list_tools(streamable_http_client(server.url, http_client=http))
     except httpx.HTTPError as error:
         hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
-        return _bad(f"no connection ({type(error).__name__})", hint)
+        return _bad(f"there is no connection to the server ({type(error).__name__})", hint)
     except (ExceptionGroup, MCPError, TimeoutError) as error:
         return _bad(f"the server does not speak MCP there ({type(error).__name__})", "Look into the server's log.")
 
 
-def _refused(status: int, server: RemoteServer, token: str) -> Finding:
+def _refused(status: int, variable: str | None, token: str, asked_for: bool, with_token: str) -> Finding:  # noqa: FBT001
     hint = _STATUSES.get(status, "Ask who runs the server.")
-    if status == 401 and not token:
-        named = f"{server.token_variable} is not set here" if server.token_variable else "its entry has no token"
-        return _bad(f"the server wants a token (401), and {named}", hint)
-    return _bad(f"the server refuses ({status})", hint)
+    if status != 401 or token:
+        return _bad(f"the server refuses ({status})", hint)
+    if asked_for:
+        return Finding(_TOOLS, f"not tried: the host asks for the token itself; with it in {variable} it is tried here")
+    if variable is None:
+        return _bad("the server wants a token (401), and its entry has no token", with_token)
+    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
 
 
 def _bad(verdict: str, hint: str) -> Finding:

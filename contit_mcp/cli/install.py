@@ -20,6 +20,7 @@ from contit_mcp.hosts.installs import Installs
 from contit_mcp.hosts.machine import Machine
 from contit_mcp.hosts.own_command import own_command
 from contit_mcp.hosts.servers import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.strict_json import strictly_wrong
 from contit_mcp.hosts.table import HOSTS
 from contit_mcp.settings_names import is_unset
 from contit_mcp.settings_urls import LOOPBACK, usable_url
@@ -89,6 +90,8 @@ def command(
     click.echo(f"{NAME} {words[plan.change]} {file} ({host.title}).")
     if backup:
         click.echo(f"The file as it was before: {backup}")
+    if problem := strictly_wrong(host, file):
+        done.append(f"Take care: {problem}. It was there before.")
     for line in (*done, *_what_now(host, scope, server)):
         click.echo(line)
 

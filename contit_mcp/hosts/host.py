@@ -32,6 +32,7 @@ class Host:
         to_see_it: What its user does, so that the host sees a change.
         remote_note: What has to be known of a remote entry.
         variables: How it writes a variable of the environment in a local entry; None where it fills in none.
+        strict: Whether its file is JSON to the letter, without comments and trailing commas.
         hides: The name of an older file beside its own that it no longer reads once its own is there.
         source: Where the format is documented, and when that was looked up.
     """
@@ -50,6 +51,7 @@ class Host:
     beside: Callable[[Server], list[Addition]] = lambda _: []
     remote_note: str | None = None
     variables: Notation | None = None
+    strict: bool = False
     hides: str | None = None
 
     def file(self, machine: Machine, scope: Scope) -> Path:

@@ -28,10 +28,12 @@ class RemoteServer:
     Attributes:
         url: Where its /mcp is.
         token_variable: The variable that holds the bearer token; None for a server that wants none.
+        asked_for: Whether the host asks its user for the token.
     """
 
     url: str
     token_variable: str | None = None
+    asked_for: bool = False
 
 
 Server = LocalServer | RemoteServer
@@ -53,7 +55,7 @@ def read_entry(value: object) -> Server | None:
     if not isinstance(value, Mapping):
         return None
     if url := _first(value, "url", "uri", "httpUrl", "serverUrl"):
-        return RemoteServer(str(url), _token_variable(value))
+        return RemoteServer(str(url), _token_variable(value), asked_for="${input:" in _authorization(value))
     words = _first(value, "command", "cmd")
     words = [words] if isinstance(words, str) else words
     given = _first(value, "env", "envs", "environment") or {}
@@ -84,7 +86,12 @@ def _token_variable(value: Mapping[str, Any]) -> str | None:
     """The variable that the token comes from; VS Code asks for it instead, and so has none."""
     if named := value.get("bearer_token_env_var"):
         return str(named)
+    found = _VARIABLE.search(_authorization(value))
+    return next((name for name in found.groups() if name), None) if found else None
+
+
+def _authorization(value: Mapping[str, Any]) -> str:
+    """The header, as the entry has it."""
     options = value.get("requestOptions")
     headers = value.get("headers") or (options.get("headers") if isinstance(options, Mapping) else None)
-    found = _VARIABLE.search(str(headers.get("Authorization", ""))) if isinstance(headers, Mapping) else None
-    return next((name for name in found.groups() if name), None) if found else None
+    return str(headers.get("Authorization", "")) if isinstance(headers, Mapping) else ""

@@ -70,6 +70,7 @@ _ALL = (
         plain(), None,
         "Quit Claude Desktop, not only its window, and start it again.",
         "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
+        strict=True,
     ),
     Host(
         "claude-code", "Claude Code", "json", "mcpServers",

@@ -501,7 +501,7 @@ async def test_check_says_what_is_wrong_with_an_entry(home: Path) -> None:
         _, tools = await check_host(host, file)
         assert not tools.good
         assert said in tools.verdict
-        assert "contit-mcp install cursor --force" in str(tools.hint)
+        assert "contit-mcp install cursor --sandbox --force" in str(tools.hint)
     for content, said in (("{}", "it has no entry"), ("{", "line 1")):
         file.write_text(content)
         (found,) = await check_host(host, file)
@@ -608,6 +608,49 @@ async def test_what_a_server_on_the_network_says_is_told(
     assert not found.good
     assert said in found.verdict
     assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("slug", "good", "said", "hint"),
+    [
+        (
+            "cursor",
+            False,
+            "its entry has no token",
+            "contit-mcp install cursor --http http://127.0.0.1:{port}/mcp --token",
+        ),
+        ("zed", False, "its entry has no token", "Zed fills in no variables"),
+        ("vscode", None, "not tried: the host asks for the token itself", None),
+    ],
+)
+async def test_an_entry_without_a_token_leads_to_one_that_has_it(
+    slug: str, good: bool | None, said: str, hint: str | None, contit_mcp_command: Calls, home: Path
+) -> None:
+    """Where the host can have one; VS Code's entry is good as it is (seen by a newcomer)."""
+    tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"me:{'t' * 32}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+    with Served(tokens, ("--sandbox",)) as served:
+        installed = contit_mcp_command(
+            "install", slug, "--http", served.base, "--token" if slug == "vscode" else "--no-token"
+        )
+        assert installed.exit_code == 0, installed.output
+        _, tools = await check_host(HOSTS[slug], file_of(slug))
+    assert tools.good is good
+    assert said in tools.verdict
+    assert (hint or "").format(port=served.port) in (tools.hint or "")
+
+
+@pytest.mark.parametrize("text", ['{"mcpServers": {"other": {"command": "b"},}}', '{\n// mine\n"mcpServers": {}}'])
+async def test_what_claude_desktop_cannot_read_is_said(text: str, contit_mcp_command: Calls, home: Path) -> None:
+    """It reads JSON to the letter; the file stays as it is otherwise (seen by a newcomer)."""
+    file = file_of("claude-desktop")
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    installed = contit_mcp_command("install", "claude-desktop", "--sandbox")
+    assert installed.exit_code == 0, installed.output
+    assert "Claude Desktop reads no comments" in installed.output
+    _, strict, _ = await check_host(HOSTS["claude-desktop"], file)
+    assert strict.good is False
+    assert "at line" in strict.verdict
 
 
 async def test_a_remote_entry_reaches_a_server_with_its_token(

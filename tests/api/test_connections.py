@@ -11,24 +11,11 @@ from contit_mcp.api.connections import _ERRORS
 from contit_mcp.api.retries import RetryPolicy
 from contit_mcp.api.transport import TransportPolicy, build_http_client
 from tests.api.raw_server import Connection, raw_server
+from tests.api.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 from tests.api.upstream import start
 
 ONCE = RetryPolicy(attempts=1)
 PATIENT = 10.0
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, since real sockets are waited for."""
-    return "asyncio", {}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies the machine has."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 def test_no_row_of_the_table_stands_behind_one_that_takes_its_errors() -> None:

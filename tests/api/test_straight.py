@@ -12,25 +12,12 @@ from contit_mcp.api.retries import RetryPolicy
 from contit_mcp.api.transport import build_http_client, straight_connections
 from contit_mcp.tally import Tally, start_tally
 from tests.api.raw_server import Connection, raw_server
+from tests.api.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 from tests.api.upstream import start
 
 ONCE = RetryPolicy(attempts=1)
 GOING = b'{"status": "in_progress"}'
 TOKENS: list[Header] = [("Authorization", "Bearer old"), ("Authorization", "Bearer new")]
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, since real sockets are waited for."""
-    return "asyncio", {}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies the machine has."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 class RenewedToken:

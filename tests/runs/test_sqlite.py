@@ -60,6 +60,19 @@ def new_store(file: Path) -> NewStore:
     return lambda retention: a_store(file, retention=retention)
 
 
+class HeldUp:
+    """A change that stays within its transaction until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, before: RunRecord) -> RunRecord:
+        """Change nothing."""
+        self.inside.set()
+        self.go_on.wait(10)
+        return before
+
+
 def scramble(file: Path) -> None:
     """Break all but the first page."""
     data = file.read_bytes()
@@ -123,20 +136,15 @@ async def test_a_store_whose_thread_hangs_says_that_it_could_not_be_closed(file:
     """It stays open, which harms less than a crash (our choice)."""
     store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
-    inside, go_on = threading.Event(), threading.Event()
-
-    def hanging(before: RunRecord) -> RunRecord:
-        inside.set()
-        go_on.wait(10)
-        return before
+    held_up = HeldUp()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: store.change(run, hanging, now=T0 + 1))
-        await anyio.to_thread.run_sync(inside.wait)
+        tasks.start_soon(lambda: store.change(run, held_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(held_up.inside.wait)
         tasks.cancel_scope.cancel()
     with pytest.raises(StoreError, match="too slow"):
         await store.aclose()
-    go_on.set()
+    held_up.go_on.set()
     await store.aclose()
 
 
@@ -318,13 +326,8 @@ async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fai
     store = a_store(file)
     ledger = RunLedger(store)
     runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(20)]
-    inside, go_on = threading.Event(), threading.Event()
+    held_up = HeldUp()
     refused: list[str] = []
-
-    def hold_up(before: RunRecord) -> RunRecord:
-        inside.set()
-        go_on.wait(10)
-        return before
 
     async def fail(run: RunRecord) -> None:
         def change(_: RunRecord) -> RunRecord:
@@ -335,15 +338,15 @@ async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fai
         refused.append(run.key)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: store.change(runs[0], hold_up, now=T0 + 1))
-        await anyio.to_thread.run_sync(inside.wait)
+        tasks.start_soon(lambda: store.change(runs[0], held_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(held_up.inside.wait)
         for run in runs[1:]:
             if run is runs[7]:
                 tasks.start_soon(fail, run)
             else:
                 tasks.start_soon(lambda run: ledger.completed(run, "answer", now=T0 + 1), run)
         await until_waiting(store, 19)
-        go_on.set()
+        held_up.go_on.set()
     assert refused == [runs[7].key]
     for number, run in enumerate(runs):
         found = await RunLedger(a_store(file)).find("owner", f"t{number}", f"r{number}", now=T0 + 2)
@@ -356,13 +359,8 @@ async def test_what_waits_together_is_one_transaction(file: Path) -> None:
     store = a_store(file)
     ledger = RunLedger(store)
     runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(20)]
-    inside, go_on = threading.Event(), threading.Event()
+    held_up = HeldUp()
     seen: list[int] = []
-
-    def hold_up(before: RunRecord) -> RunRecord:
-        inside.set()
-        go_on.wait(10)
-        return before
 
     def look_from_elsewhere(before: RunRecord) -> RunRecord:
         with contextlib.closing(sqlite3.connect(file)) as db:
@@ -371,12 +369,12 @@ async def test_what_waits_together_is_one_transaction(file: Path) -> None:
         return replace(before, phase=Phase.FAILED)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: store.change(runs[0], hold_up, now=T0 + 1))
-        await anyio.to_thread.run_sync(inside.wait)
+        tasks.start_soon(lambda: store.change(runs[0], held_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(held_up.inside.wait)
         for run in runs[1:]:
             tasks.start_soon(lambda run: store.change(run, look_from_elsewhere, now=T0 + 1), run)
         await until_waiting(store, 19)
-        go_on.set()
+        held_up.go_on.set()
     assert seen == [0] * 19
 
 
@@ -401,17 +399,12 @@ async def test_where_the_file_is_the_trouble_those_behind_do_not_try_it_one_afte
     store = a_store(file)
     ledger = RunLedger(store)
     runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(9)]
-    inside, go_on = threading.Event(), threading.Event()
+    held_up = HeldUp()
     opened: list[Path] = []
 
     def opening_it(file: Path) -> sqlite3.Connection:
         opened.append(file)
         return open_file(file)
-
-    def hold_up(before: RunRecord) -> RunRecord:
-        inside.set()
-        go_on.wait(10)
-        return before
 
     def fail_and_break_it(_: RunRecord) -> RunRecord:
         for part in file.parent.iterdir():
@@ -425,12 +418,12 @@ async def test_where_the_file_is_the_trouble_those_behind_do_not_try_it_one_afte
 
     monkeypatch.setattr("contit_mcp.runs.sqlite_thread.open_file", opening_it)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: store.change(runs[0], hold_up, now=T0 + 1))
-        await anyio.to_thread.run_sync(inside.wait)
+        tasks.start_soon(lambda: store.change(runs[0], held_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(held_up.inside.wait)
         for run in runs[1:]:
             tasks.start_soon(refused, fail_and_break_it, run)
         await until_waiting(store, 8)
-        go_on.set()
+        held_up.go_on.set()
     assert len(opened) == 1
 
 
@@ -454,19 +447,14 @@ async def test_behind_a_disk_that_hangs_no_endless_queue_grows(file: Path) -> No
     """Those who come later are told at once (our choice)."""
     store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
-    inside, go_on = threading.Event(), threading.Event()
-
-    def hanging(before: RunRecord) -> RunRecord:
-        inside.set()
-        go_on.wait(10)
-        return before
+    held_up = HeldUp()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: store.change(run, hanging, now=T0 + 1))
-        await anyio.to_thread.run_sync(inside.wait)
+        tasks.start_soon(lambda: store.change(run, held_up, now=T0 + 1))
+        await anyio.to_thread.run_sync(held_up.inside.wait)
         for _ in range(1_000):
             tasks.start_soon(lambda: store.latest("owner", "t", now=T0 + 1))
         await until_waiting(store, 1_000)
         with pytest.raises(StoreError, match="too slow"):
             await store.latest("owner", "t", now=T0 + 1)
-        go_on.set()
+        held_up.go_on.set()

@@ -94,6 +94,24 @@ def existing_run(question: Question, latest: RunRecord | None, *, now: float, po
     return Joined(latest) if same and _answer_is_wanted(question, latest, now, policy) else None
 
 
+def slots_of(record: RunRecord) -> list[Question]:
+    """What a run may be the newest of: a thread, and the question that began a conversation."""
+    question = record.question
+    thread_id = record.thread_id or question.thread_id
+    slots = [] if thread_id is None else [thread_slot(question.owner, thread_id)]
+    return [*slots, question] if question.thread_id is None else slots
+
+
+def slot_of(question: Question) -> Question:
+    """Where the run is found that a question meets."""
+    return question if question.thread_id is None else thread_slot(question.owner, question.thread_id)
+
+
+def thread_slot(owner: str, thread_id: str) -> Question:
+    """A thread, whatever is asked on it."""
+    return Question(owner, thread_id, prompt_hash="")
+
+
 def interrupts(question: Question, latest: RunRecord | None, *, now: float) -> bool:
     """Whether `latest` is a start of the same question whose process died before the ids were stored."""
     return latest is not None and start_died(latest, now) and latest.question.prompt_hash == question.prompt_hash

@@ -4,7 +4,16 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide, start_died
+from contit_mcp.runs.claims import (
+    Claim,
+    Granted,
+    ReplayPolicy,
+    decide,
+    slot_of,
+    slots_of,
+    start_died,
+    thread_slot,
+)
 from contit_mcp.runs.record import Phase, Question, RunRecord
 from contit_mcp.runs.store import Change, RetentionPolicy
 
@@ -29,7 +38,7 @@ class MemoryRunStore:
         self._replay = replay or ReplayPolicy()
         self._capacity = capacity
         self._records: dict[str, RunRecord] = {}  # in the order of keeping
-        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by what `_slots_of` says
+        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by what `slots_of` says
         self._answers: deque[tuple[float, str]] = deque()  # (ended at, key), to let go of old answers in time
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
@@ -75,12 +84,11 @@ class MemoryRunStore:
         """Nothing to let go of."""
 
     def _latest_before(self, question: Question) -> RunRecord | None:
-        slot = question if question.thread_id is None else _thread_slot(question.owner, question.thread_id)
-        return _newest(self._records[key] for key in self._slots.get(slot, ()))
+        return _newest(self._records[key] for key in self._slots.get(slot_of(question), ()))
 
     def _started_on(self, owner: str, thread_id: str, now: float) -> Iterator[RunRecord]:
         """The runs on a thread whose ids are known. A run that was adopted can be older than those kept before it."""
-        for key in self._slots.get(_thread_slot(owner, thread_id), ()):
+        for key in self._slots.get(thread_slot(owner, thread_id), ()):
             record = self._retention.kept(self._records[key], now=now)
             if record is not None and record.thread_id is not None:
                 yield record
@@ -88,8 +96,8 @@ class MemoryRunStore:
     def _put(self, record: RunRecord) -> None:
         before = self._records.get(record.key)
         self._records[record.key] = record
-        slots = _slots_of(record)
-        if before is None or _slots_of(before) != slots:  # Contit may name another thread than was asked for
+        slots = slots_of(record)
+        if before is None or slots_of(before) != slots:  # Contit may name another thread than was asked for
             self._leave_slots(before)
             for slot in slots:
                 self._slots[slot].append(record.key)
@@ -116,22 +124,10 @@ class MemoryRunStore:
     def _leave_slots(self, record: RunRecord | None) -> None:
         if record is None:
             return
-        for slot in _slots_of(record):
+        for slot in slots_of(record):
             self._slots[slot].remove(record.key)
             if not self._slots[slot]:
                 del self._slots[slot]
-
-
-def _slots_of(record: RunRecord) -> list[Question]:
-    """What it may be the newest run of: a thread, and the question that began a conversation."""
-    question = record.question
-    thread_id = record.thread_id or question.thread_id
-    slots = [] if thread_id is None else [_thread_slot(question.owner, thread_id)]
-    return [*slots, question] if question.thread_id is None else slots
-
-
-def _thread_slot(owner: str, thread_id: str) -> Question:
-    return Question(owner, thread_id, prompt_hash="")
 
 
 def _newest(records: Iterator[RunRecord]) -> RunRecord | None:

@@ -6,20 +6,11 @@ from pathlib import Path
 import anyio
 
 from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
-from contit_mcp.runs.flat import NAMES, from_flat, to_flat
-from contit_mcp.runs.record import Phase, Question, RunRecord
+from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.sqlite_file import BUSY_SECONDS, unusable
+from contit_mcp.runs.sqlite_rows import SqliteRows
 from contit_mcp.runs.sqlite_thread import SqliteThread
 from contit_mcp.runs.store import Change, RetentionPolicy
-
-_SELECT = f"SELECT {', '.join(NAMES)} FROM run"  # noqa: S608 - our own names
-_UPSERT = (
-    f"INSERT INTO run ({', '.join(NAMES)}) VALUES ({', '.join(':' + name for name in NAMES)})"  # noqa: S608
-    f" ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in NAMES if name != 'key')}"
-)
-_NEWEST = " ORDER BY asked_at DESC, rowid DESC LIMIT 1"
-_ON_THREAD = f"{_SELECT} WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ?"
-_OPENED = f"{_SELECT} WHERE owner = ? AND prompt_hash = ? AND asked_thread_id IS NULL"
 
 
 class SqliteRunStore:
@@ -42,20 +33,20 @@ class SqliteRunStore:
         expendable: bool = False,
     ) -> None:
         self._file = file
-        self._thread = SqliteThread(file, expendable=expendable, tidy=self._tidy)
-        self._retention = retention or RetentionPolicy()
+        self._rows = SqliteRows(retention or RetentionPolicy())
+        self._thread = SqliteThread(file, self._rows, expendable=expendable)
         self._replay = replay or ReplayPolicy()
 
     async def claim(self, intent: RunRecord, *, now: float) -> Claim:
         """Keep the intent to start, or return the run that stands in its way."""
 
         def claim(db: sqlite3.Connection) -> Claim:
-            latest = self._latest_before(db, intent.question, now)
+            latest = self._rows.latest_before(db, intent.question, now)
             claim = decide(intent, latest, now=now, policy=self._replay)
             if isinstance(claim, Granted):
                 if latest is not None and claim.interrupted:
-                    db.execute("DELETE FROM run WHERE key = ?", [latest.key])
-                db.execute(_UPSERT, to_flat(claim.record))
+                    self._rows.delete(db, latest)
+                self._rows.put(claim.record, before=None, now=now)
             return claim
 
         return await self._thread.do(claim, now)
@@ -64,30 +55,25 @@ class SqliteRunStore:
         """Change what is kept of a run, and return it as it is then."""
 
         def apply(db: sqlite3.Connection) -> RunRecord:
-            before = self._one(db, now, f"{_SELECT} WHERE key = ?", record.key)
+            before = self._rows.get(db, record.key, now)
             after = change(before or record)
             if after != before and (before is not None or after.remembered):
-                db.execute(_UPSERT, to_flat(self._retention.kept(after, now=now) or after))
+                self._rows.put(after, before=before, now=now)
             return after
 
         return await self._thread.do(apply, now)
 
     async def release(self, intent: RunRecord) -> None:
         """Forget an intent that came to nothing."""
-        await self._thread.do(
-            lambda db: db.execute("DELETE FROM run WHERE key = ? AND phase = ?", [intent.key, Phase.STARTING]),
-            intent.asked_at,
-        )
+        await self._thread.do(lambda db: self._rows.delete(db, intent, only=Phase.STARTING), intent.asked_at)
 
     async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
         """The run with these ids."""
-        query = f"{_ON_THREAD} AND run_id = ? {_NEWEST}"
-        return await self._thread.do(lambda db: self._one(db, now, query, owner, thread_id, run_id), now)
+        return await self._thread.do(lambda db: self._rows.find(db, owner, thread_id, run_id, now), now)
 
     async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
         """The newest run on a thread whose ids are known."""
-        query = f"{_ON_THREAD} AND thread_id IS NOT NULL {_NEWEST}"
-        return await self._thread.do(lambda db: self._one(db, now, query, owner, thread_id), now)
+        return await self._thread.do(lambda db: self._rows.latest(db, owner, thread_id, now), now)
 
     async def aclose(self) -> None:
         """Close the file.
@@ -100,21 +86,3 @@ class SqliteRunStore:
                 await self._thread.close()
         except TimeoutError as exc:
             raise unusable(self._file, TimeoutError(0, "it is too slow")) from exc
-
-    def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
-        if question.thread_id is None:
-            return self._one(db, now, _OPENED + _NEWEST, question.owner, question.prompt_hash)
-        return self._one(db, now, _ON_THREAD + _NEWEST, question.owner, question.thread_id)
-
-    def _one(self, db: sqlite3.Connection, now: float, query: str, *values: str) -> RunRecord | None:
-        row = db.execute(query, values).fetchone()
-        return None if row is None else self._retention.kept(from_flat(dict(zip(NAMES, row, strict=True))), now=now)
-
-    def _tidy(self, db: sqlite3.Connection, now: float) -> None:
-        """Drop what is too old."""
-        db.execute(
-            "UPDATE run SET answer = NULL WHERE answer IS NOT NULL AND ended_at < ?", [now - self._retention.answer]
-        )
-        db.execute(
-            "DELETE FROM run WHERE asked_at < ? AND coalesce(held_until, 0) <= ?", [now - self._retention.record, now]
-        )

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from contit_mcp.exceptions import StoreError
 from contit_mcp.runs.sqlite_file import inode, is_broken, open_file, set_aside, unusable
@@ -46,19 +46,35 @@ class Job:
     outcome: asyncio.Future[Any]
 
 
+class Rows(Protocol):
+    """What the work is done on; used by the thread alone."""
+
+    def begin(self, db: sqlite3.Connection) -> None:
+        """A transaction has begun."""
+
+    def flush(self, db: sqlite3.Connection) -> None:
+        """It is about to end."""
+
+    def forget(self) -> None:
+        """It has failed, or the next one is in another file."""
+
+    def tidy(self, db: sqlite3.Connection, now: float) -> None:
+        """Drop what is too old; about once a minute. `now` is in seconds since the epoch."""
+
+
 class SqliteThread:
     """Does work on one file, in the order of asking. The thread is there from the first work until the file is closed.
 
     Args:
         file: Made if it is not there.
+        rows: Told where each transaction begins and ends.
         expendable: Whether a broken file is set aside and a new one begun.
-        tidy: Drops what is too old; takes the time, in seconds since the epoch. Called about once a minute.
     """
 
-    def __init__(self, file: Path, *, expendable: bool, tidy: Callable[[sqlite3.Connection, float], None]) -> None:
+    def __init__(self, file: Path, rows: Rows, *, expendable: bool) -> None:
         self._file = file
+        self._rows = rows
         self._expendable = expendable
-        self._tidy = tidy
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._starting_or_ending = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -168,14 +184,16 @@ class SqliteThread:
         db = self._opened()
         db.execute("BEGIN IMMEDIATE")
         try:
+            self._rows.begin(db)
             changed = db.total_changes
             due = abs(jobs[0].now - self._tidied_at) >= _TIDY_SECONDS
             if due:  # seldom: what is read is judged by its age anyway
-                self._tidy(db, jobs[0].now)
+                self._rows.tidy(db, jobs[0].now)
             tidied = db.total_changes > changed
-            results = [_result(job, db, alone=len(jobs) == 1) for job in jobs]
+            results = self._results(jobs, db)
             db.execute("COMMIT")
         except BaseException:
+            self._rows.forget()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
@@ -185,10 +203,21 @@ class SqliteThread:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was overwritten must not stay in the journal
         return results
 
+    def _results(self, jobs: Sequence[Job], db: sqlite3.Connection) -> list[Any]:
+        try:
+            results = [job.work(db) for job in jobs if job.work is not None]
+            self._rows.flush(db)
+        except Exception as exc:
+            if len(jobs) == 1:
+                raise
+            raise _OneFailedError from exc
+        return results
+
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None and inode(self._file) != self._inode:
             self._close()  # it was removed or replaced under our feet
         if self._connection is None:
+            self._rows.forget()
             self._inode = inode(self._file)
             self._connection = open_file(self._file)
             self._inode = inode(self._file)
@@ -204,16 +233,6 @@ class _OneFailedError(Exception):
     """One of several works did: all of them are done again, each by itself, so that the others suffer nothing."""
 
 
-def _result(job: Job, db: sqlite3.Connection, *, alone: bool) -> Any:
-    assert job.work is not None  # noqa: S101 - those without it are no part of a transaction
-    try:
-        return job.work(db)
-    except Exception as exc:
-        if alone:
-            raise
-        raise _OneFailedError from exc
-
-
 def _tell(jobs: Sequence[Job], outcomes: Sequence[Any]) -> None:
     """Say to those who wait what came of it, each on its own event loop."""
     for loop in {job.outcome.get_loop() for job in jobs}:
@@ -224,9 +243,7 @@ def _tell(jobs: Sequence[Job], outcomes: Sequence[Any]) -> None:
 
 def _settle(pairs: Sequence[tuple[Job, Any]]) -> None:
     for job, outcome in pairs:
-        if job.outcome.done():
-            continue
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, BaseException) and not job.outcome.done():
             job.outcome.set_exception(outcome)
-        else:
+        elif not job.outcome.done():
             job.outcome.set_result(outcome)

@@ -66,7 +66,7 @@ class _Threadless(SqliteThread):
 def threadless_store(file: Path) -> SqliteRunStore:
     """A store on that file."""
     store = SqliteRunStore(file, retention=RETENTION)
-    store._thread = _Threadless(file, expendable=False, tidy=store._tidy)
+    store._thread = _Threadless(file, store._rows, expendable=False)
     return store
 
 

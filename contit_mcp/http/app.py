@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from contit_mcp.http.authentication import Authentication, Identify
 from contit_mcp.http.bodies import BODY_SECONDS, BodyLimits
+from contit_mcp.http.exchanges import Exchanges
 from contit_mcp.http.gate import Gate, GatePolicy
 from contit_mcp.http.limits import Limits, RequestRate
 from contit_mcp.http.metrics import Metrics
@@ -85,7 +86,7 @@ def create_app(
     sessions = StreamableHTTPSessionManager(
         server.protocol, stateless=True, security_settings=unchecked, max_request_body_size=policy.largest_body
     )
-    tools: ASGIApp = BodyLimits(sessions.handle_request, largest=policy.largest_body, seconds=policy.body_seconds)
+    tools: ASGIApp = BodyLimits(Exchanges(sessions), largest=policy.largest_body, seconds=policy.body_seconds)
     tools = Limits(tools, rate, per_caller=policy.per_caller, at_once=policy.at_once)
     tools = Gate(_with_cors(Authentication(tools, identify), policy.gate.origins), policy.gate)
 

@@ -48,16 +48,7 @@ class BodyLimits:
         if isinstance(body, Refusal):
             await body.response(scope)(scope, receive, send)
             return
-        sent = False
-
-        async def replay() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._app(scope, replay, send)
+        await self._app(scope, at_once(body, receive), send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Refusal:
         too_large = Refusal(413, "large_body", f"The request is larger than {self._largest} bytes.")
@@ -80,6 +71,20 @@ class BodyLimits:
                         return Refusal(400, "deep_body", f"The JSON is nested deeper than {DEEPEST} levels.")
                     return bytes(body)
         return Refusal(408, "slow_body", f"The request did not arrive within {self._seconds:.0f} s.")
+
+
+def at_once(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that has been read; after it, what comes from the client."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
 
 
 def _is_json(scope: Scope) -> bool:

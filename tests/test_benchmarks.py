@@ -47,6 +47,7 @@ def test_each_promise_of_the_budget_is_about_a_row_that_is_measured() -> None:
         "cold start",
         *(f"contit_status over {transport}, {era}" for transport in ("stdio", "HTTP") for era in ("legacy", "modern")),
         "1,000 asks of 5 s at once, p99",
+        "1,000 asks of 5 s at once, p99 beside calls that sleep",
         "1,000 asks of 5 s at once, peak memory",
     }
 

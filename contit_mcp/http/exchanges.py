@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 import pydantic_core
 import structlog
 from mcp.server.connection import Connection
@@ -41,7 +42,7 @@ from contit_mcp.http.bodies import at_once
 log = structlog.get_logger(__name__)
 
 PING_SECONDS = 15.0
-"""Between two comments while nothing else is said. Proxies close a stream that is silent for a minute."""
+"""Between two comments. Proxies close a stream that is silent for a minute."""
 
 _HEADERS: Final = [
     (b"cache-control", b"no-cache, no-transform"),
@@ -69,7 +70,8 @@ class Exchanges:
         """Serve one request."""
         request = Request(scope, receive)
         version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
-        if scope["method"] != "POST" or version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        content = request.headers.get("content-type", "").partition(";")[0].strip()
+        if scope["method"] != "POST" or version not in HANDSHAKE_PROTOCOL_VERSIONS or content != "application/json":
             await self._sessions.handle_request(scope, receive, send)
             return
         body = await request.body()
@@ -90,38 +92,42 @@ class Exchanges:
         )
         await stream.open()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._attend, request.receive, stream, tasks.cancel_scope)
+            tasks.start_soon(_end_with_client, request.receive, stream, tasks.cancel_scope)
+            tasks.start_soon(self._show_life, stream)
             answer = await self._answer(call, Connection.from_envelope(version, None, None), context)
             context.closed = True
+            await stream.write(answer)
+            await stream.taken()
             tasks.cancel_scope.cancel()
         if not stream.left:
-            await stream.say(answer)
             await stream.close()
 
-    async def _answer(
-        self, call: JSONRPCRequest, connection: Connection, context: "_Context"
-    ) -> JSONRPCResponse | JSONRPCError:
+    async def _answer(self, call: JSONRPCRequest, connection: Connection, context: "_Context") -> bytes:
         state = self._sessions._lifespan_state  # noqa: SLF001 - what the server's lifespan gave; it is told nobody else
         try:
             result = await serve_one(
                 self._sessions.app, context, call.method, call.params, connection=connection, lifespan_state=state
             )
+            return _event(JSONRPCResponse(jsonrpc="2.0", id=call.id, result=result))
         except Exception as exc:
             error = handler_exception_to_error_data(exc)
             if error is None:
                 log.exception("call.crashed", method=call.method)
                 error = ErrorData(code=INTERNAL_ERROR, message="Internal error")
-            return JSONRPCError(jsonrpc="2.0", id=call.id, error=error)
-        return JSONRPCResponse(jsonrpc="2.0", id=call.id, result=result)
+            return _event(JSONRPCError(jsonrpc="2.0", id=call.id, error=error))
 
-    async def _attend(self, receive: Receive, stream: "_Stream", call: anyio.CancelScope) -> None:
-        """Show that we are there, and end the call when its client no longer is."""
-        while not stream.left:
-            with anyio.move_on_after(self._ping_seconds) as waiting:
-                stream.left = (await receive())["type"] == "http.disconnect"
-            if waiting.cancelled_caught:
-                await stream.write(_PING)
-        call.cancel()
+    async def _show_life(self, stream: "_Stream") -> None:
+        while True:
+            await anyio.sleep(self._ping_seconds)
+            await stream.write(_PING)
+
+
+async def _end_with_client(receive: Receive, stream: "_Stream", call: anyio.CancelScope) -> None:
+    """One look that lasts: each new one would let uvicorn read more of what a client sends ahead."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.left = True
+    call.cancel()
 
 
 def _call_in(body: bytes) -> JSONRPCRequest | None:
@@ -131,6 +137,11 @@ def _call_in(body: bytes) -> JSONRPCRequest | None:
     except ValueError:
         return None
     return message if isinstance(message, JSONRPCRequest) and message.method == "tools/call" else None
+
+
+def _event(message: JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> bytes:
+    data = message.model_dump_json(by_alias=True, exclude_unset=True)
+    return f"event: message\r\ndata: {data}\r\n\r\n".encode()
 
 
 class _Stream:
@@ -148,14 +159,18 @@ class _Stream:
         """At once: a client that hears nothing for some seconds may give up."""
         await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
 
-    async def say(self, message: JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> None:
+    async def say(self, message: JSONRPCNotification) -> None:
         """Send a message."""
-        data = message.model_dump_json(by_alias=True, exclude_unset=True)
-        await self.write(f"event: message\r\ndata: {data}\r\n\r\n".encode())
+        await self.write(_event(message))
 
     async def write(self, event: bytes) -> None:
         """Send an event as it is."""
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def taken(self) -> None:
+        """Wait for a client that takes in slowly what was sent; where it has left meanwhile, its call is cancelled."""
+        await self.write(b"")
+        await anyio.lowlevel.checkpoint()
 
     async def close(self) -> None:
         """There is nothing more to come."""

@@ -2,8 +2,10 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from queue import Queue
 from typing import Any
 
 import anyio
@@ -16,15 +18,29 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp_types import SamplingMessage, TextContent
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from contit_mcp.http.bodies import BodyLimits
 from contit_mcp.http.exchanges import Exchanges
+from contit_mcp.http.requests import Requests, Streams
+from contit_mcp.server.callers import SENT_KEY
 from tests.http.served import INFO, JSON_RPC, on_port, rpc
 
 LEFT, GO_ON = threading.Event(), threading.Event()
+
+
+async def linger() -> str:
+    """Until it may go on, or nobody is there any more."""
+    try:
+        while not GO_ON.is_set():
+            await anyio.sleep(0.01)
+    except anyio.get_cancelled_exc_class():
+        LEFT.set()
+        raise
+    return "at last"
 
 
 def a_server() -> MCPServer:
@@ -51,20 +67,19 @@ def a_server() -> MCPServer:
         return str(await ctx.session.create_message([question], max_tokens=1))
 
     @server.tool()
-    async def linger() -> str:
-        try:
-            while not GO_ON.is_set():
-                await anyio.sleep(0.01)
-        except anyio.get_cancelled_exc_class():
-            LEFT.set()
-            raise
-        return "at last"
+    async def lone_surrogate() -> str:
+        return "\ud800"
 
+    @server.tool()
+    async def tell(letters: int) -> str:
+        return "a" * letters
+
+    server.tool()(linger)
     return server
 
 
 @contextmanager
-def at(way: Callable[[StreamableHTTPSessionManager], ASGIApp]) -> Iterator[str]:
+def at(way: Callable[[StreamableHTTPSessionManager], ASGIApp], *around: Middleware) -> Iterator[str]:
     """The server on a port, behind what is always before it; gives the address."""
     sessions = StreamableHTTPSessionManager(a_server()._lowlevel_server, stateless=True)
 
@@ -73,7 +88,8 @@ def at(way: Callable[[StreamableHTTPSessionManager], ASGIApp]) -> Iterator[str]:
         async with sessions.run():
             yield
 
-    app = Starlette(routes=[Route("/mcp", BodyLimits(way(sessions), largest=10_000))], lifespan=lifespan)
+    routes = [Route("/mcp", BodyLimits(way(sessions), largest=10_000))]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=list(around))
     with on_port(app, lifespan="on") as url:
         yield f"{url}/mcp"
 
@@ -95,7 +111,7 @@ def seen(response: httpx.Response) -> tuple[int, dict[str, str], str]:
     return response.status_code, {k: v for k, v in response.headers.items() if k != "date"}, response.text
 
 
-def answers(both: tuple[str, str], body: Any, **headers: str) -> list[tuple[int, dict[str, str], str]]:
+def answers(both: tuple[str, ...], body: Any, **headers: str) -> list[tuple[int, dict[str, str], str]]:
     """What both make of a request."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return [seen(httpx.post(url, content=content, headers=JSON_RPC | headers)) for url in both]
@@ -150,6 +166,8 @@ def test_what_a_client_gets_is_what_the_sdk_would_have_sent(both: tuple[str, str
         {"Mcp-Protocol-Version": "2026-07-28"},
         {"Mcp-Protocol-Version": "rubbish"},
         {"Mcp-Session-Id": "made-up"},
+        {"Content-Type": "application/json; charset=utf-8"},
+        {"Content-Type": "Application/JSON"},
     ],
     ids=str,
 )
@@ -209,6 +227,74 @@ def test_a_client_that_leaves_ends_its_call() -> None:
         with httpx.stream("POST", url, json=tool("linger"), headers=JSON_RPC) as response:
             assert response.status_code == 200
         assert LEFT.wait(10)
+
+
+class Noting:
+    """Wants to know of each answer whether it was sent."""
+
+    def __init__(self, app: ASGIApp, noted: "Queue[bool]") -> None:
+        self._app = app
+        self._noted = noted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(sent: bool) -> None:
+            self._noted.put(sent)
+
+        if scope["type"] == "http":
+            scope[SENT_KEY].append(note)
+        await self._app(scope, receive, send)
+
+
+@pytest.mark.parametrize(("takes_it", "sent"), [(True, True), (False, False)])
+def test_an_answer_that_its_client_leaves_in_the_middle_is_not_sent(takes_it: bool, sent: bool) -> None:
+    """Else the same question would not get it again (design.md, section 3; found in a review)."""
+    noted: Queue[bool] = Queue()
+    around = [Middleware(Requests, streams=Streams(), count=lambda *_: None), Middleware(Noting, noted=noted)]
+    with (
+        at(Exchanges, *around) as url,
+        httpx.stream("POST", url, json=tool("tell", {"letters": 20_000_000}), headers=JSON_RPC) as response,
+    ):
+        assert response.status_code == 200
+        if takes_it:
+            response.read()
+        else:
+            time.sleep(0.5)  # its buffers and ours are full then
+            response.close()
+        assert noted.get(timeout=10) is sent
+
+
+@pytest.mark.anyio
+async def test_a_client_is_looked_for_once_however_long_its_call_lasts() -> None:
+    """With each look uvicorn reads more of what a client sends ahead, and keeps it (found in a review)."""
+    GO_ON.clear()
+    sessions = StreamableHTTPSessionManager(a_server()._lowlevel_server, stateless=True)
+    headers = [(name.lower().encode(), value.encode()) for name, value in JSON_RPC.items()]
+    scope: Scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
+    looks = 0
+    sent: list[bytes] = []
+
+    async def receive() -> Message:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            await anyio.sleep_forever()
+        return {"type": "http.request", "body": json.dumps(tool("linger")).encode(), "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+        if len(sent) == 5:
+            GO_ON.set()
+
+    async with sessions.run():
+        await Exchanges(sessions, ping_seconds=0.01)(scope, receive, send)
+    assert sent[1:5] == [b": ping\r\n\r\n"] * 4
+    assert looks == 2
+
+
+def test_an_answer_that_is_no_text_is_a_fault_of_ours(both: tuple[str, str]) -> None:
+    """The stream ends in order (found in a review)."""
+    status, _, text = answers(both[1:], tool("lone_surrogate"))[0]
+    assert (status, '"code":-32603,"message":"Internal error"' in text) == (200, True)
 
 
 def test_a_fault_of_ours_is_told_without_its_words(both: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

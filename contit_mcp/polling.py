@@ -86,11 +86,13 @@ class Pace:
 
     async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
         """Pause for `seconds`, and longer where Contit wants it. Who waited for the same moment goes on spread out."""
-        due = anyio.current_time() + seconds * self.stretch + self._late
-        await anyio.sleep_until(due)
-        self._late = anyio.current_time() - due
-        while (left := self._not_before - anyio.current_time()) > 0:
+        began, pause = anyio.current_time(), seconds * self.stretch + self._late
+        await anyio.sleep(pause)
+        now = anyio.current_time()
+        self._late = now - began - pause
+        while (left := self._not_before - now) > 0:
             await anyio.sleep(left + seconds * self.stretch * draw())
+            now = anyio.current_time()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ LOOK_SECONDS = 8.0
 class _Watch:
     """What those who wait for one run share."""
 
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # what follows yields anyway
     ended: RunRecord | None = None
     listeners: set[Callable[[str], None]] = field(default_factory=set)
 

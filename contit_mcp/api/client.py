@@ -144,14 +144,13 @@ class ContitClient:
         return without_hidden_characters(answer.text)
 
     async def _read(self, path: str, model: type[ModelT], deadline: float | None) -> ModelT:
-        if deadline is None:
-            deadline = anyio.current_time() + self._read_seconds
-        with anyio.CancelScope(deadline=anyio.current_time() + self._read_seconds):
+        until = anyio.current_time() + self._read_seconds
+        with anyio.CancelScope(deadline=until):
             return await retrying(
                 lambda: self._ask("GET", path, model),
                 may_repeat=read_may_be_repeated,
                 policy=self._retry,
-                deadline=deadline,
+                deadline=until if deadline is None else deadline,
             )
         raise _took_too_long()
 

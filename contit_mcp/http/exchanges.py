@@ -5,13 +5,14 @@ most of what an ask that waits costs (docs/performance.md). So it gets the calls
 are no calls; a well-formed one goes to the same handlers in the way in which the SDK serves the newer era.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
-import pydantic_core
 import structlog
 from mcp.server.connection import Connection
 from mcp.server.runner import serve_one
@@ -93,8 +94,8 @@ class Exchanges:
         await stream.open()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_with_client, request.receive, stream, tasks.cancel_scope)
-            tasks.start_soon(self._show_life, stream)
-            answer = await self._answer(call, Connection.from_envelope(version, None, None), context)
+            with self._signs_of_life(lambda: tasks.start_soon(stream.write, _PING)):
+                answer = await self._answer(call, Connection.from_envelope(version, None, None), context)
             context.closed = True
             await stream.write(answer)
             await stream.taken()
@@ -116,10 +117,22 @@ class Exchanges:
                 error = ErrorData(code=INTERNAL_ERROR, message="Internal error")
             return _event(JSONRPCError(jsonrpc="2.0", id=call.id, error=error))
 
-    async def _show_life(self, stream: "_Stream") -> None:
-        while True:
-            await anyio.sleep(self._ping_seconds)
-            await stream.write(_PING)
+    @contextmanager
+    def _signs_of_life(self, ping: Callable[[], object]) -> Iterator[None]:
+        """A timer, which costs a tenth of a task: few calls last so long that it is needed."""
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def show() -> None:
+            nonlocal timer
+            timer = loop.call_later(self._ping_seconds, show)
+            ping()
+
+        timer = loop.call_later(self._ping_seconds, show)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 async def _end_with_client(receive: Receive, stream: "_Stream", call: anyio.CancelScope) -> None:
@@ -131,9 +144,9 @@ async def _end_with_client(receive: Receive, stream: "_Stream", call: anyio.Canc
 
 
 def _call_in(body: bytes) -> JSONRPCRequest | None:
-    """The call of a tool that it is; read as the SDK reads it."""
+    """The call of a tool that it is, as the SDK understands it."""
     try:
-        message = jsonrpc_message_adapter.validate_python(pydantic_core.from_json(body), by_name=False)
+        message = jsonrpc_message_adapter.validate_json(body, by_name=False)
     except ValueError:
         return None
     return message if isinstance(message, JSONRPCRequest) and message.method == "tools/call" else None

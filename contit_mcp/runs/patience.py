@@ -25,12 +25,13 @@ class Stopwatch:
     """Counts the seconds alone in which this thread had nothing to do, from when it is made."""
 
     def __init__(self) -> None:
-        self._began, self._busy = anyio.current_time(), _busy_seconds()
+        self._clock = asyncio.get_running_loop().time
+        self._began, self._busy = self._clock(), _busy_seconds()
 
     @property
     def idle_seconds(self) -> float:
         """Until now."""
-        return anyio.current_time() - self._began - (_busy_seconds() - self._busy)
+        return self._clock() - self._began - (_busy_seconds() - self._busy)
 
 
 class Patience:

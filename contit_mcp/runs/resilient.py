@@ -185,7 +185,7 @@ class ResilientRunStore:
             StoreError: It cannot.
         """
         if self._turns is None:
-            self._turns = anyio.Semaphore(self._at_once)
+            self._turns = anyio.Semaphore(self._at_once, fast_acquire=True)  # what follows yields anyway
         if anyio.current_time() < self._resume_at:
             raise _Paused
         async with self._turns:
@@ -200,12 +200,13 @@ class ResilientRunStore:
                 await self._catch_up(now)
             return await operation()
 
-        watch = Stopwatch()
+        watch: Stopwatch | None = None
         while True:
             try:
                 result = await self._patience.wait_for(use)
                 break
             except (StoreError, TimeoutError) as exc:
+                watch = watch or Stopwatch()
                 error = exc if isinstance(exc, StoreError) else _TooSlow()
                 # A restart is waited for once, not at each new try.
                 patient = self._usable and not self._closing() and watch.idle_seconds < self._policy.restart

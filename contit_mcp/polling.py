@@ -89,7 +89,7 @@ class Pace:
         began, pause = anyio.current_time(), seconds * self.stretch + self._late
         await anyio.sleep(pause)
         now = anyio.current_time()
-        self._late = now - began - pause
+        self._late = max(0.0, now - began - pause)  # timers may be early
         while (left := self._not_before - now) > 0:
             await anyio.sleep(left + seconds * self.stretch * draw())
             now = anyio.current_time()

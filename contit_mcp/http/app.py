@@ -25,6 +25,7 @@ from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import Requests, Streams
+from contit_mcp.http.turns import Turns
 from contit_mcp.server.application import ContitServer
 from contit_mcp.server.bridge import Bridge
 
@@ -88,7 +89,7 @@ def create_app(
     )
     tools: ASGIApp = BodyLimits(Exchanges(sessions), largest=policy.largest_body, seconds=policy.body_seconds)
     tools = Limits(tools, rate, per_caller=policy.per_caller, at_once=policy.at_once)
-    tools = Gate(_with_cors(Authentication(tools, identify), policy.gate.origins), policy.gate)
+    tools = Turns(Gate(_with_cors(Authentication(tools, identify), policy.gate.origins), policy.gate))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -289,7 +289,7 @@ def test_durations_of_the_default_policy() -> None:
 
 @pytest.mark.anyio
 async def test_a_pause_that_ended_early_makes_none_negative(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timers of an event loop may be a millisecond early (seen at 5,000 asks at once: a tenth of them crashed)."""
+    """Timers of an event loop may be a millisecond early (seen at 5,000 asks at once: a fifth of them crashed)."""
     slept: list[float] = []
 
     async def early(seconds: float) -> None:

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import anyio
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.retries import RetryPolicy
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.assistant import Assistant
-from contit_mcp.polling import PollPolicy, PollSchedule
+from contit_mcp.assistant.schedule import PollPolicy, PollSchedule
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import build_http_client
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.secret_value import SecretValue
 from tests.echo_contit import EchoContit
 
 OWNER = "owner-1"

@@ -4,7 +4,9 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.exceptions import (
+from contit_mcp.assistant.reports import Observer
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,
     APITimeoutError,
@@ -20,8 +22,6 @@ from contit_mcp.exceptions import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.polling import PollPolicy
-from contit_mcp.reports import Observer
 from contit_mcp.runs.record import Failure, Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.echo_contit import EchoContit, answer_to

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.handles import Sealer
+from contit_mcp.server.handles import Sealer
 
 OLD, NEW = "o" * 32, "n" * 32
 SEALER = Sealer([NEW, OLD])

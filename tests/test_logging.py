@@ -22,9 +22,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.logging import configure_logging
-from contit_mcp.redaction import Redactor
-from contit_mcp.secret_value import SecretValue
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.telemetry.logging import configure_logging
+from contit_mcp.telemetry.redaction import Redactor
 
 SECRET = 'k3y-"of\\the"-cliënt & co'
 PLAIN = "plain-secret-0123456789"
@@ -628,8 +628,8 @@ def test_a_process_logs_to_stderr_only_and_tells_nothing() -> None:
         import logging, warnings
         import structlog
         early = structlog.get_logger("contit_mcp.early")
-        from contit_mcp.logging import configure_logging
-        from contit_mcp.secret_value import SecretValue
+        from contit_mcp.telemetry.logging import configure_logging
+        from contit_mcp.config.secret_value import SecretValue
         configure_logging("DEBUG", secrets=[SecretValue("S", value={PLAIN!r})])
         logging.basicConfig(level=logging.DEBUG)
         early.info("early", prompt={MARKER!r}, key={PLAIN!r})

@@ -3,7 +3,7 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contit_mcp.owners import fingerprint_owner
+from contit_mcp.server.owners import fingerprint_owner
 
 BASE = "https://api.contit.cloud"
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.polls import followed, polls
-from contit_mcp.api.models import RunPhase, RunStatus
-from contit_mcp.exceptions import AuthenticationError, InternalServerError, NotFoundError, RateLimitError
-from contit_mcp.polling import NoEndSeen, Pace, PollPolicy, PollSchedule, poll_until_ended
-from contit_mcp.tally import start_tally
+from contit_mcp.assistant.schedule import NoEndSeen, Pace, PollPolicy, PollSchedule, poll_until_ended
+from contit_mcp.contit.models import RunPhase, RunStatus
+from contit_mcp.errors import AuthenticationError, InternalServerError, NotFoundError, RateLimitError
+from contit_mcp.telemetry.call_stats import start_tally
 
 pytestmark = pytest.mark.anyio
 
@@ -295,7 +295,7 @@ async def test_a_pause_that_ended_early_makes_none_negative(monkeypatch: pytest.
     async def early(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("contit_mcp.polling.anyio.sleep", early)
+    monkeypatch.setattr("contit_mcp.assistant.schedule.anyio.sleep", early)
     pace = Pace()
     for seconds in (1.0, 0.0, 0.0):
         await pace.pause(seconds, lambda: 0.5)

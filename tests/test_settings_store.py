@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import load_settings
-from contit_mcp.settings_store import StoreLocation, parse_store
+from contit_mcp.config.settings import load_settings
+from contit_mcp.config.settings_store import StoreLocation, parse_store
+from contit_mcp.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

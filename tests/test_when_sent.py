@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from contit_mcp.reports import Note, Observer
+from contit_mcp.assistant.reports import Note, Observer
 from contit_mcp.runs.record import Phase
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, set_stage

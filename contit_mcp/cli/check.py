@@ -13,10 +13,10 @@ from contit_mcp.cli.connection_trouble import proxy_for
 from contit_mcp.cli.findings import Finding, failed, for_scripts, is_well
 from contit_mcp.cli.host_choice import HostName, file_of, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
-from contit_mcp.logging import configure_logging
-from contit_mcp.settings import Settings
+from contit_mcp.telemetry.logging import configure_logging
 
 
 @click.command()

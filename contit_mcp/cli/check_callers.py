@@ -2,11 +2,11 @@
 
 import httpx
 
-from contit_mcp.api.transport import build_http_client
 from contit_mcp.cli.connection_trouble import explain_connection
 from contit_mcp.cli.findings import Finding, failed
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import ConfigurationError
 
 _ISSUER_HINT = (
     "Check CONTIT_MCP_JWT_ISSUER, letter by letter as the issuer writes itself, and whether it is reached from here:"

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import httpx
 
-from contit_mcp.api.auth import ClientCredentialsAuth, Credential
-from contit_mcp.api.paths import status_path
-from contit_mcp.api.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.cli.connection_trouble import explain_connection
 from contit_mcp.cli.credential import credential_name, no_credential
 from contit_mcp.cli.findings import Finding, failed
-from contit_mcp.exceptions import ContitError
+from contit_mcp.config.settings import Settings
+from contit_mcp.contit.auth import ClientCredentialsAuth, Credential
+from contit_mcp.contit.paths import status_path
+from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
+from contit_mcp.errors import ContitError
 from contit_mcp.server.upstream import build_credential
-from contit_mcp.settings import Settings
 
 _MADE_UP = "contit-mcp-check"
 _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)

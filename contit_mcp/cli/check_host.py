@@ -14,18 +14,18 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
-from contit_mcp.api.transport import build_http_client
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.findings import Finding, failed
 from contit_mcp.cli.shell import shell_line
 from contit_mcp.cli.terminal import without_controls
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings import load_settings
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
 from contit_mcp.hosts.servers import TOKEN_VARIABLE, LocalServer, RemoteServer, filled_in
 from contit_mcp.hosts.strict_json import strictly_wrong
-from contit_mcp.redaction import Redactor
-from contit_mcp.settings import load_settings
+from contit_mcp.telemetry.redaction import Redactor
 
 PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""

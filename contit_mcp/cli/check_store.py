@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from contit_mcp.cli.findings import Finding, failed
-from contit_mcp.exceptions import ConfigurationError, StoreError
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.settings_store import StoreLocation
+from contit_mcp.config.state_folder import state_folder
+from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.opening import bare_store
-from contit_mcp.settings import Settings
-from contit_mcp.settings_store import StoreLocation
-from contit_mcp.state_folder import state_folder
 
 _SUBJECT = "Runs are remembered in"
 

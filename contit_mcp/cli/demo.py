@@ -16,9 +16,9 @@ from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.cli.markdown import show_set_in
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
-from contit_mcp.exceptions import ContitError
-from contit_mcp.logging import configure_logging
+from contit_mcp.errors import ContitError
 from contit_mcp.sandbox.app import create_sandbox
+from contit_mcp.telemetry.logging import configure_logging
 
 QUESTION = "List all published articles from March 2026"
 FOLLOW_UP = "Show me the second one"

@@ -9,6 +9,7 @@ import click
 import httpx
 
 from contit_mcp.cli.options import probe_option, settings_options
+from contit_mcp.config.settings import Settings
 from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
 from contit_mcp.http.deployment import (
     SHARING,
@@ -20,10 +21,9 @@ from contit_mcp.http.deployment import (
 )
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serving import serve_http
-from contit_mcp.http.tracing import exported_traces
 from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
-from contit_mcp.settings import Settings
+from contit_mcp.telemetry.tracing import exported_traces
 
 
 @click.command()

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from contit_mcp.logging import configure_logging
-from contit_mcp.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.telemetry.logging import configure_logging
 
 _GIVEN = (
     click.option(

@@ -6,11 +6,11 @@ import click
 import uvicorn
 
 from contit_mcp.cli.fault_option import FAULT
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.logging import configure_logging
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.telemetry.logging import configure_logging
 
 KEEP_ALIVE_SECONDS = 65
 """Longer than contit-mcp keeps an idle connection: on a busy machine it would else be closed as a question is sent on

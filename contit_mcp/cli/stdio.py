@@ -12,10 +12,10 @@ import click
 import structlog
 
 from contit_mcp.cli.options import probe_option, settings_options
+from contit_mcp.config.settings import Settings
 from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
-from contit_mcp.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -21,13 +21,13 @@ from contit_mcp.http.bodies import BODY_SECONDS, BodyLimits
 from contit_mcp.http.exchanges import Exchanges
 from contit_mcp.http.gate import Gate, GatePolicy
 from contit_mcp.http.limits import Limits, RequestRate
-from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import Requests, Streams
 from contit_mcp.http.turns import Turns
 from contit_mcp.server.application import ContitServer
 from contit_mcp.server.bridge import Bridge
+from contit_mcp.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contit_mcp.api.auth import AccessTokenAuth, APIKeyAuth
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.settings_http import LONGEST_TOKEN
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.refusals import Refusal, too_many
-from contit_mcp.secret_value import SecretValue
 from contit_mcp.server.callers import SCOPE_KEY, Caller
-from contit_mcp.settings_http import LONGEST_TOKEN
 
 log = structlog.get_logger(__name__)
 

@@ -8,17 +8,17 @@ import httpx
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.routing import Route
 
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.exceptions import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.settings_http import split_list
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
 from contit_mcp.http.app import HttpPolicy
 from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_credential
 from contit_mcp.http.gate import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GatePolicy, is_loopback
 from contit_mcp.http.limits import RequestRate
 from contit_mcp.server.callers import Sharing
 from contit_mcp.server.upstream import build_credential
-from contit_mcp.settings import Settings
-from contit_mcp.settings_http import split_list
 
 SHARING = {
     "none": Sharing.ONE_CALLER,

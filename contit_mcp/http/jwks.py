@@ -11,7 +11,7 @@ import httpx
 import structlog
 from jwt import InvalidAlgorithmError, PyJWK
 
-from contit_mcp.settings_urls import exact_url
+from contit_mcp.config.settings_urls import exact_url
 
 log = structlog.get_logger(__name__)
 

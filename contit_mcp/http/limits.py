@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.http.requests import is_listener
-from contit_mcp.owners import fingerprint_owner
 from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.server.owners import fingerprint_owner
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.requests import Streams
+from contit_mcp.telemetry.metrics import Metrics
 
 PROBE_SECONDS = 10.0
 """How long what the last probe of Contit found is taken for true."""

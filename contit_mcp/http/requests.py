@@ -10,8 +10,8 @@ from opentelemetry import context, propagate, trace
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contit_mcp.assistant.reports import Note
 from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.reports import Note
 from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 
 log = structlog.get_logger(__name__)

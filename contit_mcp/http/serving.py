@@ -12,11 +12,11 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.settings_http import split_list
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.app import HttpParts
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.settings import Settings
-from contit_mcp.settings_http import split_list
 
 log = structlog.get_logger(__name__)
 

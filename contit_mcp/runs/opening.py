@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings_store import StoreLocation
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.resilient import ResilientRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.settings_store import StoreLocation
 
 
 def open_store(

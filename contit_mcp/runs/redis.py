@@ -10,7 +10,7 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, WatchError  # noqa: A004 - its name
 
-from contit_mcp.exceptions import ConfigurationError, StoreError
+from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
 from contit_mcp.runs.flat import from_flat, to_flat
 from contit_mcp.runs.record import Phase, Question, RunRecord

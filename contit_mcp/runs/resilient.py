@@ -9,14 +9,14 @@ from typing import TypeVar
 import anyio
 import structlog
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs import changes
 from contit_mcp.runs.claims import Claim, Granted
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.patience import Patience, Stopwatch
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore, StoreGoneError
-from contit_mcp.tally import current_tally
+from contit_mcp.telemetry.call_stats import current_tally
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

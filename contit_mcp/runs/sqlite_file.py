@@ -6,7 +6,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 
 SCHEMA_VERSION = 2
 """Of the file."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.sqlite_file import inode, is_broken, open_file, set_aside, unusable
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.record import RunRecord
 

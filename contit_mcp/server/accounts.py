@@ -13,10 +13,10 @@ from opentelemetry import trace
 
 from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
-from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.progress import CallObserver
-from contit_mcp.tally import start_tally
+from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.finished_call import FinishedCall
 
 if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
     from contit_mcp.server.owned import OwnedAssistant

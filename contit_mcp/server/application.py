@@ -13,7 +13,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequ
 from mcp_types import Tool as ListedTool
 
 from contit_mcp import __version__
-from contit_mcp.exceptions import InvalidArgumentError
+from contit_mcp.errors import InvalidArgumentError
 from contit_mcp.server.appearance import ICON_DATA_URI, INSTRUCTIONS, WEBSITE
 from contit_mcp.server.ask_tasks import AskTasks
 from contit_mcp.server.bridge import Bridge

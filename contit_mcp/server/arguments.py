@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from contit_mcp.exceptions import InvalidArgumentError
+from contit_mcp.errors import InvalidArgumentError
 
 INJECTED_BY_HOSTS = frozenset({"toolCallId", "sessionId", "action", "chatInput"})
 """Keys that n8n adds to every call of a tool; nobody meant them."""

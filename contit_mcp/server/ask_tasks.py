@@ -15,12 +15,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, CallToolRequestParams, CallToolResult
 
-from contit_mcp.exceptions import ContitError
-from contit_mcp.reports import NOBODY, Glance
+from contit_mcp.assistant.reports import NOBODY, Glance
+from contit_mcp.errors import ContitError, UnexpectedError
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.accounts import Account, Request, accounted
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.server.calls import Call, UnexpectedError, run_call
+from contit_mcp.server.calls import Call, run_call
 from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.task_ids import TTL_SECONDS, TaskId, open_task_id
 from contit_mcp.tasks.source import Support

@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.assistant.shutdown import Waits
+from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.server.callers import Caller, Sharing
-from contit_mcp.server.finished_call import FinishedCall
 from contit_mcp.server.host_waits import WaitPolicy
-from contit_mcp.settings import Settings
-from contit_mcp.waits import Waits
+from contit_mcp.telemetry.finished_call import FinishedCall
 
 if TYPE_CHECKING:
     import httpx
 
-    from contit_mcp.handles import Sealer
     from contit_mcp.runs.claims import ReplayPolicy
+    from contit_mcp.server.handles import Sealer
     from contit_mcp.server.opened import OpenedBridge
     from contit_mcp.server.owned import OwnedAssistant
 
@@ -94,7 +94,7 @@ class Bridge:
 
 
 def _sealer(keys: list[str]) -> "Sealer":
-    from contit_mcp.handles import Sealer  # noqa: PLC0415 - start-up time: only deployed servers seal
+    from contit_mcp.server.handles import Sealer  # noqa: PLC0415 - start-up time: only deployed servers seal
 
     try:
         return Sealer(keys)

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # start-up time: it brings httpx along
-    from contit_mcp.api.auth import Credential
+    from contit_mcp.contit.auth import Credential
 
 SCOPE_KEY = "contit_mcp.caller"
 """Where an authenticating transport puts the `Caller` into the ASGI scope of a request."""

@@ -11,7 +11,7 @@ import structlog
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 
-from contit_mcp.exceptions import ContitError
+from contit_mcp.errors import ContitError, UnexpectedError
 from contit_mcp.server.accounts import Account, Request, accounted
 from contit_mcp.server.arguments import accept
 from contit_mcp.server.bridge import Bridge
@@ -24,16 +24,6 @@ if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
     from contit_mcp.server.owned import OwnedAssistant
 
 log = structlog.get_logger(__name__)
-
-
-class UnexpectedError(ContitError):
-    """A fault of our own. Its text stays out of the result: it could hold anything."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "contit-mcp itself failed at this call; that is a bug in it.",
-            hint="Try once more; if it fails again, report it with the server's log line call.crashed.",
-        )
 
 
 @dataclass(frozen=True, slots=True)

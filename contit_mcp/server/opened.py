@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from contit_mcp.api.auth import ClientCredentialsAuth, Credential
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.assistant import Assistant
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.owners import fingerprint_owner, name_owner
-from contit_mcp.polling import PollPolicy
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.assistant.shutdown import Waits
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.state_folder import state_folder
+from contit_mcp.contit.auth import ClientCredentialsAuth, Credential
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.owned import OwnedAssistant
+from contit_mcp.server.owners import fingerprint_owner, name_owner
 from contit_mcp.server.task_ids import key_from
 from contit_mcp.server.upstream import build_credential
-from contit_mcp.settings import Settings
-from contit_mcp.state_folder import state_folder
-from contit_mcp.waits import Waits
 
 if TYPE_CHECKING:
-    from contit_mcp.handles import Sealer
+    from contit_mcp.server.handles import Sealer
 
 MOST_CREDENTIALS = 1_000
 """Callers' own credentials that assistants are kept for; the one unused for longest goes first."""
@@ -147,7 +147,7 @@ class OpenedBridge:
 
 
 def _sealer_of(credential: Credential) -> "Sealer":
-    from contit_mcp.handles import Sealer  # noqa: PLC0415 - time of the first call: only tasks need it
+    from contit_mcp.server.handles import Sealer  # noqa: PLC0415 - time of the first call: only tasks need it
 
     return Sealer([key_from(credential.identity())])
 

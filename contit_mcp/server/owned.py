@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from contit_mcp.assistant import Assistant
-from contit_mcp.exceptions import RunError, RunNotFoundError
-from contit_mcp.reports import Glance, Observer, RunReport
+from contit_mcp.assistant.reports import Glance, Observer, RunReport
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.errors import RunError, RunNotFoundError
 from contit_mcp.server.task_ids import TaskId
 
 if TYPE_CHECKING:
-    from contit_mcp.handles import Sealer
+    from contit_mcp.server.handles import Sealer
 
 
 @dataclass(frozen=True, slots=True)

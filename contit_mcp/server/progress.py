@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from contit_mcp.reports import Note, Observer
+from contit_mcp.assistant.reports import Note, Observer
 
 EVERY_SECONDS = 10.0
 """The longest silence. Hosts that give up on silence do so after minutes; people after less."""

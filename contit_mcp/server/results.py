@@ -11,8 +11,8 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from contit_mcp.exceptions import ContitError, RunError, RunUnreachableError, ThreadBusyError
-from contit_mcp.reports import RunReport
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.errors import ContitError, RunError, RunUnreachableError, ThreadBusyError
 from contit_mcp.runs.record import Failure, Phase
 
 _Text = str | SkipJsonSchema[None]

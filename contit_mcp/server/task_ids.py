@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from contit_mcp.handles import Sealer
+    from contit_mcp.server.handles import Sealer
 
 TTL_SECONDS = 86_400.0
 """How long an id is good for: as long as a run is remembered."""

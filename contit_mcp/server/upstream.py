@@ -2,10 +2,10 @@
 
 import httpx
 
-from contit_mcp.api.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import ConfigurationError
 
 
 def build_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:

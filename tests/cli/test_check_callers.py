@@ -8,9 +8,9 @@ import pytest
 from contit_mcp.cli.check_callers import check_callers
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.findings import Finding
-from contit_mcp.settings import load_settings
-from tests.api.raw_server import unused_port
-from tests.api.test_tls_and_proxies import make_authority
+from contit_mcp.config.settings import load_settings
+from tests.contit.raw_server import unused_port
+from tests.contit.test_tls_and_proxies import make_authority
 from tests.e2e.processes import sandbox_on_port
 from tests.http.issuer import Issuer, issuing
 from tests.http.served import on_port

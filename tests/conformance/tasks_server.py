@@ -19,18 +19,18 @@ from mcp_types import (
     TextContent,
 )
 
+from contit_mcp.config.settings import load_settings
 from contit_mcp.http.app import HttpParts, create_app
 from contit_mcp.http.authentication import anyone
 from contit_mcp.http.deployment import http_policy, request_rate
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serving import serve_http
-from contit_mcp.logging import configure_logging
 from contit_mcp.server.application import ContitServer
 from contit_mcp.server.bridge import open_bridge
-from contit_mcp.settings import load_settings
 from contit_mcp.tasks.extension import TasksExtension
 from contit_mcp.tasks.notifications import TaskNotifications
 from contit_mcp.tasks.source import TaskSource
+from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance.jobs import CURRENT, Jobs
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from contit_mcp.exceptions import (
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,
     APITimeoutError,
@@ -15,7 +16,6 @@ from contit_mcp.exceptions import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.reports import RunReport
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.durability.calls_and_runs import CALL, SENDING_SECONDS, Call, Run

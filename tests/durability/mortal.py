@@ -8,19 +8,19 @@ from typing import TypeVar
 import anyio
 import httpx
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.retries import RetryPolicy
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.assistant import Assistant
-from contit_mcp.exceptions import StoreError
-from contit_mcp.polling import PollPolicy
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, RunRecord
 from contit_mcp.runs.resilient import ResilientRunStore
 from contit_mcp.runs.store import Change, RetentionPolicy, RunStore
-from contit_mcp.secret_value import SecretValue
 from tests.durability.history import History
 from tests.durability.recording_contit import RecordingContit
 from tests.stage import STEADY, wall_clock

@@ -4,12 +4,12 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.server.finished_call import FinishedCall
-from contit_mcp.tally import Tally
+from contit_mcp.telemetry.call_stats import Tally
+from contit_mcp.telemetry.finished_call import FinishedCall
+from contit_mcp.telemetry.metrics import Metrics
 from tests.http.deployed import (
     QUESTION,
     TOKEN_MODE,

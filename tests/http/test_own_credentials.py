@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.settings import load_settings
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.secret_value import SecretValue
 from contit_mcp.server.bridge import open_bridge
 from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.opened import MOST_CREDENTIALS
-from contit_mcp.settings import load_settings
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc
 

@@ -6,8 +6,8 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.exceptions import RateLimitError, RunTimeoutError
-from contit_mcp.reports import RunReport
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.errors import RateLimitError, RunTimeoutError
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.store import Change

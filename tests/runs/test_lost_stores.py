@@ -8,7 +8,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.exceptions import APITimeoutError, StartUnknownError
-from contit_mcp.reports import RunReport
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.errors import APITimeoutError, StartUnknownError
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.results import answer_result, handle_result
 from tests.durability.world import World, answered

@@ -6,7 +6,7 @@ import anyio
 import pytest
 import redis.asyncio
 
-from contit_mcp.exceptions import ConfigurationError, StoreError
+from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.redis import RedisRunStore

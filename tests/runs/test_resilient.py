@@ -10,14 +10,14 @@ import anyio.lowlevel
 import pytest
 import structlog.testing
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Busy, Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, Failure
 from contit_mcp.runs.resilient import ResiliencePolicy, ResilientRunStore
 from contit_mcp.runs.store import RunStore, StoreGoneError
-from contit_mcp.tally import start_tally
+from contit_mcp.telemetry.call_stats import start_tally
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind it too
 from tests.runs.contract import T0, NewStore, begin, follow_up, opening

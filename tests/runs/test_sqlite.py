@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from contit_mcp.exceptions import StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Granted, Joined
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Phase, RunRecord

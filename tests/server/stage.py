@@ -9,9 +9,9 @@ from mcp.client import Client
 from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextContent
 
+from contit_mcp.config.settings import Settings, load_settings
 from contit_mcp.server.application import create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
-from contit_mcp.settings import Settings, load_settings
 from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")

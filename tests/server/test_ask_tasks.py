@@ -13,11 +13,11 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult
 
-from contit_mcp.reports import NOBODY
+from contit_mcp.assistant.reports import NOBODY
+from contit_mcp.config.settings import Settings
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.task_ids import TaskId
-from contit_mcp.settings import Settings
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, settings
 from tests.server.test_calls import lines

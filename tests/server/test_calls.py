@@ -11,7 +11,7 @@ from mcp import MCPError
 from mcp.client import Client
 from mcp_types import INVALID_PARAMS
 
-from contit_mcp.exceptions import ContitError
+from contit_mcp.errors import ContitError
 from tests.echo_contit import EchoContit
 from tests.server.stage import ERAS, WANTS_PROGRESS, call, connected
 

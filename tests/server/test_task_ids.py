@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.api.paths import id_problem
-from contit_mcp.handles import Sealer
-from contit_mcp.secret_value import SecretValue
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.settings import load_settings
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.contit.paths import id_problem
 from contit_mcp.server.bridge import open_bridge
 from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.handles import Sealer
 from contit_mcp.server.task_ids import TTL_SECONDS, TaskId, key_from, open_task_id
-from contit_mcp.settings import load_settings
 
 SEALER = Sealer(["k" * 32])
 OWNER = "owner"

@@ -1,0 +1,24 @@
+"""What is counted of a tool call once it is over."""
+
+from dataclasses import dataclass
+
+from contit_mcp.telemetry.call_stats import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedCall:
+    """What counts of a call.
+
+    Attributes:
+        tool: Its name.
+        outcome: The result's status, the error's class, or "cancelled".
+        seconds: How long it took.
+        tally: What it cost upstream.
+        trace_id: By which it is found in logs and traces.
+    """
+
+    tool: str
+    outcome: str
+    seconds: float
+    tally: Tally
+    trace_id: str | None

@@ -17,7 +17,7 @@ from contit_mcp.errors import ContitError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.bridge import open_bridge
-from contit_mcp.server.callers import Caller
+from contit_mcp.server.request_state import Caller
 
 _MARGIN_SECONDS = 60.0
 """What a wait without an end of its own lasts beyond the limit of a run, so that the run's end is seen first."""

@@ -13,7 +13,7 @@ from contit_mcp.config.settings_http import LONGEST_TOKEN
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.refusals import Refusal, too_many
-from contit_mcp.server.callers import SCOPE_KEY, Caller
+from contit_mcp.server.request_state import Caller, request_state
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Authentication:
         if isinstance(found, Refusal):
             await found.response(scope)(scope, receive, send)
             return
-        scope[SCOPE_KEY] = found
+        request_state(scope).caller = found
         await self._app(scope, receive, send)
 
 

@@ -17,7 +17,7 @@ from contit_mcp.http.app import HttpPolicy
 from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_credential
 from contit_mcp.http.gate import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GatePolicy, is_loopback
 from contit_mcp.http.limits import RequestRate
-from contit_mcp.server.callers import Sharing
+from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.upstream import build_credential
 
 SHARING = {

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from contit_mcp.http.authentication import bearer, unauthorized
 from contit_mcp.http.jwks import IssuerKeys, KeysUnavailableError
 from contit_mcp.http.refusals import Refusal, too_many
-from contit_mcp.server.callers import Caller
+from contit_mcp.server.request_state import Caller
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures with a key pair only: with a shared secret, whoever can check a token can make one."""

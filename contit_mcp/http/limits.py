@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.http.requests import is_listener
-from contit_mcp.server.callers import SCOPE_KEY, Caller
 from contit_mcp.server.owners import fingerprint_owner
+from contit_mcp.server.request_state import Caller, request_state
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +116,7 @@ class Limits:
 
 def _name_of(scope: Scope) -> str:
     """What tells callers apart, never a credential itself."""
-    caller: Caller = scope[SCOPE_KEY]
+    caller = request_state(scope).caller or Caller()
     if caller.principal is not None:
         return caller.principal
     if caller.credential is not None:

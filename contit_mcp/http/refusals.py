@@ -6,8 +6,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
-REASON_KEY = "contit_mcp.refused"
-"""Where the reason stands in the ASGI scope, for the access log and the metrics."""
+from contit_mcp.server.request_state import request_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Refusal:
 
     def response(self, scope: Scope) -> JSONResponse:
         """The response; whatever is left of the request is not read, so the connection closes."""
-        scope[REASON_KEY] = self.reason
+        request_state(scope).refusal = self.reason
         body = {"error": self.reason, "error_description": self.message, **self.fields}
         return JSONResponse(body, self.status, {**self.headers, "Connection": "close"})
 

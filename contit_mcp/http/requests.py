@@ -10,9 +10,8 @@ from opentelemetry import context, propagate, trace
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contit_mcp.assistant.reports import Note
-from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
+from contit_mcp.http.refusals import Refusal
+from contit_mcp.server.request_state import request_state
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
@@ -93,11 +92,10 @@ class Requests:
             await send(message)  # waits for a client that takes nothing in; what a drain ends there was not sent
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        notes: list[Note] = []
-        scope[SENT_KEY] = notes
+        state = request_state(scope)
 
         async def note() -> None:
-            for each in notes:
+            for each in state.notes:
                 await each(complete)
 
         with _traced(scope, path) as span:
@@ -108,14 +106,12 @@ class Requests:
                     await watch({"type": "http.response.body", "body": b"", "more_body": False})
                 elif not status and self._streams.draining:
                     # Of a call that has reached its tool a run may exist. 503 is what proxies may send elsewhere.
-                    answer = _cut_off if TRACE_KEY in scope else _draining
+                    answer = _cut_off if state.call_span is not None else _draining
                     await answer(scope, receive, watch)
             finally:
-                refused = scope.get(REASON_KEY)
-                caller = scope.get(SCOPE_KEY)
                 span.set_attribute("http.response.status_code", status)
-                trace_id = _join(span, scope.get(TRACE_KEY))
-                self._count(path, status, refused)
+                trace_id = _join(span, state.call_span)
+                self._count(path, status, state.refusal)
                 log.log(
                     _LEVEL_OF_PROBES if path in KNOWN_PATHS[1:] and status < 400 else _LEVEL,
                     "http.request",
@@ -124,8 +120,8 @@ class Requests:
                     status=status,
                     seconds=round(anyio.current_time() - began, 3),
                     bytes=size,
-                    refused=refused,
-                    caller=caller.principal if isinstance(caller, Caller) else None,
+                    refused=state.refusal,
+                    caller=state.caller.principal if state.caller is not None else None,
                     client=(scope.get("client") or [None])[0],
                     trace_id=trace_id,
                 )

@@ -1,7 +1,7 @@
 """What one call comes to: a line in the log and a count, however it ends."""
 
 import logging
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ from mcp.server.context import ServerRequestContext
 from opentelemetry import trace
 
 from contit_mcp.server.bridge import Bridge
-from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
 from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.progress import CallObserver
+from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.telemetry.call_stats import start_tally
 from contit_mcp.telemetry.finished_call import FinishedCall
 
@@ -58,9 +58,11 @@ class Account:
 def accounted(name: str, request: Request, bridge: Bridge, *, level: int = logging.INFO) -> Iterator[Account]:
     """While inside, a call is under way; then it is logged, at that level, and counted under that name."""
     tally = start_tally()
-    account = Account(*_host_of(request), CallObserver(_scope_of(request).get(SENT_KEY)))
+    state = _state_of(request)
+    account = Account(*_host_of(request), CallObserver(None if state is None else state.notes))
     observer = account.observer
-    _scope_of(request)[TRACE_KEY] = trace.get_current_span().get_span_context()
+    if state is not None:
+        state.call_span = trace.get_current_span().get_span_context()
     began = anyio.current_time()
     bridge.calls_in_flight += 1
     try:
@@ -101,13 +103,14 @@ def _host_of(request: Request) -> tuple[str | None, str | None]:
 
 def _caller_of(request: Request) -> Caller:
     """Whom an authenticating transport has found; a caller without marks over stdio."""
-    found = _scope_of(request).get(SCOPE_KEY)
-    return found if isinstance(found, Caller) else Caller()
+    state = _state_of(request)
+    return Caller() if state is None or state.caller is None else state.caller
 
 
-def _scope_of(request: Request) -> MutableMapping[str, Any]:
-    """The HTTP request's ASGI scope; over stdio there is none."""
-    return getattr(request.request, "scope", None) or {}
+def _state_of(request: Request) -> RequestState | None:
+    """The state of the HTTP request; over stdio there is none."""
+    scope = getattr(request.request, "scope", None)
+    return None if scope is None else request_state(scope)
 
 
 def _short(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from contit_mcp.assistant.shutdown import Waits
 from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.host_waits import WaitPolicy
+from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.telemetry.finished_call import FinishedCall
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.owned import OwnedAssistant
 from contit_mcp.server.owners import fingerprint_owner, name_owner
+from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.task_ids import key_from
 from contit_mcp.server.upstream import build_credential
 

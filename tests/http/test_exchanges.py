@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from contit_mcp.http.bodies import BodyLimits
 from contit_mcp.http.exchanges import Exchanges
 from contit_mcp.http.requests import Requests, Streams
-from contit_mcp.server.callers import SENT_KEY
+from contit_mcp.server.request_state import request_state
 from tests.http.served import INFO, JSON_RPC, on_port, rpc
 
 LEFT, GO_ON = threading.Event(), threading.Event()
@@ -241,7 +241,7 @@ class Noting:
             self._noted.put(sent)
 
         if scope["type"] == "http":
-            scope[SENT_KEY].append(note)
+            request_state(scope).notes.append(note)
         await self._app(scope, receive, send)
 
 

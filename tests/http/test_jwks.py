@@ -15,7 +15,7 @@ from starlette.responses import Response
 from contit_mcp.http.authentication import Authentication
 from contit_mcp.http.jwks import FETCH_SECONDS, KEEP_SECONDS, REFETCH_SECONDS, IssuerKeys, KeysUnavailableError
 from contit_mcp.http.jwt_tokens import JwtTokens
-from contit_mcp.server.callers import Caller
+from contit_mcp.server.request_state import Caller
 from tests.http.issuer import AUDIENCE, FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, bearer
 
 pytestmark = pytest.mark.anyio

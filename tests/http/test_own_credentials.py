@@ -12,8 +12,8 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.bridge import open_bridge
-from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.opened import MOST_CREDENTIALS
+from contit_mcp.server.request_state import Caller, Sharing
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc
 

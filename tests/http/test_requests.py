@@ -5,7 +5,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from contit_mcp.http.requests import Requests, Streams
-from contit_mcp.server.callers import SENT_KEY
+from contit_mcp.server.request_state import request_state
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ class Exchange:
         async def note(sent: bool) -> None:
             self.noted.append(sent)
 
-        scope[SENT_KEY].append(note)
+        request_state(scope).notes.append(note)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"data: the answer\n\n", "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

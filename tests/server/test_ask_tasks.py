@@ -16,7 +16,7 @@ from mcp_types import CallToolResult
 from contit_mcp.assistant.reports import NOBODY
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.bridge import Bridge, open_bridge
-from contit_mcp.server.callers import Caller, Sharing
+from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.task_ids import TaskId
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, settings

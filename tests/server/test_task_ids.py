@@ -9,8 +9,8 @@ from contit_mcp.config.settings import load_settings
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.paths import id_problem
 from contit_mcp.server.bridge import open_bridge
-from contit_mcp.server.callers import Caller, Sharing
 from contit_mcp.server.handles import Sealer
+from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.task_ids import TTL_SECONDS, TaskId, key_from, open_task_id
 
 SEALER = Sealer(["k" * 32])

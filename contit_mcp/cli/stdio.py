@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.to_thread
 import click
-import structlog
 
 from contit_mcp.cli.options import probe_option, settings_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DRAIN_SECONDS = 1.0
 """How long calls in flight may take to return their handles. Waits end at once; only a start that is being

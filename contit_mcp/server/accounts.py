@@ -59,7 +59,7 @@ def accounted(name: str, request: Request, bridge: Bridge, *, level: int = loggi
     """While inside, a call is under way; then it is logged, at that level, and counted under that name."""
     tally = start_tally()
     state = _state_of(request)
-    account = Account(*_host_of(request), CallObserver(None if state is None else state.notes))
+    account = Account(*_host_of(request), CallObserver())
     observer = account.observer
     if state is not None:
         state.call_span = trace.get_current_span().get_span_context()

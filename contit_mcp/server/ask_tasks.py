@@ -15,7 +15,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, CallToolRequestParams, CallToolResult
 
-from contit_mcp.assistant.reports import NOBODY, Glance
+from contit_mcp.assistant.reports import RunSnapshot
 from contit_mcp.errors import ContitError, UnexpectedError
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.accounts import Account, Request, accounted
@@ -66,10 +66,7 @@ class AskTasks:
             if opened is None:
                 return None
             assistant, task = opened
-            # When a stream of notifications ends says nothing of what was sent on it long before.
-            observer = account.observer if ctx.method == "tasks/get" else NOBODY
-            glance = await assistant.glance(task, observer=observer)
-            found = self._found(task_id, task, glance)
+            found = self._found(task_id, task, await assistant.snapshot(task))
             account.facts["outcome"] = found.status.value
             return found
 
@@ -95,19 +92,19 @@ class AskTasks:
     async def _begin(self, call: Call, **arguments: Any) -> CallToolResult | Task:
         """What `contit_ask` does where its answer can come later."""
         assistant = call.assistant
-        report = await assistant.start(
+        report = await assistant.ask(
             arguments["prompt"],
             arguments["thread_id"],
             wait_seconds=call.wait(arguments["wait_seconds"]),
+            answer_seconds=0.0,
             observer=call.observer,
-            awaited=True,
         )
-        if report.phase is not Phase.IN_PROGRESS:  # it has joined a run that has its answer
+        if report.phase is not Phase.IN_PROGRESS:  # the answer was there already
             return answer_result(report)
         assert call.observer.thread_id is not None  # noqa: S101 - a run that was started has both
         assert call.observer.run_id is not None  # noqa: S101
         # Not before the run is there: a thread may have been waited for, and the age of a run is told by its task.
-        self._latest_ask = max(int(self._now() * 1000), self._latest_ask + 1)  # tells asks apart that join one run
+        self._latest_ask = max(int(self._now() * 1000), self._latest_ask + 1)  # tells asks apart that share a run
         task = TaskId(call.observer.thread_id, call.observer.run_id, self._latest_ask)
         return self._task(
             task.sealed(assistant.task_sealer(), assistant.owner),
@@ -142,13 +139,13 @@ class AskTasks:
         account.observer.started(opened.thread_id, opened.run_id)
         return assistant, opened
 
-    def _found(self, task_id: str, task: TaskId, glance: Glance) -> Task:
-        report, ended_at = glance.report, glance.report.ended_at
-        if glance.cancelled:
+    def _found(self, task_id: str, task: TaskId, snapshot: RunSnapshot) -> Task:
+        report, ended_at = snapshot.report, snapshot.report.ended_at
+        if snapshot.cancelled:
             message = "Cancelled. The run goes on at Contit, which has no cancel; its answer is not waited for."
             return self._task(task_id, task, Status.CANCELLED, message=message)
-        if glance.failure is not None:
-            return self._task(task_id, task, Status.COMPLETED, ended_at, result=error_result(glance.failure))
+        if snapshot.failure is not None:
+            return self._task(task_id, task, Status.COMPLETED, ended_at, result=error_result(snapshot.failure))
         if report.phase is Phase.COMPLETED:
             return self._task(task_id, task, Status.COMPLETED, ended_at, result=answer_result(report))
         seconds = max(0.0, self._now() - task.created_at)

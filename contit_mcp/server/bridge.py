@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from contit_mcp.assistant.shutdown import Waits
+from contit_mcp.assistant.shutdown import DrainScope
 from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.server.host_waits import WaitPolicy
@@ -52,7 +52,7 @@ class Bridge:
         self._sealer = _sealer(keys) if (keys := settings.seal_keys()) else None
         self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
         self._opened: OpenedBridge | None = None
-        self._all_waits = Waits()
+        self._drain = DrainScope()
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
         self.on_finished: Callable[[FinishedCall], None] = lambda _: None
@@ -76,7 +76,7 @@ class Bridge:
                 sharing=self._sharing,
                 sealer=self._sealer,
                 owner_key=self._owner_key,
-                waits=self._all_waits,
+                drain=self._drain,
                 transport=self._transport,
                 replay=self._replay,
                 now=self.now,
@@ -85,7 +85,7 @@ class Bridge:
 
     def close(self) -> None:
         """Begin no more runs, and let every wait end now with its handle."""
-        self._all_waits.close()
+        self._drain.close()
 
     async def aclose(self) -> None:
         """Close the connections and files."""

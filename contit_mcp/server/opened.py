@@ -8,7 +8,7 @@ import httpx
 
 from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.shutdown import Waits
+from contit_mcp.assistant.shutdown import DrainScope
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.state_folder import state_folder
 from contit_mcp.contit.auth import ClientCredentialsAuth, Credential
@@ -39,7 +39,7 @@ class OpenedBridge:
         sharing: Whose credential asks, and who is told apart.
         sealer: Makes handles, where there is a seal key.
         owner_key: Keys the fingerprints of credentials.
-        waits: Where every wait is counted.
+        drain: Counts every wait.
         transport: Stands in for the network.
         replay: What makes it unsure that an answer reached its caller.
         now: Seconds since the epoch.
@@ -52,7 +52,7 @@ class OpenedBridge:
         sharing: Sharing,
         sealer: "Sealer | None",
         owner_key: bytes,
-        waits: Waits,
+        drain: DrainScope,
         transport: httpx.AsyncBaseTransport | None,
         replay: ReplayPolicy | None,
         now: Callable[[], float],
@@ -61,7 +61,7 @@ class OpenedBridge:
         self._sharing = sharing
         self._sealer = sealer
         self._owner_key = owner_key
-        self._waits = waits
+        self._drain = drain
         self._transport = transport
         self._replay = replay
         self._now = now
@@ -116,12 +116,11 @@ class OpenedBridge:
             self.assistants.move_to_end(name)
             return known
         assistant = Assistant(
-            ContitClient(self._open_http(), auth=credential, sending=self._waits.sending),
+            ContitClient(self._open_http(), auth=credential, sending=self._drain.shielded),
             self._open_store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
             replay=self._replay,
-            waits=self._waits,
-            now=self._now,
+            drain=self._drain,
         )
         self.assistants[name] = assistant
         if len(self.assistants) > MOST_CREDENTIALS:
@@ -141,7 +140,7 @@ class OpenedBridge:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
-                closing=lambda: self._waits.closing,
+                now=self._now,
             )
         return self._store
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from contit_mcp.assistant.reports import Glance, Observer, RunReport
+from contit_mcp.assistant.reports import Observer, RunReport, RunSnapshot
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.errors import RunError, RunNotFoundError
 from contit_mcp.server.task_ids import TaskId
@@ -31,14 +31,26 @@ class OwnedAssistant:
     sealer: "Sealer | None" = None
 
     async def ask(
-        self, prompt: str, thread_id: str | None = None, *, wait_seconds: float, observer: Observer
+        self,
+        prompt: str,
+        thread_id: str | None = None,
+        *,
+        wait_seconds: float,
+        answer_seconds: float | None = None,
+        observer: Observer,
     ) -> RunReport:
         """See `Assistant.ask`."""
         thread = self._opened_thread(thread_id)
         with self._shown_errors():
-            return self._shown(
-                await self.assistant.ask(self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer)
+            report = await self.assistant.ask(
+                self.owner,
+                prompt,
+                thread,
+                wait_seconds=wait_seconds,
+                answer_seconds=answer_seconds,
+                observer=observer,
             )
+            return self._shown(report)
 
     async def start(
         self,
@@ -47,13 +59,12 @@ class OwnedAssistant:
         *,
         wait_seconds: float,
         observer: Observer,
-        awaited: bool = False,
     ) -> RunReport:
         """See `Assistant.start`."""
         thread = self._opened_thread(thread_id)
         with self._shown_errors():
             report = await self.assistant.start(
-                self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer, awaited=awaited
+                self.owner, prompt, thread, wait_seconds=wait_seconds, observer=observer
             )
             return self._shown(report)
 
@@ -76,16 +87,16 @@ class OwnedAssistant:
                 await self.assistant.response(self.owner, thread, run, wait_seconds=wait_seconds, observer=observer)
             )
 
-    async def glance(self, task: TaskId, *, observer: Observer) -> Glance:
-        """See `Assistant.glance`. Only a task's id leads here, so that it holds Contit's own ids."""
-        glance = await self.assistant.glance(self.owner, task.thread_id, task.run_id, ask=task.ask, observer=observer)
-        if glance.failure is not None:
-            glance.failure.thread_id, glance.failure.run_id = self.shown(task.thread_id, task.run_id)
-        return replace(glance, report=self._shown(glance.report))
+    async def snapshot(self, task: TaskId) -> RunSnapshot:
+        """See `Assistant.snapshot`. Only a task's id leads here, so that it holds Contit's own ids."""
+        snapshot = await self.assistant.snapshot(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
+        if snapshot.failure is not None:
+            snapshot.failure.thread_id, snapshot.failure.run_id = self.shown(task.thread_id, task.run_id)
+        return replace(snapshot, report=self._shown(snapshot.report))
 
     async def cancel(self, task: TaskId) -> None:
         """See `Assistant.cancel`."""
-        await self.assistant.cancel(self.owner, task.thread_id, task.run_id, ask=task.ask)
+        await self.assistant.cancel(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
 
     def shown(self, thread_id: str | None, run_id: str | None) -> tuple[str | None, str | None]:
         """Contit's ids as this owner sees them."""

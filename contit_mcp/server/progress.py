@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from contit_mcp.assistant.reports import Note, Observer
+from contit_mcp.assistant.reports import Observer
 
 EVERY_SECONDS = 10.0
 """The longest silence. Hosts that give up on silence do so after minutes; people after less."""
@@ -14,13 +14,9 @@ class CallObserver(Observer):
     """Follows one call: the ids for its log line, and what to tell a caller that wants progress.
 
     `shown` turns Contit's ids into what the caller may see.
-
-    Args:
-        notes: Where the transport takes what is to be noted when the result was sent or not; None where it cannot say.
     """
 
-    def __init__(self, notes: list[Note] | None = None) -> None:
-        self._notes = notes
+    def __init__(self) -> None:
         self.shown: Callable[[str | None, str | None], tuple[str | None, str | None]] = lambda *ids: ids
         self.thread_id: str | None = None
         self.run_id: str | None = None
@@ -41,13 +37,6 @@ class CallObserver(Observer):
         """Contit's word for the run has changed."""
         if self.run_id is not None and word.isprintable():
             self._say(f"Contit says {word[:40]} ({self._ids()})")
-
-    def when_sent(self, note: Note) -> bool:
-        """Whether `note` will be called at the end of the request."""
-        if self._notes is None:
-            return False
-        self._notes.append(note)
-        return True
 
     def _ids(self) -> str:
         thread_id, run_id = self.shown(self.thread_id, self.run_id)

@@ -21,22 +21,22 @@ class TaskId:
 
     Attributes:
         thread_id: Contit's.
-        run_id: Contit's. Tasks that have joined the same run differ by their time.
-        ask: When it was asked, in milliseconds since the epoch.
+        run_id: Contit's. Tasks that share a run differ by their time.
+        asked_at_ms: When it was asked, in milliseconds since the epoch.
     """
 
     thread_id: str
     run_id: str
-    ask: int
+    asked_at_ms: int
 
     @property
     def created_at(self) -> float:
         """When it was asked, in seconds since the epoch."""
-        return self.ask / 1000
+        return self.asked_at_ms / 1000
 
     def sealed(self, sealer: "Sealer", owner: str) -> str:
         """As the owner gets it."""
-        return sealer.seal(_KIND, owner, _SEPARATOR.join((str(self.ask), self.thread_id, self.run_id)))
+        return sealer.seal(_KIND, owner, _SEPARATOR.join((str(self.asked_at_ms), self.thread_id, self.run_id)))
 
 
 def open_task_id(text: str, sealer: "Sealer", owner: str, *, now: float) -> TaskId | None:
@@ -44,8 +44,8 @@ def open_task_id(text: str, sealer: "Sealer", owner: str, *, now: float) -> Task
     opened = sealer.open(_KIND, owner, text)
     if opened is None:
         return None
-    ask, thread_id, run_id = opened.split(_SEPARATOR)
-    task_id = TaskId(thread_id, run_id, int(ask))
+    asked_at_ms, thread_id, run_id = opened.split(_SEPARATOR)
+    task_id = TaskId(thread_id, run_id, int(asked_at_ms))
     return task_id if now - task_id.created_at < TTL_SECONDS else None
 
 

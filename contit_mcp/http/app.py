@@ -4,7 +4,9 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -25,8 +27,7 @@ from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import Requests, Streams
 from contit_mcp.http.turns import Turns
-from contit_mcp.server.application import ContitServer
-from contit_mcp.server.bridge import Bridge
+from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.metrics import Metrics
 
 
@@ -61,8 +62,8 @@ class HttpParts:
 
 
 def create_app(
-    server: ContitServer,
-    bridge: Bridge,
+    server: Server[Any],
+    context: AppContext,
     parts: HttpParts,
     *,
     identify: Identify,
@@ -74,7 +75,7 @@ def create_app(
 
     Args:
         server: The tools.
-        bridge: What they stand on.
+        context: What they stand on.
         parts: Shared with whoever serves it.
         identify: Who may call.
         rate: How often.
@@ -85,7 +86,7 @@ def create_app(
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     # Event streams: with plain JSON a silent call dies at its client's read timeout, and no progress arrives.
     sessions = StreamableHTTPSessionManager(
-        server.protocol, stateless=True, security_settings=unchecked, max_request_body_size=policy.largest_body
+        server, stateless=True, security_settings=unchecked, max_request_body_size=policy.largest_body
     )
     tools: ASGIApp = BodyLimits(Exchanges(sessions), largest=policy.largest_body, seconds=policy.body_seconds)
     tools = Limits(tools, rate, per_caller=policy.per_caller, at_once=policy.at_once)
@@ -101,7 +102,7 @@ def create_app(
         Route("/mcp", tools),
         *health_routes(parts.readiness),
         *(metadata_routes or []),
-        *([_metrics_route(bridge, parts)] * policy.metrics_here),
+        *([_metrics_route(context, parts)] * policy.metrics_here),
     ]
     around = [Middleware(Requests, streams=parts.streams, count=parts.metrics.count_request)]
     app = Starlette(
@@ -119,18 +120,18 @@ async def _short_error(request: Request, error: Exception) -> Response:
     return Refusal(error.status_code, reason, message, dict(error.headers or {})).response(request.scope)
 
 
-def create_metrics_app(bridge: Bridge, parts: HttpParts) -> ASGIApp:
+def create_metrics_app(context: AppContext, parts: HttpParts) -> ASGIApp:
     """`/metrics` on an address of its own, and the probes with it."""
     return Starlette(
         routes=[
-            _metrics_route(bridge, parts),
+            _metrics_route(context, parts),
             *health_routes(parts.readiness),
         ]
     )
 
 
-def _metrics_route(bridge: Bridge, parts: HttpParts) -> Route:
-    return metrics_route(parts.metrics, parts.readiness, parts.streams, lambda: bridge.calls_in_flight)
+def _metrics_route(context: AppContext, parts: HttpParts) -> Route:
+    return metrics_route(parts.metrics, parts.readiness, parts.streams, lambda: context.calls_in_flight)
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

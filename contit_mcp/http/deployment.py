@@ -18,7 +18,7 @@ from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_c
 from contit_mcp.http.gate import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GatePolicy, is_loopback
 from contit_mcp.http.limits import RequestRate
 from contit_mcp.server.request_state import Sharing
-from contit_mcp.server.upstream import build_credential
+from contit_mcp.server.services import configured_credential
 
 SHARING = {
     "none": Sharing.ONE_CALLER,
@@ -40,7 +40,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             hint="Set CONTIT_MCP_AUTH to token, jwt or caller (docs/settings.md), or CONTIT_MCP_HOST=127.0.0.1.",
         )
     if settings.auth != "caller" and not sandbox:
-        build_credential(settings)
+        configured_credential(settings)
     if settings.auth == "token" and not settings.caller_tokens():
         raise ConfigurationError(
             "CONTIT_MCP_AUTH is token, and there are no tokens.",

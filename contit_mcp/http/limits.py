@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.http.requests import is_listener
-from contit_mcp.server.owners import fingerprint_owner
 from contit_mcp.server.request_state import Caller, request_state
+from contit_mcp.server.tenancy import owner_of_credential
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -120,5 +120,5 @@ def _name_of(scope: Scope) -> str:
     if caller.principal is not None:
         return caller.principal
     if caller.credential is not None:
-        return fingerprint_owner(caller.credential.identity(), "")
+        return owner_of_credential(caller.credential.identity(), "", key=b"limits")
     return "everyone"

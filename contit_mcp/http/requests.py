@@ -1,7 +1,7 @@
 """What happens around every request: a trace, one line in the log, a count, and the end of the streams at a drain."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -94,13 +94,9 @@ class Requests:
 
         state = request_state(scope)
 
-        async def note() -> None:
-            for each in state.notes:
-                await each(complete)
-
         with _traced(scope, path) as span:
             try:
-                await self._serve(scope, receive, watch, note)
+                await self._serve(scope, receive, watch)
                 # What the drain has ended the client sees as an end, not as a connection that broke.
                 if status and not complete:
                     await watch({"type": "http.response.body", "body": b"", "more_body": False})
@@ -126,18 +122,14 @@ class Requests:
                     trace_id=trace_id,
                 )
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, note: Callable[[], Awaitable[None]]) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != "/mcp":
             await self._app(scope, receive, send)
         elif self._streams.draining:
             await _draining(scope, receive, send)
         else:
             with self._streams.one(listens=is_listener(scope)):
-                try:
-                    await self._app(scope, receive, send)
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await note()
+                await self._app(scope, receive, send)
 
 
 async def _draining(scope: Scope, receive: Receive, send: Send) -> None:

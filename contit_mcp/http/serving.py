@@ -15,7 +15,7 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.settings_http import split_list
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.app import HttpParts
-from contit_mcp.server.bridge import Bridge
+from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -40,7 +40,7 @@ class Listener(uvicorn.Server):
 
 
 async def serve_http(
-    app: ASGIApp, settings: Settings, bridge: Bridge, parts: HttpParts, *, metrics_app: ASGIApp | None = None
+    app: ASGIApp, settings: Settings, context: AppContext, parts: HttpParts, *, metrics_app: ASGIApp | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
 
@@ -68,11 +68,11 @@ async def serve_http(
 
     async def drain() -> None:
         await stop.wait()
-        log.info("server.stopping", cause=cause, calls_in_flight=bridge.calls_in_flight)
+        log.info("server.stopping", cause=cause, calls_in_flight=context.calls_in_flight)
         parts.readiness.serving = False
         parts.streams.draining = True
         parts.streams.end_listeners()
-        bridge.close()
+        context.close()
         with anyio.move_on_after(DRAIN_SECONDS):
             while parts.streams.calls:
                 await anyio.sleep(0.02)

@@ -32,7 +32,8 @@ from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.task import Task
-from contit_mcp.telemetry.call_stats import FinishedCall, start_call_stats
+from contit_mcp.telemetry.call_stats import start_tally as start_call_stats
+from contit_mcp.telemetry.finished_call import FinishedCall
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
@@ -60,8 +61,9 @@ _LABELLED = {
 }
 """An id behind its name, as in `thread_id=…`, also inside a whole call or a JSON object."""
 
-_AROUND_IDS = " \t\r\n\"'`.,;:!?()[]{}<>*“”\u2018\u2019«»"
-"""White space, quotes and punctuation that models put around an id; no id of Contit or of ours ends with one."""
+_AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
+_AFTER_IDS = ".,;:!?"
+"""Quotes and brackets that models put around an id, and what they put after it. No id of ours ends with one."""
 
 _LONGEST_NAME = 40
 _MOST_NAMES = 3
@@ -142,7 +144,8 @@ def _clean_id(name: str, value: object) -> object:
     if not isinstance(value, str) or len(value) > 10_000:
         return value
     labelled = _LABELLED[name].search(value)
-    return (labelled[1] if labelled else value).strip(_AROUND_IDS)
+    text = (labelled[1] if labelled else value).strip(_AROUND_IDS)
+    return text.rstrip(_AFTER_IDS).strip(_AROUND_IDS) or text
 
 
 def _is_absent(value: object) -> bool:

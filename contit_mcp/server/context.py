@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.request_state import Caller, Sharing
-from contit_mcp.telemetry.call_stats import FinishedCall
+from contit_mcp.telemetry.finished_call import FinishedCall
 
 if TYPE_CHECKING:  # start-up time
     import httpx
 
+    from contit_mcp.runs.claims import ReplayPolicy
+    from contit_mcp.runs.store import RunStore
     from contit_mcp.server.services import Services
     from contit_mcp.server.tenancy import Tenant
 
@@ -25,6 +27,8 @@ class AppContext:
         settings: The configuration.
         sharing: Whose credential asks Contit, and which callers are told apart.
         transport: Replaces the network: the embedded sandbox, or a test's fake Contit.
+        store: Replaces the store of the settings.
+        replay: Which answers are returned once more to the same question.
 
     Raises:
         ConfigurationError: A seal key cannot be used.
@@ -36,10 +40,14 @@ class AppContext:
         *,
         sharing: Sharing = Sharing.ONE_CALLER,
         transport: "httpx.AsyncBaseTransport | None" = None,
+        store: "RunStore | None" = None,
+        replay: "ReplayPolicy | None" = None,
     ) -> None:
         self.settings = settings
         self.sharing = sharing
         self.transport = transport
+        self.store = store
+        self.replay = replay
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
         self.on_finished: Callable[[FinishedCall], None] = lambda _: None
@@ -54,7 +62,7 @@ class AppContext:
         if self._services is None:
             from contit_mcp.server.services import Services  # noqa: PLC0415 - start-up time
 
-            self._services = Services(self.settings, self.sharing, self.transport)
+            self._services = Services(self)
             if self._closing:
                 self._services.drain.close()
         return self._services
@@ -86,9 +94,11 @@ async def open_context(
     *,
     sharing: Sharing = Sharing.ONE_CALLER,
     transport: "httpx.AsyncBaseTransport | None" = None,
+    store: "RunStore | None" = None,
+    replay: "ReplayPolicy | None" = None,
 ) -> AsyncIterator[AppContext]:
     """Yield the context of a process, and close its connections at the end."""
-    context = AppContext(settings, sharing=sharing, transport=transport)
+    context = AppContext(settings, sharing=sharing, transport=transport, store=store, replay=replay)
     try:
         yield context
     finally:

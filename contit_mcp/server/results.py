@@ -132,7 +132,7 @@ def handle_result(report: RunReport) -> CallToolResult:
         text = f"Failed. {error} {step} ({_ids(report.thread_id, report.run_id)})"
     else:
         text = f"Still running, not failed. Call {call}. Do not ask again."
-        step = f"Still running, not failed. {step} Do not ask again."
+        step = "Still running, not failed. Call contit_response with these ids; do not ask again."
     twice = MAYBE_TWICE if report.maybe_twice else None
     result = RunResult(
         status=status,

@@ -144,7 +144,8 @@ class _Handlers:
         async def read(tenant: "Tenant") -> types.ReadResourceResult:
             return await resources.read(str(params.uri), tenant)
 
-        return await self._for_tenant("resources/read", ctx, read)
+        result: types.ReadResourceResult = await self._for_tenant("resources/read", ctx, read)
+        return result
 
     async def complete(self, ctx: Request, params: types.CompleteRequestParams) -> types.CompleteResult:
         name, value = params.argument.name, params.argument.value

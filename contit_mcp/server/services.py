@@ -15,6 +15,7 @@ from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
 
@@ -26,25 +27,24 @@ class Services:
     """The services of one process. The client and the store are made when they are first used.
 
     Args:
-        settings: The configuration.
-        sharing: Whose credential asks Contit, and which callers are told apart.
-        transport: Replaces the network.
+        context: The settings, and what replaces parts of the services.
 
     Raises:
         ConfigurationError: A seal key cannot be used.
     """
 
-    def __init__(self, settings: Settings, sharing: Sharing, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(self, context: AppContext) -> None:
         self.drain = DrainScope()
-        self._settings = settings
-        self._sharing = sharing
-        self._transport = transport
-        keys = settings.seal_keys()
+        self._settings = context.settings
+        self._sharing = context.sharing
+        self._transport = context.transport
+        self._replay = context.replay
+        self._store = context.store
+        keys = context.settings.seal_keys()
         self._sealer = _sealer(keys) if keys else None
         self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
-        self._store: RunStore | None = None
         self._assistants: OrderedDict[str, Assistant] = OrderedDict()
 
     def tenant(self, caller: Caller) -> Tenant:
@@ -111,6 +111,7 @@ class Services:
             ContitClient(self._http, auth=credential, sending=self.drain.shielded),
             self.store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
+            replay=self._replay,
             drain=self.drain,
         )
         self._assistants[name] = assistant

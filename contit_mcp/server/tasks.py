@@ -20,7 +20,7 @@ from contit_mcp.errors import ContitError, UnexpectedError
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.call import Call, CallRecord, Request, logged_call, run_call
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.results import MAYBE_TWICE, answer_result
+from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.tools import Tool
 from contit_mcp.tasks.extension import Support
 from contit_mcp.tasks.task import Status, Task
@@ -145,7 +145,8 @@ class AskTasks:
             message = "Cancelled. The run continues at Contit, which has no cancel; its answer is not waited for."
             return self._task(task_id, task, owner, Status.CANCELLED, message=message)
         if found.failure is not None:
-            result = record.refused(found.failure)
+            record.failed(found.failure)
+            result = error_result(found.failure)  # without a trace id: the end of a task does not change
             return self._task(task_id, task, owner, Status.COMPLETED, updated_at=ended_at, result=result)
         if report.phase is Phase.COMPLETED:
             record.facts["outcome"] = "completed"

@@ -33,6 +33,7 @@ _LONGEST_HANDLE = 3_000
 """Characters: two ids of 256 characters, each of four bytes, and a time."""
 
 _LONGEST_NAME = 80
+_TITLE_WORDS, _TITLE_CHARACTERS = 10, 80
 _SEPARATOR = "\n"  # no id of Contit contains it
 
 
@@ -233,7 +234,12 @@ class Tenant:
         )
 
     def _title(self, prompt: str) -> str | None:
-        return prompt if self.keeps_titles else None
+        """Return the first words of a prompt, on one line, where titles may be stored."""
+        if not self.keeps_titles:
+            return None
+        words = "".join(character if character.isprintable() else " " for character in prompt[:400]).split()
+        title = " ".join(words[:_TITLE_WORDS])
+        return title if len(title) <= _TITLE_CHARACTERS else f"{title[: _TITLE_CHARACTERS - 1]}…"
 
     def _opened(self, kind: str, handle: str) -> str:
         """Return Contit's id for what the owner sent.

@@ -29,7 +29,7 @@ from contit_mcp.server.application import ContitServer
 from contit_mcp.server.bridge import open_bridge
 from contit_mcp.tasks.extension import TasksExtension
 from contit_mcp.tasks.notifications import TaskNotifications
-from contit_mcp.tasks.source import TaskSource
+from contit_mcp.tasks.extension import TaskSource
 from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance.jobs import CURRENT, Jobs
 

@@ -49,12 +49,12 @@ async def new_store(session_redis: RedisServer, stores: list[RedisRunStore]) -> 
 
 
 def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen (our choice)."""
+    """A star import that loses tests would go unseen."""
     assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
 
 
 async def test_two_replicas_share_what_they_know(new_store: NewStore) -> None:
-    """One's run is the other's too, with every field (our choice)."""
+    """One's run is the other's too, with every field."""
     here, there = (RunLedger(new_store(RetentionPolicy())) for _ in range(2))
     run = await begin(here, opening("q"), "r")
     assert await there.claim(opening("q"), now=T0) == Joined(run)
@@ -63,7 +63,7 @@ async def test_two_replicas_share_what_they_know(new_store: NewStore) -> None:
 
 
 async def test_every_key_expires_and_none_holds_a_prompt(new_store: NewStore, session_redis: RedisServer) -> None:
-    """Whoever stops using it leaves nothing behind (our choice)."""
+    """Whoever stops using it leaves nothing behind."""
     ledger = RunLedger(new_store(RetentionPolicy(record=100, answer=10)))
     await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "a", now=T0)
     await ledger.claim(follow_up("MARKER 2"), now=T0 + 1)
@@ -87,7 +87,7 @@ async def test_ids_are_opaque_to_it(new_store: NewStore) -> None:
 
 
 async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_redis: RedisServer) -> None:
-    """Without the password in it (our choice)."""
+    """Without the password in it."""
     store = RedisRunStore(own_redis.url)
     ledger = RunLedger(store)
     assert isinstance(await ledger.claim(opening("q"), now=T0), Granted)
@@ -101,7 +101,7 @@ async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_red
 
 
 async def test_a_burst_waits_for_a_connection_instead_of_failing(new_store: NewStore) -> None:
-    """200 asks at once are one busy moment, no store that is down (our choice)."""
+    """200 asks at once are one busy moment, no store that is down."""
     store = RunLedger(new_store(RetentionPolicy()))
     async with anyio.create_task_group() as tasks:
         for number in range(200):
@@ -109,7 +109,7 @@ async def test_a_burst_waits_for_a_connection_instead_of_failing(new_store: NewS
 
 
 async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:
-    """In one line (our choice)."""
+    """In one line."""
     store = RedisRunStore(session_redis.url.replace(session_redis.password, "WRONG-MARKER"))
     with pytest.raises(StoreError, match="AuthenticationError") as caught:
         await store.latest("owner", "t", now=T0)
@@ -120,7 +120,7 @@ async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:
 async def test_what_others_wrote_there_is_an_error_and_not_a_crash(
     new_store: NewStore, session_redis: RedisServer
 ) -> None:
-    """Another version, or another program (our choice)."""
+    """Another version, or another program."""
     ledger = RunLedger(new_store(RetentionPolicy()))
     run = await begin(ledger, opening("q"), "r")
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
@@ -133,7 +133,7 @@ async def test_what_others_wrote_there_is_an_error_and_not_a_crash(
 
 
 def test_a_url_that_cannot_be_used_is_an_error_without_its_password() -> None:
-    """At the start (our choice)."""
+    """At the start."""
     with pytest.raises(ConfigurationError) as caught:
         RedisRunStore("redis://:MARKER@localhost:6379/0?socket_timeout=MARKER")
     assert "MARKER" not in str(caught.value) + caught.value.hint

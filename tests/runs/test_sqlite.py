@@ -85,12 +85,12 @@ def write(file: Path, data: bytes) -> None:
 
 
 def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen (our choice)."""
+    """A star import that loses tests would go unseen."""
     assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
 
 
 async def test_two_processes_share_what_they_know(file: Path) -> None:
-    """One process's run is the other's too (our choice)."""
+    """One process's run is the other's too."""
     here, there = RunLedger(a_store(file)), RunLedger(a_store(file))
     run = await begin(here, opening("q"), "r")
     assert await there.claim(opening("q"), now=T0) == Joined(run)
@@ -101,7 +101,7 @@ async def test_two_processes_share_what_they_know(file: Path) -> None:
 
 
 async def test_what_was_stored_is_there_after_a_restart(file: Path) -> None:
-    """Every field of it (our choice)."""
+    """Every field of it."""
     first = a_store(file)
     run = await RunLedger(first).completed(await begin(RunLedger(first), opening("q"), "r"), "è ✓", now=T0 + 1.5)
     await first.aclose()
@@ -133,7 +133,7 @@ async def test_a_store_that_is_closed_lets_an_abandoned_transaction_come_to_its_
 
 
 async def test_a_store_whose_thread_hangs_says_that_it_could_not_be_closed(file: Path) -> None:
-    """It stays open, which harms less than a crash (our choice)."""
+    """It stays open, which harms less than a crash."""
     store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
     held_up = HeldUp()
@@ -150,7 +150,7 @@ async def test_a_store_whose_thread_hangs_says_that_it_could_not_be_closed(file:
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
 async def test_nobody_else_can_read_it(file: Path) -> None:
-    """Answers are content (our choice)."""
+    """Answers are content."""
     await begin(RunLedger(a_store(file)), opening("q"), "r")
     assert file.parent.stat().st_mode & 0o777 == 0o700
     assert {part.stat().st_mode & 0o777 for part in file.parent.iterdir()} == {0o600}
@@ -158,7 +158,7 @@ async def test_nobody_else_can_read_it(file: Path) -> None:
 
 
 async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file: Path) -> None:
-    """Retention is kept on disk, not only in what is given out (our choice)."""
+    """Retention is kept on disk, not only in what is given out."""
     store = a_store(file, retention=RetentionPolicy(record=100, answer=10))
     ledger = RunLedger(store)
     await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "ANSWER-MARKER" * 500, now=T0)
@@ -171,7 +171,7 @@ async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file:
 
 
 async def test_a_broken_file_is_set_aside_and_a_new_one_begun(file: Path) -> None:
-    """What it held was worth a day, and this very operation works (our choice)."""
+    """What it held was worth a day, and this very operation works."""
     file.parent.mkdir()
     with file.open("wb") as stream:
         stream.write(b"this is no database at all" * 100)
@@ -186,7 +186,7 @@ async def test_a_broken_file_is_set_aside_and_a_new_one_begun(file: Path) -> Non
 
 
 async def test_a_file_that_breaks_while_it_is_open_is_set_aside_too(file: Path) -> None:
-    """Not only its header is looked at (our choice)."""
+    """Not only its header is looked at."""
     store = a_store(file, expendable=True)
     ledger = RunLedger(store)
     for number in range(200):
@@ -198,7 +198,7 @@ async def test_a_file_that_breaks_while_it_is_open_is_set_aside_too(file: Path) 
 
 
 async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(file: Path) -> None:
-    """None of them moves the other's new one aside (our choice)."""
+    """None of them moves the other's new one aside."""
     file.parent.mkdir()
     write(file, os.urandom(8_192))
     ledgers = [RunLedger(a_store(file, expendable=True)) for _ in range(8)]
@@ -212,7 +212,7 @@ async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(f
 
 @pytest.mark.parametrize("content", ["a text of mine\n", "another program's database", "a newer version's"])
 async def test_a_file_that_is_not_ours_is_left_as_it_is(file: Path, content: str) -> None:
-    """Its user may have mistyped a path (our choice)."""
+    """Its user may have mistyped a path."""
     file.parent.mkdir()
     if content.startswith("a text"):
         write(file, content.encode() * 100)
@@ -237,7 +237,7 @@ def fingerprint(file: Path) -> tuple[bytes, list[str]]:
 
 
 async def test_looking_at_a_good_file_changes_nothing(file: Path) -> None:
-    """For contit-mcp check (our choice)."""
+    """For contit-mcp check."""
     store = a_store(file)
     await begin(RunLedger(store), opening("q"), "r")
     await store.aclose()
@@ -247,7 +247,7 @@ async def test_looking_at_a_good_file_changes_nothing(file: Path) -> None:
 
 
 async def test_a_row_that_is_not_understood_is_an_error_of_the_store(file: Path) -> None:
-    """And no crash (our choice)."""
+    """And no crash."""
     await begin(RunLedger(a_store(file)), opening("q"), "r")
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.execute("UPDATE run SET phase = 'odd'")
@@ -257,7 +257,7 @@ async def test_a_row_that_is_not_understood_is_an_error_of_the_store(file: Path)
 
 
 async def test_a_file_that_is_removed_under_our_feet_is_made_again(file: Path) -> None:
-    """Else two processes would go on in two files (our choice)."""
+    """Else two processes would go on in two files."""
     here = RunLedger(a_store(file))
     await begin(here, opening("q"), "r")
     for part in file.parent.iterdir():
@@ -268,7 +268,7 @@ async def test_a_file_that_is_removed_under_our_feet_is_made_again(file: Path) -
 
 
 async def test_a_file_of_another_version_is_left_alone(file: Path) -> None:
-    """Another program may be using it (our choice)."""
+    """Another program may be using it."""
     await begin(RunLedger(a_store(file)), opening("q"), "r")
     with sqlite3.connect(file) as db:
         db.execute("PRAGMA user_version = 99")
@@ -281,7 +281,7 @@ async def test_a_file_of_another_version_is_left_alone(file: Path) -> None:
 
 
 async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(file: Path) -> None:
-    """It waits a second (our choice)."""
+    """It waits a second."""
     ledger = RunLedger(a_store(file))
     await begin(ledger, opening("q"), "r")
     other = sqlite3.connect(file, isolation_level=None)
@@ -294,7 +294,7 @@ async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_a
 
 
 async def test_a_place_where_nothing_can_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
-    """And the setting (our choice)."""
+    """And the setting."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     ledger = RunLedger(a_store(tmp_path / "file" / "runs"))
     with pytest.raises(StoreError, match="cannot be used") as caught:
@@ -322,7 +322,7 @@ async def until_waiting(store: SqliteRunStore, count: int) -> None:
 
 
 async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fails_alone(file: Path) -> None:
-    """The others are done again without it (our choice)."""
+    """The others are done again without it."""
     store = a_store(file)
     ledger = RunLedger(store)
     runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(20)]
@@ -355,7 +355,7 @@ async def test_what_is_asked_for_at_once_is_done_together_and_one_that_fails_fai
 
 
 async def test_what_waits_together_is_one_transaction(file: Path) -> None:
-    """A commit costs more than what is written; a reader elsewhere sees nothing or all of it (our choice)."""
+    """A commit costs more than what is written; a reader elsewhere sees nothing or all of it."""
     store = a_store(file)
     ledger = RunLedger(store)
     runs = [await begin(ledger, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}") for number in range(20)]
@@ -379,7 +379,7 @@ async def test_what_waits_together_is_one_transaction(file: Path) -> None:
 
 
 async def test_its_thread_ends_when_the_store_is_closed_and_comes_again_when_it_is_used(file: Path) -> None:
-    """Nothing is left behind (our choice)."""
+    """Nothing is left behind."""
     store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
     thread = store._thread._thread
@@ -430,7 +430,7 @@ async def test_where_the_file_is_the_trouble_those_behind_do_not_try_it_one_afte
 async def test_where_no_thread_can_be_started_the_store_says_so_and_works_later(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit on processes may pass (our choice)."""
+    """A limit on processes may pass."""
     ledger = RunLedger(a_store(file))
 
     def refuse(_: threading.Thread) -> None:
@@ -444,7 +444,7 @@ async def test_where_no_thread_can_be_started_the_store_says_so_and_works_later(
 
 
 async def test_behind_a_disk_that_hangs_no_endless_queue_grows(file: Path) -> None:
-    """Those who come later are told at once (our choice)."""
+    """Those who come later are told at once."""
     store = a_store(file)
     run = await begin(RunLedger(store), opening("q"), "r")
     held_up = HeldUp()

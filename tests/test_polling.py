@@ -52,10 +52,12 @@ async def wait(
 ) -> RunPhase:
     """Poll with a steady schedule."""
     heard: list[str] = [] if words is None else words
+    policy = policy or PollPolicy(schedule=STEADY)
     return await poll_until_ended(
         ask,
         age=age,
-        policy=policy or PollPolicy(schedule=STEADY),
+        is_too_old=lambda: age() >= policy.run_seconds,
+        policy=policy,
         pause_first=pause_first,
         on_status=heard.append,
         draw=lambda: 0.5,
@@ -63,14 +65,14 @@ async def wait(
 
 
 async def test_a_fresh_run_is_first_asked_about_after_the_shortest_pause() -> None:
-    """Asking in the instant of the start would always hear "not yet" (our choice)."""
+    """Asking in the instant of the start would always hear "not yet"."""
     answers = Answers("in_progress", "in_progress", "completed")
     assert await wait(answers, answers.age) is RunPhase.COMPLETED
     assert answers.asked_at == [0.5, 1.0, 1.5]
 
 
 async def test_an_older_run_is_asked_about_at_once() -> None:
-    """It may have ended long ago (our choice)."""
+    """It may have ended long ago."""
     answers = Answers("completed")
     assert await wait(answers, answers.age, pause_first=False) is RunPhase.COMPLETED
     assert answers.asked_at == [0.0]
@@ -106,7 +108,7 @@ async def test_any_other_word_is_still_running_and_is_logged(word: str, logged: 
 
 
 async def test_the_listener_hears_each_change_once() -> None:
-    """A word that stays is no news (our choice)."""
+    """A word that stays is no news."""
     answers = Answers("queued", "queued", "in_progress", "in_progress", "completed")
     words: list[str] = []
     await wait(answers, answers.age, words=words)
@@ -114,7 +116,7 @@ async def test_the_listener_hears_each_change_once() -> None:
 
 
 async def test_pauses_grow_with_the_run_and_stop_growing() -> None:
-    """A first one of 1.25 s, then just under a second, growing to five (our choice)."""
+    """A first one of 1.25 s, then just under a second, growing to five."""
     ages_and_pauses = [(age, round(PollSchedule().pause(age, lambda: 0.5), 3)) for age in (0, 1.25, 30, 530, 1e9)]
     assert ages_and_pauses == [(0, 1.25), (1.25, 0.938), (30, 0.995), (530, 1.995), (1e9, 5.0)]
 
@@ -123,7 +125,7 @@ async def test_pauses_grow_with_the_run_and_stop_growing() -> None:
 async def test_a_pause_stays_within_its_jitter_and_never_shrinks_with_age(
     age: float, later: float, draw: float
 ) -> None:
-    """Up to 10 % shorter or longer, never zero, and beyond the first one only ever longer (our choice)."""
+    """Up to 10 % shorter or longer, never zero, and beyond the first one only ever longer."""
     schedule = PollSchedule()
     pause = schedule.pause(age, lambda: draw)
     steady = schedule.pause(age, lambda: 0.5)
@@ -135,7 +137,7 @@ async def test_a_pause_stays_within_its_jitter_and_never_shrinks_with_age(
 
 @given(length=st.floats(0, 1_800), draws=st.randoms(use_true_random=False))
 async def test_any_run_is_asked_about_about_once_a_second_at_the_most(length: float, draws: random.Random) -> None:
-    """Whatever its length and the draws: few polls, and an end that is seen soon (our choice)."""
+    """Whatever its length and the draws: few polls, and an end that is seen soon."""
     polls, lag = followed(length, lambda age: PollSchedule().pause(age, draws.random))
     assert polls <= 1 + length / 0.84
     assert lag <= max(1.1 * 1.25, 1.1 * (0.94 + 0.002 * (length + 6)))
@@ -147,7 +149,7 @@ async def test_on_average_it_asks_no_more_often_than_every_second_and_sees_ends_
 
 
 async def test_passing_faults_are_tolerated_and_counted_as_retries() -> None:
-    """5xx, 429 and network faults during the wait pass (our choice)."""
+    """5xx, 429 and network faults during the wait pass."""
     tally = start_tally()
     answers = Answers(FAULT, FAULT, "in_progress", FAULT, "completed")
     assert await wait(answers, answers.age) is RunPhase.COMPLETED
@@ -155,7 +157,7 @@ async def test_passing_faults_are_tolerated_and_counted_as_retries() -> None:
 
 
 async def test_faults_are_tolerated_by_time_since_the_last_good_answer() -> None:
-    """Not by their number: after 10 s without a good answer the fault is told (our choice)."""
+    """Not by their number: after 10 s without a good answer the fault is told."""
     policy = PollPolicy(schedule=STEADY, fault_seconds=10.0)
     answers = Answers("in_progress", FAULT)
     with pytest.raises(InternalServerError):
@@ -164,14 +166,14 @@ async def test_faults_are_tolerated_by_time_since_the_last_good_answer() -> None
 
 
 async def test_a_good_answer_begins_the_tolerance_anew() -> None:
-    """9 s of faults, a good answer, 9 s of faults: tolerated (our choice)."""
+    """9 s of faults, a good answer, 9 s of faults: tolerated."""
     policy = PollPolicy(schedule=STEADY, fault_seconds=10.0)
     answers = Answers(*[FAULT] * 18, "in_progress", *[FAULT] * 18, "completed")
     assert await wait(answers, answers.age, policy=policy) is RunPhase.COMPLETED
 
 
 async def test_retry_after_stretches_the_pause() -> None:
-    """429 with Retry-After: 7 is asked again after 7 s, not sooner, and then at half the pace (our choice)."""
+    """429 with Retry-After: 7 is asked again after 7 s, not sooner, and then at half the pace."""
     limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=7.0)
     answers = Answers(limited, "in_progress", "completed")
     await wait(answers, answers.age)
@@ -179,7 +181,7 @@ async def test_retry_after_stretches_the_pause() -> None:
 
 
 async def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
-    """The schedule, at half its pace, is the least pause (our choice)."""
+    """The schedule, at half its pace, is the least pause."""
     limited = RateLimitError("slow down", hint="later", status_code=429, retry_after=0.1)
     answers = Answers(limited, "completed")
     await wait(answers, answers.age)
@@ -187,7 +189,7 @@ async def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
 
 
 async def test_a_fault_other_than_429_is_the_business_of_its_run_alone() -> None:
-    """503 with Retry-After: 7 is asked again after 7 s, and the pace stays (our choice)."""
+    """503 with Retry-After: 7 is asked again after 7 s, and the pace stays."""
     fault = InternalServerError("fault", hint="later", status_code=503, retry_after=7.0)
     answers = Answers(fault, "in_progress", "completed")
     await wait(answers, answers.age)
@@ -195,7 +197,7 @@ async def test_a_fault_other_than_429_is_the_business_of_its_run_alone() -> None
 
 
 async def test_one_429_slows_all_runs_down_together_and_they_recover() -> None:
-    """A burst of refusals counts once; without another one the pace is normal again after a while (our choice)."""
+    """A burst of refusals counts once; without another one the pace is normal again after a while."""
     pace = Pace()
     for _ in range(50):
         pace.refused(None)
@@ -210,7 +212,7 @@ async def test_one_429_slows_all_runs_down_together_and_they_recover() -> None:
 
 
 async def test_while_contit_wants_to_be_left_alone_nobody_asks_and_then_not_all_at_once() -> None:
-    """A hundred runs wait for the same moment (our choice)."""
+    """A hundred runs wait for the same moment."""
     pace, went_on = Pace(), []
     pace.refused(20.0)
 
@@ -228,7 +230,7 @@ async def test_while_contit_wants_to_be_left_alone_nobody_asks_and_then_not_all_
 
 @given(refusals=st.lists(st.floats(0, 100), max_size=30))
 async def test_the_pace_stays_within_its_bounds_whatever_contit_says(refusals: list[float]) -> None:
-    """Never faster than the schedule, never slower than four times it (our choice)."""
+    """Never faster than the schedule, never slower than four times it."""
     pace = Pace()
     for seconds in refusals:
         pace.refused(seconds)
@@ -242,7 +244,7 @@ async def test_the_pace_stays_within_its_bounds_whatever_contit_says(refusals: l
     "error", [AuthenticationError("no", hint="-", status_code=401), NotFoundError("no", hint="-", status_code=404)]
 )
 async def test_a_fault_that_does_not_pass_is_told_at_once(error: Exception) -> None:
-    """A refused credential or an unknown run is not asked about again (our choice)."""
+    """A refused credential or an unknown run is not asked about again."""
     answers = Answers("in_progress", error)
     with pytest.raises(type(error)):
         await wait(answers, answers.age)
@@ -250,7 +252,7 @@ async def test_a_fault_that_does_not_pass_is_told_at_once(error: Exception) -> N
 
 
 async def test_a_run_without_an_end_is_given_up_exactly_at_the_limit() -> None:
-    """The poll that finds the run at its limit is the last one (our choice)."""
+    """The poll that finds the run at its limit is the last one."""
     policy = PollPolicy(schedule=PollSchedule(first=10, shortest=10, growth=0, longest=10, jitter=0), run_seconds=30.0)
     answers = Answers("in_progress")
     with pytest.raises(NoEndSeen):
@@ -259,13 +261,13 @@ async def test_a_run_without_an_end_is_given_up_exactly_at_the_limit() -> None:
 
 
 async def test_a_run_past_its_limit_is_asked_about_once_more() -> None:
-    """Its answer may have come while nobody asked (our choice)."""
+    """Its answer may have come while nobody asked."""
     answers = Answers("completed")
     assert await wait(answers, lambda: 99_999.0, pause_first=False) is RunPhase.COMPLETED
 
 
 async def test_whoever_leaves_stops_the_polling_before_the_next_poll() -> None:
-    """A cancelled wait asks no more (our choice)."""
+    """A cancelled wait asks no more."""
     answers = Answers("in_progress")
     with anyio.move_on_after(1.2):
         await wait(answers, answers.age)
@@ -275,7 +277,7 @@ async def test_whoever_leaves_stops_the_polling_before_the_next_poll() -> None:
 
 
 def test_durations_of_the_default_policy() -> None:
-    """The numbers that the documentation names (our choice)."""
+    """The numbers that the documentation names."""
     policy = PollPolicy()
     numbers: Iterable[float] = (
         policy.run_seconds,

@@ -25,7 +25,7 @@ class DrainScope:
 
     @contextmanager
     def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
-        """Cancel what is awaited inside at the deadline, on the event loop's clock, or `grace` seconds after `close`."""
+        """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
         with anyio.CancelScope(deadline=deadline) as scope:
             self._waits[scope] = grace
             if self.closing:

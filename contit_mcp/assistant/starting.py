@@ -27,7 +27,6 @@ from contit_mcp.runs.claims import (
     POLL_LEASE_SECONDS,
     RENEW_SECONDS,
     START_LEASE_SECONDS,
-    Claim,
     Deduplicated,
     Granted,
 )
@@ -113,7 +112,9 @@ class RunStarter:
         """
         joined = waited_for = None
         while True:
-            claim = await self._claim(question, delivery, title)
+            intent = self._intent(question, delivery, title)
+            with anyio.CancelScope(shield=True):  # a grant must not be lost with a caller that leaves in the middle
+                claim = await self._store.claim(intent)
             run = claim.record
             if isinstance(claim, Granted):
                 await self._check_may_start(claim, joined, waited_for, deadline)
@@ -134,8 +135,8 @@ class RunStarter:
                 waited_for = run
                 await self._let_it_end(run, deadline, on_status)
 
-    async def _claim(self, question: Question, delivery: Delivery, title: str | None) -> Claim:
-        intent = intent_to_start(
+    def _intent(self, question: Question, delivery: Delivery, title: str | None) -> RunRecord:
+        return intent_to_start(
             question,
             delivery=delivery,
             process=self._process,
@@ -143,9 +144,6 @@ class RunStarter:
             now=self._store.now(),
             title=title,
         )
-        with anyio.CancelScope(shield=True):  # a grant must not be lost with a caller that leaves in the middle
-            claim = await self._store.claim(intent)
-        return claim
 
     async def _check_may_start(
         self, claim: Granted, joined: RunRecord | None, waited_for: RunRecord | None, deadline: float

@@ -64,7 +64,7 @@ class RedisRunStore:
                 encoding_errors="replace",
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
-                retry=Retry(NoBackoff(), 1),  # type: ignore[no-untyped-call]
+                retry=Retry(NoBackoff(), 1),
                 health_check_interval=30,
                 max_connections=CONNECTIONS,
                 timeout=None,

@@ -5,23 +5,21 @@ the question starts anew and says so (design.md, section 3). A deterministic tes
 tests/runs/test_named_window.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
-import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.sqlite import SqliteRunStore
-from contit_mcp.runs.sqlite_thread import Job, SqliteThread, Work
-from contit_mcp.runs.store import RunStore
+from contit_mcp.runs.claims import Claim
+from contit_mcp.runs.record import RunRecord
+from contit_mcp.runs.sqlite import SqliteFile
+from contit_mcp.runs.store import RunStore, Transition
 from tests.durability.any_order import COUNTS, AnyOrder
 from tests.durability.world import RETENTION
-
-T = TypeVar("T")
+from tests.stage import wall_clock
 
 WINDOW = "the named window was hit, and the question asked again"
 SAID_SO = "a retry said that it may run twice"
@@ -44,41 +42,52 @@ def tried(machine: type[AnyOrder], examples: int) -> Counter[str]:
 
 
 def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
-    """Whatever is called, cancelled, delayed, refused, forgotten, killed and restarted (our choice)."""
+    """Whatever is called, cancelled, delayed, refused, forgotten, killed and restarted."""
     counts = tried(AnyOrder, 300)
     assert counts[WINDOW] > 0, "the orders that are tried never come to the point"
     assert counts[SAID_SO] > 0
 
 
-class _Threadless(SqliteThread):
-    """Works in the loop's thread: the virtual clock would outrun any other."""
+class InlineSqlite:
+    """A `RunStore` on a file that works in the loop's thread: the virtual clock would outrun any other."""
 
-    async def do(self, work: Work[T], now: float) -> T:
-        outcomes: list[T | BaseException] = self._outcomes([Job(work, now, asyncio.get_running_loop().create_future())])
-        if isinstance(outcomes[0], BaseException):
-            raise outcomes[0]
-        return outcomes[0]
+    def __init__(self, file: Path) -> None:
+        self._file = SqliteFile(file, retention=RETENTION, now=wall_clock)
 
-    async def close(self) -> None:
-        self._close()
+    def now(self) -> float:
+        return self._file.now()
 
+    async def claim(self, intent: RunRecord) -> Claim:
+        return self._file.claim(intent)
 
-def threadless_store(file: Path) -> SqliteRunStore:
-    """A store on that file."""
-    store = SqliteRunStore(file, retention=RETENTION)
-    store._thread = _Threadless(file, store._rows, expendable=False)
-    return store
+    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
+        return self._file.change(record, transition)
+
+    async def release(self, intent: RunRecord) -> None:
+        self._file.release(intent)
+
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        return self._file.find(owner, thread_id, run_id)
+
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        return self._file.latest(owner, thread_id)
+
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        return self._file.recent(owner, limit)
+
+    async def aclose(self) -> None:
+        self._file.close()
 
 
 def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
-    """The same, each with a connection of its own (our choice)."""
+    """The same, each with a connection of its own."""
     files = iter(tmp_path / str(number) for number in range(10_000))
 
     class OnSqlite(AnyOrder):
         def connect(self) -> RunStore:
             if not hasattr(self, "file"):
                 self.file = next(files)
-            return threadless_store(self.file)
+            return InlineSqlite(self.file)
 
     assert tried(OnSqlite, 80)[WINDOW] > 0
 
@@ -100,7 +109,7 @@ class StoreThatFails(AnyOrder):
         self.world.shared.down = False
         if empty and self.world.now > self.emptied_at + 10.0:
             self.emptied_at = self.world.now
-            self.kept = MemoryRunStore(retention=RETENTION)
+            self.kept = MemoryRunStore(retention=RETENTION, now=wall_clock)
             for process in self.world.running.values():
                 process.store.connection = None
 

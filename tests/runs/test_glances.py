@@ -19,7 +19,7 @@ def milliseconds() -> int:
 
 
 async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_passing() -> None:
-    """It looks into the store, and sees the end there (our choice)."""
+    """It looks into the store, and sees the end there."""
     contit, store = EchoContit(seconds=20), MemoryRunStore()
     first, second = (set_stage(contit, store) for _ in range(2))
     ask = milliseconds()
@@ -37,7 +37,7 @@ async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_pas
 
 
 async def test_what_another_process_has_noted_is_met_although_memory_knows_the_run() -> None:
-    """What goes through a store is mirrored, and a mirror is not told of others' notes (our choice)."""
+    """What goes through a store is mirrored, and a mirror is not told of others' notes."""
     contit, shared = EchoContit(seconds=60), MemoryRunStore()
     first, second = (set_stage(contit, ResilientRunStore(shared, MemoryRunStore())) for _ in range(2))
     ask = milliseconds()
@@ -51,7 +51,7 @@ async def test_what_another_process_has_noted_is_met_although_memory_knows_the_r
 
 
 async def test_a_run_whose_asker_comes_back_is_held_by_nobody_meanwhile() -> None:
-    """Any process asks about it at once, although the one that started it may be gone (our choice)."""
+    """Any process asks about it at once, although the one that started it may be gone."""
     contit, store = EchoContit(seconds=1), MemoryRunStore()
     first, second = (set_stage(contit, store) for _ in range(2))
     ask = milliseconds()
@@ -63,7 +63,7 @@ async def test_a_run_whose_asker_comes_back_is_held_by_nobody_meanwhile() -> Non
 
 
 async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_not_a_run_that_goes_on() -> None:
-    """An end stays; the next look has it again (our choice)."""
+    """An end stays; the next look has it again."""
     stage = set_stage(EchoContit(seconds=1))
     ask = milliseconds()
     started = await stage.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
@@ -100,7 +100,7 @@ async def test_what_one_process_is_told_is_cancelled_is_so_for_all_that_share_it
 
 
 async def test_a_start_that_joins_an_answer_which_is_still_owed_gives_it_itself() -> None:
-    """A second question for it would start a run, where another call has fetched the answer meanwhile (our choice)."""
+    """A second question for it would start a run, where another call has fetched the answer meanwhile."""
     stage = set_stage(EchoContit(seconds=2))
     await stage.assistant.start(OWNER, "q", wait_seconds=0, awaited=True)
     await anyio.sleep(10)

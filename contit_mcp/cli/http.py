@@ -20,7 +20,7 @@ from contit_mcp.http.deployment import (
     request_rate,
 )
 from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serving import serve_http
+from contit_mcp.http.serve import serve_http
 from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.telemetry.tracing import exported_traces
@@ -75,6 +75,7 @@ async def serve(
                 rate=request_rate(settings),
                 policy=http_policy(settings),
                 metadata_routes=who.routes,
+                metrics_here=settings.metrics_port is None,
             )
             metrics_app = None if settings.metrics_port is None else create_metrics_app(bridge, parts)
             await serve_http(app, settings, bridge, parts, metrics_app=metrics_app)

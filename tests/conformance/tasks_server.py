@@ -24,7 +24,7 @@ from contit_mcp.http.app import HttpParts, create_app
 from contit_mcp.http.authentication import anyone
 from contit_mcp.http.deployment import http_policy, request_rate
 from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serving import serve_http
+from contit_mcp.http.serve import serve_http
 from contit_mcp.server.application import ContitServer
 from contit_mcp.server.bridge import open_bridge
 from contit_mcp.tasks.extension import TasksExtension

@@ -56,7 +56,7 @@ async def until_quiet(server: Deployed, http: httpx.AsyncClient) -> None:
 
 
 async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
-    """429 with Retry-After of at most a minute (design, section 9)."""
+    """429 with Retry-After of at most a minute."""
     with anyio.fail_after(30):
         async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
             async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
@@ -69,7 +69,7 @@ async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_oth
 
 
 async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
-    """A burst over both of them is held to one limit (design, section 9); without Redis nobody is refused for it."""
+    """A burst over both of them is held to one limit; without Redis nobody is refused for it."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         async with sandbox_on_port() as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
@@ -98,7 +98,7 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
 
 
 async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(tmp_path: Path) -> None:
-    """Three times as many as all may have, in one burst: nothing hangs, and the room is there again (our choice)."""
+    """Three times as many as all may have, in one burst: nothing hangs, and the room is there again."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, **TOKEN_MODE}
         environment |= {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
@@ -129,7 +129,7 @@ async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_res
 
 
 async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
-    """Else a server would fill up with callers that are gone (our choice)."""
+    """Else a server would fill up with callers that are gone."""
     environment = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
     with anyio.fail_after(60):
@@ -154,7 +154,7 @@ async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
 
 
 async def test_listening_streams_take_no_room_from_calls() -> None:
-    """Hosts keep one open all day; as many as calls may be open beside them (our choice)."""
+    """Hosts keep one open all day; as many as calls may be open beside them."""
     with anyio.fail_after(30):
         async with deployment(CONTIT_MCP_CALLS_PER_CALLER="2") as (server, _), caller() as http:
             accept = {"Accept": "text/event-stream"}

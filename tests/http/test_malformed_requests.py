@@ -121,7 +121,7 @@ def test_spaces_around_a_header_are_no_part_of_it(server: Served) -> None:
 
 
 def test_brackets_in_a_text_are_a_text(server: Served) -> None:
-    """A prompt may hold any (our choice)."""
+    """A prompt may hold any."""
     prompt = "[" * 5_000 + '\\" {' * 2_000
     result = server.call("contit_ask", {"prompt": prompt})
     assert result["structuredContent"]["status"] == "completed"
@@ -137,7 +137,7 @@ def depth(value: object) -> int:
 
 @given(DEEP, st.integers(0, DEEPEST + 5))
 def test_depth_is_counted_outside_texts_alone(value: object, more: int) -> None:
-    """Against the parsed value (our choice)."""
+    """Against the parsed value."""
     for _ in range(more):
         value = [value]
     filler = ["]"] * DEEPEST  # so that the count of brackets alone decides nothing
@@ -164,7 +164,7 @@ def test_other_methods_are_not_allowed(server: Served, method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/mcp/", "/MCP", "//mcp", "/mcp/x", "/mcp%2f", "/healthz/", "/.env", "/docs"])
 def test_other_paths_are_not_found_and_lead_nowhere(server: Served, path: str) -> None:
-    """A redirect behind a proxy would go from https to http, or to a Host of the caller's choice (our choice)."""
+    """A redirect behind a proxy would go from https to http, or to a Host of the caller's choice."""
     for answer in (server.post(INITIALIZE, url=server.base + path), server.http.get(server.base + path)):
         assert answer.status_code == 404
         assert answer.json()["error"] == "not_found"
@@ -181,7 +181,7 @@ ELSEWHERE = {
 
 
 def test_nothing_in_a_request_changes_where_contit_is_asked(server: Served, upstream: Contit) -> None:
-    """The upstream URL is the operator's alone (our choice)."""
+    """The upstream URL is the operator's alone."""
     server.call("contit_ask", {"prompt": "How many articles?"}, **ELSEWHERE)
     for name in ("base_url", "CONTIT_BASE_URL", "url", "host"):
         refused = server.call("contit_ask", {"prompt": "Any drafts?", name: "http://evil.example"}, **ELSEWHERE)

@@ -48,7 +48,7 @@ class Exchange:
 
 
 async def test_an_answer_whose_last_message_was_taken_is_sent() -> None:
-    """Nothing more can be known (our choice)."""
+    """Nothing more can be known."""
     exchange = Exchange(takes=3)
     await exchange()
     assert exchange.noted == [True]
@@ -56,7 +56,7 @@ async def test_an_answer_whose_last_message_was_taken_is_sent() -> None:
 
 @pytest.mark.parametrize("takes", [1, 2])
 async def test_an_answer_that_a_client_had_no_room_for_is_not_sent(takes: int) -> None:
-    """A drain ends it meanwhile; whoever asks the same again is owed the answer, not a second run (our choice)."""
+    """A drain ends it meanwhile; whoever asks the same again is owed the answer, not a second run."""
     exchange = Exchange(takes)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(exchange)

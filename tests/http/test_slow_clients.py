@@ -93,14 +93,14 @@ def test_a_body_that_does_not_end_is_a_408(port: int) -> None:
 
 
 def test_a_body_that_nobody_reads_does_not_keep_the_connection(port: int) -> None:
-    """A place that answers at once leaves the rest of the request to come (our choice)."""
+    """A place that answers at once leaves the rest of the request to come."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         assert seconds_until_closed(connection, every=0.05, send=b"x") < 3
 
 
 def test_a_whole_request_is_answered_however_long_that_takes(port: int) -> None:
-    """The clock is for requests, not for answers; also when the next request has begun to come (our choice)."""
+    """The clock is for requests, not for answers; also when the next request has begun to come."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         for _ in range(2):
             connection.sendall(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -111,7 +111,7 @@ def test_a_whole_request_is_answered_however_long_that_takes(port: int) -> None:
 
 
 def test_a_slow_client_within_the_limits_is_served(port: int) -> None:
-    """A request may come byte by byte, and a connection lie still between two (our choice)."""
+    """A request may come byte by byte, and a connection lie still between two."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         for _ in range(2):
             for at in range(0, len(ASK), 8):
@@ -128,7 +128,7 @@ def test_a_slow_client_within_the_limits_is_served(port: int) -> None:
 
 @pytest.mark.parametrize("size", [100, 1_000, MOST_HEADER_BYTES // 2])
 def test_headers_within_the_limit_pass_however_they_are_cut(port: int, size: int) -> None:
-    """The limit counts bytes, not packets (our choice)."""
+    """The limit counts bytes, not packets."""
     head = b"GET /open HTTP/1.1\r\nHost: localhost\r\na: " + b"b" * (MOST_HEADER_BYTES - 200) + b"\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -22,7 +22,9 @@ from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from mcp.server.streamable_http import check_accept_headers
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER, unsupported_protocol_version_rejection
 from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -116,11 +118,11 @@ class HeaderGuard:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) > 1 or not (hosts or scope["http_version"] == "1.0"):
             return Refusal(400, "no_host", "A request must have one Host header.")
-        if self._policy.hosts is not None and not (hosts and _matches(hosts[0], self._policy.hosts)):
+        if self._policy.hosts is not None and not (hosts and matches(hosts[0], self._policy.hosts)):
             return Refusal(
                 421, "wrong_host", "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
             )
-        if origins and not (len(origins) == 1 and _matches(origins[0], self._policy.origins)):
+        if origins and not (len(origins) == 1 and matches(origins[0], self._policy.origins)):
             return Refusal(
                 403, "foreign_origin", "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
             )
@@ -194,7 +196,7 @@ class RequestGuard:
         if refusal is None:
             self._calls[caller] += 1  # before anything is awaited, or all requests of a burst would find the same room
             try:
-                refusal = await self._over_rate(caller, message) or message.problem
+                refusal = await self._over_rate(caller, message) or message.problem or _version_refusal(scope)
                 if refusal is None:
                     refusal = await self._pass_on(scope, _again(body, receive), send)
             finally:
@@ -335,6 +337,8 @@ def read_message(body: bytes) -> JsonRpc:
     except ValueError:
         return _broken("no_json", "The body is not JSON in UTF-8.", PARSE_ERROR)
     message = _envelope(value)
+    if message.problem is not None:
+        return message
     if brackets > DEEPEST and _is_too_deep(value):
         message.problem = _refused("deep_body", f"The JSON is nested deeper than {DEEPEST} levels.")
     elif _SURROGATE.search(body) and not _is_unicode(value):
@@ -348,7 +352,9 @@ def _envelope(value: Any) -> JsonRpc:
     if not isinstance(value, dict):
         return _broken("no_message", "The body is not a JSON-RPC message.")
     request_id, method = value.get("id"), value.get("method")
-    if "id" in value and (type(request_id) not in {str, int} or len(str(request_id)) > LONGEST_ID):
+    if "id" in value and not (
+        type(request_id) in {str, int} and len(str(request_id)) <= LONGEST_ID and _is_unicode(request_id)
+    ):
         return _broken(
             "odd_id", f"The id of a request must be a string or an integer of at most {LONGEST_ID} characters."
         )
@@ -378,7 +384,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _is_too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             child
             for parent in level
@@ -419,6 +425,16 @@ def _header_refusal(scope: Scope) -> Refusal | None:
     return None
 
 
+def _version_refusal(scope: Scope) -> Refusal | None:
+    """Return the SDK's rejection of a protocol version that nobody knows, before its other complaints."""
+    version = Headers(scope=scope).get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
+    found = None if version in HANDSHAKE_PROTOCOL_VERSIONS else unsupported_protocol_version_rejection(version)
+    if found is None:
+        return None
+    message = f"{found.message}: {version}"
+    return Refusal(400, "unknown_version", message, fields=dict(found.data or {}), code=found.code)
+
+
 def _plain(scope: Scope) -> Scope:
     """Return the request as the SDK compares it: it takes some media types letter by letter."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
@@ -447,7 +463,8 @@ def _name_of(scope: Scope) -> str:
     return "everyone"
 
 
-def _matches(value: str, allowed: Sequence[str]) -> bool:
+def matches(value: str, allowed: Sequence[str]) -> bool:
+    """Return whether a Host or Origin is in a list, where `name:*` allows any port."""
     value = value.lower()
     for pattern in allowed:
         name, star, _ = pattern.lower().rpartition(":*")

@@ -1,5 +1,6 @@
 """Serve the application until a signal, then drain: every waiting call returns its handle, and the exit code is 0."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -129,7 +130,9 @@ async def serve_http(
 
 
 def _is_no_cut_response(record: logging.LogRecord) -> bool:
-    """Return whether a record is not about a response that we cut: of a slow reader, or at the end of a drain."""
+    """Return whether a record is not about a response that was cut: of a slow reader, or at the end of a drain."""
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False
     return not str(record.msg).startswith(("ASGI callable returned without", "Cancel %s running task"))
 
 

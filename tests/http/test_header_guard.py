@@ -8,8 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from contit_mcp.http.gate import GatePolicy, is_loopback
-from contit_mcp.http.gate import _matches as matches
+from contit_mcp.http.guard import GuardPolicy, is_loopback, matches
 from tests.http.served import INITIALIZE, Served, contit, rpc
 
 PAGE = "https://app.example"
@@ -67,9 +66,37 @@ def test_a_request_under_another_name_or_from_a_foreign_page_is_refused(local: S
     head = [b"POST /mcp HTTP/1.1", *headers, b"Content-Type: application/json", b"Content-Length: 2", b"", b"{}"]
     answered, _, body = local.raw(b"\r\n".join(head))
     assert answered == status
-    assert body.startswith(b'{"error":')
+    assert body.startswith(b'{"error":' if status != 400 else (b'{"error":', b"Invalid HTTP request"))
     assert len(body) < 200
     local.assert_unharmed()
+
+
+CROSS_SITE = {
+    "an image or a form of another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    "a page on another port": {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
+    "a link on another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+}
+
+
+@pytest.mark.parametrize("case", CROSS_SITE)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_a_web_page_cannot_use_up_a_local_user_s_requests(case: str, method: str) -> None:
+    """Browsers leave out Origin in requests whose answers the page may not read. They are refused and not counted."""
+    with contit() as upstream:
+        environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key"}
+        with Served(environment | {"CONTIT_MCP_REQUESTS_PER_MINUTE": "5"}) as server:
+            for _ in range(10):
+                headers = CROSS_SITE[case] | {"Content-Type": "text/plain"}
+                assert server.http.request(method, server.url, headers=headers).status_code == 403
+            assert [server.post(rpc("ping")).status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_page_on_this_machine_may_call_from_another_port(local: Served) -> None:
+    """Its Origin is allowed, although the browser calls the request cross-site or same-site."""
+    for site in ("same-site", "cross-site", "same-origin", "none"):
+        assert local.post(rpc("ping"), Origin="http://localhost:5173", Sec_Fetch_Site=site).status_code == 200
+    for site in ("same-origin", "none"):
+        assert local.post(rpc("ping"), Sec_Fetch_Site=site).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]", "[::1]:8123"])
@@ -173,7 +200,7 @@ def test_a_name_that_looks_like_loopback_is_not(host: str) -> None:
 
 def test_without_a_policy_only_this_machine_passes() -> None:
     """Fail closed."""
-    policy = GatePolicy()
+    policy = GuardPolicy()
     assert policy.hosts is not None
     assert not matches("evil.example", policy.hosts)
     assert not matches("https://evil.example", policy.origins)

@@ -22,7 +22,7 @@ from contit_mcp.http.deployment import (
     request_rate,
 )
 from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serving import serve_http
+from contit_mcp.http.serve import serve_http
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.server import create_server
 from contit_mcp.telemetry.tracing import exported_traces
@@ -77,6 +77,7 @@ async def serve(
                 rate=request_rate(settings),
                 policy=http_policy(settings),
                 metadata_routes=who.routes,
+                metrics_here=settings.metrics_port is None,
             )
             metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
             await serve_http(app, settings, context, parts, metrics_app=metrics_app)

@@ -447,7 +447,9 @@ async def test_two_thousand_runs_leave_a_file_under_4_megabytes(file: Path) -> N
     store = SqliteFile(file)
     for number in range(2_000):
         granted = store.claim(_intent(number))
-        run = store.change(granted.record, lambda run, now, n=number: run.started(f"thread_{n:020d}", f"run_{n:020d}", now=now))
+        run = store.change(
+            granted.record, lambda run, now, n=number: run.started(f"thread_{n:020d}", f"run_{n:020d}", now=now)
+        )
         store.change(run, lambda run, now, n=number: run.completed(f"{n} " + "word " * 120, now=now, run_seconds=1.0))
     store.close()
     assert sum(part.stat().st_size for part in file.parent.iterdir()) < 4_000_000

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from contit_mcp.server.opened import MOST_CREDENTIALS
 
 from contit_mcp.config.secret_value import SecretValue
 from contit_mcp.config.settings import load_settings
@@ -12,7 +13,6 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.context import open_context
-from contit_mcp.server.opened import MOST_CREDENTIALS
 from contit_mcp.server.request_state import Caller, Sharing
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc

@@ -3,10 +3,10 @@
 import anyio
 import httpx
 import pytest
+from contit_mcp.runs.resilient import ResilientRunStore
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase
-from contit_mcp.runs.resilient import ResilientRunStore
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, set_stage, wall_clock
 

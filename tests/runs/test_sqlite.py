@@ -124,11 +124,10 @@ async def test_closing_lets_an_abandoned_transaction_come_to_its_end(file: Path)
     """Its caller has left, its thread goes on; closing the file under it would crash the process."""
     store = a_store(file)
     run = await begin(store, opening("q"), "r")
-    async with held_up(store, run) as transition:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(store.aclose)
-            await anyio.sleep(0.1)
-            transition.go_on.set()
+    async with held_up(store, run) as transition, anyio.create_task_group() as tasks:
+        tasks.start_soon(store.aclose)
+        await anyio.sleep(0.1)
+        transition.go_on.set()
     assert (await found(a_store(file), "r")).phase is Phase.FAILED
 
 

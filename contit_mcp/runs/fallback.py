@@ -164,7 +164,8 @@ class FallbackRunStore:
         Intents of other processes are left out: nothing here would see their release.
         """
         here = self._memory.get(record.key)
-        if record.tracked and record.phase is not Phase.STARTING and (record.ended or here is None or not here.ended):
+        is_new = here is None and record.phase is not Phase.STARTING
+        if record.tracked and (is_new or record.ended or (here is not None and not here.ended)):
             self._memory.keep(record)
 
     def _mark_unwritten(self, key: str) -> None:

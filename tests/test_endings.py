@@ -1,6 +1,7 @@
 """How runs end: answers that cannot be read, clocks that are wrong, and the count of ends."""
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import httpx
@@ -250,7 +251,7 @@ class Ends:
         self.ends.append((end, None if seconds is None else round(seconds)))
 
 
-def counted(stage: Stage, **options: object) -> tuple[Assistant, Ends]:
+def counted(stage: Stage) -> tuple[Assistant, Ends]:
     """Another process on the stage's store, whose ends are counted."""
     ends = Ends()
     polling = PollPolicy(schedule=STEADY, run_seconds=60)
@@ -286,7 +287,7 @@ async def test_an_end_is_counted_by_the_process_that_stored_it() -> None:
     second, ends_of_second = counted(stage)
     async with anyio.create_task_group() as tasks:
         for assistant in (first, second):
-            tasks.start_soon(lambda a=assistant: a.ask(OWNER, "q", wait_seconds=45))
+            tasks.start_soon(partial(assistant.ask, OWNER, "q", wait_seconds=45))
     assert len(ends_of_first.ends + ends_of_second.ends) == 1
 
 

@@ -4,9 +4,9 @@ import anyio
 import httpx
 import pytest
 
+from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase
-from contit_mcp.runs.fallback import FallbackRunStore
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, set_stage, wall_clock
 

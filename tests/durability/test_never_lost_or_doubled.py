@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.claims import Claim
+from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.sqlite import SqliteFile
 from contit_mcp.runs.store import RunStore, Transition

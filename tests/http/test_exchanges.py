@@ -2,10 +2,8 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from queue import Queue
 from typing import Any
 
 import anyio
@@ -20,13 +18,11 @@ from mcp_types import SamplingMessage, TextContent
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Scope
 from structlog.testing import capture_logs
 
 from contit_mcp.http.bodies import BodyLimits
 from contit_mcp.http.exchanges import Exchanges
-from contit_mcp.http.requests import Requests, Streams
-from contit_mcp.server.request_state import request_state
 from tests.http.served import INFO, JSON_RPC, on_port, rpc
 
 LEFT, GO_ON = threading.Event(), threading.Event()
@@ -227,40 +223,6 @@ def test_a_client_that_leaves_ends_its_call() -> None:
         with httpx.stream("POST", url, json=tool("linger"), headers=JSON_RPC) as response:
             assert response.status_code == 200
         assert LEFT.wait(10)
-
-
-class Noting:
-    """Wants to know of each answer whether it was sent."""
-
-    def __init__(self, app: ASGIApp, noted: "Queue[bool]") -> None:
-        self._app = app
-        self._noted = noted
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def note(sent: bool) -> None:
-            self._noted.put(sent)
-
-        if scope["type"] == "http":
-            request_state(scope).notes.append(note)
-        await self._app(scope, receive, send)
-
-
-@pytest.mark.parametrize(("takes_it", "sent"), [(True, True), (False, False)])
-def test_an_answer_that_its_client_leaves_in_the_middle_is_not_sent(takes_it: bool, sent: bool) -> None:
-    """Else the same question would not get it again (design.md, section 3; found in a review)."""
-    noted: Queue[bool] = Queue()
-    around = [Middleware(Requests, streams=Streams(), count=lambda *_: None), Middleware(Noting, noted=noted)]
-    with (
-        at(Exchanges, *around) as url,
-        httpx.stream("POST", url, json=tool("tell", {"letters": 20_000_000}), headers=JSON_RPC) as response,
-    ):
-        assert response.status_code == 200
-        if takes_it:
-            response.read()
-        else:
-            time.sleep(0.5)  # its buffers and ours are full then
-            response.close()
-        assert noted.get(timeout=10) is sent
 
 
 @pytest.mark.anyio

@@ -48,7 +48,7 @@ class Evidence:
         for run in list(self.contit.runs.values()):
             if run.sender == life.key and run.run_id not in life.started:
                 owner = name_owner(run.prompt.split()[0], self.base_url)
-                if await store.find(owner, run.thread_id, run.run_id, now=run.accepted) is not None:
+                if await store.find(owner, run.thread_id, run.run_id) is not None:
                     self.stored.add(run.run_id)
         await store.aclose()
 

@@ -13,7 +13,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult
 
-from contit_mcp.assistant.reports import NOBODY
+from contit_mcp.assistant.reports import NULL_OBSERVER
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.request_state import Caller, Sharing
@@ -139,9 +139,9 @@ async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> No
     contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
     async with open_bridge(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit, now=wall_clock) as bridge:
         assistant = bridge.for_caller(Caller(principal="anna"))
-        report = await assistant.start("q", wait_seconds=0, observer=NOBODY, awaited=True)
+        report = await assistant.ask("q", wait_seconds=0, observer=NULL_OBSERVER)
         await anyio.sleep(2)
-        failure = (await assistant.glance(TaskId("thread_1", "run_2", 0), observer=NOBODY)).failure
+        failure = (await assistant.snapshot(TaskId("thread_1", "run_2", 0))).failure
     assert failure is not None
     assert (failure.thread_id, failure.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
 

@@ -237,7 +237,7 @@ def folder(file: Path) -> None:
 def foreign(file: Path) -> None:
     """A file of another user's."""
     if os.geteuid() != 0:
-        pytest.skip("only root can give a file away")
+        pytest.skip(reason="only root can give a file away")
     write(file, b"")
     os.chown(file, 65534, 65534)
 

@@ -186,7 +186,7 @@ class RunTimeoutError(RunError):
 class RunNotFoundError(RunError):
     """Contit does not know the thread or run, or it is not the caller's. One wording for both."""
 
-    def __init__(self, thread_id: str, run_id: str | None) -> None:
+    def __init__(self, thread_id: str | None, run_id: str | None) -> None:
         super().__init__(
             "No such thread or run.",
             hint="Use the ids exactly as contit_ask or contit_start returned them here; ids from elsewhere do not"

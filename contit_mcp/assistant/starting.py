@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
-import structlog
 
 from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
@@ -34,8 +33,9 @@ from contit_mcp.runs.claims import (
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _BUSY_STATUSES = frozenset({400, 409, 422, 500})
 """Possible answers to a prompt on a busy thread; assumed (docs/contit-api.md)."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import anyio
-import structlog
 
 from contit_mcp.assistant.reports import NULL_LISTENER, RunListener
 from contit_mcp.assistant.schedule import NoEndSeen, Pace, PollPolicy, poll_until_ended
@@ -22,8 +21,9 @@ from contit_mcp.errors import AnswerUnreadableError, APIResponseValidationError,
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LAG_SECONDS = 5.0
 """How young a run is when a 404 about it may be replication lag (docs/contit-api.md)."""

@@ -17,7 +17,7 @@ from contit_mcp.contit.auth import ClientCredentialsAuth, Credential
 from contit_mcp.contit.paths import status_path
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.errors import ContitError
-from contit_mcp.server.upstream import build_credential
+from contit_mcp.server.services import configured_credential
 
 _MADE_UP = "contit-mcp-check"
 _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
@@ -40,7 +40,7 @@ async def check_contit(settings: Settings) -> list[Finding]:
     if name is None:
         return [contit, _THEIR_OWN if settings.auth == "caller" else failed("Credential", no_credential())]
     try:
-        auth = build_credential(settings)
+        auth = configured_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
         return [contit, Finding("Credential", f"{name}: {error.message}", good=False, hint=error.hint)]

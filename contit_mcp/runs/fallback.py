@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 import anyio
-import structlog
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim, Granted, existing_run
@@ -18,9 +17,10 @@ from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.store import NULL_STORE_LISTENER, RunStore, StoreListener, Transition
 from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 OPERATION_SECONDS = 2.0
 """What one operation may take; a healthy store takes milliseconds."""
@@ -241,7 +241,7 @@ class FallbackRunStore:
         current_tally().store_errors += 1
         if self._usable:
             self._usable = False
-            log.warning("store.unusable", reason=error.message, hint=error.hint, meanwhile="memory")
+            log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")
             self._listener.usable(usable=False)
 
 

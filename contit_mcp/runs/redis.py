@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import redis.asyncio
-import structlog
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -18,8 +17,9 @@ from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
 from contit_mcp.runs.record import Phase, Question, RunRecord, UnreadableRecordError
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 

@@ -17,14 +17,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-import structlog
-
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim, Granted, decide
 from contit_mcp.runs.record import ROW, Phase, Question, RunRecord, UnreadableRecordError
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 T = TypeVar("T")
 
 SCHEMA_VERSION = 3

@@ -17,10 +17,12 @@ class Caller:
 
     Attributes:
         principal: The name of its token or the subject of its JWT; it asks with the server's credential.
+        issuer: The issuer of its JWT, within which the subject is unique; empty for a token.
         credential: Its own credential for Contit, where it brings one.
     """
 
     principal: str | None = None
+    issuer: str = ""
     credential: "Credential | None" = None
 
 

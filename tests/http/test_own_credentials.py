@@ -11,7 +11,7 @@ from contit_mcp.config.settings import load_settings
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.context import open_context
 from contit_mcp.server.opened import MOST_CREDENTIALS
 from contit_mcp.server.request_state import Caller, Sharing
 from tests.http.issuer import bearer
@@ -148,16 +148,16 @@ async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None
     def caller(number: int) -> Caller:
         return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=f"made-up-{number:012}")))
 
-    async with open_bridge(configured, sharing=Sharing.BY_CREDENTIAL) as bridge:
-        first = bridge.for_caller(caller(0))
+    async with open_context(configured, sharing=Sharing.BY_CREDENTIAL) as context:
+        first = context.tenant(caller(0))
         for number in range(MOST_CREDENTIALS + 300):
-            bridge.for_caller(caller(number))
-            assert bridge.for_caller(caller(0)).assistant is first.assistant
-        assert len(bridge.opened().assistants) == MOST_CREDENTIALS
-        second = bridge.for_caller(caller(1))
+            context.tenant(caller(number))
+            assert context.tenant(caller(0)).assistant is first.assistant
+        assert len(context.services().assistants) == MOST_CREDENTIALS
+        second = context.tenant(caller(1))
         assert second.owner != first.owner
         with pytest.raises(ConfigurationError):
-            bridge.for_caller(Caller(principal="ada"))
+            context.tenant(Caller(principal="ada"))
 
 
 def test_no_credential_is_ever_logged(server: Served) -> None:

@@ -145,7 +145,7 @@ def summary(evidence: Evidence, questions: list[Question], seconds: float) -> di
         "kills": sum(life.killed is not None for life in lives),
         "runs": len(evidence.contit.runs),
         **evidence.counts,
-        "store unusable": [line["reason"] for life in lives for line in life.server.named("store.unusable")],
+        "store unusable": [line["problem"] for life in lives for line in life.server.named("store.unusable")],
         "seconds": round(seconds, 1),
         "outcomes": dict(outcomes.most_common()),
     }

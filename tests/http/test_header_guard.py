@@ -8,8 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from contit_mcp.http.gate import GatePolicy, is_loopback
-from contit_mcp.http.gate import _matches as matches
+from contit_mcp.http.guard import GuardPolicy, is_loopback, matches
 from tests.http.served import INITIALIZE, Served, contit, rpc
 
 PAGE = "https://app.example"
@@ -67,15 +66,43 @@ def test_a_request_under_another_name_or_from_a_foreign_page_is_refused(local: S
     head = [b"POST /mcp HTTP/1.1", *headers, b"Content-Type: application/json", b"Content-Length: 2", b"", b"{}"]
     answered, _, body = local.raw(b"\r\n".join(head))
     assert answered == status
-    assert body.startswith(b'{"error":')
+    assert body.startswith(b'{"error":' if status != 400 else (b'{"error":', b"Invalid HTTP request"))
     assert len(body) < 200
     local.assert_unharmed()
+
+
+CROSS_SITE = {
+    "an image or a form of another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    "a page on another port": {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
+    "a link on another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+}
+
+
+@pytest.mark.parametrize("case", CROSS_SITE)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_a_web_page_cannot_use_up_a_local_user_s_requests(case: str, method: str) -> None:
+    """Browsers leave out Origin in requests whose answers the page may not read. They are refused and not counted."""
+    with contit() as upstream:
+        environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key"}
+        with Served(environment | {"CONTIT_MCP_REQUESTS_PER_MINUTE": "5"}) as server:
+            for _ in range(10):
+                headers = CROSS_SITE[case] | {"Content-Type": "text/plain"}
+                assert server.http.request(method, server.url, headers=headers).status_code == 403
+            assert [server.post(rpc("ping")).status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_page_on_this_machine_may_call_from_another_port(local: Served) -> None:
+    """Its Origin is allowed, although the browser calls the request cross-site or same-site."""
+    for site in ("same-site", "cross-site", "same-origin", "none"):
+        assert local.post(rpc("ping"), Origin="http://localhost:5173", Sec_Fetch_Site=site).status_code == 200
+    for site in ("same-origin", "none"):
+        assert local.post(rpc("ping"), Sec_Fetch_Site=site).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]", "[::1]:8123"])
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "https://127.0.0.1", ""])
 def test_this_machine_may_call_under_each_of_its_names(local: Served, host: str, origin: str) -> None:
-    """Without a list (our choice)."""
+    """Without a list."""
     headers = {"Host": host} | ({"Origin": origin} if origin else {})
     assert local.post(INITIALIZE, **headers).status_code == 200
 
@@ -89,14 +116,14 @@ def test_no_host_or_two_are_refused_where_any_host_may_be_named(deployed: Served
 
 
 def test_probes_come_under_any_name(local: Served) -> None:
-    """They ask by a pod's address (our choice)."""
+    """They ask by a pod's address."""
     for path in ("healthz", "readyz", "metrics"):
         assert local.http.get(f"{local.base}/{path}", headers={"Host": "10.1.2.3"}).status_code == 200
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://app.example", "https://app.example:8443"])
 def test_a_foreign_page_gets_neither_a_preflight_nor_a_call(deployed: Served, origin: str) -> None:
-    """Also with a good token, which its visitor may have (our choice)."""
+    """Also with a good token, which its visitor may have."""
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     for refused in (
         deployed.http.options(deployed.url, headers=asks),
@@ -131,7 +158,7 @@ def test_a_listed_page_may_ask_and_call(deployed: Served, origin: str) -> None:
 
 
 def test_only_a_trusted_proxy_says_who_calls(local: Served, deployed: Served) -> None:
-    """Anybody can send X-Forwarded-For (our choice)."""
+    """Anybody can send X-Forwarded-For."""
     for server, headers, client in ((local, {}, "127.0.0.1"), (deployed, TOKEN, "203.0.113.9")):
         server.post(rpc("ping"), X_Forwarded_For="203.0.113.9", traceparent=f"00-{7:032x}-{7:016x}-01", **headers)
         assert server.last("http.request", trace_id=f"{7:032x}")["client"] == client
@@ -145,7 +172,7 @@ PORTS = st.sampled_from(["", ":1", ":65535", ":*", ":", ":x", ":1x", ":²", ":-1
 @example(value="LOCALHOST:1", allowed=["localhost:*"])
 @example(value="localhost:*", allowed=["localhost:*"])
 def test_a_name_passes_when_it_is_listed_with_its_port_or_with_any(value: str, allowed: list[str]) -> None:
-    """Against regular expressions made from the list (our choice)."""
+    """Against regular expressions made from the list."""
     patterns = [
         re.escape(entry[:-2].lower()) + r"(:[0-9]{1,5}|:\*)" if entry.endswith(":*") else re.escape(entry.lower())
         for entry in allowed
@@ -167,13 +194,13 @@ def test_an_address_is_loopback_when_its_network_is(address: ipaddress.IPv4Addre
     "host", ["127.0.0.1.evil.example", "127.evil.example", "0.0.0.0", "::", "localhost.example", ""]
 )
 def test_a_name_that_looks_like_loopback_is_not(host: str) -> None:
-    """It can stand for any address (our choice)."""
+    """It can stand for any address."""
     assert not is_loopback(host)
 
 
 def test_without_a_policy_only_this_machine_passes() -> None:
-    """Fail closed (our choice)."""
-    policy = GatePolicy()
+    """Fail closed."""
+    policy = GuardPolicy()
     assert policy.hosts is not None
     assert not matches("evil.example", policy.hosts)
     assert not matches("https://evil.example", policy.origins)

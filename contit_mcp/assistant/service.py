@@ -351,8 +351,6 @@ class Assistant:
         except APIError as error:
             if not error.retryable:
                 raise
-        if not run.tracked and not polled.ended and (age := self._waiter.age(run)) >= self._waiter.run_limit:
-            polled = polled.failed(Failure.NO_END_SEEN, now=self._store.now(), run_seconds=age)
         if run.tracked or not polled.ended:
             return polled
         # An untracked run that has ended is stored from now on: the end of a task must stay as it was seen.

@@ -164,7 +164,8 @@ class FallbackRunStore:
         Intents of other processes are left out: nothing here would see their release.
         """
         here = self._memory.get(record.key)
-        if record.tracked and record.phase is not Phase.STARTING and (record.ended or here is None or not here.ended):
+        is_new = here is None and record.phase is not Phase.STARTING
+        if record.tracked and (is_new or record.ended or (here is not None and not here.ended)):
             self._memory.keep(record)
 
     def _mark_unwritten(self, key: str) -> None:
@@ -240,7 +241,7 @@ class FallbackRunStore:
         current_tally().store_errors += 1
         if self._usable:
             self._usable = False
-            log.warning("store.unusable", reason=error.message, hint=error.hint, meanwhile="memory")
+            log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")
             self._listener.usable(usable=False)
 
 

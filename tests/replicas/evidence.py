@@ -48,7 +48,7 @@ class Evidence:
         for run in list(self.contit.runs.values()):
             if run.sender == life.key and run.run_id not in life.started:
                 owner = name_owner(run.prompt.split()[0], self.base_url)
-                if await store.find(owner, run.thread_id, run.run_id, now=run.accepted) is not None:
+                if await store.find(owner, run.thread_id, run.run_id) is not None:
                     self.stored.add(run.run_id)
         await store.aclose()
 
@@ -145,7 +145,7 @@ def summary(evidence: Evidence, questions: list[Question], seconds: float) -> di
         "kills": sum(life.killed is not None for life in lives),
         "runs": len(evidence.contit.runs),
         **evidence.counts,
-        "store unusable": [line["reason"] for life in lives for line in life.server.named("store.unusable")],
+        "store unusable": [line["problem"] for life in lives for line in life.server.named("store.unusable")],
         "seconds": round(seconds, 1),
         "outcomes": dict(outcomes.most_common()),
     }

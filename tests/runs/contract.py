@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 import pytest
@@ -380,11 +381,16 @@ async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(st
     assert await store.claim(intent) == Granted(granted.record)
 
 
+def cancel(run: RunRecord, now: float, *, asked_at_ms: int) -> RunRecord:
+    """The transition."""
+    return run.cancelled_at(asked_at_ms)
+
+
 async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunStore) -> None:
     """Asks are told apart by their time; after the end nothing is cancelled."""
     run = await begin(store, opening("q"), "r")
     for asked_at_ms in (1_700_000_000_123, 7, 7):
-        await store.change(run, lambda run, _, at=asked_at_ms: run.cancelled_at(at))
+        await store.change(run, partial(cancel, asked_at_ms=asked_at_ms))
     kept = await found(store, "r")
     assert (kept.phase, kept.cancelled) == (Phase.IN_PROGRESS, (1_700_000_000_123, 7))
     ended = await complete(store, kept)

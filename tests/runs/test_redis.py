@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 import anyio
 import pytest
@@ -43,7 +44,7 @@ async def stores(session_redis: RedisServer) -> AsyncIterator[list[RedisRunStore
 async def new_store(session_redis: RedisServer, stores: list[RedisRunStore]) -> NewStore:
     """Stores on one server."""
 
-    def new(retention: RetentionPolicy, now: Clock) -> RedisRunStore:
+    def new(retention: RetentionPolicy, now: Callable[[], float]) -> RedisRunStore:
         stores.append(RedisRunStore(session_redis.url, retention=retention, now=now))
         return stores[-1]
 
@@ -136,7 +137,7 @@ class _Address:
     def __init__(self, target: int) -> None:
         self.target = target
 
-    async def __aenter__(self) -> "_Address":
+    async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._listener = await anyio.create_tcp_listener(local_host="127.0.0.1")

@@ -6,7 +6,6 @@ import os
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Deduplicated, Granted
-from contit_mcp.runs.record import Phase, RunRecord
+from contit_mcp.runs.record import Delivery, Phase, RunRecord, intent_to_start
 from contit_mcp.runs.sqlite import FILE_NAME, SqliteFile, SqliteRunStore, inspect_file
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from tests.runs import contract
@@ -172,8 +171,7 @@ async def test_behind_a_disk_that_hangs_the_queue_is_bounded(file: Path) -> None
         nonlocal refused
         try:
             await store.latest("owner", "t")
-        except StoreError as error:
-            assert "too slow" in error.message
+        except StoreError:
             refused += 1
 
     async with held_up(store, run) as transition, anyio.create_task_group() as tasks:
@@ -239,7 +237,7 @@ def folder(file: Path) -> None:
 def foreign(file: Path) -> None:
     """A file of another user's."""
     if os.geteuid() != 0:
-        pytest.skip("only root can give a file away")
+        pytest.skip(reason="only root can give a file away")
     write(file, b"")
     os.chown(file, 65534, 65534)
 
@@ -270,9 +268,8 @@ async def test_a_file_that_others_may_have_made_is_refused_and_left_as_it_is(
     assert {name: (s.st_mode, s.st_uid, s.st_size) for name, s in before.items()} == {
         name: (s.st_mode, s.st_uid, s.st_size) for name, s in after.items()
     }
-    if file.exists():
-        with pytest.raises(StoreError, match=reason):
-            inspect_file(file)
+    with pytest.raises(StoreError, match=reason):
+        inspect_file(file)
 
 
 # --- broken files, and files of others
@@ -444,17 +441,17 @@ async def test_a_place_where_nothing_can_be_created_is_an_error_that_names_it(tm
 async def test_two_thousand_runs_leave_a_file_under_4_megabytes(file: Path) -> None:
     """With answers of a common length, 600 characters."""
     store = SqliteFile(file)
-    for number in range(2_000):
-        granted = store.claim(_intent(number))
-        run = store.change(
-            granted.record, lambda run, now, n=number: run.started(f"thread_{n:020d}", f"run_{n:020d}", now=now)
+
+    def ask(number: int) -> None:
+        intent = intent_to_start(
+            opening(f"q{number}"), delivery=Delivery.OWED, process="p", lease_seconds=25.0, now=store.now()
         )
-        store.change(run, lambda run, now, n=number: run.completed(f"{n} " + "word " * 120, now=now, run_seconds=1.0))
+        run = store.claim(intent).record
+        run = store.change(run, lambda run, now: run.started(f"thread_{number:020d}", f"run_{number:020d}", now=now))
+        answer = f"{number} " + "word " * 120
+        store.change(run, lambda run, now: run.completed(answer, now=now, run_seconds=1.0))
+
+    for number in range(2_000):
+        ask(number)
     store.close()
     assert sum(part.stat().st_size for part in file.parent.iterdir()) < 4_000_000
-
-
-def _intent(number: int) -> RunRecord:
-    return contract.intent_to_start(
-        opening(f"q{number}"), delivery=contract.Delivery.OWED, process="p", lease_seconds=25.0, now=time.time()
-    )

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from contit_mcp.contit.models import RunPhase, RunStatus
+from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.errors import APIError, APIStatusError, RateLimitError
-from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.call_stats import current_call_stats
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +146,7 @@ async def poll_until_ended(
     while True:
         await pace.pause(wait, draw)
         wait = policy.schedule.pause(age(), draw)
-        current_tally().polls += 1
+        current_call_stats().count("poll")
         try:
             status = await ask()
         except APIError as error:
@@ -156,7 +156,7 @@ async def poll_until_ended(
                 pace.refused(error.retry_after)
             elif isinstance(error, APIStatusError) and error.retry_after is not None:
                 wait = max(wait, error.retry_after)
-            current_tally().retries += 1
+            current_call_stats().count("retry")
             log.debug("poll.fault", error=type(error).__name__, pause_seconds=round(wait, 3))
             continue
         good_at = anyio.current_time()

@@ -20,7 +20,7 @@ from contit_mcp.assistant.snapshots import Glancer
 from contit_mcp.assistant.starting import Launched, Launcher
 from contit_mcp.assistant.watching import Watcher, ids
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.paths import check_id
+from contit_mcp.contit.wire import check_id
 from contit_mcp.errors import RunNotFoundError, ServerClosingError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.ledger import RunLedger

@@ -10,7 +10,7 @@ import structlog
 
 from contit_mcp.assistant.watching import LOOK_SECONDS, Watcher, ids
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.models import StartedRun
+from contit_mcp.contit.wire import StartedRun
 from contit_mcp.errors import (
     APIConnectionError,
     APIError,
@@ -27,7 +27,7 @@ from contit_mcp.errors import (
 from contit_mcp.runs.claims import Granted, Joined, is_being_sent
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
-from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.call_stats import current_call_stats
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +124,7 @@ class Launcher:
                 elif not await self._ended_unseen(run):
                     if delivery is Delivery.AWAITED:
                         run = await self._runs.awaited(run, now=self._now())
-                    current_tally().joins += 1
+                    current_call_stats().count("join")
                     return Launched(run, joined=True)
             else:
                 waited_for = run

@@ -16,7 +16,7 @@ import structlog
 
 from contit_mcp.assistant.schedule import NoEndSeen, Pace, PollPolicy, poll_until_ended
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.models import RunPhase, RunStatus
+from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.errors import NotFoundError
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, RunRecord

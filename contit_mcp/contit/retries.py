@@ -35,28 +35,38 @@ log = structlog.get_logger(__name__)
 class Backoff:
     """Slows all polls and starts that share it down together, up to `most` times, and lets them recover.
 
-    Under 429, 5xx and broken connections the stretch doubles once in each `settle`; a burst of failures counts once.
-    Once requests have succeeded for a `settle` without a failure, it halves, again once in each `settle`. Without
-    any request for `forget` seconds it is 1. What `Retry-After` asks for is waited for in addition.
+    A failure counts if it is a 429, or one of at least `row` 5xx and broken connections without a success between.
+    The stretch doubles when a failure counts, at most once in each `settle`. Once no failure has counted for a
+    `settle`, the next success halves it, again at most once in each `settle`. Without any request for `forget`
+    seconds it is 1. A `Retry-After` is waited for in addition.
 
     `ContitClient` reports every outcome. Each client has a backoff of its own unless one is given: where callers bring
     their own credentials, one caller's refusals do not slow the others down.
 
     Args:
         most: The highest stretch.
+        row: How many 5xx and broken connections in a row are more than a passing fault.
         settle: Seconds.
         forget: Seconds.
         longest_hold: Seconds for which a `Retry-After` is honoured at most, so that a wrong one does not last a day.
     """
 
     def __init__(
-        self, *, most: float = 4.0, settle: float = 10.0, forget: float = 60.0, longest_hold: float = 3_600.0
+        self,
+        *,
+        most: float = 4.0,
+        row: int = 3,
+        settle: float = 10.0,
+        forget: float = 60.0,
+        longest_hold: float = 3_600.0,
     ) -> None:
         self._most = most
+        self._row = row
         self._settle = settle
         self._forget = forget
         self._longest_hold = longest_hold
         self._stretch = 1.0
+        self._failures = 0
         self._changed_at = self._failed_at = self._reported_at = self._hold_until = -math.inf
         self._late = 0.0
 
@@ -70,20 +80,25 @@ class Backoff:
         """Return whether failures have lasted so long that a failed request is not repeated within its call."""
         return self.stretch >= self._most
 
-    def failed(self, retry_after: float | None = None) -> None:
+    def failed(self, error: APIError) -> None:
         """Report a 429, a 5xx, or a connection that broke or was not made."""
-        now = anyio.current_time()
-        self._hold_until = max(self._hold_until, now + min(retry_after or 0.0, self._longest_hold))
+        now, stretch = anyio.current_time(), self.stretch
+        self._reported_at = now
+        self._failures += 1
+        if isinstance(error, APIStatusError) and error.retry_after is not None:
+            self._hold_until = max(self._hold_until, now + min(error.retry_after, self._longest_hold))
+        if not isinstance(error, RateLimitError) and self._failures < self._row:
+            return
         if now - self._changed_at >= self._settle:
-            self._change(min(self._most, self.stretch * 2), now)
-        self._failed_at = self._reported_at = now
+            self._change(min(self._most, stretch * 2), now)
+        self._failed_at = now
 
     def succeeded(self) -> None:
         """Report any other answer of Contit."""
         now = anyio.current_time()
         if self._stretch > 1.0 and now - max(self._changed_at, self._failed_at) >= self._settle:
             self._change(max(1.0, self.stretch / 2), now)
-        self._reported_at = now
+        self._reported_at, self._failures = now, 0
 
     async def pause(self, seconds: float, draw: Callable[[], float] = random.random) -> None:
         """Pause a poll for `seconds`, stretched, and until a `Retry-After` is over.

@@ -16,7 +16,7 @@ from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.patience import Patience, Stopwatch
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore, StoreGoneError
-from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.call_stats import current_call_stats
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -234,7 +234,7 @@ class ResilientRunStore:
 
     def _failed(self, error: StoreError) -> None:
         self._resume_at = anyio.current_time() + self._policy.pause
-        current_tally().store_errors += 1
+        current_call_stats().count("store_error")
         if self._usable:
             self._usable = False
             log.warning("store.unusable", reason=error.message, hint=error.hint, meanwhile="memory")

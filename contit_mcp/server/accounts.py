@@ -15,7 +15,7 @@ from contit_mcp.server.bridge import Bridge
 from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.request_state import Caller, RequestState, request_state
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 from contit_mcp.telemetry.finished_call import FinishedCall
 
 if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
@@ -57,7 +57,7 @@ class Account:
 @contextmanager
 def accounted(name: str, request: Request, bridge: Bridge, *, level: int = logging.INFO) -> Iterator[Account]:
     """While inside, a call is under way; then it is logged, at that level, and counted under that name."""
-    tally = start_tally()
+    stats = start_call_stats()
     state = _state_of(request)
     account = Account(*_host_of(request), CallObserver(None if state is None else state.notes))
     observer = account.observer
@@ -70,7 +70,7 @@ def accounted(name: str, request: Request, bridge: Bridge, *, level: int = loggi
     finally:
         bridge.calls_in_flight -= 1
         seconds = round(anyio.current_time() - began, 3)
-        bridge.on_finished(FinishedCall(name, str(account.facts["outcome"]), seconds, tally, _trace_id()))
+        bridge.on_finished(FinishedCall(name, str(account.facts["outcome"]), seconds, stats, _trace_id()))
         log.log(
             level,
             "call.finished",
@@ -78,10 +78,10 @@ def accounted(name: str, request: Request, bridge: Bridge, *, level: int = loggi
             thread_id=observer.thread_id,
             run_id=observer.run_id,
             seconds=seconds,
-            polls=tally.polls,
-            requests=tally.requests,
-            retries=tally.retries,
-            store_errors=tally.store_errors,
+            polls=stats.polls,
+            requests=stats.requests,
+            retries=stats.retries,
+            store_errors=stats.store_errors,
             host=account.host,
             host_version=account.host_version,
             protocol=request.protocol_version,

@@ -11,9 +11,9 @@ from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.shutdown import Waits
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.state_folder import state_folder
-from contit_mcp.contit.auth import ClientCredentialsAuth, Credential
+from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.opening import open_store
@@ -98,7 +98,7 @@ class OpenedBridge:
             await self._store.aclose()
         if self._http is not None:
             await self._http.aclose()
-        if isinstance(self._credential, ClientCredentialsAuth):
+        if self._credential is not None:
             await self._credential.aclose()
 
     def _fingerprint(self, credential: Credential) -> str:
@@ -132,7 +132,10 @@ class OpenedBridge:
         """One for all credentials: each of its own would keep connections open, and anyone can make up credentials."""
         if self._http is None:
             settings = self._settings
-            self._http = build_http_client(settings.base_url, ca_file=settings.ca_file, transport=self._transport)
+            policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+            self._http = build_http_client(
+                settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
+            )
         return self._http
 
     def _open_store(self) -> RunStore:

@@ -1,25 +1,26 @@
-"""Contit as the settings describe it: the credential, and clients for it."""
+"""The credential for Contit that the settings describe."""
 
 import httpx
 
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 
 
 def build_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
-    """The credential that is configured.
+    """Return the configured credential.
 
     Raises:
-        ConfigurationError: None is.
+        ConfigurationError: There is none.
     """
     if key := settings.secret("api_key"):
         return APIKeyAuth(key)
     if token := settings.secret("access_token"):
         return AccessTokenAuth(token)
     if settings.client_id and (secret := settings.secret("client_secret")):
-        http = build_http_client("", ca_file=settings.ca_file, transport=transport)
+        policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+        http = build_http_client("", policy=policy, ca_file=settings.ca_file, transport=transport)
         return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
     raise ConfigurationError(
         "No Contit credential is configured.",

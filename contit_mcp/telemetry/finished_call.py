@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contit_mcp.telemetry.call_stats import Tally
+from contit_mcp.telemetry.call_stats import CallStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +13,12 @@ class FinishedCall:
         tool: Its name.
         outcome: The result's status, the error's class, or "cancelled".
         seconds: How long it took.
-        tally: What it cost upstream.
+        stats: The counters of the call.
         trace_id: By which it is found in logs and traces.
     """
 
     tool: str
     outcome: str
     seconds: float
-    tally: Tally
+    stats: CallStats
     trace_id: str | None

@@ -74,12 +74,12 @@ class Metrics:
         self._calls.labels(call.tool, call.outcome).inc()
         exemplar = {"trace_id": call.trace_id} if call.trace_id else None
         self._seconds.labels(call.tool).observe(call.seconds, exemplar)
-        for status, times in call.tally.statuses.items():
+        for status, times in call.stats.statuses.items():
             self._upstream.labels(status).inc(times)
-        self._retries.inc(call.tally.retries)
-        self._polls.inc(call.tally.polls)
-        self._joins.inc(call.tally.joins)
-        self._store_errors.inc(call.tally.store_errors)
+        self._retries.inc(call.stats.retries)
+        self._polls.inc(call.stats.polls)
+        self._joins.inc(call.stats.joins)
+        self._store_errors.inc(call.stats.store_errors)
         if call.outcome == "cancelled":
             self._left.inc()
         elif call.outcome == StartUnknownError.__name__:

@@ -17,7 +17,7 @@ from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, Failure
 from contit_mcp.runs.resilient import ResiliencePolicy, ResilientRunStore
 from contit_mcp.runs.store import RunStore, StoreGoneError
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind it too
 from tests.runs.contract import T0, NewStore, begin, follow_up, opening
@@ -65,7 +65,7 @@ async def test_while_it_is_down_memory_decides_and_the_log_says_so_once() -> Non
     """With a counter in the call's line (our choice)."""
     server = Server(down=True)
     ledger = process(server)
-    tally = start_tally()
+    stats = start_call_stats()
     with structlog.testing.capture_logs() as logs:
         run = await begin(ledger, opening("q"), "r")
         assert await ledger.claim(opening("q"), now=T0) == Joined(run)
@@ -77,7 +77,7 @@ async def test_while_it_is_down_memory_decides_and_the_log_says_so_once() -> Non
         ("store.unusable", "warning", "memory")
     ]
     assert server.asked == 1  # and then not again for five seconds
-    assert tally.store_errors == 1
+    assert stats.store_errors == 1
 
 
 async def test_when_it_is_back_it_is_told_what_it_missed() -> None:

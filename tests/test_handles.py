@@ -1,10 +1,9 @@
 """Sealed ids: what opens, and that nothing else does."""
 
 import pytest
+from contit_mcp.server.handles import Sealer
 from hypothesis import given
 from hypothesis import strategies as st
-
-from contit_mcp.server.handles import Sealer
 
 OLD, NEW = "o" * 32, "n" * 32
 SEALER = Sealer([NEW, OLD])

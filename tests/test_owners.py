@@ -1,9 +1,8 @@
 """Who asks: one name for the same credential at the same place, which tells nothing of the credential."""
 
+from contit_mcp.server.owners import fingerprint_owner
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from contit_mcp.server.owners import fingerprint_owner
 
 BASE = "https://api.contit.cloud"
 

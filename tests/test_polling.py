@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.polls import followed, polls
 from contit_mcp.assistant.schedule import NoEndSeen, Pace, PollPolicy, PollSchedule, poll_until_ended
-from contit_mcp.contit.models import RunPhase, RunStatus
+from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.errors import AuthenticationError, InternalServerError, NotFoundError, RateLimitError
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 
 pytestmark = pytest.mark.anyio
 
@@ -149,11 +149,11 @@ async def test_on_average_it_asks_no_more_often_than_every_second_and_sees_ends_
 
 
 async def test_passing_faults_are_tolerated_and_counted_as_retries() -> None:
-    """5xx, 429 and network faults during the wait pass."""
-    tally = start_tally()
+    """5xx, 429 and network faults during the wait pass (our choice)."""
+    stats = start_call_stats()
     answers = Answers(FAULT, FAULT, "in_progress", FAULT, "completed")
     assert await wait(answers, answers.age) is RunPhase.COMPLETED
-    assert (tally.polls, tally.retries) == (5, 3)
+    assert (stats.polls, stats.retries) == (5, 3)
 
 
 async def test_faults_are_tolerated_by_time_since_the_last_good_answer() -> None:

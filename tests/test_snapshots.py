@@ -3,7 +3,6 @@
 import anyio
 import httpx
 import pytest
-from contit_mcp.runs.resilient import ResilientRunStore
 
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore

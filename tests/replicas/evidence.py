@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.server.owners import name_owner
+
+from contit_mcp.runs.redis import RedisRunStore
 from tests.replicas.contit import RecordingContit, Run
 from tests.replicas.fleet import Life, Replica
 from tests.replicas.hosts import Attempt, Question

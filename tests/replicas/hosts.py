@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import anyio
 import httpx
-
 from contit_mcp.server.handles import Sealer
 from contit_mcp.server.owners import name_owner
+
 from tests.http.deployed import caller, messages_in, request_of
 from tests.replicas.fleet import CALLERS, SEAL_KEY, TOKENS
 from tests.replicas.plan import Conversation, Planned

@@ -955,7 +955,7 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
     stage = set_stage(EchoContit(seconds=0.1), retention=RetentionPolicy(answer=10))
     first = await stage.assistant.ask(OWNER, "one", wait_seconds=45)
     await anyio.sleep(20)
-    stage.contit.instead("response", httpx.Response(503, headers={"Retry-After": "5"}))
+    stage.contit.instead("response", httpx.Response(503), httpx.Response(503))
     errors: list[AnswerUnavailableError] = []
 
     async def read() -> None:

@@ -3,16 +3,16 @@
 The caller's deadline is not known here: the caller wraps the wait in a cancel scope, which stops the polling.
 """
 
-import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
 
-from contit_mcp.contit.models import RunPhase, RunStatus
-from contit_mcp.errors import APIError, APIStatusError, RateLimitError
-from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.contit.retries import Backoff
+from contit_mcp.contit.wire import RunPhase, RunStatus
+from contit_mcp.errors import APIError
+from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -47,53 +47,6 @@ class PollSchedule:
         return steady * (1 + self.jitter * (2 * draw() - 1))
 
 
-class Pace:
-    """Slows all polls of one process down together when Contit answers 429, and lets them recover.
-
-    Each refusal doubles every pause, once a `settle`; without another one the stretch halves in each `settle`. While
-    this process is behind with its work, each pause is longer by as much as the last one ended late: polls would only
-    add to the work.
-
-    Args:
-        most: The longest stretch of a pause.
-        settle: Seconds. Several refusals of one burst count once.
-    """
-
-    def __init__(self, *, most: float = 4.0, settle: float = 10.0) -> None:
-        self._most = most
-        self._settle = settle
-        self._stretch = 1.0
-        self._since: float | None = None
-        self._not_before = -math.inf
-        self._late = 0.0
-
-    def refused(self, retry_after: float | None) -> None:
-        """Slow down after a 429, at least for `retry_after` seconds."""
-        now = anyio.current_time()
-        self._not_before = max(self._not_before, now + (retry_after or 0.0))
-        if self._since is None or now - self._since >= self._settle:
-            self._stretch = min(self._most, self.stretch * 2)
-            self._since = now
-
-    @property
-    def stretch(self) -> float:
-        """Return the factor of every pause; 1 without refusals."""
-        if self._since is None:
-            return 1.0
-        settled = int((anyio.current_time() - self._since) / self._settle)
-        return max(1.0, self._stretch * 0.5**settled)
-
-    async def pause(self, seconds: float, draw: Callable[[], float]) -> None:
-        """Pause for `seconds`, and longer after refusals. Polls that waited for the same moment go on spread out."""
-        began, pause = anyio.current_time(), seconds * self.stretch + self._late
-        await anyio.sleep(pause)
-        now = anyio.current_time()
-        self._late = max(0.0, now - began - pause)  # timers may be early
-        while (left := self._not_before - now) > 0:
-            await anyio.sleep(left + seconds * self.stretch * draw())
-            now = anyio.current_time()
-
-
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
     """When a wait ends by itself. Seconds.
@@ -121,7 +74,7 @@ async def poll_until_ended(
     policy: PollPolicy,
     pause_first: bool,
     on_status: Callable[[str], None],
-    pace: Pace | None = None,
+    backoff: Backoff,
     draw: Callable[[], float] = random.random,
 ) -> RunPhase:
     """Poll until the run has ended, and return how.
@@ -133,7 +86,7 @@ async def poll_until_ended(
         policy: When to give up.
         pause_first: Whether the run has just been started, so that a poll at once would be wasted.
         on_status: Takes each status word that differs from the one before.
-        pace: Shared by all polls of the process.
+        backoff: Shared by all requests of the client, which reports every outcome to it.
         draw: Returns numbers from 0 to 1, for jitter.
 
     Raises:
@@ -141,23 +94,18 @@ async def poll_until_ended(
         APIError: One that does not pass by itself, or the last of those that went on for too long.
     """
     good_at = anyio.current_time()
-    pace = pace or Pace()
     word = None
     wait = policy.schedule.pause(age(), draw) if pause_first else 0.0
     while True:
-        await pace.pause(wait, draw)
+        await backoff.pause(wait, draw)
         wait = policy.schedule.pause(age(), draw)
-        current_tally().polls += 1
+        current_call_stats().count("poll")
         try:
             status = await ask()
         except APIError as error:
             if not error.retryable or anyio.current_time() - good_at >= policy.fault_seconds:
                 raise
-            if isinstance(error, RateLimitError):
-                pace.refused(error.retry_after)
-            elif isinstance(error, APIStatusError) and error.retry_after is not None:
-                wait = max(wait, error.retry_after)
-            current_tally().retries += 1
+            current_call_stats().count("retry")
             log.debug("poll.fault", error=type(error).__name__, pause_seconds=round(wait, 3))
             continue
         good_at = anyio.current_time()

@@ -25,7 +25,7 @@ from contit_mcp.assistant.shutdown import STARTING_SECONDS, DrainScope
 from contit_mcp.assistant.starting import RunStarter, StartOutcome
 from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.paths import check_id
+from contit_mcp.contit.wire import check_id
 from contit_mcp.errors import (
     AnswerUnavailableError,
     AnswerUnreadableError,

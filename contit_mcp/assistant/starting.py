@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.models import StartedRun
+from contit_mcp.contit.wire import StartedRun
 from contit_mcp.errors import (
     AnswerUnreadableError,
     APIConnectionError,
@@ -32,7 +32,7 @@ from contit_mcp.runs.claims import (
 )
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -129,7 +129,7 @@ class RunStarter:
                 if not await self._ended_unseen(run):
                     if delivery is Delivery.OWED and run.delivery is not Delivery.OWED and not run.ended:
                         run = await self._store.change(run, lambda run, _: run if run.ended else run.owed())
-                    current_tally().joins += 1
+                    current_call_stats().count("join")
                     return StartOutcome(run, deduplicated=True)
             else:
                 waited_for = run

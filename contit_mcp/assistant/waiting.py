@@ -14,9 +14,9 @@ from weakref import WeakValueDictionary
 import anyio
 
 from contit_mcp.assistant.reports import NULL_LISTENER, RunListener
-from contit_mcp.assistant.schedule import NoEndSeen, Pace, PollPolicy, poll_until_ended
+from contit_mcp.assistant.schedule import NoEndSeen, PollPolicy, poll_until_ended
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.models import RunPhase, RunStatus
+from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.errors import AnswerUnreadableError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
@@ -92,7 +92,6 @@ class RunWaiter:
         self._process = process
         self._policy = policy or PollPolicy()
         self._listener = listener
-        self._pace = Pace()
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
         self._clocks: OrderedDict[str, _Clock] = OrderedDict()
 
@@ -239,7 +238,7 @@ class RunWaiter:
                 policy=self._policy,
                 pause_first=record.started_at is not None and self.age(record) < self._policy.schedule.shortest,
                 on_status=on_status,
-                pace=self._pace,
+                backoff=self._client.backoff,
             )
         except NoEndSeen:
             phase = RunPhase.IN_PROGRESS

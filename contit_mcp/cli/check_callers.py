@@ -5,7 +5,7 @@ import httpx
 from contit_mcp.cli.connection_trouble import explain_connection
 from contit_mcp.cli.findings import Finding, failed
 from contit_mcp.config.settings import Settings
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 
 _ISSUER_HINT = (
@@ -38,7 +38,7 @@ def _tokens(settings: Settings) -> Finding:
 
 
 async def _issuer(settings: Settings) -> Finding:
-    from contit_mcp.http.jwks import IssuerKeys, KeysUnavailableError  # noqa: PLC0415 - start-up time
+    from contit_mcp.http.jwks import DOCUMENT_BYTES, IssuerKeys, KeysUnavailableError  # noqa: PLC0415 - start-up time
 
     issuer = settings.jwt_issuer
     if issuer is None:
@@ -46,7 +46,8 @@ async def _issuer(settings: Settings) -> Finding:
         return Finding("Callers", "CONTIT_MCP_AUTH is jwt without CONTIT_MCP_JWT_ISSUER", good=False, hint=hint)
     subject = f"Callers with tokens of {issuer}"
     try:
-        async with build_http_client("", ca_file=settings.ca_file, streams=True) as http:
+        policy = TransportPolicy(body_bytes=DOCUMENT_BYTES)
+        async with build_http_client("", policy=policy, ca_file=settings.ca_file) as http:
             number = await IssuerKeys(issuer, http, jwks_url=settings.jwt_jwks_url).fetch()
     except ConfigurationError as error:
         return failed(subject, error)

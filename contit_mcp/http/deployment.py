@@ -11,7 +11,7 @@ from starlette.routing import Route
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.settings_http import split_list
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
 from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_credential
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GuardPolicy, RequestRate, is_loopback
@@ -124,7 +124,7 @@ def _jwt(settings: Settings) -> Identification:
         create_protected_resource_routes,
     )
 
-    from contit_mcp.http.jwks import IssuerKeys  # noqa: PLC0415
+    from contit_mcp.http.jwks import DOCUMENT_BYTES, IssuerKeys  # noqa: PLC0415
     from contit_mcp.http.jwt_tokens import JwtTokens  # noqa: PLC0415
 
     assert settings.jwt_issuer is not None  # noqa: S101 - refuse_unsafe has seen to it
@@ -133,7 +133,7 @@ def _jwt(settings: Settings) -> Identification:
     as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
     resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
     scopes = split_list(settings.jwt_scopes)
-    http = build_http_client("", ca_file=settings.ca_file, streams=True)
+    http = build_http_client("", policy=TransportPolicy(body_bytes=DOCUMENT_BYTES), ca_file=settings.ca_file)
     tokens = JwtTokens(
         IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
         issuer=settings.jwt_issuer.rstrip("/"),

@@ -24,7 +24,9 @@ REFETCH_SECONDS = 30.0
 FETCH_SECONDS = 5.0
 """For each document of the issuer, however slowly its bytes come: callers wait for it."""
 
-_LARGEST = 262_144
+DOCUMENT_BYTES = 262_144
+"""The largest document of an issuer that is read; real ones have a few thousand bytes."""
+
 _KINDS = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}
 """What key pairs are good for. A shared secret has no place among public keys."""
 
@@ -71,7 +73,7 @@ class IssuerKeys:
 
     Args:
         issuer: The issuer's URL.
-        http: Client without a credential.
+        http: Client without a credential, whose bodies are bounded by `DOCUMENT_BYTES`.
         jwks_url: Where the keys are; None asks the issuer's own metadata.
         clock: Seconds.
         seconds: For each document.
@@ -160,16 +162,9 @@ class IssuerKeys:
         raise LookupError
 
     async def _json(self, url: str) -> dict[str, Any]:
-        body = bytearray()
         with anyio.fail_after(self._seconds):
-            # Unpacked, a small answer could be a huge one.
-            async with self._http.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
-                response.raise_for_status()
-                async for chunk in response.aiter_raw(65_536):
-                    body += chunk
-                    if len(body) > _LARGEST:
-                        raise ValueError("too large")
-        found = json.loads(body)
+            response = await self._http.get(url)
+        found = json.loads(response.raise_for_status().content)
         if not isinstance(found, dict):
             raise TypeError("not an object")
         return found

@@ -16,7 +16,7 @@ from contit_mcp.runs.claims import Claim, Granted, existing_run
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.store import NULL_STORE_LISTENER, RunStore, StoreListener, Transition
-from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
@@ -241,7 +241,7 @@ class FallbackRunStore:
 
     def _failed(self, error: StoreError) -> None:
         self._retry_at = anyio.current_time() + PAUSE_SECONDS
-        current_tally().store_errors += 1
+        current_call_stats().count("store_error")
         if self._usable:
             self._usable = False
             log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")

@@ -32,8 +32,7 @@ from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.task import Task
-from contit_mcp.telemetry.call_stats import start_tally as start_call_stats
-from contit_mcp.telemetry.finished_call import FinishedCall
+from contit_mcp.telemetry.call_stats import FinishedCall, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.request_state import Caller, Sharing
-from contit_mcp.telemetry.finished_call import FinishedCall
+from contit_mcp.telemetry.call_stats import FinishedCall
 
 if TYPE_CHECKING:  # start-up time
     import httpx

@@ -44,9 +44,7 @@ _ICON_SVG = (
     '<path d="M45 24a16 16 0 1 0 0 16" fill="none" stroke="#fff" stroke-width="7" stroke-linecap="round"/>'
     '<circle cx="47" cy="32" r="5" fill="#7fd1c7"/></svg>'
 )
-ICON = types.Icon(
-    src="data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode(), mime_type="image/svg+xml", sizes=["any"]
-)
+ICON_DATA_URI = "data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode()
 """Inline, so that no host has to fetch it."""
 
 _HOUR_MS = 3_600_000
@@ -68,7 +66,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         description="Ask the AI assistant of the Contit CMS about your content.",
         instructions=INSTRUCTIONS,
         website_url=WEBSITE,
-        icons=[ICON],
+        icons=[types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
         cache_hints={"tools/list": fixed, "prompts/list": fixed, "resources/templates/list": fixed},
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,

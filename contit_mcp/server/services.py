@@ -11,7 +11,7 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.state_folder import state_folder
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
@@ -91,7 +91,7 @@ class Services:
             await self._store.aclose()
         if self._http is not None:
             await self._http.aclose()
-        if isinstance(self._credential, ClientCredentialsAuth):
+        if self._credential is not None:
             await self._credential.aclose()
 
     def _configured_credential(self) -> Credential:
@@ -106,7 +106,10 @@ class Services:
             return known
         if self._http is None:
             settings = self._settings
-            self._http = build_http_client(settings.base_url, ca_file=settings.ca_file, transport=self._transport)
+            policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+            self._http = build_http_client(
+                settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
+            )
         assistant = Assistant(
             ContitClient(self._http, auth=credential, sending=self.drain.shielded),
             self.store(),
@@ -131,7 +134,8 @@ def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTrans
     if token := settings.secret("access_token"):
         return AccessTokenAuth(token)
     if settings.client_id and (secret := settings.secret("client_secret")):
-        http = build_http_client("", ca_file=settings.ca_file, transport=transport)
+        policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+        http = build_http_client("", policy=policy, ca_file=settings.ca_file, transport=transport)
         return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
     raise ConfigurationError(
         "No Contit credential is configured.",

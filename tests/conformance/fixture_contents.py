@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from mcp.server import ServerRequestContext
+from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
 from mcp_types import (
@@ -22,7 +23,6 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from mcp.server.lowlevel import Server
 from tests.conformance.fixture_tools import IMAGE
 
 

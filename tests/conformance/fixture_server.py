@@ -14,8 +14,8 @@ from mcp_types import CallToolResult, InputRequiredResult
 from contit_mcp.cli.http import serve
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.http.deployment import refuse_unsafe
-from contit_mcp.server.server import create_server
 from contit_mcp.server.context import AppContext
+from contit_mcp.server.server import create_server
 from tests.conformance import fixture_contents, fixture_inputs, fixture_tools
 
 

@@ -6,6 +6,7 @@
 from typing import Any, cast
 
 import anyio
+from contit_mcp.tasks.notifications import TaskNotifications
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
@@ -25,11 +26,8 @@ from contit_mcp.http.authentication import anyone
 from contit_mcp.http.deployment import http_policy, request_rate
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serve import serve_http
-from mcp.server.lowlevel import Server
 from contit_mcp.server.context import open_context
-from contit_mcp.tasks.extension import TasksExtension
-from contit_mcp.tasks.notifications import TaskNotifications
-from contit_mcp.tasks.extension import TaskSource
+from contit_mcp.tasks.extension import TasksExtension, TaskSource
 from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance.jobs import CURRENT, Jobs
 

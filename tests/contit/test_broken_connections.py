@@ -11,7 +11,7 @@ from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.raw_server import Behaviour, Connection, raw_server, unused_port
 from tests.contit.upstream import STARTED, Kept, start
 
@@ -166,12 +166,12 @@ async def test_a_read_gets_its_answer_when_the_next_connection_works() -> None:
 
 async def test_a_refused_connection_is_repeated_since_nothing_was_sent() -> None:
     """Four attempts, and `may_have_arrived` is false (our choice)."""
-    tally = start_tally()
+    stats = start_call_stats()
     with anyio.fail_after(PATIENT):
         async with real_client(await unused_port()) as client:
             with pytest.raises(errors.APIConnectionError) as caught:
                 await start(client)
-    assert tally.requests == 4
+    assert stats.requests == 4
     assert not caught.value.may_have_arrived
     assert caught.value.message == "Contit could not be reached."
 

@@ -474,7 +474,7 @@ async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
     await contit_client(contit(), auth=auth).run_status("t", "r")
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
     assert "token-1" not in f"{auth} {auth!r}"
-    assert auth.identity() == "my-client"
+    assert auth.identity() == "client:my-client"
 
 
 async def test_closing_the_credential_closes_its_connections() -> None:

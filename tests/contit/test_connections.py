@@ -1,13 +1,10 @@
-"""The connections of aiohttp under httpx: every error keeps its meaning, and nothing is left behind. Real sockets."""
+"""The connections under the HTTP client: errors keep their meaning, and connections are given back. Real sockets."""
 
-import aiohttp
 import anyio
-import httpx
 import pytest
 
 from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.connections import _ERRORS
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from tests.contit.raw_server import Connection, raw_server
@@ -16,30 +13,6 @@ from tests.contit.upstream import start
 
 ONCE = RetryPolicy(attempts=1)
 PATIENT = 10.0
-
-
-def test_no_row_of_the_table_stands_behind_one_that_takes_its_errors() -> None:
-    """Such a row would never be reached (our choice)."""
-    kinds = [kind for kind, _ in _ERRORS]
-    assert not [kind for place, kind in enumerate(kinds) if issubclass(kind, tuple(kinds[:place]))]
-
-
-def test_every_error_of_aiohttp_means_unsent_only_where_no_connection_stood() -> None:
-    """Whatever a later version adds counts as possibly sent (our choice)."""
-
-    def with_all_below(kind: type[Exception]) -> set[type[Exception]]:
-        return {kind}.union(*(with_all_below(child) for child in kind.__subclasses__()))
-
-    before_sending = (
-        aiohttp.ConnectionTimeoutError,
-        aiohttp.ClientConnectorError,
-        aiohttp.InvalidURL,
-        aiohttp.NonHttpUrlClientError,
-    )
-    unsent = set[type[Exception]]().union(*map(with_all_below, before_sending))
-    for kind in with_all_below(aiohttp.ClientError):
-        ours = next(ours for theirs, ours in _ERRORS if issubclass(kind, theirs))
-        assert (ours in {httpx.ConnectTimeout, httpx.ConnectError, httpx.UnsupportedProtocol}) is (kind in unsent), kind
 
 
 @pytest.mark.anyio

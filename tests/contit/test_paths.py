@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contit_mcp.contit.paths import check_id, id_problem, response_path, status_path
+from contit_mcp.contit.wire import check_id, id_problem, response_path, status_path
 from contit_mcp.errors import InvalidArgumentError
 from tests.contit.upstream import Reply, Upstream, contit_client
 

@@ -8,9 +8,9 @@ import pytest
 
 from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.models import RunPhase, RunStatus
 from contit_mcp.contit.retries import GracePolicy
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.contit.wire import RunPhase, RunStatus
+from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.upstream import BASE_URL, HANGS, Reply, Script, Upstream, contit_client
 
 pytestmark = pytest.mark.anyio
@@ -104,11 +104,11 @@ PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
 @pytest.mark.parametrize("name", PASSING)
 async def test_a_read_is_repeated_after_a_passing_fault(read: Read, good: Reply, name: str) -> None:
     """A read does no harm, so every passing fault is tried again (our choice)."""
-    tally = start_tally()
+    stats = start_call_stats()
     upstream = Upstream(PASSING[name][0], PASSING[name][0], good)
     assert await read(contit_client(upstream))
     assert len(upstream.received) == 3
-    assert (tally.requests, tally.retries) == (3, 2)
+    assert (stats.requests, stats.retries) == (3, 2)
 
 
 @pytest.mark.parametrize("name", PASSING)

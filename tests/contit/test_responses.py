@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contit_mcp import errors
-from contit_mcp.contit.models import RunStatus, ThreadResponse
-from contit_mcp.contit.responses import parse, parse_retry_after
+from contit_mcp.contit.wire import RunStatus, ThreadResponse, parse, parse_retry_after
 
 NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
 A_DAY = 86_400.0

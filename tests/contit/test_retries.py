@@ -19,7 +19,7 @@ from contit_mcp.contit.retries import (
     retrying,
     start_may_be_repeated,
 )
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 
 pytestmark = pytest.mark.anyio
 
@@ -176,18 +176,18 @@ def test_a_later_pause_is_never_shorter(retry: int, draw: float) -> None:
 
 async def test_what_works_at_once_is_not_repeated() -> None:
     """One request, no retry counted (our choice)."""
-    tally, attempts = start_tally(), Attempts()
+    stats, attempts = start_call_stats(), Attempts()
     assert await repeat(attempts) == "done"
     assert len(attempts.times) == 1
-    assert tally.retries == 0
+    assert stats.retries == 0
 
 
 async def test_the_pauses_between_attempts_double() -> None:
     """The pauses are those of the policy, numbered from 1 (our choice)."""
-    tally, attempts = start_tally(), Attempts(*[refused_connection() for _ in range(3)])
+    stats, attempts = start_call_stats(), Attempts(*[refused_connection() for _ in range(3)])
     assert await repeat(attempts) == "done"
     assert attempts.offsets == pytest.approx([0.0, 1.0, 3.0, 7.0])
-    assert tally.retries == 3
+    assert stats.retries == 3
 
 
 async def test_jitter_is_drawn_for_each_pause() -> None:
@@ -204,12 +204,12 @@ async def test_the_attempts_are_used_up_exactly_and_the_last_error_is_raised(all
     """`attempts` counts the first request; what the last one raised is what the caller sees (our choice)."""
     faults = [refused_connection() for _ in range(10)]
     attempts = Attempts(*faults)
-    tally = start_tally()
+    stats = start_call_stats()
     with pytest.raises(errors.APIConnectionError) as caught:
         await repeat(attempts, policy=RetryPolicy(attempts=allowed, shortest=0.1, longest=0.1, jitter=0.0))
     assert len(attempts.times) == allowed
     assert caught.value is faults[allowed - 1]
-    assert tally.retries == allowed - 1
+    assert stats.retries == allowed - 1
 
 
 async def test_success_on_the_last_allowed_attempt_counts() -> None:
@@ -321,12 +321,12 @@ async def test_a_404_is_forgiven_until_the_grace_is_exactly_over(
     seconds: float, pause: float, offsets: list[float]
 ) -> None:
     """No question begins after the grace; then the 404 means what it says (our choice)."""
-    attempts, tally = Attempts(*[not_found() for _ in range(20)]), start_tally()
+    attempts, stats = Attempts(*[not_found() for _ in range(20)]), start_call_stats()
     with pytest.raises(errors.NotFoundError), anyio.fail_after(100):
         await forgiving_lag(attempts, policy=GracePolicy(seconds=seconds, pause=pause))
     assert attempts.offsets == pytest.approx(offsets)
     assert anyio.current_time() == attempts.times[-1]
-    assert tally.retries == len(offsets) - 1
+    assert stats.retries == len(offsets) - 1
 
 
 async def test_the_default_grace_lasts_three_seconds() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from contit_mcp import errors
 from contit_mcp.contit.retries import RetryPolicy
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.upstream import BASE_URL, HANGS, START_OK, STARTED, Kept, Reply, Upstream, contit_client, start
 
 pytestmark = pytest.mark.anyio
@@ -90,12 +90,12 @@ async def test_a_refused_start_is_sent_once(status: int) -> None:
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_that_was_turned_away_is_repeated_until_it_is_taken(status: int) -> None:
     """429 and 503 say that nothing was accepted (our choice)."""
-    tally = start_tally()
+    stats = start_call_stats()
     upstream, kept = Upstream(Reply(status), Reply(status), START_OK), Kept()
     await start(contit_client(upstream), keep=kept)
     assert len(upstream.received) == 3
     assert len(kept.runs) == 1
-    assert (tally.requests, tally.retries) == (3, 2)
+    assert (stats.requests, stats.retries) == (3, 2)
 
 
 @pytest.mark.parametrize("status", [429, 503])

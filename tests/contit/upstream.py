@@ -9,9 +9,9 @@ import httpx
 
 from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.models import StartedRun
 from contit_mcp.contit.retries import GracePolicy, RetryPolicy
 from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.wire import StartedRun
 
 BASE_URL = "https://contit.test"
 STARTED = {"threadId": "thread-1", "runId": "run-1"}

@@ -12,8 +12,16 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.http.authentication import Authentication
-from contit_mcp.http.jwks import FETCH_SECONDS, KEEP_SECONDS, REFETCH_SECONDS, IssuerKeys, KeysUnavailableError
+from contit_mcp.http.jwks import (
+    DOCUMENT_BYTES,
+    FETCH_SECONDS,
+    KEEP_SECONDS,
+    REFETCH_SECONDS,
+    IssuerKeys,
+    KeysUnavailableError,
+)
 from contit_mcp.http.jwt_tokens import JwtTokens
 from contit_mcp.server.request_state import Caller
 from tests.http.issuer import AUDIENCE, FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, bearer
@@ -49,7 +57,9 @@ class Web:
 
     def keys(self, issuer: str = URL, **more: str) -> IssuerKeys:
         """The keys of the issuer, as it is on this web."""
-        return IssuerKeys(issuer, httpx.AsyncClient(transport=httpx.MockTransport(self)), **more)  # type: ignore[arg-type]
+        policy = TransportPolicy(body_bytes=DOCUMENT_BYTES)
+        http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
+        return IssuerKeys(issuer, http, **more)  # type: ignore[arg-type]
 
 
 async def once(content: bytes) -> AsyncIterator[bytes]:

@@ -7,8 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from contit_mcp.http.operations import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.telemetry.call_stats import Tally
-from contit_mcp.telemetry.finished_call import FinishedCall
+from contit_mcp.telemetry.call_stats import CallStats, FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
 from tests.http.deployed import (
     QUESTION,
@@ -177,6 +176,6 @@ def test_a_crash_and_an_unknown_start_have_counts_that_are_there_before_the_firs
     metrics = Metrics()
     for outcome, expected in ((None, (0, 0)), ("UnexpectedError", (1, 0)), ("StartUnknownError", (1, 1))):
         if outcome is not None:
-            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, Tally(), None))
+            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, CallStats(), None))
         found = samples(metrics.text("text/plain")[0].decode())
         assert (found["contit_mcp_crashed_calls_total"], found["contit_mcp_unknown_starts_total"]) == expected

@@ -12,8 +12,8 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.context import open_context
-from contit_mcp.server.opened import MOST_CREDENTIALS
 from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.services import MOST_CREDENTIALS
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc
 
@@ -149,13 +149,13 @@ async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None
         return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=f"made-up-{number:012}")))
 
     async with open_context(configured, sharing=Sharing.BY_CREDENTIAL) as context:
-        first = context.tenant(caller(0))
-        for number in range(MOST_CREDENTIALS + 300):
+        first, early = context.tenant(caller(0)), context.tenant(caller(1)).assistant
+        for number in range(2, MOST_CREDENTIALS + 300):
             context.tenant(caller(number))
             assert context.tenant(caller(0)).assistant is first.assistant
-        assert len(context.services().assistants) == MOST_CREDENTIALS
         second = context.tenant(caller(1))
         assert second.owner != first.owner
+        assert second.assistant is not early
         with pytest.raises(ConfigurationError):
             context.tenant(Caller(principal="ada"))
 

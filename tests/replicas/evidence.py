@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from contit_mcp.runs.redis import RedisRunStore
-from contit_mcp.server.owners import name_owner
+from contit_mcp.server.tenancy import owner_of_name
 from tests.replicas.contit import RecordingContit, Run
-from tests.replicas.fleet import Life, Replica
+from tests.replicas.fleet import SEAL_KEY, Life, Replica
 from tests.replicas.hosts import Attempt, Question
 
 DELIVERIES = {
@@ -47,7 +47,7 @@ class Evidence:
         store = RedisRunStore(self.store_url)
         for run in list(self.contit.runs.values()):
             if run.sender == life.key and run.run_id not in life.started:
-                owner = name_owner(run.prompt.split()[0], self.base_url)
+                owner = owner_of_name("token", "", run.prompt.split()[0], self.base_url, key=SEAL_KEY.encode())
                 if await store.find(owner, run.thread_id, run.run_id) is not None:
                     self.stored.add(run.run_id)
         await store.aclose()

@@ -15,7 +15,7 @@ from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, FallbackR
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import start_tally
+from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
@@ -103,7 +103,7 @@ def test_the_whole_contract_is_run_here() -> None:
 async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(logged: io.StringIO) -> None:
     """The call's line counts it, the listener is told, and the store is left alone for five seconds."""
     server, events = Server(down=True), Events()
-    store, stats = process(server, events), start_tally()
+    store, stats = process(server, events), start_call_stats()
     run = await begin(store, opening("q"), "r")
     assert await claim(store, opening("q")) == Deduplicated(run)
     assert isinstance(await claim(store, follow_up("z")), Busy)

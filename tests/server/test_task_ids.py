@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from contit_mcp.config.secret_value import SecretValue
 from contit_mcp.config.settings import load_settings
 from contit_mcp.contit.auth import APIKeyAuth
-from contit_mcp.contit.paths import id_problem
+from contit_mcp.contit.wire import id_problem
 from contit_mcp.server.context import open_context
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import TASK_SECONDS, Sealer, TaskId, Tenant, sealer_of_credential

@@ -22,7 +22,7 @@ from benchmarks.rows import Row, compared
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, Question, hash_prompt, intent_to_start
-from contit_mcp.runs.sqlite import SqliteFile, SqliteRunStore
+from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.store import RunStore
 
 BARE = "bare commit in a thread"
@@ -108,7 +108,7 @@ async def stores(folder: Path, *, rounds: int, each: int) -> list[Row]:
     async with local_redis(folder) as redis_url:
         opened: dict[str, RunStore] = {
             "memory": MemoryRunStore(),
-            "sqlite": SqliteRunStore(SqliteFile(folder / "runs")),
+            "sqlite": SqliteRunStore(folder / "runs"),
         }
         if redis_url is not None:
             from contit_mcp.runs.redis import RedisRunStore  # noqa: PLC0415 - optional

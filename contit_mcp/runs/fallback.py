@@ -81,7 +81,10 @@ class FallbackRunStore:
             # The store has lost the run that memory knows, or knows more of it. Told of the run, the store decides.
             await self._use("release", lambda: self._store.release(intent))
             self._copy(await self._use("change", lambda: self._store.change(known, lambda run, _: run)))
+            interrupted = claim.interrupted  # the first claim has replaced the start that was cut off
             claim = await self._use("claim", lambda: self._store.claim(intent))
+            if isinstance(claim, Granted):
+                claim = replace(claim, interrupted=claim.interrupted or interrupted)
         if isinstance(claim, Granted):
             self._memory.keep(claim.record)
         else:

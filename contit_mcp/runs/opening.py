@@ -54,10 +54,10 @@ def bare_store(
         case "memory":
             return MemoryRunStore(retention=retention, now=now)
         case "sqlite":
-            from contit_mcp.runs.sqlite import FILE_NAME, SqliteFile, SqliteRunStore  # noqa: PLC0415 - start-up time
+            from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore  # noqa: PLC0415 - start-up time
 
             path, expendable = location.path or folder / FILE_NAME, location.path is None
-            return SqliteRunStore(SqliteFile(path, retention=retention, expendable=expendable, now=now))
+            return SqliteRunStore(path, retention=retention, expendable=expendable, now=now)
         case "redis":
             try:
                 from contit_mcp.runs.redis import RedisRunStore  # noqa: PLC0415 - optional, and start-up time

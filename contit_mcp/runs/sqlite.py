@@ -1,7 +1,6 @@
 """Runs kept in one SQLite file, shared by all processes of one machine.
 
-`SqliteFile` does one short transaction an operation, on one connection. `SqliteRunStore` does that in one thread, so
-that a slow disk delays nothing else.
+Each operation is one short transaction on one connection, in a thread of its own: a slow disk delays nothing else.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim, Granted, decide
@@ -87,8 +86,64 @@ class _NotOursError(sqlite3.DatabaseError):
     """The file belongs to another program, version or user. It is left as it is."""
 
 
-class SqliteFile:
-    """The runs in one file. Not thread-safe; each method is one transaction that excludes all other writers.
+class Worker(Protocol):
+    """Does blocking work, one piece after another."""
+
+    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
+        """Do the work and return its result. After the last piece nothing is left running."""
+        ...
+
+
+class WorkerThread:
+    """Does blocking work in one thread, in the order of asking. Begun work is finished even if its caller leaves."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], bool]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting_or_ending = threading.Lock()
+
+    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
+        """Do the work and return its result; after the last piece end the thread, which the next one starts again.
+
+        Raises:
+            OSError: Too much work is waiting, or no thread can be started.
+        """
+        if self._jobs.qsize() >= _MOST_WAITING:
+            raise TimeoutError(0, "it is too slow")
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def job() -> bool:
+            if not outcome.set_running_or_notify_cancel():
+                return False
+            try:
+                outcome.set_result(work())
+            except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
+                outcome.set_exception(exc)
+            return last
+
+        with self._starting_or_ending:
+            if self._thread is None:
+                # A daemon: a disk that hangs must not keep the process alive.
+                thread = threading.Thread(target=self._run, name="contit-mcp run store", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as exc:
+                    raise OSError(0, "no thread can be started for it") from exc
+                self._thread = thread
+            self._jobs.put(job)
+        return await asyncio.wrap_future(outcome)
+
+    def _run(self) -> None:
+        while True:
+            ended = self._jobs.get()()
+            with self._starting_or_ending:
+                if ended and self._jobs.empty():
+                    self._thread = None
+                    return
+
+
+class SqliteRunStore:
+    """A `RunStore` in a file.
 
     Args:
         file: Created with mode 0600 if it does not exist.
@@ -96,9 +151,7 @@ class SqliteFile:
         expendable: Whether a broken file is set aside and a new one begun. Not where its user has named it: it may be
             something else.
         now: The clock, in seconds since the epoch.
-
-    Raises (every method):
-        StoreError: The file cannot be used.
+        worker: Does the transactions; a thread by default.
     """
 
     def __init__(
@@ -108,17 +161,24 @@ class SqliteFile:
         retention: RetentionPolicy | None = None,
         expendable: bool = False,
         now: Callable[[], float] = time.time,
+        worker: Worker | None = None,
     ) -> None:
-        self.path = file
-        self.now = now
+        self._file = file
+        self._now = now
         self._retention = retention or RetentionPolicy()
         self._expendable = expendable
+        self._worker = worker or WorkerThread()
+        # Of the worker alone: a connection that is closed while another thread uses it crashes the process.
         self._connection: sqlite3.Connection | None = None
         self._inode = -1
         self._tidied_at = 0.0
 
-    def claim(self, intent: RunRecord) -> Claim:
-        """See `RunStore.claim`."""
+    def now(self) -> float:
+        """Return the time."""
+        return self._now()
+
+    async def claim(self, intent: RunRecord) -> Claim:
+        """Keep the intent to start, or return the run that keeps it from starting."""
 
         def claim(db: sqlite3.Connection, now: float) -> Claim:
             latest = self._latest_before(db, intent.question, now)
@@ -129,10 +189,10 @@ class SqliteFile:
                 self._put(db, claim.record, now)
             return claim
 
-        return self._transact(claim)
+        return await self._do(claim)
 
-    def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """See `RunStore.change`."""
+    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
+        """Apply the transition to what is kept of a run, and return the result."""
 
         def change(db: sqlite3.Connection, now: float) -> RunRecord:
             before = self._one(db, now, "WHERE key = ? LIMIT ?", record.key)
@@ -141,54 +201,61 @@ class SqliteFile:
                 self._put(db, after, now)
             return after
 
-        return self._transact(change)
+        return await self._do(change)
 
-    def release(self, intent: RunRecord) -> None:
-        """See `RunStore.release`."""
-        self._transact(
-            lambda db, _: db.execute("DELETE FROM run WHERE key = ? AND phase = ?", [intent.key, Phase.STARTING])
-        )
+    async def release(self, intent: RunRecord) -> None:
+        """Forget an intent that was not started."""
+        query = "DELETE FROM run WHERE key = ? AND phase = ?"
+        await self._do(lambda db, _: db.execute(query, [intent.key, Phase.STARTING]) and None)
 
-    def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """See `RunStore.find`."""
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids."""
         where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? AND run_id = ? {_NEWEST}"
-        return self._transact(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
+        return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
 
-    def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """See `RunStore.latest`."""
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        """Return the newest run on a thread whose ids are known."""
         where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? AND run_id IS NOT NULL {_NEWEST}"
-        return self._transact(lambda db, now: self._one(db, now, where, owner, thread_id))
+        return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id))
 
-    def recent(self, owner: str, limit: int) -> list[RunRecord]:
-        """See `RunStore.recent`."""
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        """Return the owner's newest runs whose ids are known, newest first, without answers."""
         names = ", ".join("NULL" if name == "answer" else name for name in ROW)
         query = f"SELECT {names} FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
         most = min(limit, MOST_RECENT)
-        return self._transact(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
+        return await self._do(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
 
-    def close(self) -> None:
-        """Close the file; the next operation opens it again."""
+    async def aclose(self) -> None:
+        """Close the file, after all operations that were asked for before. The next operation opens it again."""
+        await self._work(self._close, last=True)
+
+    async def _do(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        return await self._work(lambda: self._transact(work))
+
+    async def _work(self, work: Callable[[], T], *, last: bool = False) -> T:
+        try:
+            return await self._worker.do(work, last=last)
+        except _UNUSABLE as exc:
+            raise unusable(self._file, exc) from exc
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _transact(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
         try:
-            try:
-                return self._in_transaction(work)
-            except _UNUSABLE as exc:
-                broken = self._inode
-                self.close()  # the fault may be gone in a newly opened file
-                if not (self._expendable and _is_broken(exc)):
-                    raise
-                _set_aside(self.path, broken)
-                return self._in_transaction(work)
+            return self._in_transaction(work)
         except _UNUSABLE as exc:
-            self.close()
-            raise unusable(self.path, exc) from exc
+            broken = self._inode
+            self._close()  # the fault may be gone in a newly opened file
+            if not (self._expendable and _is_broken(exc)):
+                raise
+            _set_aside(self._file, broken)
+            return self._in_transaction(work)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
-        db, now = self._opened(), self.now()
+        db, now = self._opened(), self._now()
         tidied = abs(now - self._tidied_at) >= _TIDY_SECONDS and self._tidy(db, now)
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -212,12 +279,12 @@ class SqliteFile:
         return db.total_changes > before
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and _inode(self.path) != self._inode:
-            self.close()  # the file was removed or replaced
+        if self._connection is not None and _inode(self._file) != self._inode:
+            self._close()  # the file was removed or replaced
         if self._connection is None:
-            self._inode = _inode(self.path)
-            self._connection = _open(self.path)
-            self._inode = _inode(self.path)
+            self._inode = _inode(self._file)
+            self._connection = _open(self._file)
+            self._inode = _inode(self._file)
         return self._connection
 
     def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
@@ -242,89 +309,6 @@ class SqliteFile:
                 continue
             if (kept := self._retention.kept(record, now=now)) is not None:
                 yield kept
-
-
-class SqliteRunStore:
-    """A `RunStore` in a file.
-
-    Args:
-        file: The runs; used in the thread of this store alone.
-    """
-
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
-        self._jobs: SimpleQueue[Callable[[], bool]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._starting_or_ending = threading.Lock()
-
-    def now(self) -> float:
-        """Return the time."""
-        return self._file.now()
-
-    async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
-        return await self._do(lambda: self._file.claim(intent))
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result."""
-        return await self._do(lambda: self._file.change(record, transition))
-
-    async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
-        await self._do(lambda: self._file.release(intent))
-
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
-        return await self._do(lambda: self._file.find(owner, thread_id, run_id))
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        return await self._do(lambda: self._file.latest(owner, thread_id))
-
-    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
-        """Return the owner's newest runs whose ids are known, newest first, without answers."""
-        return await self._do(lambda: self._file.recent(owner, limit))
-
-    async def aclose(self) -> None:
-        """Close the file, after all operations that were asked for before, and end the thread."""
-        if self._thread is not None:
-            await self._do(self._file.close, last=True)
-
-    async def _do(self, work: Callable[[], T], *, last: bool = False) -> T:
-        """Do the work in the thread, in the order of asking. Once begun, it is done even if its caller has left."""
-        if self._jobs.qsize() >= _MOST_WAITING:
-            raise unusable(self._file.path, TimeoutError(0, "it is too slow"))
-        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-        def job() -> bool:
-            if outcome.set_running_or_notify_cancel():
-                try:
-                    outcome.set_result(work())
-                except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
-                    outcome.set_exception(exc)
-                return last
-            return False
-
-        with self._starting_or_ending:
-            self._jobs.put(job)
-            if self._thread is None:
-                # A daemon: a disk that hangs must not keep the process alive.
-                thread = threading.Thread(target=self._run, name="contit-mcp run store", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as exc:
-                    self._jobs.get()
-                    raise unusable(self._file.path, OSError(0, "no thread can be started for it")) from exc
-                self._thread = thread
-        return await asyncio.wrap_future(outcome)
-
-    def _run(self) -> None:
-        while True:
-            ended = self._jobs.get()()
-            with self._starting_or_ending:
-                if ended and self._jobs.empty():
-                    self._thread = None
-                    return
 
 
 def unusable(file: Path, error: Exception) -> StoreError:

@@ -6,20 +6,22 @@ tests/runs/test_named_window.py. To try other orders: derandomize=False, more ex
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import RunRecord
-from contit_mcp.runs.sqlite import SqliteFile
-from contit_mcp.runs.store import RunStore, Transition
+from contit_mcp.runs.sqlite import SqliteRunStore
+from contit_mcp.runs.store import RunStore
 from tests.durability.any_order import COUNTS, AnyOrder
 from tests.durability.world import RETENTION
 from tests.stage import wall_clock
+
+T = TypeVar("T")
 
 WINDOW = "the named window was hit, and the question asked again"
 SAID_SO = "a retry said that it may run twice"
@@ -48,35 +50,11 @@ def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
     assert counts[SAID_SO] > 0
 
 
-class InlineSqlite:
-    """A `RunStore` on a file that works in the loop's thread: the virtual clock would outrun any other."""
+class Inline:
+    """Works in the loop's thread: the virtual clock would outrun any other."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = SqliteFile(file, retention=RETENTION, now=wall_clock)
-
-    def now(self) -> float:
-        return self._file.now()
-
-    async def claim(self, intent: RunRecord) -> Claim:
-        return self._file.claim(intent)
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        return self._file.change(record, transition)
-
-    async def release(self, intent: RunRecord) -> None:
-        self._file.release(intent)
-
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        return self._file.find(owner, thread_id, run_id)
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        return self._file.latest(owner, thread_id)
-
-    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
-        return self._file.recent(owner, limit)
-
-    async def aclose(self) -> None:
-        self._file.close()
+    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
+        return work()
 
 
 def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
@@ -87,7 +65,7 @@ def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path:
         def connect(self) -> RunStore:
             if not hasattr(self, "file"):
                 self.file = next(files)
-            return InlineSqlite(self.file)
+            return SqliteRunStore(self.file, retention=RETENTION, now=wall_clock, worker=Inline())
 
     assert tried(OnSqlite, 80)[WINDOW] > 0
 

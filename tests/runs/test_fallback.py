@@ -19,7 +19,7 @@ from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import NewStore, begin, claim, complete, follow_up, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
 from tests.stage import OWNER, set_stage, wall_clock
 
 pytestmark = pytest.mark.anyio
@@ -194,6 +194,19 @@ async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before
     assert await claim(here, opening("q")) == Deduplicated(run)
     assert await claim(there, opening("q")) == Deduplicated(run)
     assert isinstance(await claim(there, follow_up("z")), Busy)
+
+
+async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(clock: Clock) -> None:
+    """Another process ended the run that memory knows as going, and died while it sent the next start."""
+    shared = MemoryRunStore(now=clock)
+    here, there = (FallbackRunStore(shared, MemoryRunStore(now=clock)) for _ in range(2))
+    run = await begin(here, opening("q"), "r")
+    await complete(there, run)
+    await claim(there, follow_up("z"))
+    clock.at(60)
+    retry = await claim(here, follow_up("z"))
+    assert isinstance(retry, Granted)
+    assert retry.interrupted
 
 
 async def test_a_run_that_ended_elsewhere_keeps_nothing_from_starting_here() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from contit_mcp.contit.wire import check_id, id_problem, response_path, status_path
 from contit_mcp.errors import InvalidArgumentError
-from tests.contit.upstream import Reply, Upstream, contit_client
+from tests.contit.upstream import contit_client, scripted
+from tests.echo_contit import Reply
 
 SENT_AS_ONE_SEGMENT = {
     "thread_abc123": b"thread_abc123",
@@ -58,7 +59,7 @@ REFUSED = {
 
 async def raw_paths(identifier: str) -> list[bytes]:
     """The raw paths that Contit sees when `identifier` is a thread id, and a run id."""
-    upstream = Upstream(Reply(body={"status": "completed", "response": "a"}))
+    upstream = scripted(Reply(body={"status": "completed", "response": "a"}))
     client = contit_client(upstream)
     await client.run_status(identifier, "run")
     await client.run_status("thread", identifier)
@@ -87,7 +88,7 @@ async def test_an_id_is_exactly_one_segment_of_the_path(identifier: str) -> None
 @pytest.mark.parametrize("identifier", REFUSED)
 async def test_what_cannot_be_an_id_is_refused_before_any_request(identifier: str) -> None:
     """With the name of the argument and without its value (our choice)."""
-    upstream = Upstream(Reply(body={"status": "completed", "response": "a"}))
+    upstream = scripted(Reply(body={"status": "completed", "response": "a"}))
     client = contit_client(upstream)
     for name, read in (
         ("thread_id", client.run_status(identifier, "run")),

@@ -325,3 +325,52 @@ async def test_an_idle_connection_is_not_used_after_keep_alive() -> None:
             await anyio.sleep(0.1)
             await client.run_status("t", "r")
     assert server.connections == 2
+
+
+NO_PROXY_OF_OTHERS = [
+    "localhost,::1/128",
+    "[::1]",
+    "fe80::/10,127.0.0.0/8",
+    "http://[",
+    "::ffff:0:0/96",
+    "2001:db8::/32,.corp.example",
+    "a:b:c",
+    "host:port",
+    "*.example.com:443,::/0",
+    "\u2603.example, ::1/128",
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("value", NO_PROXY_OF_OTHERS)
+async def test_no_proxy_as_other_programs_understand_it_stops_nothing_where_no_proxy_is_set(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Container tools set networks and IPv6 addresses there; httpx takes host names."""
+    monkeypatch.setenv("NO_PROXY", value)
+    with anyio.fail_after(PATIENT):
+        async with (
+            raw_server(answer) as contit,
+            build_http_client(f"http://127.0.0.1:{contit.port}") as http,
+        ):
+            await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
+    assert contit.requests[0].startswith(b"GET /ai-assistant/")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("value", NO_PROXY_OF_OTHERS)
+async def test_no_proxy_as_other_programs_understand_it_leaves_the_proxy_in_use(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries that name no host are ignored; the others count."""
+    monkeypatch.setenv("NO_PROXY", f"{value},excepted.invalid")
+    with anyio.fail_after(PATIENT):
+        async with raw_server(answer) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+            async with build_http_client("http://contit.test") as http:
+                await ContitClient(http).run_status("t", "r")
+            assert len(proxy.requests) == 1
+            async with build_http_client("http://excepted.invalid") as http:
+                with pytest.raises(errors.APIConnectionError):
+                    await ContitClient(http, retry=QUICK).run_status("t", "r")
+    assert len(proxy.requests) == 1

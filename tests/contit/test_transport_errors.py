@@ -9,7 +9,7 @@ import pytest
 
 from contit_mcp.contit.transport import HTTPX_ERRORS, translate
 from contit_mcp.errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError
-from tests.contit.upstream import START_OK, Kept, Upstream, contit_client, start
+from tests.contit.upstream import START_OK, Kept, contit_client, scripted, start
 
 MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"
 
@@ -103,7 +103,7 @@ async def test_no_error_of_httpx_leaves_the_client_and_a_start_is_repeated_only_
     kind: type[Exception], logged: io.StringIO
 ) -> None:
     """Through the client: reads are repeated four times in all, starts only where nothing was sent (our choice)."""
-    upstream = Upstream(made(kind))
+    upstream = scripted(made(kind))
     client = contit_client(upstream)
     with anyio.fail_after(60):
         with pytest.raises(APIError) as read:
@@ -126,7 +126,7 @@ async def test_no_error_of_httpx_leaves_the_client_and_a_start_is_repeated_only_
 @pytest.mark.anyio
 async def test_a_start_goes_on_after_a_connection_that_was_not_made() -> None:
     """Nothing was sent, so the repeated start is the first that Contit sees (our choice)."""
-    upstream = Upstream(httpx.ConnectError("x"), httpx.ConnectTimeout("x"), START_OK)
+    upstream = scripted(httpx.ConnectError("x"), httpx.ConnectTimeout("x"), START_OK)
     with anyio.fail_after(60):
         run = await start(contit_client(upstream))
     assert run.run_id == "run-1"

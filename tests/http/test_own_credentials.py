@@ -59,6 +59,19 @@ def test_contit_is_asked_with_the_callers_own_credential(
     assert set(upstream.seen.keys) == {sent}
 
 
+@pytest.mark.parametrize("forms", [("key", "bearer"), ("bearer", "key"), ("key", "bearer", "key")])
+def test_a_secret_that_was_sent_in_one_form_is_not_sent_in_it_for_another_form(
+    server: Served, upstream: Contit, forms: tuple[str, ...]
+) -> None:
+    """The form is a part of the caller: a key sent in the wrong header first does not lock the right one out."""
+    headers = {"key": ({"X-Api-Key": PAT}, PAT), "bearer": (bearer(PAT), f"Bearer {PAT}")}
+    for form in forms:
+        upstream.seen.keys.clear()
+        given, sent = headers[form]
+        assert server.call("contit_ask", {"prompt": f"How many pages, {forms}?"}, **given)["isError"] is False
+        assert set(upstream.seen.keys) == {sent}
+
+
 NONE_OR_OTHER: dict[str, dict[str, str]] = {
     "none": {},
     "an empty key": {"X-Api-Key": ""},

@@ -104,7 +104,7 @@ async def test_a_new_key_is_known_after_a_refetch_and_a_withdrawn_one_unknown_af
 
 
 async def test_an_issuer_that_goes_away_does_not_take_its_known_keys_along() -> None:
-    """Its outage is not ours; it is asked once in a while until it is back (our choice)."""
+    """Its outage is not ours; it is asked once in a while until it is back."""
     web = Web()
     found = tokens(web)
     assert await status(found, token(FIRST.private, "first")) == 200
@@ -137,7 +137,7 @@ BROKEN: dict[str, object] = {
 @pytest.mark.parametrize("case", BROKEN)
 @pytest.mark.parametrize("place", [f"{URL}{OPENID}", f"{URL}/keys"])
 async def test_keys_that_cannot_be_had_are_a_503_until_they_can(case: str, place: str) -> None:
-    """A good token is not called bad meanwhile (our choice)."""
+    """A good token is not called bad meanwhile."""
     web = Web()
     good, web.pages[place] = web.pages[place], BROKEN[case]
     found = tokens(web)
@@ -153,7 +153,7 @@ async def test_keys_that_cannot_be_had_are_a_503_until_they_can(case: str, place
 
 
 async def test_a_huge_answer_is_not_read_to_its_end_nor_a_slow_one_waited_for() -> None:
-    """Its callers wait for it, and its size is its own choice (our choice)."""
+    """Its callers wait for it, and its size is its own choice."""
     sent = 0
 
     async def endless(pause: float, chunk: bytes) -> AsyncIterator[bytes]:
@@ -174,7 +174,7 @@ async def test_a_huge_answer_is_not_read_to_its_end_nor_a_slow_one_waited_for() 
 
 
 async def test_callers_who_come_together_share_one_fetch() -> None:
-    """However many (our choice)."""
+    """However many."""
     web = Web()
     keys = web.keys()
     async with anyio.create_task_group() as tasks:

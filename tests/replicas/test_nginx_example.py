@@ -122,11 +122,11 @@ async def test_a_replica_learns_who_asks_and_under_which_name(tmp_path: Path) ->
 async def test_the_outside_sees_mcp_and_the_metadata_alone(tmp_path: Path) -> None:
     """Probes and metrics are the operator's (our choice)."""
     async with before(tmp_path, "answer") as (nginx, http, (replica,)):
-        for path in ("/", "/metrics", "/healthz", "/readyz", "/mcp/", "/mcp/x", "/docs"):
+        for path in ("/", "/metrics", "/healthz", "/readyz", "/mcp//", "/mcp/x", "/docs"):
             response = await http.get(f"{nginx.base}{path}?api_key=secret")
             assert (response.status_code, response.json()["error"]) == (404, "not_found")
         assert not replica.requests
-        for path in ("/mcp", "/.well-known/oauth-protected-resource/mcp"):
+        for path in ("/mcp", "/mcp/", "/.well-known/oauth-protected-resource/mcp"):
             assert (await http.get(f"{nginx.base}{path}")).status_code == 200
         assert "secret" not in "".join(nginx.passed)
 

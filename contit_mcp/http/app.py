@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from contit_mcp.http.authentication import Authentication, Identify
+from contit_mcp.http.auth import Authentication, Identify
 from contit_mcp.http.bodies import BODY_SECONDS, BodyLimits
 from contit_mcp.http.exchanges import Exchanges
 from contit_mcp.http.gate import Gate, GatePolicy

@@ -1,0 +1,144 @@
+"""An identity provider, the server in mode `jwt` and a Contit behind it, all on loopback ports."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+from jwt.algorithms import RSAAlgorithm
+
+from tests.hosts.installing import node, npm_locked
+from tests.http.issuer import KeyPair
+from tests.http.served import Contit, Served, contit
+
+PROGRAMS = Path(__file__).with_name("programs")
+PINS = Path(__file__).with_name("npm")
+QUESTION = "How many drafts are there?"
+SCOPE = "contit:ask"
+FIRST = KeyPair("first")
+
+
+def private(key: KeyPair) -> dict[str, Any]:
+    """A signing key as oidc-provider is configured with it."""
+    found: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.private))
+    del found["key_ops"]
+    return found | {"kid": key.key_id, "use": "sig", "alg": "RS256"}
+
+
+def program(name: str, folder: Path) -> list[str]:
+    """The command that runs a program of ours, in a folder where it finds its packages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    packages = folder / "node_modules"
+    if not packages.exists():
+        packages.symlink_to(npm_locked("signin", PINS), target_is_directory=True)
+    return [str(node() / "node"), str(shutil.copy(PROGRAMS / name, folder / name))]
+
+
+@dataclass
+class Provider:
+    """oidc-provider as a child process.
+
+    Attributes:
+        issuer: Its URL.
+        resource: The one resource that it gives tokens for.
+        key: What it signs with.
+    """
+
+    issuer: str
+    resource: str
+    key: KeyPair = field(default_factory=lambda: FIRST)
+
+    def order(self, **changes: Any) -> list[str]:
+        """Change how it behaves from now on; what it was asked so far, as "METHOD /path status"."""
+        control = httpx.URL(self.issuer).join("/control")
+        response = httpx.post(control, json=changes, trust_env=False, timeout=20)
+        found: list[str] = response.raise_for_status().json()
+        return found
+
+    def sign_with(self, *keys: KeyPair) -> None:
+        """Publish these keys, and sign with the first."""
+        self.key = keys[0]
+        self.order(keys=[private(key) for key in keys])
+
+    def token(self, key: KeyPair | None = None, *, headers: Mapping[str, Any] | None = None, **claims: Any) -> str:
+        """A token as it makes them, but for what is changed; None leaves a claim out."""
+        now, key = int(time.time()), key or self.key
+        good = {
+            "iss": self.issuer, "aud": self.resource, "sub": "anna", "scope": SCOPE, "client_id": "c", "jti": "j",
+            "iat": now, "exp": now + 300,
+        }  # fmt: skip
+        payload = {name: value for name, value in (good | claims).items() if value is not None}
+        return jwt.encode(payload, key.private, "RS256", {"kid": key.key_id, "typ": "at+jwt"} | dict(headers or {}))
+
+
+@contextmanager
+def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Iterator[Provider]:
+    """Start an identity provider, at a path of its origin if there is one."""
+    given = {"resource": resource, "path": path, "keys": [private(FIRST)]}
+    environment = {"PATH": "/usr/bin:/bin", **more.pop("environment", {})}
+    with (folder / "provider.log").open("w") as log:
+        command = [*program("provider.mjs", folder / "provider"), json.dumps(given | more)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, (folder / "provider.log").read_text()
+            yield Provider(json.loads(line)["issuer"], resource)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def free_port() -> int:
+    """A port that nothing listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Stage:
+    """What a client meets.
+
+    Attributes:
+        url: All that it is told.
+    """
+
+    url: str
+    provider: Provider
+    server: Served
+    contit: Contit
+
+    def answered(self) -> list[dict[str, Any]]:
+        """The server's log lines of questions that were answered."""
+        return [line for line in self.server.events("call.finished") if line["tool"] == "contit_ask"]
+
+
+@contextmanager
+def stage(folder: Path, path: str = "", settings: Mapping[str, str] | None = None, **provider: Any) -> Iterator[Stage]:
+    """Start all of it; `settings` change the server, `provider` changes the identity provider."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    with contit() as upstream, providing(folder, url, path, **provider) as found:
+        environment = {
+            "CONTIT_BASE_URL": upstream.url,
+            "CONTIT_API_KEY": "sandbox-key",
+            "CONTIT_MCP_AUTH": "jwt",
+            "CONTIT_MCP_JWT_ISSUER": found.issuer,
+            "CONTIT_MCP_JWT_SCOPES": SCOPE,
+            "CONTIT_MCP_PUBLIC_URL": url,
+            "CONTIT_MCP_SEAL_KEY": "s" * 32,
+        }
+        module = ("contit_mcp", "http", "--port", str(port))
+        with Served(environment | dict(settings or {}), module=module) as server:
+            yield Stage(url, found, server, upstream)

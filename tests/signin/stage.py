@@ -21,6 +21,7 @@ from tests.http.served import Contit, Served, contit
 
 PROGRAMS = Path(__file__).with_name("programs")
 PINS = Path(__file__).with_name("npm")
+ROOT = Path(__file__).parents[2]
 QUESTION = "How many drafts are there?"
 SCOPE = "contit:ask"
 FIRST = KeyPair("first")
@@ -33,13 +34,19 @@ def private(key: KeyPair) -> dict[str, Any]:
     return found | {"kid": key.key_id, "use": "sig", "alg": "RS256"}
 
 
-def program(name: str, folder: Path) -> list[str]:
+def packages() -> Path:
+    """Where the packages of npm are."""
+    return npm_locked("signin", PINS)
+
+
+def node_program(name: str, folder: Path) -> list[str]:
     """The command that runs a program of ours, in a folder where it finds its packages."""
     folder.mkdir(parents=True, exist_ok=True)
-    packages = folder / "node_modules"
-    if not packages.exists():
-        packages.symlink_to(npm_locked("signin", PINS), target_is_directory=True)
-    return [str(node() / "node"), str(shutil.copy(PROGRAMS / name, folder / name))]
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(packages(), target_is_directory=True)
+    for program in PROGRAMS.glob("*.mjs"):
+        shutil.copy(program, folder)
+    return [str(node() / "node"), str(folder / name)]
 
 
 @dataclass
@@ -85,7 +92,7 @@ def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Itera
     given = {"resource": resource, "path": path, "keys": [private(FIRST)]}
     environment = {"PATH": "/usr/bin:/bin", **more.pop("environment", {})}
     with (folder / "provider.log").open("w") as log:
-        command = [*program("provider.mjs", folder / "provider"), json.dumps(given | more)]
+        command = [*node_program("provider.mjs", folder / "provider"), json.dumps(given | more)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         try:
             assert process.stdout is not None

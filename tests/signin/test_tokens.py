@@ -69,7 +69,7 @@ REFUSED: dict[str, Callable[[Provider], str]] = {
     "signed by a stranger under the same id": lambda p: p.token(KeyPair("first")),
     "signed by a stranger": lambda p: p.token(KeyPair("stranger")),
     "another algorithm than its key's": lambda p: jwt.encode({}, FIRST.private, "PS256", {"kid": "first"}),
-    "unsigned": lambda p: jwt.encode({"iss": p.issuer}, None, "none", {"kid": "first"}),
+    "unsigned": lambda p: jwt.encode({"iss": p.issuer}, "", "none", {"kid": "first"}),
     "signed with the public key": confused,
     "logout": lambda p: p.token(headers={"typ": "logout+jwt"}, events={"x": {}}),
     "logout without a type": lambda p: p.token(headers={"typ": "JWT"}, events={"x": {}}),

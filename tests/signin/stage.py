@@ -1,9 +1,11 @@
 """An identity provider, the server in mode `jwt` and a Contit behind it, all on loopback ports."""
 
 import json
+import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 
 import httpx
 import jwt
+import pytest
 from jwt.algorithms import RSAAlgorithm
 
 from tests.hosts.installing import node, npm_locked
@@ -149,3 +152,28 @@ def stage(folder: Path, path: str = "", settings: Mapping[str, str] | None = Non
         module = ("contit_mcp", "http", "--port", str(port))
         with Served(environment | dict(settings or {}), module=module) as server:
             yield Stage(url, found, server, upstream)
+
+
+def browser_script(folder: Path) -> Path:
+    """A program for `BROWSER`: a person who logs in at the page that a host opens."""
+    script = folder / "browser"
+    login = Path(__file__).with_name("login.py")
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(login))} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def chromium() -> str:
+    """The browser of this machine."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.fail("Chromium was not found. On Debian: apt install chromium", pytrace=False)
+    return found
+
+
+def run_program(name: str, folder: Path, given: Mapping[str, Any]) -> Any:
+    """Run a program of ours; the JSON that it prints."""
+    command = [*node_program(name, folder), json.dumps(given)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3_000:]}"
+    return json.loads(done.stdout)

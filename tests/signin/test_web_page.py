@@ -1,7 +1,5 @@
 """A host that is a web page, in a real browser: from a bare URL to an answer, and what pages of other origins get."""
 
-import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tests.http.served import on_port
-from tests.signin.stage import ROOT, Stage, node_program, packages, stage
+from tests.signin.stage import Stage, chromium, node_program, packages, run_program, stage
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +36,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
         yield one, other
 
 
-def run(command: list[str], given: dict[str, Any]) -> Any:
-    """Run a program; what it prints."""
-    done = subprocess.run(
-        [*command, json.dumps(given)], cwd=ROOT, check=False, capture_output=True, text=True, timeout=90
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3_000:]}"
-    return json.loads(done.stdout)
-
-
 def visit(page: str, scene: Stage, folder: Path, *, login: bool) -> Any:
     """Open the page in Chromium; its outcome."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Chromium was not found; on Debian: apt install chromium"
-    given = {"page": f"{page}/?server={scene.url}", "login": login, "chromium": chromium}
-    return run(node_program("chromium.mjs", folder), given)
+    given = {"page": f"{page}/?server={scene.url}", "login": login, "chromium": chromium()}
+    return run_program("chromium.mjs", folder, given)
 
 
 def test_a_page_of_an_allowed_origin_gets_an_answer_and_another_does_not(

@@ -40,7 +40,7 @@ function start() {
     clientBasedCORS: () => true,
     cookies: { keys: ['made-up'] },
     features: {
-      clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
+      clientIdMetadataDocument: { enabled: given.documents ?? true, ack: 'draft-02' },
       devInteractions: { enabled: true },
       registration: { enabled: true },
       resourceIndicators: {

@@ -77,7 +77,14 @@ def test_it_logs_in_and_its_model_gets_an_answer(scene: Stage, tmp_path: Path) -
     model.play(ask(QUESTION))
     with on_port(create_model_service(model)) as model_url:
         model_at = {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_API_KEY": "sk-made-up"}
-        options = ["--bare", "--mcp-config", config, "--strict-mcp-config", "--allowedTools", "mcp__contit__*"]
+        options: list[str | Path] = [
+            "--bare",
+            "--mcp-config",
+            config,
+            "--strict-mcp-config",
+            "--allowedTools",
+            "mcp__contit__*",
+        ]
         run([claude, "-p", "go", *options], environment | model_at)
     (answer,) = model.seen
     assert "draft" in answer

@@ -14,7 +14,7 @@ try {
   await page.getByText('Tools', { exact: true }).first().click();
   await page.getByText('contit_ask').first().click();
   await page.getByRole('textbox', { name: /prompt/i }).first().fill(given.question);
-  await page.getByRole('button', { name: /execute|run|call/i }).first().click();
+  await page.getByRole('button', { name: 'Execute Tool' }).click();
   const answer = page.getByText(given.wanted).first();
   await answer.waitFor({ timeout: 20_000 });
   console.log(JSON.stringify({ answer: await answer.innerText() }));

@@ -95,10 +95,13 @@ def _issuer_metadata(subject: str, metadata: Mapping[str, Any], issuer: str) -> 
         return Finding(
             subject, verdict, good=False, hint="Name the issuer that people sign in at, or ask its operator."
         )
-    if "S256" not in _list(metadata.get("code_challenge_methods_supported")):
-        verdict = "the issuer's side is wrong: its metadata does not offer PKCE with S256, and MCP clients refuse that"
-        hint = "Ask its operator for code_challenge_methods_supported in its metadata."
-        return Finding(subject, verdict, good=False, hint=hint)
+    offered = metadata.get("code_challenge_methods_supported")
+    if offered is not None and "S256" not in _list(offered):
+        verdict = "the issuer's side is wrong: it does not offer PKCE with S256, and MCP clients use nothing else"
+        return Finding(subject, verdict, good=False, hint="Ask its operator to offer S256.")
+    if offered is None:
+        verdict = "it does not say that it offers PKCE (code_challenge_methods_supported), and some clients stop there"
+        return Finding(subject, verdict)
     ways = []
     if metadata.get("client_id_metadata_document_supported") is True:
         ways.append("a client metadata document")

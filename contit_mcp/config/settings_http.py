@@ -124,6 +124,12 @@ class HttpSettings(BaseModel):
         description="Scopes that clients must request, with commas between, where the issuer writes them differently in"
         " requests (`api://…/contit.ask` at Entra ID). Not set: the scopes above; without those `openid`.",
     )
+    jwt_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
+        "Authorization",
+        alias="CONTIT_MCP_JWT_HEADER",
+        description="Header that carries the token. A proxy that signs people in itself puts its own token into another"
+        " one (`Cf-Access-Jwt-Assertion` at Cloudflare Access), without `Bearer`.",
+    )
     seal_key: SecretStr | None = Field(
         None,
         alias="CONTIT_MCP_SEAL_KEY",

@@ -127,6 +127,7 @@ class JwtTokens:
         required_scopes: The scopes that a token must have, each of them, as they appear in tokens.
         advertised_scopes: The scopes that a client must request, as the issuer wants them in requests.
         metadata_url: Where clients find the issuer (RFC 9728).
+        header: The header with the token; in any other than `Authorization` it is the whole value.
     """
 
     keys: IssuerKeys
@@ -135,12 +136,13 @@ class JwtTokens:
     required_scopes: Sequence[str]
     advertised_scopes: Sequence[str]
     metadata_url: str
+    header: str = "Authorization"
 
     async def __call__(self, headers: Headers) -> Caller | Refusal:
         """Return the caller, or a challenge that tells a client what to do next."""
-        token = bearer(headers)
+        token = self._token(headers)
         if token is None:
-            return self._unauthorized("Send an access token of this server's issuer: Authorization: Bearer …")
+            return self._unauthorized(f"Send an access token of this server's issuer in the header {self.header}.")
         try:
             claims = await self.claims(token)
         except KeysUnavailableError:
@@ -187,6 +189,12 @@ class JwtTokens:
             raise InvalidSubjectError
         _require_access_token_claims(claims)
         return claims
+
+    def _token(self, headers: Headers) -> str | None:
+        if self.header.lower() == "authorization":
+            return bearer(headers)
+        given = headers.getlist(self.header)
+        return given[0] if len(given) == 1 and _is_plain(given[0]) else None
 
     def missing_scopes(self, claims: Mapping[str, Any]) -> list[str]:
         """Return the required scopes that a token lacks."""

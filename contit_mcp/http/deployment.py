@@ -147,6 +147,7 @@ def _jwt(settings: Settings) -> Identification:
         required_scopes=required,
         advertised_scopes=advertised,
         metadata_url=str(build_resource_metadata_url(resource)),
+        header=settings.jwt_header,
     )
     [route] = create_protected_resource_routes(resource, [issuer], advertised, resource_name="Contit Assistant")
     # Clients look below the path first and then at the root (MCP authorization). A proxy may have changed the path.

@@ -302,3 +302,54 @@ def test_an_issuer_that_is_down_at_the_start_is_said_to_be_and_not_the_token() -
         assert issuer.fetches <= 2
         assert not upstream.seen.keys
         server.assert_unharmed()
+
+
+TENANT = "0e2f7b8a-1111-4222-8333-944455556666"
+API = "5d1c9b7e-aaaa-4bbb-8ccc-9ddddeeeefff"
+VENDORS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    # As each vendor documents the claims of its access tokens; the recipes in docs/deployment.md name the pages.
+    "Keycloak": (
+        {"CONTIT_MCP_JWT_SCOPES": "contit.ask"},
+        {"typ": "Bearer", "azp": "client", "scope": "openid contit.ask", "aud": [AUDIENCE, "account"], "sid": "s", "jti": "j"},
+    ),
+    "Entra ID, version 2": (
+        {
+            "CONTIT_MCP_JWT_AUDIENCE": API,
+            "CONTIT_MCP_JWT_SCOPES": "contit.ask",
+            "CONTIT_MCP_JWT_ADVERTISED_SCOPES": f"{AUDIENCE}/contit.ask",
+        },
+        {"aud": API, "scp": "contit.ask", "azp": "client", "azpacr": "0", "ver": "2.0", "tid": TENANT, "aio": "x", "uti": "u"},
+    ),
+    "Auth0": (
+        {"CONTIT_MCP_JWT_SCOPES": "contit:ask"},
+        {"sub": "auth0|123456", "aud": [AUDIENCE, "https://t.auth0.com/userinfo"], "azp": "client", "scope": "openid contit:ask"},
+    ),
+    "Auth0, RFC 9068": (
+        {"CONTIT_MCP_JWT_SCOPES": "contit:ask"},
+        {
+            "headers": {"typ": "at+jwt"}, "aud": [AUDIENCE], "client_id": "client", "jti": "j", "scope": "openid contit:ask",
+        },
+    ),
+    "Cloudflare Access": (
+        {"CONTIT_MCP_JWT_AUDIENCE": "a" * 64, "CONTIT_MCP_JWT_HEADER": "Cf-Access-Jwt-Assertion"},
+        {"aud": ["a" * 64], "email": "ada@example.com", "nbf": NOW, "type": "app", "identity_nonce": "n", "country": "US"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_tokens_as_the_vendors_document_them_pass_with_the_settings_of_their_recipes(
+    issuer: Issuer, vendor: str
+) -> None:
+    """The shapes are those of their documentation; no tenant of theirs was used."""
+    settings, claims = VENDORS[vendor]
+    issuer.keys = [FIRST.public()]
+    issuer.says(issuer=f"{issuer.url}/" if vendor.startswith("Auth0") else issuer.url)
+    with Served(issuer.settings(**settings)) as server:
+        token = issuer.token(**claims)
+        if header := settings.get("CONTIT_MCP_JWT_HEADER"):
+            assert server.post(rpc("ping"), **bearer(token)).status_code == 401
+            assert server.post(rpc("ping"), **{header: token}).status_code == 200
+            assert server.post(rpc("ping"), **{header: issuer.token(**claims | {"sub": ""})}).status_code == 401
+        else:
+            assert server.post(rpc("ping"), **bearer(token)).status_code == 200

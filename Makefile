@@ -45,6 +45,10 @@ CLIENTS ?=
 hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (minutes; CLIENTS="codex inspector": these alone)
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
 
+.PHONY: signin
+signin: $(VENV)/for-test ## Sign in at a real identity provider (minutes; CLIENTS="python-sdk typescript-sdk": these alone)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(if $(CLIENTS),$(patsubst %,tests/signin/test_%.py,$(subst -,_,$(CLIENTS))),tests/signin)
+
 .PHONY: conformance
 conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance

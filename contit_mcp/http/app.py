@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from contit_mcp.http.authentication import Authentication, Identify
+from contit_mcp.http.auth import Authentication, Identify
 from contit_mcp.http.guard import GuardPolicy, HeaderGuard, RequestGuard, RequestRate
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal

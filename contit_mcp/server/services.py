@@ -65,7 +65,7 @@ class Services:
         if by_principal:
             if caller.principal is None or self._sealer is None:
                 raise _unidentified()
-            who = (self._settings.auth, caller.issuer, caller.principal, base_url)
+            who = (caller.mode, caller.issuer or "", caller.principal, base_url)
             owner, holder = (owner_of_name(*who, key=key) for key in (self._owner_key, _NO_SEAL_KEY))
         else:
             owner, holder = (owner_of_credential(identity, base_url, key=k) for k in (self._owner_key, _NO_SEAL_KEY))

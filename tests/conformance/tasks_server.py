@@ -22,7 +22,7 @@ from mcp_types import (
 
 from contit_mcp.config.settings import load_settings
 from contit_mcp.http.app import HttpParts, create_app
-from contit_mcp.http.authentication import anyone
+from contit_mcp.http.auth import anyone
 from contit_mcp.http.deployment import http_policy, request_rate
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serve import serve_http

@@ -32,7 +32,7 @@ export function launch() {
 export async function serveHosts() {
   const built = await esbuild.build({
     entryPoints: [join(HERE, "hosts", "bridge.js"), join(HERE, "hosts", "mcp_ui.js")],
-    bundle: true, format: "esm", write: false, outdir: "/", define: { "process.env.NODE_ENV": '"production"' },
+    bundle: true, minify: true, format: "esm", write: false, outdir: "/", define: { "process.env.NODE_ENV": '"production"' },
     logLevel: "error",
   });
   const page = await readFile(join(HERE, "hosts", "page.html"), "utf8");

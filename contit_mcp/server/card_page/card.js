@@ -234,7 +234,7 @@ async function showNextPart(turn) {
   try {
     await nextPart(turn);
     turn.expanded = true;
-    note(turn, words.part(turn.text.length, turn.total));
+    note(turn, shownPart(turn));
   } catch (error) {
     console.debug("contit-answer-card: next part:", error.message);
     note(turn, words.partFailed);
@@ -307,8 +307,7 @@ function show(turn) {
   turn.part("actions").hidden = state === "running";
   const part = turn.part("part");
   part.hidden = state !== "answered" || turn.nextOffset === undefined;
-  const describe = capabilities.serverTools ? words.part : words.rest;
-  part.firstElementChild.textContent = describe(text.length, turn.total ?? "?");
+  part.firstElementChild.textContent = shownPart(turn);
   part.lastElementChild.hidden = !capabilities.serverTools;
   followUp.hidden = !(capabilities.serverTools ? turns.at(-1).threadId : capabilities.message);
   followUp.querySelector("button").disabled = turns.at(-1).state === "running";
@@ -354,6 +353,12 @@ function stateText(turn) {
   if (turn.state === "running") return `${words.running} · ${duration(words, elapsed(turn))}`;
   if (turn.state !== "answered") return words[turn.state];
   return turn.seconds === undefined ? words.answered : words.answeredIn(duration(words, turn.seconds));
+}
+
+function shownPart(turn) {
+  const describe = capabilities.serverTools ? words.part : words.rest;
+  const count = (number) => number?.toLocaleString(document.documentElement.lang) ?? "?";
+  return describe(count(turn.text.length), count(turn.total));
 }
 
 function elapsed(turn) {

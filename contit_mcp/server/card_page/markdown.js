@@ -4,7 +4,8 @@
 import { Lexer } from "marked";
 
 // Beyond one of these, the text is shown as it is. Answers come in parts of 60,000 characters.
-const MOST_CHARACTERS = 300_000;
+const MOST_CHARACTERS = 120_000;
+const MOST_EMPHASIS_WORK = 2e8;
 const MOST_ELEMENTS = 20_000;
 const DEEPEST = 40;
 const LONGEST_ADDRESS = 2_048;
@@ -33,7 +34,7 @@ export function visible(text) {
 export function renderMarkdown(markdown, words, openLink) {
   const text = visible(markdown);
   try {
-    if (text.length > MOST_CHARACTERS) throw new RangeError("too long");
+    if (text.length > MOST_CHARACTERS || emphasisWork(text) > MOST_EMPHASIS_WORK) throw new RangeError("too long");
     const fragment = document.createDocumentFragment();
     const page = { words, openLink, elements: 0, depth: 0, level: 2, link: false };
     blocks(page, fragment, new Lexer({ gfm: true }).lex(text));
@@ -46,6 +47,12 @@ export function renderMarkdown(markdown, words, openLink) {
     plain.textContent = text;
     return [plain, false];
   }
+}
+
+// The lexer looks for the end of each emphasis up to the end of its paragraph: one second at the limit.
+function emphasisWork(text) {
+  const marks = (paragraph) => paragraph.match(/[*_~]/g)?.length ?? 0;
+  return text.split(/\n\s*\n|\n {0,3}(?=[-*+] )/).reduce((work, part) => work + part.length * marks(part), 0);
 }
 
 function add(page, parent, tag, className) {
@@ -116,7 +123,11 @@ const BLOCKS = {
   },
   list(page, parent, token) {
     const list = add(page, parent, token.ordered ? "ol" : "ul");
-    if (token.ordered && Number.isSafeInteger(token.start) && token.start !== 1) list.start = token.start;
+    if (token.ordered) {
+      const start = Number.isSafeInteger(token.start) ? token.start : 1;
+      if (start !== 1) list.start = start;
+      list.style.setProperty("--digits", String(start + token.items.length).length);
+    }
     for (const item of token.items) {
       const entry = add(page, list, "li", item.task ? "task" : "");
       entry.dir = "auto";
@@ -212,10 +223,11 @@ function follow(page, parent, span, href) {
   const target = url.href.replace(/^https?:\/\/|^mailto:/, "");
   const same = [url.href, target, target.replace(/\/$/, "")].includes(shown.replace(/^https?:\/\/|^mailto:/, ""));
   if (!same) {
+    parent.append(" ");
     const place = add(page, parent, "span", "target");
     place.dir = "ltr";
     place.title = url.href;
-    place.textContent = page.openLink ? shortened(url) : url.href;
+    place.textContent = `(${page.openLink ? shortened(url) : url.href})`;
   }
   if (!page.openLink) return;
   span.className = "link";

@@ -39,6 +39,9 @@ window.host = {
   input: (args) => bridge.sendToolInput({ arguments: args }),
   result: (result) => bridge.sendToolResult(result),
   cancelled: () => bridge.sendToolCancelled({ reason: "the user stopped it" }),
-  context: (context) => bridge.sendHostContextChange(context),
+  context(context) {
+    document.documentElement.style.colorScheme = context.theme ?? "";
+    return bridge.sendHostContextChange(context);
+  },
   teardown: () => bridge.teardownResource({}),
 };

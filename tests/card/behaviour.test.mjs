@@ -1,7 +1,7 @@
 // What the card does by itself and for its user, in hosts that can do much, little, or fail.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { EVERYTHING, launch, openCard, requestsOf, result, serveHosts } from "./harness.mjs";
+import { axe, EVERYTHING, launch, openCard, requestsOf, result, serveHosts } from "./harness.mjs";
 import { ANSWER, COMPLETED, FAILED, FOLLOW_UP, FOLLOW_UP_ANSWER, IDS, PART, QUESTION, RUNNING } from "./samples.mjs";
 
 let browser, hosts;
@@ -107,7 +107,7 @@ test("a host that cannot call tools gets a card that says who can fetch the answ
   assert.ok(!(await card.frame.isVisible(".again")));
   assert.ok(!(await card.frame.isVisible(".follow-up")));
   await card.drive("result", result(PART));
-  await says(card, /of 142,318 characters. The assistant can fetch the rest/);
+  await says(card, /Characters 1 to 59,904 of 142,318. The assistant can fetch the rest/);
   assert.ok(!(await card.frame.isVisible(".part button")));
   assert.deepEqual(card.seen.calls, []);
   await card.close();
@@ -174,13 +174,13 @@ test("a cancelled call can be taken up again", async () => {
 });
 
 test("the parts of a long answer are joined, and a download has all of them", async () => {
-  const parts = { 60000: "## Second part\n\nmiddle", 120000: "\n\nlast words" };
+  const parts = { 59904: "## Second part\n\nmiddle", 120000: "\n\nlast words" };
   let fail = true;
   const card = await openCard(browser, hosts, {
     answers: {
       "tools/call contit_response": ({ offset }) => {
         if (fail) throw new Error("gone");
-        return result({ ...PART, response: parts[offset], next_offset: offset === 60_000 ? 120_000 : undefined, response_offset: offset });
+        return result({ ...PART, response: parts[offset], next_offset: offset === 59_904 ? 120_000 : undefined, response_offset: offset });
       },
       "ui/download-file": () => ({}),
     },
@@ -191,7 +191,7 @@ test("the parts of a long answer are joined, and a download has all of them", as
   await says(card, /could not be loaded/);
   fail = false;
   await card.frame.click(".part button");
-  await says(card, /first words[^]*Second part[^]*middle/);
+  await says(card, /first words[^]*Second part[^]*middle[^]*Characters 1 to 120,000 of 142,318/);
   await card.frame.click(".download");
   await says(card, /Download handed/);
   await says(card, /first words[^]*Second part[^]*middle[^]*last words/);
@@ -201,6 +201,58 @@ test("the parts of a long answer are joined, and a download has all of them", as
     uri: "file:///contit-run_88c2.md", mimeType: "text/markdown", text: "first words\n\n## Second part\n\nmiddle\n\nlast words",
   });
   assert.deepEqual(callsOf(card, "tools/call").at(-1), { name: "contit_response", arguments: { ...IDS, offset: 120_000 } });
+  await card.close();
+});
+
+test("a part that the model asked for by itself says which part it is", async () => {
+  const card = await openCard(browser, hosts);
+  await card.drive("input", { ...IDS, offset: 120_000 });
+  await card.drive("result", result({ ...PART, response: "last words", response_offset: 120_000, next_offset: undefined }));
+  await says(card, /last words[^]*Characters 120,001 to 142,318 of 142,318/);
+  assert.ok(!(await card.frame.isVisible(".part button")));
+  await card.close();
+});
+
+test("the thread so far is read from the server's resources, the caller's own", async () => {
+  const run = (number, more = {}) => ({
+    title: `Question ${number}`, status: "completed", thread_id: IDS.thread_id, run_id: `run_${number}`, uri: `contit://runs/t/${number}`, ...more,
+  });
+  const runs = [
+    run(9, { run_id: "later" }), run(8, { run_id: IDS.run_id }), run(7, { status: "failed" }), run(6), run(5, { thread_id: "another" }),
+    run(4, { title: undefined }), run(3), run(2), run(1), run(0),
+  ];
+  const card = await openCard(browser, hosts, {
+    capabilities: { ...EVERYTHING, serverResources: {} },
+    answers: {
+      "resources/read": ({ uri }) => ({
+        contents: [{ uri, text: uri === "contit://runs" ? JSON.stringify({ runs }) : `answer of **${uri.at(-1)}**` }],
+      }),
+    },
+  });
+  await card.drive("input", { prompt: QUESTION, thread_id: IDS.thread_id });
+  await card.drive("result", result(COMPLETED));
+  await card.frame.click("button.earlier");
+  await says(card, /Question 1[^]*Question 2[^]*Question 3[^]*Earlier question[^]*Question 6[^]*Which articles/);
+  assert.deepEqual(
+    await card.frame.locator(".answer strong").allInnerTexts().then((all) => all.slice(0, 5)), ["1", "2", "3", "4", "6"],
+  );
+  assert.ok(!(await card.frame.isVisible("button.earlier")));
+  assert.deepEqual(await axe(card.frame), []);
+  await card.close();
+});
+
+test("a host that reads no resources, or a server that remembers none, says that there is more", async () => {
+  const plain = await openCard(browser, hosts);
+  await plain.drive("input", { prompt: QUESTION, thread_id: IDS.thread_id });
+  await says(plain, /Continues an earlier conversation/);
+  await plain.close();
+  const card = await openCard(browser, hosts, {
+    capabilities: { ...EVERYTHING, serverResources: {} },
+    answers: { "resources/read": ({ uri }) => ({ contents: [{ uri, text: "not JSON" }] }) },
+  });
+  await card.drive("input", { prompt: QUESTION, thread_id: IDS.thread_id });
+  await card.frame.click("button.earlier");
+  await says(card, /No earlier answer is remembered/);
   await card.close();
 });
 

@@ -34,6 +34,6 @@ export const COMPLETED = { status: "completed", ...IDS, response: ANSWER, elapse
 export const RUNNING = { status: "in_progress", ...IDS, elapsed_seconds: 67 };
 export const FAILED = { status: "failed", ...IDS, elapsed_seconds: 4.2, error: "Contit reports that the run failed; it does not say why." };
 export const PART = {
-  status: "completed", ...IDS, elapsed_seconds: 31, next_offset: 60_000, response_offset: 0, response_total: 142_318,
+  status: "completed", ...IDS, elapsed_seconds: 31, next_offset: 59_904, response_offset: 0, response_total: 142_318,
   response: Array.from({ length: 40 }, (_, n) => `${n + 1}. **Article ${n + 1}** is published, in English and Italian.`).join("\n"),
 };

@@ -31,8 +31,8 @@ const STATES = {
   },
   parts: {
     show: (card) => card.drive("result", result(PART)),
-    english: /of 142,?318 characters[^]*Show the next part/,
-    italian: /di 142[.,]?318 caratteri[^]*Mostra la parte successiva/,
+    english: /Characters 1 to 59,904 of 142,318[^]*Show the next part/,
+    italian: /Caratteri da 1 a 59\.904 di 142\.318[^]*Mostra la parte successiva/,
   },
   thread: {
     answers: { "tools/call contit_ask": () => result({ ...COMPLETED, run_id: "run_2", response: FOLLOW_UP_ANSWER, elapsed_seconds: 3 }) },

@@ -11,6 +11,8 @@ const LONGEST_PAUSE_MS = 30_000;
 const MOST_FAULTS = 6;
 const MOST_PARTS = 200;
 const MOST_TURNS = 50;
+const MOST_EARLIER = 5;
+const RUNS_URI = "contit://runs";
 const CONTEXT_CHARACTERS = 20_000;
 
 const main = document.querySelector("main");
@@ -23,13 +25,14 @@ let words;
 let capabilities = {};
 let closed = false;
 const turns = [];
+let hostTurn; // the question whose call this card belongs to
 
-// A turn is one question and what became of it.
-function addTurn(prompt, threadId) {
+// A turn is one question and what became of it. The newest is the last, unless it is put in front as an earlier one.
+function addTurn(prompt, threadId, { earlier = false } = {}) {
   const box = document.getElementById("turn").content.cloneNode(true).firstElementChild;
   const turn = {
     box, prompt, threadId, runId: undefined, part: (name) => box.querySelector(`.${name}`),
-    state: "running", text: "", total: undefined, nextOffset: undefined, reason: "", seconds: undefined,
+    state: "running", text: "", start: 0, total: undefined, nextOffset: undefined, reason: "", seconds: undefined,
     startedAt: performance.now(), seen: true, polling: false, expanded: false,
   };
   turn.part("again").addEventListener("click", () => retry(turn));
@@ -39,35 +42,30 @@ function addTurn(prompt, threadId) {
   turn.box.querySelector(".part button").addEventListener("click", () => showNextPart(turn));
   // Focus must never be on something that is clipped away.
   turn.part("answer").addEventListener("focusin", () => expand(turn, true));
-  turnsBox.append(box);
-  turns.push(turn);
+  turnsBox[earlier ? "prepend" : "append"](box);
+  turns[earlier ? "unshift" : "push"](turn);
   show(turn);
   return turn;
-}
-
-function currentTurn() {
-  return turns.at(-1) ?? addTurn("", undefined);
 }
 
 // ---- what the host reports
 
 function onInput({ arguments: args = {} }) {
-  const turn = currentTurn();
-  turn.prompt = textOf(args.prompt) ?? turn.prompt;
-  turn.threadId ??= textOf(args.thread_id);
-  turn.runId ??= textOf(args.run_id);
-  main.querySelector(".earlier").hidden = turn.threadId === undefined || turn.runId !== undefined;
-  show(turn);
+  hostTurn.prompt = textOf(args.prompt) ?? hostTurn.prompt;
+  hostTurn.threadId ??= textOf(args.thread_id);
+  hostTurn.runId ??= textOf(args.run_id);
+  const continues = textOf(args.prompt) && textOf(args.thread_id);
+  main.querySelector("p.earlier").hidden = !continues || Boolean(capabilities.serverResources);
+  main.querySelector("button.earlier").hidden = !continues || !capabilities.serverResources;
+  show(hostTurn);
 }
 
 function onResult(result) {
-  if (turns.length > 1) return; // follow-ups have begun: this is the first question's result once more
-  take(currentTurn(), result, { seen: true });
+  take(hostTurn, result, { seen: true });
 }
 
 function onCancelled() {
-  const turn = currentTurn();
-  if (turn.state === "running" && !turn.polling) end(turn, "stopped", words.stoppedText);
+  if (hostTurn.state === "running" && !hostTurn.polling) end(hostTurn, "stopped", words.stoppedText);
 }
 
 function onContext(context) {
@@ -118,6 +116,7 @@ function take(turn, result, { seen }) {
   if (data.status === "completed" && typeof data.response === "string") {
     turn.seen = seen;
     turn.text = data.response;
+    turn.start = numberOf(data.response_offset) ?? 0;
     turn.total = numberOf(data.response_total);
     turn.nextOffset = numberOf(data.next_offset);
     end(turn, "answered");
@@ -244,8 +243,43 @@ async function showNextPart(turn) {
   if (turn.nextOffset === undefined) turn.part("copy").focus();
 }
 
+/** Put the conversation's earlier answers in front, as far as the server remembers them. */
+async function showEarlier() {
+  const button = main.querySelector("button.earlier");
+  if (button.getAttribute("aria-disabled")) return;
+  button.setAttribute("aria-disabled", "true");
+  announce(words.loading);
+  let found = 0;
+  try {
+    const { runs } = JSON.parse(await readText(RUNS_URI));
+    const before = runs.filter((run) => run.thread_id === hostTurn.threadId && run.status === "completed");
+    const older = before.slice(before.findIndex((run) => run.run_id === hostTurn.runId) + 1);
+    for (const run of older.slice(0, MOST_EARLIER)) {
+      const text = await readText(run.uri);
+      const turn = addTurn(textOf(run.title) ?? words.earlierQuestion, run.thread_id, { earlier: true });
+      Object.assign(turn, { runId: run.run_id, text, state: "answered" });
+      show(turn);
+      found++;
+    }
+  } catch (error) {
+    console.debug("contit-answer-card: contit://runs:", error.message);
+  }
+  button.hidden = true;
+  announce(found ? words.earlierShown(found) : words.noEarlier);
+  if (!found) {
+    const remark = main.querySelector("p.earlier");
+    remark.hidden = false;
+    remark.textContent = words.noEarlier;
+  }
+}
+
+async function readText(uri) {
+  const { contents } = await request("resources/read", { uri });
+  return contents[0].text;
+}
+
 function copyAnswer(turn) {
-  const whole = turn.nextOffset === undefined ? words.copied : words.copiedPart;
+  const whole = turn.nextOffset === undefined && turn.start === 0 ? words.copied : words.copiedPart;
   note(turn, copy(turn.text) ? whole : words.notCopied);
   turn.part("copy").focus();
 }
@@ -306,9 +340,9 @@ function show(turn) {
   turn.part("download").hidden = state !== "answered" || !text || !capabilities.downloadFile;
   turn.part("actions").hidden = state === "running";
   const part = turn.part("part");
-  part.hidden = state !== "answered" || turn.nextOffset === undefined;
+  part.hidden = state !== "answered" || (turn.nextOffset === undefined && turn.start === 0);
   part.firstElementChild.textContent = shownPart(turn);
-  part.lastElementChild.hidden = !capabilities.serverTools;
+  part.lastElementChild.hidden = !capabilities.serverTools || turn.nextOffset === undefined;
   followUp.hidden = !(capabilities.serverTools ? turns.at(-1).threadId : capabilities.message);
   followUp.querySelector("button").disabled = turns.at(-1).state === "running";
   fit(turn);
@@ -356,9 +390,9 @@ function stateText(turn) {
 }
 
 function shownPart(turn) {
-  const describe = capabilities.serverTools ? words.part : words.rest;
+  const describe = capabilities.serverTools || turn.nextOffset === undefined ? words.part : words.rest;
   const count = (number) => number?.toLocaleString(document.documentElement.lang) ?? "?";
-  return describe(count(turn.text.length), count(turn.total));
+  return describe(count(turn.start + 1), count(turn.nextOffset ?? turn.total), count(turn.total));
 }
 
 function elapsed(turn) {
@@ -387,6 +421,7 @@ function sleep(ms) {
 
 // ---- start
 
+main.querySelector("button.earlier").addEventListener("click", showEarlier);
 followUp.querySelector("button").addEventListener("click", submit);
 promptBox.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -416,6 +451,5 @@ connect("1", {
 }).then((host) => {
   capabilities = host.capabilities;
   onContext(host.context);
-  currentTurn();
-  turns.forEach(show);
+  hostTurn = addTurn("", undefined);
 });

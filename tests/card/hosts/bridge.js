@@ -18,6 +18,7 @@ window.host = {
     frame.setAttribute("sandbox", proxy ? "allow-scripts allow-same-origin" : "allow-scripts");
     bridge = new AppBridge(null, { name: "bridge", version: "1" }, capabilities, { hostContext: context });
     bridge.oncalltool = (params) => window.answer("tools/call", params);
+    bridge.onreadresource = (params) => window.answer("resources/read", params);
     bridge.onopenlink = (params) => window.answer("ui/open-link", params);
     bridge.ondownloadfile = (params) => window.answer("ui/download-file", params);
     bridge.onmessage = (params) => window.answer("ui/message", params);

@@ -1,7 +1,7 @@
 // What an answer, a question, an id or an error may try: it is shown as text or removed, and nothing leaves the frame.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, openCard, requestsOf, result, serveHosts } from "./harness.mjs";
+import { launch, listen, openCard, requestsOf, result, serveHosts } from "./harness.mjs";
 import { COMPLETED, FAILED } from "./samples.mjs";
 
 const AWAY = "http://attacker.invalid";
@@ -173,3 +173,30 @@ test("results that no server of ours sends are shown or ignored, and break nothi
   }
   assert.deepEqual(card.seen.errors, []);
 });
+
+for (const host of ["bridge", "mcp-ui"]) {
+  test(`a script that got into the card could load and send nothing, in the host ${host}`, async () => {
+    let arrived = 0;
+    const away = await listen(() => {
+      arrived++;
+      return ["text/plain", "here"];
+    });
+    const other = await openCard(browser, hosts, { host });
+    const done = await other.frame.evaluate(async (url) => {
+      const script = document.createElement("script");
+      script.textContent = "window.pwned = 1";
+      const style = document.createElement("style");
+      style.textContent = "main { display: none }";
+      const loading = ["script", "img", "iframe"].map((tag) => Object.assign(document.createElement(tag), { src: `${url}/${tag}` }));
+      document.body.append(script, style, ...loading);
+      const fetched = await fetch(url, { mode: "no-cors" }).then(() => true, () => false);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return [window.pwned, fetched, getComputedStyle(document.querySelector("main")).display];
+    }, away.url);
+    assert.deepEqual(done, [undefined, false, "block"]);
+    assert.equal(arrived, 0);
+    assert.ok(other.seen.policy.length >= 5, "the policy reports each of them");
+    await other.close();
+    away.close();
+  });
+}

@@ -44,7 +44,8 @@ export async function serveHosts() {
   return { ...hosts, proxy: `${proxy.url}/`, close: () => [hosts, proxy].forEach((server) => server.close()) };
 }
 
-function listen(respond) {
+/** Serve on a free port what `respond` returns for a path: a media type and a text. */
+export function listen(respond) {
   const server = createServer((incoming, outgoing) => {
     const [type, text] = respond(new URL(incoming.url, "http://host").pathname);
     outgoing.writeHead(200, { "content-type": `${type}; charset=utf-8` }).end(text);

@@ -421,6 +421,13 @@ function sleep(ms) {
 
 // ---- start
 
+// From here on, no script, style, image or connection can be added, whatever policy the host gives the frame. A tag in
+// the page would come too late in hosts that put the page into a document of their own.
+const policy = document.createElement("meta");
+policy.httpEquiv = "Content-Security-Policy";
+policy.content = "default-src 'none'; base-uri 'none'; form-action 'none'";
+document.head.append(policy);
+
 main.querySelector("button.earlier").addEventListener("click", showEarlier);
 followUp.querySelector("button").addEventListener("click", submit);
 promptBox.addEventListener("keydown", (event) => {

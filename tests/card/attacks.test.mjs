@@ -47,8 +47,8 @@ const ATTACKS = [
   ["<a href=javascript:alert(1)>click</a>", "click"],
   ["[click](javascript:alert(1))", "javascript:alert(1)"],
   ["[click](JaVaScRiPt:alert(1))", "alert(1)"],
-  ["[click](java&#115;cript:alert(1))", "click"],
-  ["[click](java\tscript:alert(1))", "click"],
+  ["[click](java&#115;&#99;ript:alert(1))", "click"],
+  ["[click](javas\tcript:alert(1))", "click"],
   ["[click](\u0001javascript:alert(1))", "click"],
   ["[click](<javascript:alert(1)>)", "click"],
   ["[click](vbscript:msgbox(1))", "click"],
@@ -92,7 +92,7 @@ const HEAVY = {
   "100,000 elements": "*deep* ".repeat(100_000),
   "a megabyte of text": `deep ${"All work and no play. ".repeat(48_000)}`,
   "a megabyte without a space": `deep${"x".repeat(1_048_576)}`,
-  "60,000 characters of underscores": "__deep_ ".repeat(7_500),
+  "120,000 characters of underscores": `${"__a_ ".repeat(23_900)} deep`,
   "60,000 characters of quotes": "> deep\nb\n".repeat(6_600),
 };
 

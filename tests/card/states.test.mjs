@@ -42,8 +42,8 @@ const STATES = {
       await card.frame.press("#prompt", "Enter");
       await card.frame.waitForSelector(".turn:nth-child(2) .answer p");
     },
-    english: /And which of them[^]*Open-air cinema changed last/,
-    italian: /And which of them[^]*Open-air cinema changed last/,
+    english: /And which of them[^]*Answered in 3 s[^]*Open-air cinema changed last/,
+    italian: /And which of them[^]*Risposta in 3 s[^]*Open-air cinema changed last/,
   },
 };
 

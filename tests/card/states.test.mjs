@@ -59,7 +59,7 @@ after(async () => {
 for (const [name, state] of Object.entries(STATES)) {
   for (const width of [320, 900]) {
     test(`${name}, ${width} pixels wide`, async () => {
-      const card = await openCard(browser, hosts, { width, answers: state.answers, scale: process.env.CONTIT_CARD_IMAGES ? 2 : 1 });
+      const card = await openCard(browser, hosts, { width, answers: state.answers, scale: process.env.CONTIT_CARD_IMAGES ? 1.5 : 1 });
       await card.drive("input", { prompt: QUESTION });
       await state.show(card);
       for (const theme of ["light", "dark"]) {

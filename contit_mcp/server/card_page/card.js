@@ -12,6 +12,7 @@ const MOST_FAULTS = 6;
 const MOST_PARTS = 200;
 const MOST_TURNS = 50;
 const MOST_EARLIER = 5;
+const WORTH_CLIPPING = 1.3; // an answer that is little taller than the clip is shown whole
 const RUNS_URI = "contit://runs";
 const CONTEXT_CHARACTERS = 20_000;
 
@@ -376,7 +377,7 @@ function fit(turn) {
   const answer = turn.part("answer");
   const button = turn.part("all");
   answer.classList.toggle("clipped", !turn.expanded);
-  const tall = turn.expanded || answer.scrollHeight > answer.clientHeight + 1;
+  const tall = turn.expanded || answer.scrollHeight > answer.clientHeight * WORTH_CLIPPING;
   if (!tall) answer.classList.remove("clipped");
   button.hidden = answer.hidden || !tall;
   button.textContent = turn.expanded ? words.showLess : words.showAll;

@@ -1,12 +1,11 @@
-"""What can go wrong on purpose, and the words to order it with.
+"""What can go wrong on purpose, how to write it, and which fault a request meets.
 
-A fault is written as one kind and its settings, several faults are separated by commas::
+A fault is written as one kind and its settings; several faults are separated by commas::
 
     503 on=start times=2 retry_after=3, slow seconds=20, unknown-status status_word=paused times=forever
 
-The same text stands in a setting, where it holds for the sandbox, and in the request header
-`X-Sandbox-Fault`, where it holds for that one request (there `times` and `after` would mean nothing, and are
-refused). Values with blanks or commas, such as a date for `retry_after`, are put in double quotes.
+The request header `X-Sandbox-Fault` takes the same text for its own request; there `times` and `after` are refused.
+Values with blanks or commas, such as a date for `retry_after`, are put in double quotes.
 """
 
 from __future__ import annotations
@@ -14,8 +13,11 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, cast, get_args
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Endpoint = Literal["start", "status", "response", "token"]
 """The four endpoints, by the names that faults and records use."""
@@ -32,10 +34,13 @@ KINDS: Final[dict[str, str]] = {
     "endless": "the run never ends",
     "slow": "the run takes `seconds` longer; on other endpoints than start the answer comes that much later",
     "delay": "the request takes effect at once, the answer comes `seconds` later, also on start",
-    "drop-before": "the connection closes without an answer; the request has no effect",
-    "drop-after": "the request takes effect, then the connection closes without an answer",
+    "drop-before": "the connection closes within the answer, before its body; the request has no effect",
+    "drop-after": "the request takes effect, then the connection closes within the answer, before its body",
 }
 """What each kind does. The numbers 400 to 599 are kinds too: that status, and the request has no effect."""
+
+MAX_FAULTS: Final = 1_000
+"""How many faults may be pending."""
 
 _ONLY_ON: Final[dict[str, Endpoint]] = {"failed": "start", "endless": "start", "unknown-status": "status"}
 _WITH_SECONDS: Final = frozenset({"slow", "delay"})
@@ -46,14 +51,14 @@ _PIECE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong, where, and how often. Raises ValueError for what makes no sense."""
+    """One thing that goes wrong, where, and how often. Raises ValueError for settings that do not fit the kind."""
 
     kind: str
     """An HTTP status from 400 to 599 as text, or one of `KINDS`."""
     on: Endpoint | Literal["any"] = "any"
     """The endpoint it happens on; "any" means every endpoint the kind can happen on."""
     times: int | None = 1
-    """How many requests it happens to; None: for ever."""
+    """How many requests it happens to; None: every one."""
     after: int = 0
     """How many matching requests are let through before the first."""
     retry_after: str | None = None
@@ -64,12 +69,12 @@ class Fault:
     """How much longer "slow" and "delay" take."""
 
     def __post_init__(self) -> None:
-        """Refuse combinations that would silently do nothing."""
+        """Refuse combinations that would have no effect."""
         if not (_STATUS.fullmatch(self.kind) or self.kind in KINDS):
             msg = f"unknown fault {self.kind!r}: use a status from 400 to 599 or one of {', '.join(KINDS)}"
             raise ValueError(msg)
         if self.on not in _PLACES:
-            msg = f"on={self.on} is no endpoint: use one of {', '.join(_PLACES)}"
+            msg = f"on={self.on} is not an endpoint: use one of {', '.join(_PLACES)}"
             raise ValueError(msg)
         if self.on not in {"any", _ONLY_ON.get(self.kind, self.on)}:
             msg = f"{self.kind} can only happen on={_ONLY_ON[self.kind]}, not on={self.on}"
@@ -142,5 +147,67 @@ def _value(name: str, text: str) -> object:
             case _:
                 return text
     except ValueError:
-        msg = f"{name}={text} is no number" + (" (and not forever)" if name == "times" else "")
+        msg = f"{name}={text} is not a number" + (" and not forever" if name == "times" else "")
         raise ValueError(msg) from None
+
+
+@dataclass
+class _Pending:
+    fault: Fault
+    skip: int
+    left: int | None
+
+
+@dataclass
+class FaultPlan:
+    """The pending faults. A request meets one fault at most: the first in order that is due."""
+
+    _pending: list[_Pending] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, faults: Iterable[Fault]) -> FaultPlan:
+        """Return a plan of the faults, in their order."""
+        plan = cls()
+        for fault in faults:
+            plan.add(fault)
+        return plan
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The faults that are still to come."""
+        return [pending.fault for pending in self._pending]
+
+    def add(self, fault: Fault) -> None:
+        """Append a fault. Raises ValueError at the limit of pending faults."""
+        if len(self._pending) >= MAX_FAULTS:
+            msg = f"{MAX_FAULTS:,} faults are pending; clear them before you add more"
+            raise ValueError(msg)
+        self._pending.append(_Pending(fault, skip=fault.after, left=fault.times))
+
+    def clear(self) -> None:
+        """Remove every pending fault."""
+        self._pending.clear()
+
+    def next_for(self, endpoint: Endpoint) -> Fault | None:
+        """Return the fault that this request meets. Faults behind it do not count the request."""
+        for pending in self._pending:
+            if not pending.fault.happens_on(endpoint):
+                continue
+            if pending.skip:
+                pending.skip -= 1
+                continue
+            if pending.left is not None:
+                pending.left -= 1
+                if not pending.left:
+                    self._pending.remove(pending)
+            return pending.fault
+        return None
+
+
+def fault_in_header(text: str, endpoint: Endpoint) -> Fault | None:
+    """Return the fault that X-Sandbox-Fault orders for its request. Raises ValueError for bad text."""
+    faults = parse_faults(text)
+    if any(fault.times != 1 or fault.after for fault in faults):
+        msg = "times and after have no meaning in a header, which concerns its own request only"
+        raise ValueError(msg)
+    return next((fault for fault in faults if fault.happens_on(endpoint)), None)

@@ -4,106 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from contit_mcp.sandbox.text import words
+from contit_mcp.sandbox.lexicon import endings_of, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from contit_mcp.sandbox.content import Item, Workspace
 
-Endings = tuple[tuple[tuple[str, str], ...], ...]
-
-DATE_FIELDS = ("date", "published", "updated", "created")
-
-
-class Condition(Protocol):
-    """Something that holds of an item or does not."""
-
-    @property
-    def field(self) -> str:
-        """The field it is about; a new condition on a field replaces the one before."""
-
-    def holds(self, item: Item) -> bool:
-        """Return whether it holds of an item."""
+TIMES = ("month", "year")
+"""What items can be counted by beside their facets."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A facet has one of the values, or each of them, or these and no other."""
+class Condition:
+    """A condition on one field: a facet has values, a number or a date lies within bounds, or a text has a phrase."""
 
     field: str
-    values: tuple[str, ...]
-    mode: Literal["any", "all", "only"] = "any"
+    values: tuple[str, ...] = ()
+    """Values of a facet, or phrases."""
+    mode: Literal["any", "all", "only", "range", "text"] = "any"
+    low: Any = None
+    high: Any = None
+    strict: bool = False
+    """Whether the bounds are left out."""
     negated: bool = False
+    ids: frozenset[str] = frozenset()
+    """The items that have the phrases."""
 
     def holds(self, item: Item) -> bool:
-        """Return whether it holds of an item."""
-        has = set(item.facets.get(self.field, ()))
-        wanted = set(self.values)
-        held = {"any": bool(has & wanted), "all": wanted <= has, "only": has == wanted}[self.mode]
+        """Return whether the condition holds of an item."""
+        if self.mode == "range":
+            day = item.date(self.field)
+            value = item.numbers.get(self.field) if day is None else day.date()
+            if value is None:
+                return False
+            above = self.low is None or value > self.low or (value == self.low and not self.strict)
+            return above and (self.high is None or value < self.high or (value == self.high and not self.strict))
+        if self.mode == "text":
+            return (item.id in self.ids) != self.negated
+        has, wanted = set(item.facets.get(self.field, ())), set(self.values)
+        held = has == wanted if self.mode == "only" else wanted <= has if self.mode == "all" else bool(has & wanted)
         return held != self.negated
 
 
 @dataclass(frozen=True)
-class Range:
-    """A number lies between two bounds, or on one."""
-
-    field: str
-    low: float | None = None
-    high: float | None = None
-    strict: bool = False
-
-    def holds(self, item: Item) -> bool:
-        """Return whether it holds of an item."""
-        number = item.numbers.get(self.field)
-        if number is None:
-            return False
-        if self.strict:
-            return (self.low is None or number > self.low) and (self.high is None or number < self.high)
-        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
-
-
-@dataclass(frozen=True)
-class Period:
-    """A date lies within two days, both included."""
+class Order:
+    """By a date, a number, or the title."""
 
     field: str = "date"
-    start: date | None = None
-    end: date | None = None
-
-    def holds(self, item: Item) -> bool:
-        """Return whether it holds of an item."""
-        moment = moment_of(item, self.field)
-        if moment is None:
-            return False
-        day = moment.date()
-        return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
-
-
-@dataclass(frozen=True)
-class Phrases:
-    """A title, or a title or text, contains one of the phrases: its words side by side, else all of them anywhere."""
-
-    phrases: tuple[str, ...]
-    texts: Mapping[str, frozenset[str]]
-    """By phrase, the ids of the items that contain it."""
-    title_only: bool = False
-    negated: bool = False
-    field: str = "text"
-
-    def holds(self, item: Item) -> bool:
-        """Return whether it holds of an item."""
-        return any(item.id in self.texts[phrase] for phrase in self.phrases) != self.negated
-
-
-@dataclass(frozen=True)
-class Order:
-    """By a date or a number field, or by title."""
-
-    field: str
     descending: bool = True
 
 
@@ -123,19 +71,16 @@ class Query:
         """Return the condition on a field."""
         return next((condition for condition in self.conditions if condition.field == field), None)
 
-    def without(self, *fields: str) -> Query:
+    @property
+    def period(self) -> Condition | None:
+        """The condition on a date."""
+        return next(
+            (one for one in self.conditions if one.mode == "range" and hasattr(one.low or one.high, "year")), None
+        )
+
+    def without(self, fields: set[str]) -> Query:
         """Return this query without the conditions on some fields."""
         return replace(self, conditions=tuple(one for one in self.conditions if one.field not in fields))
-
-    def with_(self, *conditions: Condition) -> Query:
-        """Return this query with conditions, each in place of the one on its field."""
-        kept = self.without(*(condition.field for condition in conditions))
-        return replace(kept, conditions=(*kept.conditions, *conditions))
-
-
-def moment_of(item: Item, field: str) -> datetime | None:
-    """Return a date of an item; "date" is its publication, or the last change of a draft."""
-    return item.date if field == "date" else item.dates.get(field)
 
 
 def find(workspace: Workspace, query: Query) -> list[Item]:
@@ -145,59 +90,61 @@ def find(workspace: Workspace, query: Query) -> list[Item]:
         for item in workspace.items
         if (query.within is None or item.id in query.within) and all(one.holds(item) for one in query.conditions)
     ]
-    order = query.order or Order("date")
-    if order.field == "title":
-        found.sort(key=lambda item: item.title("en").casefold(), reverse=order.descending)
-    elif order.field in DATE_FIELDS:
-        dated = [item for item in found if moment_of(item, order.field)]
-        undated = [] if query.order else [item for item in found if not moment_of(item, order.field)]
-        never = datetime.min.replace(tzinfo=UTC)
-        dated.sort(key=lambda item: moment_of(item, order.field) or never, reverse=order.descending)
-        found = dated + undated
-    else:
-        found = [item for item in found if order.field in item.numbers]
-        found.sort(key=lambda item: item.numbers[order.field], reverse=order.descending)
-    return found[query.skip :][: query.limit]
+    order = query.order or Order()
+
+    def key(item: Item) -> Any:
+        if order.field == "title":
+            return item.title("en").casefold()
+        day = item.date(order.field)
+        return item.numbers.get(order.field) if day is None else day.timestamp()
+
+    keyed = [(key(item), item) for item in found]
+    known = sorted((pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=order.descending)
+    undated = [] if query.order else [pair for pair in keyed if pair[0] is None]
+    return [item for _, item in known + undated][query.skip :][: query.limit]
 
 
 def count_by(items: list[Item], field: str) -> list[tuple[str, int]]:
-    """Count items by a facet, or by the month or year of their date; the most frequent first, months in order."""
-    if field in ("month", "year"):
-        length = {"month": 7, "year": 4}[field]
-        return sorted(Counter(item.date.date().isoformat()[:length] for item in items if item.date).items())
+    """Count items by a facet, the most frequent first, or by the month or year of their date, in order."""
+    if field in TIMES:
+        days = [day for item in items if (day := item.date("date"))]
+        return sorted(Counter(day.isoformat()[: 7 if field == "month" else 4] for day in days).items())
     counts = Counter(value for item in items for value in item.facets.get(field, ()))
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0].casefold()))
 
 
 class TextIndex:
-    """Finds phrases in titles and texts, each locale by the endings of its language."""
+    """Finds phrases in titles and texts, in each locale by the endings of its language."""
 
-    def __init__(self, workspace: Workspace, endings: Callable[[str], Endings]) -> None:
-        self._endings = endings
+    def __init__(self, workspace: Workspace) -> None:
         self._lines: list[tuple[str, str, bool, str]] = []
         for item in workspace.items:
-            for source, is_title in ((item.titles, True), (item.texts, False)):
+            for source in (item.titles, item.texts):
                 for locale, text in source.items():
-                    stems = " ".join(word.stem for word in words(text, endings(locale)))
-                    self._lines.append((item.id, locale, is_title, f" {stems} "))
+                    self._lines.append((item.id, locale, source is item.titles, f" {self._stems(text, locale)} "))
         self._locales = {locale for _, locale, _, _ in self._lines}
+        self.vocabulary = frozenset(
+            word.folded
+            for item in workspace.items
+            for text in (*item.titles.values(), *item.texts.values())
+            for word in words(text, ())
+        )
+
+    def _stems(self, text: str, locale: str) -> str:
+        return " ".join(word.stem for word in words(text, endings_of(locale)))
 
     def find(self, phrase: str, *, title_only: bool = False, apart: bool = True) -> frozenset[str]:
         """Return the ids of the items with a phrase: its words side by side, else, if they may be apart, anywhere."""
-        wanted = {locale: [word.stem for word in words(phrase, self._endings(locale))] for locale in self._locales}
-        side_by_side = frozenset(
-            ident
-            for ident, locale, is_title, line in self._lines
-            if (is_title or not title_only) and wanted[locale] and f" {' '.join(wanted[locale])} " in line
-        )
-        if side_by_side or not apart or not any(wanted.values()):
-            return side_by_side
+        wanted = {locale: stems for locale in self._locales if (stems := self._stems(phrase, locale))}
+        lines = [one for one in self._lines if one[1] in wanted and (one[2] or not title_only)]
+        found = frozenset(ident for ident, locale, _, line in lines if f" {wanted[locale]} " in line)
+        if found or not apart:
+            return found
         texts: dict[tuple[str, str], str] = {}
-        for ident, locale, is_title, line in self._lines:
-            if is_title or not title_only:
-                texts[ident, locale] = texts.get((ident, locale), "") + line
+        for ident, locale, _, line in lines:
+            texts[ident, locale] = texts.get((ident, locale), "") + line
         return frozenset(
             ident
             for (ident, locale), line in texts.items()
-            if wanted[locale] and all(f" {stem} " in line for stem in wanted[locale])
+            if all(f" {one} " in line for one in wanted[locale].split())
         )

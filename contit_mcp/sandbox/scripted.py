@@ -102,7 +102,11 @@ def load_answers(path: Path) -> tuple[ScriptedAnswer, ...]:
         msg = f"{path}: the file cannot be read: {exc.strerror or type(exc).__name__}"
         raise AnswersError(msg) from exc
     try:
-        records = json.loads(text) if text.lstrip().startswith("[") else [json.loads(one) for one in text.splitlines() if one.strip()]
+        records = (
+            json.loads(text)
+            if text.lstrip().startswith("[")
+            else [json.loads(one) for one in text.splitlines() if one.strip()]
+        )
     except (ValueError, RecursionError) as exc:
         msg = f"{path}: this is neither a JSON list nor JSON lines"
         raise AnswersError(msg) from exc
@@ -144,7 +148,11 @@ def _problem(record: Any) -> str | None:
         if name in record and not isinstance(record[name], str):
             return f"{name} must be text"
     seconds, times = record.get("seconds", 0), record.get("times", 1)
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not (math.isfinite(seconds) and seconds >= 0):
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, (int, float))
+        or not (math.isfinite(seconds) and seconds >= 0)
+    ):
         return "seconds must be a number from 0"
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         return "times must be a whole number from 1"

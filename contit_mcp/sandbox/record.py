@@ -40,7 +40,7 @@ class SandboxRecord:
     plan: FaultPlan
     threads: Threads
     answers: ScriptedAnswers
-    initial_faults: tuple[Fault, ...] = ()
+    initial_faults: tuple[Fault, ...]
     _requests: deque[SeenRequest] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
 
     @property

@@ -11,12 +11,9 @@ if TYPE_CHECKING:
 
     from contit_mcp.sandbox.answer import Turn
 
-Status = Literal["in_progress", "completed", "failed"]
-"""The three words that the API documents."""
-
 THREADS_KEPT: Final = 20_000
 RUNS_KEPT: Final = 1_000
-"""Runs of one thread; the oldest that has ended is dropped first."""
+"""Runs of one thread; at either limit the oldest is dropped."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Run:
     """When the run ends, on the sandbox's clock; infinity: never."""
     fails: bool = False
 
-    def status(self, now: float) -> Status:
-        """Return the state of the run."""
+    def status(self, now: float) -> Literal["in_progress", "completed", "failed"]:
+        """Return the state of the run, in one of the three words that the API documents."""
         if now < self.ends:
             return "in_progress"
         return "failed" if self.fails else "completed"
@@ -47,9 +44,9 @@ class Thread:
     thread_id: str
     runs: list[Run] = field(default_factory=list)
 
-    def active(self, now: float) -> Run | None:
-        """Return a run that has not ended yet."""
-        return next((run for run in reversed(self.runs) if run.status(now) == "in_progress"), None)
+    def busy(self, now: float) -> bool:
+        """Return whether a run has not ended yet."""
+        return any(run.status(now) == "in_progress" for run in self.runs)
 
     def latest_completed(self, now: float) -> Run | None:
         """Return the run that completed last."""
@@ -63,7 +60,7 @@ class Thread:
 
 @dataclass
 class Threads:
-    """All conversations of one sandbox; at the limit the oldest is dropped."""
+    """All conversations of one sandbox."""
 
     clock: Callable[[], float]
     new_id: Callable[[], str]
@@ -81,18 +78,11 @@ class Threads:
         """Return a conversation."""
         return self._threads.get(thread_id)
 
-    def run(self, thread_id: str, run_id: str) -> Run | None:
-        """Return a run by both its ids."""
-        thread = self._threads.get(thread_id)
-        return next((run for run in thread.runs if run.run_id == run_id), None) if thread else None
-
     def start(self, thread: Thread, prompt: str, turn: Turn, *, seconds: float = math.inf, fails: bool = False) -> Run:
         """Start a run that ends after some seconds."""
         now = self.clock()
-        run_id = f"run_{self.new_id()}"
-        run = Run(thread.thread_id, run_id, prompt, turn, started=now, ends=now + seconds, fails=fails)
-        del thread.runs[: max(0, len(thread.runs) - RUNS_KEPT + 1)]
-        thread.runs.append(run)
+        run = Run(thread.thread_id, f"run_{self.new_id()}", prompt, turn, now, now + seconds, fails)
+        thread.runs[:] = [*thread.runs[-RUNS_KEPT + 1 :], run]
         return run
 
     def runs(self) -> list[Run]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import anyio
 import click
-import httpx
 from mcp.server.lowlevel import Server
 
 from contit_mcp.cli.options import probe_option, settings_options
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
 from contit_mcp.http.deployment import (
@@ -29,12 +29,12 @@ from contit_mcp.telemetry.tracing import exported_traces
 
 
 @click.command()
-@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@embedded_sandbox
 @click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
 @click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
 @probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
+def command(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -45,7 +45,7 @@ def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     Examples:
       contit-mcp http --sandbox --port 8123        try it without an account; Ctrl-C ends it
     """
-    refuse_unsafe(settings, sandbox=sandbox)
+    refuse_unsafe(settings, sandbox=sandbox is not None)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with exported_traces():
         build = partial(create_server, probe=probe)
@@ -54,15 +54,11 @@ def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
 
 async def serve(
     settings: Settings,
-    sandbox: bool,  # noqa: FBT001 - anyio.run passes by position
+    sandbox: SandboxChoice | None,
     build: Callable[[AppContext], Server[Any]] = create_server,
 ) -> None:
     """Serve until a signal asks to stop. `build` makes the server that stands behind it all."""
-    transport = None
-    if sandbox:
-        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415 - only then needed
-
-        transport = httpx.ASGITransport(create_sandbox())
+    transport = sandbox.transport() if sandbox else None
     who = identification(settings)
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:

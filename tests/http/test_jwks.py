@@ -14,10 +14,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from structlog.testing import capture_logs
 
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.http.auth import Authentication, JwtTokens
 from contit_mcp.http.jwks import (
     FETCH_SECONDS,
     FRESH_SECONDS,
+    LARGEST_DOCUMENT,
     MAX_AGE_SECONDS,
     REFETCH_BURST,
     REFETCH_SECONDS,
@@ -59,7 +61,7 @@ class Web:
 
     def keys(self, issuer: str = URL, **more: str) -> IssuerKeys:
         """The keys of the issuer, as it is on this web."""
-        policy = TransportPolicy(body_bytes=DOCUMENT_BYTES)
+        policy = TransportPolicy(body_bytes=LARGEST_DOCUMENT)
         http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
         return IssuerKeys(issuer, http, **more)  # type: ignore[arg-type]
 

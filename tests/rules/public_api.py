@@ -72,6 +72,8 @@ def _of_classes(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     and _is_private(item.name)
                 ):
                     yield item.lineno, f"overrides {base.__name__}.{item.name}"
+                if not isinstance(item, ast.Attribute):
+                    continue
                 is_self = (
                     isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self"
                 )

@@ -193,12 +193,12 @@ class RunRecord:
                 "cancelled": tuple(map(int, row.get("cancelled", "").split())),
             }
             record = cls(question=Question(**{field: row[name] for name, field in _OF_QUESTION.items()}), **values)
-            record._check()
+            record.validate()
         except (KeyError, ValueError, TypeError, AttributeError) as exc:
             raise UnreadableRecordError from exc
         return record
 
-    def _check(self) -> None:
+    def validate(self) -> None:
         texts = (self.thread_id, self.run_id, self.question.thread_id, self.answer, self.lease_owner, self.title)
         times = (self.started_at, self.ended_at, self.run_seconds, self.replay_until, self.lease_until)
         fine = (

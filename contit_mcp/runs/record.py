@@ -199,6 +199,7 @@ class RunRecord:
         return record
 
     def validate(self) -> None:
+        """Raise ValueError if a value has the wrong type, or a started run lacks its ids."""
         texts = (self.thread_id, self.run_id, self.question.thread_id, self.answer, self.lease_owner, self.title)
         times = (self.started_at, self.ended_at, self.run_seconds, self.replay_until, self.lease_until)
         fine = (

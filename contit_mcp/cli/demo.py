@@ -14,8 +14,8 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.cli.markdown import show_set_in
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
+from contit_mcp.cli.terminal import show_set_in
 from contit_mcp.errors import ContitError
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.telemetry.logging import configure_logging

@@ -72,7 +72,7 @@ def unknown_name(name: str, near: str | None) -> ConfigurationError:
     """The error for a name that is no setting of ours."""
     return ConfigurationError(
         f"{name} is not a setting of contit-mcp.",
-        hint=f"Did you mean {near}?" if near else "docs/settings.md lists every setting.",
+        hint=f"Did you mean {near}?" if near else "contit-mcp settings lists every setting.",
     )
 
 

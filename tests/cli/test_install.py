@@ -24,8 +24,8 @@ from starlette.types import Receive, Scope, Send
 from contit_mcp.cli.check_host import DESKTOP_PATH, check_host
 from contit_mcp.cli.main import contit_mcp
 from contit_mcp.errors import ContitError
-from contit_mcp.hosts.machine import Machine
-from contit_mcp.hosts.servers import LocalServer, read_entry
+from contit_mcp.hosts.host import Machine
+from contit_mcp.hosts.entries import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 from tests.cli.command_line import environment, on_terminal, run
 from tests.e2e.processes import COMMAND, on_port, sandbox_on_port

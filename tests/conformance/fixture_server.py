@@ -11,8 +11,8 @@ import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import CallToolResult, InputRequiredResult
 
-from contit_mcp.cli.http import serve
 from contit_mcp.cli.options import GivenOptions
+from contit_mcp.cli.serve import serve_http
 from contit_mcp.http.deployment import refuse_unsafe
 from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge
@@ -43,4 +43,4 @@ if __name__ == "__main__":
     given = GivenOptions(config=None, base_url=None, log_level="WARNING" if "--quiet" in sys.argv else "INFO")
     settings = given.load(sandbox=True, port=0)
     refuse_unsafe(settings, sandbox=True)
-    anyio.run(serve, settings, True, create_fixture_server)
+    anyio.run(serve_http, settings, True, create_fixture_server)

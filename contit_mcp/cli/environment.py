@@ -35,12 +35,16 @@ def stdin_is_closed() -> bool:
 
 
 def without_unusable(environment: MutableMapping[str, str]) -> list[str]:
-    """Drop the variables that a dependency of ours could not use; return why, a phrase each."""
+    """Drop the variables that a dependency of ours could not use; return a phrase for each that is ignored."""
     ignored = []
     for name, is_usable, problem in _RULES:
         if (value := environment.get(name)) and not is_usable(value):
             del environment[name]
             ignored.append(f"{name}, which {problem}")
+    if any(name.lower().endswith("_proxy") for name in environment):
+        from contit_mcp.config.proxies import environment_proxies  # noqa: PLC0415 - start-up time
+
+        ignored += environment_proxies()[1]
     return ignored
 
 

@@ -183,7 +183,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, ContitError):
         from contit_mcp.cli.terminal import as_printed  # noqa: PLC0415 - start-up time
 
-        _say(f"error: {as_printed(error.message)}\nhint: {as_printed(error.hint)}")
+        _say(f"error: {error.message}\nhint: {as_printed(error.hint)}")
     elif isinstance(error, BrokenPipeError):
         _let_stdout_go()
         return _BROKEN_PIPE

@@ -76,7 +76,7 @@ def _pattern(entry: str) -> str | None:
         if not _NAME.fullmatch(name):
             return None
         return f"all://{'' if name == 'localhost' else '*'}{name}{port}"
-    if network.num_addresses > 1:  # no pattern of httpx matches a network
+    if network.num_addresses > 1 or "%" in host:  # no pattern of httpx matches a network, or a zone
         return None
     address = network.network_address
     return f"all://[{address}]{port}" if address.version == 6 else f"all://{address}{port}"

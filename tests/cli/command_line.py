@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ def environment(**more: str) -> dict[str, str]:
     """This environment without anything of Contit's and without proxies, with the test's state folder and `more`."""
     kept = {name: value for name, value in clean_environment().items() if name.lower() not in _PROXIES}
     kept = {name: value for name, value in kept.items() if name not in _FOLDERS}
-    kept.pop("NO_COLOR", None)
-    return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color"} | more
+    kept = {name: value for name, value in kept.items() if name not in {"NO_COLOR", "SSL_CERT_FILE", "COLUMNS"}}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # commands are printed as they are on PATH
+    return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color", "PATH": path} | more
 
 
 def upstream(url: str, **more: str) -> dict[str, str]:

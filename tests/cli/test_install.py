@@ -24,8 +24,8 @@ from starlette.types import Receive, Scope, Send
 from contit_mcp.cli.check_host import DESKTOP_PATH, check_host
 from contit_mcp.cli.main import contit_mcp
 from contit_mcp.errors import ContitError
-from contit_mcp.hosts.host import Machine
 from contit_mcp.hosts.entries import LocalServer, read_entry
+from contit_mcp.hosts.host import Machine
 from contit_mcp.hosts.table import HOSTS
 from tests.cli.command_line import environment, on_terminal, run
 from tests.e2e.processes import COMMAND, on_port, sandbox_on_port
@@ -35,6 +35,8 @@ from tests.rules.tree import ROOT
 pytestmark = pytest.mark.anyio
 
 Calls = Callable[..., Result]
+UNREACHABLE = "http://127.0.0.1:9"
+"""A proxy that is not there: no test asks the real Contit whether it takes a key."""
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))
     monkeypatch.setenv("CONTIT_MCP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("HTTPS_PROXY", UNREACHABLE)
     monkeypatch.chdir(folder / "project")
     return folder
 
@@ -125,9 +128,10 @@ def test_a_file_of_every_host_is_as_it_was_afterwards(slug: str, contit_mcp_comm
             before = at_home(home)
             installed = contit_mcp_command("install", slug, "--sandbox", "--scope", scope)
             assert installed.exit_code == 0, installed.output
-            assert (f"{file}.contit-mcp.bak" in installed.output) is (content is not None)
+            assert ("The file as it was before: " in installed.output) is (content is not None)
+            assert scope == "user" or not list(file.parent.glob("*.bak"))  # a repository is no place for a copy
             again = contit_mcp_command("install", slug, "--sandbox", "--scope", scope)
-            assert "stands already in" in again.output
+            assert "is already in" in again.output
             removed = contit_mcp_command("uninstall", slug, "--scope", scope)
             assert removed.exit_code == 0, removed.output
             assert at_home(home) == before
@@ -188,7 +192,8 @@ def test_what_came_in_meanwhile_stays(contit_mcp_command: Calls, home: Path) -> 
         ("cursor", b'{"mcpServers": []}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "line 2: invalid value"),
-        ("codex", b"mcp_servers = {}\n", "there is no place in it"),
+        ("codex", b"mcp_servers = 1\n", "its mcp_servers is not what the host expects there"),
+        ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
         ("goose", b"a: 1\nb: \x01\n", "line 2"),
         ("goose", b"- 1\n", "it is not written as lines of names and values"),
@@ -321,7 +326,7 @@ def test_a_new_key_is_told_of_where_others_take_it_too(contit_mcp_command: Calls
     contit_mcp_command("install", "cursor", CONTIT_API_KEY="first")
     assert "another key" not in contit_mcp_command("install", "codex", CONTIT_API_KEY="first").output
     told = contit_mcp_command("install", "codex", CONTIT_API_KEY="second").output
-    assert f"It takes the place of another key, also for Cursor ({file_of('cursor')})." in told
+    assert f"It replaces another key, also for Cursor ({file_of('cursor')})." in told
     assert f"({file_of('codex')})." not in told.partition("another key")[2]
 
 
@@ -381,7 +386,7 @@ def test_a_personal_access_token_is_named_as_one(
     ("arguments", "variables", "said"),
     [
         ((), {}, "No API key was given"),
-        ((), {"CONTIT_API_KEY": "two words"}, "That is no key"),
+        ((), {"CONTIT_API_KEY": "two words"}, "does not look like a key"),
         (("--key-file", "missing"), {}, "cannot be read"),
     ],
 )
@@ -399,7 +404,7 @@ def test_without_a_key_nothing_is_written(
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
 async def test_on_a_terminal_the_key_is_asked_for_and_not_shown(home: Path, state: Path) -> None:
     """As passwords are (our choice)."""
-    async with on_terminal("install", "cursor", HOME=str(home)) as terminal:
+    async with on_terminal("install", "cursor", HOME=str(home), HTTPS_PROXY=UNREACHABLE) as terminal:
         await terminal.until(lambda text: "it is not shown" in text)
         terminal.type("SECRET-MARKER\n")
         await terminal.until(lambda text: "Check it with" in text)
@@ -416,7 +421,7 @@ def test_without_a_host_it_lists_them_and_what_is_here(contit_mcp_command: Calls
     file_of("codex").parent.mkdir()
     file_of("codex").write_text("broken")
     contit_mcp_command("install", "zed", "--sandbox")
-    lines = {line.split()[0]: line for line in contit_mcp_command("install").output.splitlines()}
+    lines = {line.split()[0]: line for line in contit_mcp_command("install").stdout.splitlines()}
     assert list(lines) == list(HOSTS)
     assert " found " in lines["cursor"]
     assert " broken file " in lines["codex"]
@@ -512,15 +517,15 @@ async def test_check_says_what_is_wrong_with_an_entry(home: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"url": "not a url"}, "its address is none"),
-        ({"url": "http://[::1"}, "its address is none"),
+        ({"url": "not a url"}, "its address is not a URL"),
+        ({"url": "http://[::1"}, "its address is not a URL"),
         ({"url": "http://127.0.0.1:1/mcp?key=SECRET-MARKER"}, "no connection"),
         (
             {"url": "http://127.0.0.1:1/mcp", "headers": {"Authorization": "Bearer ${env:CONTIT_ASSISTANT_TOKEN}"}},
-            "CONTIT_ASSISTANT_TOKEN holds what no token has",
+            "CONTIT_ASSISTANT_TOKEN holds characters that no token has",
         ),
-        ({"command": "x\0y"}, "its entry holds what no command can"),
-        ({"command": "\ud800"}, "its entry holds what no command can"),
+        ({"command": "x\0y"}, "its entry holds characters that no command can have"),
+        ({"command": "\ud800"}, "its entry holds characters that no command can have"),
         ({"command": "/nowhere/x", "args": ["--header", "Authorization: Bearer SECRET-MARKER"]}, "cannot be started"),
     ],
 )

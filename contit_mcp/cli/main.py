@@ -181,9 +181,9 @@ def _report(error: Exception) -> int:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, ContitError):
-        from contit_mcp.cli.terminal import as_printed  # noqa: PLC0415 - start-up time
+        from contit_mcp.cli.terminal import as_printed, without_controls  # noqa: PLC0415 - start-up time
 
-        _say(f"error: {error.message}\nhint: {as_printed(error.hint)}")
+        _say(without_controls(f"error: {error.message}\nhint: {as_printed(error.hint)}"))
     elif isinstance(error, BrokenPipeError):
         _let_stdout_go()
         return _BROKEN_PIPE

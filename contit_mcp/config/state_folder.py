@@ -21,7 +21,10 @@ def state_folder(configured: Path | None = None) -> Path:
     """
     if configured is not None:
         return configured
-    folder = platformdirs.user_state_path(_NAME, appauthor=False)
+    try:
+        folder = platformdirs.user_state_path(_NAME, appauthor=False)
+    except RuntimeError:  # there is no home
+        folder = Path("~")
     if not folder.is_absolute():  # XDG_STATE_HOME is relative, which XDG says to ignore, or there is no home
         folder = Path(os.path.expanduser("~")) / ".local" / "state" / _NAME  # noqa: PTH111 - Path's raises without a home
     return folder if folder.is_absolute() else Path(os.devnull) / "no-home-folder" / _NAME

@@ -21,7 +21,7 @@ def shown(text: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, columns))
     monkeypatch.setenv("TERM", "xterm")
-    with open(follower, "w", encoding="utf-8") as stream:
+    with os.fdopen(follower, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         show_answer(text)
         stream.flush()

@@ -200,6 +200,10 @@ def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
     raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")
 
 
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def load_settings(
     overrides: Mapping[str, Any] | None = None,
     *,
@@ -239,4 +243,7 @@ def load_settings(
     except ValidationError as exc:
         # Not chained: pydantic's text can quote the value, which may be a secret.
         message = explain(exc, names)
+    except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
+        odd = [names[name] for name, value in values.items() if isinstance(value, str) and not _is_text(value)]
+        message = f"{' or '.join(odd)} is not UTF-8 text."
     raise ConfigurationError(message, hint="contit-mcp settings lists every setting with its meaning and default.")

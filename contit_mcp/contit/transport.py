@@ -9,7 +9,6 @@ import httpx
 import truststore
 
 from contit_mcp import __version__
-from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.settings_urls import LOOPBACK
 from contit_mcp.contit.connections import Connections
 from contit_mcp.errors import (
@@ -68,31 +67,21 @@ def build_http_client(
     policy = policy or TransportPolicy()
     verify = _tls_context(ca_file) if transport is None else True
     address = _parsed(base_url)
-    limits = httpx.Limits(
-        max_connections=policy.connections,
-        max_keepalive_connections=policy.connections,
-        keepalive_expiry=policy.keep_alive,
-    )
-    # Not httpx's own reading of the environment: it refuses entries of NO_PROXY that other programs accept.
-    proxies = environment_proxies()[0] if transport is None else {}
     try:
         return (httpx.AsyncClient if streams else _Client)(
             base_url=address,
             transport=transport,
             verify=verify,
             # Plain http is for this machine only, so what is on this machine is never asked through a proxy.
-            mounts={
-                pattern: None
-                if proxy is None
-                else httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits, proxy=proxy)
-                for pattern, proxy in proxies.items()
-            }
-            | {f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK},
-            trust_env=False,
+            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK},
             follow_redirects=False,
             headers={"User-Agent": f"contit-mcp/{__version__}", "Accept": "application/json"},
             timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
-            limits=limits,
+            limits=httpx.Limits(
+                max_connections=policy.connections,
+                max_keepalive_connections=policy.connections,
+                keepalive_expiry=policy.keep_alive,
+            ),
             event_hooks={"request": [_count_request], "response": [_count_status]},
         )
     except (httpx.InvalidURL, ValueError):

@@ -50,6 +50,15 @@ async def fed(stdin: bytes, /, *arguments: str, **more: str) -> "CompletedProces
     return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+async def run_in(folder: Path, /, *arguments: str, **more: str) -> "CompletedProcess[str]":
+    """Run `contit-mcp` to its end in another current folder."""
+    with anyio.fail_after(60):
+        done = await anyio.run_process(
+            [*COMMAND, *arguments], input=b"", cwd=folder, env=environment(**more), check=False
+        )
+    return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def listed(folder: Path) -> list[str]:
     """The names of what a folder holds."""
     return sorted(path.name for path in folder.iterdir())
@@ -127,12 +136,19 @@ class Terminal:
 
 def on_terminal(*arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
     """A `contit-mcp` on a terminal of the usual width."""
-    return on_terminal_of(80, *arguments, **more)
+    return on_terminal_with(COMMAND, *arguments, **more)
+
+
+def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
+    """A `contit-mcp` on a terminal of this width."""
+    return on_terminal_with(COMMAND, *arguments, columns=columns, **more)
 
 
 @asynccontextmanager
-async def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> AsyncIterator[Terminal]:
-    """A `contit-mcp` whose stdin, stdout and stderr are a terminal of this width; at the end it has ended."""
+async def on_terminal_with(
+    command: list[str], /, *arguments: str, columns: int = 80, **more: str
+) -> AsyncIterator[Terminal]:
+    """A command whose stdin, stdout and stderr are a terminal of this width; at the end it has ended."""
     import pty  # noqa: PLC0415 - not on Windows
     import termios  # noqa: PLC0415 - likewise
 
@@ -140,7 +156,7 @@ async def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> Async
     termios.tcsetwinsize(follower, (24, columns))
     try:
         async with await anyio.open_process(
-            [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
+            [*command, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
         ) as process:
             os.close(follower)
             terminal = Terminal(process, columns, leader)

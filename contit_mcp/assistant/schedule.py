@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
-import structlog
 
 from contit_mcp.contit.models import RunPhase, RunStatus
 from contit_mcp.errors import APIError, APIStatusError, RateLimitError
 from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

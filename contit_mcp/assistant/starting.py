@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
-import structlog
 
 from contit_mcp.assistant.watching import LOOK_SECONDS, Watcher, ids
 from contit_mcp.contit.client import ContitClient
@@ -28,8 +27,9 @@ from contit_mcp.runs.claims import Granted, Joined, is_being_sent
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
 from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _BUSY_STATUSES = frozenset({400, 409, 422, 500})
 """What a prompt on a busy thread may be answered with; assumed (contit-api.md, "Not documented", 4)."""

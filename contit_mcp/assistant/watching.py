@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import anyio
-import structlog
 
 from contit_mcp.assistant.schedule import NoEndSeen, Pace, PollPolicy, poll_until_ended
 from contit_mcp.contit.client import ContitClient
@@ -20,8 +19,9 @@ from contit_mcp.contit.models import RunPhase, RunStatus
 from contit_mcp.errors import NotFoundError
 from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.record import Failure, RunRecord
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LAG_SECONDS = 5.0
 """How young a run is when a 404 about it may be replication lag (contit-api.md, "Not documented", 5)."""

@@ -5,6 +5,7 @@ if the user agrees, and then without the user's token and key.
 """
 
 import os
+import re
 import ssl
 import sys
 import tempfile
@@ -35,13 +36,19 @@ from contit_mcp.hosts.files import read_text
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
 from contit_mcp.hosts.json_text import strictly_wrong
-from contit_mcp.telemetry.redaction import Redactor
 
 _PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""
 
 DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 """The PATH of an application that was not started from a shell."""
+
+_SECRETS = re.compile(
+    r"(://)[^\s/@]+(?=@)|(://[^\s?#'\"]+[?#])[^\s'\"]+|\b((?:bearer|basic)\s+)[^\s'\"]+"
+    r"|((?:key|token|secret|password)\b(?:\s*[=:]\s*|\s+))(?!bearer\b)[^\s'\"-][^\s'\"]*",
+    re.IGNORECASE,
+)
+"""What follows a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
 
 _TOOLS = "Tools"
 _STATUSES = {
@@ -130,8 +137,8 @@ def _does(server: Server) -> str:
 
 
 def _showable(text: str) -> str:
-    """Return the text without terminal controls, and without credentials in addresses and arguments."""
-    return without_controls(Redactor().text(text))
+    """Return the beginning of the text without terminal controls, and without credentials as people write them."""
+    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", without_controls(text[:300]))
 
 
 async def _over_stdio(server: LocalServer, anew: str) -> Finding:

@@ -122,11 +122,10 @@ def without_upstream() -> dict[str, str]:
 
 
 def apply_logging(settings: Settings, *, level: str | None = None) -> None:
-    """Configure logging as the settings say, and mask the secrets in them; `level` replaces theirs."""
+    """Configure logging as the settings say; `level` replaces theirs."""
     configure_logging(
         level or settings.log_level,
         as_json=None if settings.log_format == "auto" else settings.log_format == "json",
-        secrets=settings.secrets(),
     )
 
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 import click
-import structlog
 
 from contit_mcp.cli.options import credential_name, no_credential, probe_option, settings_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.application import ContitServer, create_server
 from contit_mcp.server.bridge import Bridge, open_bridge
 from contit_mcp.server.stdio import serve_stdio
+from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:
     import httpx
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DRAIN_SECONDS = 1.0
 """How long calls in flight may take to return their handles. Waits end at once; only a start that is being
@@ -145,8 +145,9 @@ def http(settings: Settings, *, sandbox: bool, probe: bool) -> None:
 
     if not sandbox and settings.auth != "caller" and credential_name(settings) is None:
         raise no_credential()
-    for secret in settings.secrets():
-        secret.reveal()  # an unreadable file fails here, not at the first call
+    for name in ("api_key", "access_token", "client_secret"):
+        if secret := settings.secret(name):
+            secret.reveal()  # an unreadable file fails here, not at the first call
     refuse_unsafe(settings, sandbox=sandbox)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with ExitStack() as stack:

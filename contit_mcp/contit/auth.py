@@ -6,15 +6,15 @@ from typing import Protocol
 
 import anyio
 import httpx
-import structlog
 
 from contit_mcp.config.secret_value import SecretValue
 from contit_mcp.contit.connections import Header
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.token_endpoint import TokenEndpoint, about_the_token
 from contit_mcp.errors import APIError, APIStatusError, ConfigurationError
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _LONGEST_FAILURE_PAUSE = 60.0
 """Seconds for which a token endpoint can ask to be left alone."""

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from contit_mcp import errors
+from contit_mcp.telemetry.logging import get_logger
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _CREDENTIAL_HINT = "Check the credential that is configured for Contit (contit-mcp check tells more)."
 _LATER_HINT = "Try again in a little while."

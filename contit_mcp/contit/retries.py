@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-import structlog
 
 from contit_mcp.errors import (
     APIConnectionError,
@@ -21,12 +20,13 @@ from contit_mcp.errors import (
     RateLimitError,
 )
 from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
 _MOST_DOUBLINGS = 60
 """Beyond them a float would overflow before `longest` is applied."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

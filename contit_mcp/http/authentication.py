@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,8 +13,9 @@ from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.server.request_state import Caller, request_state
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 """Says who sends these headers."""

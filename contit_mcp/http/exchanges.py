@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
-import structlog
 from mcp.server.connection import Connection
 from mcp.server.runner import serve_one
 from mcp.server.streamable_http import check_accept_headers
@@ -39,8 +38,9 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from contit_mcp.http.bodies import at_once
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PING_SECONDS = 15.0
 """Between two comments. Proxies close a stream that is silent for a minute."""

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
-import structlog
 from jwt import InvalidAlgorithmError, PyJWK
 
 from contit_mcp.config.settings_urls import exact_url
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 KEEP_SECONDS = 600.0
 """How long keys are taken as they are; a withdrawn key is unknown after that."""

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 import limits
-import structlog
 from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
@@ -16,8 +15,9 @@ from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.http.requests import is_listener
 from contit_mcp.server.owners import fingerprint_owner
 from contit_mcp.server.request_state import Caller, request_state
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class RequestRate:

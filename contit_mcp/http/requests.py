@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
-import structlog
 from opentelemetry import context, propagate, trace
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.server.request_state import request_state
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
 
 KNOWN_PATHS = ("/mcp", "/healthz", "/readyz", "/metrics")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import FrameType
 
 import anyio
-import structlog
 import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
@@ -17,8 +16,9 @@ from contit_mcp.config.settings_http import split_list
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.app import HttpParts
 from contit_mcp.server.bridge import Bridge
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DRAIN_SECONDS = 3.5
 """For calls in flight to return their handles: their waits end at once, a start being sent within 2 s."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-import structlog
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs import changes
@@ -17,9 +16,10 @@ from contit_mcp.runs.patience import Patience, Stopwatch
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import Change, RunStore, StoreGoneError
 from contit_mcp.telemetry.call_stats import current_tally
+from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import structlog
 from mcp.server.context import ServerRequestContext
 from opentelemetry import trace
 
@@ -17,11 +16,12 @@ from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.telemetry.call_stats import start_tally
 from contit_mcp.telemetry.finished_call import FinishedCall
+from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
     from contit_mcp.server.owned import OwnedAssistant
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Request = ServerRequestContext[Any, Any]
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
@@ -25,11 +24,12 @@ from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.task_ids import TTL_SECONDS, TaskId, open_task_id
 from contit_mcp.tasks.source import Support
 from contit_mcp.tasks.task import Status, Task
+from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
     from contit_mcp.server.owned import OwnedAssistant
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def _pause(age: float) -> float:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
-import structlog
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 
@@ -19,11 +18,12 @@ from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.progress import CallObserver
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.task import Task
+from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings the core along, and httpx
     from contit_mcp.server.owned import OwnedAssistant
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """MCP over stdin and stdout, telling when stdin has ended."""
 
 import anyio
-import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
 from contit_mcp.server.application import ContitServer
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 async def serve_stdio(server: ContitServer, *, stdin_ended: anyio.Event) -> None:

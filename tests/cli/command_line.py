@@ -136,30 +136,28 @@ class Terminal:
 
 def on_terminal(*arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
     """A `contit-mcp` on a terminal of the usual width."""
-    return on_terminal_with(COMMAND, *arguments, **more)
+    return on_terminal_with(COMMAND, 80, *arguments, **more)
 
 
 def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
     """A `contit-mcp` on a terminal of this width."""
-    return on_terminal_with(COMMAND, *arguments, columns=columns, **more)
+    return on_terminal_with(COMMAND, columns, *arguments, **more)
 
 
 @asynccontextmanager
-async def on_terminal_with(
-    command: list[str], /, *arguments: str, columns: int = 80, **more: str
-) -> AsyncIterator[Terminal]:
+async def on_terminal_with(command: list[str], width: int, /, *arguments: str, **more: str) -> AsyncIterator[Terminal]:
     """A command whose stdin, stdout and stderr are a terminal of this width; at the end it has ended."""
     import pty  # noqa: PLC0415 - not on Windows
     import termios  # noqa: PLC0415 - likewise
 
     leader, follower = pty.openpty()
-    termios.tcsetwinsize(follower, (24, columns))
+    termios.tcsetwinsize(follower, (24, width))
     try:
         async with await anyio.open_process(
             [*command, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
         ) as process:
             os.close(follower)
-            terminal = Terminal(process, columns, leader)
+            terminal = Terminal(process, width, leader)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_read, leader, terminal)
                 try:

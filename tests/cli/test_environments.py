@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +107,7 @@ class Ended:
 
 
 @pytest.fixture
-def run_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator["RunHere"]:
+def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "RunHere":
     """Return a way to run a command in this process."""
     (tmp_path / "home").mkdir()
     (tmp_path / "here").mkdir()
@@ -187,9 +185,9 @@ def test_a_name_that_is_almost_ours_is_named(name: str, run_here: RunHere) -> No
 
 def states(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield odd state folders, each with its name."""
-    ways = {
+    ways: dict[str, Callable[[Path], object]] = {
         "a file": lambda path: path.write_text("no folder"),
-        "below a file": lambda path: path.parent.rmdir() or path.parent.write_text("no folder"),
+        "below a file": lambda path: (path.parent.rmdir(), path.parent.write_text("no folder")),  # type: ignore[func-returns-value]
         "a dangling link": lambda path: path.symlink_to(folder / "nowhere"),
         "a loop of links": lambda path: path.symlink_to(path),
         "not writable": lambda path: path.mkdir(mode=0o500),

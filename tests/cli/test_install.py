@@ -859,7 +859,7 @@ async def test_at_a_terminal_the_user_is_asked_about_an_entry_of_a_project(home:
     file.write_text(json.dumps({"mcpServers": {"contit-assistant": entry}}))
     script = f'cd {shlex.quote(str(home / "project"))} && exec {shlex.join(COMMAND)} "$@"'
     for answer in ("\n", "y\n"):
-        async with on_terminal_with(["/bin/sh", "-c", script, "sh"], "check", "--host", "claude-code", "--scope", "project", HOME=str(home)) as terminal:  # fmt: skip
+        async with on_terminal_with(["/bin/sh", "-c", script, "sh"], 80, "check", "--host", "claude-code", "--scope", "project", HOME=str(home)) as terminal:  # fmt: skip
             await terminal.until(lambda text: "Use it now? [y/N]" in text)
             assert "with A=b" in terminal.written
             assert not told.exists()

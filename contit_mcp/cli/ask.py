@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
-import httpx
 
 from contit_mcp.assistant.reports import Observer, RunReport
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.terminal import (
     INTERRUPTED,
     Interruption,
@@ -29,7 +29,7 @@ from contit_mcp.cli.terminal import (
 )
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.state_folder import state_folder, usable_state_folder, write_whole
-from contit_mcp.contit.paths import id_problem
+from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import (
     AnswerUnavailableError,
     APIError,
@@ -44,8 +44,11 @@ from contit_mcp.errors import (
 )
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.context import open_context
 from contit_mcp.server.request_state import Caller
+
+if TYPE_CHECKING:
+    import httpx
 
 _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
@@ -74,7 +77,7 @@ _LAST = "last-conversation.json"
     help="Wait so long, then print how to fetch the answer. Without it: until the run ends.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
-@click.option("--sandbox", is_flag=True, help="Ask the embedded sandbox; no account needed.")
+@embedded_sandbox
 @given_options
 @click.pass_context
 def command(
@@ -87,7 +90,7 @@ def command(
     run_id: str | None,
     wait_seconds: float | None,
     as_json: bool,
-    sandbox: bool,
+    sandbox: SandboxChoice | None,
 ) -> None:
     """Ask Contit's assistant, and print its answer.
 
@@ -112,15 +115,15 @@ def command(
       3    still running after --wait-seconds
       130  interrupted
     """
-    commands = NextCommands(given, as_json=as_json, forgetful=sandbox)
+    commands = NextCommands(given, as_json=as_json, forgetful=sandbox is not None)
     follow_up = None
     try:
         prompt = " ".join(words) if words else None
-        _refuse_contradictions(prompt, thread_id, run_id, last=last, sandbox=sandbox)
+        _refuse_contradictions(prompt, thread_id, run_id, last=last, sandbox=sandbox is not None)
         if run_id is None:
             prompt = _read_prompt(prompt, optional=last or thread_id is not None)
         request = Request(prompt, thread_id, run_id, wait_seconds)
-        outcome, follow_up = _get(request, given, commands, last=last)
+        outcome, follow_up = _get(request, given, commands, sandbox, last=last)
     except click.UsageError as error:
         if not as_json:
             raise
@@ -192,7 +195,7 @@ class Request:
 
 
 def _get(
-    request: Request, given: GivenOptions, commands: "NextCommands", *, last: bool
+    request: Request, given: GivenOptions, commands: "NextCommands", sandbox: SandboxChoice | None, *, last: bool
 ) -> tuple["Outcome", str | None]:
     """Return the outcome, and the command that asks on in its conversation."""
     settings = given.load(sandbox=commands.forgetful, quiet=True, stored=True)
@@ -215,12 +218,7 @@ def _get(
             warnings.append(error)
             is_last = False
 
-    transport: httpx.AsyncBaseTransport | None = None
-    if commands.forgetful:
-        # Only here: with an account it is never needed.
-        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-
-        transport = httpx.ASGITransport(create_sandbox())
+    transport = sandbox.transport() if sandbox else None
     outcome = anyio.run(get_answer, request, settings, commands, on_started, transport)
     for warning in warnings:
         click.echo(f"warning: --last will not know this conversation. {warning.message}", err=True)
@@ -255,7 +253,7 @@ async def get_answer(
     settings: Settings,
     commands: "NextCommands",
     on_started: Callable[[str, str], None],
-    transport: httpx.AsyncBaseTransport | None,
+    transport: "httpx.AsyncBaseTransport | None",
 ) -> "Outcome":
     """Ask or fetch, and wait.
 
@@ -289,7 +287,7 @@ async def _wait(
     follower: _Follower,
     interruption: Interruption,
     spinner: Spinner,
-    transport: httpx.AsyncBaseTransport | None,
+    transport: "httpx.AsyncBaseTransport | None",
 ) -> RunReport:
     if credential_name(settings) is None:
         raise no_credential()
@@ -298,14 +296,14 @@ async def _wait(
         patience = settings.run_limit_seconds + _MARGIN_SECONDS
     deadline = anyio.current_time() + patience
 
-    async with open_bridge(settings, transport=transport, replay=_PRINTED) as bridge:
+    async with open_context(settings, transport=transport, replay=_PRINTED) as context:
 
         def leave() -> None:
             spinner.say("leaving (Ctrl-C: at once)")
-            bridge.close()
+            context.close()
 
         with interruption.watched(first=leave, second=spinner.leave_at_once):
-            assistant = bridge.for_caller(Caller())
+            assistant = context.tenant(Caller())
             if request.prompt is not None:
                 report = await assistant.ask(
                     request.prompt, request.thread_id, wait_seconds=patience, observer=follower

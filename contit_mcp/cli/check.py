@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import anyio
 import click
@@ -29,18 +30,31 @@ from contit_mcp.telemetry.logging import configure_logging
 @click.option("--host", type=HostName(), help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
 @click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An access token in a file: report whether the server would accept it (CONTIT_MCP_AUTH=jwt).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 @click.pass_context
 def command(
-    ctx: click.Context, given: GivenOptions, *, host: Host | None, scope: str | None, trust: bool, as_json: bool
+    ctx: click.Context,
+    given: GivenOptions,
+    *,
+    host: Host | None,
+    scope: str | None,
+    trust: bool,
+    token_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Report the configuration, whether Contit answers, and whether it takes the credential.
 
     Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
     that all is well. Nothing is started, and no part of a secret is shown. If no credential is configured, the one
-    that contit-mcp install keeps is used. If CONTIT_MCP_AUTH is token or jwt, it also reports whether the tokens or
-    the issuer's keys are available.
+    that contit-mcp install keeps is used. If CONTIT_MCP_AUTH is token, it also reads the tokens. If it is jwt, it walks
+    the sign-in flow as a client would: this server's metadata, the issuer's metadata and keys, and with --token-file a
+    token.
 
     With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
     with the variables of the entry and not those set here. An entry in a project's file runs a command that somebody
@@ -61,7 +75,7 @@ def command(
     """
     try:
         if host is None:
-            findings = anyio.run(_look, given.load(quiet=True, stored=True))
+            findings = anyio.run(_look, given.load(quiet=True, stored=True), token_file)
         else:
             from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
 
@@ -81,11 +95,11 @@ def command(
     ctx.exit(0 if is_well(findings) else 1)
 
 
-async def _look(settings: Settings) -> list[Finding]:
+async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:
     return [
         check_proxy(settings),
         check_authorities(settings),
         await check_store(settings),
         *await check_contit(settings),
-        *await check_callers(settings),
+        *await check_callers(settings, token_file),
     ]

@@ -11,13 +11,13 @@ import os
 import socket
 import ssl
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from contit_mcp.cli.options import credential_name, no_credential
@@ -27,12 +27,12 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.settings_store import StoreLocation
 from contit_mcp.config.settings_urls import LOOPBACK, address_of
 from contit_mcp.config.state_folder import state_folder
-from contit_mcp.contit.auth import ClientCredentialsAuth, Credential
-from contit_mcp.contit.paths import status_path
+from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
+from contit_mcp.contit.wire import status_path
 from contit_mcp.errors import ConfigurationError, ContitError, StoreError
 from contit_mcp.runs.opening import bare_store
-from contit_mcp.server.upstream import build_credential
+from contit_mcp.server.services import configured_credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ def for_scripts(findings: list[Finding]) -> dict[str, object]:
 _MADE_UP = "contit-mcp-check"
 _REFUSED = "Contit refuses it (401)"
 _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
+_SECONDS = 30.0
+"""For one request, however slowly its bytes come."""
+
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _LATER = "Try again in a little while."
 
@@ -97,15 +100,14 @@ async def check_contit(settings: Settings) -> list[Finding]:
     if name is None:
         return [contit, _THEIR_OWN if settings.auth == "caller" else failed("Credential", no_credential())]
     try:
-        auth = build_credential(settings)
+        auth = configured_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
         return [contit, Finding("Credential", f"{name}: {error.message}", good=False, hint=error.hint)]
     try:
         return [contit, await _ask_with(settings, auth, name) if contit.good else _not_tried(name)]
     finally:
-        if isinstance(auth, ClientCredentialsAuth):
-            await auth.aclose()
+        await auth.aclose()
 
 
 async def try_credential(settings: Settings) -> tuple[str, bool]:
@@ -202,13 +204,11 @@ def _meaning_with(answer: _Reply) -> tuple[str, str | None]:
 async def _ask(settings: Settings, *, auth: Credential | None) -> _Reply:
     client = build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file)
     async with client as http:
-        path = status_path(_MADE_UP, _MADE_UP)
-        if auth is None:
-            response = await http.get(path)
-        else:
-            response = await http.get(path, headers=[header := await auth.header()])
-            if response.status_code == httpx.codes.UNAUTHORIZED and (other := await auth.instead_of(header)):
-                response = await http.get(path, headers=[other])
+        try:
+            with anyio.fail_after(_SECONDS):
+                response = await http.get(str(http.base_url).rstrip("/") + status_path(_MADE_UP, _MADE_UP), auth=auth)
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout("the body did not end") from exc
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return _Reply(response.status_code, is_json=media_type == "application/json" or media_type.endswith("+json"))
 
@@ -314,7 +314,7 @@ async def check_store(settings: Settings) -> Finding:
         case "redis":
             return await _ask_store(location, folder)
         case "sqlite" if location.path is None:
-            from contit_mcp.runs.sqlite_file import FILE_NAME  # noqa: PLC0415 - start-up time
+            from contit_mcp.runs.sqlite import FILE_NAME  # noqa: PLC0415 - start-up time
 
             file = folder / FILE_NAME
             return _look_at(file) if file.exists() else _folder_finding(folder)
@@ -324,10 +324,10 @@ async def check_store(settings: Settings) -> Finding:
 
 
 def _look_at(file: Path) -> Finding:
-    from contit_mcp.runs.sqlite_file import look_at  # noqa: PLC0415 - start-up time
+    from contit_mcp.runs.sqlite import inspect_file  # noqa: PLC0415 - start-up time
 
     try:
-        look_at(file)
+        inspect_file(file)
     except StoreError as error:
         return Finding(_SUBJECT, f"{file}. {error.message}", good=False, hint=error.hint)
     return Finding(_SUBJECT, str(file), good=True)
@@ -347,7 +347,7 @@ async def _ask_store(location: StoreLocation, folder: Path) -> Finding:
     except ConfigurationError as error:
         return failed(_SUBJECT, error)
     try:
-        await store.latest("contit-mcp-check", "contit-mcp-check", now=time.time())
+        await store.latest("contit-mcp-check", "contit-mcp-check")
     except StoreError as error:
         return Finding(_SUBJECT, f"{location.name}. {error.message}", good=False, hint=error.hint)
     finally:
@@ -387,19 +387,19 @@ def _folder_problem(folder: Path) -> str | None:
 
 # --- the callers of the HTTP server
 
-_ISSUER_HINT = (
-    "Check CONTIT_MCP_JWT_ISSUER, letter by letter as the issuer writes itself, and whether it is reached from here:"
-    " HTTPS_PROXY names a proxy, CONTIT_CA_FILE a certificate authority of your own."
-)
 
-
-async def check_callers(settings: Settings) -> list[Finding]:
-    """Report whether the HTTP server can tell its callers apart: its tokens, or its issuer's keys."""
+async def check_callers(settings: Settings, token_file: Path | None = None) -> list[Finding]:
+    """Report whether the HTTP server can tell its callers apart: its tokens, or the sign-in flow of its issuer."""
+    if token_file is not None and settings.auth != "jwt":
+        hint = "Set CONTIT_MCP_AUTH=jwt and the settings of the server that is to accept it."
+        return [Finding("Token", f"not checked, since CONTIT_MCP_AUTH is {settings.auth}", good=False, hint=hint)]
     match settings.auth:
         case "token":
             return [_tokens(settings)]
         case "jwt":
-            return [await _issuer(settings)]
+            from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
+
+            return await check_sign_in(settings, token_file)
         case _:
             return []
 
@@ -414,34 +414,3 @@ def _tokens(settings: Settings) -> Finding:
         return Finding("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", good=False, hint=hint)
     place = f"in the file {settings.tokens_file}" if settings.tokens_file else "set (hidden)"
     return Finding("Callers", f"{number} by name, their tokens {place}", good=True)
-
-
-async def _issuer(settings: Settings) -> Finding:
-    from contit_mcp.http.jwks import IssuerKeys, KeysUnavailableError  # noqa: PLC0415 - start-up time
-
-    issuer = settings.jwt_issuer
-    if issuer is None:
-        hint = "Set it to the issuer whose tokens are taken."
-        return Finding("Callers", "CONTIT_MCP_AUTH is jwt without CONTIT_MCP_JWT_ISSUER", good=False, hint=hint)
-    subject = f"Callers with tokens of {issuer}"
-    try:
-        async with build_http_client("", ca_file=settings.ca_file, streams=True) as http:
-            number = await IssuerKeys(issuer, http, jwks_url=settings.jwt_jwks_url).fetch()
-    except ConfigurationError as error:
-        return failed(subject, error)
-    except KeysUnavailableError as error:
-        return Finding(subject, _why(error.__cause__), good=False, hint=_ISSUER_HINT)
-    return Finding(subject, f"its keys can be had ({number} of use)", good=True)
-
-
-def _why(cause: BaseException | None) -> str:
-    """Nothing of what it answered: that is from outside."""
-    match cause:
-        case httpx.HTTPStatusError():
-            return f"{cause.request.url.host} answers {cause.response.status_code} where its metadata or keys should be"
-        case httpx.TransportError():
-            return explain_connection(cause, str(cause.request.url))[0]
-        case TimeoutError():
-            return "it does not answer in time"
-        case _:
-            return "what answers is not the metadata and keys of this issuer"

@@ -7,21 +7,22 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import click
 
 from contit_mcp.cli.options import credential_name, no_credential, probe_option, settings_options
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
-from contit_mcp.server.application import ContitServer, create_server
-from contit_mcp.server.bridge import Bridge, open_bridge
+from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.server import create_server
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:
-    import httpx
+    from mcp.server.lowlevel import Server
 
 log = get_logger(__name__)
 
@@ -37,10 +38,10 @@ READY_AFTER_SECONDS = 0.2
 
 
 @click.command()
-@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@embedded_sandbox
 @probe_option
 @settings_options
-def stdio(settings: Settings, *, sandbox: bool, probe: bool) -> None:
+def stdio(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
@@ -53,27 +54,28 @@ def stdio(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     anyio.run(_serve_stdio, settings, sandbox, probe)
 
 
-async def _serve_stdio(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+async def _serve_stdio(settings: Settings, sandbox: SandboxChoice | None, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until stdin ends or a signal asks to stop."""
-    async with open_bridge(settings, transport=_transport(sandbox=sandbox)) as bridge, _leaving(bridge) as stdin_ended:
-        server = create_server(bridge, probe=probe)
+    transport = sandbox.transport() if sandbox else None
+    async with open_context(settings, transport=transport) as context, _leaving(context) as stdin_ended:
+        server = create_server(context, probe=probe)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_get_ready, server, bridge)
+            tasks.start_soon(_get_ready, context)
             await serve_stdio(server, stdin_ended=stdin_ended)
             tasks.cancel_scope.cancel()
 
 
-async def _get_ready(server: ContitServer, bridge: Bridge) -> None:
+async def _get_ready(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
     listed = anyio.Event()
-    server.on_listed = listed.set
+    context.on_listed = listed.set
     await listed.wait()
     await anyio.sleep(READY_AFTER_SECONDS)
-    await anyio.to_thread.run_sync(bridge.opened, abandon_on_cancel=True)
+    await anyio.to_thread.run_sync(context.services, abandon_on_cancel=True)
 
 
 @asynccontextmanager
-async def _leaving(bridge: Bridge) -> AsyncIterator[anyio.Event]:
+async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
     """While inside, a signal lets every call return its handle and then ends the process.
 
     Yields the event that says that stdin has ended: then the process leaves even if a call does not stop in time.
@@ -83,10 +85,10 @@ async def _leaving(bridge: Bridge) -> AsyncIterator[anyio.Event]:
     async def on_signal() -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for received in signals:
-                log.info("server.stopping", cause=received.name, calls_in_flight=bridge.calls_in_flight)
-                bridge.close()
+                log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
+                context.close()
                 with anyio.move_on_after(DRAIN_SECONDS):
-                    while bridge.calls_in_flight:
+                    while context.calls_in_flight:
                         await anyio.sleep(0.01)
                     await anyio.sleep(0.1)  # the last results are on their way through the writer
                 _exit_now()
@@ -111,25 +113,13 @@ def _exit_now() -> None:
     os._exit(0)
 
 
-def _transport(*, sandbox: bool) -> "httpx.AsyncBaseTransport | None":
-    """Return the embedded sandbox in place of the network, if it is asked for."""
-    if not sandbox:
-        return None
-    # Only here: a host that has an account never needs it, and waits for our start.
-    import httpx  # noqa: PLC0415
-
-    from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-
-    return httpx.ASGITransport(create_sandbox())
-
-
 @click.command()
-@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@embedded_sandbox
 @click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
 @click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
 @probe_option
 @settings_options
-def http(settings: Settings, *, sandbox: bool, probe: bool) -> None:
+def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -143,12 +133,12 @@ def http(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     from contit_mcp.http.deployment import refuse_unsafe  # noqa: PLC0415 - start-up time of stdio
     from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
 
-    if not sandbox and settings.auth != "caller" and credential_name(settings) is None:
+    if sandbox is None and settings.auth != "caller" and credential_name(settings) is None:
         raise no_credential()
     for name in ("api_key", "access_token", "client_secret"):
         if secret := settings.secret(name):
             secret.reveal()  # an unreadable file fails here, not at the first call
-    refuse_unsafe(settings, sandbox=sandbox)
+    refuse_unsafe(settings, sandbox=sandbox is not None)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with ExitStack() as stack:
         try:
@@ -161,8 +151,8 @@ def http(settings: Settings, *, sandbox: bool, probe: bool) -> None:
 
 async def serve_http(
     settings: Settings,
-    sandbox: bool,  # noqa: FBT001 - anyio.run passes by position
-    build: Callable[[Bridge], ContitServer] = create_server,
+    sandbox: SandboxChoice | None,
+    build: "Callable[[AppContext], Server[Any]]" = create_server,
 ) -> None:
     """Serve until a signal asks to stop. `build` makes the MCP server behind it."""
     from contit_mcp.http.app import HttpParts, create_app, create_metrics_app  # noqa: PLC0415 - start-up time of stdio
@@ -174,26 +164,27 @@ async def serve_http(
         request_rate,
     )
     from contit_mcp.http.operations import Readiness  # noqa: PLC0415
-    from contit_mcp.http.serving import serve_http as serve_app  # noqa: PLC0415
+    from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
 
-    transport = _transport(sandbox=sandbox)
+    transport = sandbox.transport() if sandbox else None
     who = identification(settings)
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
-        async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
-            bridge.opened()  # imports what the first caller would wait for otherwise
-            bridge.on_finished = parts.metrics.count_call
+        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+            context.services()  # imports what the first caller would wait for otherwise
+            context.on_finished = parts.metrics.count_call
             app = create_app(
-                build(bridge),
-                bridge,
+                build(context),
+                context,
                 parts,
                 identify=who.identify,
                 rate=request_rate(settings),
                 policy=http_policy(settings),
                 metadata_routes=who.routes,
+                metrics_here=settings.metrics_port is None,
             )
-            metrics_app = None if settings.metrics_port is None else create_metrics_app(bridge, parts)
-            await serve_app(app, settings, bridge, parts, metrics_app=metrics_app)
+            metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
+            await serve_app(app, settings, context, parts, metrics_app=metrics_app)
     finally:
         if who.http is not None:
             await who.http.aclose()

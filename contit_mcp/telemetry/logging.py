@@ -36,7 +36,8 @@ FIELDS: dict[str, int] = {
     "method": 20, "path": 40, "refused": 40, "caller": 120, "client": 60, "url": 200, "auth": 20, "metrics_port": 0,
     # what happened, in words of ours
     "cause": 40, "reason": 60, "error": 1_000, "problem": 300, "hint": 300, "problems": 200, "meanwhile": 40,
-    "variable": 60, "file": 300, "ignored": 300, "endpoint": 40, "operation": 40, "kind": 40, "media_type": 100,
+    "variable": 60, "file": 300, "moved_to": 300, "key": 60,
+    "ignored": 300, "endpoint": 40, "operation": 40, "kind": 40, "media_type": 100,
     # records of other libraries
     "logger": 100, "where": 200, "category": 60,
 }  # fmt: skip

@@ -19,8 +19,8 @@ from contit_mcp.errors import ConfigurationError
         ("rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER", "redis", "rediss://cache.example:6380"),
         ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399"),
         ("redis://[::1]:16399", "redis", "redis://[::1]:16399"),
-        ("valkey://cache", "redis", "redis://cache"),
-        ("valkeys://:MARKER@cache", "redis", "rediss://cache"),
+        ("valkey://cache", "redis", "redis://cache:6379"),
+        ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379"),
     ],
 )
 def test_each_form_is_understood_and_can_be_named_without_its_password(text: str, kind: str, name: str) -> None:
@@ -81,7 +81,7 @@ def test_the_url_can_stand_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         settings.store_location()
     file.write_text("redis://:MARKER@cache\n", encoding="utf-8")
-    assert settings.store_location() == StoreLocation("redis", url="redis://:MARKER@cache")
+    assert settings.store_location() == StoreLocation("redis", url="redis://:MARKER@cache:6379")
     file.write_text("MARKER", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="must be memory") as caught:
         settings.store_location()

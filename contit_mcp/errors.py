@@ -21,6 +21,7 @@ ContitError                        has a one-line message and a hint: what to do
     ├── RunNotFoundError           Contit does not know it (or it is not the caller's)
     ├── RunUnreachableError        it was started, and then Contit could not be asked about it
     ├── AnswerUnavailableError     it completed, but its answer was replaced before anyone read it
+    ├── AnswerUnreadableError      it completed, but the body with its answer cannot be read
     ├── ThreadBusyError            another run is still going on the thread
     └── StartUnknownError          the start was sent and no answer came: it may or may not run
 
@@ -185,7 +186,7 @@ class RunTimeoutError(RunError):
 class RunNotFoundError(RunError):
     """Contit does not know the thread or run, or it is not the caller's. One wording for both."""
 
-    def __init__(self, thread_id: str, run_id: str | None) -> None:
+    def __init__(self, thread_id: str | None, run_id: str | None) -> None:
         super().__init__(
             "No such thread or run.",
             hint="Use the ids exactly as contit_ask or contit_start returned them here; ids from elsewhere do not"
@@ -215,6 +216,18 @@ class AnswerUnavailableError(RunError):
             hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
         super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
         self.replaced = replaced
+
+
+class AnswerUnreadableError(RunError):
+    """The run has completed, and the body with its answer is not what is documented. The cause is in `__cause__`."""
+
+    def __init__(self, thread_id: str, run_id: str) -> None:
+        super().__init__(
+            "Contit calls the run completed, but its answer cannot be read: it is not in the documented form.",
+            hint="Call contit_response with these ids once more. If it says the same, ask the question again.",
+            thread_id=thread_id,
+            run_id=run_id,
+        )
 
 
 class ThreadBusyError(RunError):

@@ -44,9 +44,9 @@ def set_stage(
 ) -> Stage:
     """Build a stage; polls are steady, so that a test can count them."""
     contit = contit or EchoContit()
-    store = store or MemoryRunStore(retention=retention)
+    store = MemoryRunStore(retention=retention, now=wall_clock) if store is None else store
     http = build_http_client("http://localhost", transport=contit)
     key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
     client = ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0))
-    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY), now=wall_clock)
+    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY))
     return Stage(contit, store, client, assistant)

@@ -33,6 +33,7 @@ EXAMPLES: list[ContitError] = [
     errors.RunUnreachableError("t", "r", CAUSE),
     errors.AnswerUnavailableError("t", "r", replaced=True),
     errors.AnswerUnavailableError("t", "r", replaced=False),
+    errors.AnswerUnreadableError("t", "r"),
     errors.ThreadBusyError("t", "r"),
     errors.ThreadBusyError("t", None),
     errors.StartUnknownError("t"),

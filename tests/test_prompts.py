@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.assistant.prompts import MAX_PROMPT_LENGTH, usable_prompt
+from contit_mcp.assistant.service import MAX_PROMPT_LENGTH, usable_prompt
 from contit_mcp.errors import InvalidArgumentError
 
 

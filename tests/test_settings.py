@@ -22,6 +22,7 @@ EVERY_NAME: dict[str, tuple[str, str, object]] = {
     "CONTIT_CLIENT_SECRET_FILE": ("client_secret_file", "/run/secrets/client", Path("/run/secrets/client")),
     "CONTIT_TOKEN_URL": ("token_url", "https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
     "CONTIT_BASE_URL": ("base_url", "https://contit.example/", "https://contit.example"),
+    "CONTIT_MCP_UPSTREAM_BODY_BYTES": ("upstream_body_bytes", "65536", 65_536),
     "CONTIT_CA_FILE": ("ca_file", "/etc/ssl/company.pem", Path("/etc/ssl/company.pem")),
     "CONTIT_MCP_STORE": ("store", "memory", "memory"),
     "CONTIT_MCP_STORE_FILE": ("store_file", "/run/store", Path("/run/store")),

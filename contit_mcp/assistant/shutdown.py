@@ -10,34 +10,34 @@ SENDING_SECONDS = 2.0
 """What a start that is being sent still gets at `close`. Nearly all end in that time."""
 
 
-LAUNCHING_SECONDS = 1.0
+STARTING_SECONDS = 1.0
 """What a question on its way to its run still gets at `close`: with its run it has a handle, without it nothing.
 With the sending after it, it stays under what a drain waits for calls (3.5 s)."""
 
 
-class Waits:
+class DrainScope:
     """Bounded waits: each ends at its deadline, when its caller leaves, or when the process closes."""
 
     def __init__(self) -> None:
-        self._scopes: dict[anyio.CancelScope, float] = {}
+        self._waits: dict[anyio.CancelScope, float] = {}
         self._sendings: set[anyio.CancelScope] = set()
         self.closing = False
 
     @contextmanager
-    def until(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
-        """What is awaited inside is given up at the deadline (on the event loop's clock), or so long after `close`."""
+    def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
+        """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
         with anyio.CancelScope(deadline=deadline) as scope:
-            self._scopes[scope] = grace
+            self._waits[scope] = grace
             if self.closing:
                 _end(scope, grace)
             try:
                 yield
             finally:
-                del self._scopes[scope]
+                del self._waits[scope]
 
     @contextmanager
-    def sending(self, seconds: float) -> Iterator[None]:
-        """What is awaited inside cannot be taken back: it has its time, though at `close` only a little more.
+    def shielded(self, seconds: float) -> Iterator[None]:
+        """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
 
         Raises:
             TimeoutError: It took longer.
@@ -50,9 +50,9 @@ class Waits:
                 self._sendings.discard(scope)
 
     def close(self) -> None:
-        """End every wait now, each later one at its first step; what begins or sends a run, a little later."""
+        """End every wait now, and each later one at its first step; starts of runs get a little longer."""
         self.closing = True
-        for scope, grace in tuple(self._scopes.items()):
+        for scope, grace in tuple(self._waits.items()):
             _end(scope, grace)
         for scope in self._sendings:
             _end(scope, SENDING_SECONDS)

@@ -15,7 +15,7 @@ from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.cli.outcome import ExitCode, NextCommands, Outcome, nothing_started, outcome_of_error
 from contit_mcp.cli.spinner import duration
 from contit_mcp.cli.terminal import dim, is_terminal
-from contit_mcp.contit.paths import id_problem
+from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import ConfigurationError, ContitError
 
 _MOST_BYTES = 1_000_000

@@ -16,7 +16,7 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ContitError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.context import open_context
 from contit_mcp.server.request_state import Caller
 
 _MARGIN_SECONDS = 60.0
@@ -117,14 +117,14 @@ async def _wait(
         patience = settings.run_limit_seconds + _MARGIN_SECONDS
     deadline = anyio.current_time() + patience
 
-    async with open_bridge(settings, transport=transport, replay=_PRINTED) as bridge:
+    async with open_context(settings, transport=transport, replay=_PRINTED) as context:
 
         def leave() -> None:
             spinner.say("leaving (Ctrl-C: at once)")
-            bridge.close()
+            context.close()
 
         with interruption.watched(first=leave, second=spinner.leave_at_once):
-            assistant = bridge.for_caller(Caller())
+            assistant = context.tenant(Caller())
             if request.prompt is not None:
                 report = await assistant.ask(
                     request.prompt, request.thread_id, wait_seconds=patience, observer=follower

@@ -25,7 +25,6 @@ from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
 from contit_mcp.hosts.servers import TOKEN_VARIABLE, LocalServer, RemoteServer, filled_in
 from contit_mcp.hosts.strict_json import strictly_wrong
-from contit_mcp.telemetry.redaction import Redactor
 
 PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""
@@ -73,7 +72,7 @@ async def check_host(host: Host, file: Path, *, scope: str | None = None) -> lis
 
 def _showable(text: str) -> str:
     """Without what a terminal would obey, and without credentials in addresses and arguments."""
-    return without_controls(Redactor().text(text))
+    return without_controls(text[:300])
 
 
 async def _over_stdio(server: LocalServer, anew: str) -> Finding:

@@ -12,11 +12,11 @@ import jwt
 from contit_mcp.cli.connection_trouble import explain_connection
 from contit_mcp.cli.findings import Finding, failed
 from contit_mcp.config.settings import Settings
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.auth import JwtTokens, WrongKindError
 from contit_mcp.http.deployment import identification
-from contit_mcp.http.jwks import FAILURES, IssuerKeys, KeysUnavailableError, read_json
+from contit_mcp.http.jwks import FAILURES, LARGEST_DOCUMENT, IssuerKeys, KeysUnavailableError, read_json
 
 _LARGEST_TOKEN = 65_536
 
@@ -35,7 +35,9 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
     assert settings.jwt_issuer is not None  # noqa: S101 - checked above
     assert settings.public_url is not None  # noqa: S101
     try:
-        async with build_http_client("", ca_file=settings.ca_file, streams=True) as http:
+        async with build_http_client(
+            "", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file
+        ) as http:
             keys = IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url)
             if settings.jwt_header.lower() == "authorization":
                 findings = [

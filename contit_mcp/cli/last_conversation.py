@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from contit_mcp.config.state_folder import state_folder, usable_state_folder
-from contit_mcp.contit.paths import id_problem
+from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import ConfigurationError, ContitError
 
 FILE_NAME = "last-conversation.json"

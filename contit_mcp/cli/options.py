@@ -113,9 +113,8 @@ def without_upstream() -> dict[str, str]:
 
 
 def apply_logging(settings: Settings, *, level: str | None = None) -> None:
-    """Configure logging as the settings say, and mask what is secret in them; `level` instead of theirs."""
+    """Configure logging as the settings say; `level` replaces theirs."""
     configure_logging(
         level or settings.log_level,
         as_json=None if settings.log_format == "auto" else settings.log_format == "json",
-        secrets=settings.secrets(),
     )

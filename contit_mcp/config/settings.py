@@ -108,6 +108,27 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         alias="CONTIT_MCP_ANSWER_SECONDS",
         description="How long an answer is kept after its run ended; an hour covers every host's retry, 0 keeps none.",
     )
+    answer_part_characters: int = Field(
+        60_000,
+        ge=1_000,
+        alias="CONTIT_MCP_ANSWER_PART_CHARACTERS",
+        description="The longest part of an answer in one result. Hosts cut a result at about 100,000 characters; a"
+        " longer answer is returned in parts.",
+    )
+    task_inline_seconds: float = Field(
+        8.0,
+        ge=0,
+        le=240,
+        alias="CONTIT_MCP_TASK_INLINE_SECONDS",
+        description="How long `contit_ask` waits before it returns a task, for clients that support tasks. A quick"
+        " answer is returned at once; Claude Code moves every task to the background.",
+    )
+    titles: bool = Field(
+        True,  # noqa: FBT003 - a default, not an argument
+        alias="CONTIT_MCP_TITLES",
+        description="Whether the first words of a question are stored as the title of its conversation, where one"
+        " person uses the server (stdio, `none`). They are never stored in other modes.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a run and a call at INFO."
     )
@@ -147,13 +168,6 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
             text = value.get_secret_value().strip() if value else None
             self._secrets[name] = SecretValue(f"{_SECRETS[name]}{name.upper()}", value=text, file=file)
         return self._secrets[name]
-
-    def secrets(self) -> list[SecretValue]:
-        """All that are set, for masking."""
-        found = [secret for name in _SECRETS if (secret := self.secret(name)) is not None]
-        if self.store_file is None and (password := self.store_location().password):
-            found.append(SecretValue("CONTIT_MCP_STORE", value=password))
-        return found
 
     def seal_keys(self) -> list[str]:
         """The seal keys; the first seals.

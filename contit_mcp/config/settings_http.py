@@ -159,10 +159,10 @@ class HttpSettings(BaseModel):
     )
     tls_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_TLS_KEY_FILE", description="Its private key (PEM).")
     max_body_bytes: int = Field(
-        1_048_576,
+        262_144,
         ge=1_024,
         alias="CONTIT_MCP_MAX_BODY_BYTES",
-        description="Largest request; the longest prompt, every character escaped, takes a fifth of it.",
+        description="Largest request in bytes. The longest prompt, all of it escaped, takes three quarters of it.",
     )
     requests_per_minute: int = Field(
         300,

@@ -1,14 +1,24 @@
 """Where runs are remembered, as settings write it: `memory`, `sqlite`, `sqlite:PATH`, or a Redis URL."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from contit_mcp.config.settings_urls import address_of
 
 _REDIS_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 """What people write, and what the client library knows it by."""
+
+
+_DATABASE = re.compile(r"/?|/[0-9]{1,4}")
+"""The path of a Redis URL: nothing, or the number of a database."""
+
+_TLS_OPTIONS = frozenset(
+    {"ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
+)
+"""The options that may follow a Redis URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,19 @@ def parse_store(text: str) -> StoreLocation:
 
 
 def _is_url(text: str) -> bool:
+    """Return whether the text is a URL that the client library takes: it reports others late, in words of its own."""
     try:
         parts = urlsplit(text)
-        return bool(parts.hostname) and parts.port != 0 and text.isprintable() and " " not in text
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        return (
+            bool(parts.hostname)
+            and parts.port != 0
+            and text.isprintable()
+            and " " not in text
+            and "#" not in text
+            and _DATABASE.fullmatch(parts.path) is not None
+            and all(name in _TLS_OPTIONS for name, _ in options)
+            and dict(options).get("ssl_cert_reqs", "required") in {"none", "optional", "required"}
+        )
     except ValueError:
         return False

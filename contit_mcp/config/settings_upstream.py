@@ -64,6 +64,14 @@ class UpstreamSettings(BaseModel):
         description="PEM file of further certificate authorities; the operating system's are always trusted.",
     )
 
+    upstream_body_bytes: int = Field(
+        8_388_608,
+        ge=65_536,
+        alias="CONTIT_MCP_UPSTREAM_BODY_BYTES",
+        description="Largest body that is read from Contit or the token endpoint, also after its decompression; the"
+        " longest answers known have a fraction of it.",
+    )
+
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
         ways = [

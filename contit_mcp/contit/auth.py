@@ -1,44 +1,48 @@
-"""Credentials for Contit, and the headers that they go into. None of them ever shows its secret."""
+"""Credentials for Contit, each an `httpx.Auth`. None of them ever shows its secret."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import anyio
 import httpx
-import structlog
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from contit_mcp.config.secret_value import SecretValue
-from contit_mcp.contit.connections import Header
-from contit_mcp.contit.retries import RetryPolicy
-from contit_mcp.contit.token_endpoint import TokenEndpoint, about_the_token
-from contit_mcp.errors import APIError, APIStatusError, ConfigurationError
+from contit_mcp.contit.retries import RetryPolicy, read_may_be_repeated, retrying
+from contit_mcp.contit.transport import ENDPOINT, send
+from contit_mcp.contit.wire import parse
+from contit_mcp.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    ConfigurationError,
+    InternalServerError,
+    RateLimitError,
+)
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
-_LONGEST_FAILURE_PAUSE = 60.0
-"""Seconds for which a token endpoint can ask to be left alone."""
+_Flow = AsyncGenerator[httpx.Request, httpx.Response]
 
 
-class Credential(Protocol):
+class Credential(httpx.Auth, ABC):
     """Proves to Contit who asks."""
 
+    @abstractmethod
     def identity(self) -> str:
-        """What tells this caller from others. It may be as secret as the credential."""
-        ...
-
-    async def header(self) -> Header:
-        """The header of the next request.
+        """Return what tells this caller from others, with the credential's form. It may be as secret as the credential.
 
         Raises:
             ConfigurationError: The secret cannot be used.
-            APIError: A token could not be had.
         """
-        ...
 
-    async def instead_of(self, refused: Header) -> Header | None:
-        """Another header, after Contit has refused one with 401; None where there is no better one."""
-        ...
+    async def aclose(self) -> None:
+        """Close the connections that the credential needs for itself."""
 
 
 def _header_value(secret: SecretValue) -> str:
@@ -53,60 +57,60 @@ def _header_value(secret: SecretValue) -> str:
     return value
 
 
-class APIKeyAuth:
-    """`X-Api-Key: …`, an API key of a Contit client (documented)."""
+class APIKeyAuth(Credential):
+    """Sends `X-Api-Key: …`, an API key of a Contit client."""
 
     def __init__(self, key: SecretValue) -> None:
         self._key = key
 
     def identity(self) -> str:
-        """What tells this caller from others. As secret as the key."""
-        return _header_value(self._key)
+        """Return the key with its form."""
+        return f"key:{_header_value(self._key)}"
 
-    async def header(self) -> Header:
-        """The key in its header."""
-        return "X-Api-Key", _header_value(self._key)
-
-    async def instead_of(self, refused: Header) -> None:
-        """A key does not get better."""
+    async def async_auth_flow(self, request: httpx.Request) -> _Flow:
+        """Send the request with the key."""
+        request.headers["X-Api-Key"] = _header_value(self._key)
+        yield request
 
 
-class AccessTokenAuth:
-    """`Authorization: Bearer …`, a personal access token (documented; on this endpoint assumed)."""
+class AccessTokenAuth(Credential):
+    """Sends `Authorization: Bearer …`, a personal access token."""
 
     def __init__(self, token: SecretValue) -> None:
         self._token = token
 
     def identity(self) -> str:
-        """What tells this caller from others. As secret as the token."""
-        return _header_value(self._token)
+        """Return the token with its form."""
+        return f"bearer:{_header_value(self._token)}"
 
-    async def header(self) -> Header:
-        """The token in its header."""
-        return "Authorization", f"Bearer {_header_value(self._token)}"
-
-    async def instead_of(self, refused: Header) -> None:
-        """A token does not get better."""
+    async def async_auth_flow(self, request: httpx.Request) -> _Flow:
+        """Send the request with the token."""
+        request.headers["Authorization"] = f"Bearer {_header_value(self._token)}"
+        yield request
 
 
-class ClientCredentialsAuth:
-    """OAuth 2.0 client credentials (RFC 6749, 4.4): a token is fetched, kept, and renewed before it expires.
+_LONGEST_FAILURE_PAUSE = 60.0
+"""Seconds that a `Retry-After` of the token endpoint is honoured for at most."""
 
-    After a 401 the token is renewed once and the request repeated once. However many requests need a token at
-    the same moment, one of them fetches it. When that fails, it fails for all who waited and for whoever comes
-    shortly after; a token that still lives serves on meanwhile.
+
+class ClientCredentialsAuth(Credential):
+    """OAuth 2.0 client credentials (RFC 6749, 4.4): fetches a token, keeps it, and renews it before it expires.
+
+    After a 401 the token is renewed once and the request repeated once. One request fetches a token for all that need
+    one at the same moment. If that fails, it fails for all that waited, and for a short time without asking again; a
+    token that is still valid is used meanwhile.
 
     Args:
         client_id: Public name of the client.
         client_secret: Its secret.
-        token_url: Where tokens come from; the vendor's pages name three hosts, so it is a setting.
-        http: Client without a credential, for the token endpoint.
+        token_url: The token endpoint. The vendor's pages name three hosts, so it is a setting.
+        http: Client for the token endpoint; it is closed with the credential.
         retry: For the token endpoint; asking for a token twice does no harm.
         renew_before: Seconds before its end at which a token is renewed (half its life, if that is shorter).
-        budget: Seconds that getting a token may take, retries included. Less than a start may take, so that it
+        budget: Seconds that fetching a token may take, retries included. It is less than a start may take, so that it
             is known that the start was not sent.
-        failure_pause: Seconds without another question after a failure, with the same secret. What the endpoint
-            asks for with `Retry-After` may be longer, up to a minute.
+        failure_pause: Seconds after a failure in which the endpoint is not asked again with the same secret. A
+            `Retry-After` may ask for more, up to a minute.
         clock: Seconds, for the expiry.
     """
 
@@ -125,8 +129,11 @@ class ClientCredentialsAuth:
     ) -> None:
         self._client_id = client_id
         self._client_secret = client_secret
-        self._endpoint = TokenEndpoint(token_url, http, retry=retry or RetryPolicy(), budget=budget)
+        self._token_url = token_url
+        self._http = http
+        self._retry = retry or RetryPolicy()
         self._renew_before = renew_before
+        self._budget = budget
         self._failure_pause = failure_pause
         self._clock = clock
         self._renewal = anyio.Lock()
@@ -134,33 +141,40 @@ class ClientCredentialsAuth:
         self._failure: _KeptFailure | None = None
 
     def identity(self) -> str:
-        """What tells this caller from others: the client's id."""
-        return self._client_id
+        """Return the client's id with its form."""
+        return f"client:{self._client_id}"
 
-    async def header(self) -> Header:
-        """A valid token in its header."""
-        return (await self._valid_token(refused=None)).header
+    async def async_auth_flow(self, request: httpx.Request) -> _Flow:
+        """Send the request with a valid token; after a 401 once more, with a token fetched after the refused one.
 
-    async def instead_of(self, refused: Header) -> Header:
-        """A token that was fetched after the refused one."""
-        return (await self._valid_token(refused=refused)).header
+        Raises:
+            ConfigurationError: The secret cannot be used.
+            APIError: No token could be fetched.
+        """
+        token = await self._valid_token(refused=None)
+        request.headers["Authorization"] = token.header
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            token = await self._valid_token(refused=token)
+            request.headers["Authorization"] = token.header
+            yield request
 
     async def aclose(self) -> None:
         """Close the connections to the token endpoint."""
-        await self._endpoint.aclose()
+        await self._http.aclose()
 
-    async def _valid_token(self, *, refused: Header | None) -> "_KeptToken":
+    async def _valid_token(self, *, refused: "_KeptToken | None") -> "_KeptToken":
         """Return a token that is not about to expire and was fetched after `refused` was."""
-        if (kept := self._token) and kept.header is not refused and self._clock() < kept.renew_at:
+        if (kept := self._token) and kept is not refused and self._clock() < kept.renew_at:
             return kept
         async with self._renewal:
-            kept = self._token  # another caller may have renewed it meanwhile
-            if kept and kept.header is not refused and self._clock() < kept.renew_at:
+            kept = self._token  # another request may have renewed it meanwhile
+            if kept and kept is not refused and self._clock() < kept.renew_at:
                 return kept
             try:
                 return await self._renewed()
             except APIError as error:
-                if kept and kept.header is not refused and self._clock() < kept.expires_at:
+                if kept and kept is not refused and self._clock() < kept.expires_at:
                     log.warning("token.renewal_failed", error=type(error).__name__)
                     return kept
                 raise
@@ -169,28 +183,67 @@ class ClientCredentialsAuth:
         secret = _header_value(self._client_secret)
         failure = self._failure
         if failure and failure.secret == secret and self._clock() < failure.until:
-            raise about_the_token(failure.error) from failure.error
+            raise _about_the_token(failure.error) from failure.error
         asked_at = self._clock()
         try:
-            granted = await self._endpoint.ask(self._client_id, secret)
+            granted = await self._fetch(secret)
         except APIError as error:
             asked_to_wait = (error.retry_after or 0.0) if isinstance(error, APIStatusError) else 0.0
             pause = max(self._failure_pause, min(asked_to_wait, _LONGEST_FAILURE_PAUSE))
             self._failure = _KeptFailure(error, secret, until=self._clock() + pause)
-            raise about_the_token(error) from error
+            raise _about_the_token(error) from error
         life = granted.expires_in
         self._failure = None
         self._token = _KeptToken(
-            ("Authorization", f"Bearer {granted.access_token}"),
+            f"Bearer {granted.access_token}",
             renew_at=asked_at + max(life - self._renew_before, life / 2),
             expires_at=asked_at + life,
         )
         return self._token
 
+    async def _fetch(self, secret: str) -> "_Token":
+        form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": secret}
+
+        async def attempt() -> _Token:
+            request = self._http.build_request("POST", self._token_url, data=form, extensions={ENDPOINT: "token"})
+            return parse(await send(self._http, request), _Token)
+
+        deadline = anyio.current_time() + self._budget
+        try:
+            with anyio.fail_after(self._budget):
+                return await retrying(attempt, may_repeat=read_may_be_repeated, policy=self._retry, deadline=deadline)
+        except TimeoutError as exc:
+            raise APITimeoutError(
+                "The token endpoint did not finish its answer in time.",
+                hint="Try again in a little while.",
+                may_have_arrived=False,
+            ) from exc
+
+
+_USUAL_LIFE = 3600.0
+"""Seconds that a token lives when its answer does not say (documented: `expires_in` 3600)."""
+
+_REFUSED = frozenset({400, 401, 403})
+"""How an endpoint refuses a client: 400 and 401 in RFC 6749, 5.2; 403 in practice."""
+
+
+class _Token(BaseModel):
+    """The token endpoint's answer. `token_type` differs in case between the vendor's pages and is not read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    access_token: str = Field(min_length=1, pattern=r"^[\x21-\x7e]+$", repr=False)
+    expires_in: float = Field(default=_USUAL_LIFE, gt=0, allow_inf_nan=False)
+
+    @field_validator("expires_in", mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: object) -> object:
+        return _USUAL_LIFE if value is None else value
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _KeptToken:
-    header: Header = field(repr=False)
+    header: str = field(repr=False)
     renew_at: float
     expires_at: float
 
@@ -200,3 +253,35 @@ class _KeptFailure:
     error: APIError
     secret: str = field(repr=False)
     until: float
+
+
+def _about_the_token(error: APIError) -> APIError:
+    """Return what a failure of the token endpoint means to the request to Contit that needed the token.
+
+    That request was not sent. So a 404 or 409 of the token endpoint must not look like one of Contit's, and a broken
+    connection to it leaves nothing unknown.
+    """
+    if isinstance(error, RateLimitError):
+        return RateLimitError(
+            "Contit's token endpoint refused the request because of too many requests (429).",
+            hint=error.hint,
+            status_code=error.status_code,
+            retry_after=error.retry_after,
+        )
+    if isinstance(error, APIConnectionError | InternalServerError):
+        kind = APITimeoutError if isinstance(error, APITimeoutError) else APIConnectionError
+        message = f"No token could be fetched, and nothing was asked. {error.message}"
+        return kind(message, hint=error.hint, may_have_arrived=False)
+    if not isinstance(error, APIStatusError):
+        return APIResponseValidationError(
+            "Contit's token endpoint answered with something that is not a token.",
+            hint="Try again; if it stays so, check CONTIT_TOKEN_URL and whether a proxy answers in its place.",
+        )
+    if error.status_code in _REFUSED:
+        message = "Contit's token endpoint refused the client id or the client secret."
+        hint = "Check CONTIT_CLIENT_ID, CONTIT_CLIENT_SECRET and CONTIT_TOKEN_URL."
+    else:
+        message = f"Contit's token endpoint answered with HTTP {error.status_code} instead of a token."
+        hint = "Set CONTIT_TOKEN_URL to the token endpoint itself; redirects are not followed."
+    # 401 whatever it was: the caller's credential does not work. Another status would be read as Contit's.
+    return AuthenticationError(message, hint=hint, status_code=int(httpx.codes.UNAUTHORIZED))

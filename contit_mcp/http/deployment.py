@@ -11,15 +11,13 @@ from starlette.routing import Route
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.settings_http import split_list
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import build_http_client
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
-from contit_mcp.http.app import HttpPolicy
 from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_credential
-from contit_mcp.http.gate import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GatePolicy, is_loopback
-from contit_mcp.http.jwks import IssuerKeys
-from contit_mcp.http.limits import RequestRate
+from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GuardPolicy, RequestRate, is_loopback
+from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.server.request_state import Sharing
-from contit_mcp.server.upstream import build_credential
+from contit_mcp.server.services import configured_credential
 
 SHARING = {
     "none": Sharing.ONE_CALLER,
@@ -44,7 +42,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             hint="Set CONTIT_MCP_AUTH to token, jwt or caller (docs/settings.md), or CONTIT_MCP_HOST=127.0.0.1.",
         )
     if settings.auth != "caller" and not sandbox:
-        build_credential(settings)
+        configured_credential(settings)
     if settings.auth == "token" and not settings.caller_tokens():
         raise ConfigurationError(
             "CONTIT_MCP_AUTH is token, and there are no tokens.",
@@ -70,22 +68,19 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
         )
 
 
-def http_policy(settings: Settings) -> HttpPolicy:
-    """How much is let in, and under which names."""
+def http_policy(settings: Settings) -> GuardPolicy:
+    """Return what is let in, and how much of it."""
     open_to_names = settings.auth != "none"
     hosts = split_list(settings.allowed_hosts)
     if hosts and settings.public_url:
         hosts.append(urlsplit(settings.public_url).netloc)
     origins = split_list(settings.allowed_origins)
-    return HttpPolicy(
-        gate=GatePolicy(
-            hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
-            origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
-        ),
+    return GuardPolicy(
+        hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
+        origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
         largest_body=settings.max_body_bytes,
         per_caller=settings.calls_per_caller,
         at_once=settings.calls_at_once,
-        metrics_here=settings.metrics_port is None,
     )
 
 
@@ -139,7 +134,7 @@ def _jwt(settings: Settings) -> Identification:
     as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
     resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
     required, advertised = split_list(settings.jwt_scopes), settings.scopes_to_request()
-    http = build_http_client("", ca_file=settings.ca_file, streams=True)
+    http = build_http_client("", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file)
     tokens = JwtTokens(
         IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
         issuer=settings.jwt_issuer,

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
-import structlog
 from jwt import PyJWK
 
 from contit_mcp.config.settings_urls import exact_url
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FRESH_SECONDS = 300.0
 """Younger keys are used without a question. Older ones are used too, while new ones are fetched."""
@@ -35,6 +35,7 @@ DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0
 """Limits for one document and for a whole fetch, which may read up to four documents."""
 
 LARGEST_DOCUMENT = 262_144
+"""Bytes of a document; the client that fetches is built with this limit."""
 
 _EDWARDS = {"Ed25519": ("EdDSA", "Ed25519"), "Ed448": ("EdDSA", "Ed448")}
 _ALGORITHMS: Mapping[tuple[str, str | None], tuple[str, ...]] = {
@@ -204,16 +205,10 @@ async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     Raises:
         ValueError: The document is too large or not JSON. The other FAILURES are possible too.
     """
-    body = bytearray()
     with anyio.fail_after(DOCUMENT_SECONDS):
-        # Compressed, a small document could expand to a huge one.
-        async with http.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
-            response.raise_for_status()
-            async for chunk in response.aiter_raw(65_536):
-                body += chunk
-                if len(body) > LARGEST_DOCUMENT:
-                    raise ValueError("too large")
-    found = json.loads(body)
+        response = await http.get(url)
+    response.raise_for_status()
+    found = json.loads(response.content)
     if not isinstance(found, dict):
         raise TypeError("not an object")
     return found
@@ -231,7 +226,7 @@ def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], PyJWK]:
         if _PRIVATE & data.keys():
             log.error(
                 "jwt.private_key_published",
-                key_id=key_id,
+                key=key_id,
                 hint="The issuer publishes the secret part of this key. It is refused; replace it at the issuer.",
             )
             continue

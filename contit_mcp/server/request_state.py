@@ -1,13 +1,11 @@
 """The typed state of one request, which the HTTP layers and the tool call share through one key of the scope."""
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.trace import SpanContext
-
-from contit_mcp.assistant.reports import Note
 
 if TYPE_CHECKING:  # start-up time: it brings httpx along
     from contit_mcp.contit.auth import Credential
@@ -49,13 +47,11 @@ class RequestState:
         caller: Set by authentication; None where the transport authenticates nobody (stdio).
         call_span: The span of the tool call, once the request has reached a tool.
         refusal: Why the request was refused, for the access log and the metrics.
-        notes: Called after the response was sent, or was not because the client left.
     """
 
     caller: Caller | None = None
     call_span: SpanContext | None = None
     refusal: str | None = None
-    notes: list[Note] = field(default_factory=list)
 
 
 def request_state(scope: MutableMapping[str, Any]) -> RequestState:

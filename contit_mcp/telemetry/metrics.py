@@ -5,7 +5,7 @@ from prometheus_client.exposition import choose_encoder
 
 from contit_mcp import __version__
 from contit_mcp.errors import StartUnknownError, UnexpectedError
-from contit_mcp.telemetry.finished_call import FinishedCall
+from contit_mcp.telemetry.call_stats import FinishedCall
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
 """Bounds that fall on what matters: the waits of hosts."""
@@ -28,9 +28,11 @@ class Metrics:
         )
         self.in_flight = Gauge("contit_mcp_calls_in_flight", "Tool calls under way.", registry=registry)
         self._upstream = Counter(
-            "contit_mcp_upstream_requests", "Requests to Contit by status; 'none' got no answer.", ["status"],
+            "contit_mcp_upstream_requests",
+            "Requests to Contit by status; 'none' got no answer, 'pool' no connection of our own.",
+            ["status"],
             registry=registry,
-        )  # fmt: skip
+        )
         self._retries = Counter(
             "contit_mcp_upstream_retries", "Requests to Contit that were repeated.", registry=registry
         )
@@ -74,12 +76,12 @@ class Metrics:
         self._calls.labels(call.tool, call.outcome).inc()
         exemplar = {"trace_id": call.trace_id} if call.trace_id else None
         self._seconds.labels(call.tool).observe(call.seconds, exemplar)
-        for status, times in call.tally.statuses.items():
+        for status, times in call.stats.statuses.items():
             self._upstream.labels(status).inc(times)
-        self._retries.inc(call.tally.retries)
-        self._polls.inc(call.tally.polls)
-        self._joins.inc(call.tally.joins)
-        self._store_errors.inc(call.tally.store_errors)
+        self._retries.inc(call.stats.retries)
+        self._polls.inc(call.stats.polls)
+        self._joins.inc(call.stats.joins)
+        self._store_errors.inc(call.stats.store_errors)
         if call.outcome == "cancelled":
             self._left.inc()
         elif call.outcome == StartUnknownError.__name__:

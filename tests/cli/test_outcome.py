@@ -70,7 +70,9 @@ def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
 
 def test_an_answer_given_again_says_how_old_it_is() -> None:
     """Beside the keys of the tools' result, since a script has no other way to know (our choice)."""
-    report = RunReport(Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, joined=True, age_seconds=40.0)
+    report = RunReport(
+        Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, deduplicated=True, age_seconds=40.0
+    )
     outcome = outcome_of(report, PLAIN, interrupted=False)
     assert outcome.age_seconds == 40.0
     assert outcome.for_scripts() == {

@@ -1,13 +1,10 @@
-"""The connections of aiohttp under httpx: every error keeps its meaning, and nothing is left behind. Real sockets."""
+"""The connections under the HTTP client: errors keep their meaning, and connections are given back. Real sockets."""
 
-import aiohttp
 import anyio
-import httpx
 import pytest
 
 from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.connections import _ERRORS
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from tests.contit.raw_server import Connection, raw_server
@@ -18,34 +15,10 @@ ONCE = RetryPolicy(attempts=1)
 PATIENT = 10.0
 
 
-def test_no_row_of_the_table_stands_behind_one_that_takes_its_errors() -> None:
-    """Such a row would never be reached (our choice)."""
-    kinds = [kind for kind, _ in _ERRORS]
-    assert not [kind for place, kind in enumerate(kinds) if issubclass(kind, tuple(kinds[:place]))]
-
-
-def test_every_error_of_aiohttp_means_unsent_only_where_no_connection_stood() -> None:
-    """Whatever a later version adds counts as possibly sent (our choice)."""
-
-    def with_all_below(kind: type[Exception]) -> set[type[Exception]]:
-        return {kind}.union(*(with_all_below(child) for child in kind.__subclasses__()))
-
-    before_sending = (
-        aiohttp.ConnectionTimeoutError,
-        aiohttp.ClientConnectorError,
-        aiohttp.InvalidURL,
-        aiohttp.NonHttpUrlClientError,
-    )
-    unsent = set[type[Exception]]().union(*map(with_all_below, before_sending))
-    for kind in with_all_below(aiohttp.ClientError):
-        ours = next(ours for theirs, ours in _ERRORS if issubclass(kind, theirs))
-        assert (ours in {httpx.ConnectTimeout, httpx.ConnectError, httpx.UnsupportedProtocol}) is (kind in unsent), kind
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("address", ["ftp://contit.test", "https://127.1"])
 async def test_an_address_that_cannot_be_asked_was_sent_nothing(address: str) -> None:
-    """No run can have been started (our choice)."""
+    """No run can have been started."""
     async with build_http_client(address) as http:
         with pytest.raises(errors.APIConnectionError) as caught:
             await start(ContitClient(http, retry=ONCE))
@@ -54,7 +27,7 @@ async def test_an_address_that_cannot_be_asked_was_sent_nothing(address: str) ->
 
 @pytest.mark.anyio
 async def test_long_headers_of_a_gateway_do_not_hide_the_answer() -> None:
-    """A run would have been started that nobody has the ids of; a policy or cookie of 20 kB is no rarity (our choice)."""
+    """A run would have been started that nobody has the ids of; a policy or cookie of 20 kB is no rarity."""
 
     async def answer(connection: Connection) -> None:
         await connection.request()
@@ -67,7 +40,7 @@ async def test_long_headers_of_a_gateway_do_not_hide_the_answer() -> None:
 
 @pytest.mark.anyio
 async def test_who_leaves_frees_the_connection_and_its_place() -> None:
-    """The one that was asked on is closed, and the next request gets one although there may be only one (our choice)."""
+    """The one that was asked on is closed, and the next request gets one although there may be only one."""
     closed = anyio.Event()
 
     async def behave(connection: Connection) -> None:

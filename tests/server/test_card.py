@@ -190,7 +190,15 @@ def test_a_session_id_stands_for_the_declaration() -> None:
     assert first.startswith("card-")
 
 
-ODD = [None, [], "x", 1, {"extensions": []}, {"extensions": {EXTENSION_ID: 1}}, {"extensions": {EXTENSION_ID: []}}]
+ODD: list[Any] = [
+    None,
+    [],
+    "x",
+    1,
+    {"extensions": []},
+    {"extensions": {EXTENSION_ID: 1}},
+    {"extensions": {EXTENSION_ID: []}},
+]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,11 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         description="Whether the first words of a question are stored as the title of its conversation, where one"
         " person uses the server (stdio, `none`). They are never stored in other modes.",
     )
+    card: bool = Field(
+        True,  # noqa: FBT003 - a default, not an argument
+        alias="CONTIT_MCP_CARD",
+        description="Whether hosts that can show HTML (MCP Apps) get the answer card; docs/card.md describes it.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a run and a call at INFO."
     )

@@ -16,13 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.auth import Authentication, Identify
 from contit_mcp.http.guard import GuardPolicy, HeaderGuard, RequestGuard, RequestRate
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import InFlight, Requests
+from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.metrics import Metrics
 
@@ -59,7 +60,8 @@ def create_app(
         metadata_routes: Where clients learn how to get a token (RFC 9728).
         metrics_here: Whether `/metrics` is on this address too.
     """
-    tools: ASGIApp = RequestGuard(sessions.handle_request, policy, rate, parts.in_flight)
+    handle = _with_card_sessions(sessions.handle_request) if context.settings.card else sessions.handle_request
+    tools: ASGIApp = RequestGuard(handle, policy, rate, parts.in_flight)
     tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
 
     @asynccontextmanager
@@ -129,6 +131,27 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
             "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
         ],
-        expose_headers=["WWW-Authenticate", "Retry-After"],
+        expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
         max_age=600,
     )  # fmt: skip
+
+
+def _with_card_sessions(app: ASGIApp) -> ASGIApp:
+    """Add a session id to the response of an `initialize` that declares cards. The guard passes on whole bodies."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        first: list[Message] = [await receive()]
+        session_id = session_id_for(first[0].get("body", b""))
+
+        async def again() -> Message:
+            return first.pop() if first else await receive()
+
+        async def send_with_id(message: Message) -> None:
+            if session_id is not None and message["type"] == "http.response.start":
+                header = (SESSION_HEADER.lower().encode(), session_id.encode())
+                message = {**message, "headers": [*message["headers"], header]}
+            await send(message)
+
+        await app(scope, again, send_with_id)
+
+    return serve

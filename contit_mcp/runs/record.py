@@ -193,25 +193,11 @@ class RunRecord:
                 "cancelled": tuple(map(int, row.get("cancelled", "").split())),
             }
             record = cls(question=Question(**{field: row[name] for name, field in _OF_QUESTION.items()}), **values)
-            record._check()
         except (KeyError, ValueError, TypeError, AttributeError) as exc:
             raise UnreadableRecordError from exc
+        if not _is_usable(record):
+            raise UnreadableRecordError
         return record
-
-    def _check(self) -> None:
-        texts = (self.thread_id, self.run_id, self.question.thread_id, self.answer, self.lease_owner, self.title)
-        times = (self.started_at, self.ended_at, self.run_seconds, self.replay_until, self.lease_until)
-        fine = (
-            isinstance(self.key, str)
-            and isinstance(self.question.owner, str)
-            and isinstance(self.question.prompt_hash, str)
-            and isinstance(self.asked_at, int | float)
-            and all(text is None or isinstance(text, str) for text in texts)
-            and all(time is None or isinstance(time, int | float) for time in times)
-            and (self.phase is Phase.STARTING or (self.thread_id is not None and self.run_id is not None))
-        )
-        if not fine:
-            raise ValueError
 
 
 class UnreadableRecordError(ValueError):
@@ -223,6 +209,20 @@ _OF_QUESTION = {"owner": "owner", "asked_thread_id": "thread_id", "prompt_hash":
 
 ROW = (*_OF_RECORD, *_OF_QUESTION)
 """The names in a row, always in this order."""
+
+
+def _is_usable(record: RunRecord) -> bool:
+    question = record.question
+    needed = (record.key, question.owner, question.prompt_hash)
+    texts = (record.thread_id, record.run_id, question.thread_id, record.answer, record.lease_owner, record.title)
+    times = (record.started_at, record.ended_at, record.run_seconds, record.replay_until, record.lease_until)
+    return (
+        all(isinstance(text, str) for text in needed)
+        and isinstance(record.asked_at, int | float)
+        and all(text is None or isinstance(text, str) for text in texts)
+        and all(time is None or isinstance(time, int | float) for time in times)
+        and (record.phase is Phase.STARTING or (record.thread_id is not None and record.run_id is not None))
+    )
 
 
 def _phase(row: Mapping[str, Any]) -> Phase:

@@ -43,7 +43,7 @@ class FallbackRunStore:
     Args:
         store: The one that may fail.
         memory: The fallback, with the same clock.
-        listener: Is told about each operation, and when the store becomes unusable or usable.
+        listener: Receives each operation, and each change between usable and unusable.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FallbackRunStore:
         claim = await self._use("claim", lambda: self._store.claim(intent))
         known = self._memory.latest_before(intent.question)
         if isinstance(claim, Granted) and known is not None and existing_run(intent.question, known, now=self.now()):
-            # The store has lost the run that memory knows, or knows more of it. Told of the run, the store decides.
+            # The store has lost the run that memory has, or has a newer state of it. With the run in it, the store decides.
             await self._use("release", lambda: self._store.release(intent))
             self._copy(await self._use("change", lambda: self._store.change(known, lambda run, _: run)))
             interrupted = claim.interrupted  # the first claim has replaced the start that was cut off
@@ -162,7 +162,7 @@ class FallbackRunStore:
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     def _copy(self, record: RunRecord) -> None:
-        """Keep in memory what the store has, unless it was read before the end that memory knows.
+        """Keep in memory what the store has, unless it was read before an end that memory has.
 
         Intents of other processes are left out: nothing here would see their release.
         """
@@ -249,7 +249,7 @@ class FallbackRunStore:
 
 
 def _merged(stored: RunRecord, here: RunRecord) -> RunRecord:
-    """Return what the store keeps: an end that is stored stays, and what memory knows of its delivery is added."""
+    """Return what the store keeps: a stored end stays; its delivery is taken from memory."""
     if not stored.ended:
         return here
     return replace(stored, delivery=here.delivery, replay_until=here.replay_until) if here.ended else stored

@@ -34,7 +34,7 @@ class Failure(StrEnum):
     NO_END_SEEN = "no_end_seen"
     """It went on past the limit and was given up."""
     NOT_FOUND = "not_found"
-    """Contit no longer knows it."""
+    """Contit answers 404 for it."""
     NO_ANSWER = "no_answer"
     """Contit calls it completed but has no answer for it."""
 
@@ -45,7 +45,7 @@ class Delivery(StrEnum):
     OWED = "owed"
     """A caller waited for the answer and has not got it."""
     DELIVERED = "delivered"
-    """A call returned the answer; or `start` returned the ids and nobody has waited for the answer."""
+    """A call returned the answer; or `start` returned the ids and no caller has waited for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class RunRecord:
         answer: The answer, for as long as it is kept.
         failure: Why the run counts as failed, if it does.
         lease_owner: The process that sends the start, or polls for everyone.
-        lease_until: When that process counts as gone, unless it renews the lease.
+        lease_until: When that process counts as dead, unless it renews the lease.
         cancelled: The asks that their callers have cancelled, each by its time in milliseconds. The run goes on.
         title: The first words of the prompt, where one person uses the server; else None.
     """
@@ -266,7 +266,7 @@ def intent_to_start(
 
 
 def untracked_run(owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord:
-    """Return a record made of ids alone, for a run that no store knows; when it was started is not known."""
+    """Return a record made of ids alone, for a run that is not stored; its start time is unknown."""
     return RunRecord(
         key=f"untracked {owner} {thread_id} {run_id}",
         question=Question(owner, thread_id, prompt_hash=""),

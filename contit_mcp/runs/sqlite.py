@@ -67,7 +67,7 @@ _PUT = (
 )
 
 _APPLICATION_ID = 0x436F6E74  # "Cont"
-"""By which SQLite files are told apart; another program's file is not touched."""
+"""Marks the SQLite files of this program; another program's file is not touched."""
 
 BUSY_SECONDS = 1.0
 """How long another process's transaction is waited for; they take milliseconds."""
@@ -248,7 +248,7 @@ class SqliteRunStore:
             return self._in_transaction(work)
         except _UNUSABLE as exc:
             broken = self._inode
-            self._close()  # the fault may be gone in a newly opened file
+            self._close()  # a newly opened file may be free of the fault
             if not (self._expendable and _is_broken(exc)):
                 raise
             _set_aside(self._file, broken)

@@ -203,7 +203,7 @@ class RunWaiter:
             await self._store.change(record, lambda run, _: run.released_by(self._process))
 
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
-        """Poll until the run has ended; or wait until the process that polls has stored its end, or its lease has ended."""
+        """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
         if watch.unreadable:
             raise AnswerUnreadableError(*record.ids)
         while True:

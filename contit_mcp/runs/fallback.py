@@ -78,7 +78,7 @@ class FallbackRunStore:
         claim = await self._use("claim", lambda: self._store.claim(intent))
         known = self._memory.latest_before(intent.question)
         if isinstance(claim, Granted) and known is not None and existing_run(intent.question, known, now=self.now()):
-            # The store has lost the run that memory has, or has a newer state of it. With the run in it, the store decides.
+            # The store has lost the run that memory has, or has a newer state of it. With the run stored, it decides.
             await self._use("release", lambda: self._store.release(intent))
             self._copy(await self._use("change", lambda: self._store.change(known, lambda run, _: run)))
             interrupted = claim.interrupted  # the first claim has replaced the start that was cut off

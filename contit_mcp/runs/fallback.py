@@ -4,6 +4,7 @@ What holds meanwhile: this process still starts no question twice and no second 
 has used before; the ids of its runs keep working in it. Other replicas may start the same question again.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -25,12 +26,14 @@ log = get_logger(__name__)
 OPERATION_SECONDS = 2.0
 """What one operation may take; a healthy store takes milliseconds."""
 
+_TICKS = 20
+
 PAUSE_SECONDS = 5.0
 """How long a store that could not be used is left alone."""
 
 _CLOSE_SECONDS = 1.0
 _MOST_UNWRITTEN = 10_000
-_AT_ONCE = 50
+_AT_ONCE = 30
 """Operations that a store works on at once. Further ones wait, and their wait is not the store's fault."""
 
 
@@ -205,8 +208,7 @@ class FallbackRunStore:
         began = anyio.current_time()
         error: StoreError | None = None
         try:
-            with anyio.fail_after(OPERATION_SECONDS):
-                return await operation()
+            return await _in_time(operation)
         except StoreError as exc:
             error = exc
             raise
@@ -246,6 +248,35 @@ class FallbackRunStore:
             self._usable = False
             log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")
             self._listener.usable(usable=False)
+
+
+async def _in_time(operation: Callable[[], Awaitable[T]]) -> T:
+    """Return the operation's result.
+
+    The time is counted in ticks of the event loop. A process that is late itself, because it gets too little processor,
+    gives the store more time: each tick comes late too.
+
+    Raises:
+        TimeoutError: It took too long.
+    """
+    loop, left = asyncio.get_running_loop(), _TICKS
+    timer: asyncio.TimerHandle
+
+    def tick() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left > 0:
+            timer = loop.call_later(OPERATION_SECONDS / _TICKS, tick)
+        else:
+            scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        timer = loop.call_later(OPERATION_SECONDS / _TICKS, tick)
+        try:
+            return await operation()
+        finally:
+            timer.cancel()
+    raise TimeoutError
 
 
 def _merged(stored: RunRecord, here: RunRecord) -> RunRecord:

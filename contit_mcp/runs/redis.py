@@ -26,8 +26,8 @@ _Client = redis.asyncio.Redis | Pipeline
 SCHEMA_VERSION = 3
 """Of the keys. Versions of this program with other schemas do not see them."""
 
-_TIMEOUT_SECONDS = 1.5
-"""For a server that does not answer: less than what `fallback` allows an operation."""
+_TIMEOUT_SECONDS = 5.0
+"""For a server that does not answer: longer than `fallback` waits, which allows for a process that is late itself."""
 
 _ATTEMPTS = 30
 CONNECTIONS = 50

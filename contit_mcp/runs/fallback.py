@@ -151,7 +151,7 @@ class FallbackRunStore:
         except StoreError:
             return here
         runs = {run.key: run for run in there} | {run.key: run for run in here if run.key in self._unwritten}
-        return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[:limit]
+        return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[: max(0, limit)]
 
     async def aclose(self) -> None:
         """Write what only memory has, and close files and connections; each for a second at most."""

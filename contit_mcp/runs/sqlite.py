@@ -222,7 +222,7 @@ class SqliteRunStore:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
         names = ", ".join("NULL" if name == "answer" else name for name in ROW)
         query = f"SELECT {names} FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
-        most = min(limit, MOST_RECENT)
+        most = max(0, min(limit, MOST_RECENT))  # SQLite takes a negative limit for none
         return await self._do(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
 
     async def aclose(self) -> None:

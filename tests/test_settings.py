@@ -43,6 +43,8 @@ EVERY_NAME: dict[str, tuple[str, str, object]] = {
     "CONTIT_MCP_JWT_AUDIENCE": ("jwt_audience", "mcp", "mcp"),
     "CONTIT_MCP_JWT_JWKS_URL": ("jwt_jwks_url", "https://idp.example/keys", "https://idp.example/keys"),
     "CONTIT_MCP_JWT_SCOPES": ("jwt_scopes", "ask,read", "ask,read"),
+    "CONTIT_MCP_JWT_ADVERTISED_SCOPES": ("jwt_advertised_scopes", "api://x/ask", "api://x/ask"),
+    "CONTIT_MCP_JWT_HEADER": ("jwt_header", "Cf-Access-Jwt-Assertion", "Cf-Access-Jwt-Assertion"),
     "CONTIT_MCP_SEAL_KEY": ("seal_key", "k" * 32, "k" * 32),
     "CONTIT_MCP_SEAL_KEY_FILE": ("seal_key_file", "/run/seal", Path("/run/seal")),
     "CONTIT_MCP_ALLOWED_HOSTS": ("allowed_hosts", "mcp.example", "mcp.example"),

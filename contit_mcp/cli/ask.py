@@ -6,13 +6,13 @@ import sys
 
 import anyio
 import click
-import httpx
 
 from contit_mcp.cli.asking import Request, get_answer
 from contit_mcp.cli.last_conversation import Conversation, LastConversation
 from contit_mcp.cli.markdown import show_answer
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.cli.outcome import ExitCode, NextCommands, Outcome, nothing_started, outcome_of_error
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.spinner import duration
 from contit_mcp.cli.terminal import dim, is_terminal
 from contit_mcp.contit.wire import id_problem
@@ -34,7 +34,7 @@ _MOST_BYTES = 1_000_000
     help="Wait so long, then print how to fetch the answer. Without it: until the run ends.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
-@click.option("--sandbox", is_flag=True, help="Ask the embedded sandbox; no account needed.")
+@embedded_sandbox
 @given_options
 @click.pass_context
 def command(
@@ -47,7 +47,7 @@ def command(
     run_id: str | None,
     wait_seconds: float | None,
     as_json: bool,
-    sandbox: bool,
+    sandbox: SandboxChoice | None,
 ) -> None:
     """Ask Contit's assistant, and print its answer.
 
@@ -73,14 +73,14 @@ def command(
       130  interrupted
     """
     _write_what_can_be_written()
-    _refuse_what_does_not_fit(prompt, thread_id, run_id, last=last, sandbox=sandbox)
+    _refuse_what_does_not_fit(prompt, thread_id, run_id, last=last, sandbox=sandbox is not None)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
 
     request = Request(prompt, thread_id, run_id, wait_seconds)
-    commands = NextCommands(given, as_json=as_json, forgetful=sandbox)
+    commands = NextCommands(given, as_json=as_json, forgetful=sandbox is not None)
     try:
-        outcome, follow_up = _get(request, given, commands, last=last)
+        outcome, follow_up = _get(request, given, commands, sandbox, last=last)
     except ContitError as error:
         outcome, follow_up = outcome_of_error(error, commands), None
     except KeyboardInterrupt:
@@ -93,7 +93,9 @@ def command(
     ctx.exit(outcome.exit_code)
 
 
-def _get(request: Request, given: GivenOptions, commands: NextCommands, *, last: bool) -> tuple[Outcome, str | None]:
+def _get(
+    request: Request, given: GivenOptions, commands: NextCommands, sandbox: SandboxChoice | None, *, last: bool
+) -> tuple[Outcome, str | None]:
     """The outcome, and the command that asks on in its conversation."""
     settings = given.load(sandbox=commands.forgetful, quiet=True)
     remembered = LastConversation(settings.state_dir)
@@ -115,12 +117,7 @@ def _get(request: Request, given: GivenOptions, commands: NextCommands, *, last:
             warnings.append(error)
             is_last = False
 
-    transport: httpx.AsyncBaseTransport | None = None
-    if commands.forgetful:
-        # Only here: whoever has an account never needs it.
-        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-
-        transport = httpx.ASGITransport(create_sandbox())
+    transport = sandbox.transport() if sandbox else None
     outcome = anyio.run(get_answer, request, settings, commands, on_started, transport)
     for warning in warnings:
         click.echo(f"warning: --last will not know this conversation. {warning.message}", err=True)

@@ -1,18 +1,14 @@
 """contit-mcp http: MCP over Streamable HTTP, for many callers."""
 
 import importlib.util
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import anyio
 import click
-import httpx
-from mcp.server.lowlevel import Server
 
 from contit_mcp.cli.options import probe_option, settings_options
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
+from contit_mcp.http.app import HttpParts, create_app, create_metrics_app, create_sessions
 from contit_mcp.http.deployment import (
     SHARING,
     contit_probe,
@@ -23,18 +19,18 @@ from contit_mcp.http.deployment import (
 )
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serve import serve_http
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import open_context
 from contit_mcp.server.server import create_server
 from contit_mcp.telemetry.tracing import exported_traces
 
 
 @click.command()
-@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@embedded_sandbox
 @click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
 @click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
 @probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
+def command(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -45,37 +41,33 @@ def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     Examples:
       contit-mcp http --sandbox --port 8123        try it without an account; Ctrl-C ends it
     """
-    refuse_unsafe(settings, sandbox=sandbox)
+    refuse_unsafe(settings, sandbox=sandbox is not None)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with exported_traces():
-        build = partial(create_server, probe=probe)
-        anyio.run(serve, settings, sandbox, build, backend_options={"use_uvloop": uvloop})
+        anyio.run(serve, settings, sandbox, probe, backend_options={"use_uvloop": uvloop})
 
 
 async def serve(
     settings: Settings,
-    sandbox: bool,  # noqa: FBT001 - anyio.run passes by position
-    build: Callable[[AppContext], Server[Any]] = create_server,
+    sandbox: SandboxChoice | None,
+    probe: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
-    """Serve until a signal asks to stop. `build` makes the server that stands behind it all."""
-    transport = None
-    if sandbox:
-        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415 - only then needed
-
-        transport = httpx.ASGITransport(create_sandbox())
+    """Serve until a signal asks to stop. With `probe`, `contit_probe` is offered too."""
+    transport = sandbox.transport() if sandbox else None
     who = identification(settings)
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
         async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
             context.services()  # imports what the first caller would wait for otherwise
             context.on_finished = parts.metrics.count_call
+            policy = http_policy(settings)
             app = create_app(
-                build(context),
+                create_sessions(create_server(context, probe=probe), policy),
                 context,
                 parts,
                 identify=who.identify,
                 rate=request_rate(settings),
-                policy=http_policy(settings),
+                policy=policy,
                 metadata_routes=who.routes,
                 metrics_here=settings.metrics_port is None,
             )

@@ -11,6 +11,7 @@ import anyio.to_thread
 import click
 
 from contit_mcp.cli.options import probe_option, settings_options
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.server import create_server
@@ -31,10 +32,10 @@ READY_AFTER_SECONDS = 0.2
 
 
 @click.command()
-@click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+@embedded_sandbox
 @probe_option
 @settings_options
-def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
+def command(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
@@ -47,16 +48,9 @@ def command(settings: Settings, *, sandbox: bool, probe: bool) -> None:
     anyio.run(serve, settings, sandbox, probe)
 
 
-async def serve(settings: Settings, sandbox: bool, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+async def serve(settings: Settings, sandbox: SandboxChoice | None, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until stdin ends or a signal asks to stop."""
-    transport = None
-    if sandbox:
-        # Only here: a host that has an account never needs it, and waits for our start.
-        import httpx  # noqa: PLC0415
-
-        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-
-        transport = httpx.ASGITransport(create_sandbox())
+    transport = sandbox.transport() if sandbox else None
     async with open_context(settings, transport=transport) as context, _leaving(context) as stdin_ended:
         server = create_server(context, probe=probe)
         async with anyio.create_task_group() as tasks:

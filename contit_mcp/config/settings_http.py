@@ -13,6 +13,9 @@ from contit_mcp.config.settings_urls import exact_url
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
 """What a browser sends as `Origin`, and `:*` for any port: no path, and no slash at its end."""
 
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")
+"""RFC 6749, 3.3: no space, quote or backslash, which would break the header that names the scopes."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
 """Characters of a static token: who can guess shorter ones would, and longer ones fit no header."""
@@ -65,6 +68,13 @@ def _usable_origins(text: str) -> str:
     return text
 
 
+def _usable_scopes(text: str) -> str:
+    for part in split_list(text):
+        if not _SCOPE.fullmatch(part):
+            raise ValueError(f"must hold scopes with commas between them, not {part[:60]!r}")
+    return text
+
+
 def _usable_tokens(value: SecretStr) -> SecretStr:
     parse_tokens(value.get_secret_value())
     return value
@@ -96,13 +106,29 @@ class HttpSettings(BaseModel):
         None, alias="CONTIT_MCP_JWT_ISSUER", description="Issuer whose tokens are taken (`iss`), for `jwt`."
     )
     jwt_audience: str | None = Field(
-        None, alias="CONTIT_MCP_JWT_AUDIENCE", description="What their `aud` must hold; by default the public URL."
+        None,
+        alias="CONTIT_MCP_JWT_AUDIENCE",
+        description="What their `aud` must contain, with or without a slash at its end; by default the public URL.",
     )
     jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
         None, alias="CONTIT_MCP_JWT_JWKS_URL", description="Where the issuer's keys are; by default as it says itself."
     )
-    jwt_scopes: str = Field(
-        "", alias="CONTIT_MCP_JWT_SCOPES", description="Scopes that a token must have, with commas between."
+    jwt_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
+        "",
+        alias="CONTIT_MCP_JWT_SCOPES",
+        description="Scopes that a token must have, as they appear in tokens, with commas between.",
+    )
+    jwt_advertised_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
+        "",
+        alias="CONTIT_MCP_JWT_ADVERTISED_SCOPES",
+        description="Scopes that clients must request, with commas between, where the issuer writes them differently in"
+        " requests (`api://…/contit.ask` at Entra ID). Not set: the scopes above; without those `openid`.",
+    )
+    jwt_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
+        "Authorization",
+        alias="CONTIT_MCP_JWT_HEADER",
+        description="Header that carries the token. A proxy that signs people in itself puts its own token into another"
+        " one (`Cf-Access-Jwt-Assertion` at Cloudflare Access), without `Bearer`.",
     )
     seal_key: SecretStr | None = Field(
         None,
@@ -165,3 +191,7 @@ class HttpSettings(BaseModel):
         alias="CONTIT_MCP_READY_PROBES_CONTIT",
         description="Whether `/readyz` also asks Contit, every 10 s. An outage of Contit then takes all replicas out.",
     )
+
+    def scopes_to_request(self) -> list[str]:
+        """Return the scopes that clients are told to request; never none, since some issuers then grant nothing."""
+        return split_list(self.jwt_advertised_scopes) or split_list(self.jwt_scopes) or ["openid"]

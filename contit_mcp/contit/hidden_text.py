@@ -104,7 +104,7 @@ _MISPLACED = _removal(
     f"(?<=[{_LEADING}])\u1160",
     f"(?<=\u115f)\u1160(?=[{_TRAILING}])",
     f"(?<=[{_MARKS}])\u034f(?=[{_MARKS}])",
-    f"[{_NUMBER_MARKS}](?=[\u0620-\u088f\u08a0-\u08e1])",
+    f"[{_NUMBER_MARKS}](?=[\u0660-\u0669\u06f0-\u06f9])",
     "\u070f(?=[\u0710-\u074f])",
     "[\U000110bd\U000110cd](?=[\U00011080-\U000110bc])",
     f"(?<=[{_HIEROGLYPHS}])[\U00013430-\U0001343f]",

@@ -13,8 +13,9 @@ from contit_mcp.config.settings_http import split_list
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
-from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_credential
+from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_credential
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GuardPolicy, RequestRate, is_loopback
+from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.services import configured_credential
 
@@ -24,6 +25,9 @@ SHARING = {
     "jwt": Sharing.BY_PRINCIPAL,
     "caller": Sharing.BY_CREDENTIAL,
 }
+
+
+_METADATA = "/.well-known/oauth-protected-resource"
 
 
 def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
@@ -124,24 +128,26 @@ def _jwt(settings: Settings) -> Identification:
         create_protected_resource_routes,
     )
 
-    from contit_mcp.http.jwks import DOCUMENT_BYTES, IssuerKeys  # noqa: PLC0415
-    from contit_mcp.http.jwt_tokens import JwtTokens  # noqa: PLC0415
-
     assert settings.jwt_issuer is not None  # noqa: S101 - refuse_unsafe has seen to it
     assert settings.public_url is not None  # noqa: S101
     # Clients compare both letter by letter (RFC 9728, 3.3; RFC 8414, 3.3), so no slash is put at their ends.
     as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
     resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
-    scopes = split_list(settings.jwt_scopes)
-    http = build_http_client("", policy=TransportPolicy(body_bytes=DOCUMENT_BYTES), ca_file=settings.ca_file)
+    required, advertised = split_list(settings.jwt_scopes), settings.scopes_to_request()
+    http = build_http_client("", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file)
     tokens = JwtTokens(
         IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
-        issuer=settings.jwt_issuer.rstrip("/"),
+        issuer=settings.jwt_issuer,
         audience=settings.jwt_audience or settings.public_url,
-        scopes=scopes,
+        required_scopes=required,
+        advertised_scopes=advertised,
         metadata_url=str(build_resource_metadata_url(resource)),
+        header=settings.jwt_header,
     )
-    routes = create_protected_resource_routes(resource, [issuer], scopes or None, resource_name="Contit Assistant")
+    [route] = create_protected_resource_routes(resource, [issuer], advertised, resource_name="Contit Assistant")
+    # Clients look below the path first and then at the root (MCP authorization). A proxy may have changed the path.
+    paths = dict.fromkeys((route.path, f"{_METADATA}/mcp", _METADATA))
+    routes = [Route(path, route.endpoint, methods=["GET", "OPTIONS"]) for path in paths]
     return Identification(tokens, routes, http)
 
 

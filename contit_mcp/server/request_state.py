@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.trace import SpanContext
 
@@ -16,13 +16,15 @@ class Caller:
     """One caller.
 
     Attributes:
+        mode: The mode that authenticated it.
+        issuer: The issuer of its JWT, without a slash at the end. A subject is unique within one issuer only.
         principal: The name of its token or the subject of its JWT; it asks with the server's credential.
-        issuer: The issuer of its JWT, within which the subject is unique; empty for a token.
         credential: Its own credential for Contit, where it brings one.
     """
 
+    mode: Literal["none", "token", "jwt", "caller"] = "none"
+    issuer: str | None = None
     principal: str | None = None
-    issuer: str = ""
     credential: "Credential | None" = None
 
 

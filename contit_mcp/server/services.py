@@ -22,6 +22,8 @@ from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner
 MOST_CREDENTIALS = 1_000
 """Callers' own credentials that assistants are kept for; the least recently used goes first."""
 
+_NO_SEAL_KEY = b"contit-mcp"
+
 
 class Services:
     """The services of one process. The client and the store are made when they are first used.
@@ -42,7 +44,7 @@ class Services:
         self._store = context.store
         keys = context.settings.seal_keys()
         self._sealer = _sealer(keys) if keys else None
-        self._owner_key = keys[-1].encode() if keys else b"contit-mcp"
+        self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
         self._assistants: OrderedDict[str, Assistant] = OrderedDict()
@@ -63,13 +65,14 @@ class Services:
         if by_principal:
             if caller.principal is None or self._sealer is None:
                 raise _unidentified()
-            mode, issuer = self._settings.auth, caller.issuer
-            owner = owner_of_name(mode, issuer, caller.principal, base_url, key=self._owner_key)
+            who = (caller.mode, caller.issuer or "", caller.principal, base_url)
+            owner, holder = (owner_of_name(*who, key=key) for key in (self._owner_key, _NO_SEAL_KEY))
         else:
-            owner = owner_of_credential(identity, base_url, key=self._owner_key)
+            owner, holder = (owner_of_credential(identity, base_url, key=k) for k in (self._owner_key, _NO_SEAL_KEY))
         return Tenant(
             self._assistant(credential, owner if by_credential else ""),
             owner,
+            holder,
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
             sealer=self._sealer if by_principal else None,
             keeps_titles=self._sharing is Sharing.ONE_CALLER and self._settings.titles,

@@ -156,7 +156,9 @@ class Tenant:
 
     Attributes:
         assistant: Serves all owners of one Contit credential.
-        owner: Who asks.
+        owner: Who asks, under which name runs are stored.
+        holder: Who may use the handles. Unlike the owner it does not depend on a seal key, so that a handle of the new
+            key still opens after the old key was removed.
         task_sealer: Returns the sealer of task ids, which are always sealed.
         sealer: Seals thread and run ids; None where the owner sees Contit's own.
         keeps_titles: Whether the first words of a prompt may be stored with its run.
@@ -164,6 +166,7 @@ class Tenant:
 
     assistant: Assistant
     owner: str
+    holder: str
     task_sealer: Callable[[], Sealer]
     sealer: Sealer | None = None
     keeps_titles: bool = False
@@ -213,11 +216,11 @@ class Tenant:
     def task_handle(self, task: TaskId) -> str:
         """Return a task's id as the owner gets it."""
         parts = (str(task.asked_at_ms), task.thread_id, task.run_id)
-        return self.task_sealer().seal("task", self.owner, _SEPARATOR.join(parts))
+        return self.task_sealer().seal("task", self.holder, _SEPARATOR.join(parts))
 
     def open_task(self, handle: str, *, now: float) -> TaskId | None:
         """Return the content of a task's id; None if it is forged, another owner's, or older than `TASK_SECONDS`."""
-        opened = self.task_sealer().open("task", self.owner, handle)
+        opened = self.task_sealer().open("task", self.holder, handle)
         if opened is None:
             return None
         asked_at_ms, thread_id, run_id = opened.split(_SEPARATOR)
@@ -229,8 +232,8 @@ class Tenant:
         if self.sealer is None:
             return thread_id, run_id
         return (
-            None if thread_id is None else self.sealer.seal("thread", self.owner, thread_id),
-            None if run_id is None else self.sealer.seal("run", self.owner, run_id),
+            None if thread_id is None else self.sealer.seal("thread", self.holder, thread_id),
+            None if run_id is None else self.sealer.seal("run", self.holder, run_id),
         )
 
     def _title(self, prompt: str) -> str | None:
@@ -247,7 +250,7 @@ class Tenant:
         Raises:
             RunNotFoundError: The handle does not open for this owner.
         """
-        opened = handle if self.sealer is None else self.sealer.open(kind, self.owner, handle)
+        opened = handle if self.sealer is None else self.sealer.open(kind, self.holder, handle)
         if opened is None:
             raise RunNotFoundError(None, None)
         return opened

@@ -28,9 +28,11 @@ class Metrics:
         )
         self.in_flight = Gauge("contit_mcp_calls_in_flight", "Tool calls under way.", registry=registry)
         self._upstream = Counter(
-            "contit_mcp_upstream_requests", "Requests to Contit by status; 'none' got no answer.", ["status"],
+            "contit_mcp_upstream_requests",
+            "Requests to Contit by status; 'none' got no answer, 'pool' no connection of our own.",
+            ["status"],
             registry=registry,
-        )  # fmt: skip
+        )
         self._retries = Counter(
             "contit_mcp_upstream_retries", "Requests to Contit that were repeated.", registry=registry
         )

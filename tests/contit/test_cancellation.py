@@ -5,7 +5,8 @@ import anyio.lowlevel
 import pytest
 
 from contit_mcp import errors
-from tests.contit.upstream import HANGS, STARTED, Kept, Reply, Upstream, contit_client, start
+from tests.contit.upstream import HANGS, STARTED, Kept, contit_client, scripted, start
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -13,8 +14,8 @@ SLOW_START = Reply(200, STARTED, after=2.0)
 
 
 async def test_a_cancelled_start_keeps_its_ids_before_it_leaves() -> None:
-    """The run exists upstream, so its handle must exist here (our choice)."""
-    upstream, kept = Upstream(SLOW_START), Kept(after=3.0)
+    """The run exists upstream, so its handle must exist here."""
+    upstream, kept = scripted(SLOW_START), Kept(after=3.0)
     began, went_on = anyio.current_time(), False
     with anyio.fail_after(100), anyio.move_on_after(1.0) as scope:
         await start(contit_client(upstream), keep=kept)
@@ -28,29 +29,29 @@ async def test_a_cancelled_start_keeps_its_ids_before_it_leaves() -> None:
 
 
 async def test_a_start_that_is_cancelled_while_it_keeps_its_ids_keeps_them_all_the_same() -> None:
-    """Storing cannot be cut in the middle either (our choice)."""
+    """Storing cannot be cut in the middle either."""
     kept = Kept(after=3.0)
     with anyio.fail_after(100), anyio.move_on_after(4.0) as scope:
-        await start(contit_client(Upstream(SLOW_START)), keep=kept)
+        await start(contit_client(scripted(SLOW_START)), keep=kept)
         await anyio.lowlevel.checkpoint()
     assert len(kept.runs) == 1
     assert scope.cancelled_caught
 
 
 async def test_a_start_in_a_cancelled_task_group_keeps_its_ids() -> None:
-    """As when a host cancels its request (our choice)."""
+    """As when a host cancels its request."""
     kept = Kept()
     with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: start(contit_client(Upstream(SLOW_START)), keep=kept))
+            tasks.start_soon(lambda: start(contit_client(scripted(SLOW_START)), keep=kept))
             await anyio.sleep(0.5)
             tasks.cancel_scope.cancel()
     assert len(kept.runs) == 1
 
 
 async def test_a_cancelled_start_that_is_turned_away_is_not_repeated() -> None:
-    """Nobody waits for it any more (our choice)."""
-    upstream, kept = Upstream(Reply(503, after=2.0), SLOW_START), Kept()
+    """Nobody waits for it any more."""
+    upstream, kept = scripted(Reply(503, after=2.0), SLOW_START), Kept()
     with anyio.fail_after(100), anyio.move_on_after(1.0) as scope:
         await start(contit_client(upstream), keep=kept)
     assert scope.cancelled_caught
@@ -59,8 +60,8 @@ async def test_a_cancelled_start_that_is_turned_away_is_not_repeated() -> None:
 
 
 async def test_a_start_that_is_cancelled_during_a_pause_is_not_sent_again() -> None:
-    """A pause is not part of sending (our choice)."""
-    upstream = Upstream(Reply(503, headers={"Retry-After": "30"}), SLOW_START)
+    """A pause is not part of sending."""
+    upstream = scripted(Reply(503, headers={"Retry-After": "30"}), SLOW_START)
     began = anyio.current_time()
     with anyio.move_on_after(1.0) as scope:
         await start(contit_client(upstream))
@@ -70,8 +71,8 @@ async def test_a_start_that_is_cancelled_during_a_pause_is_not_sent_again() -> N
 
 
 async def test_a_cancelled_start_that_hangs_ends_after_start_seconds() -> None:
-    """The shield has an end, so that a shutdown has one (our choice)."""
-    upstream, kept = Upstream(HANGS), Kept()
+    """The shield has an end, so that a shutdown has one."""
+    upstream, kept = scripted(HANGS), Kept()
     began = anyio.current_time()
     with (
         anyio.fail_after(100),
@@ -87,8 +88,8 @@ async def test_a_cancelled_start_that_hangs_ends_after_start_seconds() -> None:
 
 @pytest.mark.parametrize("read", ["status", "young status", "response", "young response"])
 async def test_a_cancelled_read_stops_at_once(read: str) -> None:
-    """Its request is given up and no other follows (our choice)."""
-    upstream = Upstream(HANGS)
+    """Its request is given up and no other follows."""
+    upstream = scripted(HANGS)
     client = contit_client(upstream)
     began = anyio.current_time()
     with anyio.move_on_after(1.0) as scope:
@@ -103,8 +104,8 @@ async def test_a_cancelled_read_stops_at_once(read: str) -> None:
 
 @pytest.mark.parametrize("status", [404, 503])
 async def test_a_read_that_is_cancelled_during_a_pause_stops_at_once(status: int) -> None:
-    """Whether it waits for replication or for a fault to pass (our choice)."""
-    upstream = Upstream(Reply(status, headers={"Retry-After": "5"}))
+    """Whether it waits for replication or for a fault to pass."""
+    upstream = scripted(Reply(status, headers={"Retry-After": "5"}))
     with anyio.move_on_after(0.1) as scope:
         await contit_client(upstream).run_status("t", "r", just_started=True)
     assert scope.cancelled_caught

@@ -15,7 +15,8 @@ from contit_mcp.config.secret_value import SecretValue
 from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
-from tests.contit.upstream import HANGS, STARTED, Kept, Reply, Script, Upstream, contit_client, start
+from tests.contit.upstream import HANGS, STARTED, Kept, contit_client, scripted, start
+from tests.echo_contit import EchoContit, Reply, Script
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ def numbered_tokens(*, after: float = 0.0, expires_in: int = 3_600) -> Script:
     return lambda _: Reply(body={**body, "access_token": f"token-{next(numbers)}"}, after=after)
 
 
-def contit(*, takes: Callable[[str], bool] = lambda _: True) -> Upstream:
+def contit(*, takes: Callable[[str], bool] = lambda _: True) -> EchoContit:
     """A Contit that answers whoever's token it takes, and everyone else with 401."""
 
     def reply(request: httpx.Request) -> Reply:
@@ -43,11 +44,11 @@ def contit(*, takes: Callable[[str], bool] = lambda _: True) -> Upstream:
             return Reply(401)
         return Reply(body={**STARTED, "status": "in_progress", "response": "a"})
 
-    return Upstream(reply)
+    return scripted(reply)
 
 
 def credential(
-    tokens: Upstream, *, secret: SecretValue | None = None, client_id: str = "my-client", **options: float
+    tokens: EchoContit, *, secret: SecretValue | None = None, client_id: str = "my-client", **options: float
 ) -> ClientCredentialsAuth:
     """The credential, with `tokens` as its endpoint."""
     return ClientCredentialsAuth(
@@ -59,12 +60,12 @@ def credential(
     )
 
 
-def client_for(tokens: Upstream, upstream: Upstream, **options: float) -> ContitClient:
+def client_for(tokens: EchoContit, upstream: EchoContit, **options: float) -> ContitClient:
     """A client whose tokens come from `tokens`."""
     return contit_client(upstream, auth=credential(tokens, **options))  # type: ignore[arg-type]
 
 
-def sent_tokens(upstream: Upstream) -> list[str]:
+def sent_tokens(upstream: EchoContit) -> list[str]:
     """The token of each request to Contit."""
     return [request.headers["Authorization"].removeprefix("Bearer ") for request in upstream.received]
 
@@ -74,7 +75,7 @@ def sent_tokens(upstream: Upstream) -> list[str]:
 
 async def test_a_token_is_asked_for_as_documented(logged: io.StringIO) -> None:
     """Form-encoded `grant_type`, `client_id`, `client_secret` (documented), and nothing of it in the address."""
-    tokens, upstream = Upstream(token()), contit()
+    tokens, upstream = scripted(token()), contit()
     await client_for(tokens, upstream).run_status("t", "r")
     (request,) = tokens.received
     assert (request.method, str(request.url)) == ("POST", TOKEN_URL)
@@ -93,15 +94,15 @@ async def test_a_token_is_asked_for_as_documented(logged: io.StringIO) -> None:
 
 async def test_special_characters_of_a_secret_arrive_as_they_are() -> None:
     """The form is encoded (RFC 6749, appendix B)."""
-    tokens = Upstream(token())
+    tokens = scripted(token())
     auth = credential(tokens, secret=SecretValue("CONTIT_CLIENT_SECRET", value="a&b=c+d%20 e"))
     await contit_client(contit(), auth=auth).run_status("t", "r")
     assert parse_qs(tokens.received[0].content.decode())["client_secret"] == ["a&b=c+d%20 e"]
 
 
 async def test_fifty_requests_at_once_fetch_one_token() -> None:
-    """Whoever comes first asks for everyone (our choice)."""
-    tokens, upstream = Upstream(numbered_tokens(after=2.0)), contit()
+    """Whoever comes first asks for everyone."""
+    tokens, upstream = scripted(numbered_tokens(after=2.0)), contit()
     client = client_for(tokens, upstream)
     with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
@@ -121,8 +122,8 @@ async def test_fifty_requests_at_once_fetch_one_token() -> None:
     ],
 )
 async def test_a_token_is_renewed_before_it_expires(expires_in: int, renewed_at: float) -> None:
-    """Exactly at the later of both moments; until then it is kept (our choice)."""
-    tokens, upstream = Upstream(numbered_tokens(expires_in=expires_in)), contit()
+    """Exactly at the later of both moments; until then it is kept."""
+    tokens, upstream = scripted(numbered_tokens(expires_in=expires_in)), contit()
     client = client_for(tokens, upstream)
     began = anyio.current_time()
     await client.run_status("t", "r")
@@ -136,8 +137,8 @@ async def test_a_token_is_renewed_before_it_expires(expires_in: int, renewed_at:
 
 
 async def test_a_tokens_life_counts_from_before_it_was_asked_for() -> None:
-    """A slow answer makes it older, not younger (our choice)."""
-    tokens, upstream = Upstream(numbered_tokens(after=4.0, expires_in=10)), contit()
+    """A slow answer makes it older, not younger."""
+    tokens, upstream = scripted(numbered_tokens(after=4.0, expires_in=10)), contit()
     client = client_for(tokens, upstream)
     began = anyio.current_time()
     await client.run_status("t", "r")
@@ -147,9 +148,9 @@ async def test_a_tokens_life_counts_from_before_it_was_asked_for() -> None:
 
 
 async def test_another_clock_can_count_a_tokens_life() -> None:
-    """`clock` is a parameter (our choice)."""
+    """`clock` is a parameter."""
     clock = [0.0]
-    tokens, upstream = Upstream(numbered_tokens(expires_in=10)), contit()
+    tokens, upstream = scripted(numbered_tokens(expires_in=10)), contit()
     auth = ClientCredentialsAuth(
         "my-client",
         SecretValue("CONTIT_CLIENT_SECRET", value=SECRET),
@@ -174,8 +175,8 @@ async def test_another_clock_can_count_a_tokens_life() -> None:
     ],
 )
 async def test_a_tokens_life_is_an_hour_unless_it_says_otherwise(answer: dict[str, object], life: float) -> None:
-    """3600 is the documented `expires_in`; RFC 6749 makes it optional, and nothing else is read (our choice)."""
-    tokens, upstream = Upstream(Reply(body=answer), token("token-2")), contit()
+    """3600 is the documented `expires_in`; RFC 6749 makes it optional, and nothing else is read."""
+    tokens, upstream = scripted(Reply(body=answer), token("token-2")), contit()
     client = client_for(tokens, upstream)
     began = anyio.current_time()
     await client.run_status("t", "r")
@@ -190,8 +191,8 @@ async def test_a_tokens_life_is_an_hour_unless_it_says_otherwise(answer: dict[st
 
 
 async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -> None:
-    """A revoked token costs one more round (our choice)."""
-    tokens, upstream = Upstream(numbered_tokens()), contit(takes=lambda value: value != "token-1")
+    """A revoked token costs one more round."""
+    tokens, upstream = scripted(numbered_tokens()), contit(takes=lambda value: value != "token-1")
     run = await start(client_for(tokens, upstream), keep=(kept := Kept()))
     assert run.run_id == "run-1"
     assert len(kept.runs) == 1
@@ -201,8 +202,8 @@ async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -
 
 
 async def test_a_second_401_is_the_answer() -> None:
-    """One renewal and one repeat, and no more (our choice)."""
-    tokens, upstream = Upstream(numbered_tokens()), contit(takes=lambda _: False)
+    """One renewal and one repeat, and no more."""
+    tokens, upstream = scripted(numbered_tokens()), contit(takes=lambda _: False)
     with pytest.raises(errors.AuthenticationError):
         await client_for(tokens, upstream).run_status("t", "r")
     assert sent_tokens(upstream) == ["token-1", "token-2"]
@@ -210,8 +211,8 @@ async def test_a_second_401_is_the_answer() -> None:
 
 
 async def test_fifty_refused_requests_share_one_renewal() -> None:
-    """Whoever was refused with the old token takes the new one (our choice)."""
-    tokens, upstream = Upstream(numbered_tokens(after=1.0)), contit(takes=lambda value: value != "token-1")
+    """Whoever was refused with the old token takes the new one."""
+    tokens, upstream = scripted(numbered_tokens(after=1.0)), contit(takes=lambda value: value != "token-1")
     client = client_for(tokens, upstream)
     with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
@@ -222,8 +223,8 @@ async def test_fifty_refused_requests_share_one_renewal() -> None:
 
 
 async def test_an_endpoint_that_gives_the_refused_token_again_is_asked_once() -> None:
-    """Some keep a token until it expires; fifty requests do not ask fifty times (our choice)."""
-    tokens, upstream = Upstream(Reply(body=token().body, after=1.0)), contit(takes=lambda _: False)
+    """Some keep a token until it expires; fifty requests do not ask fifty times."""
+    tokens, upstream = scripted(Reply(body=token().body, after=1.0)), contit(takes=lambda _: False)
     client = client_for(tokens, upstream)
     refused = 0
 
@@ -246,8 +247,8 @@ async def test_an_endpoint_that_gives_the_refused_token_again_is_asked_once() ->
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_a_refused_client_is_an_authentication_error_that_names_the_settings(status: int) -> None:
-    """`invalid_client` comes with 400 or 401 (RFC 6749, 5.2); what it says is not told (our choice)."""
-    tokens, upstream = Upstream(Reply(status, {"error": "invalid_client", "error_description": SECRET})), contit()
+    """`invalid_client` comes with 400 or 401 (RFC 6749, 5.2); what it says is not told."""
+    tokens, upstream = scripted(Reply(status, {"error": "invalid_client", "error_description": SECRET})), contit()
     with pytest.raises(errors.AuthenticationError) as caught:
         await start(client_for(tokens, upstream), thread_id="thread-1")
     told = f"{caught.value!r} {caught.value.message} {caught.value.hint}"
@@ -261,9 +262,9 @@ async def test_a_refused_client_is_an_authentication_error_that_names_the_settin
 
 @pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 409, 410, 422])
 async def test_an_address_without_a_token_endpoint_is_an_authentication_error(status: int) -> None:
-    """Never a 404 about a run, nor a conflict about a thread: no request about them was sent (our choice)."""
+    """Never a 404 about a run, nor a conflict about a thread: no request about them was sent."""
     elsewhere = {"Location": "https://elsewhere.test/connect/token"}
-    tokens, upstream = Upstream(Reply(status, headers=elsewhere), token()), contit()
+    tokens, upstream = scripted(Reply(status, headers=elsewhere), token()), contit()
     client = client_for(tokens, upstream)
     with pytest.raises(errors.APIError) as caught:
         await client.run_status("t", "r", just_started=True)
@@ -296,9 +297,9 @@ PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
 
 @pytest.mark.parametrize("name", PASSING)
 async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent(name: str) -> None:
-    """The question has not left, so it is never "unknown whether it runs" (our choice)."""
+    """The question has not left, so it is never "unknown whether it runs"."""
     fault, kind = PASSING[name]
-    tokens, upstream, kept = Upstream(fault), contit(), Kept()
+    tokens, upstream, kept = scripted(fault), contit(), Kept()
     with anyio.fail_after(1_000), pytest.raises(errors.APIError) as caught:
         await start(client_for(tokens, upstream), keep=kept)
     assert type(caught.value) is kind
@@ -312,16 +313,16 @@ async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent(name: str)
 
 @pytest.mark.parametrize("name", PASSING)
 async def test_a_passing_fault_of_the_token_endpoint_is_not_seen_by_the_caller(name: str) -> None:
-    """Asking for a token twice does no harm (our choice)."""
-    tokens, upstream = Upstream(PASSING[name][0], PASSING[name][0], token()), contit()
+    """Asking for a token twice does no harm."""
+    tokens, upstream = scripted(PASSING[name][0], PASSING[name][0], token()), contit()
     assert (await start(client_for(tokens, upstream))).run_id == "run-1"
     assert len(tokens.received) == 3
     assert len(upstream.received) == 1
 
 
 async def test_a_token_endpoint_that_hangs_ends_as_a_timeout_in_which_nothing_was_sent() -> None:
-    """Within the budget, which is shorter than the time a start has (our choice)."""
-    tokens, upstream = Upstream(HANGS), contit()
+    """Within the budget, which is shorter than the time a start has."""
+    tokens, upstream = scripted(HANGS), contit()
     began = anyio.current_time()
     with anyio.fail_after(1_000), pytest.raises(errors.APITimeoutError) as caught:
         await start(client_for(tokens, upstream), within=1.0)
@@ -332,8 +333,8 @@ async def test_a_token_endpoint_that_hangs_ends_as_a_timeout_in_which_nothing_wa
 
 
 async def test_a_failing_endpoint_is_asked_once_for_all_who_wait() -> None:
-    """Four attempts for fifty requests, and the retries of each of them find the same failure (our choice)."""
-    tokens, upstream = Upstream(Reply(500, after=0.1)), contit()
+    """Four attempts for fifty requests, and the retries of each of them find the same failure."""
+    tokens, upstream = scripted(Reply(500, after=0.1)), contit()
     client = client_for(tokens, upstream)
     failed: list[errors.APIError] = []
 
@@ -354,8 +355,8 @@ async def test_a_failing_endpoint_is_asked_once_for_all_who_wait() -> None:
 
 
 async def test_a_failing_endpoint_is_asked_again_after_a_pause() -> None:
-    """Exactly when the pause is over, not before (our choice)."""
-    tokens, upstream = Upstream(Reply(401)), contit()
+    """Exactly when the pause is over, not before."""
+    tokens, upstream = scripted(Reply(401)), contit()
     client = client_for(tokens, upstream, failure_pause=3.0)
 
     async def fails() -> None:
@@ -370,7 +371,7 @@ async def test_a_failing_endpoint_is_asked_again_after_a_pause() -> None:
     await anyio.sleep_until(failed_at + 3.0)
     await fails()
     assert len(tokens.received) == 2
-    tokens.replies = [token()]
+    tokens.script = [token()]
     await anyio.sleep(3.0)
     await client.run_status("t", "r")
     assert sent_tokens(upstream) == ["token-1"]
@@ -378,8 +379,8 @@ async def test_a_failing_endpoint_is_asked_again_after_a_pause() -> None:
 
 @pytest.mark.parametrize(("asked", "asked_again_after"), [(2, 3.0), (40, 40.0), (3_600, 60.0)])
 async def test_a_token_endpoint_is_left_alone_as_long_as_it_asks(asked: int, asked_again_after: float) -> None:
-    """`Retry-After` counts here too, up to a minute (our choice)."""
-    tokens, upstream = Upstream(Reply(429, headers={"Retry-After": str(asked)})), contit()
+    """`Retry-After` counts here too, up to a minute."""
+    tokens, upstream = scripted(Reply(429, headers={"Retry-After": str(asked)})), contit()
     client = client_for(tokens, upstream, failure_pause=3.0, budget=1.0)
 
     async def fails() -> None:
@@ -397,14 +398,14 @@ async def test_a_token_endpoint_is_left_alone_as_long_as_it_asks(asked: int, ask
 
 
 async def test_a_corrected_secret_is_tried_at_once(tmp_path: Path) -> None:
-    """Whoever mends the file need not wait for the pause (our choice)."""
+    """Whoever mends the file need not wait for the pause."""
     file = tmp_path / "secret"
     file.write_text("wrong")
 
     def reply(request: httpx.Request) -> Reply:
         return token() if b"client_secret=the-right-one" in request.content else Reply(401)
 
-    tokens, upstream = Upstream(reply), contit()
+    tokens, upstream = scripted(reply), contit()
     auth = credential(tokens, secret=SecretValue("CONTIT_CLIENT_SECRET", file=file))
     client = contit_client(upstream, auth=auth)
     with pytest.raises(errors.AuthenticationError):
@@ -414,8 +415,8 @@ async def test_a_corrected_secret_is_tried_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_token_that_is_still_good_serves_while_it_cannot_be_renewed(logged: io.StringIO) -> None:
-    """Its last minute bridges a short outage of the token endpoint; then the failure is told (our choice)."""
-    tokens, upstream = Upstream(token(), Reply(500)), contit()
+    """Its last minute bridges a short outage of the token endpoint; then the failure is told."""
+    tokens, upstream = scripted(token(), Reply(500)), contit()
     client = client_for(tokens, upstream)
     began = anyio.current_time()
     await client.run_status("t", "r")
@@ -430,16 +431,16 @@ async def test_a_token_that_is_still_good_serves_while_it_cannot_be_renewed(logg
 
 
 async def test_a_refused_token_does_not_serve_while_it_cannot_be_renewed() -> None:
-    """Contit has just refused it; the failure of the token endpoint is what the caller hears (our choice)."""
-    tokens, upstream = Upstream(token(), Reply(404)), contit(takes=lambda _: False)
+    """Contit has just refused it; the failure of the token endpoint is what the caller hears."""
+    tokens, upstream = scripted(token(), Reply(404)), contit(takes=lambda _: False)
     with pytest.raises(errors.AuthenticationError, match="HTTP 404"):
         await client_for(tokens, upstream).run_status("t", "r")
     assert len(upstream.received) == 1
 
 
 async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
-    """Nobody waits for a token that nobody fetches any more (our choice)."""
-    tokens, upstream = Upstream(HANGS, token()), contit()
+    """Nobody waits for a token that nobody fetches any more."""
+    tokens, upstream = scripted(HANGS, token()), contit()
     client = client_for(tokens, upstream)
     with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
@@ -458,7 +459,7 @@ async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
 @pytest.mark.parametrize("secret", ["two\nlines", "ünicode-secret", "nul\x00", ""])
 async def test_a_client_secret_that_cannot_be_one_is_named_without_its_value(secret: str) -> None:
     """It has visible ASCII characters only (RFC 6749, appendix A.2)."""
-    tokens, upstream = Upstream(token()), contit()
+    tokens, upstream = scripted(token()), contit()
     auth = credential(tokens, secret=SecretValue("CONTIT_CLIENT_SECRET", value=secret))
     with pytest.raises(errors.ConfigurationError) as caught:
         await contit_client(upstream, auth=auth).run_status("t", "r")
@@ -469,8 +470,8 @@ async def test_a_client_secret_that_cannot_be_one_is_named_without_its_value(sec
 
 
 async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
-    """Neither printed nor formatted; the client's id says who asks (our choice)."""
-    auth = credential(Upstream(token()))
+    """Neither printed nor formatted; the client's id says who asks."""
+    auth = credential(scripted(token()))
     await contit_client(contit(), auth=auth).run_status("t", "r")
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
     assert "token-1" not in f"{auth} {auth!r}"
@@ -478,8 +479,8 @@ async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
 
 
 async def test_closing_the_credential_closes_its_connections() -> None:
-    """The token endpoint has a client of its own (our choice)."""
-    http = build_http_client("", transport=Upstream(token()))
+    """The token endpoint has a client of its own."""
+    http = build_http_client("", transport=scripted(token()))
     auth = ClientCredentialsAuth("c", SecretValue("CONTIT_CLIENT_SECRET", value=SECRET), token_url=TOKEN_URL, http=http)
     await auth.aclose()
     assert http.is_closed

@@ -18,7 +18,7 @@ PATIENT = 10.0
 @pytest.mark.anyio
 @pytest.mark.parametrize("address", ["ftp://contit.test", "https://127.1"])
 async def test_an_address_that_cannot_be_asked_was_sent_nothing(address: str) -> None:
-    """No run can have been started (our choice)."""
+    """No run can have been started."""
     async with build_http_client(address) as http:
         with pytest.raises(errors.APIConnectionError) as caught:
             await start(ContitClient(http, retry=ONCE))
@@ -27,7 +27,7 @@ async def test_an_address_that_cannot_be_asked_was_sent_nothing(address: str) ->
 
 @pytest.mark.anyio
 async def test_long_headers_of_a_gateway_do_not_hide_the_answer() -> None:
-    """A run would have been started that nobody has the ids of; a policy or cookie of 20 kB is no rarity (our choice)."""
+    """A run would have been started that nobody has the ids of; a policy or cookie of 20 kB is no rarity."""
 
     async def answer(connection: Connection) -> None:
         await connection.request()
@@ -40,7 +40,7 @@ async def test_long_headers_of_a_gateway_do_not_hide_the_answer() -> None:
 
 @pytest.mark.anyio
 async def test_who_leaves_frees_the_connection_and_its_place() -> None:
-    """The one that was asked on is closed, and the next request gets one although there may be only one (our choice)."""
+    """The one that was asked on is closed, and the next request gets one although there may be only one."""
     closed = anyio.Event()
 
     async def behave(connection: Connection) -> None:

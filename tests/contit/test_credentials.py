@@ -11,7 +11,8 @@ import pytest
 from contit_mcp.config.secret_value import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, Credential
 from contit_mcp.errors import AuthenticationError, ConfigurationError
-from tests.contit.upstream import START_OK, Reply, Upstream, contit_client, start
+from tests.contit.upstream import START_OK, contit_client, scripted, start
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -29,9 +30,9 @@ def everywhere_but(request: httpx.Request, header: str) -> str:
 async def test_a_credential_stands_in_its_header_and_nowhere_else(
     kind: type[APIKeyAuth | AccessTokenAuth], logged: io.StringIO
 ) -> None:
-    """`X-Api-Key: …`, or `Authorization: Bearer …` (documented); never in the address (our choice)."""
+    """`X-Api-Key: …`, or `Authorization: Bearer …` (documented); never in the address."""
     header, value = HEADERS[kind]
-    upstream = Upstream(START_OK, Reply(body={"status": "completed"}), Reply(body={"response": "a"}))
+    upstream = scripted(START_OK, Reply(body={"status": "completed"}), Reply(body={"response": "a"}))
     client = contit_client(upstream, auth=kind(SecretValue("CONTIT_API_KEY", value=SECRET)))
     await start(client)
     await client.run_status("t", "r")
@@ -45,8 +46,8 @@ async def test_a_credential_stands_in_its_header_and_nowhere_else(
 
 
 async def test_no_credential_means_no_header() -> None:
-    """As `contit-mcp check` asks, to see that Contit refuses it (our choice)."""
-    upstream = Upstream(START_OK)
+    """As `contit-mcp check` asks, to see that Contit refuses it."""
+    upstream = scripted(START_OK)
     await start(contit_client(upstream))
     assert not {"x-api-key", "authorization", "cookie"} & set(upstream.received[0].headers)
 
@@ -55,11 +56,11 @@ async def test_no_credential_means_no_header() -> None:
 async def test_a_changed_file_is_used_for_the_next_request(
     kind: type[APIKeyAuth | AccessTokenAuth], tmp_path: Path
 ) -> None:
-    """A rotated secret needs no restart (our choice)."""
+    """A rotated secret needs no restart."""
     file = tmp_path / "key"
     file.write_text("first-secret\n")
     auth = kind(SecretValue("CONTIT_API_KEY", file=file))
-    upstream = Upstream(START_OK)
+    upstream = scripted(START_OK)
     client = contit_client(upstream, auth=auth)
     await start(client)
     file.write_text("second-and-longer-secret\n")
@@ -92,8 +93,8 @@ async def test_a_changed_file_is_used_for_the_next_request(
 async def test_a_credential_that_no_header_can_carry_is_named_without_its_value(
     kind: type[APIKeyAuth | AccessTokenAuth], secret: str
 ) -> None:
-    """Nothing is sent; the error says which setting, not what it holds (our choice)."""
-    upstream, auth = Upstream(START_OK), kind(SecretValue("CONTIT_API_KEY", value=secret))
+    """Nothing is sent; the error says which setting, not what it holds."""
+    upstream, auth = scripted(START_OK), kind(SecretValue("CONTIT_API_KEY", value=secret))
     with pytest.raises(ConfigurationError):
         auth.identity()
     with pytest.raises(ConfigurationError) as caught:
@@ -105,8 +106,8 @@ async def test_a_credential_that_no_header_can_carry_is_named_without_its_value(
 
 
 async def test_a_missing_file_is_a_configuration_error_and_sends_nothing(tmp_path: Path) -> None:
-    """Not a request without a credential (our choice)."""
-    upstream = Upstream(START_OK)
+    """Not a request without a credential."""
+    upstream = scripted(START_OK)
     auth = APIKeyAuth(SecretValue("CONTIT_API_KEY", file=tmp_path / "nowhere"))
     with pytest.raises(ConfigurationError, match="CONTIT_API_KEY_FILE"):
         await start(contit_client(upstream, auth=auth))
@@ -115,8 +116,8 @@ async def test_a_missing_file_is_a_configuration_error_and_sends_nothing(tmp_pat
 
 @pytest.mark.parametrize("kind", HEADERS)
 async def test_a_401_is_not_repeated(kind: type[APIKeyAuth | AccessTokenAuth]) -> None:
-    """A fixed credential does not get better (our choice)."""
-    upstream = Upstream(Reply(401))
+    """A fixed credential does not get better."""
+    upstream = scripted(Reply(401))
     with pytest.raises(AuthenticationError) as caught:
         await start(contit_client(upstream, auth=kind(SecretValue("CONTIT_API_KEY", value=SECRET))))
     assert len(upstream.received) == 1
@@ -125,15 +126,15 @@ async def test_a_401_is_not_repeated(kind: type[APIKeyAuth | AccessTokenAuth]) -
 
 @pytest.mark.parametrize("kind", HEADERS)
 async def test_a_credential_never_shows_its_secret(kind: type[APIKeyAuth | AccessTokenAuth]) -> None:
-    """Neither printed nor formatted (our choice)."""
+    """Neither printed nor formatted."""
     auth: Credential = kind(SecretValue("CONTIT_API_KEY", value=SECRET))
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
     assert auth.identity().endswith(f":{SECRET}")
 
 
 async def test_httpx_logs_neither_addresses_nor_headers(logged: io.StringIO) -> None:
-    """Even while our own events are logged at DEBUG (our choice)."""
-    upstream = Upstream(Reply(503), START_OK)
+    """Even while our own events are logged at DEBUG."""
+    upstream = scripted(Reply(503), START_OK)
     auth = APIKeyAuth(SecretValue("CONTIT_API_KEY", value=SECRET))
     await start(contit_client(upstream, auth=auth), thread_id="a-thread-of-somebody")
     text = logged.getvalue()

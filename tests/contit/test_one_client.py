@@ -18,8 +18,9 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from tests.contit.raw_server import Connection, raw_server
 from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
-from tests.contit.upstream import Reply, Upstream, start
+from tests.contit.upstream import scripted, start
 from tests.e2e.processes import clean_environment
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +117,7 @@ async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: in
             address = f"http://127.0.0.1:{server.port}"
             async with build_http_client(address) as http:
                 await use(http)
-            upstream = Upstream(Reply(body=BODY))
+            upstream = scripted(Reply(body=BODY))
             async with build_http_client(address, transport=upstream) as http:
                 await use(http)
     assert len(server.requests) == (4 if kind == 2 else 3)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from contit_mcp.contit.wire import check_id, id_problem, response_path, status_path
 from contit_mcp.errors import InvalidArgumentError
-from tests.contit.upstream import Reply, Upstream, contit_client
+from tests.contit.upstream import contit_client, scripted
+from tests.echo_contit import Reply
 
 SENT_AS_ONE_SEGMENT = {
     "thread_abc123": b"thread_abc123",
@@ -58,7 +59,7 @@ REFUSED = {
 
 async def raw_paths(identifier: str) -> list[bytes]:
     """The raw paths that Contit sees when `identifier` is a thread id, and a run id."""
-    upstream = Upstream(Reply(body={"status": "completed", "response": "a"}))
+    upstream = scripted(Reply(body={"status": "completed", "response": "a"}))
     client = contit_client(upstream)
     await client.run_status(identifier, "run")
     await client.run_status("thread", identifier)
@@ -79,15 +80,15 @@ def paths_with(segment: bytes) -> list[bytes]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("identifier", SENT_AS_ONE_SEGMENT)
 async def test_an_id_is_exactly_one_segment_of_the_path(identifier: str) -> None:
-    """Ids are opaque: whatever they hold is percent-encoded (our choice)."""
+    """Ids are opaque: whatever they hold is percent-encoded."""
     assert await raw_paths(identifier) == paths_with(SENT_AS_ONE_SEGMENT[identifier])
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("identifier", REFUSED)
 async def test_what_cannot_be_an_id_is_refused_before_any_request(identifier: str) -> None:
-    """With the name of the argument and without its value (our choice)."""
-    upstream = Upstream(Reply(body={"status": "completed", "response": "a"}))
+    """With the name of the argument and without its value."""
+    upstream = scripted(Reply(body={"status": "completed", "response": "a"}))
     client = contit_client(upstream)
     for name, read in (
         ("thread_id", client.run_status(identifier, "run")),
@@ -105,7 +106,7 @@ async def test_what_cannot_be_an_id_is_refused_before_any_request(identifier: st
 @example("%2e%2e/")
 @example("\ud83d\ude42")
 def test_any_text_is_refused_or_one_segment_that_decodes_to_itself(identifier: str) -> None:
-    """As httpx puts it on the wire: no dot segment, no further slash, query or fragment (our choice)."""
+    """As httpx puts it on the wire: no dot segment, no further slash, query or fragment."""
     try:
         paths = [status_path(identifier, "run"), status_path("thread", identifier), response_path(identifier)]
     except InvalidArgumentError:

@@ -11,7 +11,8 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import GracePolicy
 from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.contit.upstream import BASE_URL, HANGS, Reply, Script, Upstream, contit_client
+from tests.contit.upstream import BASE_URL, HANGS, contit_client, scripted
+from tests.echo_contit import Reply, Script
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ def good(request: pytest.FixtureRequest) -> Reply:
 
 async def test_the_documented_requests_are_sent() -> None:
     """`GET …/thread/{threadId}/run/{runId}/status` and `GET …/thread/{threadId}/response` (documented)."""
-    upstream = Upstream(RUNNING, ANSWER)
+    upstream = scripted(RUNNING, ANSWER)
     client = contit_client(upstream)
     assert (await client.run_status("thread-1", "run-1")).word == "in_progress"
     assert await client.thread_response("thread-1") == "Twelve articles."
@@ -51,8 +52,8 @@ async def test_the_documented_requests_are_sent() -> None:
 
 
 async def test_fields_that_nobody_documented_are_ignored() -> None:
-    """A newer Contit may send more (our choice)."""
-    upstream = Upstream(
+    """A newer Contit may send more."""
+    upstream = scripted(
         Reply(body={"status": "completed", "error": None}), Reply(body={"response": "a", "sources": []})
     )
     client = contit_client(upstream)
@@ -74,8 +75,8 @@ NOT_REPEATED = {
 
 @pytest.mark.parametrize("status", NOT_REPEATED)
 async def test_a_read_that_was_refused_for_good_is_sent_once(read: Read, status: int) -> None:
-    """Repeating could not help (our choice)."""
-    upstream = Upstream(Reply(status, headers={"Location": "https://elsewhere.test/"}))
+    """Repeating could not help."""
+    upstream = scripted(Reply(status, headers={"Location": "https://elsewhere.test/"}))
     with pytest.raises(errors.APIStatusError) as caught:
         await read(contit_client(upstream))
     assert type(caught.value) is NOT_REPEATED[status]
@@ -103,9 +104,9 @@ PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
 
 @pytest.mark.parametrize("name", PASSING)
 async def test_a_read_is_repeated_after_a_passing_fault(read: Read, good: Reply, name: str) -> None:
-    """A read does no harm, so every passing fault is tried again (our choice)."""
+    """A read does no harm, so every passing fault is tried again."""
     stats = start_call_stats()
-    upstream = Upstream(PASSING[name][0], PASSING[name][0], good)
+    upstream = scripted(PASSING[name][0], PASSING[name][0], good)
     assert await read(contit_client(upstream))
     assert len(upstream.received) == 3
     assert (stats.requests, stats.retries) == (3, 2)
@@ -113,9 +114,9 @@ async def test_a_read_is_repeated_after_a_passing_fault(read: Read, good: Reply,
 
 @pytest.mark.parametrize("name", PASSING)
 async def test_a_fault_that_does_not_pass_is_raised_after_four_requests(read: Read, name: str) -> None:
-    """With pauses that grow and differ from caller to caller (our choice)."""
+    """With pauses that grow and differ from caller to caller."""
     fault, kind = PASSING[name]
-    upstream = Upstream(fault)
+    upstream = scripted(fault)
     with pytest.raises(errors.APIError) as caught:
         await read(contit_client(upstream))
     assert type(caught.value) is kind
@@ -125,8 +126,8 @@ async def test_a_fault_that_does_not_pass_is_raised_after_four_requests(read: Re
 
 
 async def test_two_callers_do_not_come_back_at_the_same_moment() -> None:
-    """Jitter spreads them (our choice)."""
-    first, second = Upstream(Reply(503)), Upstream(Reply(503))
+    """Jitter spreads them."""
+    first, second = scripted(Reply(503)), scripted(Reply(503))
     for upstream in (first, second):
         with pytest.raises(errors.InternalServerError):
             await contit_client(upstream).run_status("t", "r")
@@ -134,8 +135,8 @@ async def test_two_callers_do_not_come_back_at_the_same_moment() -> None:
 
 
 async def test_a_retry_after_beyond_the_budget_is_told_at_once(read: Read) -> None:
-    """The hint names the seconds (our choice)."""
-    upstream = Upstream(Reply(429, headers={"Retry-After": "21"}))
+    """The hint names the seconds."""
+    upstream = scripted(Reply(429, headers={"Retry-After": "21"}))
     began = anyio.current_time()
     with pytest.raises(errors.RateLimitError) as caught:
         await read(contit_client(upstream, read_seconds=20))
@@ -145,15 +146,15 @@ async def test_a_retry_after_beyond_the_budget_is_told_at_once(read: Read) -> No
 
 
 async def test_a_retry_after_within_the_budget_is_waited_for(read: Read, good: Reply) -> None:
-    """At least as long as asked (our choice)."""
-    upstream = Upstream(Reply(503, headers={"Retry-After": "5"}), good)
+    """At least as long as asked."""
+    upstream = scripted(Reply(503, headers={"Retry-After": "5"}), good)
     assert await read(contit_client(upstream))
     assert 5.0 <= upstream.pauses[0] <= 7.5 + 1e-6
 
 
 async def test_the_callers_deadline_allows_no_retry_after_it() -> None:
-    """Polls pass the present, so that a fault is theirs to wait out (our choice)."""
-    upstream = Upstream(Reply(503))
+    """Polls pass the present, so that a fault is theirs to wait out."""
+    upstream = scripted(Reply(503))
     client = contit_client(upstream)
     with pytest.raises(errors.InternalServerError):
         await client.run_status("t", "r", deadline=anyio.current_time())
@@ -163,8 +164,8 @@ async def test_the_callers_deadline_allows_no_retry_after_it() -> None:
 
 
 async def test_a_read_that_hangs_ends_as_a_timeout(read: Read) -> None:
-    """After `read_seconds`, whatever the transport's own timeouts (our choice)."""
-    upstream = Upstream(HANGS)
+    """After `read_seconds`, whatever the transport's own timeouts."""
+    upstream = scripted(HANGS)
     began = anyio.current_time()
     with anyio.fail_after(100), pytest.raises(errors.APITimeoutError):
         await read(contit_client(upstream, read_seconds=20))
@@ -173,8 +174,8 @@ async def test_a_read_that_hangs_ends_as_a_timeout(read: Read) -> None:
 
 
 async def test_read_seconds_bounds_the_retries_too(read: Read) -> None:
-    """A fault and then silence end together after `read_seconds` (our choice)."""
-    upstream = Upstream(Reply(503, after=19.0), HANGS)
+    """A fault and then silence end together after `read_seconds`."""
+    upstream = scripted(Reply(503, after=19.0), HANGS)
     began = anyio.current_time()
     with anyio.fail_after(100), pytest.raises(errors.APITimeoutError):
         await read(contit_client(upstream, read_seconds=20))
@@ -194,15 +195,15 @@ YOUNG: dict[str, tuple[Read, Reply]] = {
 async def test_a_404_right_after_is_forgiven(name: str) -> None:
     """Contit may not have written it everywhere yet (assumed)."""
     ask, good = YOUNG[name]
-    upstream = Upstream(Reply(404), Reply(404), good)
+    upstream = scripted(Reply(404), Reply(404), good)
     assert await ask(contit_client(upstream))
     assert upstream.pauses == pytest.approx([0.4, 0.4])
 
 
 @pytest.mark.parametrize("name", YOUNG)
 async def test_a_404_that_stays_is_reported_after_a_few_seconds(name: str) -> None:
-    """Then it means what it says (our choice)."""
-    upstream = Upstream(Reply(404))
+    """Then it means what it says."""
+    upstream = scripted(Reply(404))
     began = anyio.current_time()
     with pytest.raises(errors.NotFoundError):
         await YOUNG[name][0](contit_client(upstream, grace=GracePolicy(seconds=3.0, pause=1.0)))
@@ -212,9 +213,9 @@ async def test_a_404_that_stays_is_reported_after_a_few_seconds(name: str) -> No
 
 @pytest.mark.parametrize("name", YOUNG)
 async def test_a_fault_during_the_grace_is_retried_as_always(name: str) -> None:
-    """404, a fault, then the answer (our choice)."""
+    """404, a fault, then the answer."""
     ask, good = YOUNG[name]
-    upstream = Upstream(Reply(404), Reply(503), good)
+    upstream = scripted(Reply(404), Reply(503), good)
     assert await ask(contit_client(upstream))
     assert len(upstream.received) == 3
 
@@ -247,15 +248,15 @@ async def test_a_fault_during_the_grace_is_retried_as_always(name: str) -> None:
 async def test_a_status_word_is_read_in_any_case_and_kept_as_it_is(
     word: str, phase: RunPhase, documented: bool
 ) -> None:
-    """Three words are documented; four more mean an end (assumed); every other is still running (our choice)."""
-    status = await contit_client(Upstream(Reply(body={"status": word}))).run_status("t", "r")
+    """Three words are documented; four more mean an end (assumed); every other is still running."""
+    status = await contit_client(scripted(Reply(body={"status": word}))).run_status("t", "r")
     assert (status.word, status.phase, status.documented) == (word, phase, documented)
 
 
 @pytest.mark.parametrize(("word", "good"), [("", False), ("x", True), ("x" * 200, True), ("x" * 201, False)])
 async def test_a_status_word_has_a_sensible_length(word: str, good: bool) -> None:
-    """One to 200 characters; more is not a word (our choice)."""
-    client = contit_client(Upstream(Reply(body={"status": word})))
+    """One to 200 characters; more is not a word."""
+    client = contit_client(scripted(Reply(body={"status": word})))
     if good:
         assert await client.run_status("t", "r") == RunStatus(status=word)
     else:
@@ -264,18 +265,18 @@ async def test_a_status_word_has_a_sensible_length(word: str, good: bool) -> Non
 
 
 async def test_an_answer_is_passed_on_unchanged_but_for_hidden_characters() -> None:
-    """Markdown, HTML and line breaks stay; what a reader cannot see goes (our choice)."""
+    """Markdown, HTML and line breaks stay; what a reader cannot see goes."""
     text = "# Articles\r\n\n| a | b |\n\t<b>é ü 漢字 👩‍👩‍👧</b>"
-    client = contit_client(Upstream(Reply(body={"response": text + "\u200b\U000e0041"})))
+    client = contit_client(scripted(Reply(body={"response": text + "\u200b\U000e0041"})))
     assert await client.thread_response("t") == text
 
 
 async def test_an_empty_answer_is_an_answer() -> None:
-    """Nobody documented that it cannot be (our choice)."""
-    assert await contit_client(Upstream(Reply(body={"response": ""}))).thread_response("t") == ""
+    """Nobody documented that it cannot be."""
+    assert await contit_client(scripted(Reply(body={"response": ""}))).thread_response("t") == ""
 
 
 async def test_a_large_answer_is_read_whole() -> None:
-    """No size is documented, so none is refused (our choice)."""
+    """No size is documented, so none is refused."""
     text = json.dumps(list(range(200_000)))
-    assert await contit_client(Upstream(Reply(body={"response": text}))).thread_response("t") == text
+    assert await contit_client(scripted(Reply(body={"response": text}))).thread_response("t") == text

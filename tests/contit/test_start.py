@@ -11,14 +11,15 @@ import pytest
 from contit_mcp import errors
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.contit.upstream import BASE_URL, HANGS, START_OK, STARTED, Kept, Reply, Upstream, contit_client, start
+from tests.contit.upstream import BASE_URL, HANGS, START_OK, STARTED, Kept, contit_client, scripted, start
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_start_sends_the_documented_request() -> None:
     """`POST /ai-assistant/thread` with `threadId`, null for a new conversation, and `prompt` (documented)."""
-    upstream = Upstream(START_OK)
+    upstream = scripted(START_OK)
     run = await start(contit_client(upstream))
     (request,) = upstream.received
     assert (request.method, str(request.url)) == ("POST", f"{BASE_URL}/ai-assistant/thread")
@@ -31,29 +32,29 @@ async def test_a_start_sends_the_documented_request() -> None:
 
 async def test_a_start_on_a_thread_names_it_unchanged_in_the_body() -> None:
     """`threadId` continues a conversation (documented); in JSON it needs no encoding."""
-    upstream = Upstream(START_OK)
+    upstream = scripted(START_OK)
     await start(contit_client(upstream), thread_id="thread/ü 1")
     assert json.loads(upstream.received[0].content)["threadId"] == "thread/ü 1"
 
 
 async def test_the_ids_are_kept_before_they_are_returned() -> None:
-    """`keep` gets the run first (our choice)."""
+    """`keep` gets the run first."""
     kept = Kept()
-    run = await start(contit_client(Upstream(START_OK)), keep=kept)
+    run = await start(contit_client(scripted(START_OK)), keep=kept)
     assert kept.runs == [run]
 
 
 async def test_a_base_url_with_a_path_keeps_it() -> None:
-    """A gateway may serve Contit under a prefix (our choice)."""
-    upstream = Upstream(START_OK)
+    """A gateway may serve Contit under a prefix."""
+    upstream = scripted(START_OK)
     await start(contit_client(upstream, base_url="https://gateway.test/contit"))
     assert str(upstream.received[0].url) == "https://gateway.test/contit/ai-assistant/thread"
 
 
 async def test_fields_that_nobody_documented_are_ignored() -> None:
-    """A newer Contit may send more (our choice)."""
+    """A newer Contit may send more."""
     body = {**STARTED, "createdAt": "2026-03-15", "usage": {"tokens": 3}, "ThreadId": "another"}
-    run = await start(contit_client(Upstream(Reply(201, body))))
+    run = await start(contit_client(scripted(Reply(201, body))))
     assert (run.thread_id, run.run_id) == ("thread-1", "run-1")
 
 
@@ -75,8 +76,8 @@ ERROR_TYPES = {
 
 @pytest.mark.parametrize("status", ERROR_TYPES)
 async def test_a_refused_start_is_sent_once(status: int) -> None:
-    """No answer but 429 and 503 is repeated: Contit may have accepted the question (our choice)."""
-    upstream, kept = Upstream(Reply(status, "<h1>what the upstream says</h1>")), Kept()
+    """No answer but 429 and 503 is repeated: Contit may have accepted the question."""
+    upstream, kept = scripted(Reply(status, "<h1>what the upstream says</h1>")), Kept()
     with pytest.raises(errors.APIStatusError) as caught:
         await start(contit_client(upstream), keep=kept)
     assert type(caught.value) is ERROR_TYPES[status]
@@ -89,9 +90,9 @@ async def test_a_refused_start_is_sent_once(status: int) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_that_was_turned_away_is_repeated_until_it_is_taken(status: int) -> None:
-    """429 and 503 say that nothing was accepted (our choice)."""
+    """429 and 503 say that nothing was accepted."""
     stats = start_call_stats()
-    upstream, kept = Upstream(Reply(status), Reply(status), START_OK), Kept()
+    upstream, kept = scripted(Reply(status), Reply(status), START_OK), Kept()
     await start(contit_client(upstream), keep=kept)
     assert len(upstream.received) == 3
     assert len(kept.runs) == 1
@@ -100,8 +101,8 @@ async def test_a_start_that_was_turned_away_is_repeated_until_it_is_taken(status
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_that_is_always_turned_away_ends_after_four_requests(status: int) -> None:
-    """The attempts are counted, however far the deadline (our choice)."""
-    upstream = Upstream(Reply(status))
+    """The attempts are counted, however far the deadline."""
+    upstream = scripted(Reply(status))
     with pytest.raises(errors.APIStatusError):
         await start(contit_client(upstream), within=10_000)
     assert len(upstream.received) == 4
@@ -112,9 +113,9 @@ async def test_a_start_that_is_always_turned_away_ends_after_four_requests(statu
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("as_date", [False, True])
 async def test_a_start_waits_as_long_as_contit_asks(status: int, as_date: bool) -> None:
-    """`Retry-After` in seconds and as an HTTP date (RFC 9110; our choice to honour it)."""
+    """`Retry-After` in seconds and as an HTTP date (RFC 9110)."""
     asked = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True) if as_date else "600"
-    upstream = Upstream(Reply(status, headers={"Retry-After": asked}), START_OK)
+    upstream = scripted(Reply(status, headers={"Retry-After": asked}), START_OK)
     with anyio.fail_after(5_000):
         await start(contit_client(upstream), within=2_000)
     assert len(upstream.received) == 2
@@ -123,8 +124,8 @@ async def test_a_start_waits_as_long_as_contit_asks(status: int, as_date: bool) 
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_retry_after_beyond_the_deadline_is_told_at_once(status: int) -> None:
-    """Waiting would be in vain, so the caller hears now how long it takes (our choice)."""
-    upstream = Upstream(Reply(status, headers={"Retry-After": "90"}))
+    """Waiting would be in vain, so the caller hears now how long it takes."""
+    upstream = scripted(Reply(status, headers={"Retry-After": "90"}))
     began = anyio.current_time()
     with pytest.raises(errors.APIStatusError) as caught:
         await start(contit_client(upstream), within=60)
@@ -135,8 +136,8 @@ async def test_a_retry_after_beyond_the_deadline_is_told_at_once(status: int) ->
 
 
 async def test_no_start_is_sent_after_the_deadline() -> None:
-    """Repeating ends with the caller's patience (our choice)."""
-    upstream = Upstream(Reply(503))
+    """Repeating ends with the caller's patience."""
+    upstream = scripted(Reply(503))
     retry = RetryPolicy(attempts=100, shortest=1.0, longest=1.0, jitter=0.0)
     began = anyio.current_time()
     with pytest.raises(errors.InternalServerError):
@@ -146,8 +147,8 @@ async def test_no_start_is_sent_after_the_deadline() -> None:
 
 
 async def test_a_start_may_not_be_repeated_after_an_error_in_between() -> None:
-    """What follows a 503 is judged anew: a 500 is not repeated (our choice)."""
-    upstream = Upstream(Reply(503), Reply(500), START_OK)
+    """What follows a 503 is judged anew: a 500 is not repeated."""
+    upstream = scripted(Reply(503), Reply(500), START_OK)
     with pytest.raises(errors.InternalServerError) as caught:
         await start(contit_client(upstream))
     assert caught.value.status_code == 500
@@ -156,8 +157,8 @@ async def test_a_start_may_not_be_repeated_after_an_error_in_between() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_to_another_host_is_not_followed(status: int) -> None:
-    """The credential and the question would go there (our choice)."""
-    upstream = Upstream(Reply(status, headers={"Location": "https://elsewhere.test/ai-assistant/thread"}), START_OK)
+    """The credential and the question would go there."""
+    upstream = scripted(Reply(status, headers={"Location": "https://elsewhere.test/ai-assistant/thread"}), START_OK)
     with pytest.raises(errors.RedirectError) as caught:
         await start(contit_client(upstream))
     assert upstream.hosts == {"contit.test"}
@@ -194,8 +195,8 @@ NOT_AS_DOCUMENTED = {
 
 @pytest.mark.parametrize("body", NOT_AS_DOCUMENTED.values(), ids=NOT_AS_DOCUMENTED)
 async def test_an_answer_that_is_not_as_documented_is_an_error_and_not_repeated(body: bytes) -> None:
-    """The question may have been accepted all the same (our choice)."""
-    upstream, kept = Upstream(Reply(200, body)), Kept()
+    """The question may have been accepted all the same."""
+    upstream, kept = scripted(Reply(200, body)), Kept()
     with pytest.raises(errors.APIResponseValidationError) as caught:
         await start(contit_client(upstream), keep=kept)
     assert len(upstream.received) == 1
@@ -207,16 +208,16 @@ async def test_an_answer_that_is_not_as_documented_is_an_error_and_not_repeated(
 
 
 async def test_an_id_of_256_characters_is_taken() -> None:
-    """The bound is ours; the documented examples have 24 characters (our choice)."""
-    upstream = Upstream(Reply(200, {"threadId": "x" * 256, "runId": "y" * 256}))
+    """The bound is ours; the documented examples have 24 characters."""
+    upstream = scripted(Reply(200, {"threadId": "x" * 256, "runId": "y" * 256}))
     run = await start(contit_client(upstream))
     assert (len(run.thread_id), len(run.run_id)) == (256, 256)
 
 
 @pytest.mark.parametrize("thread_id", ["", " ", ".", "..", "a\nb", "a\x00", "x" * 257, "\ud800"])
 async def test_a_thread_id_that_cannot_be_one_sends_nothing(thread_id: str) -> None:
-    """Refused before any request (our choice)."""
-    upstream = Upstream(START_OK)
+    """Refused before any request."""
+    upstream = scripted(START_OK)
     with pytest.raises(errors.InvalidArgumentError) as caught:
         await start(contit_client(upstream), thread_id=thread_id)
     assert caught.value.message.startswith("thread_id ")
@@ -224,8 +225,8 @@ async def test_a_thread_id_that_cannot_be_one_sends_nothing(thread_id: str) -> N
 
 
 async def test_a_start_that_hangs_ends_after_start_seconds_and_is_not_repeated() -> None:
-    """It was sent, so it may run: `may_have_arrived` says so (our choice)."""
-    upstream, kept = Upstream(HANGS), Kept()
+    """It was sent, so it may run: `may_have_arrived` says so."""
+    upstream, kept = scripted(HANGS), Kept()
     began = anyio.current_time()
     with anyio.fail_after(100), pytest.raises(errors.APITimeoutError) as caught:
         await start(contit_client(upstream, start_seconds=20.0), keep=kept, within=1_000)
@@ -236,21 +237,21 @@ async def test_a_start_that_hangs_ends_after_start_seconds_and_is_not_repeated()
 
 
 async def test_each_repeated_start_has_start_seconds_of_its_own() -> None:
-    """The limit is on sending once, not on all attempts (our choice)."""
-    upstream = Upstream(Reply(503, after=15.0), Reply(200, STARTED, after=15.0))
+    """The limit is on sending once, not on all attempts."""
+    upstream = scripted(Reply(503, after=15.0), Reply(200, STARTED, after=15.0))
     assert (await start(contit_client(upstream, start_seconds=20.0))).run_id == "run-1"
 
 
 async def test_a_slow_keep_does_not_count_as_a_slow_start() -> None:
-    """Once the ids exist they are kept, however long that takes (our choice)."""
+    """Once the ids exist they are kept, however long that takes."""
     kept = Kept(after=50.0)
-    run = await start(contit_client(Upstream(START_OK), start_seconds=20.0), keep=kept)
+    run = await start(contit_client(scripted(START_OK), start_seconds=20.0), keep=kept)
     assert kept.runs == [run]
 
 
 async def test_a_fault_of_keep_is_not_taken_for_contits() -> None:
-    """Nor is the start repeated because of it: the run exists (our choice)."""
-    upstream = Upstream(START_OK)
+    """Nor is the start repeated because of it: the run exists."""
+    upstream = scripted(START_OK)
 
     async def broken(_: object) -> None:
         raise TimeoutError
@@ -261,8 +262,8 @@ async def test_a_fault_of_keep_is_not_taken_for_contits() -> None:
 
 
 async def test_cookies_of_contit_are_not_sent_back() -> None:
-    """A cookie could carry one caller's session into another's request (our choice)."""
-    upstream = Upstream(Reply(200, STARTED, headers={"Set-Cookie": "session=abc; Path=/"}))
+    """A cookie could carry one caller's session into another's request."""
+    upstream = scripted(Reply(200, STARTED, headers={"Set-Cookie": "session=abc; Path=/"}))
     client = contit_client(upstream)
     await start(client)
     await start(client)
@@ -270,8 +271,8 @@ async def test_cookies_of_contit_are_not_sent_back() -> None:
 
 
 async def test_a_start_with_a_custom_method_or_query_is_never_made() -> None:
-    """The key goes into no address: a query string ends up in logs (our choice)."""
-    upstream = Upstream(START_OK)
+    """The key goes into no address: a query string ends up in logs."""
+    upstream = scripted(START_OK)
     await start(contit_client(upstream))
     assert upstream.received[0].url.query == b""
     assert httpx.URL(str(upstream.received[0].url)).userinfo == b""

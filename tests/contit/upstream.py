@@ -1,97 +1,31 @@
-"""A scripted Contit for one odd reply: it answers in turn, and remembers what it was sent and when."""
+"""The client on a Contit that follows a script, and what its tests have in common."""
 
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import anyio
 import httpx
 
-from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import GracePolicy, RetryPolicy
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.contit.wire import StartedRun
+from tests.echo_contit import EchoContit, Reply, Script
 
 BASE_URL = "https://contit.test"
 STARTED = {"threadId": "thread-1", "runId": "run-1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer; a new httpx response is made of it each time.
-
-    Attributes:
-        status: The HTTP status.
-        body: Its content; anything but bytes and text is sent as JSON.
-        headers: Further headers.
-        after: Seconds until it comes.
-    """
-
-    status: int = 200
-    body: object = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    after: float = 0.0
-
-    def response(self) -> httpx.Response:
-        """Return it as a response of httpx."""
-        if isinstance(self.body, bytes):
-            content = self.body
-        elif isinstance(self.body, str):
-            content = self.body.encode()
-        else:
-            content = json.dumps(self.body).encode()
-        return httpx.Response(self.status, headers=self.headers, content=content)
-
-
-Script = Reply | Exception | Callable[[httpx.Request], Reply]
 HANGS = Reply(after=1_000_000.0)
 START_OK = Reply(body=STARTED)
 
 
-class Upstream(httpx.AsyncBaseTransport):
-    """Answers each request with the next of its replies, and the last one again and again."""
-
-    def __init__(self, *replies: Script) -> None:
-        self.replies = list(replies)
-        self.received: list[httpx.Request] = []
-        self.times: list[float] = []
-        self.abandoned = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer, raise or hang, as the script says."""
-        await request.aread()
-        # A copy: httpx changes the headers of a request that it sends again.
-        self.received.append(
-            httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
-        )
-        self.times.append(anyio.current_time())
-        script = self.replies[min(len(self.received), len(self.replies)) - 1]
-        if isinstance(script, Exception):
-            raise script
-        reply = script if isinstance(script, Reply) else script(request)
-        try:
-            await anyio.sleep(reply.after)
-        except anyio.get_cancelled_exc_class():
-            self.abandoned += 1
-            raise
-        return reply.response()
-
-    @property
-    def hosts(self) -> set[str]:
-        """Every host that was sent a request."""
-        return {request.url.host for request in self.received}
-
-    @property
-    def pauses(self) -> list[float]:
-        """Seconds between each request and the one before."""
-        return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
+def scripted(*script: Script) -> EchoContit:
+    """Return a Contit that gives these answers in turn, and the last one again and again."""
+    return EchoContit(script=list(script))
 
 
 def contit_client(
     upstream: httpx.AsyncBaseTransport,
     *,
-    auth: Credential | None = None,
+    auth: httpx.Auth | None = None,
     base_url: str = BASE_URL,
     retry: RetryPolicy | None = None,
     grace: GracePolicy | None = None,

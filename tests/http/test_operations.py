@@ -128,7 +128,6 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
                         await anyio.sleep(0.01)
                     found = await server.metrics()
                     assert found["contit_mcp_requests_under_way{kind=call}"] == 2
-                    assert found["contit_mcp_requests_under_way{kind=listener}"] == 0
                 assert (await call(http, server, "contit_status", thread_id="no", run_id="no"))["isError"]
                 sandbox.add_fault(Fault("drop-before", on="start"))
                 assert (await call(http, server, "contit_start", prompt="Never arrives"))["isError"]

@@ -24,7 +24,7 @@ TASK = st.builds(TaskId, CONTITS, CONTITS, TIME)
 
 def tenant(owner: str = OWNER, sealer: Sealer = SEALER) -> Tenant:
     """Return an owner's view; ids need no assistant."""
-    return Tenant(set_stage().assistant, owner, task_sealer=lambda: sealer)
+    return Tenant(set_stage().assistant, owner, owner, task_sealer=lambda: sealer)
 
 
 @given(TASK, st.floats(0.0, TASK_SECONDS - 1))

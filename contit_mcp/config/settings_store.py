@@ -10,7 +10,7 @@ from contit_mcp.config.settings_urls import address_of
 from contit_mcp.config.state_folder import expanded
 
 _REDIS_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
-"""What people write, and what the client library knows it by."""
+"""The schemes that people write, and the client library's names for them."""
 
 
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}")

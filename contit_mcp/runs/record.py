@@ -199,22 +199,6 @@ class RunRecord:
             raise UnreadableRecordError
         return record
 
-    def validate(self) -> None:
-        """Raise ValueError if a value has the wrong type, or a started run lacks its ids."""
-        texts = (self.thread_id, self.run_id, self.question.thread_id, self.answer, self.lease_owner, self.title)
-        times = (self.started_at, self.ended_at, self.run_seconds, self.replay_until, self.lease_until)
-        fine = (
-            isinstance(self.key, str)
-            and isinstance(self.question.owner, str)
-            and isinstance(self.question.prompt_hash, str)
-            and isinstance(self.asked_at, int | float)
-            and all(text is None or isinstance(text, str) for text in texts)
-            and all(time is None or isinstance(time, int | float) for time in times)
-            and (self.phase is Phase.STARTING or (self.thread_id is not None and self.run_id is not None))
-        )
-        if not fine:
-            raise ValueError
-
 
 class UnreadableRecordError(ValueError):
     """A stored record cannot be used; it counts as missing."""

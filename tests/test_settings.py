@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 
 EVERY_NAME: dict[str, tuple[str, str, object]] = {

@@ -302,7 +302,7 @@ def test_every_problem_is_told_at_once() -> None:
     assert "CONTIT_MCP_WAIT_SECONDS" in caught.value.message
     assert "CONTIT_BASE_URL" in caught.value.message
     assert "\n" not in caught.value.message
-    assert "docs/settings.md" in caught.value.hint
+    assert "contit-mcp settings" in caught.value.hint
 
 
 def test_an_unknown_override_is_refused() -> None:

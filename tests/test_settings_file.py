@@ -64,7 +64,7 @@ def test_a_key_like_no_other_is_refused_with_the_way_to_the_list(text: str, tmp_
     """Tables too: all settings are plain keys (our choice)."""
     with pytest.raises(ConfigurationError) as caught:
         read_settings_file(write(tmp_path, text), known=KNOWN)
-    assert caught.value.hint == "docs/settings.md lists every setting."
+    assert caught.value.hint == "contit-mcp settings lists every setting."
 
 
 BROKEN = {

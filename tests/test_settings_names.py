@@ -61,7 +61,7 @@ def test_all_of_the_servers_prefix_is_ours() -> None:
     """A `CONTIT_MCP_…` that is like no setting is refused as well (our choice)."""
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environment={"CONTIT_MCP_XYZZY": "1"})
-    assert caught.value.hint == "docs/settings.md lists every setting."
+    assert caught.value.hint == "contit-mcp settings lists every setting."
 
 
 @pytest.mark.parametrize(

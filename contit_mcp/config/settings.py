@@ -24,6 +24,7 @@ from contit_mcp.config.settings_names import (
 )
 from contit_mcp.config.settings_store import StoreLocation, parse_store
 from contit_mcp.config.settings_upstream import CREDENTIAL, UpstreamSettings, UserPath
+from contit_mcp.config.state_folder import expanded
 from contit_mcp.errors import ConfigurationError
 
 
@@ -215,7 +216,11 @@ def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
         return parse(text)
     except ValueError as exc:
         problem = str(exc)
-    raise ConfigurationError(f"The text of {file} {problem}.", hint="docs/settings.md says how it is written.")
+    raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def load_settings(
@@ -238,7 +243,10 @@ def load_settings(
     names = {name: field.alias or name for name, field in Settings.model_fields.items()}
     refuse_unknown_environment(environment, known=[*names.values(), CONFIG_VARIABLE])
     if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):
-        file = Path(str(named).strip()).expanduser()
+        try:
+            file = expanded(Path(str(named).strip()))
+        except ValueError as exc:
+            raise ConfigurationError(f"{CONFIG_VARIABLE} {exc}.", hint="Name the file by its full path.") from None
     values: dict[str, Any] = {}
     for source in (
         read_settings_file(file, known=names) if file else {},
@@ -254,4 +262,7 @@ def load_settings(
     except ValidationError as exc:
         # Not chained: pydantic's text can quote the value, which may be a secret.
         message = explain(exc, names)
-    raise ConfigurationError(message, hint="docs/settings.md lists every setting with its meaning and default.")
+    except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
+        odd = [names[name] for name, value in values.items() if isinstance(value, str) and not _is_text(value)]
+        message = f"{' or '.join(odd)} is not UTF-8 text."
+    raise ConfigurationError(message, hint="contit-mcp settings lists every setting with its meaning and default.")

@@ -53,5 +53,6 @@ def _unreadable(file: Path, reason: str) -> ConfigurationError:
 
 def _invalid(file: Path, where: str) -> ConfigurationError:
     return ConfigurationError(
-        f"The settings file {file} is not valid TOML{where}.", hint="configs/contit-mcp.toml shows how it looks."
+        f"The settings file {file} is not valid TOML{where}.",
+        hint="Each line is a key of contit-mcp settings, =, and a value; text is in double quotes.",
     )

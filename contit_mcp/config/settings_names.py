@@ -72,7 +72,7 @@ def unknown_name(name: str, near: str | None) -> ConfigurationError:
     """The error for a name that is no setting of ours."""
     return ConfigurationError(
         f"{name} is not a setting of contit-mcp.",
-        hint=f"Did you mean {near}?" if near else "docs/settings.md lists every setting.",
+        hint=f"Did you mean {near}?" if near else "contit-mcp settings lists every setting.",
     )
 
 
@@ -92,6 +92,7 @@ def explain(error: ValidationError, names: Mapping[str, str]) -> str:
     problems = []
     for item in error.errors(include_url=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
         where = str(item["loc"][0]) if item["loc"] else ""
         problems.append(f"{names.get(where, where)} {text}" if where else text)
     return "; ".join(problems) + "."

@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from contit_mcp.config.settings_urls import address_of
+from contit_mcp.config.state_folder import expanded
 
 _REDIS_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
-"""What people write, and what the client library knows it by."""
+"""The schemes that people write, and the client library's names for them."""
 
 
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}")
@@ -59,10 +60,10 @@ def parse_store(text: str) -> StoreLocation:
         return StoreLocation("memory" if text == "memory" else "sqlite")
     kind, _, rest = text.partition(":")
     if kind == "sqlite" and rest and rest.isprintable():
-        return StoreLocation("sqlite", path=Path(rest).expanduser())
+        return StoreLocation("sqlite", path=expanded(Path(rest)))
     scheme = _REDIS_SCHEMES.get(kind.lower())
     if scheme and rest.startswith("//") and _is_url(text):
-        return StoreLocation("redis", url=f"{scheme}:{rest}")
+        return StoreLocation("redis", url=_with_port(f"{scheme}:{rest}"))
     raise ValueError("must be memory, sqlite, sqlite:PATH, or a URL like redis://localhost:6379/0")
 
 
@@ -83,3 +84,10 @@ def _is_url(text: str) -> bool:
         )
     except ValueError:
         return False
+
+
+def _with_port(url: str) -> str:
+    """Return the URL with a port: one of the libraries that read it takes no other."""
+    parts = urlsplit(url)
+    netloc = parts.netloc if parts.port else f"{parts.netloc.removesuffix(':')}:6379"
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))

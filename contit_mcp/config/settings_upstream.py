@@ -6,11 +6,12 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 
 from contit_mcp.config.settings_urls import usable_url
+from contit_mcp.config.state_folder import expanded
 
 Url = Annotated[str, AfterValidator(usable_url)]
 
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
-"""A path as people write it: `~` is the home folder, also where no shell has seen to it."""
+UserPath = Annotated[Path, AfterValidator(expanded)]
+"""A path as people write it: `~` is the home folder, also if no shell has replaced it."""
 
 CREDENTIAL = frozenset(
     {

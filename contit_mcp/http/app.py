@@ -38,7 +38,7 @@ class HttpParts:
 
 
 def create_app(
-    server: Server[Any],
+    sessions: StreamableHTTPSessionManager,
     context: AppContext,
     parts: HttpParts,
     *,
@@ -51,7 +51,7 @@ def create_app(
     """Return the application.
 
     Args:
-        server: The MCP server.
+        sessions: Serves the MCP server, from `create_sessions`.
         context: The state of the tools.
         parts: State that is shared with the function that serves the application.
         identify: Returns the caller of a request.
@@ -60,12 +60,6 @@ def create_app(
         metadata_routes: Where clients learn how to get a token (RFC 9728).
         metrics_here: Whether `/metrics` is on this address too.
     """
-    # HeaderGuard checks Host and Origin: unlike the SDK, it can also allow any Host.
-    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    # Event streams: with plain JSON no progress arrives, and a silent call ends at its client's read timeout.
-    sessions = StreamableHTTPSessionManager(
-        server, stateless=True, security_settings=unchecked, max_request_body_size=policy.largest_body
-    )
     handle = _with_card_sessions(sessions.handle_request) if context.settings.card else sessions.handle_request
     tools: ASGIApp = RequestGuard(handle, policy, rate, parts.in_flight)
     tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
@@ -90,6 +84,20 @@ def create_app(
     # Behind a proxy a redirect would lead from https to http, and the credential with it.
     app.router.redirect_slashes = False
     return app
+
+
+def create_sessions(server: Server[Any], policy: GuardPolicy) -> StreamableHTTPSessionManager:
+    """Return the SDK's Streamable HTTP for a server: stateless, and with event streams.
+
+    With plain JSON no progress arrives, and a silent call ends at its client's read timeout. `HeaderGuard` checks Host
+    and Origin: unlike the SDK, it can also allow any Host.
+    """
+    return StreamableHTTPSessionManager(
+        server,
+        stateless=True,
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        max_request_body_size=policy.largest_body,
+    )
 
 
 async def _short_error(request: Request, error: Exception) -> Response:

@@ -25,7 +25,7 @@ def open_store(
         location: Its kind and place.
         folder: The state folder, for a SQLite file without a path of its own.
         retention: How long runs and answers are kept.
-        listener: Is told about each operation, and when the store becomes unusable or usable.
+        listener: Receives each operation, and each change between usable and unusable.
         now: The clock, in seconds since the epoch.
 
     Raises:

@@ -1,5 +1,6 @@
 """The circuit breaker: a store that fails, hangs, loses what it had, or comes back under load."""
 
+import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
 from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
 from tests.stage import OWNER, set_stage, wall_clock
+from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +39,8 @@ class Server:
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def operation(*arguments: Any, **named: Any) -> Any:
             self.operations += 1
-            await anyio.sleep(self.seconds)
+            for _ in range(5):  # as many turns of the event loop as a round trip takes
+                await anyio.sleep(self.seconds / 5)
             if self.down:
                 raise StoreError("The server is down.", hint="Start it.")
             return await getattr(self.shared, name)(*arguments, **named)
@@ -262,6 +265,23 @@ async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_in_fi
     assert server.operations == before + 1
     assert events.states == [False]
     assert ("claim", OPERATION_SECONDS, True) in events.operations
+
+
+async def test_a_process_that_is_late_itself_does_not_take_a_good_store_for_slow() -> None:
+    """It gets too little processor: here its loop is blocked for longer than an operation may take."""
+    server, events = Server(seconds=0.5), Events()
+    store = process(server, events)
+
+    async def block() -> None:
+        loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
+        for _ in range(3):
+            await anyio.sleep(0.1)
+            loop.jump(OPERATION_SECONDS)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(block)
+        await claim(store, opening("q"))
+    assert events.states == []
 
 
 async def test_a_store_that_hangs_is_closed_in_two_seconds(logged: io.StringIO) -> None:

@@ -10,6 +10,7 @@ import { axe, cardFrame, launch, requestsOf, ROOT, watch } from "./harness.mjs";
 
 const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv", "bin", "python");
 const INSPECTOR = join(import.meta.dirname, "node_modules", ".bin", "mcp-inspector");
+const QUESTION = "Which articles were published in March 2026?";
 const children = [];
 let browser, home;
 
@@ -65,19 +66,34 @@ async function inspected(setting) {
   await page.goto(url);
   await page.getByRole("switch").first().click({ force: true });
   await page.getByText("Connected", { exact: true }).waitFor();
-  return { page, seen };
+  return { page, seen, mcp: `http://127.0.0.1:${port}/mcp` };
+}
+
+/** Call a tool of the server as a host without cards does, and return the text of its result. */
+async function askPlainly(mcp, prompt) {
+  const response = await fetch(mcp, {
+    method: "POST",
+    headers: { accept: "application/json, text/event-stream", "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "contit_ask", arguments: { prompt } } }),
+  });
+  const messages = (await response.text()).split("\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)));
+  return messages.find((message) => message.id === 1).result.content.map((block) => block.text).join("\n");
 }
 
 test("the Inspector shows the card of a real answer, and the card asks a follow-up through it", async () => {
-  const { page, seen } = await inspected("on");
+  const { page, seen, mcp } = await inspected("on");
   await page.getByText("Apps", { exact: true }).first().click();
   await page.getByText("MCP Apps (2)").waitFor();
   await page.getByText("Ask Contit", { exact: true }).click();
-  await page.getByRole("textbox", { name: /prompt/i }).first().fill("Which articles were published in March 2026?");
+  await page.getByRole("textbox", { name: /prompt/i }).first().fill(QUESTION);
   await page.getByRole("button", { name: "Open App" }).click();
   const frame = await cardFrame(page);
   const says = (pattern) => frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), pattern.source, { timeout: 40_000 });
   await says(/Which articles were published in March 2026\?[^]*Answered in \d+ s[^]*\w+/);
+  const facts = (await frame.locator(".answer").innerText()).match(/[\p{L}\p{N}]+/gu);
+  const text = await askPlainly(mcp, QUESTION);
+  assert.ok(facts.length > 10);
+  assert.deepEqual(facts.filter((fact) => !text.includes(fact)), [], "the text has each fact that the card shows");
   await frame.fill("#prompt", "How many are there?");
   await frame.press("#prompt", "Enter");
   await frame.waitForSelector(".turn:nth-child(2) .answer p", { timeout: 40_000 });

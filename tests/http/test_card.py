@@ -25,9 +25,9 @@ def post(served: Served, request: dict[str, Any], **headers: str) -> tuple[str |
     return response.headers.get("mcp-session-id"), json.loads(data)["result"]
 
 
-def cards(result: dict[str, Any]) -> set[str]:
+def cards(result: dict[str, Any]) -> frozenset[str]:
     """Return the names of the tools that have a card."""
-    return {tool["name"] for tool in result["tools"] if tool.get("_meta", {}).get("ui")}
+    return frozenset(tool["name"] for tool in result["tools"] if tool.get("_meta", {}).get("ui"))
 
 
 def test_a_declaration_comes_back_as_a_session_id_that_each_replica_understands() -> None:
@@ -51,14 +51,14 @@ def test_other_clients_get_no_session_id_and_no_card() -> None:
         assert post(served, rpc("initialize", INFO))[0] is None
         for headers in ({}, {"Mcp-Session-Id": "0f9c"}, {"Mcp-Session-Id": "x-card-1"}):
             session_id, result = post(served, rpc("tools/list"), **headers)
-            assert (session_id, cards(result)) == (None, set())
+            assert (session_id, cards(result)) == (None, frozenset())
 
 
 def test_off_means_off() -> None:
     """With CONTIT_MCP_CARD=off, neither the declaration nor an old session id has an effect."""
     with Served({**SANDBOX, "CONTIT_MCP_CARD": "off"}, ("--sandbox",)) as served:
         assert post(served, DECLARED)[0] is None
-        assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == set()
+        assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
 
 
 def test_a_session_id_opens_nothing() -> None:
@@ -74,7 +74,7 @@ def test_a_session_id_opens_nothing() -> None:
 def test_the_sdks_own_client_gets_the_card_in_both_eras(era: str) -> None:
     """It declares the extension once, or with each request, and needs to know nothing of this server."""
 
-    async def read(url: str) -> tuple[set[str], str]:
+    async def read(url: str) -> tuple[frozenset[str], str]:
         shows_cards = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
         async with Client(streamable_http_client(url), mode=era, extensions=[shows_cards]) as client:
             tools = (await client.list_tools()).model_dump(by_alias=True, exclude_none=True)

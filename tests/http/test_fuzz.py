@@ -1,6 +1,6 @@
 """Random and hostile requests: the server goes on answering, quickly, and without a fault of its own.
 
-Runs for `FUZZ_SECONDS` (5 by default; `make fuzz` takes 60). Each request is made from a seed, which a failure names;
+Runs for the seconds in the environment variable `FUZZ_SECONDS`, 5 by default. Each request is made from a seed, which a failure names;
 seeds that once found a fault stay in `KEPT`.
 """
 

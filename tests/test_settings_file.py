@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_file import read_settings_file
+from contit_mcp.config.sources import load_settings, read_settings_file
 from contit_mcp.errors import ConfigurationError
 
 KNOWN = {"api_key": "CONTIT_API_KEY", "base_url": "CONTIT_BASE_URL", "wait_seconds": "CONTIT_MCP_WAIT_SECONDS"}

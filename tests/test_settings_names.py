@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_names import is_unset, nearest
+from contit_mcp.config.sources import is_unset, load_settings, nearest
 from contit_mcp.errors import ConfigurationError
 
 MARKER = "s3cr3t-marker"

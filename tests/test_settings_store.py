@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_store import StoreLocation, parse_store
+from contit_mcp.config.sources import load_settings
+from contit_mcp.config.values import StoreLocation, parse_store
 from contit_mcp.errors import ConfigurationError
 
 

@@ -28,7 +28,7 @@ from contit_mcp.cli.terminal import (
     show_answer,
 )
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.state_folder import state_folder, usable_state_folder, write_whole
+from contit_mcp.config.values import state_folder, usable_state_folder, write_whole
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import (
     AnswerUnavailableError,

@@ -28,7 +28,7 @@ from contit_mcp.cli.checks import Finding, check_contit, failed
 from contit_mcp.cli.install import our_folder
 from contit_mcp.cli.terminal import shell_line, without_controls
 from contit_mcp.config.proxies import environment_proxies
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.entries import TOKEN_VARIABLE, LocalServer, RemoteServer, Server, filled_in

@@ -24,9 +24,7 @@ from contit_mcp.cli.options import credential_name, no_credential
 from contit_mcp.cli.terminal import as_printed
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.settings_store import StoreLocation
-from contit_mcp.config.settings_urls import LOOPBACK, address_of
-from contit_mcp.config.state_folder import state_folder
+from contit_mcp.config.values import LOOPBACK, StoreLocation, address_of, state_folder
 from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.contit.wire import status_path

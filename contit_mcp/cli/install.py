@@ -15,11 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from contit_mcp.cli.terminal import our_command
-from contit_mcp.config.secret_value import SecretValue
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_names import is_unset
-from contit_mcp.config.settings_urls import LOOPBACK, usable_url
-from contit_mcp.config.state_folder import expanded, state_folder
+from contit_mcp.config.sources import is_unset, load_settings
+from contit_mcp.config.values import LOOPBACK, SecretValue, expanded, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.entries import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.files import own_command, read_text, refuse_way_out, write_secret

@@ -10,9 +10,9 @@ from typing import Any
 import click
 from pydantic import SecretStr
 
-from contit_mcp.config.settings import Settings, load_settings
-from contit_mcp.config.settings_names import is_unset
-from contit_mcp.config.state_folder import state_folder
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import is_unset, load_settings
+from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 

@@ -9,7 +9,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from contit_mcp.config.state_folder import make_folder, write_whole
+from contit_mcp.config.values import make_folder, write_whole
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.document import UnreadableTextError, UnsuitableTextError
 

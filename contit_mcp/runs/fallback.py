@@ -121,7 +121,7 @@ class FallbackRunStore:
     async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         here = await self._memory.find(owner, thread_id, run_id)
-        if here is not None and (here.ended or here.key in self._unwritten):
+        if here is not None and (here.key in self._unwritten or here.answer is not None or here.failure is not None):
             return here  # an end does not change
         try:
             there = await self._use("find", lambda: self._store.find(owner, thread_id, run_id))
@@ -225,20 +225,19 @@ class FallbackRunStore:
         key = next(iter(self._unwritten))
         del self._unwritten[key]
         here = self._memory.get(key)
-        if here is None:
+        if here is None or (here.phase is Phase.STARTING and not here.leased(self.now())):
             return
+        self._unwritten[key] = None  # at the end: other operations write other runs meanwhile
         if here.phase is Phase.STARTING:
-            if here.leased(self.now()):
-                self._mark_unwritten(key)  # its ids are still to come
-            return
+            return  # its ids are still to come
         try:
             there = await self._timed(
                 "change", lambda: self._store.change(here, lambda stored, _: _merged(stored, here))
             )
         except StoreError:
-            self._mark_unwritten(key)
             return
-        if key not in self._unwritten:  # otherwise it has changed again meanwhile
+        if self._memory.get(key) is here:  # otherwise it has changed again meanwhile
+            self._unwritten.pop(key, None)
             self._copy(there)
 
     def _failed(self, error: StoreError) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from contit_mcp.config.settings_store import StoreLocation
+from contit_mcp.config.values import StoreLocation
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore

@@ -12,7 +12,7 @@ import pytest
 from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.cli.ask import ExitCode, NextCommands, Request, command, get_answer
 from contit_mcp.cli.options import GivenOptions
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from tests.cli.command_line import fed, listed, run, upstream

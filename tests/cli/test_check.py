@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.cli.checks import check_store
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
 from tests.cli.command_line import environment, listed, run, upstream
 from tests.e2e.processes import sandbox_on_port
 

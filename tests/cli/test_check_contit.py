@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from contit_mcp.cli.checks import Finding, check_contit, explain_connection, proxy_for
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.faults import parse_fault
 from tests.contit.raw_server import Connection, raw_server, unused_port
 from tests.contit.test_tls_and_proxies import make_authority

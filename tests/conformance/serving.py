@@ -5,7 +5,7 @@ from typing import Any
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import HttpParts, create_app
 from contit_mcp.http.auth import anyone
 from contit_mcp.http.deployment import http_policy, request_rate

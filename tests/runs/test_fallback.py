@@ -20,7 +20,7 @@ from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
 from tests.stage import OWNER, set_stage, wall_clock
 from tests.virtual_time import VirtualTimeLoop
 
@@ -306,6 +306,32 @@ async def test_what_only_memory_has_is_written_before_the_process_ends() -> None
     await store.aclose()
     for number in range(5):
         assert await server.shared.find("owner", f"t{number}", f"r{number}"), number
+
+
+async def test_an_answer_that_memory_has_dropped_is_read_from_the_store() -> None:
+    """Memory is smaller than the store."""
+    server = Server()
+    store = FallbackRunStore(cast("RunStore", server), MemoryRunStore(answer_characters=500, now=wall_clock))
+    for number in range(5):
+        run = await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
+        await complete(store, run, f"{number}" * 400)
+    for number in range(5):
+        run = await found(store, f"r{number}", f"t{number}")
+        assert run.answer == f"{number}" * 400
+
+
+async def test_a_caller_that_leaves_while_a_run_is_written_loses_no_run() -> None:
+    server = Server()
+    store = process(server)
+    server.down = True
+    await begin(store, opening("q"), "r")
+    server.down, server.seconds = False, 1.0
+    await anyio.sleep(PAUSE_SECONDS)
+    with anyio.move_on_after(1.5):  # the operation takes 1 s; then it writes the run
+        await store.latest("nobody", "t")
+    server.seconds = 0.0
+    await store.latest("nobody", "t")
+    assert await server.shared.find("owner", "t", "r") is not None
 
 
 async def test_an_intent_that_was_given_back_in_the_outage_is_not_written_later() -> None:

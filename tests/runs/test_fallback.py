@@ -138,6 +138,20 @@ async def test_when_the_store_is_back_it_gets_the_runs_of_the_outage(logged: io.
     assert await claim(there, opening("meanwhile")) == Deduplicated(later)
 
 
+async def test_a_store_that_fails_at_once_is_tried_again_after_a_second() -> None:
+    """A server that restarts is away for about as long."""
+    server, events = Server(down=True), Events()
+    store = process(server, events)
+    await store.latest("owner", "t")
+    server.down = False
+    await anyio.sleep(0.9)
+    await store.latest("owner", "t")
+    assert events.states == [False]
+    await anyio.sleep(0.1)
+    await store.latest("owner", "t")
+    assert events.states == [False, True]
+
+
 async def test_under_steady_load_the_store_comes_back_at_once() -> None:
     """However many runs it has missed, no operation waits for all of them."""
     server = Server(seconds=0.02)

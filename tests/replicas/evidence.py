@@ -1,9 +1,11 @@
 """What happened, and what must never have: one run a question, its own answer, its own caller. No tolerance."""
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.server.tenancy import owner_of_name
@@ -94,9 +96,12 @@ class Evidence:
 
     def _in_outage(self, before: Run, after: Run) -> bool:
         """Whether the store was away between the runs, or so shortly before that the first may be in one memory alone."""
+        offset = time.time() - time.monotonic()  # the event loop's clock is the monotonic one
+        lines = [line for life in self._lives() for line in life.server.named("store.unusable")]
+        unusable = [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in lines]
         return any(
             before.accepted <= at <= after.accepted or at <= before.accepted <= at + OUTAGE_SECONDS
-            for at in self.outages
+            for at in [*self.outages, *unusable]
         )
 
     def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:

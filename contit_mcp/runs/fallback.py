@@ -168,13 +168,13 @@ class FallbackRunStore:
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     def _copy(self, record: RunRecord) -> None:
-        """Keep in memory what the store has, unless it was read before an end that memory has.
+        """Keep in memory what the store has, unless memory is ahead of it: readings can arrive late.
 
         Intents of other processes are left out: nothing here would see their release.
         """
         here = self._memory.get(record.key)
-        is_new = here is None and record.phase is not Phase.STARTING
-        if record.tracked and (is_new or record.ended or (here is not None and not here.ended)):
+        is_news = record.phase is not Phase.STARTING if here is None else _progress(record) >= _progress(here)
+        if record.tracked and is_news:
             self._memory.keep(record)
 
     def _mark_unwritten(self, key: str) -> None:
@@ -280,6 +280,10 @@ async def _in_time(operation: Callable[[], Awaitable[T]]) -> T:
         finally:
             timer.cancel()
     raise TimeoutError
+
+
+def _progress(record: RunRecord) -> tuple[bool, bool]:
+    return record.ended, record.run_id is not None
 
 
 def _merged(stored: RunRecord, here: RunRecord) -> RunRecord:

@@ -29,7 +29,10 @@ OPERATION_SECONDS = 2.0
 _TICKS = 20
 
 PAUSE_SECONDS = 5.0
-"""How long a store that could not be used is left alone."""
+"""How long a store that was too slow is left alone: each try costs its caller two seconds."""
+
+QUICK_PAUSE_SECONDS = 1.0
+"""How long a store that failed at once is left alone. A server that restarts is back soon."""
 
 _CLOSE_SECONDS = 1.0
 _MOST_UNWRITTEN = 10_000
@@ -165,13 +168,13 @@ class FallbackRunStore:
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     def _copy(self, record: RunRecord) -> None:
-        """Keep in memory what the store has, unless it was read before an end that memory has.
+        """Keep in memory what the store has, unless memory is ahead of it: readings can arrive late.
 
         Intents of other processes are left out: nothing here would see their release.
         """
         here = self._memory.get(record.key)
-        is_new = here is None and record.phase is not Phase.STARTING
-        if record.tracked and (is_new or record.ended or (here is not None and not here.ended)):
+        is_news = record.phase is not Phase.STARTING if here is None else _progress(record) >= _progress(here)
+        if record.tracked and is_news:
             self._memory.keep(record)
 
     def _mark_unwritten(self, key: str) -> None:
@@ -216,9 +219,10 @@ class FallbackRunStore:
             error = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
             raise error from exc
         finally:
-            self._listener.operation(name, anyio.current_time() - began, error)
+            seconds = anyio.current_time() - began
+            self._listener.operation(name, seconds, error)
             if error is not None:
-                self._failed(error)
+                self._failed(error, QUICK_PAUSE_SECONDS if seconds < QUICK_PAUSE_SECONDS else PAUSE_SECONDS)
 
     async def _write_one(self) -> None:
         """Write the run to the store that has been unwritten for longest. Ends that others have stored stay."""
@@ -240,8 +244,8 @@ class FallbackRunStore:
             self._unwritten.pop(key, None)
             self._copy(there)
 
-    def _failed(self, error: StoreError) -> None:
-        self._retry_at = anyio.current_time() + PAUSE_SECONDS
+    def _failed(self, error: StoreError, pause: float) -> None:
+        self._retry_at = anyio.current_time() + pause
         current_call_stats().count("store_error")
         if self._usable:
             self._usable = False
@@ -276,6 +280,10 @@ async def _in_time(operation: Callable[[], Awaitable[T]]) -> T:
         finally:
             timer.cancel()
     raise TimeoutError
+
+
+def _progress(record: RunRecord) -> tuple[bool, bool]:
+    return record.ended, record.run_id is not None
 
 
 def _merged(stored: RunRecord, here: RunRecord) -> RunRecord:

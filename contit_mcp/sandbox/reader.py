@@ -137,7 +137,7 @@ class Reading:
         self._minus: Symbol | None = None
         """A negation whose object has not come yet."""
         self._span: Span | None = None
-        self._span_negated = False
+        self._span_negated = self._state_negated = False
         self._unknown: list[str] = []
         self._places: dict[str, int] = {}
         """Where the first symbol of a kind was read."""
@@ -233,10 +233,14 @@ class Reading:
         return at + 1
 
     def _flag(self, at: int, symbol: Symbol) -> None:
-        kind = symbol.kind
+        kind, before = symbol.kind, self._peek(at - 1, "do")
+        if kind == "anystate" and before and before.value == "exists":
+            self._on_noun(at, symbol)  # "are there drafts too?"
+            return
         named = self.noun or bool(self.items) or self.order is not None
-        if (kind == "it" and named) or (kind == "them" and self.noun and len(symbol.text.split()) == 1):
-            return  # "the cheapest tent and what it costs": the pronoun means what the same sentence names
+        bare = kind == "them" and len(symbol.text.split()) == 1
+        if (kind == "it" and named) or (bare and (self.noun or self._peek(at + 1, "by", "author", "tagged", "when"))):
+            return  # "the cheapest tent and what it costs", "those by Anna": the pronoun has its noun beside it
         if kind != "also" or at <= 1:
             self.said.add(kind)
 
@@ -251,6 +255,8 @@ class Reading:
         """Read a value of a facet."""
         name, value = symbol.kind, symbol.value
         self._places.setdefault(name, at)
+        if name == "state" and {word.folded for word in words(symbol.text, ())} & self.lexicon.listed("negations"):
+            self._state_negated = True
         self._introduced = ""
         same = [other for kind, other in ((symbol.kind, value), *symbol.others) if kind == name]
         if name == "author" and len(set(same)) > 1:
@@ -261,7 +267,7 @@ class Reading:
         if name == "state" and value == "Published":
             self.date_field = self.date_field or "published"
         groups = [one for one in self._groups if one.field == name]
-        if (name == "type" and value == "*") or any(value in one.values for one in groups):
+        if (name == "type" and value == "*") or (not self._minus and any(value in one.values for one in groups)):
             return
         negated = self._negates() or bool(groups and self._last == name and groups[-1].negated)
         connector, self._connector = self._connector or ("and" if self._peek(at - 1, name) else ""), ""
@@ -321,11 +327,11 @@ class Reading:
         ):
             behind += 1
         text = self._raw(at, behind)
-        found = not self._introduced and self.reader.index.find(text, apart=False)
+        found = self._introduced in ("", "on") and self.reader.index.find(text, apart=False)
         before, after = self._peek(at - 1, *_NOUNS), self._peek(behind, *_NOUNS)
         gap = {word.folded for word in self.words[before.behind : symbol.at]} if before else {""}
         beside = (after and after.at == self.symbols[behind - 1].behind) or gap <= self.lexicon.listed("links")
-        if found and (beside or (self._phrases and self._last == "text" and self._connector)):
+        if found and (beside or self._introduced == "on" or (self._phrases and self._last == "text" and self._connector)):
             self.topical = True
             return self._phrase(text, behind, guessed=True)
         asks = self.props or self.do == "open" or any(one.kind == "prop" for one in self.symbols[behind:])
@@ -431,10 +437,8 @@ class Reading:
         if symbol.value in ("between", "from", "since") and len(numbers) > 1 and all(between):
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
             return self._bound("=", low, numbers[1] + 1, high=high)
-        listed = symbol.value == "between" and (
-            symbol.can_be("several") or self._peek(at + 1, "several", "them", "item", *_NOUNS)
-        )
-        if not listed and symbol.value != "from" and not self._peek(at + 1, "author", "tag", "category", "item"):
+        listed = symbol.value == "between" and (symbol.can_be("several") or self._peek(at + 1, "several", "them", "item"))
+        if not listed and symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
         return None
 
@@ -451,8 +455,8 @@ class Reading:
         if whole and len(self.symbols) == 1:
             self.nth = int(symbol.value)
             return None
-        near = any(self._peek(at + step, "order", "relative", *_NOUNS) for step in (-1, 1, 2))
-        if not whole or self.limit or not (near or self._peek(at - 1, "ordinal", "only")):
+        near = self._peek(at + 1, "order", *_NOUNS) or self._peek(at - 1, "order", "relative", "ordinal", "extreme", "only")
+        if not whole or self.limit or not near:
             self._unknown.append(symbol.text)
         self.limit = int(symbol.value) if whole else None
         return None
@@ -546,8 +550,10 @@ class Reading:
     def _on_do(self, at: int, symbol: Symbol) -> None:
         if {self.do, symbol.value} == {"count", "average"}:
             self.do = "average"
-        elif symbol.value in ("list", "exists"):
-            self.do = self.do or symbol.value.removeprefix("exists")
+        elif symbol.value in ("list", "exists", "search"):
+            self.do = self.do or ("" if symbol.value == "exists" else "list")
+            if symbol.value == "search" and self._peek(at + 1, "unknown", "quoted"):
+                self._introduced = "mention"
         elif self.do not in ("", "list", symbol.value):
             raise NotUnderstoodError("two_questions")
         else:
@@ -608,12 +614,17 @@ class Reading:
 
     def _on_only(self, at: int, symbol: Symbol) -> None:
         self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
+        if self._introduced == "tagged":
+            self._unknown.append(symbol.text)
         if self._peek(at + 1, "tagged", "prop") and "type" in self._places:
             self._unknown.append(symbol.text)
 
     def _on_about(self, at: int, symbol: Symbol) -> None:
-        preposition = symbol.can_be("onwards") and not self._peek(at + 1, "tag", "unknown", "quoted", "category")
-        self._introduced = self._introduced if preposition else "about"
+        vague = symbol.can_be("onwards")  # "on" introduces many things
+        if not vague or self._peek(at + 1, "tag", "quoted", "category"):
+            self._introduced = "about"
+        elif self._peek(at - 1, "type"):
+            self._introduced = "on"
 
     _on_onwards = _on_about
 
@@ -628,6 +639,8 @@ class Reading:
         self._introduced = "tagged"
 
     def _on_by(self, at: int, symbol: Symbol) -> None:
+        if self._peek(at - 1, "date"):
+            raise NotUnderstoodError  # "updated by Anna": only the author is known
         possessive = symbol.text.lower() == "s" and not self._peek(at + 1, "author")
         self._introduced = self._introduced if possessive else "by"
 
@@ -639,6 +652,7 @@ class Reading:
             raise NotUnderstoodError("unknown_words", words=list(dict.fromkeys(self._unknown)))
         if self._minus or self._introduced == "by":
             raise NotUnderstoodError
+        self._pronoun()
         self._counting()
         for group in self._groups:
             self._choice(group)
@@ -655,8 +669,21 @@ class Reading:
         self._limits()
         named = self.conditions or self.items or self.props or self.order or self.nth or self.each or self.limit
         said = self.said & {"them", "it", "anystate", "anytype"}
-        if not (named or said or self.noun or self.do in ("count", "open", "average", "sum")):
+        if not (named or said or self.noun or self.do):
             raise NotUnderstoodError
+
+    def _pronoun(self) -> None:
+        """Take "the article" as a pronoun if nothing says which one."""
+        place = self._places.get("type")
+        others = self.items or self._phrases or self._span or self.order or self.do or {one.field for one in self._groups} - {"type", "state"}
+        if place is None or not self.props or others:
+            return
+        noun = self.symbols[place]
+        singular = noun.text.lower() == str(self.lexicon.tables["nouns"].get(noun.value, "")).split("|")[0].strip()
+        if singular and self.words[noun.at - 1].folded in self.lexicon.listed("definite"):
+            self.said.add("it")
+            self._groups = [one for one in self._groups if one.field != "type"]
+            del self._places["type"]
 
     def _counting(self) -> None:
         """Decide which facet to count by."""
@@ -678,8 +705,9 @@ class Reading:
         known = self.each in self.workspace.facets or self.each in TIMES
         if self.each and (not known or negated or self.nth or (self.order and not self.sorted_only)):
             raise NotUnderstoodError
-        if facets and negated and not self.items and self.do != "count":
-            raise NotUnderstoodError
+        edited = "author" in self.props and self.date_field in ("updated", "created")
+        if (facets and negated and not self.items and self.do != "count") or edited:
+            raise NotUnderstoodError  # who changed an item is not known, only who wrote it
 
     def _choice(self, group: _Values) -> None:
         """Add the condition of a group of values."""
@@ -693,6 +721,7 @@ class Reading:
         if group.field == "state":
             if "anystate" in self.said:
                 return
+            self._state_negated = self._state_negated or group.negated
             if group.negated and group.values[0] in ("Published", "Draft"):
                 group.values, group.negated = ["Draft" if group.values[0] == "Published" else "Published"], False
         mode = "any" if group.negated and group.mode == "all" else group.mode
@@ -704,6 +733,8 @@ class Reading:
             if self._span_negated:
                 raise NotUnderstoodError
             return
+        if self._state_negated:
+            raise NotUnderstoodError  # "not published in 2025" may mean drafts, or other years
         start, end = self._span.start, self._span.end
         state = self.get("state")
         name = self.date_field or "date"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from contit_mcp.sandbox.query import TIMES, Condition, Order, Query, count_by, find
+from contit_mcp.sandbox.query import TIMES, Order, Query, count_by, find
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
 from contit_mcp.sandbox.wording import Words
 

@@ -156,7 +156,10 @@ class _Sandbox:
         except ValueError as exc:
             raise _Refused(400, f"X-Sandbox-Fault: {exc}") from exc
         request.state.fault = fault = fault or self.record.plan.next_for(endpoint)
-        response = (_instead(fault) if fault else None) or await handler(request, fault)
+        try:
+            response = (_instead(fault) if fault else None) or await handler(request, fault)
+        except _Refused as exc:
+            response = exc.response
         fault = request.state.fault
         if fault and fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
             await self.sleep(fault.seconds)

@@ -94,7 +94,7 @@ class DateReader:
             text = number.value
             if text.isdigit():
                 value = int(text)
-                return ("N" if 0 < value <= 31 else "Y" if value in _YEARS else "K" if value < 1000 else "."), value  # noqa: PLR2004
+                return ("N" if 0 < value <= 31 else "Y" if value in _YEARS else "K" if value < 1000 else "."), value
             return "I" if re.fullmatch(r"\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{4}", text) else "J", 0
         for kind, letters in _LETTERS.items():
             if meant := symbol.can_be(kind):
@@ -218,7 +218,7 @@ class DateReader:
         length = 6 if "h" in match.group() else 3
         year, _ = self._year(*match.span())
         month = (self._at(match, "QO") - 1) * length + 1
-        return month_span(year or self.today.year - (month > self.today.month), month, length) if month <= 12 else None  # noqa: PLR2004
+        return month_span(year or self.today.year - (month > self.today.month), month, length) if month <= 12 else None
 
     def _read_year(self, match: re.Match[str]) -> tuple[date, date]:
         return month_span(self._at(match, "Y"), 1, 12)
@@ -264,11 +264,11 @@ class DateReader:
     def _read_written(self, match: re.Match[str]) -> tuple[date, date] | None:
         parts = [int(part) for part in re.split(r"[-/.]", self.texts[match.start()]) if part.isdigit()]
         if match.group() == "J":
-            fits = len(parts) == 2 and parts[0] in _YEARS and 1 <= parts[1] <= 12  # noqa: PLR2004
+            fits = len(parts) == 2 and parts[0] in _YEARS and 1 <= parts[1] <= 12
             return month_span(*parts) if fits else None
         if parts[0] in _YEARS:
             day = _day(*parts)
-        elif not self.day_first and max(parts[:2]) <= 12 and parts[0] != parts[1]:  # noqa: PLR2004
+        elif not self.day_first and max(parts[:2]) <= 12 and parts[0] != parts[1]:
             return None  # 3/4/2026 is in April in one country and in March in another
         else:
             day = _day(parts[2], parts[1], parts[0]) or _day(parts[2], parts[0], parts[1])

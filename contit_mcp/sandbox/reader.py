@@ -7,7 +7,7 @@ question has another answer than the question.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -67,7 +67,7 @@ class Reader:
         scores = {code: len(told & lexicon(code).listed("signs")) for code in LANGUAGES}
         others = {code: len(told & table["words"]) for code, table in other_languages().items()}
         if scores["en"] == scores["it"]:
-            scores = {code: 0 for code in scores} | {
+            scores = dict.fromkeys(scores, 0) | {
                 code: sum(one.kind != "unknown" for one in self.symbols(prompt, code)[0]) for code in LANGUAGES
             }
         best = max(LANGUAGES, key=lambda code: (scores[code], code == before))

@@ -14,6 +14,7 @@ UPGRADE ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PACKER := release/npm/node_modules/.package-lock.json
+CARD_TESTS := tests/card/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
@@ -45,12 +46,24 @@ CLIENTS ?=
 hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (minutes; CLIENTS="codex inspector": these alone)
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
 
+.PHONY: signin
+signin: $(VENV)/for-test ## Sign in at a real identity provider (minutes; CLIENTS="python-sdk typescript-sdk": these alone)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(if $(CLIENTS),$(patsubst %,tests/signin/test_%.py,$(subst -,_,$(CLIENTS))),tests/signin)
+
+.PHONY: card
+card: $(VENV)/for-test $(CARD_TESTS) ## Try the answer card in real hosts, in headless Chromium (a minute; Node 20+ and chromium)
+	node --test --test-concurrency=$(WORKERS) --test-timeout=120000 --test-reporter=dot tests/card/*.test.mjs
+
+.PHONY: card-page
+card-page: $(VENV)/for-test $(PACKER) ## Build the answer card's one file from contit_mcp/server/card_page/ (Node 18+)
+	@$(BIN)/python -m release.card
+
 .PHONY: conformance
 conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance
 
-.PHONY: check format-check lint layers types spelling dependencies scripts docs-check
-check: format-check lint layers types spelling dependencies scripts docs-check ## Check all that can be checked without running it
+.PHONY: check format-check lint layers types spelling dependencies scripts docs-check card-check
+check: format-check lint layers types spelling dependencies scripts docs-check card-check ## Check all that can be checked without running it
 format-check: $(VENV)/for-check
 	$(BIN)/ruff format --check
 lint: $(VENV)/for-check
@@ -72,6 +85,10 @@ GENERATORS := $(wildcard docs/generators/*.py)
 docs-check: $(VENV)/for-check
 	@$(BIN)/python -m release.registry --check
 	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
+
+# Without npm, it says that it has not checked the file, and passes.
+card-check: $(VENV)/for-check $(if $(shell command -v npm),$(PACKER))
+	@$(BIN)/python -m release.card --check
 
 .PHONY: docs
 docs: $(VENV)/for-runtime ## Write the generated pages of the documentation, and server.json
@@ -130,7 +147,7 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 .PHONY: clean
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) .hosts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
-		mutants build dist release/npm/node_modules
+		mutants build dist release/npm/node_modules tests/card/node_modules
 	find contit_mcp release tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed is remembered inside the environment, and so forgotten with it. The files name all there is to
@@ -143,10 +160,10 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 	@touch $@
 
 # By the lock file's checksums; it names no registry, and nothing of a package is run.
-$(PACKER): release/npm/package-lock.json
+$(PACKER) $(CARD_TESTS): %/node_modules/.package-lock.json: %/package-lock.json
 	@command -v npm >/dev/null || { echo 'error: this needs Node 18 or newer with npm' >&2; \
 		echo 'hint: install it (on Debian and Ubuntu: apt install nodejs npm)' >&2; exit 1; }
-	@npm ci --prefix release/npm --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
+	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
 
 # Also made anew when its interpreter has gone: then this link points nowhere.

@@ -19,9 +19,9 @@ from pathlib import Path
 import anyio.to_thread
 
 from benchmarks.rows import Row, compared
-from contit_mcp.runs.ledger import RunLedger
+from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import Delivery, Question, hash_prompt
+from contit_mcp.runs.record import Delivery, Question, hash_prompt, intent_to_start
 from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.store import RunStore
 
@@ -54,21 +54,26 @@ def bare(file: Path) -> Operation:
     return lambda number: anyio.to_thread.run_sync(write, number)
 
 
-def claim(ledger: RunLedger) -> Operation:
+async def granted(store: RunStore, prompt: str) -> Claim:
+    """Claim a new question."""
+    question = Question("owner", None, hash_prompt(prompt))
+    intent = intent_to_start(question, delivery=Delivery.OWED, process="p", lease_seconds=25.0, now=store.now())
+    return await store.claim(intent)
+
+
+def claim(store: RunStore) -> Operation:
     """A claim that is granted."""
-    return lambda number: ledger.claim(
-        Question("owner", None, hash_prompt(f"question {number}")), delivery=Delivery.AWAITED, now=time.time()
-    )
+    return lambda number: granted(store, f"question {number}")
 
 
-def whole(ledger: RunLedger) -> Operation:
+def whole(store: RunStore) -> Operation:
     """All that an ask of a short run writes: claim, ids, end."""
 
     async def ask(number: int) -> None:
-        question = Question("owner", None, hash_prompt(f"whole {number}"))
-        granted = await ledger.claim(question, delivery=Delivery.AWAITED, now=time.time())
-        run = await ledger.started(granted.record, f"thread {number}", f"run {number}", now=time.time())
-        await ledger.completed(run, "An answer of a common length. " * 20, now=time.time())
+        intent = (await granted(store, f"whole {number}")).record
+        run = await store.change(intent, lambda run, now: run.started(f"thread {number}", f"run {number}", now=now))
+        answer = "An answer of a common length. " * 20
+        await store.change(run, lambda run, now: run.completed(answer, now=now, run_seconds=1.0))
 
     return ask
 
@@ -101,15 +106,18 @@ async def local_redis(folder: Path) -> AsyncIterator[str | None]:
 async def stores(folder: Path, *, rounds: int, each: int) -> list[Row]:
     """Milliseconds an operation, of each store."""
     async with local_redis(folder) as redis_url:
-        opened: dict[str, RunStore] = {"memory": MemoryRunStore(), "sqlite": SqliteRunStore(folder / "runs")}
+        opened: dict[str, RunStore] = {
+            "memory": MemoryRunStore(),
+            "sqlite": SqliteRunStore(folder / "runs"),
+        }
         if redis_url is not None:
             from contit_mcp.runs.redis import RedisRunStore  # noqa: PLC0415 - optional
 
             opened["redis"] = RedisRunStore(redis_url)
         operations = {BARE: bare(folder / "bare")}
         for name, store in opened.items():
-            operations[f"{name}: claim"] = claim(RunLedger(store))
-            operations[f"{name}: all of an ask"] = whole(RunLedger(store))
+            operations[f"{name}: claim"] = claim(store)
+            operations[f"{name}: all of an ask"] = whole(store)
         took: dict[str, list[float]] = defaultdict(list)
         for number in range(rounds):
             for name, operation in operations.items():

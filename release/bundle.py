@@ -16,7 +16,7 @@ import anyio
 import click
 from mcp_types import Tool
 
-from contit_mcp.server.appearance import ICON_DATA_URI
+from contit_mcp.server.server import ICON_DATA_URI
 from release.bundle_host import try_bundle
 from release.manifest import ICON, ICON_WIDTH, bundle_pyproject, manifest
 from release.project import BUNDLE, DIST, ROOT, ReleaseError, run, source_date_epoch, write_checksums

@@ -4,8 +4,8 @@ from typing import Any
 
 from mcp_types import Tool
 
-from contit_mcp.server.appearance import WEBSITE
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.server.server import WEBSITE
 from release.project import PROJECT, VERSION, claimed_pythons, pinned_requirements
 
 ICON = "icon.png"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from contit_mcp.logging import configure_logging
+from contit_mcp.telemetry.logging import configure_logging
 from tests.virtual_time import VirtualTimeLoop
 
 settings.register_profile("any machine", deadline=None)  # how fast it is says nothing about the code

@@ -1,7 +1,8 @@
-"""A Contit whose answers repeat their question, so that a swapped answer shows. In memory, on the loop's clock.
+"""A Contit in memory, on the loop's clock: the one transport that tests put under the HTTP client.
 
-It keeps Contit's documented shape: three endpoints, ids, statuses, and the response per *thread* without a
-run id, which is what makes swapping possible at all.
+Its answers repeat their question, so that a swapped answer shows. It has Contit's documented shape: three endpoints, ids,
+statuses, and a response per *thread* without a run id, which makes swapping possible. For single odd replies it follows a
+script instead.
 """
 
 import itertools
@@ -14,7 +15,36 @@ from urllib.parse import unquote
 import anyio
 import httpx
 
-Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer; a new httpx response is made of it each time.
+
+    Attributes:
+        status: The HTTP status.
+        body: Its content; anything but bytes and text is sent as JSON.
+        headers: Further headers.
+        after: Seconds until it comes.
+    """
+
+    status: int = 200
+    body: object = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    after: float = 0.0
+
+    def response(self) -> httpx.Response:
+        """Return it as a response of httpx."""
+        if isinstance(self.body, bytes):
+            content = self.body
+        elif isinstance(self.body, str):
+            content = self.body.encode()
+        else:
+            content = json.dumps(self.body).encode()
+        return httpx.Response(self.status, headers=self.headers, content=content)
+
+
+Script = Reply | httpx.Response | Exception | Callable[[httpx.Request], Reply | httpx.Response]
+"""An answer, an error to raise, or what makes an answer of the request."""
 
 
 @dataclass
@@ -29,7 +59,7 @@ class EchoRun:
     end_word: str = "completed"
 
     def word(self, now: float) -> str:
-        """Its status now."""
+        """Return its status now."""
         return "in_progress" if now < self.ends else self.end_word
 
 
@@ -42,7 +72,10 @@ class EchoContit(httpx.AsyncBaseTransport):
         end_words: The word with which a prompt's run ends, where it is not `completed`.
         latency: Seconds that each request takes.
         replies: By endpoint ("start", "status", "response"), what to answer instead, first come first served.
+        script: What to answer to all requests in turn, whatever they ask for; the last one again and again.
         requests: Endpoint and time of every request.
+        received: A copy of every request.
+        abandoned: Requests whose sender left before the answer.
         overlaps: Prompts that were started while a run was going on their thread.
     """
 
@@ -50,36 +83,59 @@ class EchoContit(httpx.AsyncBaseTransport):
     latency: float = 0.0
     durations: dict[str, float] = field(default_factory=dict)
     end_words: dict[str, str] = field(default_factory=dict)
-    replies: defaultdict[str, list[Reply]] = field(default_factory=lambda: defaultdict(list))
+    replies: defaultdict[str, list[Script]] = field(default_factory=lambda: defaultdict(list))
+    script: list[Script] = field(default_factory=list)
     requests: list[tuple[str, float]] = field(default_factory=list)
+    received: list[httpx.Request] = field(default_factory=list)
+    abandoned: int = 0
     runs: list[EchoRun] = field(default_factory=list)
     overlaps: list[str] = field(default_factory=list)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def count(self, endpoint: str) -> int:
-        """How many requests an endpoint got."""
+        """Return how many requests an endpoint got."""
         return sum(1 for name, _ in self.requests if name == endpoint)
 
     def started(self, prompt: str) -> int:
-        """How many runs a prompt has started."""
+        """Return how many runs a prompt has started."""
         return sum(1 for run in self.runs if run.prompt == prompt)
 
-    def instead(self, endpoint: str, *replies: Reply) -> None:
+    def instead(self, endpoint: str, *replies: Script) -> None:
         """Answer the next requests of an endpoint like this."""
         self.replies[endpoint].extend(replies)
+
+    @property
+    def times(self) -> list[float]:
+        """Return when each request came."""
+        return [at for _, at in self.requests]
+
+    @property
+    def pauses(self) -> list[float]:
+        """Return the seconds between each request and the one before."""
+        return [later - earlier for earlier, later in itertools.pairwise(self.times)]
+
+    @property
+    def hosts(self) -> set[str]:
+        """Return every host that was sent a request."""
+        return {request.url.host for request in self.received}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         path = request.url.raw_path.decode().split("?")[0]
         endpoint = "start" if request.method == "POST" else path.rsplit("/", 1)[1]
-        self.requests.append((endpoint, anyio.current_time()))
-        await anyio.sleep(self.latency)
         body = await request.aread()
-        if self.replies[endpoint]:
-            reply = self.replies[endpoint].pop(0)
-            if isinstance(reply, Exception):
-                raise reply
-            return reply if isinstance(reply, httpx.Response) else reply(request)
+        self.requests.append((endpoint, anyio.current_time()))
+        # A copy: httpx changes the headers of a request that it sends again.
+        self.received.append(httpx.Request(request.method, request.url, headers=request.headers, content=body))
+        try:
+            await anyio.sleep(self.latency)
+            if self.script:
+                return await _reply(self.script[min(len(self.received), len(self.script)) - 1], request)
+            if self.replies[endpoint]:
+                return await _reply(self.replies[endpoint].pop(0), request)
+        except anyio.get_cancelled_exc_class():
+            self.abandoned += 1
+            raise
         if endpoint == "start":
             return self.start(**json.loads(body))
         segments = [unquote(segment) for segment in path.split("/")]
@@ -113,6 +169,16 @@ class EchoContit(httpx.AsyncBaseTransport):
         return httpx.Response(200, json={"response": answer_to(max(done, key=lambda run: run.ends).prompt)})
 
 
+async def _reply(script: Script, request: httpx.Request) -> httpx.Response:
+    if isinstance(script, Exception):
+        raise script
+    reply = script if isinstance(script, Reply | httpx.Response) else script(request)
+    if isinstance(reply, httpx.Response):
+        return reply
+    await anyio.sleep(reply.after)
+    return reply.response()
+
+
 def answer_to(prompt: str) -> str:
-    """The answer that a prompt gets."""
+    """Return the answer that a prompt gets."""
     return f"Answer to: {prompt}"

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import anyio
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.retries import RetryPolicy
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.assistant import Assistant
-from contit_mcp.polling import PollPolicy, PollSchedule
+from contit_mcp.assistant.schedule import PollPolicy, PollSchedule
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import build_http_client
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.secret_value import SecretValue
 from tests.echo_contit import EchoContit
 
 OWNER = "owner-1"
@@ -44,9 +44,9 @@ def set_stage(
 ) -> Stage:
     """Build a stage; polls are steady, so that a test can count them."""
     contit = contit or EchoContit()
-    store = store or MemoryRunStore(retention=retention)
+    store = MemoryRunStore(retention=retention, now=wall_clock) if store is None else store
     http = build_http_client("http://localhost", transport=contit)
     key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
     client = ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0))
-    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY), now=wall_clock)
+    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY))
     return Stage(contit, store, client, assistant)

@@ -4,7 +4,9 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.exceptions import (
+from contit_mcp.assistant.reports import Observer
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,
     APITimeoutError,
@@ -20,8 +22,6 @@ from contit_mcp.exceptions import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.polling import PollPolicy
-from contit_mcp.reports import Observer
 from contit_mcp.runs.record import Failure, Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.echo_contit import EchoContit, answer_to
@@ -56,7 +56,7 @@ async def test_an_ask_returns_the_answer_of_its_own_run() -> None:
     assert report.response == answer_to("How many drafts?")
     assert (report.thread_id, report.run_id) == ("thread_1", "run_2")
     assert report.elapsed_seconds == pytest.approx(3.0)
-    assert (report.joined, report.age_seconds) == (False, None)
+    assert (report.deduplicated, report.age_seconds) == (False, None)
 
 
 async def test_a_follow_up_goes_to_the_same_thread() -> None:
@@ -70,7 +70,7 @@ async def test_a_follow_up_goes_to_the_same_thread() -> None:
 
 
 async def test_a_run_still_going_at_the_deadline_returns_its_ids() -> None:
-    """The wait is bounded and ends in a normal report (our choice)."""
+    """The wait is bounded and ends in a normal report."""
     stage = set_stage(EchoContit(seconds=100))
     began = anyio.current_time()
     report = await stage.assistant.ask(OWNER, "long", wait_seconds=45)
@@ -80,7 +80,7 @@ async def test_a_run_still_going_at_the_deadline_returns_its_ids() -> None:
 
 
 async def test_the_answer_comes_later_with_the_ids() -> None:
-    """Each further call is one more wait, never a second run (our choice)."""
+    """Each further call is one more wait, never a second run."""
     stage = set_stage(EchoContit(seconds=100))
     report = await stage.assistant.ask(OWNER, "long", wait_seconds=45)
     again = await stage.assistant.response(OWNER, report.thread_id, report.run_id, wait_seconds=45)
@@ -91,7 +91,7 @@ async def test_the_answer_comes_later_with_the_ids() -> None:
 
 
 async def test_the_observer_hears_the_ids_before_the_first_word() -> None:
-    """Progress carries the ids as soon as they exist (our choice)."""
+    """Progress carries the ids as soon as they exist."""
     stage, notes = set_stage(), Notes()
     await stage.assistant.ask(OWNER, "q", wait_seconds=45, observer=notes)
     assert notes.heard == ["thread_1/run_2", "in_progress", "completed"]
@@ -99,7 +99,7 @@ async def test_the_observer_hears_the_ids_before_the_first_word() -> None:
 
 @pytest.mark.parametrize("word", ["failed", "cancelled", "expired"])
 async def test_a_failed_run_is_an_error_to_whoever_asked(word: str) -> None:
-    """The response is never fetched: it could be the previous answer (our choice)."""
+    """The response is never fetched: it could be the previous answer."""
     stage = set_stage(EchoContit(end_words={"q": word}))
     with pytest.raises(RunFailedError) as caught:
         await stage.assistant.ask(OWNER, "q", wait_seconds=45)
@@ -108,7 +108,7 @@ async def test_a_failed_run_is_an_error_to_whoever_asked(word: str) -> None:
 
 
 async def test_a_failed_run_frees_its_thread() -> None:
-    """The next question on the thread runs (our choice)."""
+    """The next question on the thread runs."""
     stage = set_stage(EchoContit(end_words={"bad": "failed"}))
     with pytest.raises(RunFailedError):
         await stage.assistant.ask(OWNER, "bad", wait_seconds=45)
@@ -117,7 +117,7 @@ async def test_a_failed_run_frees_its_thread() -> None:
 
 
 async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
-    """30 minutes by default, here 60 seconds (our choice)."""
+    """30 minutes by default, here 60 seconds."""
     stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=PollPolicy(schedule=STEADY, run_seconds=60))
     with pytest.raises(RunTimeoutError) as caught:
         await stage.assistant.ask(OWNER, "endless", wait_seconds=240)
@@ -133,7 +133,7 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
     "reply", [httpx.Response(500), httpx.Response(429), httpx.ReadError("x"), httpx.Response(200, text="<html>")]
 )
 async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: httpx.Response | Exception) -> None:
-    """The same result as after the wait (our choice)."""
+    """The same result as after the wait."""
     stage = set_stage()
     stage.contit.instead("status", *[reply] * 1000)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=30)
@@ -141,7 +141,7 @@ async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: 
 
 
 async def test_faults_that_outlast_our_tolerance_still_return_the_handle() -> None:
-    """A wait longer than the tolerance ends with it (our choice)."""
+    """A wait longer than the tolerance ends with it."""
     stage = set_stage(polling=PollPolicy(schedule=STEADY, fault_seconds=20))
     stage.contit.instead("status", *[httpx.Response(503)] * 1000)
     began = anyio.current_time()
@@ -151,7 +151,7 @@ async def test_faults_that_outlast_our_tolerance_still_return_the_handle() -> No
 
 
 async def test_an_answer_that_cannot_be_read_yet_leaves_the_run_going() -> None:
-    """Completed, but the answer does not come: nobody may start on the thread before it is read (our choice)."""
+    """Completed, but the answer does not come: nobody may start on the thread before it is read."""
     stage = set_stage()
     stage.contit.instead("response", *[httpx.Response(502)] * 50)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=30)
@@ -162,7 +162,7 @@ async def test_an_answer_that_cannot_be_read_yet_leaves_the_run_going() -> None:
 
 
 async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the_ids() -> None:
-    """It does not pass by itself, and the handle is not lost (our choice)."""
+    """It does not pass by itself, and the handle is not lost."""
     stage = set_stage()
     stage.contit.instead("status", httpx.Response(401))
     with pytest.raises(RunUnreachableError) as caught:
@@ -174,7 +174,7 @@ async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the
 
 
 async def test_a_404_right_after_the_start_is_forgiven() -> None:
-    """It may be replication lag (our choice)."""
+    """It may be replication lag."""
     stage = set_stage()
     stage.contit.instead("status", httpx.Response(404), httpx.Response(404))
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=30)
@@ -195,14 +195,14 @@ async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> N
 
 
 async def test_a_404_on_the_response_right_after_completed_is_forgiven() -> None:
-    """The same lag (our choice)."""
+    """The same lag."""
     stage = set_stage()
     stage.contit.instead("response", httpx.Response(404))
     assert (await stage.assistant.ask(OWNER, "q", wait_seconds=30)).response == answer_to("q")
 
 
 async def test_a_completed_run_without_an_answer_says_so() -> None:
-    """404 on the response for good (our choice)."""
+    """404 on the response for good."""
     stage = set_stage()
     stage.contit.instead("response", *[httpx.Response(404)] * 50)
     with pytest.raises(AnswerUnavailableError) as caught:
@@ -225,7 +225,7 @@ async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_so(reply: Exc
 
 
 async def test_after_a_start_of_unknown_fate_the_question_can_be_asked_anew() -> None:
-    """The intent does not block the next try (our choice)."""
+    """The intent does not block the next try."""
     stage = set_stage()
     stage.contit.instead("start", httpx.ReadError("x"))
     with pytest.raises(StartUnknownError):
@@ -237,7 +237,7 @@ async def test_after_a_start_of_unknown_fate_the_question_can_be_asked_anew() ->
     "reply", [httpx.ConnectError("x"), httpx.Response(429, headers={"Retry-After": "2"}), httpx.Response(503)]
 )
 async def test_a_start_that_was_certainly_not_accepted_is_repeated(reply: httpx.Response | Exception) -> None:
-    """Not sent, 429 or 503 (our choice)."""
+    """Not sent, 429 or 503."""
     stage = set_stage()
     stage.contit.instead("start", reply)
     assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).response == answer_to("q")
@@ -250,7 +250,7 @@ async def test_a_start_that_was_certainly_not_accepted_is_repeated(reply: httpx.
 async def test_a_refused_start_of_a_new_conversation_is_named_as_what_it_is(
     status: int, error: type[Exception]
 ) -> None:
-    """No thread, so nothing can be busy (our choice)."""
+    """No thread, so nothing can be busy."""
     stage = set_stage()
     stage.contit.instead("start", httpx.Response(status))
     with pytest.raises(error):
@@ -260,7 +260,7 @@ async def test_a_refused_start_of_a_new_conversation_is_named_as_what_it_is(
 
 @pytest.mark.parametrize("status", [400, 409, 422, 500])
 async def test_a_refusal_on_a_thread_that_we_do_not_know_to_be_busy_names_no_run(status: int) -> None:
-    """Only our own store shows which run it would be (our choice)."""
+    """Only our own store shows which run it would be."""
     stage = set_stage()
     stage.contit.instead("start", httpx.Response(status))
     with pytest.raises(ThreadBusyError) as caught:
@@ -277,7 +277,7 @@ async def test_an_unknown_thread_is_not_found() -> None:
 
 
 async def test_a_retry_after_beyond_the_wait_is_told_at_once() -> None:
-    """Waiting for it would outlast the caller (our choice)."""
+    """Waiting for it would outlast the caller."""
     stage = set_stage()
     stage.contit.instead("start", httpx.Response(429, headers={"Retry-After": "120"}))
     began = anyio.current_time()
@@ -289,7 +289,7 @@ async def test_a_retry_after_beyond_the_wait_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("prompt", ["", "   \n\t", "x" * 32_001, "broken \ud800 text"])
 async def test_an_unusable_prompt_is_refused_before_any_request(prompt: str) -> None:
-    """Blank, too long or not Unicode (our choice)."""
+    """Blank, too long or not Unicode."""
     stage = set_stage()
     with pytest.raises(InvalidArgumentError):
         await stage.assistant.ask(OWNER, prompt, wait_seconds=45)
@@ -297,7 +297,7 @@ async def test_an_unusable_prompt_is_refused_before_any_request(prompt: str) -> 
 
 
 async def test_a_prompt_of_the_greatest_length_is_sent() -> None:
-    """32,000 characters are allowed (our choice)."""
+    """32,000 characters are allowed."""
     stage = set_stage()
     assert (await stage.assistant.ask(OWNER, "x" * 32_000, wait_seconds=45)).phase is Phase.COMPLETED
 
@@ -306,7 +306,7 @@ async def test_a_prompt_of_the_greatest_length_is_sent() -> None:
 
 
 async def test_the_same_question_at_once_runs_once() -> None:
-    """20 callers, one run, 20 equal answers (our choice)."""
+    """20 callers, one run, 20 equal answers."""
     stage = set_stage(EchoContit(latency=0.1))
     answers: list[str | None] = []
 
@@ -321,7 +321,7 @@ async def test_the_same_question_at_once_runs_once() -> None:
 
 
 async def test_however_many_wait_one_polls() -> None:
-    """Ten waiters poll no more than one does (our choice)."""
+    """Ten waiters poll no more than one does."""
     alone, crowd = set_stage(EchoContit(seconds=20)), set_stage(EchoContit(seconds=20))
     await alone.assistant.ask(OWNER, "q", wait_seconds=45)
     async with anyio.create_task_group() as tasks:
@@ -331,7 +331,7 @@ async def test_however_many_wait_one_polls() -> None:
 
 
 async def test_when_the_one_who_polls_leaves_another_goes_on() -> None:
-    """A cancelled leader takes nothing with it (our choice)."""
+    """A cancelled leader takes nothing with it."""
     stage = set_stage(EchoContit(seconds=20))
     leader = anyio.CancelScope()
     answers: list[str | None] = []
@@ -354,7 +354,7 @@ async def test_when_the_one_who_polls_leaves_another_goes_on() -> None:
 
 
 async def test_a_follower_hears_the_status_words_too() -> None:
-    """Progress is for everyone who waits (our choice)."""
+    """Progress is for everyone who waits."""
     stage, notes = set_stage(EchoContit(seconds=20)), Notes()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: stage.assistant.ask(OWNER, "q", wait_seconds=45))
@@ -364,7 +364,7 @@ async def test_a_follower_hears_the_status_words_too() -> None:
 
 
 async def test_another_owner_with_the_same_question_gets_a_run_of_their_own() -> None:
-    """Owners share nothing (our choice)."""
+    """Owners share nothing."""
     stage = set_stage()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: stage.assistant.ask("a", "q", wait_seconds=45))
@@ -373,18 +373,18 @@ async def test_another_owner_with_the_same_question_gets_a_run_of_their_own() ->
 
 
 async def test_start_and_ask_join_each_other() -> None:
-    """Single flight holds for both (our choice)."""
+    """Single flight holds for both."""
     stage = set_stage()
     first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     second = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     third = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert first.run_id == second.run_id == third.run_id
     assert third.response == answer_to("q")
-    assert (first.joined, second.joined, third.joined) == (False, True, True)
+    assert (first.deduplicated, second.deduplicated, third.deduplicated) == (False, True, True)
 
 
 async def test_the_same_words_on_the_thread_they_began_join_their_run() -> None:
-    """A model that repeats its question, now with the thread id it was given (our choice)."""
+    """A model that repeats its question, now with the thread id it was given."""
     stage = set_stage(EchoContit(seconds=60))
     first = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
     again = await stage.assistant.ask(OWNER, "q", first.thread_id, wait_seconds=60)
@@ -396,7 +396,7 @@ async def test_the_same_words_on_the_thread_they_began_join_their_run() -> None:
 
 
 async def test_a_caller_who_went_gets_the_answer_when_it_asks_again() -> None:
-    """Cancelled, and the run ended meanwhile: no second run, and the answer says how old it is (our choice)."""
+    """Cancelled, and the run ended meanwhile: no second run, and the answer says how old it is."""
     stage = set_stage(EchoContit(seconds=10))
     with anyio.move_on_after(5):
         await stage.assistant.ask(OWNER, "q", wait_seconds=45)
@@ -410,7 +410,7 @@ async def test_a_caller_who_went_gets_the_answer_when_it_asks_again() -> None:
 
 
 async def test_more_after_more_is_a_new_question() -> None:
-    """On a thread, a delivered answer is not given again (our choice)."""
+    """On a thread, a delivered answer is not given again."""
     stage = set_stage(EchoContit(seconds=10))
     first = await stage.assistant.ask(OWNER, "list", wait_seconds=45)
     for _ in range(2):
@@ -420,7 +420,7 @@ async def test_more_after_more_is_a_new_question() -> None:
 
 
 async def test_a_slow_answer_of_a_new_conversation_is_given_again_once_within_two_minutes() -> None:
-    """The host may have given up before it came; delivery cannot be known there (our choice)."""
+    """The host may have given up before it came; delivery cannot be known there."""
     stage = set_stage(EchoContit(seconds=10))
     first = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     await anyio.sleep(60)
@@ -433,7 +433,7 @@ async def test_a_slow_answer_of_a_new_conversation_is_given_again_once_within_tw
 
 
 async def test_after_two_minutes_the_question_is_asked_anew() -> None:
-    """The answer may be out of date (our choice)."""
+    """The answer may be out of date."""
     stage = set_stage(EchoContit(seconds=10))
     first = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     await anyio.sleep(121)
@@ -441,14 +441,14 @@ async def test_after_two_minutes_the_question_is_asked_anew() -> None:
 
 
 async def test_a_quick_answer_is_not_given_again() -> None:
-    """Within 4 s every host has it (our choice)."""
+    """Within 4 s every host has it."""
     stage = set_stage(EchoContit(seconds=2))
     first = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).run_id != first.run_id
 
 
 async def test_a_run_begun_without_waiting_is_not_taken_for_a_lost_answer() -> None:
-    """`start` gave its ids; the same words later are a new question (our choice)."""
+    """`start` gave its ids; the same words later are a new question."""
     stage = set_stage()
     first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     await stage.assistant.status(OWNER, first.thread_id, str(first.run_id), wait_seconds=30)
@@ -475,7 +475,7 @@ async def test_a_second_prompt_waits_its_turn_and_both_answers_are_right() -> No
 
 
 async def test_a_turn_that_does_not_come_within_the_wait_is_busy_with_that_run() -> None:
-    """Nothing was sent (our choice)."""
+    """Nothing was sent."""
     stage = set_stage(EchoContit(durations={"long": 100}))
     first = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     busy = await stage.assistant.start(OWNER, "long", first.thread_id, wait_seconds=45)
@@ -488,7 +488,7 @@ async def test_a_turn_that_does_not_come_within_the_wait_is_busy_with_that_run()
 
 
 async def test_contit_unreachable_while_a_turn_is_waited_for_is_busy_too() -> None:
-    """The run before cannot be seen to end, so nothing is sent (our choice)."""
+    """The run before cannot be seen to end, so nothing is sent."""
     stage = set_stage(EchoContit(durations={"long": 100}))
     first = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     await stage.assistant.start(OWNER, "long", first.thread_id, wait_seconds=45)
@@ -498,7 +498,7 @@ async def test_contit_unreachable_while_a_turn_is_waited_for_is_busy_too() -> No
 
 
 async def test_three_starts_in_a_row_each_keep_their_own_answer() -> None:
-    """Whoever starts the next run first sees the previous one end and keeps its answer (our choice)."""
+    """Whoever starts the next run first sees the previous one end and keeps its answer."""
     stage = set_stage(EchoContit(seconds=5))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     runs = {
@@ -512,7 +512,7 @@ async def test_three_starts_in_a_row_each_keep_their_own_answer() -> None:
 
 
 async def test_a_hundred_asks_at_once_swap_nothing() -> None:
-    """20 the same question, 20 on one thread, 60 others (our choice)."""
+    """20 the same question, 20 on one thread, 60 others."""
     stage = set_stage(EchoContit(seconds=2, latency=0.05))
     thread_id = (await stage.assistant.ask(OWNER, "zero", wait_seconds=45)).thread_id
     wrong: list[str] = []
@@ -535,7 +535,7 @@ async def test_a_hundred_asks_at_once_swap_nothing() -> None:
 
 
 async def test_a_start_that_is_still_being_sent_is_waited_for() -> None:
-    """The same question joins it once its ids exist (our choice)."""
+    """The same question joins it once its ids exist."""
     stage = set_stage(EchoContit(latency=3))
     reports = []
 
@@ -550,7 +550,7 @@ async def test_a_start_that_is_still_being_sent_is_waited_for() -> None:
 
 
 async def test_a_start_that_is_still_being_sent_at_the_deadline_is_told() -> None:
-    """There are no ids to give yet; asking again joins (our choice)."""
+    """There are no ids to give yet; asking again joins."""
     stage = set_stage(EchoContit(latency=10))
 
     async def ask() -> None:
@@ -580,7 +580,7 @@ async def test_a_cancelled_ask_stops_polling_before_the_next_poll() -> None:
 
 
 async def test_a_start_that_is_cancelled_while_it_is_sent_is_remembered() -> None:
-    """It is shielded until its ids are stored (our choice)."""
+    """It is shielded until its ids are stored."""
     stage = set_stage(EchoContit(latency=2, seconds=5))
     with anyio.move_on_after(1):
         await stage.assistant.ask(OWNER, "q", wait_seconds=45)
@@ -590,7 +590,7 @@ async def test_a_start_that_is_cancelled_while_it_is_sent_is_remembered() -> Non
 
 
 async def test_closing_returns_every_wait_with_its_handle_at_once() -> None:
-    """The same result as after the wait (our choice)."""
+    """The same result as after the wait."""
     stage = set_stage(EchoContit(seconds=100))
     reports = []
 
@@ -608,7 +608,7 @@ async def test_closing_returns_every_wait_with_its_handle_at_once() -> None:
 
 
 async def test_closing_in_the_middle_of_a_start_still_returns_its_handle() -> None:
-    """The start is finished, its ids are kept and given (our choice)."""
+    """The start is finished, its ids are kept and given."""
     stage = set_stage(EchoContit(latency=1, seconds=100))
     reports = []
 
@@ -623,7 +623,7 @@ async def test_closing_in_the_middle_of_a_start_still_returns_its_handle() -> No
 
 
 async def test_closing_while_a_turn_is_waited_for_says_that_nothing_was_started() -> None:
-    """Ask again (our choice)."""
+    """Ask again."""
     stage = set_stage(EchoContit(durations={"long": 100}))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     await stage.assistant.start(OWNER, "long", zero.thread_id, wait_seconds=45)
@@ -644,7 +644,7 @@ async def test_closing_while_a_turn_is_waited_for_says_that_nothing_was_started(
 
 
 async def test_after_closing_nothing_is_started_and_handles_still_answer() -> None:
-    """Reading goes on without waiting until the process ends (our choice)."""
+    """Reading goes on without waiting until the process ends."""
     stage = set_stage(EchoContit(seconds=100))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     stage.assistant.close()
@@ -668,7 +668,7 @@ async def test_status_tells_where_a_run_stands() -> None:
 
 
 async def test_status_with_a_wait_answers_as_soon_as_the_run_ends() -> None:
-    """Or when the wait is over (our choice)."""
+    """Or when the wait is over."""
     stage = set_stage(EchoContit(seconds=10))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     began = anyio.current_time()
@@ -680,7 +680,7 @@ async def test_status_with_a_wait_answers_as_soon_as_the_run_ends() -> None:
 
 
 async def test_status_reports_a_failed_run_as_a_result() -> None:
-    """A failed run is an observation (our choice)."""
+    """A failed run is an observation."""
     stage = set_stage(EchoContit(seconds=0, end_words={"q": "failed"}))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     report = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))
@@ -696,7 +696,7 @@ async def test_status_of_an_unknown_run_is_not_found() -> None:
 
 
 async def test_status_tells_a_fault_of_contit_as_an_error() -> None:
-    """It has nothing else to say (our choice)."""
+    """It has nothing else to say."""
     stage = set_stage()
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     stage.contit.instead("status", *[httpx.Response(500)] * 20)
@@ -705,7 +705,7 @@ async def test_status_tells_a_fault_of_contit_as_an_error() -> None:
 
 
 async def test_status_of_an_ended_run_asks_contit_nothing() -> None:
-    """Its end is remembered (our choice)."""
+    """Its end is remembered."""
     stage = set_stage()
     run = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     requests = len(stage.contit.requests)
@@ -714,7 +714,7 @@ async def test_status_of_an_ended_run_asks_contit_nothing() -> None:
 
 
 async def test_status_gives_up_a_run_past_its_limit() -> None:
-    """Reported failed, no end seen (our choice)."""
+    """Reported failed, no end seen."""
     stage = set_stage(EchoContit(seconds=1e9), polling=PollPolicy(schedule=STEADY, run_seconds=60))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     await anyio.sleep(59.9)
@@ -725,7 +725,7 @@ async def test_status_gives_up_a_run_past_its_limit() -> None:
 
 
 async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
-    """The one who waits is asking all the time (our choice)."""
+    """The one who waits is asking all the time."""
     stage = set_stage(EchoContit(seconds=20))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: stage.assistant.ask(OWNER, "q", wait_seconds=45))
@@ -739,7 +739,7 @@ async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
 
 
 async def test_response_without_a_run_id_is_the_threads_latest() -> None:
-    """By what we remember, waiting for it (our choice)."""
+    """By what we remember, waiting for it."""
     stage = set_stage(EchoContit(seconds=5))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     await stage.assistant.start(OWNER, "one", zero.thread_id, wait_seconds=45)
@@ -755,11 +755,11 @@ async def test_response_of_an_earlier_run_stays_its_own() -> None:
     report = await stage.assistant.response(OWNER, zero.thread_id, zero.run_id, wait_seconds=45)
     assert report.response == answer_to("zero")
     assert report.elapsed_seconds == pytest.approx(3.0)  # how long it ran, not how long ago
-    assert (report.joined, report.age_seconds) == (False, None)
+    assert (report.deduplicated, report.age_seconds) == (False, None)
 
 
 async def test_an_answer_that_was_not_kept_is_never_replaced_by_a_newer_one() -> None:
-    """Retention 0 keeps none; a later run is known (our choice)."""
+    """Retention 0 keeps none; a later run is known."""
     stage = set_stage(retention=RetentionPolicy(answer=0))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     assert zero.response == answer_to("zero")
@@ -773,7 +773,7 @@ async def test_an_answer_that_was_not_kept_is_never_replaced_by_a_newer_one() ->
 
 
 async def test_an_answer_too_old_to_be_kept_is_read_again_while_it_is_the_latest() -> None:
-    """After an hour our copy is gone, Contit's is not (our choice)."""
+    """After an hour our copy is gone, Contit's is not."""
     stage = set_stage()
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     await anyio.sleep(3_601)
@@ -783,7 +783,7 @@ async def test_an_answer_too_old_to_be_kept_is_read_again_while_it_is_the_latest
 
 
 async def test_an_answer_that_contit_no_longer_has_either_says_so() -> None:
-    """404 long after the end (our choice)."""
+    """404 long after the end."""
     stage = set_stage(retention=RetentionPolicy(answer=0))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     stage.contit.instead("response", httpx.Response(404))
@@ -793,7 +793,7 @@ async def test_an_answer_that_contit_no_longer_has_either_says_so() -> None:
 
 
 async def test_a_run_that_we_do_not_remember_is_waited_for_and_answered() -> None:
-    """Its ids still work after a restart without a store (our choice)."""
+    """Its ids still work after a restart without a store."""
     stage = set_stage(EchoContit(seconds=10))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     fresh = set_stage(stage.contit)
@@ -802,7 +802,7 @@ async def test_a_run_that_we_do_not_remember_is_waited_for_and_answered() -> Non
 
 
 async def test_a_run_that_we_do_not_remember_is_refused_when_another_run_is_known_on_its_thread() -> None:
-    """The thread's answer could be the other run's (our choice)."""
+    """The thread's answer could be the other run's."""
     stage = set_stage()
     old = await stage.assistant.ask(OWNER, "old", wait_seconds=45)
     fresh = set_stage(stage.contit)
@@ -829,7 +829,7 @@ async def test_a_thread_that_contit_does_not_know_is_not_found() -> None:
 
 @pytest.mark.parametrize("faults", [1, 50])
 async def test_a_fault_at_the_first_question_about_an_unremembered_run_is_told_when_it_lasts(faults: int) -> None:
-    """Nothing is known of the run, so there is nothing to report (our choice)."""
+    """Nothing is known of the run, so there is nothing to report."""
     stage = set_stage()
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     fresh = set_stage(stage.contit)
@@ -843,7 +843,7 @@ async def test_a_fault_at_the_first_question_about_an_unremembered_run_is_told_w
 
 
 async def test_a_foreign_owner_does_not_see_what_is_remembered() -> None:
-    """Another owner's run is asked about upstream, as any raw id is (our choice)."""
+    """Another owner's run is asked about upstream, as any raw id is."""
     stage = set_stage()
     run = await stage.assistant.ask("a", "q", wait_seconds=45)
     requests = len(stage.contit.requests)
@@ -853,7 +853,7 @@ async def test_a_foreign_owner_does_not_see_what_is_remembered() -> None:
 
 @pytest.mark.parametrize("bad", ["", "..", "a\nb", "x" * 257, "nul\x00"])
 async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -> None:
-    """Ids are opaque, but no path can be made of these (our choice)."""
+    """Ids are opaque, but no path can be made of these."""
     stage = set_stage()
     with pytest.raises(InvalidArgumentError, match="thread_id"):
         await stage.assistant.ask(OWNER, "q", bad, wait_seconds=45)
@@ -867,15 +867,15 @@ async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -
 
 
 async def test_a_joiner_whose_wait_ends_first_is_told_that_it_joined() -> None:
-    """The report names it, whatever it ends with (our choice)."""
+    """The report names it, whatever it ends with."""
     stage = set_stage(EchoContit(seconds=100))
     await stage.assistant.start(OWNER, "q", wait_seconds=45)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=5)
-    assert (report.phase, report.joined) == (Phase.IN_PROGRESS, True)
+    assert (report.phase, report.deduplicated) == (Phase.IN_PROGRESS, True)
 
 
 async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
-    """Its age is not known, and a passing fault while it is waited for is told (our choice)."""
+    """Its age is not known, and a passing fault while it is waited for is told."""
     stage = set_stage(EchoContit(seconds=100))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     fresh = set_stage(stage.contit)
@@ -887,7 +887,7 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
 
 
 async def test_a_status_without_a_wait_asks_once() -> None:
-    """One request, and no time passes (our choice)."""
+    """One request, and no time passes."""
     stage, notes = set_stage(EchoContit(seconds=100)), Notes()
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     began = anyio.current_time()
@@ -902,7 +902,7 @@ async def test_a_status_without_a_wait_asks_once() -> None:
 
 
 async def test_a_response_without_a_wait_still_sees_the_end() -> None:
-    """One question is asked whatever the wait (our choice)."""
+    """One question is asked whatever the wait."""
     stage = set_stage()
     run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
     await anyio.sleep(100)
@@ -911,7 +911,7 @@ async def test_a_response_without_a_wait_still_sees_the_end() -> None:
 
 
 async def test_a_wait_shorter_than_contits_round_trips_still_sees_the_end() -> None:
-    """Or each call would be cut before it knows (our choice)."""
+    """Or each call would be cut before it knows."""
     stage = set_stage(EchoContit(seconds=3, latency=0.6))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
     await anyio.sleep(100)
@@ -921,7 +921,7 @@ async def test_a_wait_shorter_than_contits_round_trips_still_sees_the_end() -> N
 
 @pytest.mark.parametrize("remembered", [True, False])
 async def test_a_slow_contit_does_not_stretch_a_short_wait_for_long(remembered: bool) -> None:
-    """Eight seconds at the most, the time of one question (our choice)."""
+    """Eight seconds at the most, the time of one question."""
     stage = set_stage(EchoContit(seconds=100))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
     await anyio.sleep(5)
@@ -940,7 +940,7 @@ async def test_a_slow_contit_does_not_stretch_a_short_wait_for_long(remembered: 
 
 
 async def test_a_start_is_not_sent_when_its_turn_came_too_late_for_it() -> None:
-    """It could not be cut short and would outlast the caller (our choice)."""
+    """It could not be cut short and would outlast the caller."""
     stage = set_stage(EchoContit(durations={"long": 23}))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     await stage.assistant.start(OWNER, "long", zero.thread_id, wait_seconds=45)
@@ -955,7 +955,7 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
     stage = set_stage(EchoContit(seconds=0.1), retention=RetentionPolicy(answer=10))
     first = await stage.assistant.ask(OWNER, "one", wait_seconds=45)
     await anyio.sleep(20)
-    stage.contit.instead("response", httpx.Response(503, headers={"Retry-After": "5"}))
+    stage.contit.instead("response", httpx.Response(503), httpx.Response(503))
     errors: list[AnswerUnavailableError] = []
 
     async def read() -> None:
@@ -972,7 +972,7 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
 
 
 async def test_who_waited_for_a_start_of_unknown_fate_does_not_start_it_again() -> None:
-    """Both are told; only a caller who knows may ask anew (our choice)."""
+    """Both are told; only a caller who knows may ask anew."""
     stage = set_stage(EchoContit(latency=1))
 
     def accepted_and_lost(request: httpx.Request) -> httpx.Response:
@@ -997,7 +997,7 @@ async def test_who_waited_for_a_start_of_unknown_fate_does_not_start_it_again() 
 
 @pytest.mark.parametrize("status", [200, 500, 502, 504])
 async def test_a_start_that_may_have_been_accepted_is_said_to_be_of_unknown_fate(status: int) -> None:
-    """A gateway's error, or an answer that cannot be read, says nothing of what Contit did (our choice)."""
+    """A gateway's error, or an answer that cannot be read, says nothing of what Contit did."""
     stage = set_stage()
     stage.contit.instead("start", httpx.Response(status, html="<html>"))
     with pytest.raises(StartUnknownError):
@@ -1006,17 +1006,17 @@ async def test_a_start_that_may_have_been_accepted_is_said_to_be_of_unknown_fate
 
 
 async def test_a_run_that_ended_unseen_is_not_joined_as_if_it_were_going_on() -> None:
-    """Begun without waiting, asked again hours later: a new question (our choice)."""
+    """Begun without waiting, asked again hours later: a new question."""
     stage = set_stage()
     first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     await anyio.sleep(5 * 3_600)
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert report.run_id != first.run_id
-    assert (report.joined, report.age_seconds) == (False, None)
+    assert (report.deduplicated, report.age_seconds) == (False, None)
 
 
 async def test_an_awaited_answer_that_came_unseen_is_given_with_its_age() -> None:
-    """Since it was asked (our choice)."""
+    """Since it was asked."""
     stage = set_stage(EchoContit(seconds=60))
     first = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
     await anyio.sleep(1_000)
@@ -1026,7 +1026,7 @@ async def test_an_awaited_answer_that_came_unseen_is_given_with_its_age() -> Non
 
 
 async def test_contit_failing_while_a_join_is_checked_changes_nothing() -> None:
-    """The run is joined, and its wait tells (our choice)."""
+    """The run is joined, and its wait tells."""
     stage = set_stage(EchoContit(seconds=30))
     first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     await anyio.sleep(5)
@@ -1036,7 +1036,7 @@ async def test_contit_failing_while_a_join_is_checked_changes_nothing() -> None:
 
 
 async def test_an_unremembered_run_is_polled_less_and_less_often() -> None:
-    """By how long it has been waited for, since its age is not known (our choice)."""
+    """By how long it has been waited for, since its age is not known."""
     stage = set_stage(EchoContit(seconds=10_000))
     run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
     fresh = set_stage(stage.contit, polling=PollPolicy())

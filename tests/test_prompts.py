@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.exceptions import InvalidArgumentError
-from contit_mcp.prompts import MAX_PROMPT_LENGTH, usable_prompt
+from contit_mcp.assistant.service import MAX_PROMPT_LENGTH, usable_prompt
+from contit_mcp.errors import InvalidArgumentError
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.secret_value import SecretValue
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.errors import ConfigurationError
 
 SECRET = "s3cr3t-marker"
 

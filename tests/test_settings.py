@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.errors import ConfigurationError
 
 EVERY_NAME: dict[str, tuple[str, str, object]] = {
     # variable: (field and file key, what is written, what it becomes)
@@ -22,6 +22,7 @@ EVERY_NAME: dict[str, tuple[str, str, object]] = {
     "CONTIT_CLIENT_SECRET_FILE": ("client_secret_file", "/run/secrets/client", Path("/run/secrets/client")),
     "CONTIT_TOKEN_URL": ("token_url", "https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
     "CONTIT_BASE_URL": ("base_url", "https://contit.example/", "https://contit.example"),
+    "CONTIT_MCP_UPSTREAM_BODY_BYTES": ("upstream_body_bytes", "65536", 65_536),
     "CONTIT_CA_FILE": ("ca_file", "/etc/ssl/company.pem", Path("/etc/ssl/company.pem")),
     "CONTIT_MCP_STORE": ("store", "memory", "memory"),
     "CONTIT_MCP_STORE_FILE": ("store_file", "/run/store", Path("/run/store")),
@@ -42,6 +43,8 @@ EVERY_NAME: dict[str, tuple[str, str, object]] = {
     "CONTIT_MCP_JWT_AUDIENCE": ("jwt_audience", "mcp", "mcp"),
     "CONTIT_MCP_JWT_JWKS_URL": ("jwt_jwks_url", "https://idp.example/keys", "https://idp.example/keys"),
     "CONTIT_MCP_JWT_SCOPES": ("jwt_scopes", "ask,read", "ask,read"),
+    "CONTIT_MCP_JWT_ADVERTISED_SCOPES": ("jwt_advertised_scopes", "api://x/ask", "api://x/ask"),
+    "CONTIT_MCP_JWT_HEADER": ("jwt_header", "Cf-Access-Jwt-Assertion", "Cf-Access-Jwt-Assertion"),
     "CONTIT_MCP_SEAL_KEY": ("seal_key", "k" * 32, "k" * 32),
     "CONTIT_MCP_SEAL_KEY_FILE": ("seal_key_file", "/run/seal", Path("/run/seal")),
     "CONTIT_MCP_ALLOWED_HOSTS": ("allowed_hosts", "mcp.example", "mcp.example"),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import load_settings
-from contit_mcp.settings_file import read_settings_file
+from contit_mcp.config.settings import load_settings
+from contit_mcp.config.settings_file import read_settings_file
+from contit_mcp.errors import ConfigurationError
 
 KNOWN = {"api_key": "CONTIT_API_KEY", "base_url": "CONTIT_BASE_URL", "wait_seconds": "CONTIT_MCP_WAIT_SECONDS"}
 MARKER = "s3cr3t-marker"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import load_settings
-from contit_mcp.settings_names import is_unset, nearest
+from contit_mcp.config.settings import load_settings
+from contit_mcp.config.settings_names import is_unset, nearest
+from contit_mcp.errors import ConfigurationError
 
 MARKER = "s3cr3t-marker"
 

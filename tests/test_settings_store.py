@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import load_settings
-from contit_mcp.settings_store import StoreLocation, parse_store
+from contit_mcp.config.settings import load_settings
+from contit_mcp.config.settings_store import StoreLocation, parse_store
+from contit_mcp.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,9 @@ from contit_mcp.settings_store import StoreLocation, parse_store
         ("sqlite", "sqlite", "sqlite"),
         ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3"),
         ("redis://localhost:6379/0", "redis", "redis://localhost:6379"),
-        ("rediss://user:MARKER@cache.example:6380/1?x=MARKER", "redis", "rediss://cache.example:6380"),
-        ("redis://:MARKER@MARKER/x@cache:16399/0", "redis", "redis://cache:16399"),
+        ("rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER", "redis", "rediss://cache.example:6380"),
+        ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399"),
+        ("redis://[::1]:16399", "redis", "redis://[::1]:16399"),
         ("valkey://cache", "redis", "redis://cache"),
         ("valkeys://:MARKER@cache", "redis", "rediss://cache"),
     ],
@@ -29,7 +30,39 @@ def test_each_form_is_understood_and_can_be_named_without_its_password(text: str
     assert "MARKER" not in repr(location)
 
 
-@pytest.mark.parametrize("text", ["", "sqlite:", "postgres://MARKER@x", "redis:MARKER", "redis://", "redis://x:MARKER"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sqlite:",
+        "postgres://MARKER@x",
+        "redis:MARKER",
+        "redis:/MARKER",
+        "redis://",
+        "redis:///0",
+        "redis://:MARKER@",
+        "redis://x:MARKER",
+        "redis://x:99999/0",
+        "redis://x:0/0",
+        "redis://x:-1/0",
+        "redis://x:+6379/0",
+        "redis://[::1/MARKER",
+        "redis://[MARKER]/0",
+        "redis://x/MARKER",
+        "redis://x/-1",
+        "redis://x/0/MARKER",
+        "redis://x/0?db=MARKER",
+        "redis://x/0?MARKER",
+        "redis://x/0?socket_timeout=MARKER",
+        "rediss://x/0?ssl_cert_reqs=MARKER",
+        "redis://x/0#MARKER",
+        "redis://:MARKER@MARKER/x@cache:16399/0",
+        "redis://a b/MARKER",
+        "redis+MARKER://x",
+        "unix:///MARKER",
+        "MARKER",
+    ],
+)
 def test_anything_else_is_refused_without_being_quoted(text: str) -> None:
     """It may hold a password (our choice)."""
     with pytest.raises(ValueError, match="must be memory, sqlite") as caught:

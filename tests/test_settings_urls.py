@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import load_settings
-from contit_mcp.settings_urls import LOOPBACK, usable_url
+from contit_mcp.config.settings import load_settings
+from contit_mcp.config.settings_urls import LOOPBACK, usable_url
+from contit_mcp.errors import ConfigurationError
 
 GOOD = {
     "https://api.contit.cloud": "https://api.contit.cloud",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.state_folder import state_folder, usable_state_folder
+from contit_mcp.config.state_folder import state_folder, usable_state_folder
+from contit_mcp.errors import ConfigurationError
 
 
 def test_it_is_where_the_operating_system_keeps_such_things(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

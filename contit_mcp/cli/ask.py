@@ -7,7 +7,6 @@ import sys
 import anyio
 import click
 
-from contit_mcp.api.paths import id_problem
 from contit_mcp.cli.asking import Request, get_answer
 from contit_mcp.cli.last_conversation import Conversation, LastConversation
 from contit_mcp.cli.markdown import show_answer
@@ -16,7 +15,8 @@ from contit_mcp.cli.outcome import ExitCode, NextCommands, Outcome, nothing_star
 from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.spinner import duration
 from contit_mcp.cli.terminal import dim, is_terminal
-from contit_mcp.exceptions import ConfigurationError, ContitError
+from contit_mcp.contit.wire import id_problem
+from contit_mcp.errors import ConfigurationError, ContitError
 
 _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long is told as that."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import anyio
 import httpx
 
+from contit_mcp.assistant.reports import Observer, RunReport
 from contit_mcp.cli.credential import credential_name, no_credential
 from contit_mcp.cli.interruption import Interruption
 from contit_mcp.cli.outcome import NextCommands, Outcome, outcome_of, outcome_of_error
 from contit_mcp.cli.spinner import Spinner
-from contit_mcp.exceptions import ContitError
-from contit_mcp.reports import Observer, RunReport
+from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ContitError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.bridge import open_bridge
-from contit_mcp.server.callers import Caller
-from contit_mcp.settings import Settings
+from contit_mcp.server.context import open_context
+from contit_mcp.server.request_state import Caller
 
 _MARGIN_SECONDS = 60.0
 """What a wait without an end of its own lasts beyond the limit of a run, so that the run's end is seen first."""
@@ -117,14 +117,14 @@ async def _wait(
         patience = settings.run_limit_seconds + _MARGIN_SECONDS
     deadline = anyio.current_time() + patience
 
-    async with open_bridge(settings, transport=transport, replay=_PRINTED) as bridge:
+    async with open_context(settings, transport=transport, replay=_PRINTED) as context:
 
         def leave() -> None:
             spinner.say("leaving (Ctrl-C: at once)")
-            bridge.close()
+            context.close()
 
         with interruption.watched(first=leave, second=spinner.leave_at_once):
-            assistant = bridge.for_caller(Caller())
+            assistant = context.tenant(Caller())
             if request.prompt is not None:
                 report = await assistant.ask(
                     request.prompt, request.thread_id, wait_seconds=patience, observer=follower

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import anyio
 import click
@@ -13,24 +14,38 @@ from contit_mcp.cli.connection_trouble import proxy_for
 from contit_mcp.cli.findings import Finding, failed, for_scripts, is_well
 from contit_mcp.cli.host_choice import HostName, file_of, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
-from contit_mcp.logging import configure_logging
-from contit_mcp.settings import Settings
+from contit_mcp.telemetry.logging import configure_logging
 
 
 @click.command()
 @click.option("--host", type=HostName(), help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An access token in a file: say whether the server would accept it (CONTIT_MCP_AUTH=jwt).",
+)
 @given_options
 @click.pass_context
-def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope: str | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    given: GivenOptions,
+    *,
+    host: Host | None,
+    scope: str | None,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
     """Say what is configured, and whether Contit answers and takes the credential.
 
     Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
-    that all is well. Nothing is started, and no part of a secret is shown. Where CONTIT_MCP_AUTH is token or jwt, it
-    also says whether the tokens or the issuer's keys can be had.
+    that all is well. Nothing is started, and no part of a secret is shown. Where CONTIT_MCP_AUTH is token, it
+    also reads the tokens. Where it is jwt, it walks the sign-in flow as a client would: this server's metadata, the
+    issuer's metadata and keys, and with --token-file a token.
 
     With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
     with the variables of the entry and not those set here.
@@ -50,7 +65,7 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
     """
     try:
         if host is None:
-            findings = anyio.run(_look, given.load(quiet=True))
+            findings = anyio.run(_look, given.load(quiet=True), token_file)
         else:
             from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: it brings an MCP client
 
@@ -68,13 +83,13 @@ def command(ctx: click.Context, given: GivenOptions, *, host: Host | None, scope
     ctx.exit(0 if is_well(findings) else 1)
 
 
-async def _look(settings: Settings) -> list[Finding]:
+async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:
     return [
         Finding("Proxy", proxy_for(settings.base_url) or "none"),
         Finding("Certificate authorities", _authorities(settings)),
         await check_store(settings),
         *await check_contit(settings),
-        *await check_callers(settings),
+        *await check_callers(settings, token_file),
     ]
 
 

@@ -7,20 +7,24 @@ shown the credential, and one that answers 404 to everything is not taken for it
 
 from dataclasses import dataclass
 
+import anyio
 import httpx
 
-from contit_mcp.api.auth import ClientCredentialsAuth, Credential
-from contit_mcp.api.paths import status_path
-from contit_mcp.api.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.cli.connection_trouble import explain_connection
 from contit_mcp.cli.credential import credential_name, no_credential
 from contit_mcp.cli.findings import Finding, failed
-from contit_mcp.exceptions import ContitError
-from contit_mcp.server.upstream import build_credential
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.contit.auth import Credential
+from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
+from contit_mcp.contit.wire import status_path
+from contit_mcp.errors import ContitError
+from contit_mcp.server.services import configured_credential
 
 _MADE_UP = "contit-mcp-check"
 _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
+_SECONDS = 30.0
+"""For one request, however slowly its bytes come."""
+
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _LATER = "Try again in a little while."
 
@@ -40,15 +44,14 @@ async def check_contit(settings: Settings) -> list[Finding]:
     if name is None:
         return [contit, _THEIR_OWN if settings.auth == "caller" else failed("Credential", no_credential())]
     try:
-        auth = build_credential(settings)
+        auth = configured_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
         return [contit, Finding("Credential", f"{name}: {error.message}", good=False, hint=error.hint)]
     try:
         return [contit, await _ask_with(settings, auth, name) if contit.good else _not_tried(name)]
     finally:
-        if isinstance(auth, ClientCredentialsAuth):
-            await auth.aclose()
+        await auth.aclose()
 
 
 def _not_tried(name: str) -> Finding:
@@ -137,12 +140,10 @@ def _meaning_with(answer: _Answer) -> tuple[str, str | None]:
 async def _ask(settings: Settings, *, auth: Credential | None) -> _Answer:
     client = build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file)
     async with client as http:
-        path = status_path(_MADE_UP, _MADE_UP)
-        if auth is None:
-            response = await http.get(path)
-        else:
-            response = await http.get(path, headers=[header := await auth.header()])
-            if response.status_code == httpx.codes.UNAUTHORIZED and (other := await auth.instead_of(header)):
-                response = await http.get(path, headers=[other])
+        try:
+            with anyio.fail_after(_SECONDS):
+                response = await http.get(str(http.base_url).rstrip("/") + status_path(_MADE_UP, _MADE_UP), auth=auth)
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout("the body did not end") from exc
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return _Answer(response.status_code, is_json=media_type == "application/json" or media_type.endswith("+json"))

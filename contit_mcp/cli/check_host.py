@@ -14,18 +14,17 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
-from contit_mcp.api.transport import build_http_client
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.findings import Finding, failed
 from contit_mcp.cli.shell import shell_line
 from contit_mcp.cli.terminal import without_controls
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings import load_settings
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import entry_in
 from contit_mcp.hosts.servers import TOKEN_VARIABLE, LocalServer, RemoteServer, filled_in
 from contit_mcp.hosts.strict_json import strictly_wrong
-from contit_mcp.redaction import Redactor
-from contit_mcp.settings import load_settings
 
 PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""
@@ -73,7 +72,7 @@ async def check_host(host: Host, file: Path, *, scope: str | None = None) -> lis
 
 def _showable(text: str) -> str:
     """Without what a terminal would obey, and without credentials in addresses and arguments."""
-    return without_controls(Redactor().text(text))
+    return without_controls(text[:300])
 
 
 async def _over_stdio(server: LocalServer, anew: str) -> Finding:

@@ -2,15 +2,14 @@
 
 import contextlib
 import tempfile
-import time
 from pathlib import Path
 
 from contit_mcp.cli.findings import Finding, failed
-from contit_mcp.exceptions import ConfigurationError, StoreError
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.settings_store import StoreLocation
+from contit_mcp.config.state_folder import state_folder
+from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.opening import bare_store
-from contit_mcp.settings import Settings
-from contit_mcp.settings_store import StoreLocation
-from contit_mcp.state_folder import state_folder
 
 _SUBJECT = "Runs are remembered in"
 
@@ -28,7 +27,7 @@ async def check_store(settings: Settings) -> Finding:
         case "redis":
             return await _ask(location, folder)
         case "sqlite" if location.path is None:
-            from contit_mcp.runs.sqlite_file import FILE_NAME  # noqa: PLC0415 - start-up time
+            from contit_mcp.runs.sqlite import FILE_NAME  # noqa: PLC0415 - start-up time
 
             file = folder / FILE_NAME
             return _look_at(file) if file.exists() else _folder_finding(folder)
@@ -38,10 +37,10 @@ async def check_store(settings: Settings) -> Finding:
 
 
 def _look_at(file: Path) -> Finding:
-    from contit_mcp.runs.sqlite_file import look_at  # noqa: PLC0415 - start-up time
+    from contit_mcp.runs.sqlite import inspect_file  # noqa: PLC0415 - start-up time
 
     try:
-        look_at(file)
+        inspect_file(file)
     except StoreError as error:
         return Finding(_SUBJECT, f"{file}. {error.message}", good=False, hint=error.hint)
     return Finding(_SUBJECT, str(file), good=True)
@@ -61,7 +60,7 @@ async def _ask(location: StoreLocation, folder: Path) -> Finding:
     except ConfigurationError as error:
         return failed(_SUBJECT, error)
     try:
-        await store.latest("contit-mcp-check", "contit-mcp-check", now=time.time())
+        await store.latest("contit-mcp-check", "contit-mcp-check")
     except StoreError as error:
         return Finding(_SUBJECT, f"{location.name}. {error.message}", good=False, hint=error.hint)
     finally:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from contit_mcp.settings_urls import LOOPBACK, address_of
+from contit_mcp.config.settings_urls import LOOPBACK, address_of
 
 _PROXY_HINT = "Check HTTPS_PROXY and ALL_PROXY, or name Contit's host in NO_PROXY if it needs no proxy."
 _ADDRESS_HINT = "Check CONTIT_BASE_URL, and whether this machine is online; behind a proxy, set HTTPS_PROXY."

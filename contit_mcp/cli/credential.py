@@ -1,7 +1,7 @@
 """Which credential is configured, told without any part of it."""
 
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ConfigurationError
 
 _KINDS = (("api_key", "API key"), ("access_token", "access token"), ("client_secret", "OAuth2 client"))
 

@@ -17,8 +17,8 @@ from mcp_types import CallToolResult, TextContent
 from contit_mcp.cli.markdown import show_set_in
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
-from contit_mcp.exceptions import ContitError
-from contit_mcp.logging import configure_logging
+from contit_mcp.errors import ContitError
+from contit_mcp.telemetry.logging import configure_logging
 
 QUESTION = "List all published articles from March 2026"
 QUESTION_ABOUT_OWN_CONTENT = "What are the three newest items?"

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from contit_mcp.exceptions import ContitError
+from contit_mcp.errors import ContitError
 
 
 @dataclass(frozen=True, slots=True)

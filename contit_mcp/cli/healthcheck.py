@@ -6,7 +6,7 @@ import ssl
 import click
 
 from contit_mcp.cli.options import settings_options
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
 
 SECONDS = 3.0
 """For the answer; it comes within milliseconds, or the server hangs. Shorter than the 5 s that the image grants."""

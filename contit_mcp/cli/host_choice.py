@@ -9,12 +9,12 @@ from typing import Any, cast
 import click
 from click.shell_completion import CompletionItem
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings_names import is_unset
+from contit_mcp.config.state_folder import state_folder
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host, Scope
 from contit_mcp.hosts.machine import Machine
 from contit_mcp.hosts.table import HOSTS
-from contit_mcp.settings_names import is_unset
-from contit_mcp.state_folder import state_folder
 
 scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--scope",

@@ -3,12 +3,15 @@
 import importlib.util
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import click
+from mcp.server.lowlevel import Server
 
 from contit_mcp.cli.options import probe_option, settings_options
 from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
+from contit_mcp.config.settings import Settings
 from contit_mcp.http.app import HttpParts, create_app, create_metrics_app
 from contit_mcp.http.deployment import (
     SHARING,
@@ -19,11 +22,10 @@ from contit_mcp.http.deployment import (
     request_rate,
 )
 from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serving import serve_http
-from contit_mcp.http.tracing import exported_traces
-from contit_mcp.server.application import ContitServer, create_server
-from contit_mcp.server.bridge import Bridge, open_bridge
-from contit_mcp.settings import Settings
+from contit_mcp.http.serve import serve_http
+from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.server import create_server
+from contit_mcp.telemetry.tracing import exported_traces
 
 
 @click.command()
@@ -53,27 +55,28 @@ def command(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -
 async def serve(
     settings: Settings,
     sandbox: SandboxChoice | None,
-    build: Callable[[Bridge], ContitServer] = create_server,
+    build: Callable[[AppContext], Server[Any]] = create_server,
 ) -> None:
     """Serve until a signal asks to stop. `build` makes the server that stands behind it all."""
     transport = sandbox.transport() if sandbox else None
     who = identification(settings)
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
-        async with open_bridge(settings, sharing=SHARING[settings.auth], transport=transport) as bridge:
-            bridge.opened()  # imports what the first caller would wait for otherwise
-            bridge.on_finished = parts.metrics.count_call
+        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+            context.services()  # imports what the first caller would wait for otherwise
+            context.on_finished = parts.metrics.count_call
             app = create_app(
-                build(bridge),
-                bridge,
+                build(context),
+                context,
                 parts,
                 identify=who.identify,
                 rate=request_rate(settings),
                 policy=http_policy(settings),
                 metadata_routes=who.routes,
+                metrics_here=settings.metrics_port is None,
             )
-            metrics_app = None if settings.metrics_port is None else create_metrics_app(bridge, parts)
-            await serve_http(app, settings, bridge, parts, metrics_app=metrics_app)
+            metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
+            await serve_http(app, settings, context, parts, metrics_app=metrics_app)
     finally:
         if who.http is not None:
             await who.http.aclose()

@@ -13,7 +13,9 @@ from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_opti
 from contit_mcp.cli.key_file import KeyFile, choose_key_file
 from contit_mcp.cli.key_users import takers_of
 from contit_mcp.cli.shell import shell_line
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings_names import is_unset
+from contit_mcp.config.settings_urls import LOOPBACK, usable_url
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import carry_out, entry_in, new_file, plan_install
 from contit_mcp.hosts.installs import Installs
@@ -22,8 +24,6 @@ from contit_mcp.hosts.own_command import own_command
 from contit_mcp.hosts.servers import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.strict_json import strictly_wrong
 from contit_mcp.hosts.table import HOSTS
-from contit_mcp.settings_names import is_unset
-from contit_mcp.settings_urls import LOOPBACK, usable_url
 
 
 @click.command()

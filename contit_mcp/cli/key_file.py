@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.settings_names import is_unset
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import write_secret
-from contit_mcp.secret_value import SecretValue
-from contit_mcp.settings_names import is_unset
 
 _FILE_NAMES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
 _TOKEN_PREFIX = "ctpat_"  # noqa: S105 - how every personal access token of Contit begins

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contit_mcp.api.paths import id_problem
-from contit_mcp.exceptions import ConfigurationError, ContitError
-from contit_mcp.state_folder import state_folder, usable_state_folder
+from contit_mcp.config.state_folder import state_folder, usable_state_folder
+from contit_mcp.contit.wire import id_problem
+from contit_mcp.errors import ConfigurationError, ContitError
 
 FILE_NAME = "last-conversation.json"
 

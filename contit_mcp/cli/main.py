@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from contit_mcp import __version__
-from contit_mcp.exceptions import ContitError
+from contit_mcp.errors import ContitError
 
 _COMMANDS = {
     "stdio": "Serve MCP over stdin and stdout, for a host on this machine.",

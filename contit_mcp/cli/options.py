@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from contit_mcp.logging import configure_logging
-from contit_mcp.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.telemetry.logging import configure_logging
 
 _GIVEN = (
     click.option(
@@ -113,9 +113,8 @@ def without_upstream() -> dict[str, str]:
 
 
 def apply_logging(settings: Settings, *, level: str | None = None) -> None:
-    """Configure logging as the settings say, and mask what is secret in them; `level` instead of theirs."""
+    """Configure logging as the settings say; `level` replaces theirs."""
     configure_logging(
         level or settings.log_level,
         as_json=None if settings.log_format == "auto" else settings.log_format == "json",
-        secrets=settings.secrets(),
     )

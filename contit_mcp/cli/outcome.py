@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
+from contit_mcp.assistant.reports import RunReport
 from contit_mcp.cli.interruption import INTERRUPTED
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.cli.shell import shell_line
-from contit_mcp.exceptions import (
+from contit_mcp.errors import (
     AnswerUnavailableError,
     APIError,
     ConfigurationError,
@@ -19,7 +20,6 @@ from contit_mcp.exceptions import (
     ServerClosingError,
     ThreadBusyError,
 )
-from contit_mcp.reports import RunReport
 from contit_mcp.runs.record import Phase
 
 _KEYS = ("status", "thread_id", "run_id", "response", "elapsed_seconds", "age_seconds", "error", "next_step")

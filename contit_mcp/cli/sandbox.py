@@ -7,9 +7,9 @@ import click
 import uvicorn
 
 from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
-from contit_mcp.exceptions import ConfigurationError
-from contit_mcp.logging import configure_logging
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.app import ConnectionDropped
+from contit_mcp.telemetry.logging import configure_logging
 
 KEEP_ALIVE_SECONDS = 65
 """Longer than contit-mcp keeps an idle connection: on a busy machine it would else be closed as a question is sent on

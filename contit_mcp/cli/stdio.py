@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.to_thread
 import click
-import structlog
 
 from contit_mcp.cli.options import probe_option, settings_options
 from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
-from contit_mcp.server.application import ContitServer, create_server
-from contit_mcp.server.bridge import Bridge, open_bridge
+from contit_mcp.config.settings import Settings
+from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.server import create_server
 from contit_mcp.server.stdio import serve_stdio
-from contit_mcp.settings import Settings
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DRAIN_SECONDS = 1.0
 """How long calls in flight may take to return their handles. Waits end at once; only a start that is being
@@ -51,25 +51,25 @@ def command(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -
 async def serve(settings: Settings, sandbox: SandboxChoice | None, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until stdin ends or a signal asks to stop."""
     transport = sandbox.transport() if sandbox else None
-    async with open_bridge(settings, transport=transport) as bridge, _leaving(bridge) as stdin_ended:
-        server = create_server(bridge, probe=probe)
+    async with open_context(settings, transport=transport) as context, _leaving(context) as stdin_ended:
+        server = create_server(context, probe=probe)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_get_ready, server, bridge)
+            tasks.start_soon(_get_ready, context)
             await serve_stdio(server, stdin_ended=stdin_ended)
             tasks.cancel_scope.cancel()
 
 
-async def _get_ready(server: ContitServer, bridge: Bridge) -> None:
+async def _get_ready(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
     listed = anyio.Event()
-    server.on_listed = listed.set
+    context.on_listed = listed.set
     await listed.wait()
     await anyio.sleep(READY_AFTER_SECONDS)
-    await anyio.to_thread.run_sync(bridge.opened, abandon_on_cancel=True)
+    await anyio.to_thread.run_sync(context.services, abandon_on_cancel=True)
 
 
 @asynccontextmanager
-async def _leaving(bridge: Bridge) -> AsyncIterator[anyio.Event]:
+async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
     """While inside, a signal lets every call return its handle and then ends the process.
 
     Yields the event that says that stdin has ended: then the process leaves even if a call does not stop in time.
@@ -79,10 +79,10 @@ async def _leaving(bridge: Bridge) -> AsyncIterator[anyio.Event]:
     async def on_signal() -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for received in signals:
-                log.info("server.stopping", cause=received.name, calls_in_flight=bridge.calls_in_flight)
-                bridge.close()
+                log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
+                context.close()
                 with anyio.move_on_after(DRAIN_SECONDS):
-                    while bridge.calls_in_flight:
+                    while context.calls_in_flight:
                         await anyio.sleep(0.01)
                     await anyio.sleep(0.1)  # the last results are on their way through the writer
                 _exit_now()

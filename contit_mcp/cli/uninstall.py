@@ -7,7 +7,7 @@ import click
 from contit_mcp.cli.host_choice import HostName, file_of, our_folder, scope_option
 from contit_mcp.cli.key_file import our_key_files
 from contit_mcp.cli.key_users import takers_of
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import Removal, uninstall
 from contit_mcp.hosts.installs import Installs

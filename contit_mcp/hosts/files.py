@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.addition import UnreadableTextError, UnsuitableTextError
 
 BACKUP_SUFFIX = ".contit-mcp.bak"

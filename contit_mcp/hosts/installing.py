@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.addition import Addition, UnreadableTextError, UnsuitableTextError
 from contit_mcp.hosts.files import back_up, is_same_file, read_text, unreadable, unsuitable, write_text
 from contit_mcp.hosts.host import Host

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 
 _CACHES = ({"archive-v0"}, {"builds-v0"}, {"environments-v2"}, {"pipx", ".cache"})
 """Folders of what `uvx` and `pipx run` make for one run, and throw away when they like."""

@@ -8,17 +8,16 @@ import httpx
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.routing import Route
 
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.exceptions import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
-from contit_mcp.http.app import HttpPolicy
-from contit_mcp.http.authentication import Identify, StaticTokens, anyone, own_credential
-from contit_mcp.http.gate import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GatePolicy, is_loopback
-from contit_mcp.http.limits import RequestRate
-from contit_mcp.server.callers import Sharing
-from contit_mcp.server.upstream import build_credential
-from contit_mcp.settings import Settings
-from contit_mcp.settings_http import split_list
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.settings_http import split_list
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
+from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_credential
+from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GuardPolicy, RequestRate, is_loopback
+from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
+from contit_mcp.server.request_state import Sharing
+from contit_mcp.server.services import configured_credential
 
 SHARING = {
     "none": Sharing.ONE_CALLER,
@@ -26,6 +25,9 @@ SHARING = {
     "jwt": Sharing.BY_PRINCIPAL,
     "caller": Sharing.BY_CREDENTIAL,
 }
+
+
+_METADATA = "/.well-known/oauth-protected-resource"
 
 
 def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
@@ -40,7 +42,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             hint="Set CONTIT_MCP_AUTH to token, jwt or caller (docs/settings.md), or CONTIT_MCP_HOST=127.0.0.1.",
         )
     if settings.auth != "caller" and not sandbox:
-        build_credential(settings)
+        configured_credential(settings)
     if settings.auth == "token" and not settings.caller_tokens():
         raise ConfigurationError(
             "CONTIT_MCP_AUTH is token, and there are no tokens.",
@@ -66,22 +68,19 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
         )
 
 
-def http_policy(settings: Settings) -> HttpPolicy:
-    """How much is let in, and under which names."""
+def http_policy(settings: Settings) -> GuardPolicy:
+    """Return what is let in, and how much of it."""
     open_to_names = settings.auth != "none"
     hosts = split_list(settings.allowed_hosts)
     if hosts and settings.public_url:
         hosts.append(urlsplit(settings.public_url).netloc)
     origins = split_list(settings.allowed_origins)
-    return HttpPolicy(
-        gate=GatePolicy(
-            hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
-            origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
-        ),
+    return GuardPolicy(
+        hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
+        origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
         largest_body=settings.max_body_bytes,
         per_caller=settings.calls_per_caller,
         at_once=settings.calls_at_once,
-        metrics_here=settings.metrics_port is None,
     )
 
 
@@ -129,24 +128,26 @@ def _jwt(settings: Settings) -> Identification:
         create_protected_resource_routes,
     )
 
-    from contit_mcp.http.jwks import IssuerKeys  # noqa: PLC0415
-    from contit_mcp.http.jwt_tokens import JwtTokens  # noqa: PLC0415
-
     assert settings.jwt_issuer is not None  # noqa: S101 - refuse_unsafe has seen to it
     assert settings.public_url is not None  # noqa: S101
     # Clients compare both letter by letter (RFC 9728, 3.3; RFC 8414, 3.3), so no slash is put at their ends.
     as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
     resource, issuer = as_written(settings.public_url), as_written(settings.jwt_issuer)
-    scopes = split_list(settings.jwt_scopes)
-    http = build_http_client("", ca_file=settings.ca_file, streams=True)
+    required, advertised = split_list(settings.jwt_scopes), settings.scopes_to_request()
+    http = build_http_client("", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file)
     tokens = JwtTokens(
         IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url),
-        issuer=settings.jwt_issuer.rstrip("/"),
+        issuer=settings.jwt_issuer,
         audience=settings.jwt_audience or settings.public_url,
-        scopes=scopes,
+        required_scopes=required,
+        advertised_scopes=advertised,
         metadata_url=str(build_resource_metadata_url(resource)),
+        header=settings.jwt_header,
     )
-    routes = create_protected_resource_routes(resource, [issuer], scopes or None, resource_name="Contit Assistant")
+    [route] = create_protected_resource_routes(resource, [issuer], advertised, resource_name="Contit Assistant")
+    # Clients look below the path first and then at the root (MCP authorization). A proxy may have changed the path.
+    paths = dict.fromkeys((route.path, f"{_METADATA}/mcp", _METADATA))
+    routes = [Route(path, route.endpoint, methods=["GET", "OPTIONS"]) for path in paths]
     return Identification(tokens, routes, http)
 
 

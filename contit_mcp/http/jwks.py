@@ -1,80 +1,72 @@
-"""An issuer's public keys: fetched from where it says they are, kept, and fetched anew when an unknown one appears."""
+"""The public keys of an OAuth issuer: discovered, fetched, cached and rotated.
 
+PyJWT's own `PyJWKClient` reads a document of any size, follows redirects, and makes every caller wait for a fetch.
+Here documents are bounded, redirects are errors, and cached keys stay in use while one task fetches new ones.
+"""
+
+import asyncio
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
-import structlog
-from jwt import InvalidAlgorithmError, PyJWK
+from jwt import PyJWK
 
-from contit_mcp.settings_urls import exact_url
+from contit_mcp.config.settings_urls import exact_url
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
-KEEP_SECONDS = 600.0
-"""How long keys are taken as they are; a withdrawn key is unknown after that."""
+FRESH_SECONDS = 300.0
+"""Younger keys are used without a question. Older ones are used too, while new ones are fetched."""
 
-REFETCH_SECONDS = 30.0
-"""At most one fetch in that time, however many unknown key ids or failures there are."""
+MAX_AGE_SECONDS = 3_600.0
+"""Older keys are not used: a withdrawn key is refused by then, even if the issuer cannot be reached."""
 
-FETCH_SECONDS = 5.0
-"""For each document of the issuer, however slowly its bytes come: callers wait for it."""
+RETRY_SECONDS = 10.0
+"""Time between fetches while they fail."""
 
-_LARGEST = 262_144
-_KINDS = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}
-"""What key pairs are good for. A shared secret has no place among public keys."""
+REFETCH_BURST, REFETCH_SECONDS = 5, 10.0
+"""Anyone can name unknown keys. So many fetches for them are made at once, and one more after each interval."""
+
+DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0
+"""Limits for one document and for a whole fetch, which may read up to four documents."""
+
+LARGEST_DOCUMENT = 262_144
+"""Bytes of a document; the client that fetches is built with this limit."""
+
+_EDWARDS = {"Ed25519": ("EdDSA", "Ed25519"), "Ed448": ("EdDSA", "Ed448")}
+_ALGORITHMS: Mapping[tuple[str, str | None], tuple[str, ...]] = {
+    ("RSA", None): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("EC", "P-521"): ("ES512",),
+    **{("OKP", curve): names for curve, names in _EDWARDS.items()},
+}
+"""What a key of each type and curve verifies (RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2). Shared secrets: nothing."""
+
+ALGORITHMS = frozenset(name for names in _ALGORITHMS.values() for name in names)
+
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError, RecursionError)
+"""What a fetch raises if the issuer cannot be reached or sends something else than its metadata and keys."""
 
 
 class KeysUnavailableError(Exception):
-    """The issuer's keys could not be had."""
-
-
-class IssuerKey:
-    """One of its keys.
-
-    Args:
-        data: The key as the issuer publishes it (RFC 7517).
-
-    Raises:
-        ValueError: It is no public key for signatures, or has no id.
-    """
-
-    def __init__(self, data: Any) -> None:
-        if not isinstance(data, dict) or not isinstance(data.get("kid"), str) or data.get("use", "sig") != "sig":
-            raise ValueError("not a key with an id, for signatures")
-        if not isinstance(data.get("kty"), str) or data["kty"] not in _KINDS:
-            raise ValueError("not a public key")
-        self.key_id: str = data["kid"]
-        self._data = data
-        self._made: dict[str, PyJWK] = {}
-
-    def made_for(self, algorithm: str) -> PyJWK:
-        """The key for one algorithm. Where the issuer names none (it need not), each of the key's kind.
-
-        Raises:
-            PyJWTError: It is not for this algorithm.
-        """
-        if algorithm not in self._made:
-            said = self._data.get("alg") or algorithm
-            if said != algorithm or not algorithm.startswith(_KINDS[self._data["kty"]]):
-                raise InvalidAlgorithmError
-            self._made[algorithm] = PyJWK(self._data, algorithm)
-        return self._made[algorithm]
+    """The keys of the issuer are not known well enough to judge a token."""
 
 
 class IssuerKeys:
-    """Keys by their ids.
+    """The cached keys of one issuer.
 
     Args:
-        issuer: The issuer's URL.
-        http: Client without a credential.
-        jwks_url: Where the keys are; None asks the issuer's own metadata.
-        clock: Seconds.
-        seconds: For each document.
+        issuer: URL of the issuer.
+        http: A client without credentials.
+        jwks_url: URL of the keys; None takes it from the issuer's metadata.
+        clock: The time in seconds.
     """
 
     def __init__(
@@ -84,54 +76,94 @@ class IssuerKeys:
         *,
         jwks_url: str | None = None,
         clock: Callable[[], float] = anyio.current_time,
-        seconds: float = FETCH_SECONDS,
     ) -> None:
-        self._issuer = issuer.rstrip("/")
-        self._seconds = seconds
+        self._issuer = issuer
         self._http = http
         self._jwks_url = jwks_url
         self._clock = clock
-        self._keys: Mapping[str, IssuerKey] = {}
-        self._fetched_at: float | None = None
-        self._tried_at: float | None = None
-        self._fetching = anyio.Lock()
+        self._keys: Mapping[tuple[str, str], PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._refetches_from = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
 
-    async def key(self, key_id: str) -> IssuerKey | None:
-        """The key, or None when the issuer has no such key.
+    async def key(self, key_id: str, algorithm: str) -> PyJWK | None:
+        """Return the key with this id for this algorithm; None if the issuer has none.
+
+        A known key is returned at once until it reaches its maximum age, whatever the issuer does.
 
         Raises:
-            KeysUnavailableError: No keys were ever had, and none can be had now.
+            KeysUnavailableError: The issuer could not be asked.
         """
-        found = self._keys.get(key_id)
-        if found is not None and not self._is_stale():
-            return found
-        async with self._fetching:
-            if (self._is_stale() or key_id not in self._keys) and self._may_fetch():
-                await self._fetch()
-        if self._fetched_at is None:
+        wanted = key_id, algorithm
+        if wanted in self._keys and self._age() <= MAX_AGE_SECONDS:
+            if self._age() > FRESH_SECONDS:
+                self._start_fetch()
+            return self._keys[wanted]
+        if self._age() > FRESH_SECONDS or self._may_refetch():
+            self._start_fetch()
+        if self._fetching is not None:
+            # A caller that leaves cancels its own wait and not the fetch, which others wait for as well.
+            await asyncio.wait({self._fetching})
+        if self._age() > MAX_AGE_SECONDS or (wanted not in self._keys and self._failed_at > self._fetched_at):
             raise KeysUnavailableError
-        return self._keys.get(key_id)
-
-    def _is_stale(self) -> bool:
-        return self._fetched_at is None or self._clock() - self._fetched_at > KEEP_SECONDS
-
-    def _may_fetch(self) -> bool:
-        return self._tried_at is None or self._clock() - self._tried_at >= REFETCH_SECONDS
+        return self._keys.get(wanted)
 
     async def fetch(self) -> int:
-        """Fetch them now; how many of them are of use.
+        """Fetch the keys now, and return how many of them can be used.
 
         Raises:
-            KeysUnavailableError: They cannot be had; its cause says why.
+            KeysUnavailableError: The fetch failed; the cause says why.
         """
-        self._tried_at = self._clock()
         try:
-            url = self._jwks_url or await self._discover()
-            self._keys = _usable(await self._json(url))
-        except _FAILURES as exc:
+            with anyio.fail_after(FETCH_SECONDS):
+                url = self._jwks_url or key_url(await self.discover())
+                self._keys = _usable(await read_json(self._http, url))
+        except FAILURES as exc:
+            self._failed_at = self._clock()
             raise KeysUnavailableError from exc
         self._fetched_at = self._clock()
-        return len(self._keys)
+        return len({key_id for key_id, _ in self._keys})
+
+    async def discover(self) -> dict[str, Any]:
+        """Return the issuer's metadata from the first well-known URL that has it.
+
+        Raises:
+            ValueError: What is there belongs to another issuer. The other FAILURES are possible too.
+        """
+        failures: list[Exception] = []
+        for place in well_known_urls(self._issuer):
+            try:
+                metadata = await read_json(self._http, place)
+            except FAILURES as exc:
+                failures.append(exc)
+                continue
+            if same_issuer(metadata.get("issuer"), self._issuer):
+                return metadata
+            failures.insert(0, ValueError("the metadata belongs to another issuer"))
+        raise failures[0]
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _may_refetch(self) -> bool:
+        """Count one more fetch for an unknown key, if the limit allows it (GCRA)."""
+        now = self._clock()
+        if self._is_fetching():
+            return False
+        earliest = max(self._refetches_from, now - REFETCH_BURST * REFETCH_SECONDS) + REFETCH_SECONDS
+        if earliest > now:
+            return False
+        self._refetches_from = earliest
+        return True
+
+    def _is_fetching(self) -> bool:
+        return self._fetching is not None and not self._fetching.done()
+
+    def _start_fetch(self) -> None:
+        """Start a fetch, unless one runs or has just failed."""
+        if not self._is_fetching() and self._clock() - self._failed_at >= RETRY_SECONDS:
+            self._fetching = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
         try:
@@ -139,52 +171,88 @@ class IssuerKeys:
         except KeysUnavailableError as exc:
             log.warning("jwt.keys_unavailable", error=type(exc.__cause__).__name__, kept=len(self._keys))
 
-    async def _discover(self) -> str:
-        """Where the issuer says its keys are (OpenID Connect Discovery 1.0; RFC 8414)."""
-        parts = urlsplit(self._issuer)
-        root, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
-        places = (
-            f"{self._issuer}/.well-known/openid-configuration",
-            f"{root}/.well-known/oauth-authorization-server{path}",
-        )
-        for number, place in enumerate(places, start=1):
-            try:
-                metadata = await self._json(place)
-            except _FAILURES:
-                if number == len(places):
-                    raise
-                continue
-            if str(metadata["issuer"]).rstrip("/") != self._issuer:
-                raise ValueError("the metadata is another issuer's")
-            return exact_url(str(metadata["jwks_uri"]), query=True)
-        raise LookupError
 
-    async def _json(self, url: str) -> dict[str, Any]:
-        body = bytearray()
-        with anyio.fail_after(self._seconds):
-            # Unpacked, a small answer could be a huge one.
-            async with self._http.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
-                response.raise_for_status()
-                async for chunk in response.aiter_raw(65_536):
-                    body += chunk
-                    if len(body) > _LARGEST:
-                        raise ValueError("too large")
-        found = json.loads(body)
-        if not isinstance(found, dict):
-            raise TypeError("not an object")
-        return found
+def well_known_urls(issuer: str) -> tuple[str, ...]:
+    """Return the URLs of an issuer's metadata: OpenID Connect Discovery 1.0 appends to the path, RFC 8414 inserts."""
+    issuer = issuer.removesuffix("/")
+    parts = urlsplit(issuer)
+    root = f"{parts.scheme}://{parts.netloc}"
+    places = (
+        f"{issuer}/.well-known/openid-configuration",
+        f"{root}/.well-known/oauth-authorization-server{parts.path}",
+        f"{root}/.well-known/openid-configuration{parts.path}",
+    )
+    return tuple(dict.fromkeys(places))
 
 
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError, RecursionError)
+def same_issuer(named: object, issuer: str) -> bool:
+    """Return whether two issuer URLs are equal except for a slash at the end."""
+    return isinstance(named, str) and named.removesuffix("/") == issuer.removesuffix("/")
 
 
-def _usable(document: dict[str, Any]) -> dict[str, IssuerKey]:
-    """The keys that are of use here; what else the issuer publishes does not spoil them."""
-    keys: dict[str, IssuerKey] = {}
+def key_url(metadata: Mapping[str, Any]) -> str:
+    """Return the URL of the keys that the metadata names.
+
+    Raises:
+        ValueError: It is missing or not usable.
+    """
+    return exact_url(str(metadata.get("jwks_uri")), query=True)
+
+
+async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    """Return the JSON object at a URL.
+
+    Raises:
+        ValueError: The document is too large or not JSON. The other FAILURES are possible too.
+    """
+    with anyio.fail_after(DOCUMENT_SECONDS):
+        response = await http.get(url)
+    response.raise_for_status()
+    found = json.loads(response.content)
+    if not isinstance(found, dict):
+        raise TypeError("not an object")
+    return found
+
+
+def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], PyJWK]:
+    """Return the keys that verify signatures, by id and algorithm. Others in the document are skipped."""
+    keys: dict[tuple[str, str], PyJWK] = {}
     for data in document["keys"]:
-        with suppress(ValueError):
-            key = IssuerKey(data)
-            keys.setdefault(key.key_id, key)
+        if not isinstance(data, dict):
+            continue
+        key_id = data.get("kid", "")  # an issuer with a single key may leave the id out
+        if not isinstance(key_id, str) or data.get("use", "sig") != "sig":
+            continue
+        if _PRIVATE & data.keys():
+            log.error(
+                "jwt.private_key_published",
+                key_id=key_id,
+                hint="The issuer publishes the secret part of this key. It is refused; replace it at the issuer.",
+            )
+            continue
+        for algorithm in _algorithms_of(data):
+            try:
+                keys.setdefault((key_id, algorithm), _key(data, algorithm))
+            except Exception:  # noqa: BLE001 - of malformed keys PyJWT and cryptography raise more than they document
+                break
     if not keys:
         raise LookupError("no usable key")
     return keys
+
+
+def _algorithms_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    kind, curve, named = data.get("kty"), data.get("crv"), data.get("alg")
+    if not isinstance(kind, str) or not isinstance(curve, str | None):
+        return ()
+    possible = _ALGORITHMS.get((kind, curve), ())
+    if named is None or (named in possible and kind == "OKP"):  # its names mean one and the same algorithm
+        return possible
+    return (named,) if named in possible else ()
+
+
+def _key(data: dict[str, Any], algorithm: str) -> PyJWK:
+    if algorithm not in _EDWARDS:
+        return PyJWK(data, algorithm)
+    key = PyJWK(data, "EdDSA")
+    key.algorithm_name = algorithm  # the newer name of the same algorithm, which PyJWT does not know
+    return key

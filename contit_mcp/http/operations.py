@@ -1,4 +1,4 @@
-"""What operators' programs ask: `/healthz`, `/readyz`, `/metrics`. They come by address, so any Host may be in them."""
+"""Answer `/healthz`, `/readyz` and `/metrics`. Probes and scrapers connect by address, so any Host is accepted."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,18 +7,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from contit_mcp.http.metrics import Metrics
-from contit_mcp.http.requests import Streams
+from contit_mcp.http.requests import InFlight
+from contit_mcp.telemetry.metrics import Metrics
 
 PROBE_SECONDS = 10.0
-"""How long what the last probe of Contit found is taken for true."""
+"""How long the result of the last probe of Contit is used."""
 
 
 class Readiness:
-    """Whether this server takes calls: between its start and its drain.
+    """Whether this server takes calls: after its start and before its drain.
 
     Args:
-        probe: Asks Contit whether it is there, and says what is wrong; None where readiness is our own alone.
+        probe: Asks Contit and returns what is wrong; None if readiness does not depend on Contit.
     """
 
     def __init__(self, probe: Callable[[], Awaitable[str | None]] | None = None) -> None:
@@ -29,7 +29,7 @@ class Readiness:
         self._probing = anyio.Lock()
 
     async def problem(self) -> str | None:
-        """Why it takes no calls; None when it does."""
+        """Return why it takes no calls; None if it does."""
         if not self.serving:
             return "not serving: starting or draining"
         if self._probe is None:
@@ -42,7 +42,7 @@ class Readiness:
 
 
 def health_routes(readiness: Readiness) -> list[Route]:
-    """Liveness and readiness."""
+    """Return the routes for liveness and readiness."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -55,14 +55,13 @@ def health_routes(readiness: Readiness) -> list[Route]:
 
 
 def metrics_route(
-    metrics: Metrics, readiness: Readiness, streams: Streams, calls_in_flight: Callable[[], int]
+    metrics: Metrics, readiness: Readiness, in_flight: InFlight, calls_in_flight: Callable[[], int]
 ) -> Route:
-    """The metrics; what is a state and not a count is read when they are asked for."""
+    """Return the route for the metrics. Gauges are read at each scrape."""
 
     async def scrape(request: Request) -> Response:
         metrics.in_flight.set(calls_in_flight())
-        metrics.under_way.labels("call").set(streams.calls)
-        metrics.under_way.labels("listener").set(streams.listeners)
+        metrics.under_way.labels("call").set(len(in_flight))
         metrics.ready.set(await readiness.problem() is None)
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})

@@ -1,63 +1,51 @@
-"""What happens around every request: a trace, one line in the log, a count, and the end of the streams at a drain."""
+"""Trace, log and count every request, and end those whose clients do not read."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
-import structlog
 from opentelemetry import context, propagate, trace
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contit_mcp.http.refusals import REASON_KEY, Refusal
-from contit_mcp.reports import Note
-from contit_mcp.server.callers import SCOPE_KEY, SENT_KEY, TRACE_KEY, Caller
+from contit_mcp.http.refusals import Refusal
+from contit_mcp.server.request_state import request_state
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
 
 KNOWN_PATHS = ("/mcp", "/healthz", "/readyz", "/metrics")
 
+SEND_SECONDS = 30.0
+"""Limit for a client to make room for the next part of its answer."""
 
-class Streams:
-    """Requests to `/mcp` under way: calls, which end by themselves, and listeners, which never do."""
+
+class InFlight:
+    """The requests to `/mcp` that are being served."""
 
     def __init__(self) -> None:
-        self._scopes: dict[anyio.CancelScope, bool] = {}
+        self._scopes: set[anyio.CancelScope] = set()
         self.draining = False
 
-    @property
-    def calls(self) -> int:
-        """How many end by themselves, once their waits are over."""
-        return len(self._scopes) - self.listeners
-
-    @property
-    def listeners(self) -> int:
-        """How many wait for nothing in particular."""
-        return sum(self._scopes.values())
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._scopes)
 
     @contextmanager
-    def one(self, *, listens: bool) -> Iterator[anyio.CancelScope]:
-        """While inside, it is under way."""
+    def one(self) -> Iterator[anyio.CancelScope]:
+        """Count one request while inside."""
         with anyio.CancelScope() as scope:
-            self._scopes[scope] = listens
+            self._scopes.add(scope)
             try:
                 yield scope
             finally:
-                del self._scopes[scope]
-
-    def end_listeners(self) -> None:
-        """End those that wait for nothing in particular."""
-        self._end([scope for scope, listens in self._scopes.items() if listens])
+                self._scopes.remove(scope)
 
     def end(self) -> None:
-        """End all of them."""
-        self._end(list(self._scopes))
-
-    @staticmethod
-    def _end(scopes: list[anyio.CancelScope]) -> None:
-        for scope in scopes:
+        """Cancel all of them."""
+        for scope in list(self._scopes):
             scope.cancel()
 
 
@@ -65,15 +53,17 @@ class Requests:
     """The outermost ASGI middleware.
 
     Args:
-        app: What is behind it.
-        streams: Where requests are counted.
-        count: Told path, status and reason of refusal of each.
+        app: The application behind it.
+        count: Called with path, status and reason of refusal of each request.
+        send_seconds: Limit for a client to make room for the next part of its answer.
     """
 
-    def __init__(self, app: ASGIApp, streams: Streams, count: Callable[[str, int, str | None], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, count: Callable[[str, int, str | None], None], *, send_seconds: float = SEND_SECONDS
+    ) -> None:
         self._app = app
-        self._streams = streams
         self._count = count
+        self._send_seconds = send_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -82,7 +72,9 @@ class Requests:
             return
         began = anyio.current_time()
         status, size, complete = 0, 0, False
-        path = scope["path"] if scope["path"] in KNOWN_PATHS else "other"
+        path = _known(scope["path"])
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        state = request_state(scope)
 
         async def watch(message: Message) -> None:
             nonlocal status, size, complete
@@ -90,85 +82,66 @@ class Requests:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
-            await send(message)  # waits for a client that takes nothing in; what a drain ends there was not sent
+            with anyio.move_on_after(self._send_seconds) as sending:
+                await send(message)  # waits until the client has read enough of what was sent before
+            if sending.cancelled_caught:
+                state.refusal = "slow_reader"
+                request.cancel()
+                await anyio.sleep_forever()
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        notes: list[Note] = []
-        scope[SENT_KEY] = notes
-
-        async def note() -> None:
-            for each in notes:
-                await each(complete)
-
-        with _traced(scope, path) as span:
+        with _traced(scope, method, path) as span:
             try:
-                await self._serve(scope, receive, watch, note)
-                # What the drain has ended the client sees as an end, not as a connection that broke.
-                if status and not complete:
-                    await watch({"type": "http.response.body", "body": b"", "more_body": False})
-                elif not status and self._streams.draining:
-                    # Of a call that has reached its tool a run may exist. 503 is what proxies may send elsewhere.
-                    answer = _cut_off if TRACE_KEY in scope else _draining
-                    await answer(scope, receive, watch)
+                with anyio.CancelScope() as request:
+                    await self._serve(scope, receive, watch)
             finally:
-                refused = scope.get(REASON_KEY)
-                caller = scope.get(SCOPE_KEY)
                 span.set_attribute("http.response.status_code", status)
-                trace_id = _join(span, scope.get(TRACE_KEY))
-                self._count(path, status, refused)
+                trace_id = _join(span, state.call_span)
+                self._count(path, status, state.refusal)
                 log.log(
-                    _LEVEL_OF_PROBES if path in KNOWN_PATHS[1:] and status < 400 else _LEVEL,
+                    _LEVEL_OF_PROBES if path in _PROBES and status < 400 else _LEVEL,
                     "http.request",
-                    method=scope["method"],
+                    method=method,
                     path=path,
                     status=status,
                     seconds=round(anyio.current_time() - began, 3),
                     bytes=size,
-                    refused=refused,
-                    caller=caller.principal if isinstance(caller, Caller) else None,
+                    refused=state.refusal,
+                    caller=state.caller.principal if state.caller is not None else None,
                     client=(scope.get("client") or [None])[0],
                     trace_id=trace_id,
                 )
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, note: Callable[[], Awaitable[None]]) -> None:
-        if scope["path"] != "/mcp":
-            await self._app(scope, receive, send)
-        elif self._streams.draining:
-            await _draining(scope, receive, send)
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
+        # in the rest of this one, so the connection ends here (RFC 9112, 6.1).
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            await _TWO_LENGTHS.response(scope)(scope, receive, send)
         else:
-            with self._streams.one(listens=is_listener(scope)):
-                try:
-                    await self._app(scope, receive, send)
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await note()
+            await self._app(scope, receive, send)
 
 
-async def _draining(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = Refusal(503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1"})
-    await refusal.response(scope)(scope, receive, send)
+_TWO_LENGTHS = Refusal(
+    400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
+)
 
 
-async def _cut_off(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = Refusal(
-        500,
-        "cut_off",
-        "This server is shutting down, and the run may have been started. Ask again in the same words: it is joined.",
-    )
-    await refusal.response(scope)(scope, receive, send)
+def _known(path: str) -> str:
+    path = "/mcp" if path == "/mcp/" else path
+    return path if path in KNOWN_PATHS else "other"
 
 
-def is_listener(scope: Scope) -> bool:
-    """Whether a request opens a stream that has no end of its own: GET in the older era, by its method in the newer."""
-    return scope["method"] == "GET" or (b"mcp-method", b"subscriptions/listen") in scope["headers"]
-
+_PROBES = KNOWN_PATHS[1:]
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 
 _LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
 
 
-def _join(span: trace.Span, call: trace.SpanContext | None) -> str:
-    """The trace of a request's call, which the message may have brought along; the request's span then points there."""
+def _join(span: trace.Span, call: trace.SpanContext | None) -> str | None:
+    """Return the trace id of the request's call. If the message brought it, the request's span links to it."""
     own = span.get_span_context()
+    if not own.is_valid:
+        return None
     if call is None or not call.is_valid or call.trace_id == own.trace_id:
         return trace.format_trace_id(own.trace_id)
     span.add_link(call)
@@ -176,14 +149,17 @@ def _join(span: trace.Span, call: trace.SpanContext | None) -> str:
 
 
 @contextmanager
-def _traced(scope: Scope, path: str) -> Iterator[trace.Span]:
-    """A span in the caller's trace (W3C `traceparent`). Without an exporter at least ids, to join the log's lines."""
+def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
+    """Open a span in the caller's trace (W3C `traceparent`); without an exporter only ids, which join the log lines."""
+    if path in _PROBES:
+        yield trace.INVALID_SPAN
+        return
     parent = propagate.extract(Headers(scope=scope))
     with _tracer.start_as_current_span(
-        f"{scope['method']} {path}",
+        f"{method} {path}",
         context=parent,
         kind=trace.SpanKind.SERVER,
-        attributes={"http.request.method": scope["method"], "url.path": path},
+        attributes={"http.request.method": method, "url.path": path},
         record_exception=False,
         set_status_on_exception=False,
     ) as span:

@@ -1,99 +1,102 @@
 """Runs kept in this process only, for as long as it lives."""
 
+import heapq
+import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import (
-    Claim,
-    Granted,
-    ReplayPolicy,
-    decide,
-    slot_of,
-    slots_of,
-    start_died,
-    thread_slot,
-)
+from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of, start_died, thread_slot
 from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.store import Change, RetentionPolicy
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 
 
 class MemoryRunStore:
-    """A `RunStore` in a dictionary. Methods never yield in between, which makes each of them atomic.
+    """A `RunStore` in a dictionary. No method yields while it works, which makes each of them atomic.
 
     Args:
         retention: How long runs and answers are kept.
-        replay: When an answer is given again.
-        capacity: Runs kept at the most; the oldest ended ones go first, a run in flight never goes.
+        capacity: Runs kept at most; the oldest ended ones are dropped first, a run in flight never is.
+        now: The clock, in seconds since the epoch.
     """
 
     def __init__(
         self,
         *,
         retention: RetentionPolicy | None = None,
-        replay: ReplayPolicy | None = None,
         capacity: int = 10_000,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._retention = retention or RetentionPolicy()
-        self._replay = replay or ReplayPolicy()
         self._capacity = capacity
+        self._now = now
         self._records: dict[str, RunRecord] = {}  # in the order of keeping
-        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by what `slots_of` says
-        self._answers: deque[tuple[float, str]] = deque()  # (ended at, key), to let go of old answers in time
+        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by `slots_of`
+        self._answers: deque[tuple[float, str]] = deque()  # (ended at, key), to drop old answers in time
 
-    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
-        """Keep the intent to start, or return the run that stands in its way."""
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def now(self) -> float:
+        """Return the time."""
+        return self._now()
+
+    async def claim(self, intent: RunRecord) -> Claim:
+        """Keep the intent to start, or return the run that keeps it from starting."""
+        now = self._now()
         self._expire(now)
-        latest = self._latest_before(intent.question)
-        claim = decide(intent, latest, now=now, policy=self._replay)
+        latest = self.latest_before(intent.question)
+        claim = decide(intent, latest, now=now)
         if isinstance(claim, Granted):
             if latest is not None and claim.interrupted:
-                self._forget(latest)
-            self._put(claim.record)
+                self.forget(latest.key)
+            self.keep(claim.record)
         return claim
 
-    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
-        """Change what is kept of a run, and return it as it is then."""
+    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
+        """Apply the transition to what is kept of a run, and return the result."""
         before = self._records.get(record.key)
-        after = change(before or record)
-        if before is not None or after.remembered:
-            self._put(self._retention.kept(after, now=now) or after)
+        after = transition(before or record, self._now())
+        if before is not None or after.tracked:
+            self.keep(after)
         return after
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that came to nothing."""
+        """Forget an intent that was not started."""
         record = self._records.get(intent.key)
         if record is not None and record.phase is Phase.STARTING:
-            self._forget(record)
+            self.forget(record.key)
 
-    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        """The run with these ids."""
-        self._expire(now)
-        return next((r for r in self._started_on(owner, thread_id, now) if r.run_id == run_id), None)
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids."""
+        return next((run for run in self._started_on(owner, thread_id) if run.run_id == run_id), None)
 
-    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
-        """The newest run on a thread whose ids are known."""
-        self._expire(now)
-        return _newest(self._started_on(owner, thread_id, now))
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        """Return the newest run on a thread whose ids are known."""
+        return _newest(self._started_on(owner, thread_id))
 
-    def get(self, key: str) -> RunRecord | None:
-        """The run with this key."""
-        return self._records.get(key)
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        """Return the owner's newest runs whose ids are known, newest first, without answers."""
+        self._expire(self._now())
+        own = (run for run in self._records.values() if run.question.owner == owner and run.run_id is not None)
+        newest = heapq.nlargest(min(limit, MOST_RECENT), own, key=lambda run: (run.asked_at, run.key))
+        return [replace(run, answer=None) for run in newest]
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Nothing is open."""
 
-    def _latest_before(self, question: Question) -> RunRecord | None:
+    def latest_before(self, question: Question) -> RunRecord | None:
+        """Return the run that may keep the question from starting, as `claims.existing_run` takes it."""
         return _newest(self._records[key] for key in self._slots.get(slot_of(question), ()))
 
-    def _started_on(self, owner: str, thread_id: str, now: float) -> Iterator[RunRecord]:
-        """The runs on a thread whose ids are known. A run that was adopted can be older than those kept before it."""
-        for key in self._slots.get(thread_slot(owner, thread_id), ()):
-            record = self._retention.kept(self._records[key], now=now)
-            if record is not None and record.thread_id is not None:
-                yield record
+    def get(self, key: str) -> RunRecord | None:
+        """Return the run with this key."""
+        return self._records.get(key)
 
-    def _put(self, record: RunRecord) -> None:
+    def keep(self, record: RunRecord) -> None:
+        """Keep the record in place of what is kept of its run."""
+        record = self._retention.kept(record, now=self._now()) or record
         before = self._records.get(record.key)
         self._records[record.key] = record
         slots = slots_of(record)
@@ -104,22 +107,32 @@ class MemoryRunStore:
         if record.answer is not None and record.ended_at is not None and (before is None or before.answer is None):
             self._answers.append((record.ended_at, record.key))
 
+    def forget(self, key: str) -> None:
+        """Drop the run with this key, if it is kept."""
+        self._leave_slots(self._records.pop(key, None))
+
+    def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
+        """Yield the runs on a thread whose ids are known, in the order of keeping."""
+        now = self._now()
+        self._expire(now)
+        for key in self._slots.get(thread_slot(owner, thread_id), ()):
+            record = self._retention.kept(self._records[key], now=now)
+            if record is not None and record.run_id is not None:
+                yield record
+
     def _expire(self, now: float) -> None:
-        """Drop what is too old, and what is too much."""
+        """Drop what is too old, and the oldest ended runs beyond the capacity."""
         while self._answers and now - self._answers[0][0] > self._retention.answer:
             _, key = self._answers.popleft()
             if (record := self._records.get(key)) and (kept := self._retention.kept(record, now=now)):
                 self._records[key] = kept
-        old = takewhile(lambda r: now - r.asked_at > self._retention.record, self._records.values())
-        for record in [r for r in old if self._retention.kept(r, now=now) is None]:
-            self._forget(record)
-        too_many = max(0, len(self._records) - self._capacity)
-        for record in list(islice((r for r in self._records.values() if r.ended or start_died(r, now)), too_many)):
-            self._forget(record)
-
-    def _forget(self, record: RunRecord) -> None:
-        del self._records[record.key]
-        self._leave_slots(record)
+        old = takewhile(lambda run: now - run.asked_at > self._retention.record, self._records.values())
+        for record in [run for run in old if self._retention.kept(run, now=now) is None]:
+            self.forget(record.key)
+        excess = max(0, len(self._records) - self._capacity)
+        droppable = (run for run in self._records.values() if run.ended or start_died(run, now))
+        for record in list(islice(droppable, excess)):
+            self.forget(record.key)
 
     def _leave_slots(self, record: RunRecord | None) -> None:
         if record is None:
@@ -130,8 +143,8 @@ class MemoryRunStore:
                 del self._slots[slot]
 
 
-def _newest(records: Iterator[RunRecord]) -> RunRecord | None:
-    """The one asked last; of several at the same moment the one kept last."""
+def _newest(records: Iterable[RunRecord]) -> RunRecord | None:
+    """Return the run asked last; of several at the same moment the one kept last."""
     newest = None
     for record in records:
         if newest is None or record.asked_at >= newest.asked_at:

@@ -1,13 +1,14 @@
-"""The store that is configured. Each is imported when it is chosen: a host waits for our start."""
+"""Opens the store that is configured. Each kind is imported when it is chosen, to keep the start short."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.settings_store import StoreLocation
+from contit_mcp.errors import ConfigurationError
+from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.resilient import ResilientRunStore
-from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.settings_store import StoreLocation
+from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore, StoreListener
 
 
 def open_store(
@@ -15,49 +16,54 @@ def open_store(
     *,
     folder: Path,
     retention: RetentionPolicy | None = None,
-    closing: Callable[[], bool] = lambda: False,
+    listener: StoreListener = NULL_STORE_LISTENER,
+    now: Callable[[], float] = time.time,
 ) -> RunStore:
-    """A store for the whole life of a process; nothing is opened before it is first used.
+    """Return a store for the whole life of a process. Files and connections are opened when it is first used.
 
     Args:
-        location: What kind, and where.
+        location: Its kind and place.
         folder: The state folder, for a SQLite file without a path of its own.
         retention: How long runs and answers are kept.
-        closing: Whether the process is leaving, and has no time for a store that restarts.
+        listener: Is told about each operation, and when the store becomes unusable or usable.
+        now: The clock, in seconds since the epoch.
 
     Raises:
         ConfigurationError: The package for Redis is not installed, or the URL cannot be used.
     """
-    spare = MemoryRunStore(retention=retention)
+    memory = MemoryRunStore(retention=retention, now=now)
     if location.kind == "memory":
-        return spare
-    store = bare_store(location, folder=folder, retention=retention)
-    # The thread of a SQLite file does together what waits for it.
-    return ResilientRunStore(store, spare, at_once=100 if location.kind == "sqlite" else 40, closing=closing)
+        return memory
+    store = bare_store(location, folder=folder, retention=retention, now=now)
+    return FallbackRunStore(store, memory, listener=listener)
 
 
-def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:
-    """The store alone, which fails where it cannot be used; for `contit-mcp check`.
+def bare_store(
+    location: StoreLocation,
+    *,
+    folder: Path,
+    retention: RetentionPolicy | None = None,
+    now: Callable[[], float] = time.time,
+) -> RunStore:
+    """Return the store without the fallback: it fails if it cannot be used. For `contit-mcp check`.
 
     Raises:
         ConfigurationError: As `open_store`.
     """
     match location.kind:
         case "memory":
-            return MemoryRunStore(retention=retention)
+            return MemoryRunStore(retention=retention, now=now)
         case "sqlite":
-            from contit_mcp.runs.sqlite import SqliteRunStore  # noqa: PLC0415 - start-up time
-            from contit_mcp.runs.sqlite_file import FILE_NAME  # noqa: PLC0415
+            from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore  # noqa: PLC0415 - start-up time
 
-            if location.path is not None:
-                return SqliteRunStore(location.path, retention=retention)
-            return SqliteRunStore(folder / FILE_NAME, retention=retention, expendable=True)
+            path, expendable = location.path or folder / FILE_NAME, location.path is None
+            return SqliteRunStore(path, retention=retention, expendable=expendable, now=now)
         case "redis":
             try:
                 from contit_mcp.runs.redis import RedisRunStore  # noqa: PLC0415 - optional, and start-up time
             except ImportError as exc:
                 raise ConfigurationError(
-                    "The store is Redis, and the package redis is not installed.",
+                    "CONTIT_MCP_STORE names a Redis server, and the package redis is not installed.",
                     hint="Install contit-mcp with its extra: contit-mcp[redis].",
                 ) from exc
-            return RedisRunStore(location.url, retention=retention)
+            return RedisRunStore(location.url, retention=retention, now=now)

@@ -3,137 +3,166 @@
 import hashlib
 import json
 import math
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
-from redis.exceptions import AuthenticationError, ConnectionError, RedisError, WatchError  # noqa: A004 - its name
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError, RedisError, WatchError
 
-from contit_mcp.exceptions import ConfigurationError, StoreError
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
-from contit_mcp.runs.flat import from_flat, to_flat
-from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.store import Change, RetentionPolicy, StoreGoneError
+from contit_mcp.errors import ConfigurationError, StoreError
+from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
+from contit_mcp.runs.record import Phase, Question, RunRecord, UnreadableRecordError
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.telemetry.logging import get_logger
 
+log = get_logger(__name__)
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 
-_TIMEOUT_SECONDS = 5.0
-"""Longer than `resilient` waits, which knows when it is this process that is late."""
+SCHEMA_VERSION = 3
+"""Of the keys. Versions of this program with other schemas do not see them."""
+
+_TIMEOUT_SECONDS = 1.5
+"""For a server that does not answer: less than what `fallback` allows an operation."""
 
 _ATTEMPTS = 30
 CONNECTIONS = 50
-"""Open at once; what comes beyond waits for one."""
+"""Open at once; further operations wait for one."""
 
 _NEWEST_KEPT = 20
-"""Runs of a thread by age; older ones are found by their ids."""
+"""Runs of a thread that are found by age; older ones are found by their ids."""
 
 
 class RedisRunStore:
     """A `RunStore` on a Redis server.
 
-    The rules are Python's: what is read is watched, and written only if nobody changed it meanwhile. Keys of one
-    owner share a hash slot, so that a cluster would take them too. Everything expires by itself.
+    The rules are Python's: what is read is watched, and written only if nothing has changed it meanwhile. Keys of one
+    owner share a hash slot, so that a cluster accepts them too. All keys expire.
 
     Args:
         url: `redis://` or `rediss://` (TLS), with user and password where needed.
         retention: How long runs and answers are kept.
-        replay: When an answer is given again.
+        now: The clock, in seconds since the epoch.
 
     Raises:
         ConfigurationError: The URL cannot be used.
     """
 
     def __init__(
-        self, url: str, *, retention: RetentionPolicy | None = None, replay: ReplayPolicy | None = None
+        self, url: str, *, retention: RetentionPolicy | None = None, now: Callable[[], float] = time.time
     ) -> None:
         self._retention = retention or RetentionPolicy()
-        self._replay = replay or ReplayPolicy()
+        self._now = now
         try:
             pool = redis.asyncio.BlockingConnectionPool.from_url(
                 url,
                 decode_responses=True,
+                encoding_errors="replace",
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
+                retry=Retry(NoBackoff(), 1),
                 health_check_interval=30,
                 max_connections=CONNECTIONS,
                 timeout=None,
             )
             self._redis = redis.asyncio.Redis.from_pool(pool)
-        except (ValueError, RedisError):
-            problem = "The URL of the Redis store cannot be used."
+        except (ValueError, TypeError, RedisError):
+            problem = "CONTIT_MCP_STORE is not a usable Redis URL."
         else:
             return
         # Not chained: the cause can quote the URL, which may hold a password.
-        raise ConfigurationError(problem, hint="CONTIT_MCP_STORE looks like redis://localhost:6379/0.")
+        raise ConfigurationError(problem, hint="Write it like redis://localhost:6379/0.")
 
-    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
-        """Keep the intent to start, or return the run that stands in its way."""
+    def now(self) -> float:
+        """Return the time."""
+        return self._now()
+
+    async def claim(self, intent: RunRecord) -> Claim:
+        """Keep the intent to start, or return the run that keeps it from starting."""
         question = intent.question
-        slot = _slot_of(question)
+        slot = _slot_key(slot_of(question))
 
         async def claim(pipe: Pipeline) -> Claim:
+            now = self._now()
             await pipe.watch(slot)
             latest = await self._newest(pipe, question.owner, slot, now, started=False)
-            claim = decide(intent, latest, now=now, policy=self._replay)
+            claim = decide(intent, latest, now=now)
             if isinstance(claim, Granted):
                 pipe.multi()  # type: ignore[no-untyped-call]
                 if latest is not None and claim.interrupted:
-                    self._drop(pipe, latest)
+                    _drop(pipe, latest)
                 self._put(pipe, claim.record, now)
             return claim
 
         return await self._transact(claim)
 
-    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
-        """Change what is kept of a run, and return it as it is then."""
+    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
+        """Apply the transition to what is kept of a run, and return the result."""
 
-        async def apply(pipe: Pipeline) -> RunRecord:
+        async def change(pipe: Pipeline) -> RunRecord:
+            now = self._now()
             before = await self._read(pipe, record.question.owner, record.key, now)
-            after = change(before or record)
-            if after != before and (before is not None or after.remembered):
+            after = transition(before or record, now)
+            if after != before and (before is not None or after.tracked):
                 pipe.multi()  # type: ignore[no-untyped-call]
-                if before is not None and _slots(before) != _slots(after):
-                    self._drop(pipe, before)
-                self._put(pipe, after, now, found_already=before is not None and _places(before) == _places(after))
+                if before is not None and slots_of(before) != slots_of(after):
+                    _drop(pipe, before)
+                self._put(pipe, after, now, indexed=before is not None and _places(before) == _places(after))
             return after
 
-        return await self._transact(apply)
+        return await self._transact(change)
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that came to nothing."""
+        """Forget an intent that was not started."""
 
         async def release(pipe: Pipeline) -> None:
-            kept = await self._read(pipe, intent.question.owner, intent.key, intent.asked_at)
+            kept = await self._read(pipe, intent.question.owner, intent.key, self._now())
             if kept is not None and kept.phase is Phase.STARTING:
                 pipe.multi()  # type: ignore[no-untyped-call]
-                self._drop(pipe, kept)
+                _drop(pipe, kept)
 
         await self._transact(release)
 
-    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        """The run with these ids."""
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids."""
 
         async def find() -> RunRecord | None:
             key = await self._redis.get(_key(owner, "ids", thread_id, run_id))
-            return None if key is None else await self._read(self._redis, owner, str(key), now)
+            return None if key is None else await self._read(self._redis, owner, str(key), self._now())
 
-        return await _guarded(find)
+        return await self._guarded(find)
 
-    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
-        """The newest run on a thread whose ids are known."""
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        """Return the newest run on a thread whose ids are known."""
         slot = _key(owner, "thread", thread_id)
-        return await _guarded(lambda: self._newest(self._redis, owner, slot, now, started=True))
+        return await self._guarded(lambda: self._newest(self._redis, owner, slot, self._now(), started=True))
+
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        """Return the owner's newest runs whose ids are known, newest first, without answers."""
+
+        async def recent() -> list[RunRecord]:
+            keys = await self._redis.zrange(_key(owner, "recent"), 0, min(limit, MOST_RECENT) - 1, desc=True)
+            if limit < 1 or not keys:
+                return []
+            texts = await self._redis.mget([_key(owner, "run", str(key)) for key in keys])
+            pairs = zip(keys, texts, strict=True)
+            records = [self._record(str(key), text, None, self._now()) for key, text in pairs if text is not None]
+            return [record for record in records if record is not None]
+
+        return await self._guarded(recent)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await _guarded(self._redis.aclose)
+        await self._guarded(self._redis.aclose)
 
     async def _newest(self, client: _Client, owner: str, slot: str, now: float, *, started: bool) -> RunRecord | None:
         for key in await client.zrange(slot, 0, _NEWEST_KEPT, desc=True):
             record = await self._read(client, owner, str(key), now)
-            if record is not None and (record.thread_id is not None or not started):
+            if record is not None and (record.run_id is not None or not started):
                 return record
         return None
 
@@ -141,39 +170,43 @@ class RedisRunStore:
         if isinstance(client, Pipeline):
             await client.watch(_key(owner, "run", key))
         text, answer = await client.mget(_key(owner, "run", key), _key(owner, "answer", key))
-        if text is None:
-            return None
-        return self._retention.kept(from_flat(json.loads(text) | {"answer": answer}), now=now)
+        return None if text is None else self._record(key, text, answer, now)
 
-    def _put(self, pipe: Pipeline, record: RunRecord, now: float, *, found_already: bool = False) -> None:
-        """Write it, and where it is looked for unless it is there: most changes are of a run that stays where it is."""
+    def _record(self, key: str, text: Any, answer: Any, now: float) -> RunRecord | None:
+        try:
+            row = json.loads(text)
+            if not isinstance(row, dict):
+                raise UnreadableRecordError
+            record = RunRecord.from_row(row | {"answer": answer})
+        except (ValueError, RecursionError):
+            log.warning("store.unreadable_record", key=key)
+            return None
+        return self._retention.kept(record, now=now)
+
+    def _put(self, pipe: Pipeline, record: RunRecord, now: float, *, indexed: bool = False) -> None:
+        """Write the record, and its indexes unless they are there: most changes leave them as they are."""
         owner, key = record.question.owner, record.key
         left = max(1, math.ceil(record.asked_at + self._retention.record - now))
-        flat = to_flat(record)
-        answer = flat.pop("answer")
-        pipe.set(_key(owner, "run", key), json.dumps(flat), ex=left)
+        row = record.to_row()
+        answer = row.pop("answer")
+        pipe.set(_key(owner, "run", key), json.dumps(row), ex=left)
         if answer is not None and record.ended_at is not None:
             answer_left = math.ceil(record.ended_at + self._retention.answer - now)
             if answer_left > 0 and self._retention.answer > 0:
                 pipe.set(_key(owner, "answer", key), str(answer), ex=answer_left)
-        if found_already:
+        if indexed:
             return
-        for slot in _slots(record):
-            pipe.zadd(slot, {key: record.asked_at})
-            pipe.zremrangebyrank(slot, 0, -_NEWEST_KEPT - 1)
-            pipe.expire(slot, math.ceil(self._retention.record))
+        indexes = [(_slot_key(slot), _NEWEST_KEPT) for slot in slots_of(record)]
         if record.thread_id is not None and record.run_id is not None:
             pipe.set(_key(owner, "ids", record.thread_id, record.run_id), key, ex=left)
-
-    @staticmethod
-    def _drop(pipe: Pipeline, record: RunRecord) -> None:
-        owner, key = record.question.owner, record.key
-        pipe.delete(_key(owner, "run", key), _key(owner, "answer", key))
-        for slot in _slots(record):
-            pipe.zrem(slot, key)
+            indexes.append((_key(owner, "recent"), MOST_RECENT))
+        for index, most in indexes:
+            pipe.zadd(index, {key: record.asked_at})
+            pipe.zremrangebyrank(index, 0, -most - 1)
+            pipe.expire(index, math.ceil(self._retention.record))
 
     async def _transact(self, work: Callable[[Pipeline], Awaitable[T]]) -> T:
-        """Do the work again until nobody changed what it read."""
+        """Do the work again until nothing else has changed what it read."""
 
         async def transact() -> T:
             for _ in range(_ATTEMPTS):
@@ -190,43 +223,41 @@ class RedisRunStore:
                 hint="Look for what else writes to keys that begin with contit-mcp.",
             )
 
-        return await _guarded(transact)
+        return await self._guarded(transact)
+
+    async def _guarded(self, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        except (RedisError, OSError) as exc:
+            if isinstance(exc, ReadOnlyError):
+                # The server was demoted. Its open connections stay with it; new ones reach the new primary.
+                await self._redis.connection_pool.disconnect()
+            # The texts of redis can quote the address, and what was read.
+            raise StoreError(
+                f"The Redis store cannot be used ({type(exc).__name__}).",
+                hint="Check that the server of CONTIT_MCP_STORE is there, takes the password, and has memory left.",
+            ) from exc
 
 
-async def _guarded(work: Callable[[], Awaitable[T]]) -> T:
-    try:
-        return await work()
-    except (RedisError, OSError, LookupError, ValueError, TypeError) as exc:
-        # The latter three: what was read is not ours. Texts of redis can quote the address, and what it read.
-        gone = isinstance(exc, ConnectionError) and not isinstance(exc, AuthenticationError)
-        raise (StoreGoneError if gone else StoreError)(
-            f"The Redis store cannot be used ({type(exc).__name__}).",
-            hint="Check that the server of CONTIT_MCP_STORE is there, takes the password, and has memory left.",
-        ) from exc
+def _drop(pipe: Pipeline, record: RunRecord) -> None:
+    owner, key = record.question.owner, record.key
+    pipe.delete(_key(owner, "run", key), _key(owner, "answer", key))
+    for slot in slots_of(record):
+        pipe.zrem(_slot_key(slot), key)
 
 
-def _slot_of(question: Question) -> str:
-    if question.thread_id is None:
-        return _key(question.owner, "opening", question.prompt_hash)
-    return _key(question.owner, "thread", question.thread_id)
+def _slot_key(slot: Question) -> str:
+    if slot.thread_id is None:
+        return _key(slot.owner, "opening", slot.prompt_hash)
+    return _key(slot.owner, "thread", slot.thread_id)
 
 
-def _slots(record: RunRecord) -> list[str]:
-    """Where a run is looked for by what it is the newest of."""
-    question = record.question
-    thread_id = record.thread_id or question.thread_id
-    slots = [] if thread_id is None else [_key(question.owner, "thread", thread_id)]
-    if question.thread_id is None:
-        slots.append(_slot_of(question))
-    return slots
-
-
-def _places(record: RunRecord) -> tuple[list[str], str | None, str | None]:
-    """Everything by which it is found."""
-    return _slots(record), record.thread_id, record.run_id
+def _places(record: RunRecord) -> tuple[list[Question], str | None, str | None]:
+    """Return everything by which the record is found."""
+    return slots_of(record), record.thread_id, record.run_id
 
 
 def _key(owner: str, *parts: str) -> str:
-    """Owners and ids are opaque, so they are hashed or quoted; the braces keep an owner's keys together."""
-    mine = hashlib.sha256(owner.encode()).hexdigest()[:24]
-    return f"contit-mcp:{{{mine}}}:{':'.join(json.dumps(part) for part in parts)}"
+    """Return a key. Owners and ids are opaque: they are hashed or quoted. The braces keep an owner's keys together."""
+    owner_hash = hashlib.sha256(owner.encode()).hexdigest()[:24]
+    return f"contit-mcp:v{SCHEMA_VERSION}:{{{owner_hash}}}:{':'.join(json.dumps(part) for part in parts)}"

@@ -1,27 +1,157 @@
-"""Runs kept in one SQLite file, shared by all processes of one machine."""
+"""Runs kept in one SQLite file, shared by all processes of one machine.
 
+Each operation is one short transaction on one connection, in a thread of its own: a slow disk delays nothing else.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
 import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol, TypeVar
 
-import anyio
+from contit_mcp.errors import StoreError
+from contit_mcp.runs.claims import Claim, Granted, decide
+from contit_mcp.runs.record import ROW, Phase, Question, RunRecord, UnreadableRecordError
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.telemetry.logging import get_logger
 
-from contit_mcp.runs.claims import Claim, Granted, ReplayPolicy, decide
-from contit_mcp.runs.record import Phase, RunRecord
-from contit_mcp.runs.sqlite_file import BUSY_SECONDS, unusable
-from contit_mcp.runs.sqlite_rows import SqliteRows
-from contit_mcp.runs.sqlite_thread import SqliteThread
-from contit_mcp.runs.store import Change, RetentionPolicy
+log = get_logger(__name__)
+T = TypeVar("T")
+
+SCHEMA_VERSION = 3
+"""Of the file."""
+
+FILE_NAME = f"runs-v{SCHEMA_VERSION}.sqlite3"
+"""In the state folder. Each schema has its own file, so that two versions of this program can run side by side."""
+
+_SCHEMA = """
+CREATE TABLE run (
+    key TEXT PRIMARY KEY,
+    asked_at REAL NOT NULL,
+    delivery TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    thread_id TEXT,
+    run_id TEXT,
+    started_at REAL,
+    ended_at REAL,
+    run_seconds REAL,
+    replay_until REAL,
+    answer TEXT,
+    failure TEXT,
+    lease_owner TEXT,
+    lease_until REAL,
+    cancelled TEXT NOT NULL,
+    title TEXT,
+    owner TEXT NOT NULL,
+    asked_thread_id TEXT,
+    prompt_hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX run_on_thread ON run (owner, coalesce(thread_id, asked_thread_id), asked_at);
+CREATE INDEX run_that_opened ON run (owner, prompt_hash, asked_at) WHERE asked_thread_id IS NULL;
+CREATE INDEX run_of_owner ON run (owner, asked_at) WHERE run_id IS NOT NULL;
+CREATE INDEX run_asked_at ON run (asked_at);
+CREATE INDEX run_with_answer ON run (ended_at) WHERE answer IS NOT NULL;
+"""
+_SELECT = f"SELECT {', '.join(ROW)} FROM run"  # noqa: S608 - our own names
+_NEWEST = "ORDER BY asked_at DESC, key DESC LIMIT ?"
+_PUT = (
+    f"INSERT INTO run ({', '.join(ROW)}) VALUES ({', '.join(f':{name}' for name in ROW)}) "  # noqa: S608 - likewise
+    f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in ROW if name != 'key')}"
+)
+
+_APPLICATION_ID = 0x436F6E74  # "Cont"
+"""By which SQLite files are told apart; another program's file is not touched."""
+
+BUSY_SECONDS = 1.0
+"""How long another process's transaction is waited for; they take milliseconds."""
+
+_TIDY_SECONDS = 60.0
+_KEEP_BROKEN_SECONDS = 86_400.0
+"""How long a file that was set aside is kept."""
+
+_MOST_WAITING = 1_000
+"""Operations that wait for the thread; behind a disk that hangs they would pile up."""
+
+_UNUSABLE = (sqlite3.Error, OSError)
+
+
+class _NotOursError(sqlite3.DatabaseError):
+    """The file belongs to another program, version or user. It is left as it is."""
+
+
+class Worker(Protocol):
+    """Does blocking work, one piece after another."""
+
+    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
+        """Do the work and return its result. After the last piece nothing is left running."""
+        ...
+
+
+class WorkerThread:
+    """Does blocking work in one thread, in the order of asking. Begun work is finished even if its caller leaves."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], bool]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting_or_ending = threading.Lock()
+
+    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
+        """Do the work and return its result; after the last piece end the thread, which the next one starts again.
+
+        Raises:
+            OSError: Too much work is waiting, or no thread can be started.
+        """
+        if self._jobs.qsize() >= _MOST_WAITING:
+            raise TimeoutError(0, "it is too slow")
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def job() -> bool:
+            if not outcome.set_running_or_notify_cancel():
+                return False
+            try:
+                outcome.set_result(work())
+            except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
+                outcome.set_exception(exc)
+            return last
+
+        with self._starting_or_ending:
+            if self._thread is None:
+                # A daemon: a disk that hangs must not keep the process alive.
+                thread = threading.Thread(target=self._run, name="contit-mcp run store", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as exc:
+                    raise OSError(0, "no thread can be started for it") from exc
+                self._thread = thread
+            self._jobs.put(job)
+        return await asyncio.wrap_future(outcome)
+
+    def _run(self) -> None:
+        while True:
+            ended = self._jobs.get()()
+            with self._starting_or_ending:
+                if ended and self._jobs.empty():
+                    self._thread = None
+                    return
 
 
 class SqliteRunStore:
-    """A `RunStore` in a file. The work is done in a thread, so that a slow disk delays nobody else.
+    """A `RunStore` in a file.
 
     Args:
-        file: Made with mode 0600 if it is not there.
+        file: Created with mode 0600 if it does not exist.
         retention: How long runs and answers are kept.
-        replay: When an answer is given again.
         expendable: Whether a broken file is set aside and a new one begun. Not where its user has named it: it may be
             something else.
+        now: The clock, in seconds since the epoch.
+        worker: Does the transactions; a thread by default.
     """
 
     def __init__(
@@ -29,60 +159,296 @@ class SqliteRunStore:
         file: Path,
         *,
         retention: RetentionPolicy | None = None,
-        replay: ReplayPolicy | None = None,
         expendable: bool = False,
+        now: Callable[[], float] = time.time,
+        worker: Worker | None = None,
     ) -> None:
         self._file = file
-        self._rows = SqliteRows(retention or RetentionPolicy())
-        self._thread = SqliteThread(file, self._rows, expendable=expendable)
-        self._replay = replay or ReplayPolicy()
+        self._now = now
+        self._retention = retention or RetentionPolicy()
+        self._expendable = expendable
+        self._worker = worker or WorkerThread()
+        # Of the worker alone: a connection that is closed while another thread uses it crashes the process.
+        self._connection: sqlite3.Connection | None = None
+        self._inode = -1
+        self._tidied_at = 0.0
 
-    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
-        """Keep the intent to start, or return the run that stands in its way."""
+    def now(self) -> float:
+        """Return the time."""
+        return self._now()
 
-        def claim(db: sqlite3.Connection) -> Claim:
-            latest = self._rows.latest_before(db, intent.question, now)
-            claim = decide(intent, latest, now=now, policy=self._replay)
+    async def claim(self, intent: RunRecord) -> Claim:
+        """Keep the intent to start, or return the run that keeps it from starting."""
+
+        def claim(db: sqlite3.Connection, now: float) -> Claim:
+            latest = self._latest_before(db, intent.question, now)
+            claim = decide(intent, latest, now=now)
             if isinstance(claim, Granted):
                 if latest is not None and claim.interrupted:
-                    self._rows.delete(db, latest)
-                self._rows.put(claim.record, before=None, now=now)
+                    db.execute("DELETE FROM run WHERE key = ?", [latest.key])
+                self._put(db, claim.record, now)
             return claim
 
-        return await self._thread.do(claim, now)
+        return await self._do(claim)
 
-    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
-        """Change what is kept of a run, and return it as it is then."""
+    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
+        """Apply the transition to what is kept of a run, and return the result."""
 
-        def apply(db: sqlite3.Connection) -> RunRecord:
-            before = self._rows.get(db, record.key, now)
-            after = change(before or record)
-            if after != before and (before is not None or after.remembered):
-                self._rows.put(after, before=before, now=now)
+        def change(db: sqlite3.Connection, now: float) -> RunRecord:
+            before = self._one(db, now, "WHERE key = ? LIMIT ?", record.key)
+            after = transition(before or record, now)
+            if after != before and (before is not None or after.tracked):
+                self._put(db, after, now)
             return after
 
-        return await self._thread.do(apply, now)
+        return await self._do(change)
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that came to nothing."""
-        await self._thread.do(lambda db: self._rows.delete(db, intent, only=Phase.STARTING), intent.asked_at)
+        """Forget an intent that was not started."""
+        query = "DELETE FROM run WHERE key = ? AND phase = ?"
+        await self._do(lambda db, _: db.execute(query, [intent.key, Phase.STARTING]) and None)
 
-    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        """The run with these ids."""
-        return await self._thread.do(lambda db: self._rows.find(db, owner, thread_id, run_id, now), now)
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids."""
+        where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? AND run_id = ? {_NEWEST}"
+        return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
 
-    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
-        """The newest run on a thread whose ids are known."""
-        return await self._thread.do(lambda db: self._rows.latest(db, owner, thread_id, now), now)
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        """Return the newest run on a thread whose ids are known."""
+        where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? AND run_id IS NOT NULL {_NEWEST}"
+        return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id))
+
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        """Return the owner's newest runs whose ids are known, newest first, without answers."""
+        names = ", ".join("NULL" if name == "answer" else name for name in ROW)
+        query = f"SELECT {names} FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
+        most = min(limit, MOST_RECENT)
+        return await self._do(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
 
     async def aclose(self) -> None:
-        """Close the file.
+        """Close the file, after all operations that were asked for before. The next operation opens it again."""
+        await self._work(self._close, last=True)
 
-        Raises:
-            StoreError: An abandoned transaction still hangs on it.
-        """
+    async def _do(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        return await self._work(lambda: self._transact(work))
+
+    async def _work(self, work: Callable[[], T], *, last: bool = False) -> T:
         try:
-            with anyio.fail_after(BUSY_SECONDS):
-                await self._thread.close()
-        except TimeoutError as exc:
-            raise unusable(self._file, TimeoutError(0, "it is too slow")) from exc
+            return await self._worker.do(work, last=last)
+        except _UNUSABLE as exc:
+            raise unusable(self._file, exc) from exc
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _transact(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        try:
+            return self._in_transaction(work)
+        except _UNUSABLE as exc:
+            broken = self._inode
+            self._close()  # the fault may be gone in a newly opened file
+            if not (self._expendable and _is_broken(exc)):
+                raise
+            _set_aside(self._file, broken)
+            return self._in_transaction(work)
+
+    def _in_transaction(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        db, now = self._opened(), self._now()
+        tidied = abs(now - self._tidied_at) >= _TIDY_SECONDS and self._tidy(db, now)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(db, now)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        if tidied:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # overwritten answers must not stay in the journal
+        return result
+
+    def _tidy(self, db: sqlite3.Connection, now: float) -> bool:
+        """Drop what is too old, about once a minute, and return whether there was any. Reads judge ages themselves."""
+        self._tidied_at = now
+        before = db.total_changes
+        answers, runs = now - self._retention.answer, now - self._retention.record
+        db.execute("UPDATE run SET answer = NULL WHERE answer IS NOT NULL AND ended_at < ?", [answers])
+        db.execute("DELETE FROM run WHERE asked_at < ? AND coalesce(lease_until, 0) <= ?", [runs, now])
+        return db.total_changes > before
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and _inode(self._file) != self._inode:
+            self._close()  # the file was removed or replaced
+        if self._connection is None:
+            self._inode = _inode(self._file)
+            self._connection = _open(self._file)
+            self._inode = _inode(self._file)
+        return self._connection
+
+    def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
+        if question.thread_id is None:
+            where = f"WHERE owner = ? AND prompt_hash = ? AND asked_thread_id IS NULL {_NEWEST}"
+            return self._one(db, now, where, question.owner, question.prompt_hash)
+        where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? {_NEWEST}"
+        return self._one(db, now, where, question.owner, question.thread_id)
+
+    def _put(self, db: sqlite3.Connection, record: RunRecord, now: float) -> None:
+        db.execute(_PUT, (self._retention.kept(record, now=now) or record).to_row())
+
+    def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str) -> RunRecord | None:
+        return next(self._records(now, db.execute(f"{_SELECT} {where}", [*values, 1])), None)
+
+    def _records(self, now: float, rows: sqlite3.Cursor) -> Iterator[RunRecord]:
+        for row in rows:
+            try:
+                record = RunRecord.from_row(dict(zip(ROW, row, strict=True)))
+            except UnreadableRecordError:
+                log.warning("store.unreadable_record", key=str(row[0]))
+                continue
+            if (kept := self._retention.kept(record, now=now)) is not None:
+                yield kept
+
+
+def unusable(file: Path, error: Exception) -> StoreError:
+    """Return the error that names the file. SQLite's words name what is wrong, never a value."""
+    reason = str(error) if isinstance(error, sqlite3.Error) else getattr(error, "strerror", None)
+    return StoreError(
+        f"The run store {file} cannot be used: {reason or type(error).__name__}.",
+        hint="Check that file and its folder, or set CONTIT_MCP_STORE to another place.",
+    )
+
+
+def inspect_file(file: Path) -> None:
+    """Check whether an existing file can be used, and change nothing about it.
+
+    Raises:
+        StoreError: It cannot.
+    """
+    try:
+        os.close(_safe_descriptor(file, os.O_RDWR))
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            _check_whose(db)
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except _UNUSABLE as exc:
+        raise unusable(file, exc) from exc
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    """Open the file; create it with mode 0600 if it does not exist."""
+    _create_folder(file.parent)
+    _drop_old_broken_files(file)
+    os.close(_safe_descriptor(file, os.O_RDWR | os.O_CREAT))  # SQLite would create it readable for others
+    db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            _prepare(db)
+        except BaseException as exc:
+            # SQLite does not wait where two processes that open a new file at once change its journal mode.
+            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY and time.monotonic() < until:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                time.sleep(0.02)
+                continue
+            db.close()
+            raise
+        return db
+
+
+def _create_folder(folder: Path) -> None:
+    """Create the folder and its missing parents for this user alone, whatever the umask."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _safe_descriptor(file: Path, flags: int) -> int:
+    """Open the file if it is a regular file of this user that nobody else can use.
+
+    Raises:
+        OSError: It cannot be opened.
+        _NotOursError: It is a symbolic link or another user's, or others can use it.
+    """
+    if file.is_symlink():
+        raise _NotOursError("it is a symbolic link")
+    descriptor = os.open(file, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
+    if problem := _problem_with(os.fstat(descriptor)):
+        os.close(descriptor)
+        raise _NotOursError(problem.format(file=file))
+    return descriptor
+
+
+def _problem_with(found: os.stat_result) -> str | None:
+    if not stat.S_ISREG(found.st_mode):
+        return "it is not a regular file"
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        return "it belongs to another user"
+    if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
+        return "other users can use it; run: chmod 600 {file}"
+    return None
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    _check_whose(db)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
+    db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+        for statement in _SCHEMA.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")
+
+
+def _check_whose(db: sqlite3.Connection) -> None:
+    """Refuse a file that another program or another version has written."""
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+        return
+    if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
+        raise _NotOursError("it is a database of another program")
+    if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
+        raise _NotOursError("it was written by another version of contit-mcp")
+
+
+def _is_broken(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+def _set_aside(file: Path, broken: int) -> None:
+    """Move a broken file away and report it, unless another process has done so.
+
+    Args:
+        file: The file.
+        broken: The inode of the broken one.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    if _inode(file) != broken:
+        return
+    for suffix in ("-wal", "-shm", ""):
+        part, aside = (file.with_name(f"{file.name}{end}") for end in (suffix, f".broken{suffix}"))
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            part.replace(aside)
+            aside.chmod(0o600)
+            if not suffix:
+                log.warning("store.set_aside", reason="the file is broken", file=str(file), moved_to=str(aside))
+
+
+def _drop_old_broken_files(file: Path) -> None:
+    for aside in file.parent.glob(f"{file.name}.broken*"):
+        with contextlib.suppress(OSError):  # tried again at the next start
+            if time.time() - aside.stat().st_mtime > _KEEP_BROKEN_SECONDS:
+                aside.unlink()
+
+
+def _inode(file: Path) -> int:
+    """Return what tells this file from another of the same name; -1 if there is none."""
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return -1

@@ -214,7 +214,13 @@ def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
     for record in records:
         for name, value in record.items():
             found = _texts(value)
-            if _plain(name) in known or isinstance(value, dict) or any(len(one) > _SHORT for one in found) or _number(value) is not None or _day(value):
+            if (
+                _plain(name) in known
+                or isinstance(value, dict)
+                or any(len(one) > _SHORT for one in found)
+                or _number(value) is not None
+                or _day(value)
+            ):
                 unfit.add(name)
             values.setdefault(name, set()).update(found)
     most = min(_MOST_VALUES, max(12, len(records) // 3))

@@ -331,7 +331,9 @@ class Reading:
         before, after = self._peek(at - 1, *_NOUNS), self._peek(behind, *_NOUNS)
         gap = {word.folded for word in self.words[before.behind : symbol.at]} if before else {""}
         beside = (after and after.at == self.symbols[behind - 1].behind) or gap <= self.lexicon.listed("links")
-        if found and (beside or self._introduced == "on" or (self._phrases and self._last == "text" and self._connector)):
+        if found and (
+            beside or self._introduced == "on" or (self._phrases and self._last == "text" and self._connector)
+        ):
             self.topical = True
             return self._phrase(text, behind, guessed=True)
         asks = self.props or self.do == "open" or any(one.kind == "prop" for one in self.symbols[behind:])
@@ -437,7 +439,9 @@ class Reading:
         if symbol.value in ("between", "from", "since") and len(numbers) > 1 and all(between):
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
             return self._bound("=", low, numbers[1] + 1, high=high)
-        listed = symbol.value == "between" and (symbol.can_be("several") or self._peek(at + 1, "several", "them", "item"))
+        listed = symbol.value == "between" and (
+            symbol.can_be("several") or self._peek(at + 1, "several", "them", "item")
+        )
         if not listed and symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
         return None
@@ -455,7 +459,9 @@ class Reading:
         if whole and len(self.symbols) == 1:
             self.nth = int(symbol.value)
             return None
-        near = self._peek(at + 1, "order", *_NOUNS) or self._peek(at - 1, "order", "relative", "ordinal", "extreme", "only")
+        near = self._peek(at + 1, "order", *_NOUNS) or self._peek(
+            at - 1, "order", "relative", "ordinal", "extreme", "only"
+        )
         if not whole or self.limit or not near:
             self._unknown.append(symbol.text)
         self.limit = int(symbol.value) if whole else None
@@ -675,7 +681,14 @@ class Reading:
     def _pronoun(self) -> None:
         """Take "the article" as a pronoun if nothing says which one."""
         place = self._places.get("type")
-        others = self.items or self._phrases or self._span or self.order or self.do or {one.field for one in self._groups} - {"type", "state"}
+        others = (
+            self.items
+            or self._phrases
+            or self._span
+            or self.order
+            or self.do
+            or {one.field for one in self._groups} - {"type", "state"}
+        )
         if place is None or not self.props or others:
             return
         noun = self.symbols[place]

@@ -1,26 +1,38 @@
-"""The one result of all four tools: what the model reads, in text and in structure.
+"""The one result of all four tools: what the model reads, as text and as structure.
 
-Some hosts show their model only the structure, some only the text, and Codex shows of an error only the
-structure without saying that it is one. So each of them stands alone: the text carries the ids, the
-structure says by itself what went wrong and what to do.
+Some hosts show their model only the structure, some only the text, and Codex shows the structure of an error without
+saying that it is one. So each is complete: the text has the ids, in the form of the call to make next, and the
+structure says what went wrong and what to do. An id appears once in each, and no character follows it but its quote.
 """
 
+import json
 from typing import Annotated, Literal
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from contit_mcp.exceptions import ContitError, RunError, RunUnreachableError, ThreadBusyError
-from contit_mcp.reports import RunReport
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.errors import (
+    ContitError,
+    InvalidArgumentError,
+    RunError,
+    RunNotFoundError,
+    RunUnreachableError,
+    ThreadBusyError,
+)
 from contit_mcp.runs.record import Failure, Phase
+
+PART_CHARACTERS = 60_000
+"""The longest part of an answer in one result: hosts cut a result at about 100,000 characters."""
 
 _Text = str | SkipJsonSchema[None]
 _Number = float | SkipJsonSchema[None]
+_Count = int | SkipJsonSchema[None]
 
 
 class RunResult(BaseModel):
-    """Where a run stands, and its answer once it has one."""
+    """The state of a run, and its answer once it has one."""
 
     model_config = ConfigDict(frozen=True, title="RunResult")
 
@@ -28,113 +40,186 @@ class RunResult(BaseModel):
         Literal["completed", "in_progress", "failed"],
         Field(description="completed: the run has its answer. in_progress: still running. failed: see error."),
     ]
-    thread_id: Annotated[_Text, Field(description="The conversation; pass it to ask a follow-up.")] = None
+    thread_id: Annotated[_Text, Field(description="The conversation; pass it for a follow-up.")] = None
     run_id: Annotated[_Text, Field(description="This run; pass it with thread_id to contit_response.")] = None
-    response: Annotated[_Text, Field(description="Contit's full answer, Markdown, once completed.")] = None
-    elapsed_seconds: Annotated[_Number, Field(description="How long the run has taken so far, in seconds.")] = None
+    response: Annotated[_Text, Field(description="Contit's answer in Markdown, or the part asked for.")] = None
+    elapsed_seconds: Annotated[_Number, Field(description="Seconds from the run's start to its end or now.")] = None
+    response_offset: Annotated[_Count, Field(description="Where this part of a long answer starts.")] = None
+    response_total: Annotated[
+        _Count, Field(description="Characters of the whole answer, if it is long or empty (0).")
+    ] = None
+    next_offset: Annotated[_Count, Field(description="offset of the next part; absent after the last.")] = None
     error: Annotated[_Text, Field(description="What went wrong, in one line.")] = None
+    trace_id: Annotated[_Text, Field(description="For the operator: finds this call in the server's log.")] = None
     next_step: Annotated[_Text, Field(description="The one call that makes sense now.")] = None
 
 
-ToolResult = Annotated[CallToolResult, RunResult]
-"""What a tool returns: built here, and published as `RunResult`'s schema."""
+def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int | None = None) -> CallToolResult:
+    """Return the result of `contit_ask` and `contit_response`: the answer, or that it is not there yet.
+
+    Args:
+        report: The run.
+        part: The longest part of the answer, in characters.
+        offset: Where the part starts that was asked for; None for the first.
+
+    Raises:
+        InvalidArgumentError: The offset is beyond the end of the answer.
+    """
+    if report.phase is not Phase.COMPLETED or report.response is None:
+        return handle_result(report)
+    whole, start = report.response, max(0, offset or 0)
+    if start > 0 and start >= len(whole):
+        raise InvalidArgumentError(
+            f"offset is beyond the end: the answer has {len(whole)} characters.",
+            hint="Call again with a smaller offset.",
+        )
+    end = part_end(whole, start, part)
+    is_part = start > 0 or end < len(whole)
+    text = whole[start:end]
+    notes = [_replayed(report), MAYBE_TWICE if report.maybe_twice else None]
+    if end < len(whole):
+        step = f"For the next part, call contit_response with this thread_id and run_id and offset={end}."
+        call = f"Next part: {_call('contit_response', report, offset=end)}."
+        notes.insert(
+            0, f"Characters {start} to {end} of {len(whole)}; the resource contit://runs/… of this run has all."
+        )
+    else:
+        step = "For a follow-up, call contit_ask with this thread_id."
+        call = f"Follow-up: contit_ask(prompt=…, thread_id={_quoted(report.thread_id)})"
+        if report.run_id is not None:
+            call += f"; this run: run_id={_quoted(report.run_id)}"
+        if is_part:
+            notes.insert(0, f"Characters {start} to {end} of {len(whole)}: the last part.")
+    result = RunResult(
+        status="completed",
+        thread_id=report.thread_id,
+        run_id=report.run_id,
+        response=text,
+        elapsed_seconds=_rounded(report.elapsed_seconds),
+        response_offset=start if is_part else None,
+        response_total=len(whole) if is_part or not whole else None,
+        next_offset=end if end < len(whole) else None,
+        next_step=_joined(step, *notes[1:]) if is_part else _joined(step, *notes),
+    )
+    return _tool_result(result, [text or "(Contit's answer is empty.)", _joined(*notes, call)])
 
 
-def answer_result(report: RunReport) -> CallToolResult:
-    """The result of `contit_ask` and `contit_response`: the answer, or that it is not there yet."""
-    return _result(report, completed_step=_given_again(report))
+def part_end(text: str, start: int, part: int) -> int:
+    """Return where a part of `text` ends that starts at `start`: at the end of a paragraph, a line or a word."""
+    limit = start + part
+    if limit >= len(text):
+        return len(text)
+    for separator in ("\n\n", "\n", " "):
+        cut = text.rfind(separator, start + part // 2, limit)
+        if cut >= 0:
+            return cut + len(separator)
+    return limit
 
 
 def handle_result(report: RunReport) -> CallToolResult:
-    """The result of `contit_start` and `contit_status`: where the run stands; its answer is another call."""
-    return _result(report, completed_step=f"Call contit_response with {_ids(report.thread_id, report.run_id)}.")
+    """Return the result of `contit_start` and `contit_status`: the state of the run; its answer is another call."""
+    call = _call("contit_response", report)
+    step = "Call contit_response with this thread_id and run_id."
+    error = None
+    status: Literal["completed", "in_progress", "failed"] = "in_progress"
+    if report.phase is Phase.COMPLETED:
+        status = "completed"
+        text = f"Completed. Get the answer: {call}."
+    elif report.phase is Phase.FAILED:
+        status = "failed"
+        error = _FAILURES[report.failure or Failure.RUN_FAILED]
+        step = "Ask once more with contit_ask, more simply or about less at a time."
+        text = f"Failed. {error} {step} ({_ids(report.thread_id, report.run_id)})"
+    else:
+        text = f"Still running, not failed. Call {call}. Do not ask again."
+        step = "Still running, not failed. Call contit_response with these ids; do not ask again."
+    twice = MAYBE_TWICE if report.maybe_twice else None
+    result = RunResult(
+        status=status,
+        thread_id=report.thread_id,
+        run_id=report.run_id,
+        elapsed_seconds=_rounded(report.elapsed_seconds),
+        error=error,
+        next_step=_joined(step, twice),
+    )
+    return _tool_result(result, [_joined(text, twice)])
 
 
-def error_result(error: ContitError, *, about: tuple[str | None, str | None] = (None, None)) -> CallToolResult:
-    """The result of a call that could not deliver. Ids are in it where they are known.
+def error_result(
+    error: ContitError, *, about: tuple[str | None, str | None] = (None, None), trace_id: str | None = None
+) -> CallToolResult:
+    """Return the result of a call that could not deliver. It has the ids where they are known.
 
     Args:
         error: What went wrong.
-        about: The ids of the run that the call was about, for errors that know none: the run itself goes on.
+        about: The ids of the run that the call is about, for errors that know none: the run itself goes on.
+        trace_id: Finds the call in the log.
     """
     hint = error.hint
+    thread_id, run_id = (error.thread_id, error.run_id) if isinstance(error, RunError) else about
+    if isinstance(error, RunNotFoundError):
+        thread_id = run_id = None  # ids that do not work are not given back
     if isinstance(error, RunError):
-        thread_id, run_id = error.thread_id, error.run_id
         goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and run_id is not None)
     else:
-        thread_id, run_id = about
         goes_on = run_id is not None
         if goes_on:
-            hint = f"{hint} Then call contit_response with {_ids(thread_id, run_id)}; do not ask again."
+            hint = f"{hint} Then call contit_response with this thread_id and run_id; do not ask again."
     result = RunResult(
         status="in_progress" if goes_on else "failed",
         thread_id=thread_id,
         run_id=run_id,
         error=error.message,
+        trace_id=trace_id,
         next_step=hint,
     )
-    lines = [f"{error.message} {hint}"]
+    text = f"{error.message} {hint}"
     if thread_id is not None:
-        lines.append(_ids(thread_id, run_id))
-    return _tool_result(result, lines, is_error=True)
-
-
-def _result(report: RunReport, *, completed_step: str | None) -> CallToolResult:
-    ids = _ids(report.thread_id, report.run_id)
-    error = None
-    status: Literal["completed", "in_progress", "failed"] = "in_progress"
-    if report.phase is Phase.COMPLETED:
-        status = "completed"
-        step = completed_step
-        text = report.response if report.response is not None else "Completed."
-    elif report.phase is Phase.FAILED:
-        status = "failed"
-        error = _FAILURES[report.failure or Failure.RUN_FAILED]
-        step = "Ask once more with contit_ask, more simply or about less at a time."
-        text = f"Failed. {error}"
-    else:
-        step = f"Still running, not failed. Call contit_response with {ids}. Do not ask again."
-        text = ""
-    if report.maybe_twice:
-        step = " ".join(part for part in (step, MAYBE_TWICE) if part)
-    result = RunResult(
-        status=status,
-        thread_id=report.thread_id,
-        run_id=report.run_id,
-        response=report.response,
-        elapsed_seconds=None if report.elapsed_seconds is None else round(report.elapsed_seconds, 1),
-        error=error,
-        next_step=step,
-    )
-    if report.response is None:
-        return _tool_result(result, [" ".join(part for part in (text, step) if part), ids])
-    return _tool_result(result, [text or "(Contit's answer is empty.)", f"{ids}. {step}" if step else ids])
+        text += f" ({_ids(thread_id, run_id)})"
+    return _tool_result(result, [text], is_error=True)
 
 
 _FAILURES = {
     Failure.RUN_FAILED: "Contit reports that the run failed; it does not say why.",
-    Failure.NO_END_SEEN: "No end seen: the run went on for too long and was given up.",
+    Failure.NO_END_SEEN: "No end seen: the run took too long and was given up.",
     Failure.NOT_FOUND: "No such thread or run.",
-    Failure.NO_ANSWER: "Contit calls the run completed but has no answer for it.",
+    Failure.NO_ANSWER: "Contit reports the run as completed but has no answer for it.",
 }
 
 
 MAYBE_TWICE = (
-    "An earlier attempt at this question was cut off while it was being sent, so Contit may have run it twice."
+    "An earlier attempt at this question was interrupted while it was being sent, so Contit may have run it twice."
 )
 
 
-def _given_again(report: RunReport) -> str | None:
+def _replayed(report: RunReport) -> str | None:
     if report.age_seconds is None:
         return None
     return (
-        f"This is the answer to the same question asked {report.age_seconds:.0f} seconds ago; it was not asked again:"
-        " for a new one call contit_ask with this thread_id."
+        f"This is the answer to the same question asked {report.age_seconds:.0f} seconds ago; it was not asked again."
+        " To ask again, call contit_ask with this thread_id."
     )
 
 
+def _call(tool: str, report: RunReport, *, offset: int | None = None) -> str:
+    arguments = _ids(report.thread_id, report.run_id) + (f", offset={offset}" if offset is not None else "")
+    return f"{tool}({arguments})"
+
+
 def _ids(thread_id: str | None, run_id: str | None) -> str:
-    return f"thread_id={thread_id}" + (f", run_id={run_id}" if run_id is not None else "")
+    return f"thread_id={_quoted(thread_id)}" + (f", run_id={_quoted(run_id)}" if run_id is not None else "")
+
+
+def _quoted(text: str | None) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _joined(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
 
 
 def _tool_result(result: RunResult, blocks: list[str], *, is_error: bool = False) -> CallToolResult:

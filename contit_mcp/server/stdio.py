@@ -1,34 +1,116 @@
-"""MCP over stdin and stdout, telling when stdin has ended."""
+"""MCP over stdin and stdout: every line that can be answered is answered, and the end of stdin is reported."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import anyio
-import structlog
+import anyio.to_thread
+import mcp_types as types
 from anyio.streams.memory import MemoryObjectSendStream
+from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
-from contit_mcp.server.application import ContitServer
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
+
+LONGEST_LINE = 1_048_576
+"""Characters of a message; the longest prompt, every character escaped, takes a fifth of it."""
 
 
-async def serve_stdio(server: ContitServer, *, stdin_ended: anyio.Event) -> None:
+async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
     """Serve until stdin ends.
 
     Args:
         server: The server.
         stdin_ended: Set at once when the host closes our stdin, while calls may still be stopping.
     """
-    async with stdio_server() as (read_stream, write_stream), anyio.create_task_group() as tasks:
+    lines = _Lines()
+    async with (
+        stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (read_stream, write_stream),
+        anyio.create_task_group() as tasks,
+    ):
         sender, receiver = anyio.create_memory_object_stream[SessionMessage | Exception](0)
 
         async def relay(to: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+            """Pass messages on, and answer lines that are none. The stream has no buffer: `lines.last` is the line."""
             async with to, read_stream:
                 async for message in read_stream:
-                    if isinstance(message, Exception):  # the protocol has no answer without an id; the log has
-                        log.warning("stdio.unreadable_line", error=type(message).__name__)
-                    await to.send(message)
+                    if (problem := problem_of(lines.last, message)) is None:
+                        assert isinstance(message, SessionMessage)  # noqa: S101 - problem_of has a problem otherwise
+                        await to.send(message)
+                    else:
+                        log.warning("stdio.unreadable_line", problem=problem.error.message)
+                        await write_stream.send(SessionMessage(problem))
                 stdin_ended.set()
 
         tasks.start_soon(relay, sender)
-        await server.protocol.run(receiver, write_stream, server.protocol.create_initialization_options())
+        await server.run(receiver, write_stream, server.create_initialization_options())
         tasks.cancel_scope.cancel()
+
+
+class _Lines:
+    """The lines of stdin; an over-long line is cut, which makes it unreadable, and the rest of it is skipped."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while line := await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True):
+            self.last = line
+            if line.strip():
+                yield line
+
+    @staticmethod
+    def _read() -> str:
+        stdin = sys.stdin.buffer
+        line = stdin.readline(LONGEST_LINE)
+        rest = line
+        while len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = stdin.readline(LONGEST_LINE)
+        return line.decode("utf-8", errors="replace")
+
+
+def problem_of(line: str, message: SessionMessage | Exception) -> types.JSONRPCError | None:  # noqa: PLR0911 - one a kind
+    """Return the error that answers a line, or None if the line is a message.
+
+    Args:
+        line: The line.
+        message: What the SDK made of it. It takes a request with an odd id for a notification, which has no answer.
+    """
+    if isinstance(message, SessionMessage):
+        if not isinstance(message.message, types.JSONRPCNotification) or "id" not in json.loads(line):
+            return None
+        return _error(types.INVALID_REQUEST, "The id of a request must be a string or a whole number.", None)
+    if len(line) >= LONGEST_LINE:
+        return _error(types.INVALID_REQUEST, f"The message is longer than {LONGEST_LINE} bytes.", None)
+    try:
+        body = json.loads(line)
+    except (ValueError, RecursionError):
+        return _error(types.PARSE_ERROR, "The line is not JSON.", None)
+    if isinstance(body, list):
+        return _error(types.INVALID_REQUEST, "Batches are not supported: send one message a line.", None)
+    if not isinstance(body, dict):
+        return _error(types.INVALID_REQUEST, "A message must be a JSON object.", None)
+    request_id = body.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int) or not _is_text(request_id):
+        request_id = None
+    if not _is_text(body):
+        return _error(types.PARSE_ERROR, "The message contains a lone surrogate, which is not a character.", request_id)
+    return _error(types.INVALID_REQUEST, "The message is not a JSON-RPC 2.0 request or notification.", request_id)
+
+
+def _is_text(value: object) -> bool:
+    """Whether a JSON value can be written as UTF-8: JSON can escape surrogates that no text has."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
+def _error(code: int, message: str, request_id: str | int | None) -> types.JSONRPCError:
+    return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=types.ErrorData(code=code, message=message))

@@ -1,61 +1,139 @@
-"""The extension on the SDK's own interface: calls that become tasks, and the three methods about them."""
+"""The Tasks extension on the SDK's low-level server: calls that become tasks, and the three methods about them.
 
-from collections.abc import Sequence
-from typing import Any
+    server = Server(...)
+    add_tasks(server, source, call_tool)
+
+`source` is a `TaskSource`, and `call_tool` the server's own handler of `tools/call`.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.extension import Extension, MethodBinding
+from mcp.server.extension import Extension, RequestHandler, compose_tool_call_handler
+from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, RequestParams
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types import (
+    HEADER_MISMATCH,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    CallToolRequestParams,
+    ClientCapabilities,
+    MissingRequiredClientCapabilityErrorData,
+    RequestParams,
+)
 
-from contit_mcp.tasks.requests import IDENTIFIER, VERSIONS, check_declared, check_task_name, declares_tasks
-from contit_mcp.tasks.source import Support, TaskSource
 from contit_mcp.tasks.task import Task
+
+IDENTIFIER = "io.modelcontextprotocol/tasks"
+
+VERSIONS = frozenset({"2026-07-28"})
+"""The protocol versions in which the extension is defined. Its methods do not exist in others."""
+
+Request = ServerRequestContext[Any, Any]
+
+
+class Support(Enum):
+    """Whether a tool's calls become tasks, for clients that declare the extension."""
+
+    NEVER = "never"
+    OPTIONAL = "optional"
+    """They may; for other clients the call runs as usual."""
+    REQUIRED = "required"
+    """They always do; other clients get an error that names the missing capability."""
+
+
+class TaskSource(Protocol):
+    """Does the work behind the tasks. Each method gets the request, which identifies the caller.
+
+    A task exists for its owner only: any other caller gets the answer for an unknown id. Every method but `support`
+    may raise `MCPError`, which its client gets unchanged.
+    """
+
+    def support(self, tool_name: str) -> Support:
+        """Return whether calls of this tool become tasks."""
+        ...
+
+    async def create(self, params: CallToolRequestParams, ctx: Request, call_next: CallNext) -> Task | HandlerResult:
+        """Start the work of a call, and return its task once `get` finds it in every process.
+
+        Return the call's own result if it needs no task: a refusal, or an answer that is available at once.
+        `await call_next(ctx)` makes the call as if there were no tasks.
+        """
+        ...
+
+    async def get(self, task_id: str, ctx: Request) -> Task | None:
+        """Return the task as it is now, without waiting; None if this caller has no task with that id."""
+        ...
+
+    async def update(self, task_id: str, responses: dict[str, Any], ctx: Request) -> bool:
+        """Take responses to input requests, ignoring unknown keys, and return whether this caller has the task."""
+        ...
+
+    async def cancel(self, task_id: str, ctx: Request) -> bool:
+        """Note that the client no longer wants the task, and return whether this caller has it. Idempotent."""
+        ...
 
 
 class TaskParams(RequestParams):
-    """Parameters of all three methods; checked by the handlers, after what concerns the client as a whole."""
+    """Parameters of all three methods; the handlers check them after the client's capability and headers."""
 
     task_id: Any = None
     input_responses: Any = None
 
 
-class TasksExtension(Extension):
-    """Serves tasks: `MCPServer(..., extensions=[TasksExtension(source)])`.
+def add_tasks(server: Server[Any], source: TaskSource, call_tool: RequestHandler) -> None:
+    """Register the extension with a server: its capability, its methods, and its part in `tools/call`.
 
     Args:
+        server: The server.
         source: Does the work.
+        call_tool: The handler of `tools/call`.
     """
+    extension = _TasksExtension(source)
+    server.extensions[IDENTIFIER] = {}
+    server.add_request_handler("tools/call", CallToolRequestParams, compose_tool_call_handler([extension], call_tool))
+    for name, handler in (("get", extension.get), ("update", extension.update), ("cancel", extension.cancel)):
+        server.add_request_handler(f"tasks/{name}", TaskParams, handler)
 
+
+def declares_tasks(ctx: Request) -> bool:
+    """Whether this request comes from a client that declares the extension."""
+    capabilities = ctx.session.client_capabilities
+    declared = capabilities.extensions if capabilities is not None else None
+    return ctx.protocol_version in VERSIONS and declared is not None and IDENTIFIER in declared
+
+
+class _TasksExtension(Extension):
     identifier = IDENTIFIER
 
     def __init__(self, source: TaskSource) -> None:
         self._source = source
 
-    def methods(self) -> Sequence[MethodBinding]:
-        """`tasks/get`, `tasks/update` and `tasks/cancel`."""
-        handlers = {"get": self._get, "update": self._update, "cancel": self._cancel}
-        return [MethodBinding(f"tasks/{name}", TaskParams, handler, VERSIONS) for name, handler in handlers.items()]
-
     async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+        self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
     ) -> HandlerResult:
         """Make a task of the call where the tool and the client support it."""
         support = self._source.support(params.name)
         if support is Support.REQUIRED:
-            check_declared(ctx)
+            _check_declared(ctx)
         if support is Support.NEVER or not declares_tasks(ctx):
             return await call_next(ctx)
         made = await self._source.create(params, ctx, call_next)
         return made.created() if isinstance(made, Task) else made
 
-    async def _get(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
+    async def get(self, ctx: Request, params: TaskParams) -> HandlerResult:
+        """Serve `tasks/get`."""
         task = await self._source.get(_task_id(ctx, params), ctx)
         if task is None:
             raise _unknown()
         return task.detailed(ctx.protocol_version)
 
-    async def _update(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
+    async def update(self, ctx: Request, params: TaskParams) -> HandlerResult:
+        """Serve `tasks/update`."""
         task_id, responses = _task_id(ctx, params), params.input_responses
         if not isinstance(responses, dict):
             raise MCPError(INVALID_PARAMS, "inputResponses must be an object: each response by the key of its request.")
@@ -63,21 +141,44 @@ class TasksExtension(Extension):
             raise _unknown()
         return {}
 
-    async def _cancel(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
+    async def cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
+        """Serve `tasks/cancel`."""
         if not await self._source.cancel(_task_id(ctx, params), ctx):
             raise _unknown()
         return {}
 
 
-def _task_id(ctx: ServerRequestContext[Any, Any], params: TaskParams) -> str:
-    """The task that is meant, once the client and its headers are in order."""
-    check_declared(ctx)
+def _task_id(ctx: Request, params: TaskParams) -> str:
+    """Return the task that is meant, after the checks of version, capability and header.
+
+    Raises:
+        MCPError: -32601, -32021, -32602 or -32020.
+    """
+    if ctx.protocol_version not in VERSIONS:
+        raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
+    _check_declared(ctx)
     if not isinstance(params.task_id, str):
         raise MCPError(INVALID_PARAMS, "taskId must be a string: the taskId of a task, exactly as it was returned.")
-    check_task_name(ctx, params.task_id)
+    # A proxy may have routed by the header. One without it passes: fastmcp-tasks 4.1.2 does not send it.
+    headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
+    named = headers.get(MCP_NAME_HEADER)
+    if named is not None and decode_header_value(named) != params.task_id:
+        raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match the request's taskId.")
     return params.task_id
 
 
+def _check_declared(ctx: Request) -> None:
+    if not declares_tasks(ctx):
+        missing = MissingRequiredClientCapabilityErrorData(
+            required_capabilities=ClientCapabilities(extensions={IDENTIFIER: {}})
+        )
+        raise MCPError(
+            MISSING_REQUIRED_CLIENT_CAPABILITY,
+            f"This needs a client that declares the extension {IDENTIFIER} in protocol {', '.join(sorted(VERSIONS))}.",
+            missing.model_dump(by_alias=True, mode="json", exclude_none=True),
+        )
+
+
 def _unknown() -> MCPError:
-    """One wording for ids that never were, are no more, or are somebody else's."""
+    """Return one error for ids that never existed, have expired, or belong to another caller."""
     return MCPError(INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from contit_mcp.settings import Settings
-from contit_mcp.settings_http import HttpSettings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.settings_http import HttpSettings
 
 ROOT = Path(__file__).parents[2]
 HEAD = """\

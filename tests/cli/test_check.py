@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.cli.check_store import check_store
-from contit_mcp.settings import load_settings
+from contit_mcp.config.settings import load_settings
 from tests.cli.command_line import environment, listed, run, upstream
 from tests.e2e.processes import sandbox_on_port
 
@@ -98,7 +98,7 @@ async def test_the_proxy_is_named_without_its_password() -> None:
 )
 async def test_where_runs_are_remembered_is_tried(tmp_path: Path, store: str, good: bool | None, verdict: str) -> None:
     """Nothing is left behind by the trial (our choice)."""
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch(mode=0o600)
     given = environment(CONTIT_MCP_STORE=store.replace("TMP", str(tmp_path)))
     before = listed(tmp_path)
     finding = await check_store(load_settings(environment=given))

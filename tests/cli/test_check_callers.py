@@ -8,12 +8,8 @@ import pytest
 from contit_mcp.cli.check_callers import check_callers
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.findings import Finding
-from contit_mcp.settings import load_settings
-from tests.api.raw_server import unused_port
-from tests.api.test_tls_and_proxies import make_authority
+from contit_mcp.config.settings import load_settings
 from tests.e2e.processes import sandbox_on_port
-from tests.http.issuer import Issuer, issuing
-from tests.http.served import on_port
 
 pytestmark = pytest.mark.anyio
 
@@ -82,32 +78,10 @@ async def test_what_the_mode_needs_and_is_not_set_is_a_failure(mode: str, named:
     assert named in finding.verdict
 
 
-async def test_an_issuer_whose_keys_can_be_had_is_good() -> None:
-    """One of its keys is of use, the other entries are not (RFC 7517)."""
-    with issuing() as issuer:
-        finding = await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)
-    assert finding == Finding(f"Callers with tokens of {issuer.url}", "its keys can be had (3 of use)", good=True)
-
-
-async def test_an_issuer_that_answers_something_else_is_told_apart() -> None:
-    """Its metadata is not there, or another issuer's (RFC 8414, 3.3)."""
-    with issuing() as issuer:
-        issuer.metadata = {}
-        assert "answers 404" in (await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)).verdict
-        issuer.says(issuer="https://other.example")
-        assert "of this issuer" in (await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)).verdict
-
-
-async def test_an_issuer_that_cannot_be_reached_is_told_apart(tmp_path: Path) -> None:
-    """A closed port, an unknown certificate authority, a CA file that is none (our choice)."""
-    finding = await check("jwt", CONTIT_MCP_JWT_ISSUER=f"http://127.0.0.1:{await unused_port()}")
-    assert "nothing listens there" in finding.verdict
-    authority, issuer = make_authority(tmp_path), Issuer()
-    with on_port(issuer.app(), ssl_certfile=tmp_path / "server.pem") as url:
-        issuer.url = url.replace("http:", "https:")
-        issuer.says()
-        assert "is not trusted here" in (await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url)).verdict
-        trusted = await check("jwt", CONTIT_MCP_JWT_ISSUER=issuer.url, CONTIT_CA_FILE=str(authority.file))
-        assert trusted.good is True
-    finding = await check("jwt", CONTIT_MCP_JWT_ISSUER="https://x.example", CONTIT_CA_FILE=str(tmp_path / "none"))
-    assert "none" in finding.verdict
+@pytest.mark.parametrize("mode", ["none", "caller", "token"])
+async def test_a_token_file_is_for_jwt_alone(tmp_path: Path, mode: str) -> None:
+    """It would be judged by nobody."""
+    settings = load_settings(environment={"CONTIT_MCP_AUTH": mode, "CONTIT_MCP_TOKENS": TOKENS})
+    (finding,) = await check_callers(settings, tmp_path / "token")
+    assert finding.good is False
+    assert f"CONTIT_MCP_AUTH is {mode}" in finding.verdict

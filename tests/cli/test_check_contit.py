@@ -13,10 +13,10 @@ from starlette.routing import Route
 from contit_mcp.cli.check_contit import check_contit
 from contit_mcp.cli.connection_trouble import explain_connection, proxy_for
 from contit_mcp.cli.findings import Finding
+from contit_mcp.config.settings import load_settings
 from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.settings import load_settings
-from tests.api.raw_server import Connection, raw_server, unused_port
-from tests.api.test_tls_and_proxies import make_authority
+from tests.contit.raw_server import Connection, raw_server, unused_port
+from tests.contit.test_tls_and_proxies import make_authority
 from tests.e2e.processes import on_port, sandbox_on_port
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 import contit_mcp
-from contit_mcp.api.transport import TransportPolicy
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
+from contit_mcp.contit.transport import TransportPolicy
 from tests.cli.command_line import on_terminal, run
 from tests.e2e.processes import COMMAND, clean_environment
 

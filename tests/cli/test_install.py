@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from contit_mcp.cli.check_host import DESKTOP_PATH, check_host
 from contit_mcp.cli.main import contit_mcp
-from contit_mcp.exceptions import ContitError
+from contit_mcp.errors import ContitError
 from contit_mcp.hosts.machine import Machine
 from contit_mcp.hosts.servers import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.cli.last_conversation import FILE_NAME, Conversation, LastConversation, NoConversationError
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 
 URL = "https://api.contit.cloud"
 ASKED = Conversation(URL, "thread_1", "run_1")

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp import exceptions
+from contit_mcp import errors
+from contit_mcp.assistant.reports import RunReport
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.cli.outcome import NextCommands, outcome_of, outcome_of_error
-from contit_mcp.reports import RunReport
 from contit_mcp.runs.record import Phase
 
 PLAIN = NextCommands(GivenOptions(None, None, None))
 FETCH = "contit-mcp ask --thread t --run r"
-UNREACHABLE = exceptions.APIConnectionError("Contit could not be reached.", hint="Try again.", may_have_arrived=False)
+UNREACHABLE = errors.APIConnectionError("Contit could not be reached.", hint="Try again.", may_have_arrived=False)
 
 
-def unreachable_run() -> exceptions.RunUnreachableError:
+def unreachable_run() -> errors.RunUnreachableError:
     """As it is raised."""
-    error = exceptions.RunUnreachableError("t", "r", UNREACHABLE)
+    error = errors.RunUnreachableError("t", "r", UNREACHABLE)
     error.__cause__ = UNREACHABLE
     return error
 
@@ -25,23 +25,23 @@ def unreachable_run() -> exceptions.RunUnreachableError:
 @pytest.mark.parametrize(
     ("error", "about", "status", "code", "next_step"),
     [
-        (exceptions.RunFailedError("t", "r"), (None, None), "failed", 1, None),
-        (exceptions.RunTimeoutError("t", "r", after_seconds=1800), (None, None), "failed", 1, None),
-        (exceptions.RunNotFoundError("t", "r"), (None, None), "failed", 1, None),
+        (errors.RunFailedError("t", "r"), (None, None), "failed", 1, None),
+        (errors.RunTimeoutError("t", "r", after_seconds=1800), (None, None), "failed", 1, None),
+        (errors.RunNotFoundError("t", "r"), (None, None), "failed", 1, None),
         (unreachable_run(), (None, None), "in_progress", 1, FETCH),
-        (exceptions.ThreadBusyError("t", "r"), (None, None), "in_progress", 1, FETCH),
-        (exceptions.ThreadBusyError("t", None), (None, None), "failed", 1, None),
-        (exceptions.AnswerUnavailableError("t", "r", replaced=True), (None, None), "failed", 1, FETCH[:-8]),
-        (exceptions.AnswerUnavailableError("t", "r", replaced=False), (None, None), "failed", 1, None),
-        (exceptions.StartUnknownError(None), (None, None), "failed", 1, None),
-        (exceptions.InvalidArgumentError("Too long.", hint="Cut."), (None, None), "failed", 2, None),
+        (errors.ThreadBusyError("t", "r"), (None, None), "in_progress", 1, FETCH),
+        (errors.ThreadBusyError("t", None), (None, None), "failed", 1, None),
+        (errors.AnswerUnavailableError("t", "r", replaced=True), (None, None), "failed", 1, FETCH[:-8]),
+        (errors.AnswerUnavailableError("t", "r", replaced=False), (None, None), "failed", 1, None),
+        (errors.StartUnknownError(None), (None, None), "failed", 1, None),
+        (errors.InvalidArgumentError("Too long.", hint="Cut."), (None, None), "failed", 2, None),
         (UNREACHABLE, (None, None), "failed", 1, "contit-mcp check"),
         (UNREACHABLE, ("t", "r"), "in_progress", 1, FETCH),
-        (exceptions.ServerClosingError(), (None, None), "failed", 130, None),
+        (errors.ServerClosingError(), (None, None), "failed", 130, None),
     ],
 )
 def test_every_error_has_its_exit_code_and_names_no_tool(
-    error: exceptions.ContitError, about: tuple[str | None, str | None], status: str, code: int, next_step: str | None
+    error: errors.ContitError, about: tuple[str | None, str | None], status: str, code: int, next_step: str | None
 ) -> None:
     """A person has commands, not tools (our choice)."""
     outcome = outcome_of_error(error, PLAIN, about=about)
@@ -52,7 +52,7 @@ def test_every_error_has_its_exit_code_and_names_no_tool(
 
 def test_an_error_after_an_interruption_ends_as_interrupted() -> None:
     """The person wanted to leave (our choice)."""
-    assert outcome_of_error(exceptions.StartUnknownError(None), PLAIN, interrupted=True).exit_code == 130
+    assert outcome_of_error(errors.StartUnknownError(None), PLAIN, interrupted=True).exit_code == 130
 
 
 def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
@@ -70,7 +70,9 @@ def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
 
 def test_an_answer_given_again_says_how_old_it_is() -> None:
     """Beside the keys of the tools' result, since a script has no other way to know (our choice)."""
-    report = RunReport(Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, joined=True, age_seconds=40.0)
+    report = RunReport(
+        Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, deduplicated=True, age_seconds=40.0
+    )
     outcome = outcome_of(report, PLAIN, interrupted=False)
     assert outcome.age_seconds == 40.0
     assert outcome.for_scripts() == {

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from mcp.server import ServerRequestContext
+from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
 from mcp_types import (
@@ -22,11 +23,10 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from contit_mcp.server.application import ContitServer
 from tests.conformance.fixture_tools import IMAGE
 
 
-def register(server: ContitServer) -> None:
+def register(server: Server[Any]) -> None:
     """Put them on a server."""
     _add_resources(server)
     for prompt in (
@@ -42,7 +42,7 @@ def register(server: ContitServer) -> None:
         ("resources/subscribe", SubscribeRequestParams),
         ("resources/unsubscribe", UnsubscribeRequestParams),
     ):
-        server.protocol.add_request_handler(method, kind, _nothing)
+        server.add_request_handler(method, kind, _nothing)
 
 
 def _add_resources(server: MCPServer[Any]) -> None:

@@ -14,8 +14,8 @@ from mcp_types import CallToolResult, InputRequiredResult
 from contit_mcp.cli.http import serve
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.http.deployment import refuse_unsafe
-from contit_mcp.server.application import ContitServer, create_server
-from contit_mcp.server.bridge import Bridge
+from contit_mcp.server.context import AppContext
+from contit_mcp.server.server import create_server
 from tests.conformance import fixture_contents, fixture_inputs, fixture_tools
 
 
@@ -31,9 +31,9 @@ class FixtureServer(ContitServer):
         return await MCPServer.call_tool(self, name, arguments, context)
 
 
-def create_fixture_server(bridge: Bridge) -> ContitServer:
+def create_fixture_server(context: AppContext) -> ContitServer:
     """Our server with everything that the suite asks for."""
-    server = create_server(bridge, FixtureServer)
+    server = create_server(context, FixtureServer)
     for fixtures in (fixture_tools, fixture_inputs, fixture_contents):
         fixtures.register(server)
     return server

@@ -16,7 +16,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolRequestParams, CallToolResult, ElicitRequest, ErrorData
 
-from contit_mcp.tasks.source import Support
+from contit_mcp.tasks.extension import Support
 from contit_mcp.tasks.task import Status, Task
 
 SUPPORT = {

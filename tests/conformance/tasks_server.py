@@ -6,6 +6,7 @@
 from typing import Any, cast
 
 import anyio
+from contit_mcp.tasks.notifications import TaskNotifications
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
@@ -19,18 +20,15 @@ from mcp_types import (
     TextContent,
 )
 
+from contit_mcp.config.settings import load_settings
 from contit_mcp.http.app import HttpParts, create_app
-from contit_mcp.http.authentication import anyone
+from contit_mcp.http.auth import anyone
 from contit_mcp.http.deployment import http_policy, request_rate
 from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serving import serve_http
-from contit_mcp.logging import configure_logging
-from contit_mcp.server.application import ContitServer
-from contit_mcp.server.bridge import open_bridge
-from contit_mcp.settings import load_settings
-from contit_mcp.tasks.extension import TasksExtension
-from contit_mcp.tasks.notifications import TaskNotifications
-from contit_mcp.tasks.source import TaskSource
+from contit_mcp.http.serve import serve_http
+from contit_mcp.server.context import open_context
+from contit_mcp.tasks.extension import TasksExtension, TaskSource
+from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance.jobs import CURRENT, Jobs
 
 
@@ -109,16 +107,16 @@ async def main() -> None:
     environment = {"CONTIT_API_KEY": "key", "CONTIT_MCP_PORT": "0", "CONTIT_MCP_STORE": "memory"}
     settings = load_settings(environment=environment | {"CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"})
     parts = HttpParts(Readiness())
-    async with open_bridge(settings) as bridge, anyio.create_task_group() as background:
+    async with open_context(settings) as context, anyio.create_task_group() as background:
         app = create_app(
             cast("ContitServer", TasksServer(Jobs(background))),
-            bridge,
+            context,
             parts,
             identify=anyone,
             rate=request_rate(settings),
             policy=http_policy(settings),
         )
-        await serve_http(app, settings, bridge, parts)
+        await serve_http(app, settings, context, parts)
         background.cancel_scope.cancel()
 
 

@@ -43,7 +43,7 @@ def test_nothing_secret_and_nothing_left_over_is_in_any_layer(engine: Engine, bu
                 with content, tarfile.open(fileobj=image.extractfile(member)) as layer:
                     files |= {entry.name.removeprefix("./") for entry in layer.getmembers() if entry.isfile()}
     ours = {name for name in files if name.startswith("opt/venv/")}
-    assert any(name.endswith("site-packages/contit_mcp/assistant.py") for name in ours)
+    assert any(name.endswith("site-packages/contit_mcp/assistant/service.py") for name in ours)
     unwanted = re.compile(
         r"^(src|wheels|opt/build)/|^opt/venv/.*/(pip|hatchling|pytest|tests/container)/|\.env$|^var/lib/apt/lists/.*_"
         r"|^var/cache/apt/.*\.bin$|^(etc/pip\.conf|run/secrets/)"

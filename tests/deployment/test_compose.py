@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from compose_spec import PyCompose
 
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
 from tests.deployment.manifests import COMPOSE, DRAIN_SECONDS, PORT, compose
 from tests.rules.tree import ROOT
 

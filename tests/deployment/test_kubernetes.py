@@ -10,8 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from contit_mcp.config.settings import Settings
 from contit_mcp.http.requests import KNOWN_PATHS
-from contit_mcp.settings import Settings
 from tests.deployment.manifests import (
     DRAIN_SECONDS,
     KUBERNETES,

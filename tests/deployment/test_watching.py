@@ -11,9 +11,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from contit_mcp import exceptions
+from contit_mcp import errors
+from contit_mcp.errors import UnexpectedError
 from contit_mcp.http.requests import KNOWN_PATHS
-from contit_mcp.server.calls import UnexpectedError
 from tests.deployment.promql import Exported, NotExported, labels_of, selectors
 from tests.http.deployed import QUESTION, TOKEN_MODE, TOKENS
 from tests.http.served import INITIALIZE, Contit, Served, contit
@@ -22,7 +22,7 @@ from tests.rules.tree import PACKAGE, ROOT, told
 ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
 DASHBOARD = ROOT / "configs" / "grafana" / "contit-mcp.json"
 GUIDE = ROOT / "docs" / "deployment.md"
-OUTCOMES = {name for name in vars(exceptions) if name.endswith("Error")} | {UnexpectedError.__name__}
+OUTCOMES = {name for name in vars(errors) if name.endswith("Error")} | {UnexpectedError.__name__}
 OUTCOMES |= {"completed", "in_progress", "failed", "cancelled"}
 
 

@@ -10,6 +10,7 @@ from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RunStore
 from tests.durability.calls_and_runs import Run
 from tests.durability.world import RETENTION, World
+from tests.stage import wall_clock
 
 OWNERS = ("owner-1", "owner-2")
 COUNTS: Counter[str] = Counter()
@@ -63,7 +64,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.shared.memory_counts = not self.may_crash
         self.history = self.world.history
         self.history.strict = self.strict
-        self.kept = MemoryRunStore(retention=RETENTION)
+        self.kept = MemoryRunStore(retention=RETENTION, now=wall_clock)
 
     def connect(self) -> RunStore:
         """A process's connection to the store."""

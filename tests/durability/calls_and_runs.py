@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from contit_mcp.reports import RunReport
+from contit_mcp.assistant.reports import RunReport
 
 SENDING_SECONDS = 20.0
 """After which a start that got no answer is given up by whoever sent it."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from contit_mcp.exceptions import (
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,
     APITimeoutError,
@@ -15,7 +16,6 @@ from contit_mcp.exceptions import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.reports import RunReport
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.durability.calls_and_runs import CALL, SENDING_SECONDS, Call, Run
@@ -112,8 +112,13 @@ class History:
         if call.prompt is not None:
             self._claim(run.prompt == call.prompt, f"{call} got another question's run: {run}")
             self._claim(call.thread_id in {None, run.thread_id}, f"{call} got a run elsewhere: {run}")
-            self._claim(report.joined is (run not in call.starts), f"{call} says joined={report.joined} of {run}")
-            self._claim(report.maybe_twice or not call.must_warn or report.joined, f"{call} does not warn: {report}")
+            self._claim(
+                report.deduplicated is (run not in call.starts),
+                f"{call} says deduplicated={report.deduplicated} of {run}",
+            )
+            self._claim(
+                report.maybe_twice or not call.must_warn or report.deduplicated, f"{call} does not warn: {report}"
+            )
             self.counts["a retry said that it may run twice"] += report.maybe_twice
         if report.phase is Phase.COMPLETED:
             self._claim(run.ends <= now and run.word == "completed", f"{call}: {run} is not completed")

@@ -8,19 +8,19 @@ from typing import TypeVar
 import anyio
 import httpx
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.api.client import ContitClient
-from contit_mcp.api.retries import RetryPolicy
-from contit_mcp.api.transport import build_http_client
-from contit_mcp.assistant import Assistant
-from contit_mcp.exceptions import StoreError
-from contit_mcp.polling import PollPolicy
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim
+from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, RunRecord
-from contit_mcp.runs.resilient import ResilientRunStore
-from contit_mcp.runs.store import Change, RetentionPolicy, RunStore
-from contit_mcp.secret_value import SecretValue
+from contit_mcp.runs.store import RetentionPolicy, RunStore, Transition
 from tests.durability.history import History
 from tests.durability.recording_contit import RecordingContit
 from tests.stage import STEADY, wall_clock
@@ -51,24 +51,23 @@ class SharedStore:
 
     def note(self, record: RunRecord) -> None:
         """Tell the history what is kept now."""
-        if record.remembered:
+        if record.tracked:
             self.history.stored(record.thread_id, record.run_id)
-        if record.delivery in {Delivery.DELIVERED, Delivery.UNSURE}:
+        if record.ended and record.delivery is Delivery.DELIVERED:
             self.history.delivering(record.thread_id, record.run_id)
 
 
-class _Spare(MemoryRunStore):
+class _Memory(MemoryRunStore):
     """A process's own memory, which counts as keeping a run where the process cannot die."""
 
     def __init__(self, shared: SharedStore, retention: RetentionPolicy) -> None:
-        super().__init__(retention=retention)
+        super().__init__(retention=retention, now=wall_clock)
         self._shared = shared
 
-    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
-        after = await super().change(record, change, now=now)
+    def keep(self, record: RunRecord) -> None:
+        super().keep(record)
         if self._shared.memory_counts:
-            self._shared.note(after)
-        return after
+            self._shared.note(record)
 
 
 @dataclass
@@ -79,12 +78,15 @@ class MortalStore:
     connection: RunStore | None = None
     alive: bool = True
 
-    async def claim(self, intent: RunRecord, *, now: float) -> Claim:
-        return await self._do(lambda store: store.claim(intent, now=now))
+    def now(self) -> float:
+        return wall_clock()
 
-    async def change(self, record: RunRecord, change: Change, *, now: float) -> RunRecord:
+    async def claim(self, intent: RunRecord) -> Claim:
+        return await self._do(lambda store: store.claim(intent))
+
+    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
         async def apply(store: RunStore) -> RunRecord:
-            after = await store.change(record, change, now=now)
+            after = await store.change(record, transition)
             self.shared.note(after)
             return after
 
@@ -93,11 +95,14 @@ class MortalStore:
     async def release(self, intent: RunRecord) -> None:
         await self._do(lambda store: store.release(intent))
 
-    async def find(self, owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord | None:
-        return await self._do(lambda store: store.find(owner, thread_id, run_id, now=now))
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        return await self._do(lambda store: store.find(owner, thread_id, run_id))
 
-    async def latest(self, owner: str, thread_id: str, *, now: float) -> RunRecord | None:
-        return await self._do(lambda store: store.latest(owner, thread_id, now=now))
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        return await self._do(lambda store: store.latest(owner, thread_id))
+
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        return await self._do(lambda store: store.recent(owner, limit))
 
     async def aclose(self) -> None:
         if self.connection is not None:
@@ -150,9 +155,8 @@ class Process:
         key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
         self.assistant = Assistant(
             ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0)),
-            ResilientRunStore(self.store, _Spare(shared, retention)),
+            FallbackRunStore(self.store, _Memory(shared, retention)),
             polling=PollPolicy(schedule=STEADY),
-            now=wall_clock,
         )
 
     def kill(self) -> None:

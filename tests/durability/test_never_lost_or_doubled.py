@@ -5,8 +5,8 @@ the question starts anew and says so (design.md, section 3). A deterministic tes
 tests/runs/test_named_window.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
-import asyncio
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,10 +16,10 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.sqlite import SqliteRunStore
-from contit_mcp.runs.sqlite_thread import Job, SqliteThread, Work
 from contit_mcp.runs.store import RunStore
 from tests.durability.any_order import COUNTS, AnyOrder
 from tests.durability.world import RETENTION
+from tests.stage import wall_clock
 
 T = TypeVar("T")
 
@@ -44,41 +44,28 @@ def tried(machine: type[AnyOrder], examples: int) -> Counter[str]:
 
 
 def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
-    """Whatever is called, cancelled, delayed, refused, forgotten, killed and restarted (our choice)."""
+    """Whatever is called, cancelled, delayed, refused, forgotten, killed and restarted."""
     counts = tried(AnyOrder, 300)
     assert counts[WINDOW] > 0, "the orders that are tried never come to the point"
     assert counts[SAID_SO] > 0
 
 
-class _Threadless(SqliteThread):
+class Inline:
     """Works in the loop's thread: the virtual clock would outrun any other."""
 
-    async def do(self, work: Work[T], now: float) -> T:
-        outcomes: list[T | BaseException] = self._outcomes([Job(work, now, asyncio.get_running_loop().create_future())])
-        if isinstance(outcomes[0], BaseException):
-            raise outcomes[0]
-        return outcomes[0]
-
-    async def close(self) -> None:
-        self._close()
-
-
-def threadless_store(file: Path) -> SqliteRunStore:
-    """A store on that file."""
-    store = SqliteRunStore(file, retention=RETENTION)
-    store._thread = _Threadless(file, store._rows, expendable=False)
-    return store
+    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
+        return work()
 
 
 def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
-    """The same, each with a connection of its own (our choice)."""
+    """The same, each with a connection of its own."""
     files = iter(tmp_path / str(number) for number in range(10_000))
 
     class OnSqlite(AnyOrder):
         def connect(self) -> RunStore:
             if not hasattr(self, "file"):
                 self.file = next(files)
-            return threadless_store(self.file)
+            return SqliteRunStore(self.file, retention=RETENTION, now=wall_clock, worker=Inline())
 
     assert tried(OnSqlite, 80)[WINDOW] > 0
 
@@ -100,7 +87,7 @@ class StoreThatFails(AnyOrder):
         self.world.shared.down = False
         if empty and self.world.now > self.emptied_at + 10.0:
             self.emptied_at = self.world.now
-            self.kept = MemoryRunStore(retention=RETENTION)
+            self.kept = MemoryRunStore(retention=RETENTION, now=wall_clock)
             for process in self.world.running.values():
                 process.store.connection = None
 

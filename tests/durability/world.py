@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from contit_mcp.reports import RunReport
+from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from tests.durability.calls_and_runs import CALL, Call
 from tests.durability.history import History

@@ -17,6 +17,7 @@ from anyio.abc import Process
 from starlette.applications import Starlette
 
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
+from contit_mcp.http.serve import Listener
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
@@ -41,9 +42,9 @@ async def on_port(app: Starlette) -> AsyncIterator[str]:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
         )
-        server = uvicorn.Server(config)
+        server = Listener(config)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server._serve, [listener])
+            tasks.start_soon(server.serve, [listener])
             while not server.started:
                 await anyio.sleep(0.01)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.tasks.requests import IDENTIFIER
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.e2e.processes import Child, sandbox_on_port, stdio_child
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.installing import carry_out, entry_in, names_key_file, plan_install, uninstall
 from contit_mcp.hosts.installs import Install, Installs
 from contit_mcp.hosts.servers import LocalServer, RemoteServer, read_entry

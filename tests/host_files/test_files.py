@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import back_up, read_text, write_secret, write_text
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Scope
 from contit_mcp.hosts.machine import Machine, System
 from contit_mcp.hosts.own_command import own_command

@@ -15,9 +15,9 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
+from contit_mcp.config.settings import load_settings
 from contit_mcp.hosts.servers import LocalServer, RemoteServer, Server, filled_in, read_entry
 from contit_mcp.hosts.table import HOSTS
-from contit_mcp.settings import load_settings
 from tests.e2e.processes import COMMAND, clean_environment, sandbox_on_port
 from tests.rules.tree import ROOT
 

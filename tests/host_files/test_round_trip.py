@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.host import Host
 from contit_mcp.hosts.installing import carry_out, entry_in, plan_install, uninstall
 from contit_mcp.hosts.installs import Installs

@@ -44,6 +44,22 @@ def npm_packages(folder: str, *names: str) -> Path:
     return target / "node_modules" / ".bin"
 
 
+def npm_locked(folder: str, pins: Path) -> Path:
+    """Install what the package.json and package-lock.json in `pins` name; the folder of the packages."""
+    names = ("package.json", "package-lock.json")
+    target = CACHE / "npm" / folder
+    with _making(target, "".join((pins / name).read_text(encoding="utf-8") for name in names)) as missing:
+        if missing:
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.fail("npm was not found: it installs Node and the clients written for it.", pytrace=False)
+            for name in names:
+                shutil.copy(pins / name, target)
+            quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+            _run([npm, "ci", *quiet], target, what=f"the packages of {folder}")
+    return target / "node_modules"
+
+
 def python_packages(name: str) -> Path:
     """Install what `environments/NAME.txt` pins into an environment of its own; the folder of its commands."""
     wanted = (PINS / "environments" / f"{name}.txt").read_text(encoding="utf-8") + sys.version

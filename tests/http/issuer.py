@@ -46,7 +46,6 @@ FIRST, SECOND = KeyPair("first"), KeyPair("second")
 ODD_KEYS: list[Any] = [
     SECOND.public(kid="fixed", alg="RS256"),
     SECOND.public(kid="encrypts", use="enc"),
-    {"kty": "oct", "k": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s", "kid": "secret"},
     {"kty": "RSA", "n": 5, "kid": "broken"},
     {"kty": "RSA", "kid": ["first"]},
     {"kty": ["RSA"], "kid": "first"},
@@ -55,6 +54,11 @@ ODD_KEYS: list[Any] = [
     None,
 ]
 """Beside the key of its tokens an issuer may publish anything."""
+LEAKED_KEYS: list[Any] = [
+    {"kty": "oct", "k": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s", "kid": "secret"},
+    json.loads(RSAAlgorithm.to_jwk(SECOND.private)) | {"kid": "leaked"},
+]
+"""Keys with which everyone who reads them can sign."""
 
 
 @dataclass

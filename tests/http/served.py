@@ -208,7 +208,7 @@ class Served:
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Read one answer to its end."""
-    got = b""
+    got, first, headers, body = b"", "", dict[str, str](), b""
     try:
         while b"\r\n\r\n" not in got and (chunk := connection.recv(65_536)):
             got += chunk
@@ -218,8 +218,7 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
         length = int(headers.get("content-length", "-1"))
         while (length < 0 or len(body) < length) and (chunk := connection.recv(65_536)):
             body += chunk
-    except ConnectionResetError:
-        if not got:
+    except ConnectionResetError:  # the parser refuses some requests without reading them to their end
+        if b"\r\n\r\n" not in got:
             return 0, {}, b""
-        raise
     return int(first.split(" ")[1]) if first else 0, headers, body

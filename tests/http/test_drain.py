@@ -12,7 +12,7 @@ import pytest
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.e2e.processes import sandbox_on_port
+from tests.e2e.processes import COMMAND, sandbox_on_port
 from tests.http.deployed import (
     ERAS,
     QUESTION,
@@ -25,7 +25,6 @@ from tests.http.deployed import (
     caller,
     deployed,
     deployment,
-    message_of,
     request_of,
     result_in,
     runs,
@@ -38,42 +37,29 @@ pytestmark = pytest.mark.anyio
 WITHIN = 5.0
 """Seconds that design and documentation promise."""
 ROOM = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
-LISTENING = {"notifications": {"toolsListChanged": True}}
-
-
-async def listen(http: httpx.AsyncClient, server: Deployed, era: str, ended: list[tuple[str, int]]) -> None:
-    """Listen as a host of that era does, until the server ends it."""
-    if era == "legacy":
-        response = await http.get(server.url, headers={"Accept": "text/event-stream"})
-    else:
-        response = await http.post(server.url, **message_of("modern", "subscriptions/listen", dict(LISTENING)))
-    ended.append((era, response.status_code))
 
 
 async def drained(
     server: Deployed, http: httpx.AsyncClient, count: int, *, by: signal.Signals = signal.SIGTERM
-) -> tuple[list[dict[str, Any]], int, float, Counter[tuple[str, int]]]:
-    """Let so many ask, half in each era, and one listen in each; send the signal; what everyone got."""
+) -> tuple[list[dict[str, Any]], int, float]:
+    """Let so many ask, half in each era, send the signal, and return what each of them got."""
     results: list[dict[str, Any]] = []
-    ended: list[tuple[str, int]] = []
 
     async def one(number: int) -> None:
         arguments = {"prompt": f"{QUESTION} ({number})", "wait_seconds": 100}
         results.append(result_in(await http.post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))))
 
     async with anyio.create_task_group() as tasks:
-        for era in ERAS:
-            tasks.start_soon(listen, http, server, era, ended)
         for number in range(count):
             tasks.start_soon(one, number)
         await server.logged("run.started", count)
         code, seconds = await server.end(by)
-    return results, code, seconds, Counter(ended)
+    return results, code, seconds
 
 
 @pytest.mark.parametrize(("mode", "count"), [("token-redis", 200), ("none-sqlite", 60)])
 async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: str, count: int, tmp_path: Path) -> None:
-    """In both eras, sealed or plain, with a listening stream open (design, section 9)."""
+    """In both eras, with sealed ids and plain ones."""
     with anyio.fail_after(80), redis_server(tmp_path) as redis:
         store = {"CONTIT_MCP_STORE": redis.url if "redis" in mode else f"sqlite:{tmp_path / 'runs.db'}"}
         environment = ROOM | store | (TOKEN_MODE if "token" in mode else {})
@@ -81,14 +67,13 @@ async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: st
             deployment(SandboxOptions(run_seconds=4 + count * 0.08), **environment) as (server, sandbox),
             caller(TOKENS["anna"] if "token" in mode else None) as http,
         ):
-            results, code, seconds, ended = await drained(server, http, count)
+            results, code, seconds = await drained(server, http, count)
             assert code == 0
             assert seconds < WITHIN
             assert Counter(result["isError"] for result in results) == {False: count}
             handles = [result["structuredContent"] for result in results]
             assert {handle["status"] for handle in handles} == {"in_progress"}
             assert len({(handle["thread_id"], handle["run_id"]) for handle in handles}) == count
-            assert ended == {("legacy", 200): 1, ("modern", 200): 1}
             assert not [line for line in server.lines if line["level"] == "error"]
             async with deployed(environment | upstream_of(server)) as following:
                 wait = {"wait_seconds": 60}
@@ -111,25 +96,44 @@ def upstream_of(server: Deployed) -> dict[str, str]:
     return {name: server.environment[name] for name in ("CONTIT_BASE_URL", "CONTIT_API_KEY")}
 
 
-async def test_the_slower_loop_and_parser_drain_too_and_at_an_interrupt() -> None:
-    """Uvloop and httptools are an extra: without them asyncio and h11 serve; Ctrl-C loses no run either (our choice)."""
-    block = "import sys; sys.modules.update(uvloop=None, httptools=None); sys.argv[0] = 'contit-mcp'"
-    block += (
-        "; import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
-    )
-    command = [sys.executable, "-c", f"{block}; from contit_mcp.cli.main import main; main()"]
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda by: by.name)
+@pytest.mark.parametrize("uvloop", [True, False], ids=["uvloop", "asyncio"])
+async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, *, uvloop: bool) -> None:
+    """A supervisor's, Ctrl-C, and the end of a terminal; also without the extra `server`."""
+    command = list(COMMAND)
+    if not uvloop:
+        block = "import importlib.util as u; f = u.find_spec"
+        block += "; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
+        main = "import sys; sys.argv[0] = 'contit-mcp'; from contit_mcp.cli.main import main; main()"
+        command = [sys.executable, "-c", f"{block}; {main}"]
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
             async with deployed(environment, command=command) as server, caller() as http:
-                results, code, seconds, ended = await drained(server, http, 8, by=signal.SIGINT)
+                results, code, seconds = await drained(server, http, 8, by=by)
+                cause = server.named("server.stopping")[0]["cause"]
     assert (code, [result["structuredContent"]["status"] for result in results]) == (0, ["in_progress"] * 8)
-    assert ended == {("legacy", 200): 1, ("modern", 200): 1}
+    assert cause == by.name
     assert seconds < WITHIN
 
 
+async def test_an_ignored_hangup_stays_ignored() -> None:
+    """`nohup` starts a server so that it outlives its terminal."""
+    block = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    main = "import sys; sys.argv[0] = 'contit-mcp'; from contit_mcp.cli.main import main; main()"
+    with anyio.fail_after(30):
+        async with sandbox_on_port() as (url, _):
+            environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+            command = [sys.executable, "-c", f"{block}; {main}"]
+            async with deployed(environment, command=command) as server, caller() as http:
+                server.process.send_signal(signal.SIGHUP)
+                await anyio.sleep(0.5)
+                assert (await http.get(f"{server.base}/readyz")).status_code == 200
+                assert (await server.end())[0] == 0
+
+
 async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
-    """On connections that stand and on new ones: 503 with Retry-After, not ready, alive (our choice)."""
+    """On connections that stand and on new ones: 503 with Retry-After, not ready, alive."""
     hanging = Fault("delay", on="start", seconds=30)
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(faults=(hanging,))) as (server, sandbox), caller() as http:
@@ -147,6 +151,8 @@ async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
                 for client in (http, fresh := caller()):
                     refused = await client.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
                     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+                    assert refused.json()["id"] == 1
+                    assert refused.json()["error"]["data"]["reason"] == "draining"
                     assert (await client.get(f"{server.base}/readyz")).status_code == 503
                     assert (await client.get(f"{server.base}/healthz")).status_code == 200
                 await fresh.aclose()
@@ -155,7 +161,7 @@ async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
 
 
 async def test_an_ask_whose_start_hangs_is_told_that_nobody_knows_within_5_s() -> None:
-    """It may run: Contit has no idempotency key (design, sections 3 and 9)."""
+    """It may run: Contit has no idempotency key."""
     hanging = Fault("delay", on="start", seconds=30, times=2)
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(faults=(hanging,))) as (server, sandbox), caller() as http:
@@ -178,7 +184,7 @@ async def test_an_ask_whose_start_hangs_is_told_that_nobody_knows_within_5_s() -
 
 
 async def test_an_ask_that_waits_to_repeat_its_start_is_told_to_ask_again() -> None:
-    """Nothing runs for it, so nothing is unknown (design, section 9)."""
+    """Nothing runs for it, so nothing is unknown."""
     busy = Fault("503", on="start", times=None, retry_after="30")
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(faults=(busy,))) as (server, sandbox), caller() as http:
@@ -198,7 +204,7 @@ async def test_an_ask_that_waits_to_repeat_its_start_is_told_to_ask_again() -> N
 
 
 async def test_a_second_signal_leaves_at_once() -> None:
-    """Whoever sends two does not want to wait, and the exit code says that the drain did not end (our choice)."""
+    """Whoever sends two does not want to wait, and the exit code says that the drain did not end."""
     hanging = Fault("delay", on="start", seconds=30)
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(faults=(hanging,))) as (server, sandbox), caller() as http:
@@ -219,7 +225,7 @@ async def test_a_second_signal_leaves_at_once() -> None:
 
 
 async def test_a_client_that_does_not_read_its_answer_holds_no_exit() -> None:
-    """Its stream is ended with the others (our choice)."""
+    """Its stream is ended with the others."""
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(run_seconds=60)) as (server, sandbox), caller() as http:
             request = http.build_request("POST", server.url, **request_of("legacy", "contit_ask", {"prompt": QUESTION}))
@@ -231,7 +237,7 @@ async def test_a_client_that_does_not_read_its_answer_holds_no_exit() -> None:
 
 
 async def test_a_redis_that_goes_just_before_the_drain_costs_no_handle(tmp_path: Path) -> None:
-    """When a node is emptied both go; a store that restarts is waited for 5 s otherwise (design, section 9)."""
+    """When a node is emptied both go; a store that restarts is waited for 5 s otherwise."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": TOKEN_MODE["CONTIT_MCP_SEAL_KEY"]}
         async with deployment(SandboxOptions(run_seconds=60), **environment) as (server, sandbox), caller() as http:
@@ -253,7 +259,7 @@ async def test_a_redis_that_goes_just_before_the_drain_costs_no_handle(tmp_path:
 
 
 async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstarted(tmp_path: Path) -> None:
-    """A 503 invites proxies to send the question to another replica, and it would run twice (our choice)."""
+    """A 503 invites proxies to send the question to another replica, and it would run twice."""
     slow = Fault("delay", on="start", seconds=1.8)
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": TOKEN_MODE["CONTIT_MCP_SEAL_KEY"]}
@@ -270,9 +276,33 @@ async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstar
                     await anyio.sleep(0.02)
                 redis.freeze()  # the ids are kept in memory alone, after 2 s: longer than the drain waits
                 try:
-                    code, _ = await server.end()
+                    code, seconds = await server.end()
                 finally:
                     redis.thaw()
-    assert code == 0
+    assert (code, seconds < WITHIN) == (0, True)
     assert responses[0].status_code == 500
-    assert "may have been started" in responses[0].json()["error_description"]
+    assert responses[0].json()["id"] == 1
+    assert "may have been started" in responses[0].json()["error"]["message"]
+
+
+async def test_a_redis_that_hangs_holds_no_exit(tmp_path: Path) -> None:
+    """Its connections cannot be closed in order; the handles of all asks are returned nevertheless."""
+    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+        environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": TOKEN_MODE["CONTIT_MCP_SEAL_KEY"]}
+        async with deployment(SandboxOptions(run_seconds=60), **environment) as (server, _), caller() as http:
+            results: list[dict[str, Any]] = []
+
+            async def hang(number: int) -> None:
+                results.append(await ask(http, server, prompt=f"{QUESTION} ({number})", wait_seconds=100))
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(hang, number)
+                await server.logged("run.started", 20)
+                redis.freeze()
+                try:
+                    code, seconds = await server.end()
+                finally:
+                    redis.thaw()
+    assert (code, seconds < WITHIN) == (0, True)
+    assert [result["status"] for result in results] == ["in_progress"] * 20

@@ -57,7 +57,7 @@ async def test_a_closed_request_stops_our_polling_and_its_run_still_answers() ->
 
 
 async def test_progress_with_the_ids_arrives_when_it_is_asked_for_and_only_then() -> None:
-    """Whoever loses the call can go on with them; sealed where callers are told apart (design, sections 2 and 5)."""
+    """Whoever loses the call can go on with them; sealed where callers are told apart."""
     with anyio.fail_after(30):
         async with (
             deployment(SandboxOptions(run_seconds=0.6), **TOKEN_MODE) as (server, sandbox),
@@ -135,7 +135,7 @@ def test_a_user_agent_says_who_waits_unless_it_names_a_library(text: str, host: 
 
 
 async def test_the_user_agent_names_the_host_in_the_older_era_and_client_info_in_the_newer() -> None:
-    """The name chooses the wait, and stands in the call's line with the era (design, sections 2 and 9)."""
+    """The name chooses the wait, and stands in the call's line with the era."""
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(run_seconds=60)) as (server, _):
             async with caller(**{"User-Agent": "codex-mcp-client/0.169.0 (linux)"}) as http:

@@ -7,6 +7,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from mcp import MCPError
+from mcp.client import Client
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
@@ -23,6 +25,7 @@ from tests.http.deployed import (
     caller,
     deployed,
     deployment,
+    message_of,
     request_of,
     runs,
 )
@@ -56,20 +59,23 @@ async def until_quiet(server: Deployed, http: httpx.AsyncClient) -> None:
 
 
 async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
-    """429 with Retry-After of at most a minute (design, section 9)."""
+    """429 with Retry-After of at most a minute."""
     with anyio.fail_after(30):
         async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
             async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
                 assert await statuses(anna, server, 12) == {200: 10, 429: 2}
                 refused = await anna.post(server.url, **listing())
                 assert 1 <= int(refused.headers["retry-after"]) <= 60
-                assert refused.json()["error"] == "too_many_requests"
+                error = refused.json()["error"]
+                assert refused.json()["id"] == 1
+                assert error["message"] == f"Too many requests; go on in {refused.headers['retry-after']} s."
+                assert error["data"]["reason"] == "too_many_requests"
                 assert await statuses(marco, server, 3) == {200: 3}
             assert (await server.metrics())["contit_mcp_rejected_requests_total{reason=too_many_requests}"] == 3
 
 
 async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
-    """A burst over both of them is held to one limit (design, section 9); without Redis nobody is refused for it."""
+    """A burst over both of them is held to one limit; without Redis nobody is refused for it."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         async with sandbox_on_port() as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
@@ -91,14 +97,25 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
                 redis.stop()
                 for server in (one, other):
                     began = anyio.current_time()
-                    assert await statuses(anna, server, 20) == {200: 20}
+                    async with anyio.create_task_group() as tasks:
+                        for _ in range(20):
+                            tasks.start_soon(post, server)
                     assert anyio.current_time() - began < 5
-                    assert server.named("limits.redis_unusable")
+                    assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
+                assert found[200] >= 160, "nobody is refused because Redis is away"
+                redis.start()
+                with anyio.fail_after(30):
+                    for server in (one, other):
+                        while not server.named("limits.shared"):
+                            await anyio.sleep(0.5)
+                            await anna.post(server.url, **listing())
+                for server in (one, other):
+                    assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
                     assert redis.password.encode() not in server.stderr
 
 
 async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(tmp_path: Path) -> None:
-    """Three times as many as all may have, in one burst: nothing hangs, and the room is there again (our choice)."""
+    """Three times as many as all may have, in one burst: nothing hangs, and the room is there again."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, **TOKEN_MODE}
         environment |= {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
@@ -111,7 +128,7 @@ async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_res
                 response = await by_name[name].post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
                 found[response.status_code] += 1
                 if response.status_code != 200:
-                    refused.add((response.json()["error"], response.headers["retry-after"]))
+                    refused.add((response.json()["error"]["data"]["reason"], response.headers["retry-after"]))
 
             async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
                 by_name = {"anna": anna, "marco": marco}
@@ -129,7 +146,7 @@ async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_res
 
 
 async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
-    """Else a server would fill up with callers that are gone (our choice)."""
+    """Else a server would fill up with callers that are gone."""
     environment = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
     with anyio.fail_after(60):
@@ -153,14 +170,60 @@ async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
             assert await statuses(http, server, 3) == {200: 3}
 
 
-async def test_listening_streams_take_no_room_from_calls() -> None:
-    """Hosts keep one open all day; as many as calls may be open beside them (our choice)."""
+def poll(era: str, method: str = "tasks/get") -> dict[str, Any]:
+    """What a client sends that waits for a task."""
+    return message_of(era, method, {"taskId": "made-up"}, name="made-up")
+
+
+async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
+    """Ten tasks are polled more often than 300 times a minute. Polls have a limit of their own, also for what they ask."""
+    with anyio.fail_after(60):
+        async with (
+            deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="5") as (server, _),
+            caller(TOKENS["anna"]) as anna,
+        ):
+            polls: Counter[int] = Counter()
+            for number in range(100):
+                method = ("tasks/get", "tasks/update", "tasks/cancel")[number % 3]
+                polls[(await anna.post(server.url, **poll("modern", method))).status_code] += 1
+            assert 429 not in polls
+            assert await statuses(anna, server, 5) == {200: 5}
+            assert await statuses(anna, server, 2) == {429: 2}
+            refused = await anna.post(server.url, **poll("modern"))
+            assert (refused.status_code, refused.json()["id"]) == (429, 1)
+
+
+@pytest.mark.parametrize("header", ["tasks/get", "subscriptions/listen", "tasks/cancel"])
+async def test_a_header_cannot_choose_the_limit(header: str) -> None:
+    """The method in the body counts, whatever `Mcp-Method` says."""
     with anyio.fail_after(30):
-        async with deployment(CONTIT_MCP_CALLS_PER_CALLER="2") as (server, _), caller() as http:
-            accept = {"Accept": "text/event-stream"}
-            request = http.build_request("GET", server.url, headers=accept)
-            streams = [await http.send(request, stream=True) for _ in range(3)]
-            assert [stream.status_code for stream in streams] == [200, 200, 429]
-            assert await statuses(http, server, 2) == {200: 2}
-            for stream in streams:
-                await stream.aclose()
+        async with deployment(None, CONTIT_MCP_REQUESTS_PER_MINUTE="5") as (server, _), caller() as http:
+            found: Counter[int] = Counter()
+            for number in range(12):
+                request = message_of(ERAS[number % 2], "tools/list", {})
+                request["headers"] |= {"Mcp-Method": header}
+                found[(await http.post(server.url, **request)).status_code] += 1
+            assert found[429] == 7
+
+
+async def test_the_sdk_s_client_reads_why_it_is_refused() -> None:
+    """Its user sees the sentence, not a bare status."""
+    with anyio.fail_after(30):
+        async with deployment(None, CONTIT_MCP_REQUESTS_PER_MINUTE="3") as (server, _):
+            for mode in ("legacy", "auto"):
+                with pytest.raises((MCPError, ExceptionGroup)) as caught:
+                    await list_often(server.url, mode)
+                assert "Too many requests; go on in" in "".join(map(str, _flat(caught.value)))
+
+
+async def list_often(url: str, mode: str) -> None:
+    """Ask more often for the tools than is allowed."""
+    async with Client(url, mode=mode) as client:
+        for _ in range(5):
+            await client.list_tools(cache_mode="refresh")
+
+
+def _flat(error: BaseException) -> list[BaseException]:
+    return (
+        [each for inner in error.exceptions for each in _flat(inner)] if isinstance(error, ExceptionGroup) else [error]
+    )

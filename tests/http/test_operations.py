@@ -4,12 +4,11 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from contit_mcp.http.metrics import Metrics
 from contit_mcp.http.operations import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.server.finished_call import FinishedCall
-from contit_mcp.tally import Tally
+from contit_mcp.telemetry.call_stats import CallStats, FinishedCall
+from contit_mcp.telemetry.metrics import Metrics
 from tests.http.deployed import (
     QUESTION,
     TOKEN_MODE,
@@ -33,7 +32,7 @@ BY_ADDRESS = {"Host": "10.1.2.3:8000"}
 
 
 async def test_probes_and_scrapers_come_by_address_while_mcp_is_known_by_its_name_alone() -> None:
-    """Kubernetes and Prometheus send the pod's address as Host, and no Origin (design, section 5)."""
+    """Kubernetes and Prometheus send the pod's address as Host, and no Origin."""
     environment = {**TOKEN_MODE, "CONTIT_MCP_ALLOWED_HOSTS": "mcp.example"}
     with anyio.fail_after(30):
         async with deployment(None, **environment) as (server, _), caller(TOKENS["anna"]) as http:
@@ -47,7 +46,7 @@ async def test_probes_and_scrapers_come_by_address_while_mcp_is_known_by_its_nam
 
 @pytest.mark.parametrize("fault", ["delay", "503"])
 async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seconds(fault: str) -> None:
-    """However many ask, it is asked once (our choice)."""
+    """However many ask, it is asked once."""
     faults = (Fault(fault, on="status", times=None, seconds=60 if fault == "delay" else None),)
     with anyio.fail_after(40):
         probing = {"CONTIT_MCP_READY_PROBES_CONTIT": "true"}
@@ -74,7 +73,7 @@ async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seco
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_contit_is_probed_every_10_s_while_the_server_serves() -> None:
-    """What is found is true for as long; before the start and in the drain nobody is asked (our choice)."""
+    """What is found is true for as long; before the start and in the drain nobody is asked."""
     asked: list[float] = []
 
     async def probe() -> str | None:
@@ -95,7 +94,7 @@ async def test_contit_is_probed_every_10_s_while_the_server_serves() -> None:
 
 
 async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:
-    """OpenMetrics carries the trace ids of calls along (our choice)."""
+    """OpenMetrics carries the trace ids of calls along."""
     with anyio.fail_after(30):
         async with deployment(CONTIT_MCP_METRICS_PORT="0") as (server, _), caller() as http:
             await ask(http, server)
@@ -115,7 +114,7 @@ async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:
 
 
 async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One deployment, known traffic, each number known before (our choice)."""
+    """One deployment, known traffic, each number known before."""
     faults = (Fault("503", on="start", times=1, retry_after="0"),)
     with anyio.fail_after(60), redis_server(tmp_path_factory.mktemp("redis")) as redis:
         environment = {**TOKEN_MODE, "CONTIT_MCP_STORE": redis.url}
@@ -129,7 +128,6 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
                         await anyio.sleep(0.01)
                     found = await server.metrics()
                     assert found["contit_mcp_requests_under_way{kind=call}"] == 2
-                    assert found["contit_mcp_requests_under_way{kind=listener}"] == 0
                 assert (await call(http, server, "contit_status", thread_id="no", run_id="no"))["isError"]
                 sandbox.add_fault(Fault("drop-before", on="start"))
                 assert (await call(http, server, "contit_start", prompt="Never arrives"))["isError"]
@@ -173,10 +171,10 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
 
 
 def test_a_crash_and_an_unknown_start_have_counts_that_are_there_before_the_first() -> None:
-    """Prometheus sees a rise only of what was there before, and a label's first value was not (our choice)."""
+    """Prometheus sees a rise only of what was there before, and a label's first value was not."""
     metrics = Metrics()
     for outcome, expected in ((None, (0, 0)), ("UnexpectedError", (1, 0)), ("StartUnknownError", (1, 1))):
         if outcome is not None:
-            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, Tally(), None))
+            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, CallStats(), None))
         found = samples(metrics.text("text/plain")[0].decode())
         assert (found["contit_mcp_crashed_calls_total"], found["contit_mcp_unknown_starts_total"]) == expected

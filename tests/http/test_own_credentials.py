@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.api.auth import APIKeyAuth
-from contit_mcp.exceptions import ConfigurationError
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.settings import load_settings
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.secret_value import SecretValue
-from contit_mcp.server.bridge import open_bridge
-from contit_mcp.server.callers import Caller, Sharing
-from contit_mcp.server.opened import MOST_CREDENTIALS
-from contit_mcp.settings import load_settings
+from contit_mcp.server.context import open_context
+from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.services import MOST_CREDENTIALS
 from tests.http.issuer import bearer
 from tests.http.served import INITIALIZE, Contit, Served, contit, rpc
 
@@ -59,6 +59,19 @@ def test_contit_is_asked_with_the_callers_own_credential(
     assert set(upstream.seen.keys) == {sent}
 
 
+@pytest.mark.parametrize("forms", [("key", "bearer"), ("bearer", "key"), ("key", "bearer", "key")])
+def test_a_secret_that_was_sent_in_one_form_is_not_sent_in_it_for_another_form(
+    server: Served, upstream: Contit, forms: tuple[str, ...]
+) -> None:
+    """The form is a part of the caller: a key sent in the wrong header first does not lock the right one out."""
+    headers = {"key": ({"X-Api-Key": PAT}, PAT), "bearer": (bearer(PAT), f"Bearer {PAT}")}
+    for form in forms:
+        upstream.seen.keys.clear()
+        given, sent = headers[form]
+        assert server.call("contit_ask", {"prompt": f"How many pages, {forms}?"}, **given)["isError"] is False
+        assert set(upstream.seen.keys) == {sent}
+
+
 NONE_OR_OTHER: dict[str, dict[str, str]] = {
     "none": {},
     "an empty key": {"X-Api-Key": ""},
@@ -74,7 +87,7 @@ NONE_OR_OTHER: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("case", NONE_OR_OTHER)
 @pytest.mark.parametrize("tool", ["contit_ask", "contit_status"])
 def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit, case: str, tool: str) -> None:
-    """Fail closed: Contit is not asked at all (our choice)."""
+    """Fail closed: Contit is not asked at all."""
     upstream.seen.keys.clear()
     arguments = {"prompt": "How many?"} if tool == "contit_ask" else {"thread_id": "thread_x", "run_id": "run_x"}
     answer = server.post(rpc("tools/call", {"name": tool, "arguments": arguments}), **NONE_OR_OTHER[case])
@@ -94,7 +107,7 @@ def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit,
     ],
 )
 def test_two_credentials_are_one_too_many(server: Served, upstream: Contit, lines: str) -> None:
-    """Which one counts would be a guess (our choice)."""
+    """Which one counts would be a guess."""
     upstream.seen.keys.clear()
     status, _, body = server.raw(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{lines}\r\n".encode())
     assert status == 400
@@ -103,7 +116,7 @@ def test_two_credentials_are_one_too_many(server: Served, upstream: Contit, line
 
 
 def test_a_wrong_key_is_contits_to_refuse(server: Served) -> None:
-    """As a tool's error, which the model can tell its user (our choice)."""
+    """As a tool's error, which the model can tell its user."""
     result = server.call("contit_ask", {"prompt": "How many?"}, X_Api_Key="wrong-key-0123456789")
     assert result["isError"]
     assert "credential" in result["structuredContent"]["error"].lower()
@@ -111,7 +124,7 @@ def test_a_wrong_key_is_contits_to_refuse(server: Served) -> None:
 
 
 def test_callers_with_other_credentials_join_no_run_of_each_other(server: Served, upstream: Contit) -> None:
-    """The credential is the owner (our choice)."""
+    """The credential is the owner."""
     before = len(upstream.record.runs)
     question = {"prompt": "List the newest products"}
     runs = [
@@ -123,14 +136,14 @@ def test_callers_with_other_credentials_join_no_run_of_each_other(server: Served
 
 
 def test_without_a_credential_of_its_own_the_server_starts(upstream: Contit) -> None:
-    """It needs none (our choice)."""
+    """It needs none."""
     with Served({"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_AUTH": "caller"}) as server:
         assert server.post(INITIALIZE).status_code == 401
         assert server.call("contit_ask", {"prompt": "How many?"}, **GOOD)["isError"] is False
 
 
 def test_made_up_credentials_hold_no_connections(server: Served) -> None:
-    """Anybody can make them up, and common systems allow a process 1,024 open files (our choice)."""
+    """Anybody can make them up, and common systems allow a process 1,024 open files."""
     files = Path(f"/proc/{server.process.pid}/fd")
     if not files.is_dir():
         pytest.skip(reason="needs /proc")
@@ -142,26 +155,26 @@ def test_made_up_credentials_hold_no_connections(server: Served) -> None:
 
 @pytest.mark.anyio
 async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None:
-    """The one unused for longest first, and who comes back is known by the same name (our choice)."""
+    """The one unused for longest first, and who comes back is known by the same name."""
     configured = load_settings(environment={"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": "memory"})
 
     def caller(number: int) -> Caller:
         return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=f"made-up-{number:012}")))
 
-    async with open_bridge(configured, sharing=Sharing.BY_CREDENTIAL) as bridge:
-        first = bridge.for_caller(caller(0))
-        for number in range(MOST_CREDENTIALS + 300):
-            bridge.for_caller(caller(number))
-            assert bridge.for_caller(caller(0)).assistant is first.assistant
-        assert len(bridge.opened().assistants) == MOST_CREDENTIALS
-        second = bridge.for_caller(caller(1))
+    async with open_context(configured, sharing=Sharing.BY_CREDENTIAL) as context:
+        first, early = context.tenant(caller(0)), context.tenant(caller(1)).assistant
+        for number in range(2, MOST_CREDENTIALS + 300):
+            context.tenant(caller(number))
+            assert context.tenant(caller(0)).assistant is first.assistant
+        second = context.tenant(caller(1))
         assert second.owner != first.owner
+        assert second.assistant is not early
         with pytest.raises(ConfigurationError):
-            bridge.for_caller(Caller(principal="ada"))
+            context.tenant(Caller(principal="ada"))
 
 
 def test_no_credential_is_ever_logged(server: Served) -> None:
-    """Nor its fingerprint's key, nor the wrong ones (our choice)."""
+    """Nor its fingerprint's key, nor the wrong ones."""
     for headers in (GOOD, bearer(PAT), {"X-Api-Key": "wrong-key-0123456789"}):
         server.call("contit_status", {"thread_id": "thread_x", "run_id": "run_x"}, **headers)
     server.post(INITIALIZE, url=f"{server.url}?key={ADA}", **GOOD)

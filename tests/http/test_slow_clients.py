@@ -1,137 +1,157 @@
-"""Clients that never finish, with short limits at a real port: each is let go, and nobody waits for it."""
+"""Clients that send slowly, read slowly or not at all: each is let go, and no other client waits for it."""
 
-import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from contit_mcp.http.bodies import BodyLimits
-from contit_mcp.http.bounded_protocol import MOST_HEADER_BYTES, BoundedHttpToolsProtocol
-from tests.http.served import on_port, read_answer
+from contit_mcp.http.guard import GuardPolicy, RequestGuard, RequestRate
+from contit_mcp.http.requests import InFlight, Requests
+from tests.http.served import JSON_RPC, Contit, Served, contit, on_port, read_answer, rpc
 
-HEAD = b"POST /limited HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-ASK = b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"POST /guarded HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
+MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+POLICY = GuardPolicy(largest_body=100_000, body_seconds=0.5, body_budget=300_000, send_seconds=0.5)
+COUNTED: list[tuple[str, int, str | None]] = []
 
 
-class Impatient(BoundedHttpToolsProtocol):
-    """The protocol with short limits."""
-
-    header_seconds = 0.4
-    body_seconds = 0.9
+async def flood(_: Request) -> Response:
+    """Send more than any buffer holds."""
+    return StreamingResponse(b"x" * 65_536 for _ in range(2_000))
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Of a server with a place whose bodies are limited, one that reads none, and one that takes its time."""
-
-    async def late(_: Request) -> Response:
-        await anyio.sleep(1.2)
-        return PlainTextResponse("late")
-
-    limited = BodyLimits(PlainTextResponse("whole"), largest=100_000, seconds=0.4)
-    ours = [Route("/open", PlainTextResponse("open")), Route("/late", late), Route("/limited", limited)]
-    with on_port(Starlette(routes=ours), http=Impatient) as url:
+    """The port of our middleware, with short limits, before applications of a few lines."""
+    guarded: ASGIApp = RequestGuard(PlainTextResponse("whole"), POLICY, RequestRate(100_000), InFlight())
+    routes = [Route("/guarded", guarded), Route("/flood", flood), Route("/open", PlainTextResponse("open"))]
+    around = [Middleware(Requests, count=lambda *seen: COUNTED.append(seen), send_seconds=POLICY.send_seconds)]
+    with on_port(Starlette(routes=routes, middleware=around), http="h11") as url:
         port = urlsplit(url).port
         assert port
         yield port
         assert httpx.get(f"{url}/open").text == "open"
 
 
-def seconds_until_closed(connection: socket.socket, *, every: float = 10.0, send: bytes = b"") -> float:
-    """How long the server keeps a connection, while `send` is sent every few seconds."""
-    began = time.monotonic()
-    while time.monotonic() - began < 5:
-        readable, _, _ = select.select([connection], [], [], min(every, 5))
-        try:
-            if readable and not connection.recv(65_536):
-                break
-            if not readable and send:
-                connection.sendall(send)
-        except OSError:
-            break
-    return time.monotonic() - began
-
-
-DRIPS = {
-    "nothing": (b"", b""),
-    "empty lines": (b"\r\n", b"\r\n"),
-    "half a request line": (b"GET /op", b"e"),
-    "headers without end": (HEAD, b"a: b\r\n"),
-    "a header without end": (HEAD + b"a: b", b"b"),
-    "nothing after an answer but empty lines": (ASK, b"\r\n"),
-    "half a request after an answer": (ASK + b"GET /op", b"e"),
-}
-
-
-@pytest.mark.parametrize("case", DRIPS)
-def test_a_client_whose_headers_do_not_end_is_let_go(port: int, case: str) -> None:
-    """Slowloris (documented: RFC 9112, 9.5 lets servers close; the limits are our choice)."""
-    first, then = DRIPS[case]
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(first)
-        assert seconds_until_closed(connection, every=0.05, send=then) < 2
-
-
-def test_a_body_that_does_not_end_is_a_408(port: int) -> None:
-    """With an answer that says so (documented: RFC 9110, 15.5.9)."""
-    for framing in (b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(HEAD + framing)
-            status, headers, body = read_answer(connection)
-            assert status == 408
-            assert headers["connection"] == "close"
-            assert b'"slow_body"' in body
-
-
-def test_a_body_that_nobody_reads_does_not_keep_the_connection(port: int) -> None:
-    """A place that answers at once leaves the rest of the request to come (our choice)."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(b"GET /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
-        assert seconds_until_closed(connection, every=0.05, send=b"x") < 3
-
-
-def test_a_whole_request_is_answered_however_long_that_takes(port: int) -> None:
-    """The clock is for requests, not for answers; also when the next request has begun to come (our choice)."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        for _ in range(2):
-            connection.sendall(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert read_answer(connection)[2] == b"late"
-        connection.sendall(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        connection.sendall(b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
-        assert read_answer(connection)[2].startswith(b"late")
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"],
+    ids=["length", "chunks"],
+)
+@pytest.mark.parametrize("drip", [b"", b"1\r\n \r\n"], ids=["silent", "byte by byte"])
+def test_a_body_that_does_not_end_is_a_408(port: int, framing: bytes, drip: bytes) -> None:
+    """Its client is told so (RFC 9110, 15.5.9)."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(HEAD + framing)
+        for _ in range(8 if drip else 0):
+            time.sleep(0.1)
+            connection.sendall(drip)
+        status, headers, body = read_answer(connection)
+    assert (status, headers["connection"]) == (408, "close")
+    assert b'"slow_body"' in body
 
 
 def test_a_slow_client_within_the_limits_is_served(port: int) -> None:
-    """A request may come byte by byte, and a connection lie still between two (our choice)."""
+    """A request may come byte by byte, and a connection may lie still between two."""
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(MESSAGE)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         for _ in range(2):
-            for at in range(0, len(ASK), 8):
-                connection.sendall(ASK[at : at + 8])
+            for at in range(0, len(request), 8):
+                connection.sendall(request[at : at + 8])
                 time.sleep(0.005)
-            assert read_answer(connection)[2] == b"open"
+            for at in range(len(MESSAGE)):
+                connection.sendall(MESSAGE[at : at + 1])
+                time.sleep(0.005)
+            assert read_answer(connection)[2] == b"whole"
             time.sleep(0.6)
-        connection.sendall(HEAD + b"Content-Length: 4\r\n\r\n")
-        for byte in b"[]  ":
-            connection.sendall(bytes([byte]))
-            time.sleep(0.03)
-        assert read_answer(connection)[2] == b"whole"
 
 
-@pytest.mark.parametrize("size", [100, 1_000, MOST_HEADER_BYTES // 2])
-def test_headers_within_the_limit_pass_however_they_are_cut(port: int, size: int) -> None:
-    """The limit counts bytes, not packets (our choice)."""
-    head = b"GET /open HTTP/1.1\r\nHost: localhost\r\na: " + b"b" * (MOST_HEADER_BYTES - 200) + b"\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for at in range(0, len(head), size):
-            connection.sendall(head[at : at + size])
-        assert read_answer(connection)[0] == 200
+def test_bodies_of_all_requests_together_have_a_budget(port: int) -> None:
+    """Beyond it a request is told to come again, with an answer that it can read; after that there is room again."""
+    connections = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(4)]
+    for connection in connections:
+        connection.sendall(HEAD + b"Content-Length: 95000\r\n\r\n" + b"x" * 90_000)
+    answers = {}
+    for number, connection in enumerate(connections):
+        answers[number] = read_answer(connection)
+        connection.close()
+    refused = [answer for answer in answers.values() if answer[0] == 503]
+    assert sorted(answer[0] for answer in answers.values()) == [408, 408, 408, 503]
+    assert refused[0][1]["retry-after"] == "2"
+    assert b'"overloaded"' in refused[0][2]
+    for _ in range(5):
+        assert httpx.post(f"http://127.0.0.1:{port}/guarded", content=MESSAGE, headers=JSON_RPC).text == "whole"
+
+
+def test_a_client_that_does_not_read_loses_its_request(port: int) -> None:
+    """Its answer waits in a full buffer; after the limit the request is ended and counted."""
+    COUNTED.clear()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(b"GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until = time.monotonic() + 10
+        while ("other", 200, "slow_reader") not in COUNTED:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_a_client_that_reads_slowly_gets_everything(port: int) -> None:
+    """The limit is for each part, not for the whole answer."""
+    size = 0
+    with httpx.stream("GET", f"http://127.0.0.1:{port}/flood") as response:
+        for chunk in response.iter_raw():
+            if not size:
+                time.sleep(0.3)
+            size += len(chunk)
+    assert size == 2_000 * 65_536
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Contit]:
+    """Where Contit is."""
+    with contit() as upstream:
+        yield upstream
+
+
+def test_clients_that_do_not_read_hold_no_place(upstream: Contit) -> None:
+    """Half of all places are theirs for 30 s; then the requests end, and the kernel closes the connections."""
+    environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "key", "CONTIT_MCP_CALLS_AT_ONCE": "10"}
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    request = HEAD.replace(b"/guarded", b"/mcp") + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with Served(environment) as server:
+        connections = []
+        for _ in range(10):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.connect(("127.0.0.1", server.port))
+            connections.append(connection)
+            threading.Thread(target=_send_many, args=(connection, request), daemon=True).start()
+        until = time.monotonic() + 20
+        while server.post(rpc("ping")).status_code != 503:
+            assert time.monotonic() < until, "the places are never full: this test shows nothing"
+            time.sleep(0.1)
+        until = time.monotonic() + 45
+        while server.post(rpc("ping")).status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(1)
+        for connection in connections:
+            connection.close()
+
+
+def _send_many(connection: socket.socket, request: bytes) -> None:
+    try:
+        for _ in range(2_000):
+            connection.sendall(request)
+    except OSError:
+        return

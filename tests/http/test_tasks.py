@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.tasks.requests import IDENTIFIER
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.e2e.processes import sandbox_on_port
 from tests.http.deployed import (
     QUESTION,

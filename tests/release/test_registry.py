@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from contit_mcp import __version__
-from contit_mcp.settings import Settings
+from contit_mcp.config.settings import Settings
 from release.registry import SERVER_JSON, SERVER_NAME, bundle_package, entry, python_package, written
 from tests.rules.tree import ROOT
 

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import uvicorn
 
+from contit_mcp.http.serve import Listener
 from tests.replicas.ports import free_port
 
 ARRIVES_SECONDS = 0.02
@@ -125,9 +126,9 @@ async def contit_on_port(contit: RecordingContit) -> AsyncIterator[str]:
     """It, on loopback; gives its base URL."""
     port = free_port()
     config = uvicorn.Config(contit, port=port, log_config=None, access_log=False, lifespan="off", ws="none")
-    server = uvicorn.Server(config)
+    server = Listener(config)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server._serve)
+        tasks.start_soon(server.serve)
         while not server.started:
             await anyio.sleep(0.01)
         try:

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from contit_mcp.owners import name_owner
 from contit_mcp.runs.redis import RedisRunStore
+from contit_mcp.server.tenancy import owner_of_name
 from tests.replicas.contit import RecordingContit, Run
-from tests.replicas.fleet import Life, Replica
+from tests.replicas.fleet import SEAL_KEY, Life, Replica
 from tests.replicas.hosts import Attempt, Question
 
 DELIVERIES = {
@@ -47,8 +47,8 @@ class Evidence:
         store = RedisRunStore(self.store_url)
         for run in list(self.contit.runs.values()):
             if run.sender == life.key and run.run_id not in life.started:
-                owner = name_owner(run.prompt.split()[0], self.base_url)
-                if await store.find(owner, run.thread_id, run.run_id, now=run.accepted) is not None:
+                owner = owner_of_name("token", "", run.prompt.split()[0], self.base_url, key=SEAL_KEY.encode())
+                if await store.find(owner, run.thread_id, run.run_id) is not None:
                     self.stored.add(run.run_id)
         await store.aclose()
 
@@ -145,7 +145,7 @@ def summary(evidence: Evidence, questions: list[Question], seconds: float) -> di
         "kills": sum(life.killed is not None for life in lives),
         "runs": len(evidence.contit.runs),
         **evidence.counts,
-        "store unusable": [line["reason"] for life in lives for line in life.server.named("store.unusable")],
+        "store unusable": [line["problem"] for life in lives for line in life.server.named("store.unusable")],
         "seconds": round(seconds, 1),
         "outcomes": dict(outcomes.most_common()),
     }

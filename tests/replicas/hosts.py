@@ -9,8 +9,7 @@ from typing import Any, Self
 import anyio
 import httpx
 
-from contit_mcp.handles import Sealer
-from contit_mcp.owners import name_owner
+from contit_mcp.server.tenancy import Sealer, owner_of_name
 from tests.http.deployed import caller, messages_in, request_of
 from tests.replicas.fleet import CALLERS, SEAL_KEY, TOKENS
 from tests.replicas.plan import Conversation, Planned
@@ -144,7 +143,7 @@ class Hosts:
         """Contit's id in a handle, which no caller can see."""
         if handle is None:
             return None
-        found = self._sealer.open(kind, name_owner(name, self._base_url), handle)
+        found = self._sealer.open(kind, owner_of_name("token", "", name, self._base_url, key=SEAL_KEY.encode()), handle)
         assert found is not None, f"{name} was given a handle that is not {name}'s"
         return found
 

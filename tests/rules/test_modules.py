@@ -1,17 +1,10 @@
-"""How modules are cut: small, named after what they know, and packages that are only rooms."""
+"""How modules are cut: named after what they know, and packages that are only rooms."""
 
 import ast
 
 from tests.rules.tree import PACKAGE, modules, place, told
 
-MOST_LINES = 250
 SAY_NOTHING = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
-
-
-def test_a_module_fits_in_a_head() -> None:
-    """At most 250 lines (our choice)."""
-    long = [f"{place(path)}: {count} lines" for path in modules() if (count := _lines(path.read_text())) > MOST_LINES]
-    assert not long, told(long, f"Split by concept, never into a second part: at most {MOST_LINES} lines a module.")
 
 
 def test_a_module_is_named_after_what_it_knows() -> None:
@@ -34,7 +27,3 @@ def test_a_package_is_a_docstring() -> None:
     assert not full, told(
         full, "Leave a docstring alone in __init__.py, and import from the module that has the thing."
     )
-
-
-def _lines(text: str) -> int:
-    return len(text.splitlines())

@@ -1,18 +1,44 @@
 """What every run store promises. A store's test module imports the tests and provides the fixture `new_store`."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 import pytest
 
-from contit_mcp.runs.claims import Busy, Granted, Joined, is_being_sent
-from contit_mcp.runs.ledger import RunLedger
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, intent_to_start
-from contit_mcp.runs.store import RetentionPolicy, RunStore
+from contit_mcp.runs.claims import POLL_LEASE_SECONDS, START_LEASE_SECONDS, Busy, Claim, Deduplicated, Granted
+from contit_mcp.runs.record import (
+    Delivery,
+    Failure,
+    Phase,
+    Question,
+    RunRecord,
+    hash_prompt,
+    intent_to_start,
+    untracked_run,
+)
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore
 
-NewStore = Callable[[RetentionPolicy], RunStore]
 T0 = 1_700_000_000.0
+
+
+@dataclass
+class Clock:
+    """The clock of one process, set by the test."""
+
+    time: float = T0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.time
+
+    def at(self, seconds: float) -> None:
+        """Set it to so many seconds after T0."""
+        self.time = T0 + seconds
+
+
+NewStore = Callable[[RetentionPolicy, Callable[[], float]], RunStore]
 
 
 def opening(prompt: str, owner: str = "owner") -> Question:
@@ -26,294 +52,378 @@ def follow_up(prompt: str, thread_id: str = "t", owner: str = "owner") -> Questi
 
 
 @pytest.fixture
-def store(new_store: NewStore) -> RunLedger:
-    """A store with the default retention, spoken to as everyone does."""
-    return RunLedger(new_store(RetentionPolicy()))
+def clock() -> Clock:
+    """The clock of `store`."""
+    return Clock()
+
+
+@pytest.fixture
+def store(new_store: NewStore, clock: Clock) -> RunStore:
+    """A store with the default retention."""
+    return new_store(RetentionPolicy(), clock)
+
+
+async def claim(
+    store: RunStore,
+    question: Question,
+    *,
+    delivery: Delivery = Delivery.OWED,
+    title: str | None = None,
+    process: str = "p",
+) -> Claim:
+    """Claim a question, as one process does."""
+    intent = intent_to_start(
+        question,
+        delivery=delivery,
+        process=process,
+        lease_seconds=START_LEASE_SECONDS,
+        now=store.now(),
+        title=title,
+    )
+    return await store.claim(intent)
+
+
+async def start(store: RunStore, intent: RunRecord, run_id: str, thread_id: str = "t") -> RunRecord:
+    """Store the ids of a granted question."""
+    return await store.change(
+        intent,
+        lambda run, now: run.started(thread_id, run_id, now=now).leased_to("p", seconds=POLL_LEASE_SECONDS, now=now),
+    )
 
 
 async def begin(
-    store: RunLedger, question: Question, run_id: str, *, thread_id: str = "t", now: float = T0, awaited: bool = True
+    store: RunStore,
+    question: Question,
+    run_id: str,
+    *,
+    thread_id: str = "t",
+    delivery: Delivery = Delivery.OWED,
+    title: str | None = None,
 ) -> RunRecord:
     """Claim and start."""
-    delivery = Delivery.AWAITED if awaited else Delivery.HANDED_OVER
-    claim = await store.claim(question, delivery=delivery, now=now)
-    assert isinstance(claim, Granted)
-    return await store.started(claim.record, thread_id, run_id, now=now)
+    granted = await claim(store, question, delivery=delivery, title=title)
+    assert isinstance(granted, Granted)
+    return await start(store, granted.record, run_id, thread_id)
 
 
-async def test_a_granted_question_is_joined_by_the_same_one(store: RunLedger) -> None:
-    """Also before its ids are known (our choice)."""
-    first = await store.claim(opening("q"), now=T0)
+async def complete(store: RunStore, run: RunRecord, answer: str = "answer") -> RunRecord:
+    """Store an end with an answer."""
+    return await store.change(run, lambda run, now: run.completed(answer, now=now, run_seconds=5.0))
+
+
+async def fail(store: RunStore, run: RunRecord, failure: Failure = Failure.RUN_FAILED) -> RunRecord:
+    """Store an end without an answer."""
+    return await store.change(run, lambda run, now: run.failed(failure, now=now, run_seconds=5.0))
+
+
+async def found(store: RunStore, run_id: str, thread_id: str = "t", owner: str = "owner") -> RunRecord:
+    """The run, which must be there."""
+    run = await store.find(owner, thread_id, run_id)
+    assert run is not None
+    return run
+
+
+async def test_a_granted_question_is_deduplicated_also_before_its_ids_are_known(store: RunStore) -> None:
+    first = await claim(store, opening("q"))
     assert isinstance(first, Granted)
     assert first.record.phase is Phase.STARTING
-    second = await store.claim(opening("q"), now=T0 + 1)
-    assert isinstance(second, Joined)
-    assert second.record == first.record
+    assert await claim(store, opening("q")) == Deduplicated(first.record)
 
 
-async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store: RunLedger) -> None:
-    """With all that is known of it (our choice)."""
+async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store: RunStore) -> None:
     run = await begin(store, opening("q"), "r")
     assert (run.phase, run.thread_id, run.run_id, run.started_at) == (Phase.IN_PROGRESS, "t", "r", T0)
-    assert await store.find("owner", "t", "r", now=T0) == run
-    assert await store.latest("owner", "t", now=T0) == run
+    assert await store.find("owner", "t", "r") == run
+    assert await store.latest("owner", "t") == run
 
 
-async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunLedger) -> None:
-    """A handle that is not yours does not exist (our choice)."""
+async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore) -> None:
+    """A handle of another owner does not exist."""
     await begin(store, opening("q"), "r")
-    assert await store.find("other", "t", "r", now=T0) is None
-    assert await store.latest("other", "t", now=T0) is None
-    assert await store.find("owner", "t", "x", now=T0) is None
-    assert await store.find("owner", "x", "r", now=T0) is None
-    assert isinstance(await store.claim(follow_up("z", owner="other"), now=T0), Granted)
+    assert await store.find("other", "t", "r") is None
+    assert await store.latest("other", "t") is None
+    assert await store.recent("other", 10) == []
+    assert await store.find("owner", "t", "x") is None
+    assert await store.find("owner", "x", "r") is None
+    assert isinstance(await claim(store, follow_up("z", owner="other")), Granted)
 
 
-async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunLedger) -> None:
-    """One run at a time, whether it began the conversation or followed up (our choice)."""
+async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunStore, clock: Clock) -> None:
+    """One run at a time, whether it began the conversation or continued it."""
     first = await begin(store, opening("q"), "r1")
-    assert await store.claim(follow_up("z"), now=T0) == Busy(first)
-    await store.completed(first, "a", now=T0 + 1)
-    second = await begin(store, follow_up("z"), "r2", now=T0 + 2)
-    assert await store.claim(follow_up("y"), now=T0 + 3) == Busy(second)
-    assert (await store.claim(follow_up("z"), now=T0 + 3)) == Joined(second)
+    assert await claim(store, follow_up("z")) == Busy(first)
+    clock.at(1)
+    await complete(store, first)
+    clock.at(2)
+    second = await begin(store, follow_up("z"), "r2")
+    clock.at(3)
+    assert await claim(store, follow_up("y")) == Busy(second)
+    assert await claim(store, follow_up("z")) == Deduplicated(second)
 
 
-async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunLedger) -> None:
-    """Before its ids are known (our choice)."""
-    first = await begin(store, opening("q"), "r1")
-    await store.completed(first, "a", now=T0 + 1)
-    intent = await store.claim(follow_up("z"), now=T0 + 2)
-    assert isinstance(intent, Granted)
-    assert isinstance(await store.claim(follow_up("y"), now=T0 + 2), Busy)
-    latest = await store.latest("owner", "t", now=T0 + 2)
+async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunStore, clock: Clock) -> None:
+    await complete(store, await begin(store, opening("q"), "r1"))
+    clock.at(2)
+    assert isinstance(await claim(store, follow_up("z")), Granted)
+    assert isinstance(await claim(store, follow_up("y")), Busy)
+    latest = await store.latest("owner", "t")
     assert latest is not None
     assert latest.run_id == "r1"
 
 
-async def test_a_released_intent_leaves_no_trace(store: RunLedger) -> None:
-    """The run before it is the latest again (our choice)."""
-    first = await begin(store, opening("q"), "r1")
-    first = await store.completed(first, "a", now=T0 + 1)
-    intent = await store.claim(follow_up("z"), now=T0 + 2)
+async def test_a_released_intent_leaves_no_trace(store: RunStore, clock: Clock) -> None:
+    """The run before it is the latest again."""
+    first = await complete(store, await begin(store, opening("q"), "r1"))
+    clock.at(2)
+    intent = await claim(store, follow_up("z"))
     await store.release(intent.record)
-    assert await store.latest("owner", "t", now=T0 + 2) == first
-    assert isinstance(await store.claim(follow_up("y"), now=T0 + 2), Granted)
+    assert await store.latest("owner", "t") == first
+    assert isinstance(await claim(store, follow_up("y")), Granted)
 
 
-async def test_releasing_a_started_or_unknown_run_changes_nothing(store: RunLedger) -> None:
-    """Its ids are stored; it stays (our choice)."""
+async def test_releasing_a_started_or_unknown_run_changes_nothing(store: RunStore) -> None:
     run = await begin(store, opening("q"), "r")
     await store.release(run)
     await store.release(replace(run, key="unknown"))
-    assert await store.find("owner", "t", "r", now=T0) == run
+    assert await store.find("owner", "t", "r") == run
 
 
-async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunLedger) -> None:
-    """Bound to its run (our choice)."""
+async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunStore, clock: Clock) -> None:
     run = await begin(store, opening("q"), "r")
-    ended = await store.completed(run, "answer", now=T0 + 5)
-    assert (ended.phase, ended.answer, ended.ended_at) == (Phase.COMPLETED, "answer", T0 + 5)
-    assert await store.find("owner", "t", "r", now=T0 + 6) == ended
-    assert isinstance(await store.claim(follow_up("z"), now=T0 + 6), Granted)
+    clock.at(5)
+    ended = await complete(store, run)
+    assert (ended.phase, ended.answer, ended.ended_at, ended.run_seconds) == (Phase.COMPLETED, "answer", T0 + 5, 5.0)
+    assert await store.find("owner", "t", "r") == ended
+    assert isinstance(await claim(store, follow_up("z")), Granted)
 
 
-async def test_the_first_end_stays(store: RunLedger) -> None:
-    """A late second reading could be another run's answer (our choice)."""
+async def test_the_first_end_stays(store: RunStore, clock: Clock) -> None:
+    """A late second reading could be another run's answer."""
     run = await begin(store, opening("q"), "r")
-    ended = await store.completed(run, "first", now=T0 + 5)
-    assert await store.completed(run, "second", now=T0 + 6) == ended
-    assert await store.failed(run, Failure.NO_END_SEEN, now=T0 + 6) == ended
-    other = await begin(store, follow_up("z"), "r2", now=T0 + 7)
-    failed = await store.failed(other, Failure.RUN_FAILED, now=T0 + 8)
+    ended = await complete(store, run, "first")
+    clock.at(6)
+    assert await complete(store, run, "second") == ended
+    assert await fail(store, run, Failure.NO_END_SEEN) == ended
+    other = await begin(store, follow_up("z"), "r2")
+    failed = await fail(store, other)
     assert (failed.phase, failed.failure, failed.answer) == (Phase.FAILED, Failure.RUN_FAILED, None)
-    assert await store.completed(other, "late", now=T0 + 9) == failed
+    assert await complete(store, other, "late") == failed
 
 
-async def test_the_end_of_a_run_that_is_not_remembered_is_returned_and_not_kept(store: RunLedger) -> None:
-    """Its caller can be answered all the same (our choice)."""
-    stranger = RunRecord("unknown", follow_up(""), T0, Delivery.HANDED_OVER, Phase.IN_PROGRESS, "t", "r")
-    ended = await store.completed(stranger, "answer", now=T0 + 1)
+async def test_the_end_of_an_untracked_run_is_returned_and_not_kept(store: RunStore) -> None:
+    """Its caller can be answered all the same."""
+    stranger = untracked_run("owner", "t", "r", now=T0)
+    ended = await complete(store, stranger)
     assert (ended.phase, ended.answer) == (Phase.COMPLETED, "answer")
-    await store.delivered(ended, Delivery.DELIVERED, now=T0 + 1)
-    assert await store.find("owner", "t", "r", now=T0 + 1) is None
+    assert await store.find("owner", "t", "r") is None
 
 
-async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunLedger) -> None:
-    """An hour and a day by default (our choice)."""
-    run = await begin(store, opening("q"), "r")
-    await store.completed(run, "answer", now=T0 + 5)
-    kept = await store.find("owner", "t", "r", now=T0 + 5 + 3_600)
-    assert kept is not None
-    assert kept.answer == "answer"
-    later = await store.find("owner", "t", "r", now=T0 + 5 + 3_601)
-    assert later is not None
+async def test_an_untracked_run_that_has_ended_can_be_kept_from_then_on(store: RunStore, clock: Clock) -> None:
+    """It is as old as its ask, so that a later run on its thread stays the latest."""
+    later = await begin(store, opening("q"), "r2")
+    ended = await complete(store, untracked_run("owner", "t", "r1", now=T0 - 60))
+    await store.change(replace(ended, started_at=ended.asked_at), lambda run, _: run)
+    run = await found(store, "r1")
+    assert (run.phase, run.answer, run.started_at) == (Phase.COMPLETED, "answer", T0 - 60)
+    assert await store.latest("owner", "t") == later
+    clock.at(86_341)
+    assert await store.find("owner", "t", "r1") is None
+
+
+async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunStore, clock: Clock) -> None:
+    """An hour and a day by default."""
+    await complete(store, await begin(store, opening("q"), "r"))
+    clock.at(3_600)
+    assert (await found(store, "r")).answer == "answer"
+    clock.at(3_601)
+    later = await found(store, "r")
     assert (later.phase, later.answer) == (Phase.COMPLETED, None)
-    assert await store.find("owner", "t", "r", now=T0 + 86_401) is None
-    assert await store.latest("owner", "t", now=T0 + 86_401) is None
+    clock.at(86_401)
+    assert await store.find("owner", "t", "r") is None
+    assert await store.latest("owner", "t") is None
+    assert await store.recent("owner", 10) == []
 
 
-async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: NewStore) -> None:
-    """For operators who may not keep content (our choice)."""
-    store = RunLedger(new_store(RetentionPolicy(answer=0)))
-    run = await begin(store, opening("q"), "r")
-    assert (await store.completed(run, "answer", now=T0 + 5)).answer == "answer"
-    kept = await store.find("owner", "t", "r", now=T0 + 5)
-    assert kept is not None
-    assert (kept.phase, kept.answer) == (Phase.COMPLETED, None)
+async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: NewStore, clock: Clock) -> None:
+    store = new_store(RetentionPolicy(answer=0), clock)
+    ended = await complete(store, await begin(store, opening("q"), "r"))
+    assert ended.answer == "answer"
+    assert (await found(store, "r")).answer is None
 
 
-async def test_who_waits_is_remembered(store: RunLedger) -> None:
-    """A joiner who waits makes a handed-over run an awaited one (our choice)."""
-    await begin(store, opening("q"), "r", awaited=False)
-    joined = await store.claim(opening("q"), delivery=Delivery.HANDED_OVER, now=T0)
-    assert joined.record.delivery is Delivery.HANDED_OVER
-    assert (await store.awaited(joined.record, now=T0)).delivery is Delivery.AWAITED
-    found = await store.find("owner", "t", "r", now=T0)
-    assert found is not None
-    assert found.delivery is Delivery.AWAITED
-    ended = await store.completed(found, "a", now=T0 + 1)
-    await store.delivered(ended, Delivery.DELIVERED, now=T0 + 1)
-    await store.awaited(ended, now=T0 + 1)
-    delivered = await store.find("owner", "t", "r", now=T0 + 1)
-    assert delivered is not None
-    assert delivered.delivery is Delivery.DELIVERED
+async def test_an_owed_answer_is_returned_to_the_same_question_until_it_is_delivered(store: RunStore) -> None:
+    """Then the same question is a new one."""
+    run = await complete(store, await begin(store, opening("q"), "r"))
+    assert await claim(store, opening("q")) == Deduplicated(run)
+    await store.change(run, lambda run, _: run.delivered())
+    assert isinstance(await claim(store, opening("q")), Granted)
 
 
-async def test_an_answer_whose_sender_died_is_given_again(store: RunLedger) -> None:
-    """Nobody said that it was sent; as long as its sender lives, that is to be heard of (our choice)."""
-    run = await store.completed(await begin(store, follow_up("q"), "r"), "its own", now=T0 + 1)
-    await store.sending(run, now=T0 + 2)
-    met = await store.claim(follow_up("q"), now=T0 + 3)
-    assert isinstance(met, Joined)
-    assert [is_being_sent(met.record, T0 + after) for after in (3, 11.9, 12.1)] == [True, True, False]
-    assert met.record.answer == "its own"
-    await store.delivered(run, Delivery.DELIVERED, now=T0 + 3)
-    assert isinstance(await store.claim(follow_up("q"), now=T0 + 3), Granted)
+async def test_an_answer_becomes_owed_when_a_caller_waits_for_it(store: RunStore) -> None:
+    run = await begin(store, opening("q"), "r", delivery=Delivery.DELIVERED)
+    assert (await claim(store, opening("q"))).record.delivery is Delivery.DELIVERED
+    await store.change(run, lambda run, _: run.owed())
+    ended = await complete(store, run)
+    assert await claim(store, opening("q")) == Deduplicated(ended)
 
 
-async def test_ids_that_may_not_have_reached_their_caller_lead_to_the_answer(store: RunLedger) -> None:
-    """Once they have, the same question on a thread is a new one (our choice)."""
-    for number, arrived in enumerate((False, True)):
-        question = follow_up(f"q{number}")
-        claim = await store.claim(question, delivery=Delivery.HANDING_OVER, now=T0)
-        assert isinstance(claim, Granted)
-        run = await store.started(claim.record, "t", f"r{number}", now=T0)
-        assert not store.holds(run)
-        if arrived:
-            await store.handed_over(run, now=T0)
-        await store.completed(run, "a", now=T0 + 1)
-        again = await store.claim(question, now=T0 + 2)
-        assert isinstance(again, Granted if arrived else Joined)
+async def test_a_delivered_answer_can_be_due_once_more_until_its_time_is_over(store: RunStore, clock: Clock) -> None:
+    """In a new conversation alone."""
+    run = await complete(store, await begin(store, opening("q"), "r"))
+    clock.at(50)
+    await store.change(run, lambda run, now: run.delivered(replay_until=now + 120))
+    clock.at(170)
+    assert isinstance(await claim(store, opening("q")), Deduplicated)
+    clock.at(170.5)
+    assert isinstance(await claim(store, opening("q")), Granted)
 
 
-async def test_an_awaited_answer_is_given_again_until_it_is_delivered(store: RunLedger) -> None:
-    """Then the same question is a new one (our choice)."""
-    run = await store.completed(await begin(store, opening("q"), "r"), "a", now=T0 + 5)
-    assert await store.claim(opening("q"), now=T0 + 6) == Joined(run)
-    await store.delivered(run, Delivery.DELIVERED, now=T0 + 7)
-    assert isinstance(await store.claim(opening("q"), now=T0 + 8), Granted)
+async def test_a_start_whose_process_died_is_replaced_and_the_grant_says_so(store: RunStore, clock: Clock) -> None:
+    died = await claim(store, opening("q"))
+    clock.at(START_LEASE_SECONDS - 0.1)
+    assert await claim(store, opening("q")) == Deduplicated(died.record)
+    clock.at(START_LEASE_SECONDS)
+    retry = await claim(store, opening("q"))
+    assert isinstance(retry, Granted)
+    assert retry.interrupted
+    await store.release(retry.record)
+    again = await claim(store, opening("q"))
+    assert isinstance(again, Granted)
 
 
-async def test_an_unsure_delivery_counts_from_when_it_was_made(store: RunLedger) -> None:
-    """Two minutes (our choice)."""
-    run = await store.completed(await begin(store, opening("q"), "r"), "a", now=T0 + 5)
-    await store.delivered(run, Delivery.UNSURE, now=T0 + 50)
-    again = await store.claim(opening("q"), now=T0 + 170)
-    assert isinstance(again, Joined)
-    assert again.record.delivered_at == T0 + 50
-    assert isinstance(await store.claim(opening("q"), now=T0 + 170.5), Granted)
-
-
-async def test_contit_may_answer_with_another_thread_than_asked_for(store: RunLedger) -> None:
-    """The run is on the thread that Contit names (assumed)."""
-    claim = await store.claim(follow_up("q", "asked"), now=T0)
-    await store.started(claim.record, "named", "r", now=T0)
-    assert await store.latest("owner", "asked", now=T0) is None
-    latest = await store.latest("owner", "named", now=T0)
-    assert latest is not None
-    assert latest.run_id == "r"
-
-
-async def test_of_many_claims_at_once_one_is_granted(store: RunLedger) -> None:
-    """Reading and writing is one step (our choice)."""
-    granted: list[bool] = []
-
-    async def claim(prompt: str) -> None:
-        granted.append(isinstance(await store.claim(follow_up(prompt), now=T0), Granted))
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(50):
-            tasks.start_soon(claim, f"q{number % 5}")
-    assert sum(granted) == 1
-
-
-async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(new_store: NewStore) -> None:
-    """A replica 8 s behind, or a clock that was set back (our choice)."""
-    kept = new_store(RetentionPolicy())
-    here, behind = RunLedger(kept), RunLedger(kept)
-    await here.completed(await begin(here, opening("q"), "r1"), "first", now=T0 + 1)
-    second = await begin(behind, follow_up("z"), "r2", now=T0 - 8)
-    latest = await here.latest("owner", "t", now=T0 + 2)
-    assert latest is not None
-    assert latest.run_id == "r2"
-    assert await here.claim(follow_up("y"), now=T0 + 2) == Busy(second)
-    await behind.completed(second, "second", now=T0 - 7)
-    third = await begin(behind, follow_up("y"), "r3", now=T0 - 6)
-    assert (await here.claim(follow_up("x"), now=T0 + 3)).record == third
-
-
-async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(new_store: NewStore) -> None:
-    """A client library repeats what it has not heard of (our choice)."""
-    kept = new_store(RetentionPolicy())
-    intent = intent_to_start(opening("q"), delivery=Delivery.AWAITED, holder="h", held_until=T0 + 25, now=T0)
-    granted = await kept.claim(intent, now=T0)
-    assert isinstance(granted, Granted)
-    assert await kept.claim(intent, now=T0 + 1) == Granted(granted.record)
-
-
-async def test_a_start_that_died_is_not_forgotten_when_another_question_came_to_nothing(store: RunLedger) -> None:
-    """Its own retry still says that it may run twice (our choice)."""
-    await begin(store, opening("q"), "r1")
-    run = await store.find("owner", "t", "r1", now=T0)
-    assert run is not None
-    await store.completed(run, "a", now=T0 + 1)
-    assert isinstance(await store.claim(follow_up("died"), now=T0 + 2), Granted)
-    other = await store.claim(follow_up("other"), now=T0 + 60)
+async def test_a_start_that_died_is_kept_when_another_question_came_to_nothing(store: RunStore, clock: Clock) -> None:
+    """Its own retry still says that it may run twice."""
+    await complete(store, await begin(store, opening("q"), "r1"))
+    assert isinstance(await claim(store, follow_up("died")), Granted)
+    clock.at(60)
+    other = await claim(store, follow_up("other"))
     assert isinstance(other, Granted)
     assert not other.interrupted
     await store.release(other.record)
-    retry = await store.claim(follow_up("died"), now=T0 + 61)
+    retry = await claim(store, follow_up("died"))
     assert isinstance(retry, Granted)
     assert retry.interrupted
 
 
-async def test_an_ask_that_is_taken_back_is_remembered_and_no_other_one_of_its_run(new_store: NewStore) -> None:
-    """By every process, in whatever order; the run goes on (our choice)."""
-    kept = new_store(RetentionPolicy())
-    here, there = RunLedger(kept), RunLedger(kept)
-    run = await begin(here, opening("q"), "r")
-    assert run.cancelled == ()
-    await here.cancelled(run, 1_700_000_000_123, now=T0 + 1)
-    await there.cancelled(run, 7, now=T0 + 1)
-    await there.cancelled(run, 7, now=T0 + 2)
-    found = await there.find("owner", "t", "r", now=T0 + 3)
-    assert found is not None
-    assert (found.phase, sorted(found.cancelled)) == (Phase.IN_PROGRESS, [7, 1_700_000_000_123])
-    ended = await here.completed(found, "answer", now=T0 + 4)
-    await here.cancelled(ended, 9, now=T0 + 5)  # too late
-    found = await there.find("owner", "t", "r", now=T0 + 6)
-    assert found is not None
-    assert (found.answer, sorted(found.cancelled)) == ("answer", [7, 1_700_000_000_123])
+async def test_a_lease_goes_to_one_process_until_it_ends_or_is_released(store: RunStore, clock: Clock) -> None:
+    run = await begin(store, opening("q"), "r")  # leased to p
+
+    async def lease(process: str) -> str | None:
+        changed = await store.change(run, lambda run, now: run.leased_to(process, seconds=10, now=now))
+        return changed.lease_owner
+
+    clock.at(9)
+    assert await lease("other") == "p"
+    clock.at(10)
+    assert await lease("other") == "other"
+    await store.change(run, lambda run, _: run.released_by("p"))
+    assert await lease("p") == "other"
+    await store.change(run, lambda run, _: run.released_by("other"))
+    assert await lease("p") == "p"
 
 
-async def test_a_run_that_was_seen_to_end_without_being_remembered_can_be_from_then_on(store: RunLedger) -> None:
-    """As old as its ask, so that a later run on its thread stays the latest (our choice)."""
-    later = await begin(store, opening("q"), "r2", now=T0)
-    stranger = RunRecord("unknown", follow_up(""), T0 - 60, Delivery.HANDED_OVER, Phase.IN_PROGRESS, "t", "r1")
-    await store.adopted(await store.completed(stranger, "answer", now=T0 + 1), now=T0 + 1)
-    found = await store.find("owner", "t", "r1", now=T0 + 2)
-    assert found is not None
-    assert (found.phase, found.answer, found.started_at) == (Phase.COMPLETED, "answer", T0 - 60)
-    assert await store.latest("owner", "t", now=T0 + 2) == later
-    assert await store.find("owner", "t", "r1", now=T0 + 86_341) is None
+@pytest.mark.parametrize("ahead", [3_600.0, 86_400.0 * 365, 120.0])
+async def test_a_lease_that_a_wrong_clock_wrote_keeps_nothing_from_starting(
+    store: RunStore, clock: Clock, ahead: float
+) -> None:
+    """The process died while it sent the start, and its clock was ahead."""
+    clock.at(ahead)
+    await claim(store, opening("q"))
+    clock.at(0)
+    assert isinstance(await claim(store, opening("q")), Granted)
+
+
+async def test_contit_may_answer_with_another_thread_than_asked_for(store: RunStore) -> None:
+    """The run is on the thread that Contit names (assumed)."""
+    granted = await claim(store, follow_up("q", "asked"))
+    await start(store, granted.record, "r", "named")
+    assert await store.latest("owner", "asked") is None
+    latest = await store.latest("owner", "named")
+    assert latest is not None
+    assert latest.run_id == "r"
+
+
+async def test_of_many_claims_at_once_one_is_granted(store: RunStore) -> None:
+    """Reading and writing is one step."""
+    granted: list[bool] = []
+
+    async def one(prompt: str) -> None:
+        granted.append(isinstance(await claim(store, follow_up(prompt)), Granted))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(one, f"q{number % 5}")
+    assert sum(granted) == 1
+
+
+async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(store: RunStore, clock: Clock) -> None:
+    """A replica 8 s behind, or a clock that was set back."""
+    await complete(store, await begin(store, opening("q"), "r1"), "first")
+    clock.at(-8)
+    second = await begin(store, follow_up("z"), "r2")
+    clock.at(0)
+    latest = await store.latest("owner", "t")
+    assert latest is not None
+    assert latest.run_id == "r2"
+    assert await claim(store, follow_up("y")) == Busy(second)
+    clock.at(-7)
+    await complete(store, second, "second")
+    third = await begin(store, follow_up("y"), "r3")
+    clock.at(1)
+    assert (await claim(store, follow_up("x"))).record == third
+
+
+async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(store: RunStore) -> None:
+    """A client library repeats a command without an answer."""
+    intent = intent_to_start(opening("q"), delivery=Delivery.OWED, process="p", lease_seconds=25, now=T0)
+    granted = await store.claim(intent)
+    assert isinstance(granted, Granted)
+    assert await store.claim(intent) == Granted(granted.record)
+
+
+def cancel(run: RunRecord, now: float, *, asked_at_ms: int) -> RunRecord:
+    """The transition."""
+    return run.cancelled_at(asked_at_ms)
+
+
+async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunStore) -> None:
+    """Asks are told apart by their time; after the end nothing is cancelled."""
+    run = await begin(store, opening("q"), "r")
+    for asked_at_ms in (1_700_000_000_123, 7, 7):
+        await store.change(run, partial(cancel, asked_at_ms=asked_at_ms))
+    kept = await found(store, "r")
+    assert (kept.phase, kept.cancelled) == (Phase.IN_PROGRESS, (1_700_000_000_123, 7))
+    ended = await complete(store, kept)
+    await store.change(ended, lambda run, _: run.cancelled_at(9))
+    assert (await found(store, "r")).cancelled == (1_700_000_000_123, 7)
+
+
+async def test_the_recent_runs_of_an_owner_come_newest_first_with_titles_and_without_answers(
+    store: RunStore, clock: Clock
+) -> None:
+    """Intents without ids are left out."""
+    for number in range(5):
+        clock.at(number)
+        run = await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}", title=f"title {number}")
+        await complete(store, run)
+    await begin(store, opening("q0", "other"), "foreign", thread_id="t0")
+    await claim(store, opening("not started"))
+    recent = await store.recent("owner", 3)
+    assert [(run.run_id, run.title, run.answer) for run in recent] == [
+        (f"r{number}", f"title {number}", None) for number in (4, 3, 2)
+    ]
+    assert [run.phase for run in recent] == [Phase.COMPLETED] * 3
+    assert await store.recent("owner", 0) == []
+
+
+async def test_recent_runs_are_bounded(store: RunStore, clock: Clock) -> None:
+    for number in range(MOST_RECENT + 5):
+        clock.at(number)
+        await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
+    recent = await store.recent("owner", 10_000)
+    assert [run.run_id for run in recent] == [f"r{number}" for number in range(MOST_RECENT + 4, 4, -1)]
+
+
+async def test_a_title_is_kept_only_if_one_is_given(store: RunStore) -> None:
+    await begin(store, opening("q"), "r")
+    assert (await found(store, "r")).title is None

@@ -4,99 +4,74 @@ from dataclasses import replace
 
 import pytest
 
-from contit_mcp.runs.claims import Busy, Claim, Joined, ReplayPolicy, delivery_after, existing_run, interrupts
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt
+from contit_mcp.runs.claims import Busy, Deduplicated, existing_run, interrupts
+from contit_mcp.runs.record import MAX_LEASE_SECONDS, Delivery, Failure, Phase, Question, RunRecord, hash_prompt
 
 NOW = 1_000.0
-POLICY = ReplayPolicy()
 OPENING = Question("owner", None, hash_prompt("q"))
 FOLLOW_UP = Question("owner", "t", hash_prompt("q"))
 OTHER = Question("owner", "t", hash_prompt("other"))
-ENDED = RunRecord(
-    "key", OPENING, NOW - 100, Delivery.AWAITED, Phase.COMPLETED, "t", "r", NOW - 100, NOW - 50, NOW - 50, answer="a"
-)
-
-
-def decide(question: Question, latest: RunRecord | None, now: float = NOW) -> Claim | None:
-    """The rule with the default policy."""
-    return existing_run(question, latest, now=now, policy=POLICY)
+GOING = RunRecord("key", OPENING, NOW - 100, Delivery.OWED, Phase.IN_PROGRESS, "t", "r", started_at=NOW - 100)
+ENDED = replace(GOING, phase=Phase.COMPLETED, answer="a", ended_at=NOW - 50)
+STARTING = replace(GOING, phase=Phase.STARTING, started_at=None, lease_owner="p", lease_until=NOW + 1)
+DELIVERED = replace(ENDED, delivery=Delivery.DELIVERED)
 
 
 def test_a_first_question_may_start() -> None:
-    """Nothing stands in its way (our choice)."""
-    assert decide(OPENING, None) is None
+    assert existing_run(OPENING, None, now=NOW) is None
 
 
-@pytest.mark.parametrize("phase", [Phase.STARTING, Phase.IN_PROGRESS])
-def test_a_run_in_flight_is_joined_by_its_own_question_and_busy_for_others(phase: Phase) -> None:
-    """One run a thread, one run a question (our choice)."""
-    latest = replace(ENDED, phase=phase, answer=None, ended_at=None, holder="h", held_until=NOW + 1)
-    assert decide(OPENING, latest) == Joined(latest)
-    assert decide(FOLLOW_UP, latest) == Joined(latest)
-    assert decide(OTHER, latest) == Busy(latest)
+@pytest.mark.parametrize("latest", [STARTING, GOING])
+def test_a_run_in_flight_deduplicates_its_own_question_and_is_busy_for_others(latest: RunRecord) -> None:
+    assert existing_run(OPENING, latest, now=NOW) == Deduplicated(latest)
+    assert existing_run(FOLLOW_UP, latest, now=NOW) == Deduplicated(latest)
+    assert existing_run(OTHER, latest, now=NOW) == Busy(latest)
 
 
-def test_a_start_whose_process_died_stands_in_nobodys_way() -> None:
-    """Its hold was not renewed; whoever asks the same is told that it may run twice (our choice)."""
-    dead = replace(ENDED, phase=Phase.STARTING, answer=None, ended_at=None, holder="h", held_until=NOW)
-    assert decide(OPENING, dead) is None
+@pytest.mark.parametrize("lease_until", [NOW, NOW - 1, NOW + MAX_LEASE_SECONDS + 1, None])
+def test_a_start_whose_process_died_keeps_nothing_from_starting(lease_until: float | None) -> None:
+    """Its lease has ended, or ends so late that a wrong clock wrote it. The same question is told."""
+    dead = replace(STARTING, lease_until=lease_until)
+    assert existing_run(OPENING, dead, now=NOW) is None
     assert interrupts(OPENING, dead, now=NOW)
     assert not interrupts(OTHER, dead, now=NOW)
-    assert not interrupts(OPENING, replace(dead, held_until=NOW + 1), now=NOW)
-    assert not interrupts(OPENING, replace(dead, phase=Phase.IN_PROGRESS), now=NOW)
+
+
+def test_a_start_that_is_under_way_was_not_interrupted() -> None:
+    assert not interrupts(OPENING, STARTING, now=NOW)
+    assert not interrupts(OPENING, GOING, now=NOW)
     assert not interrupts(OPENING, None, now=NOW)
 
 
-def test_a_run_in_flight_is_joined_though_its_process_died() -> None:
-    """Contit goes on with it (documented: there is no cancel)."""
-    orphan = replace(ENDED, phase=Phase.IN_PROGRESS, answer=None, ended_at=None, holder="h", held_until=NOW - 1)
-    assert decide(OPENING, orphan) == Joined(orphan)
-    assert decide(OTHER, orphan) == Busy(orphan)
+def test_a_run_in_flight_counts_though_its_process_died() -> None:
+    """Contit continues it (documented: there is no cancel)."""
+    orphan = replace(GOING, lease_owner="p", lease_until=NOW - 1)
+    assert existing_run(OPENING, orphan, now=NOW) == Deduplicated(orphan)
+    assert existing_run(OTHER, orphan, now=NOW) == Busy(orphan)
 
 
 @pytest.mark.parametrize(
-    ("latest", "question", "joins"),
+    ("latest", "question", "is_returned"),
     [
         (ENDED, OPENING, True),
         (ENDED, FOLLOW_UP, True),
         (ENDED, OTHER, False),
         (replace(ENDED, answer=None), OPENING, False),
         (replace(ENDED, phase=Phase.FAILED, failure=Failure.RUN_FAILED, answer=None), OPENING, False),
-        (replace(ENDED, delivery=Delivery.DELIVERED), OPENING, False),
-        (replace(ENDED, delivery=Delivery.HANDED_OVER), OPENING, False),
-        (replace(ENDED, delivery=Delivery.HANDING_OVER), FOLLOW_UP, True),
-        (replace(ENDED, delivery=Delivery.SENDING), FOLLOW_UP, True),
-        (replace(ENDED, delivery=Delivery.UNSURE), OPENING, True),
-        (replace(ENDED, delivery=Delivery.UNSURE), FOLLOW_UP, False),
-        (replace(ENDED, delivery=Delivery.UNSURE, delivered_at=NOW - 120), OPENING, True),
-        (replace(ENDED, delivery=Delivery.UNSURE, delivered_at=NOW - 120.5), OPENING, False),
-        (replace(ENDED, delivery=Delivery.UNSURE, delivered_at=None), OPENING, False),
+        (DELIVERED, OPENING, False),
+        (DELIVERED, FOLLOW_UP, False),
+        (replace(DELIVERED, replay_until=NOW), OPENING, True),
+        (replace(DELIVERED, replay_until=NOW - 0.5), OPENING, False),
+        (replace(DELIVERED, replay_until=NOW + 100), FOLLOW_UP, False),
+        (replace(DELIVERED, replay_until=NOW + 100, answer=None), OPENING, False),
     ],
 )
-def test_an_answer_is_given_again_only_to_who_may_not_have_it(
-    latest: RunRecord, question: Question, joins: bool
+def test_an_answer_is_returned_to_its_question_while_it_is_owed_or_due_once_more(
+    latest: RunRecord, question: Question, is_returned: bool
 ) -> None:
-    """Awaited by someone who left, or unsure in a new conversation within two minutes (our choice)."""
-    assert decide(question, latest) == (Joined(latest) if joins else None)
+    assert existing_run(question, latest, now=NOW) == (Deduplicated(latest) if is_returned else None)
 
 
-@pytest.mark.parametrize(
-    ("question", "seconds", "delivery"),
-    [
-        (OPENING, 4.0, Delivery.DELIVERED),
-        (OPENING, 4.1, Delivery.UNSURE),
-        (FOLLOW_UP, 99.0, Delivery.DELIVERED),
-    ],
-)
-def test_delivery_is_unsure_only_after_a_slow_call_that_began_a_conversation(
-    question: Question, seconds: float, delivery: Delivery
-) -> None:
-    """Its host may have given up before (our choice)."""
-    record = replace(ENDED, question=question)
-    assert delivery_after(record, call_seconds=seconds, policy=POLICY) is delivery
-
-
-def test_a_prompts_hash_tells_nothing_of_it_and_differs_for_any_change() -> None:
-    """Only equality can be seen (our choice)."""
+def test_a_prompts_hash_differs_for_any_change_and_does_not_show_the_prompt() -> None:
     assert hash_prompt("q") == hash_prompt("q") != hash_prompt("q ")
     assert "secret" not in hash_prompt("secret")

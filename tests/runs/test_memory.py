@@ -2,13 +2,10 @@
 
 import pytest
 
-from contit_mcp.runs.ledger import RunLedger
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import Failure
-from contit_mcp.runs.store import RetentionPolicy
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import T0, NewStore, begin, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, fail, opening, start
 
 pytestmark = pytest.mark.anyio
 
@@ -16,54 +13,53 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def new_store() -> NewStore:
     """Stores in memory."""
-    return lambda retention: MemoryRunStore(retention=retention)
+    return lambda retention, now: MemoryRunStore(retention=retention, now=now)
 
 
 def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen (our choice)."""
+    """A star import that loses tests would go unseen."""
     tests = [name for name in vars(contract) if name.startswith("test_")]
     assert len(tests) >= 16
     assert set(tests) <= set(globals())
 
 
-async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight() -> None:
-    """Memory is bounded, a run in flight is never lost (our choice)."""
-    store = RunLedger(MemoryRunStore(retention=RetentionPolicy(), capacity=3))
+async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight(clock: Clock) -> None:
+    """Memory is bounded, a run in flight is never lost."""
+    store = MemoryRunStore(capacity=3, now=clock)
     in_flight = await begin(store, opening("in flight"), "r", thread_id="in flight")
     for number in range(6):
-        run = await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}", now=T0 + number)
-        await store.failed(run, Failure.RUN_FAILED, now=T0 + number)
-    await store.claim(opening("one more"), now=T0 + 10)
-    assert await store.find("owner", "in flight", "r", now=T0 + 10) == in_flight
-    left = [number for number in range(6) if await store.find("owner", f"t{number}", "r", now=T0 + 10)]
+        clock.at(number)
+        await fail(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
+    await claim(store, opening("one more"))
+    assert await store.find("owner", "in flight", "r") == in_flight
+    left = [number for number in range(6) if await store.find("owner", f"t{number}", "r")]
     assert left == [5]  # beside the one in flight and the newest intent
 
 
-async def test_beyond_its_capacity_starts_that_died_go_too() -> None:
-    """A long outage of Contit leaves many behind (our choice)."""
-    kept = MemoryRunStore(capacity=3)
-    store = RunLedger(kept)
+async def test_beyond_its_capacity_starts_that_died_go_too(clock: Clock) -> None:
+    """A long outage of Contit leaves many behind."""
+    store = MemoryRunStore(capacity=3, now=clock)
     for number in range(50):
-        await store.claim(opening(f"q{number}"), now=T0 + number * 30)
-    assert len(vars(kept)["_records"]) <= 5
+        clock.at(number * 30)
+        await claim(store, opening(f"q{number}"))
+    assert len(store) <= 5
 
 
-async def test_an_intent_is_kept_however_the_clock_jumps() -> None:
-    """Its ids are still to come (our choice)."""
-    store = RunLedger(MemoryRunStore())
-    claim = await store.claim(opening("q"), now=T0)
-    await store.claim(opening("other"), now=T0 + 1e6)
-    run = await store.started(claim.record, "t", "r", now=T0 + 1e6)
-    assert await store.find("owner", "t", "r", now=T0 + 1e6) == run
+async def test_an_intent_is_kept_however_the_clock_jumps(clock: Clock) -> None:
+    """Its ids are still to come."""
+    store = MemoryRunStore(now=clock)
+    granted = await claim(store, opening("q"))
+    clock.at(1e6)
+    await claim(store, opening("other"))
+    run = await start(store, granted.record, "r")
+    assert await store.find("owner", "t", "r") == run
 
 
-async def test_forgotten_runs_leave_nothing_behind() -> None:
-    """No index outlives its runs (our choice)."""
-    kept = MemoryRunStore()
-    store = RunLedger(kept)
+async def test_old_runs_are_forgotten(clock: Clock) -> None:
+    store = MemoryRunStore(now=clock)
     for number in range(50):
-        run = await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}", now=T0)
-        await store.completed(run, "a", now=T0)
-    await store.latest("owner", "t0", now=T0 + 90_000)
-    assert [len(part) for part in vars(kept).values() if hasattr(part, "__len__")] == [0, 0, 0]
-    await kept.aclose()
+        await complete(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
+    clock.at(90_000)
+    await store.latest("owner", "t0")
+    assert len(store) == 0
+    await store.aclose()

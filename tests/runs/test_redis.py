@@ -1,20 +1,23 @@
 """The store on a real Redis server: the contract, and what is particular to servers."""
 
-from collections.abc import AsyncIterator
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 import anyio
 import pytest
 import redis.asyncio
 
-from contit_mcp.exceptions import ConfigurationError, StoreError
-from contit_mcp.runs.claims import Granted, Joined
-from contit_mcp.runs.ledger import RunLedger
+from contit_mcp.errors import ConfigurationError, StoreError
+from contit_mcp.runs.claims import Deduplicated, Granted
+from contit_mcp.runs.record import Phase
 from contit_mcp.runs.redis import RedisRunStore
-from contit_mcp.runs.store import RetentionPolicy
-from tests.redis_server import RedisServer, own_redis, session_redis
+from contit_mcp.runs.store import RetentionPolicy, RunStore
+from tests.redis_server import RedisServer, own_redis, redis_server, session_redis
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import T0, NewStore, begin, follow_up, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
 
 __all__ = ["own_redis", "session_redis"]
 pytestmark = pytest.mark.anyio
@@ -28,10 +31,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def stores(session_redis: RedisServer) -> AsyncIterator[list[RedisRunStore]]:
-    """The stores that a test makes; closed at its end, and the server emptied."""
-    made: list[RedisRunStore] = []
-    yield made
-    for store in made:
+    """The stores that a test opens; closed at its end, and the server emptied."""
+    opened: list[RedisRunStore] = []
+    yield opened
+    for store in opened:
         await store.aclose()
     async with redis.asyncio.Redis.from_url(session_redis.url) as client:
         await client.flushall()
@@ -41,99 +44,190 @@ async def stores(session_redis: RedisServer) -> AsyncIterator[list[RedisRunStore
 async def new_store(session_redis: RedisServer, stores: list[RedisRunStore]) -> NewStore:
     """Stores on one server."""
 
-    def new(retention: RetentionPolicy) -> RedisRunStore:
-        stores.append(RedisRunStore(session_redis.url, retention=retention))
+    def new(retention: RetentionPolicy, now: Callable[[], float]) -> RedisRunStore:
+        stores.append(RedisRunStore(session_redis.url, retention=retention, now=now))
         return stores[-1]
 
     return new
 
 
 def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen (our choice)."""
+    """A star import that loses tests would go unseen."""
     assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
 
 
-async def test_two_replicas_share_what_they_know(new_store: NewStore) -> None:
-    """One's run is the other's too, with every field (our choice)."""
-    here, there = (RunLedger(new_store(RetentionPolicy())) for _ in range(2))
-    run = await begin(here, opening("q"), "r")
-    assert await there.claim(opening("q"), now=T0) == Joined(run)
-    ended = await there.completed(run, "è ✓", now=T0 + 1.5)
-    assert await here.find("owner", "t", "r", now=T0 + 2) == ended
+async def test_two_replicas_share_what_they_know(new_store: NewStore, clock: Clock) -> None:
+    """One's run is the other's too, with every field."""
+    here, there = (new_store(RetentionPolicy(), clock) for _ in range(2))
+    run = await begin(here, opening("q"), "r", title="Bücher ✓")
+    assert await claim(there, opening("q")) == Deduplicated(run)
+    ended = await complete(there, run, "è ✓")
+    assert await here.find("owner", "t", "r") == ended
 
 
-async def test_every_key_expires_and_none_holds_a_prompt(new_store: NewStore, session_redis: RedisServer) -> None:
-    """Whoever stops using it leaves nothing behind (our choice)."""
-    ledger = RunLedger(new_store(RetentionPolicy(record=100, answer=10)))
-    await ledger.completed(await begin(ledger, opening("MARKER"), "r"), "a", now=T0)
-    await ledger.claim(follow_up("MARKER 2"), now=T0 + 1)
+async def test_every_key_has_the_schema_version_and_expires_and_none_holds_a_prompt(
+    new_store: NewStore, clock: Clock, session_redis: RedisServer
+) -> None:
+    store = new_store(RetentionPolicy(record=100, answer=10), clock)
+    await complete(store, await begin(store, opening("MARKER"), "r"), "a")
+    await claim(store, follow_up("MARKER 2"))
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
         keys = [key async for key in client.scan_iter()]
-        assert len(keys) == 6
-        assert all(key.startswith("contit-mcp:{") for key in keys)
+        assert len(keys) == 7
+        assert all(key.startswith("contit-mcp:v3:{") for key in keys)
         assert not any("MARKER" in key or "owner" in key for key in keys)
         lives = {key: await client.ttl(key) for key in keys}
-    assert all(0 < life <= 100 for life in lives.values())
+    assert all(0 < life <= 101 for life in lives.values())
     assert [life for key, life in lives.items() if '"answer"' in key] == [pytest.approx(10, abs=1)]
 
 
-async def test_ids_are_opaque_to_it(new_store: NewStore) -> None:
+async def test_ids_are_opaque_to_it(store: RunStore) -> None:
     """Colons, quotes and braces in them do not run into each other (assumed: ids can be anything)."""
-    ledger = RunLedger(new_store(RetentionPolicy()))
-    run = await begin(ledger, opening("q"), 'b":"c', thread_id="a")
-    other = await begin(ledger, opening("z"), "c", thread_id='a":"b')
-    assert await ledger.find("owner", "a", 'b":"c', now=T0) == run
-    assert await ledger.find("owner", 'a":"b', "c", now=T0) == other
+    run = await begin(store, opening("q"), 'b":"c', thread_id="a")
+    other = await begin(store, opening("z"), "c", thread_id='a":"b')
+    assert await store.find("owner", "a", 'b":"c') == run
+    assert await store.find("owner", 'a":"b', "c") == other
 
 
 async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_redis: RedisServer) -> None:
-    """Without the password in it (our choice)."""
+    """Without the password in it."""
     store = RedisRunStore(own_redis.url)
-    ledger = RunLedger(store)
-    assert isinstance(await ledger.claim(opening("q"), now=T0), Granted)
+    assert isinstance(await claim(store, opening("q")), Granted)
     own_redis.stop()
     with pytest.raises(StoreError, match="cannot be used") as caught:
-        await ledger.claim(opening("z"), now=T0)
+        await claim(store, opening("z"))
     assert own_redis.password not in str(caught.value) + caught.value.hint
     own_redis.start()
-    assert isinstance(await ledger.claim(opening("z"), now=T0), Granted)
+    assert isinstance(await claim(store, opening("z")), Granted)
     await store.aclose()
 
 
-async def test_a_burst_waits_for_a_connection_instead_of_failing(new_store: NewStore) -> None:
-    """200 asks at once are one busy moment, no store that is down (our choice)."""
-    store = RunLedger(new_store(RetentionPolicy()))
+async def test_a_server_that_hangs_is_an_error_in_two_seconds(own_redis: RedisServer) -> None:
+    store = RedisRunStore(own_redis.url)
+    await claim(store, opening("q"))
+    own_redis.freeze()
+    try:
+        with anyio.fail_after(4), pytest.raises(StoreError):
+            await claim(store, opening("z"))
+    finally:
+        own_redis.thaw()
+        await store.aclose()
+
+
+async def test_after_a_readonly_answer_new_connections_are_used(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """After a failover the old connections lead to the demoted server; the address leads to the new primary."""
+    with redis_server(tmp_path_factory.mktemp("old")) as old, redis_server(tmp_path_factory.mktemp("new")) as new:
+        async with _Address(old.port) as address:
+            store = RedisRunStore(old.url.replace(str(old.port), str(address.port)))
+            await begin(store, opening("q"), "r")
+            async with redis.asyncio.Redis.from_url(old.url) as client:
+                await client.replicaof("127.0.0.1", new.port)
+            address.target = new.port
+            with pytest.raises(StoreError, match="ReadOnlyError"):
+                await claim(store, opening("z"))
+            assert isinstance(await claim(store, opening("z")), Granted)
+            async with redis.asyncio.Redis.from_url(new.url) as client:
+                assert await client.dbsize() > 0
+            await store.aclose()
+
+
+class _Address:
+    """A TCP address whose new connections lead to `target`; open ones stay where they are."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        self.port: int = self._listener.extra(anyio.abc.SocketAttribute.local_port)
+        self._tasks.start_soon(self._listener.serve, self._relay)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        await self._listener.aclose()
+
+    async def _relay(self, near: anyio.abc.SocketStream) -> None:
+        far = await anyio.connect_tcp("127.0.0.1", self.target)
+        async with near, far, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._copy, near, far)
+            await self._copy(far, near)
+            tasks.cancel_scope.cancel()
+
+    @staticmethod
+    async def _copy(source: anyio.abc.SocketStream, sink: anyio.abc.SocketStream) -> None:
+        try:
+            async for data in source:
+                await sink.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+
+
+async def test_a_burst_waits_for_a_connection_instead_of_failing(store: RunStore) -> None:
+    """200 asks at once are one busy moment, not a store that is down."""
     async with anyio.create_task_group() as tasks:
         for number in range(200):
             tasks.start_soon(begin, store, opening(f"q{number}"), f"r{number}")
 
 
 async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:
-    """In one line (our choice)."""
+    """In one line."""
     store = RedisRunStore(session_redis.url.replace(session_redis.password, "WRONG-MARKER"))
     with pytest.raises(StoreError, match="AuthenticationError") as caught:
-        await store.latest("owner", "t", now=T0)
+        await store.latest("owner", "t")
     assert "MARKER" not in str(caught.value) + caught.value.hint
     await store.aclose()
 
 
-async def test_what_others_wrote_there_is_an_error_and_not_a_crash(
-    new_store: NewStore, session_redis: RedisServer
+@pytest.mark.parametrize(
+    "text",
+    ['{"strange": 1}', "no JSON", "", "[]", "null", "7", b"\xff\xfe\x00", "[" * 100_000, '{"key": null, "owner": 1}'],
+    ids=range(9),
+)
+async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key(
+    store: RunStore, session_redis: RedisServer, logged: io.StringIO, text: str | bytes
 ) -> None:
-    """Another version, or another program (our choice)."""
-    ledger = RunLedger(new_store(RetentionPolicy()))
-    run = await begin(ledger, opening("q"), "r")
+    """Written by another program. The other runs stay usable, and the question can be asked again."""
+    odd = await begin(store, opening("q"), "r1", thread_id="t1")
+    run = await begin(store, opening("z"), "r2", thread_id="t2")
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
-        for key in [key async for key in client.scan_iter("*run*")]:
-            await client.set(key, '{"strange": 1}')
-    with pytest.raises(StoreError):
-        await ledger.find("owner", "t", "r", now=T0)
-    with pytest.raises(StoreError):
-        await ledger.completed(run, "a", now=T0)
+        (key,) = [key async for key in client.scan_iter(f"*{odd.key}*") if '"run"' in key]
+        await client.set(key, text)
+    assert await store.find("owner", "t1", "r1") is None
+    assert odd.key in logged.getvalue()
+    assert [each.run_id for each in await store.recent("owner", 10)] == ["r2"]
+    assert await store.find("owner", "t2", "r2") == run
+    assert isinstance(await claim(store, opening("q")), Granted)
+    assert (await complete(store, odd)).answer == "answer"
 
 
-def test_a_url_that_cannot_be_used_is_an_error_without_its_password() -> None:
-    """At the start (our choice)."""
-    with pytest.raises(ConfigurationError) as caught:
-        RedisRunStore("redis://:MARKER@localhost:6379/0?socket_timeout=MARKER")
+async def test_words_of_a_newer_version_are_tolerated(store: RunStore, session_redis: RedisServer) -> None:
+    """Replicas of two versions share a server while they are being replaced."""
+    run = await begin(store, opening("q"), "r")
+    async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
+        (key,) = [key async for key in client.scan_iter(f"*{run.key}*") if '"run"' in key]
+        row = json.loads(await client.get(key) or "")
+        await client.set(key, json.dumps(row | {"phase": "paused", "delivery": "half", "colour": "blue"}))
+    assert (await found(store, "r")).phase is Phase.IN_PROGRESS
+    assert isinstance(await claim(store, opening("q")), Deduplicated)
+    assert (await complete(store, run)).answer == "answer"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:MARKER@localhost:6379/0?socket_timeout=MARKER",
+        "redis://:MARKER@localhost:port/0",
+        "redis://:MARKER@localhost:99999/0",
+        "redis://[::1:MARKER/0",
+        "http://:MARKER@localhost/0",
+        "MARKER",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_an_error_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="CONTIT_MCP_STORE") as caught:
+        RedisRunStore(url)
     assert "MARKER" not in str(caught.value) + caught.value.hint

@@ -40,7 +40,13 @@ def _shell(command: str, folder: Path, **environment: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
     clean |= {"PATH": f"{binary.parent}:{clean['PATH']}", "CONTIT_MCP_STATE_DIR": str(folder / "state")}
     done = subprocess.run(
-        ["sh", "-ec", command], cwd=folder, env=clean | environment, capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-ec", command],
+        cwd=folder,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -4,7 +4,7 @@ import json
 
 import anyio
 
-from contit_mcp.logging import configure_logging
+from contit_mcp.telemetry.logging import configure_logging
 from tests.echo_contit import EchoContit
 from tests.server.stage import connected
 from tests.server.test_tools import SNAPSHOT

@@ -9,9 +9,10 @@ from mcp.client import Client
 from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextContent
 
-from contit_mcp.server.application import create_server
-from contit_mcp.server.bridge import Bridge, open_bridge
-from contit_mcp.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.server import create_server
 from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")
@@ -36,14 +37,14 @@ async def connected(
     host: str | None = None,
     configured: Settings | None = None,
     extensions: Sequence[ClientExtension] = (),
-) -> AsyncIterator[tuple[Client, Bridge]]:
+) -> AsyncIterator[tuple[Client, AppContext]]:
     """A client that has connected to a server of its own."""
     info = Implementation(name=host, version="1.2.3") if host else None
     async with (
-        open_bridge(configured or settings(), transport=contit, now=wall_clock) as bridge,
-        Client(create_server(bridge), mode=era, client_info=info, extensions=extensions) as client,
+        open_context(configured or settings(), transport=contit, store=MemoryRunStore(now=wall_clock)) as context,
+        Client(create_server(context), mode=era, client_info=info, extensions=extensions) as client,
     ):
-        yield client, bridge
+        yield client, context
 
 
 async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:

@@ -11,7 +11,7 @@ from mcp import MCPError
 from mcp.client import Client
 from mcp_types import INVALID_PARAMS
 
-from contit_mcp.exceptions import ContitError
+from contit_mcp.errors import ContitError
 from tests.echo_contit import EchoContit
 from tests.server.stage import ERAS, WANTS_PROGRESS, call, connected
 
@@ -41,16 +41,16 @@ async def ask_with_progress(client: Client, prompt: str) -> list[tuple[float, fl
     return heard
 
 
-async def test_progress_comes_at_once_with_the_ids_on_changes_and_every_ten_seconds(era: str) -> None:
-    """So that no host takes the call for dead (our choice)."""
+async def test_progress_comes_at_once_on_changes_and_every_ten_seconds_in_words_for_people(era: str) -> None:
+    """So that no host takes the call for dead."""
     contit = EchoContit(seconds=100, latency=0.2)
     async with connected(contit, era=era, host="claude-code") as (client, _):
         heard = await ask_with_progress(client, "q")
     assert heard[0][0] < 0.1
     assert "run_2" not in heard[0][2]
-    assert "thread_id=thread_1, run_id=run_2" in heard[1][2]
+    assert heard[1][2].startswith("Contit is working on it")
     assert heard[1][0] < 1
-    assert "in_progress" in heard[2][2]
+    assert not any("thread_1" in text or "run_2" in text for _, _, text in heard)
     times = [time for time, _, _ in heard]
     assert all(later - earlier <= 10.001 for earlier, later in itertools.pairwise(times))
     values = [progress for _, progress, _ in heard]
@@ -58,7 +58,7 @@ async def test_progress_comes_at_once_with_the_ids_on_changes_and_every_ten_seco
 
 
 async def test_progress_does_not_slow_the_wait(era: str) -> None:
-    """A caller that takes its time with a message gets its answer all the same (our choice)."""
+    """A caller that takes its time with a message gets its answer all the same."""
 
     async def slow(progress: float, total: float | None, message: str | None) -> None:
         await anyio.sleep(60)
@@ -70,14 +70,14 @@ async def test_progress_does_not_slow_the_wait(era: str) -> None:
 
 
 async def test_a_cancelled_call_stops_its_polling_and_says_so(era: str, logged: io.StringIO) -> None:
-    """One line; the run goes on and its handle stays valid (documented: there is no cancel)."""
+    """One line; the run goes on and its handle stays valid."""
     contit = EchoContit(seconds=60)
-    async with connected(contit, era=era, host="claude-code") as (client, bridge):
+    async with connected(contit, era=era, host="claude-code") as (client, context):
         with anyio.move_on_after(5):
             await call(client, "contit_ask", {"prompt": "q"})
         await anyio.sleep(0.1)
         polls = contit.count("status")
-        assert bridge.calls_in_flight == 0
+        assert context.calls_in_flight == 0
         await anyio.sleep(30)
         assert contit.count("status") == polls
         structure, _, _ = await call(client, "contit_response", {"thread_id": "thread_1", "run_id": "run_2"})
@@ -88,7 +88,7 @@ async def test_a_cancelled_call_stops_its_polling_and_says_so(era: str, logged: 
 
 
 async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged: io.StringIO) -> None:
-    """Names and numbers, no content (our choice)."""
+    """Names and numbers, no content."""
     contit = EchoContit()
     async with connected(contit, era=era, host="some-host") as (client, _):
         await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
@@ -109,7 +109,7 @@ async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged
     ("prompt", "outcome"), [("bad", "RunFailedError"), ("", "InvalidArgumentError"), ("long", "in_progress")]
 )
 async def test_the_outcome_is_one_word(prompt: str, outcome: str, logged: io.StringIO) -> None:
-    """To count by (our choice)."""
+    """To count by."""
     contit = EchoContit(end_words={"bad": "failed"}, durations={"long": 1_000})
     async with connected(contit) as (client, _):
         await call(client, "contit_ask", {"prompt": prompt})
@@ -117,7 +117,7 @@ async def test_the_outcome_is_one_word(prompt: str, outcome: str, logged: io.Str
 
 
 async def test_a_fault_of_our_own_tells_nobody_its_text(era: str, logged: io.StringIO) -> None:
-    """The text of an unexpected exception can hold anything (our choice)."""
+    """The text of an unexpected exception can hold anything."""
 
     class Broken(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -134,25 +134,25 @@ async def test_a_fault_of_our_own_tells_nobody_its_text(era: str, logged: io.Str
 
 
 async def test_a_fault_of_our_own_after_the_start_keeps_the_handle() -> None:
-    """Nor does any other error that knows no run lose it (our choice)."""
+    """Nor does any other error that knows no run lose it."""
     contit = EchoContit(seconds=30)
     contit.instead("status", KeyError("x"))
     async with connected(contit) as (client, _):
         structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
         assert is_error
         assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
-        assert "contit_response with thread_id=thread_1, run_id=run_2" in structure["next_step"]
-        assert "run_2" in texts[1]
+        assert "Then call contit_response with this thread_id and run_id" in structure["next_step"]
+        assert 'run_id="run_2"' in texts[0]
         contit.instead("status", *[httpx.Response(503)] * 9)
         structure, _, is_error = await call(client, "contit_status", {"thread_id": "thread_1", "run_id": "run_2"})
         assert is_error
         assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
 
 
-async def test_closing_the_bridge_returns_handles_and_starts_nothing_more() -> None:
-    """A server that stops loses no run (our choice)."""
+async def test_closing_the_context_returns_handles_and_starts_nothing_more() -> None:
+    """A server that stops loses no run."""
     contit = EchoContit(seconds=100)
-    async with connected(contit) as (client, bridge):
+    async with connected(contit) as (client, context):
         async with anyio.create_task_group() as tasks:
             results: list[dict[str, object]] = []
 
@@ -161,7 +161,7 @@ async def test_closing_the_bridge_returns_handles_and_starts_nothing_more() -> N
 
             tasks.start_soon(ask)
             await anyio.sleep(2)
-            bridge.close()
+            context.close()
         assert [result["status"] for result in results] == ["in_progress"]
         structure, _, is_error = await call(client, "contit_ask", {"prompt": "two"})
         assert is_error
@@ -169,18 +169,18 @@ async def test_closing_the_bridge_returns_handles_and_starts_nothing_more() -> N
     assert contit.count("start") == 1
 
 
-async def test_a_bridge_that_is_closed_before_its_first_call_starts_nothing() -> None:
-    """The assistant is opened late, and closed all the same (our choice)."""
+async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -> None:
+    """The assistant is opened late, and closed all the same."""
     contit = EchoContit()
-    async with connected(contit) as (client, bridge):
-        bridge.close()
+    async with connected(contit) as (client, context):
+        context.close()
         _, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
     assert is_error
     assert contit.requests == []
 
 
 def test_every_error_says_what_to_do_now() -> None:
-    """A message and a hint are what an error is made of (our choice)."""
+    """A message and a hint are what an error is made of."""
     with pytest.raises(TypeError):
         ContitError("only a message")  # type: ignore[call-arg]
 
@@ -190,7 +190,6 @@ async def test_an_unknown_prompt_or_resource_is_the_caller_s_mistake_not_a_fault
 ) -> None:
     """Invalid params (documented: MCP, prompts and resources), and no line for the one who is on call."""
     async with connected(EchoContit(), era=era) as (client, _):
-        assert not (await client.list_prompts()).prompts
         for ask, name in ((client.get_prompt, "no-such-prompt"), (client.read_resource, "test://no-such-resource")):
             with pytest.raises(MCPError) as refused:
                 await ask(name)

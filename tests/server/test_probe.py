@@ -8,12 +8,11 @@ import pytest
 from mcp.client import Client
 from mcp_types import Implementation
 
-from contit_mcp.server.application import create_server
-from contit_mcp.server.bridge import open_bridge
+from contit_mcp.server.context import open_context
+from contit_mcp.server.server import create_server
 from tests.echo_contit import EchoContit
 from tests.server.stage import ERAS, WANTS_PROGRESS, call, settings
 from tests.server.test_tools import SNAPSHOT
-from tests.stage import wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -23,9 +22,9 @@ async def probing(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client,
     """A client of a server with the probe, in each era."""
     contit = EchoContit()
     async with (
-        open_bridge(settings(), transport=contit, now=wall_clock) as bridge,
+        open_context(settings(), transport=contit) as context,
         Client(
-            create_server(bridge, probe=True),
+            create_server(context, probe=True),
             mode=request.param,
             client_info=Implementation(name="some-host", version="1"),
         ) as client,
@@ -34,7 +33,7 @@ async def probing(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client,
 
 
 async def test_it_stands_beside_the_four_tools_which_do_not_change(probing: tuple[Client, EchoContit]) -> None:
-    """Without --probe it is not there at all: the snapshot of the tools holds (our choice)."""
+    """Without --probe it is not there at all: the snapshot of the tools holds."""
     tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await probing[0].list_tools()).tools]
     assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
     assert [tool["name"] for tool in tools[4:]] == ["contit_probe"]
@@ -45,7 +44,7 @@ async def test_it_stands_beside_the_four_tools_which_do_not_change(probing: tupl
 async def test_it_lasts_as_long_as_wished_and_at_most_ten_minutes(
     probing: tuple[Client, EchoContit], wished: int, lasts: float
 ) -> None:
-    """A wish is cut down, never refused; Contit is asked nothing (our choice)."""
+    """A wish is cut down, never refused; Contit is asked nothing."""
     client, contit = probing
     began = anyio.current_time()
     found, texts, is_error = await call(client, "contit_probe", {"seconds": wished})
@@ -60,7 +59,7 @@ async def test_it_lasts_as_long_as_wished_and_at_most_ten_minutes(
 async def test_it_sends_progress_or_none_after_the_first(
     probing: tuple[Client, EchoContit], wanted: bool, messages: int
 ) -> None:
-    """Hosts differ in whether progress extends a call; the first message says that it has begun (our choice)."""
+    """Hosts differ in whether progress extends a call; the first message says that it has begun."""
     seen: list[float] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:

@@ -1,7 +1,6 @@
 """To a client that does not declare the Tasks extension nothing of it is to be seen."""
 
 import json
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +9,11 @@ import pytest
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-from contit_mcp.server.application import ContitServer, create_server, create_tools
-from contit_mcp.server.bridge import Bridge, open_bridge
-from contit_mcp.tasks.requests import IDENTIFIER
+from contit_mcp.server.context import open_context
+from contit_mcp.server.server import create_server
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit
 from tests.server.stage import settings
-from tests.stage import wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -48,18 +46,16 @@ LEGACY = [("initialize", HANDSHAKE), *CALLS, ("tasks/get", {"taskId": "x"}), ("t
 MODERN = [("server/discover", {}), *CALLS]
 
 
-async def spoken(legacy: bool, *, with_tasks: bool) -> list[str]:
-    """Every message that a server writes in answer to the requests, as it goes over the wire."""
+async def spoken(legacy: bool) -> list[str]:
+    """Return every message that a server writes in answer to the requests, as it goes over the wire."""
     requests = LEGACY if legacy else MODERN
-    random.seed(7)  # polling has jitter
     written: list[str] = []
-    async with open_bridge(settings(), transport=EchoContit(seconds=3), now=wall_clock) as bridge:
-        server = _server(bridge, with_tasks=with_tasks)
+    async with open_context(settings(), transport=EchoContit(seconds=3)) as context:
+        server = create_server(context)
         to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](0)
         async with anyio.create_task_group() as tasks, from_server:
-            options = server.protocol.create_initialization_options()
-            tasks.start_soon(server.protocol.run, incoming, outgoing, options)
+            tasks.start_soon(server.run, incoming, outgoing, server.create_initialization_options())
             async with to_server:
                 for number, (method, params) in enumerate(requests):
                     meta = params.get("_meta", {}) | ({} if legacy else ENVELOPE)
@@ -73,19 +69,20 @@ async def spoken(legacy: bool, *, with_tasks: bool) -> list[str]:
     return written
 
 
-def _server(bridge: Bridge, *, with_tasks: bool) -> ContitServer:
-    return create_server(bridge) if with_tasks else ContitServer(bridge, create_tools())
+async def test_the_handshake_era_sees_nothing_of_tasks() -> None:
+    """Not even where its client names the extension: it is not of that era, and its methods do not exist there."""
+    written = await spoken(True)
+    assert not [line for line in written if IDENTIFIER in line or '"taskId":' in line or '"resultType":"task"' in line]
+    errors = [message["error"]["code"] for message in map(json.loads, written) if "error" in message]
+    assert errors == [-32601] * 4
 
 
-async def test_the_handshake_era_sees_no_difference_in_any_byte() -> None:
-    """Not even where its client names the extension: it is not of that era (documented)."""
-    assert await spoken(True, with_tasks=True) == await spoken(True, with_tasks=False)
-
-
-async def test_the_newer_era_sees_one_more_line_in_what_the_server_can_do_and_no_other_difference() -> None:
-    """Documented: the server MUST advertise it in `server/discover`."""
-    with_tasks, without = await spoken(False, with_tasks=True), await spoken(False, with_tasks=False)
-    assert with_tasks[1:] == without[1:]
-    discovered = json.loads(with_tasks[0])
-    assert discovered["result"]["capabilities"].pop("extensions") == {IDENTIFIER: {}}
-    assert discovered == json.loads(without[0])
+async def test_a_client_of_the_newer_era_that_does_not_declare_tasks_gets_plain_results() -> None:
+    """Only `server/discover` names the extension, as the specification demands."""
+    written = await spoken(False)
+    assert [index for index, line in enumerate(written) if IDENTIFIER in line] == [0]
+    capabilities = json.loads(written[0])["result"]["capabilities"]
+    assert capabilities["extensions"] == {IDENTIFIER: {}}
+    assert capabilities["tools"] == {"listChanged": False}
+    assert capabilities["resources"] == {"subscribe": False, "listChanged": False}
+    assert not [line for line in written if '"resultType":"task"' in line]

@@ -1,6 +1,8 @@
 """The four tools as a model meets them, in both protocol eras."""
 
+import io
 import json
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,10 +12,14 @@ import httpx
 import jsonschema
 import pytest
 from mcp.client import Client
-from mcp_types import Tool
+from mcp_types import TextContent, Tool
 
-from contit_mcp.server.appearance import INSTRUCTIONS
-from contit_mcp.server.bridge import Bridge
+from contit_mcp.assistant.reports import RunReport
+from contit_mcp.runs.record import Phase
+from contit_mcp.server.context import AppContext
+from contit_mcp.server.results import handle_result
+from contit_mcp.server.server import INSTRUCTIONS
+from contit_mcp.server.tenancy import Sealer
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import ERAS, call, connected, settings
 
@@ -34,7 +40,7 @@ def contit() -> EchoContit:
 
 
 @pytest.fixture
-async def stage(contit: EchoContit, era: str) -> AsyncIterator[tuple[Client, Bridge]]:
+async def stage(contit: EchoContit, era: str) -> AsyncIterator[tuple[Client, AppContext]]:
     """A connected client."""
     async with connected(contit, era=era) as both:
         yield both
@@ -48,23 +54,23 @@ async def listed(client: Client) -> list[Tool]:
 # --- what is published
 
 
-async def test_the_published_tools_are_as_reviewed(stage: tuple[Client, Bridge]) -> None:
-    """Names, texts and schemas are an interface: a change shows in the diff of tools.snapshot.json (our choice)."""
+async def test_the_published_tools_are_as_reviewed(stage: tuple[Client, AppContext]) -> None:
+    """Names, texts and schemas are an interface: a change shows in the diff of tools.snapshot.json."""
     tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await listed(stage[0])]
     assert tools == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
 
 
-async def test_the_tools_cost_a_model_less_than_a_thousand_tokens(stage: tuple[Client, Bridge]) -> None:
-    """Names, descriptions and input schemas, by a real tokenizer (our choice)."""
+async def test_the_tools_cost_a_model_less_than_800_tokens(stage: tuple[Client, AppContext]) -> None:
+    """Names, descriptions and input schemas, by a real tokenizer."""
     shown = [
         {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
         for tool in await listed(stage[0])
     ]
-    assert len(bpe_openai.get_encoding("o200k_base").encode(json.dumps(shown))) < 1_000
+    assert len(bpe_openai.get_encoding("o200k_base").encode(json.dumps(shown))) < 800
 
 
-async def test_schemas_are_flat(stage: tuple[Client, Bridge]) -> None:
-    """No unions, references or nulls anywhere; unknown arguments are refused, and the schema says so (our choice)."""
+async def test_schemas_are_flat(stage: tuple[Client, AppContext]) -> None:
+    """No unions, references or nulls anywhere; the published schema has no further properties."""
     for tool in await listed(stage[0]):
         for schema in (tool.input_schema, tool.output_schema):
             assert schema is not None
@@ -75,31 +81,30 @@ async def test_schemas_are_flat(stage: tuple[Client, Bridge]) -> None:
             assert all(field["description"] for field in schema["properties"].values())
 
 
-async def test_descriptions_and_instructions_fit_every_host(stage: tuple[Client, Bridge]) -> None:
-    """Hosts cut at 2,048 characters; Codex shows 247 of the instructions (measured)."""
+async def test_descriptions_and_instructions_fit_every_host(stage: tuple[Client, AppContext]) -> None:
+    """Hosts cut at 2,048 characters; Codex shows 247 of the instructions."""
     assert stage[0].instructions == INSTRUCTIONS
     assert len(INSTRUCTIONS) < 2_048
     assert "contit_ask" in INSTRUCTIONS[:247]
     assert all(tool.description and len(tool.description) < 2_048 for tool in await listed(stage[0]))
 
 
-async def test_annotations_are_honest_and_spelled_out(stage: tuple[Client, Bridge]) -> None:
-    """Asking creates a conversation; the others only read (documented: ReadAccess)."""
+async def test_annotations_are_honest_and_spelled_out(stage: tuple[Client, AppContext]) -> None:
+    """All tools are read-only: Contit asks for its ReadAccess policy and nothing more (docs/contit-api.md)."""
     for tool in await listed(stage[0]):
         assert tool.annotations is not None
         hints = tool.annotations.model_dump(exclude_none=True)
-        reads = tool.name in {"contit_status", "contit_response"}
         assert hints == {
-            "read_only_hint": reads,
+            "read_only_hint": True,
             "destructive_hint": False,
-            "idempotent_hint": reads,
+            "idempotent_hint": tool.name in {"contit_status", "contit_response"},
             "open_world_hint": True,
         }
         assert tool.title
 
 
-async def test_the_server_introduces_itself(stage: tuple[Client, Bridge], era: str) -> None:
-    """Title, version, website and an icon that nobody has to fetch (our choice)."""
+async def test_the_server_introduces_itself(stage: tuple[Client, AppContext], era: str) -> None:
+    """Title, version, website and an icon that nobody has to fetch."""
     info = stage[0].server_info
     if era != "legacy":
         assert info is None or info.name == "contit-assistant"
@@ -114,8 +119,8 @@ async def test_the_server_introduces_itself(stage: tuple[Client, Bridge], era: s
 # --- results
 
 
-async def test_an_answer_stands_whole_in_text_and_in_structure(stage: tuple[Client, Bridge]) -> None:
-    """Some hosts show their model only one of them (measured)."""
+async def test_an_answer_stands_whole_in_text_and_in_structure(stage: tuple[Client, AppContext]) -> None:
+    """Some hosts show their model only one of them."""
     structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "Qualità? ✓ 日本"})
     assert structure == {
         "status": "completed",
@@ -123,13 +128,17 @@ async def test_an_answer_stands_whole_in_text_and_in_structure(stage: tuple[Clie
         "run_id": "run_2",
         "response": answer_to("Qualità? ✓ 日本"),
         "elapsed_seconds": pytest.approx(3.0, abs=1),
+        "next_step": "For a follow-up, call contit_ask with this thread_id.",
     }
-    assert texts == [answer_to("Qualità? ✓ 日本"), "thread_id=thread_1, run_id=run_2"]
+    assert texts == [
+        answer_to("Qualità? ✓ 日本"),
+        'Follow-up: contit_ask(prompt=…, thread_id="thread_1"); this run: run_id="run_2"',
+    ]
     assert not is_error
 
 
-async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """Errors too (our choice)."""
+async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+    """Errors too."""
     contit.durations["long"] = 1_000
     contit.end_words["bad"] = "failed"
     schemas = {tool.name: tool.output_schema or {} for tool in await listed(stage[0])}
@@ -155,20 +164,22 @@ async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, B
     assert seen == {"completed", "in_progress", "failed"}
 
 
-async def test_a_run_still_going_says_what_to_do_now(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """A normal result with both ids (our choice)."""
+async def test_a_run_still_going_says_what_to_do_now(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+    """A normal result with both ids."""
     contit.seconds = 1_000
     structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q", "wait_seconds": 5})
     assert not is_error
     assert structure["status"] == "in_progress"
     assert structure["next_step"] == (
-        "Still running, not failed. Call contit_response with thread_id=thread_1, run_id=run_2. Do not ask again."
+        "Still running, not failed. Call contit_response with these ids; do not ask again."
     )
-    assert texts == [structure["next_step"], "thread_id=thread_1, run_id=run_2"]
+    assert texts == [
+        'Still running, not failed. Call contit_response(thread_id="thread_1", run_id="run_2"). Do not ask again.'
+    ]
 
 
-async def test_start_status_and_response_make_the_same_journey(stage: tuple[Client, Bridge]) -> None:
-    """For callers who wait elsewhere (our choice)."""
+async def test_start_status_and_response_make_the_same_journey(stage: tuple[Client, AppContext]) -> None:
+    """For callers who wait elsewhere."""
     client, _ = stage
     started, _, _ = await call(client, "contit_start", {"prompt": "q"})
     assert started["status"] == "in_progress"
@@ -176,13 +187,15 @@ async def test_start_status_and_response_make_the_same_journey(stage: tuple[Clie
     status, _, _ = await call(client, "contit_status", {**ids, "wait_seconds": 30})
     assert status["status"] == "completed"
     assert "response" not in status
-    assert status["next_step"].startswith("Call contit_response with thread_id=")
+    assert status["next_step"] == "Call contit_response with this thread_id and run_id."
     answer, texts, _ = await call(client, "contit_response", ids)
     assert answer["response"] == texts[0] == answer_to("q")
 
 
-async def test_an_error_stands_alone_in_text_and_in_structure(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """Claude Code shows only an error's text, Codex only its structure, without saying that it is one (measured)."""
+async def test_an_error_stands_alone_in_text_and_in_structure(
+    stage: tuple[Client, AppContext], contit: EchoContit
+) -> None:
+    """Claude Code shows only an error's text, Codex only its structure, without saying that it is one."""
     contit.end_words["q"] = "failed"
     structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
     assert is_error
@@ -190,11 +203,12 @@ async def test_an_error_stands_alone_in_text_and_in_structure(stage: tuple[Clien
     assert (structure["thread_id"], structure["run_id"]) == ("thread_1", "run_2")
     assert structure["error"]
     assert structure["next_step"]
-    assert texts == [f"{structure['error']} {structure['next_step']}", "thread_id=thread_1, run_id=run_2"]
+    assert texts == [f'{structure["error"]} {structure["next_step"]} (thread_id="thread_1", run_id="run_2")']
+    assert len(structure["trace_id"]) == 32
 
 
-async def test_a_failed_run_is_a_result_of_status(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """And an error of those that should deliver (our choice)."""
+async def test_a_failed_run_is_a_result_of_status(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+    """And an error of those that should deliver."""
     contit.end_words["q"] = "failed"
     started, _, _ = await call(stage[0], "contit_start", {"prompt": "q"})
     ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
@@ -206,9 +220,9 @@ async def test_a_failed_run_is_a_result_of_status(stage: tuple[Client, Bridge], 
 
 
 async def test_a_busy_thread_names_its_run_and_is_not_called_failed(
-    stage: tuple[Client, Bridge], contit: EchoContit
+    stage: tuple[Client, AppContext], contit: EchoContit
 ) -> None:
-    """The run that is going has not failed (our choice)."""
+    """The run that is going has not failed."""
     contit.durations["long"] = 1_000
     first, _, _ = await call(stage[0], "contit_ask", {"prompt": "zero"})
     long, _, _ = await call(stage[0], "contit_start", {"prompt": "long", "thread_id": first["thread_id"]})
@@ -220,8 +234,8 @@ async def test_a_busy_thread_names_its_run_and_is_not_called_failed(
     assert "busy" in structure["error"]
 
 
-async def test_an_answer_given_again_says_how_old_it_is(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """And how to ask anew (our choice)."""
+async def test_an_answer_given_again_says_how_old_it_is(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+    """And how to ask anew."""
     contit.seconds = 10
     await call(stage[0], "contit_ask", {"prompt": "q"})
     structure, texts, _ = await call(stage[0], "contit_ask", {"prompt": "q"})
@@ -230,11 +244,11 @@ async def test_an_answer_given_again_says_how_old_it_is(stage: tuple[Client, Bri
     assert contit.started("q") == 1
 
 
-async def test_an_empty_answer_is_said_to_be_empty(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """An empty text block looks like a fault (our choice)."""
+async def test_an_empty_answer_is_said_to_be_empty(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+    """An empty text block looks like a fault."""
     contit.instead("response", httpx.Response(200, json={"response": ""}))
     structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
-    assert (structure["response"], is_error) == ("", False)
+    assert (structure["response"], structure["response_total"], is_error) == ("", 0, False)
     assert texts[0] == "(Contit's answer is empty.)"
 
 
@@ -245,25 +259,23 @@ async def test_an_empty_answer_is_said_to_be_empty(stage: tuple[Client, Bridge],
     ("tool", "arguments", "named"),
     [
         ("contit_ask", {}, "prompt is required"),
-        ("contit_ask", {"prompt": " \n"}, "blank"),
+        ("contit_ask", {"prompt": " \n"}, "prompt is required"),
+        ("contit_ask", {"promt": "q"}, 'The call has "promt": pass its value as prompt.'),
         ("contit_ask", {"prompt": "x" * 32_001}, "32,001"),
         ("contit_ask", {"prompt": 7}, "prompt must be a string"),
-        ("contit_ask", {"prompt": None}, "prompt must be a string"),
+        ("contit_ask", {"prompt": None}, "prompt is required"),
         ("contit_ask", {"prompt": "q", "thread_id": ["t"]}, "thread_id must be a string"),
         ("contit_ask", {"prompt": "q", "wait_seconds": "soon"}, "wait_seconds must be a number"),
         ("contit_ask", {"prompt": "q", "thread_id": 5}, "thread_id must be a string."),
-        ("contit_ask", {"prompt": "q", "threadId": "t"}, "threadId"),
-        ("contit_ask", {"prompt": "q", "an unlikely key": "t"}, "Unknown argument: one"),
-        ("contit_ask", {"prompt": "q", "thread_id": ".."}, "thread_id is not an id"),
         ("contit_status", {"thread_id": "t"}, "run_id is required"),
-        ("contit_status", {"thread_id": "", "run_id": "r"}, "thread_id is empty"),
+        ("contit_status", {"thread_id": "", "run_id": "r"}, "thread_id is required"),
         ("contit_response", {}, "thread_id is required"),
     ],
 )
 async def test_a_wrong_argument_is_named_and_nothing_is_sent(
-    stage: tuple[Client, Bridge], contit: EchoContit, tool: str, arguments: dict[str, object], named: str
+    stage: tuple[Client, AppContext], contit: EchoContit, tool: str, arguments: dict[str, object], named: str
 ) -> None:
-    """By name, never by value (our choice)."""
+    """By name, never by value."""
     structure, texts, is_error = await call(stage[0], tool, arguments)
     assert is_error
     assert named in structure["error"]
@@ -274,24 +286,93 @@ async def test_a_wrong_argument_is_named_and_nothing_is_sent(
 
 @pytest.mark.parametrize("absent", [None, "", "null", "  "])
 async def test_the_ways_in_which_models_write_nothing_all_mean_absent(
-    stage: tuple[Client, Bridge], contit: EchoContit, absent: object
+    stage: tuple[Client, AppContext], contit: EchoContit, absent: object
 ) -> None:
-    """An empty thread_id begins a new conversation (our choice)."""
+    """An empty thread_id begins a new conversation."""
     arguments = {"prompt": "q", "thread_id": absent, "wait_seconds": absent}
     structure, _, is_error = await call(stage[0], "contit_ask", arguments)
     assert (structure["status"], is_error) == ("completed", False)
     assert contit.count("start") == 1
 
 
-async def test_keys_that_hosts_inject_are_dropped(stage: tuple[Client, Bridge]) -> None:
-    """n8n adds them to every call (reported)."""
-    injected = {"toolCallId": "1", "sessionId": "2", "action": "sendMessage", "chatInput": "q"}
+async def test_arguments_that_hosts_add_are_dropped_and_counted(
+    stage: tuple[Client, AppContext], logged: io.StringIO
+) -> None:
+    """Gemini CLI, Cline and n8n add arguments to every call; an unlisted one is no error either."""
+    injected = {"wait_for_previous": True, "task_progress": "x", "chatInput": "q", "anything": {"a": 1}}
     structure, _, is_error = await call(stage[0], "contit_ask", {"prompt": "q", **injected})
     assert (structure["status"], is_error) == ("completed", False)
+    (line,) = [json.loads(line) for line in logged.getvalue().splitlines() if "call.finished" in line]
+    assert line["dropped_arguments"] == 4
 
 
-async def test_an_unknown_tool_is_an_error_that_names_the_known_ones(stage: tuple[Client, Bridge]) -> None:
-    """As a result, since models guess names (our choice)."""
+async def test_a_not_found_error_does_not_give_the_wrong_ids_back(stage: tuple[Client, AppContext]) -> None:
+    """Codex shows the structure of an error as if it were a result."""
+    for arguments in (
+        {"thread_id": "made-up", "run_id": "r"},
+        {"thread_id": "made-up", "run_id": "r", "wait_seconds": 1},
+    ):
+        structure, texts, is_error = await call(stage[0], "contit_status", arguments)
+        assert is_error
+        assert not {"thread_id", "run_id"} & structure.keys()
+        assert "made-up" not in texts[0]
+
+
+# --- long answers
+
+
+@pytest.mark.parametrize("paragraph", ["word " * 30, "x" * 150, "è✓日本🙂 " * 20])
+async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
+    stage: tuple[Client, AppContext], contit: EchoContit, paragraph: str
+) -> None:
+    """Each part ends at the end of a paragraph, and nothing above the limit is sent at once."""
+    whole = "\n\n".join(f"{number}. {paragraph}" for number in range(4_000))[:580_000]
+    contit.instead("response", httpx.Response(200, json={"response": whole}))
+    contit.instead("response", httpx.Response(200, json={"response": whole}))
+    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
+    ids = {"thread_id": structure["thread_id"], "run_id": structure["run_id"]}
+    parts = [structure["response"]]
+    assert structure["response_total"] == len(whole)
+    while (offset := structure.get("next_offset")) is not None:
+        assert f"offset={offset}" in structure["next_step"]
+        assert f"offset={offset})" in texts[1]
+        assert structure["response"].endswith("\n\n")
+        structure, texts, is_error = await call(stage[0], "contit_response", {**ids, "offset": offset})
+        assert not is_error
+        assert structure["response_offset"] == offset
+        assert texts[0] == structure["response"]
+        parts.append(structure["response"])
+    assert "".join(parts) == whole
+    assert all(len(part) <= 60_000 for part in parts)
+    assert structure["next_step"] == "For a follow-up, call contit_ask with this thread_id."
+
+
+async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(stage: tuple[Client, AppContext]) -> None:
+    """The model can correct it in one step."""
+    answer, _, _ = await call(stage[0], "contit_ask", {"prompt": "q"})
+    ids = {"thread_id": answer["thread_id"], "run_id": answer["run_id"]}
+    structure, _, is_error = await call(stage[0], "contit_response", {**ids, "offset": 10_000})
+    assert is_error
+    assert f"the answer has {len(answer_to('q'))} characters" in structure["error"]
+    structure, _, is_error = await call(stage[0], "contit_response", {**ids, "offset": -3})
+    assert (structure["response"], is_error) == (answer_to("q"), False)
+
+
+async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
+    """Contit's ids are GUIDs; a sealed pair of them is about 100 tokens."""
+    sealer = Sealer(["k" * 32])
+    thread_id, run_id = (sealer.seal(kind, "owner", str(uuid.UUID(int=7**40))) for kind in ("thread", "run"))
+    result = handle_result(RunReport(Phase.IN_PROGRESS, thread_id, run_id, elapsed_seconds=45.0))
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    assert block.text.count(thread_id) == block.text.count(run_id) == 1
+    encoder = bpe_openai.get_encoding("o200k_base")
+    assert len(encoder.encode(block.text)) < 130
+    assert len(encoder.encode(json.dumps(result.structured_content, separators=(",", ":")))) < 150
+
+
+async def test_an_unknown_tool_is_an_error_that_names_the_known_ones(stage: tuple[Client, AppContext]) -> None:
+    """As a result, since models guess names."""
     structure, _, is_error = await call(stage[0], "contit_delete", {})
     assert is_error
     assert "contit_ask" in structure["next_step"]
@@ -331,7 +412,7 @@ async def test_the_wait_fits_the_host(contit: EchoContit, era: str, host: str, w
 
 
 async def test_the_operators_wait_replaces_the_table(contit: EchoContit, era: str) -> None:
-    """For every host, and a wish is clamped to the operator's greatest (our choice)."""
+    """For every host, and a wish is clamped to the operator's greatest."""
     contit.seconds = 1_000
     configured = settings(CONTIT_MCP_WAIT_SECONDS="12", CONTIT_MCP_MAX_WAIT_SECONDS="100")
     async with connected(contit, era=era, host="claude-code", configured=configured) as (client, _):
@@ -342,7 +423,7 @@ async def test_the_operators_wait_replaces_the_table(contit: EchoContit, era: st
 
 
 async def test_an_operators_wait_beyond_the_greatest_is_kept(contit: EchoContit) -> None:
-    """It replaces the table, and the limit of wishes follows it (our choice)."""
+    """It replaces the table, and the limit of wishes follows it."""
     contit.seconds = 10_000
     async with connected(contit, configured=settings(CONTIT_MCP_WAIT_SECONDS="600")) as (client, _):
         began = anyio.current_time()
@@ -350,8 +431,8 @@ async def test_an_operators_wait_beyond_the_greatest_is_kept(contit: EchoContit)
         assert anyio.current_time() - began == pytest.approx(600, abs=0.01)
 
 
-async def test_status_waits_only_when_asked_to(stage: tuple[Client, Bridge], contit: EchoContit) -> None:
-    """Default 0 (our choice)."""
+async def test_status_waits_only_when_asked_to(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+    """Default 0."""
     contit.seconds = 1_000
     started, _, _ = await call(stage[0], "contit_start", {"prompt": "q"})
     began = anyio.current_time()
@@ -363,7 +444,7 @@ async def test_status_waits_only_when_asked_to(stage: tuple[Client, Bridge], con
 
 
 async def test_without_a_credential_tools_are_listed_and_calls_say_what_to_set(contit: EchoContit, era: str) -> None:
-    """A host shows the error where its user sees it (our choice)."""
+    """A host shows the error where its user sees it."""
     async with connected(contit, era=era, configured=settings(CONTIT_API_KEY="")) as (client, _):
         assert len(await listed(client)) == 4
         structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})

@@ -11,7 +11,7 @@ from mcp.client.session import ClientSession
 from mcp_types import CallToolResult, Request, RequestParams, Result
 from pydantic import BaseModel, ConfigDict
 
-from contit_mcp.tasks.requests import IDENTIFIER
+from contit_mcp.tasks.extension import IDENTIFIER
 
 
 class CreatedTask(Result):

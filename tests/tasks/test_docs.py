@@ -9,7 +9,7 @@ import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.tasks.requests import IDENTIFIER
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit
 from tests.rules.tree import ROOT
 from tests.server.stage import connected

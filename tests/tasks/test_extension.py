@@ -11,7 +11,7 @@ from mcp.client.extension import ClientExtension
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.tasks.requests import IDENTIFIER
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.conformance.jobs import Jobs
 from tests.conformance.tasks_server import TasksServer
 from tests.tasks.client import CreatedTask, TasksClient, cancel_task, create_task, get_task, update_task

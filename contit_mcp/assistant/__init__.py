@@ -1,0 +1,1 @@
+"""Ask, start, status, response: a question becomes a run, and a run becomes an answer."""

@@ -1,0 +1,477 @@
+"""The assistant: ask, start, status, response. Start reading here.
+
+`ask` is `start` and then `response` in one wait. Each wait is bounded and ends in a normal report with the ids, so that
+a caller that cannot wait longer continues with `response`. docs/architecture.md states the promises and the reasons;
+`starting` turns a question into a run, `waiting` sees the run end and binds its answer.
+"""
+
+import secrets
+from dataclasses import replace
+
+import anyio
+import anyio.lowlevel
+
+from contit_mcp.assistant.reports import (
+    NULL_LISTENER,
+    NULL_OBSERVER,
+    Observer,
+    RunListener,
+    RunReport,
+    RunSnapshot,
+    report_on,
+)
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.shutdown import STARTING_SECONDS, DrainScope
+from contit_mcp.assistant.starting import RunStarter, StartOutcome
+from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, RunWaiter
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.wire import check_id
+from contit_mcp.errors import (
+    AnswerUnavailableError,
+    AnswerUnreadableError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    InvalidArgumentError,
+    NotFoundError,
+    RunError,
+    RunFailedError,
+    RunNotFoundError,
+    RunTimeoutError,
+    RunUnreachableError,
+    ServerClosingError,
+)
+from contit_mcp.runs.claims import ReplayPolicy
+from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, untracked_run
+from contit_mcp.runs.store import RunStore, Transition
+
+MAX_PROMPT_LENGTH = 32_000
+"""Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
+
+
+class Assistant:
+    """Contit's assistant for any number of owners who share one credential.
+
+    Args:
+        client: Contit.
+        store: Where runs are kept.
+        polling: How runs are waited for.
+        replay: When an answer is returned once more.
+        drain: Counts every wait; several assistants can share it, to be closed together.
+        listener: Is told about the end of each run.
+    """
+
+    def __init__(
+        self,
+        client: ContitClient,
+        store: RunStore,
+        *,
+        polling: PollPolicy | None = None,
+        replay: ReplayPolicy | None = None,
+        drain: DrainScope | None = None,
+        listener: RunListener = NULL_LISTENER,
+    ) -> None:
+        process = secrets.token_hex(8)
+        self._client = client
+        self._store = store
+        self._replay = replay or ReplayPolicy()
+        self._drain = drain or DrainScope()
+        self._waiter = RunWaiter(client, store, process=process, policy=polling, listener=listener)
+        self._starter = RunStarter(client, store, self._waiter, process=process)
+
+    async def ask(
+        self,
+        owner: str,
+        prompt: str,
+        thread_id: str | None = None,
+        *,
+        wait_seconds: float,
+        answer_seconds: float | None = None,
+        observer: Observer = NULL_OBSERVER,
+        title: str | None = None,
+    ) -> RunReport:
+        """Ask, wait, and return the answer; after the wait, report that the run is still going.
+
+        Args:
+            owner: Who asks.
+            prompt: What.
+            thread_id: The conversation to continue.
+            wait_seconds: How long to wait.
+            answer_seconds: How long of it to wait for the answer, once the run exists.
+            observer: Follows the call.
+            title: Stored with the run; only where one person uses the store.
+
+        Raises:
+            InvalidArgumentError: The prompt or the thread id cannot be used.
+            RunFailedError, RunTimeoutError, RunNotFoundError: The run ended without an answer.
+            AnswerUnreadableError: The run has completed, and its answer cannot be read.
+            ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or that is unknown.
+            RunUnreachableError: It was started, and then Contit refused to tell about it.
+        """
+        began = anyio.current_time()
+        deadline = began + wait_seconds
+        outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.OWED, title)
+        observer.started(*outcome.run.ids)
+        if answer_seconds is not None:
+            deadline = min(deadline, anyio.current_time() + answer_seconds)
+        report = await self._answer(
+            outcome.run, began=began, deadline=deadline, observer=observer, deduplicated=outcome.deduplicated
+        )
+        return replace(report, maybe_twice=outcome.interrupted)
+
+    async def start(
+        self,
+        owner: str,
+        prompt: str,
+        thread_id: str | None = None,
+        *,
+        wait_seconds: float,
+        observer: Observer = NULL_OBSERVER,
+        title: str | None = None,
+    ) -> RunReport:
+        """Start a run and report its ids at once; only a busy thread is waited for.
+
+        Args:
+            owner: Who asks.
+            prompt: What.
+            thread_id: The conversation to continue.
+            wait_seconds: How long to wait for a busy thread.
+            observer: Follows the call.
+            title: Stored with the run; only where one person uses the store.
+
+        Raises:
+            InvalidArgumentError: The prompt or the thread id cannot be used.
+            ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or that is unknown.
+        """
+        deadline = anyio.current_time() + wait_seconds
+        outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.DELIVERED, title)
+        run = outcome.run
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except anyio.get_cancelled_exc_class():  # the caller has left without the ids
+            await self._change_shielded(run, lambda run, _: run.owed())
+            raise
+        observer.started(*run.ids)
+        return self._report(run, deduplicated=outcome.deduplicated, maybe_twice=outcome.interrupted)
+
+    async def status(
+        self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
+    ) -> RunReport:
+        """Report where a run stands; with a wait, as soon as it ends.
+
+        Raises:
+            InvalidArgumentError: An id cannot be one.
+            RunNotFoundError: Contit does not know the run.
+            AnswerUnreadableError: The run has completed, and its answer cannot be read.
+            APIError: Contit refused or could not.
+        """
+        deadline = anyio.current_time() + wait_seconds
+        run = await self._find(owner, thread_id, run_id)
+        observer.started(thread_id, run_id)
+        if not run.ended:
+            run = await self._poll_once(run, deadline)
+        if not run.ended and wait_seconds > 0:  # a wait without time would still take and release the lease
+            run = await self._wait(run, deadline, observer)
+        if run.failure is Failure.NOT_FOUND:
+            raise RunNotFoundError(*run.ids)
+        return self._report(run)
+
+    async def response(
+        self,
+        owner: str,
+        thread_id: str,
+        run_id: str | None = None,
+        *,
+        wait_seconds: float,
+        observer: Observer = NULL_OBSERVER,
+    ) -> RunReport:
+        """Return a run's own answer, waiting for it; without a run id, of the thread's latest run.
+
+        Raises:
+            InvalidArgumentError: An id cannot be one.
+            RunFailedError, RunTimeoutError, RunNotFoundError: There is no answer.
+            AnswerUnavailableError: There was one, and it can no longer be told from another run's.
+            AnswerUnreadableError: The run has completed, and its answer cannot be read.
+            APIError, RunUnreachableError: Contit refused or could not.
+        """
+        began = anyio.current_time()
+        deadline = began + wait_seconds
+        if run_id is None:
+            latest = await self._store.latest(owner, check_id("thread_id", thread_id))
+            if latest is None:
+                return await self._latest_answer(thread_id, deadline)
+            run = latest
+        else:
+            run = await self._find(owner, thread_id, run_id)
+        observer.started(*run.ids)
+        return await self._answer(run, began=began, deadline=deadline, observer=observer, poll_first=True)
+
+    async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunSnapshot:
+        """Report without waiting where the run of one ask stands, and its answer once it has one.
+
+        Contit is polled no more often than by a waiting call, however many snapshots are taken.
+
+        Args:
+            owner: Who asked.
+            thread_id: The run's thread.
+            run_id: The run.
+            asked_at_ms: When it was asked, in milliseconds since the epoch; several asks can share a run.
+
+        Raises:
+            APIError: Contit refused, or did not return an answer again. Passing faults before the end are left out.
+        """
+        run = await self._store.find(owner, thread_id, run_id)
+        if run is None:
+            run = untracked_run(owner, thread_id, run_id, now=asked_at_ms / 1000)
+        if asked_at_ms in run.cancelled:
+            return RunSnapshot(self._report(run), cancelled=True)
+        try:
+            if not run.ended and self._waiter.may_poll_for_snapshot(run):
+                run = await self._polled_for_snapshot(run)
+            if run.ended:
+                now = anyio.current_time()
+                return RunSnapshot(await self._deliver(run, began=now, deadline=now))
+        except RunError as error:
+            return RunSnapshot(self._report(run), failure=error)
+        return RunSnapshot(self._report(run))
+
+    async def cancel(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> None:
+        """Store that one ask was cancelled, if its run is known; the run goes on (see `snapshot`)."""
+        run = await self._store.find(owner, thread_id, run_id)
+        if run is not None:
+            await self._store.change(run, lambda run, _: run.cancelled_at(asked_at_ms))
+
+    async def runs(self, owner: str, limit: int = 20) -> list[RunReport]:
+        """Report the owner's newest runs as they are stored, newest first, without answers."""
+        return [self._report(run) for run in await self._store.recent(owner, limit)]
+
+    async def stored(self, owner: str, thread_id: str, run_id: str) -> RunReport | None:
+        """Report a run as it is stored, with its whole answer; None if it is not. Contit is not asked."""
+        run = await self._store.find(owner, check_id("thread_id", thread_id), check_id("run_id", run_id))
+        return None if run is None else self._report(run, response=run.answer)
+
+    def close(self) -> None:
+        """Start no more runs, and let every wait end now with what is known."""
+        self._drain.close()
+
+    async def _find_or_start(
+        self,
+        owner: str,
+        prompt: str,
+        thread_id: str | None,
+        deadline: float,
+        observer: Observer,
+        delivery: Delivery,
+        title: str | None,
+    ) -> StartOutcome:
+        if thread_id is not None:
+            check_id("thread_id", thread_id)
+        question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
+        if self._drain.closing:
+            raise ServerClosingError
+        with self._drain.cancellable(grace=STARTING_SECONDS):
+            return await self._starter.find_or_start(
+                question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status, title=title
+            )
+        raise ServerClosingError
+
+    async def _find(self, owner: str, thread_id: str, run_id: str) -> RunRecord:
+        """Return the stored run, or an untracked record made of its ids."""
+        check_id("thread_id", thread_id)
+        check_id("run_id", run_id)
+        run = await self._store.find(owner, thread_id, run_id)
+        return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
+
+    async def _answer(
+        self,
+        run: RunRecord,
+        *,
+        began: float,
+        deadline: float,
+        observer: Observer,
+        deduplicated: bool = False,
+        poll_first: bool = False,
+    ) -> RunReport:
+        """Wait for the run's end and return its answer; at the deadline, report that it is still going.
+
+        Args:
+            run: The run.
+            began: When the call began, on the event loop's clock.
+            deadline: When its wait ends.
+            observer: Follows the call.
+            deduplicated: Whether another call had started the run for the same question.
+            poll_first: Whether the run may have ended while nothing polled it.
+        """
+        is_earlier_answer = deduplicated and run.ended
+        if not run.ended:
+            run = await self._until_ended(run, deadline, observer, poll_first=poll_first)
+        if not run.ended:
+            return self._report(run, deduplicated=deduplicated)
+        report = await self._deliver(run, began=began, deadline=deadline)
+        age = self._waiter.age(run) if is_earlier_answer else None
+        return replace(report, deduplicated=deduplicated, age_seconds=age)
+
+    async def _until_ended(self, run: RunRecord, deadline: float, observer: Observer, *, poll_first: bool) -> RunRecord:
+        """Return the run's end if it comes in time. A tracked run outlasts passing faults of Contit."""
+        try:
+            if not run.tracked or (poll_first and self._waiter.is_due(run)):
+                run = await self._poll_once(run, deadline)
+            if not run.ended:
+                run = await self._wait(run, deadline, observer)
+        except APIError as error:
+            if not error.retryable:
+                raise RunUnreachableError(*run.ids, error) from error
+            if not run.tracked:
+                raise
+            return run
+        if not run.tracked and run.phase is Phase.COMPLETED:
+            await self._refuse_if_replaced(run)
+        return run
+
+    async def _wait(self, run: RunRecord, deadline: float, observer: Observer) -> RunRecord:
+        """Return the run once it has ended, or as it is at the deadline."""
+        with self._drain.cancellable(deadline):
+            return await self._waiter.until_ended(run, observer.status)
+        return run
+
+    async def _poll_once(self, run: RunRecord, deadline: float) -> RunRecord:
+        """Poll once, even if the deadline leaves no time for it."""
+        until = _long_enough(deadline)
+        with self._drain.cancellable(until):
+            return await self._waiter.poll_once(run, deadline=until)
+        if not run.tracked:
+            raise _not_in_time()
+        return run
+
+    async def _polled_for_snapshot(self, run: RunRecord) -> RunRecord:
+        polled = run
+        try:
+            with self._drain.cancellable(anyio.current_time() + POLL_SECONDS):
+                polled = await self._waiter.poll_once(run, deadline=anyio.current_time())
+        except APIError as error:
+            if not error.retryable:
+                raise
+        if run.tracked or not polled.ended:
+            return polled
+        # An untracked run that has ended is stored from now on: the end of a task must stay as it was seen.
+        if polled.failure is Failure.NOT_FOUND and self._waiter.age(run) < LAG_SECONDS:
+            return run  # replication lag
+        if polled.phase is Phase.COMPLETED:
+            try:
+                await self._refuse_if_replaced(polled)
+            except AnswerUnavailableError:
+                polled = replace(polled, answer=None)  # what was read is a later run's
+        adopted = replace(polled, started_at=polled.asked_at, run_seconds=self._waiter.age(polled))
+        return await self._store.change(adopted, lambda run, _: run)
+
+    async def _deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:
+        """Return the report of a run that has ended, with its answer, and store that it was delivered.
+
+        If the caller leaves meanwhile, the answer stays owed, so that its retry gets it.
+        """
+        if run.failure is not None:
+            raise _no_answer(run, run.failure, limit=self._waiter.run_limit)
+        text = run.answer if run.answer is not None else await self._read_again(run, deadline)
+        slow = run.begins_conversation and anyio.current_time() - began > self._replay.slow_call
+        again = self._replay.again_within if slow else None
+        if run.tracked and (slow or run.delivery is Delivery.OWED or run.replay_until is not None):
+            try:
+                await self._store.change(
+                    run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
+                )
+                await anyio.lowlevel.checkpoint_if_cancelled()
+            except anyio.get_cancelled_exc_class():
+                before = run
+                await self._change_shielded(
+                    run, lambda run, _: replace(run, delivery=before.delivery, replay_until=before.replay_until)
+                )
+                raise
+        return self._report(run, response=text)
+
+    async def _read_again(self, run: RunRecord, deadline: float) -> str:
+        """Return the answer of a completed run whose stored copy is gone: the thread's, unless a later run is known."""
+        await self._refuse_if_replaced(run)
+        try:
+            text = await self._read(run.ids[0], deadline)
+        except NotFoundError as error:
+            raise AnswerUnavailableError(*run.ids, replaced=False) from error
+        except APIResponseValidationError as error:
+            raise AnswerUnreadableError(*run.ids) from error
+        await self._refuse_if_replaced(run)  # another run may have ended while this was read
+        return text
+
+    async def _latest_answer(self, thread_id: str, deadline: float) -> RunReport:
+        """Return the latest answer of a thread without a stored run."""
+        try:
+            text = await self._read(thread_id, deadline)
+        except NotFoundError as error:
+            raise RunNotFoundError(thread_id, None) from error
+        return RunReport(Phase.COMPLETED, thread_id, None, response=text)
+
+    async def _read(self, thread_id: str, deadline: float) -> str:
+        until = _long_enough(deadline)
+        with self._drain.cancellable(until):
+            return await self._client.thread_response(thread_id, deadline=until)
+        raise _not_in_time()
+
+    async def _refuse_if_replaced(self, run: RunRecord) -> None:
+        """Refuse the thread's answer for a run after which another one is known."""
+        thread_id, run_id = run.ids
+        latest = await self._store.latest(run.question.owner, thread_id)
+        if latest is not None and latest.run_id != run_id:
+            raise AnswerUnavailableError(thread_id, run_id, replaced=True)
+
+    async def _change_shielded(self, run: RunRecord, transition: Transition) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._store.change(run, transition)
+
+    def _report(
+        self,
+        run: RunRecord,
+        *,
+        response: str | None = None,
+        deduplicated: bool = False,
+        maybe_twice: bool = False,
+    ) -> RunReport:
+        age = self._waiter.age(run)
+        return report_on(run, age=age, response=response, deduplicated=deduplicated, maybe_twice=maybe_twice)
+
+
+def usable_prompt(prompt: str) -> str:
+    """Return the prompt, unchanged.
+
+    Raises:
+        InvalidArgumentError: It is blank, too long, or not valid Unicode text.
+    """
+    if not prompt.strip():
+        raise InvalidArgumentError("The prompt is blank.", hint="Say in prompt what you want to know.")
+    if len(prompt) > MAX_PROMPT_LENGTH:
+        raise InvalidArgumentError(
+            f"The prompt has {len(prompt):,} characters; {MAX_PROMPT_LENGTH:,} are allowed.",
+            hint="Ask for less at a time, and leave out what Contit already holds.",
+        )
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise InvalidArgumentError(
+            "The prompt is not valid Unicode text.", hint="Send it again without broken characters."
+        )
+    return prompt
+
+
+def _long_enough(deadline: float) -> float:
+    return max(deadline, anyio.current_time() + POLL_SECONDS)
+
+
+def _not_in_time() -> APITimeoutError:
+    return APITimeoutError("Contit did not answer in time.", hint="Try again.", may_have_arrived=True)
+
+
+def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> RunError:
+    match failure:
+        case Failure.RUN_FAILED:
+            return RunFailedError(*run.ids)
+        case Failure.NO_END_SEEN:
+            return RunTimeoutError(*run.ids, after_seconds=limit)
+        case Failure.NOT_FOUND:
+            return RunNotFoundError(*run.ids)
+        case Failure.NO_ANSWER:
+            return AnswerUnavailableError(*run.ids, replaced=False)

@@ -1,0 +1,264 @@
+"""From a question to its run: start one, or return the run that already answers it. Never two runs on a thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import anyio.lowlevel
+
+from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.wire import StartedRun
+from contit_mcp.errors import (
+    AnswerUnreadableError,
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    ContitError,
+    InternalServerError,
+    NotFoundError,
+    RunNotFoundError,
+    StartUnknownError,
+    ThreadBusyError,
+)
+from contit_mcp.runs.claims import (
+    POLL_LEASE_SECONDS,
+    RENEW_SECONDS,
+    START_LEASE_SECONDS,
+    Deduplicated,
+    Granted,
+)
+from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, intent_to_start
+from contit_mcp.runs.store import RunStore
+from contit_mcp.telemetry.call_stats import current_call_stats
+from contit_mcp.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+_BUSY_STATUSES = frozenset({400, 409, 422, 500})
+"""Possible answers to a prompt on a busy thread; assumed (docs/contit-api.md)."""
+
+_STARTING_PAUSE = 0.05
+"""Seconds between two claims while another call sends the start; that lasts about one request."""
+
+_START_SECONDS = 5.0
+"""What must be left of a wait after a busy thread was waited for: a start cannot be cut short, and must not outlast
+it."""
+
+_NOT_STARTED = 503
+"""The one 5xx after which nothing can have been accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartOutcome:
+    """The run of a question.
+
+    Attributes:
+        run: The run.
+        deduplicated: Whether another call had started it.
+        interrupted: Whether an earlier start of the same question was cut off, so that it may run twice.
+    """
+
+    run: RunRecord
+    deduplicated: bool = False
+    interrupted: bool = False
+
+
+class RunStarter:
+    """Turns questions into runs.
+
+    Args:
+        client: Contit.
+        store: Decides which question may start.
+        waiter: Sees the end of the run that a question has to wait for.
+        process: The name of this process in leases.
+    """
+
+    def __init__(self, client: ContitClient, store: RunStore, waiter: RunWaiter, *, process: str) -> None:
+        self._client = client
+        self._store = store
+        self._waiter = waiter
+        self._process = process
+
+    async def find_or_start(
+        self,
+        question: Question,
+        prompt: str,
+        *,
+        delivery: Delivery,
+        deadline: float,
+        on_status: Callable[[str], None],
+        title: str | None = None,
+    ) -> StartOutcome:
+        """Return the question's run.
+
+        A busy thread is waited for until the deadline, and the answer of the run before is stored.
+
+        Args:
+            question: What is asked.
+            prompt: Its text.
+            delivery: Whether the answer is owed to the caller, or the ids are enough.
+            deadline: On the event loop's clock.
+            on_status: Takes the status words of a run that is waited for.
+            title: Stored with the run.
+
+        Raises:
+            ThreadBusyError: Another run is going on the thread until after the deadline, or Contit says so.
+            StartUnknownError: The start was sent and no answer came.
+            RunNotFoundError: Contit does not know the thread.
+            APIError: Contit refused or could not.
+        """
+        joined = waited_for = None
+        while True:
+            intent = self._intent(question, delivery, title)
+            with anyio.CancelScope(shield=True):  # a grant must not be lost with a caller that leaves in the middle
+                claim = await self._store.claim(intent)
+            run = claim.record
+            if isinstance(claim, Granted):
+                await self._check_may_start(claim, joined, waited_for, deadline)
+                try:
+                    return StartOutcome(await self._start(claim, prompt, deadline), interrupted=claim.interrupted)
+                except _IntentLapsed:
+                    continue
+            if run.phase is Phase.STARTING:
+                joined = run if isinstance(claim, Deduplicated) else joined
+                await self._let_it_start(deadline)
+            elif isinstance(claim, Deduplicated):
+                if not await self._ended_unseen(run):
+                    if delivery is Delivery.OWED and run.delivery is not Delivery.OWED and not run.ended:
+                        run = await self._store.change(run, lambda run, _: run if run.ended else run.owed())
+                    current_call_stats().count("join")
+                    return StartOutcome(run, deduplicated=True)
+            else:
+                waited_for = run
+                await self._let_it_end(run, deadline, on_status)
+
+    def _intent(self, question: Question, delivery: Delivery, title: str | None) -> RunRecord:
+        return intent_to_start(
+            question,
+            delivery=delivery,
+            process=self._process,
+            lease_seconds=START_LEASE_SECONDS,
+            now=self._store.now(),
+            title=title,
+        )
+
+    async def _check_may_start(
+        self, claim: Granted, joined: RunRecord | None, waited_for: RunRecord | None, deadline: float
+    ) -> None:
+        """Give the grant back if using it could double a run, or outlast the caller."""
+        refusal: ContitError | None = None
+        if claim.interrupted and joined is not None and joined.leased(self._store.now()):
+            # A live process gave up the start that was waited for, and told its caller that its fate is unknown.
+            refusal = StartUnknownError(claim.record.question.thread_id)
+        elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
+            refusal = ThreadBusyError(*waited_for.ids)
+        if refusal is not None:
+            await self._give_back(claim.record, maybe_sent=claim.interrupted)
+            raise refusal
+
+    async def _ended_unseen(self, run: RunRecord) -> bool:
+        """Whether a run that is stored as going has ended while nothing polled it: then it answers no new question."""
+        if run.ended or not self._waiter.is_due(run):
+            return False
+        try:
+            with anyio.CancelScope(deadline=anyio.current_time() + POLL_SECONDS):
+                return (await self._waiter.poll_once(run, deadline=anyio.current_time())).ended
+        except AnswerUnreadableError:
+            await self._waiter.end(run, failure=Failure.NO_ANSWER)  # the question is asked anew
+            return True
+        except APIError:
+            pass  # the wait for the run reports it
+        return False
+
+    async def _start(self, claim: Granted, prompt: str, deadline: float) -> RunRecord:
+        intent, maybe_sent = claim.record, claim.interrupted
+        kept: list[RunRecord] = []
+
+        async def keep(started: StartedRun) -> None:
+            run = await self._store.change(intent, lambda run, now: self._started(run, started, now))
+            self._waiter.started_here(run)
+            kept.append(run)
+
+        thread_id = intent.question.thread_id
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            await self._client.start_run(
+                prompt, thread_id, before=lambda: self._check_intent(intent), keep=keep, deadline=deadline
+            )
+        except APIError as error:
+            refusal = _meaning_of(error, thread_id)
+            maybe_sent = maybe_sent or isinstance(refusal, StartUnknownError)
+            raise refusal from error
+        finally:
+            if not kept:
+                await self._give_back(intent, maybe_sent=maybe_sent)
+        log.info("run.started", thread_id=kept[0].thread_id, run_id=kept[0].run_id)
+        return kept[0]
+
+    def _started(self, intent: RunRecord, ids: StartedRun, now: float) -> RunRecord:
+        """Return the started run. Nothing polls it unless its answer is owed to a caller."""
+        run = intent.started(ids.thread_id, ids.run_id, now=now)
+        if run.delivery is Delivery.OWED:
+            return run.leased_to(self._process, seconds=POLL_LEASE_SECONDS, now=now)
+        return run.released_by(self._process)
+
+    def _check_intent(self, intent: RunRecord) -> None:
+        """Check that the intent stands for as long as sending its start may take."""
+        until = self._store.now() + START_LEASE_SECONDS - RENEW_SECONDS
+        if intent.lease_until is None or until > intent.lease_until:
+            raise _IntentLapsed
+
+    async def _give_back(self, intent: RunRecord, *, maybe_sent: bool) -> None:
+        """Forget a grant; if Contit may have the start, leave it as if its process had died: a retry then says so."""
+        if maybe_sent:
+            await self._waiter.release(intent)
+            return
+        with anyio.CancelScope(shield=True):
+            await self._store.release(intent)
+
+    async def _let_it_start(self, deadline: float) -> None:
+        if anyio.current_time() + _STARTING_PAUSE > deadline:
+            raise APITimeoutError(
+                "Another call is still sending a question to Contit on this conversation.",
+                hint="Ask again with the same words: it joins that run instead of starting a second one.",
+                may_have_arrived=False,
+            )
+        await anyio.sleep(_STARTING_PAUSE)
+
+    async def _let_it_end(self, run: RunRecord, deadline: float, on_status: Callable[[str], None]) -> None:
+        try:
+            with anyio.CancelScope(deadline=deadline):
+                await self._waiter.until_ended(run, on_status)
+                return
+        except AnswerUnreadableError:
+            await self._waiter.end(run, failure=Failure.NO_ANSWER)  # or the thread would be busy for ever
+            return
+        except APIError as error:
+            raise ThreadBusyError(*run.ids) from error
+        raise ThreadBusyError(*run.ids)
+
+
+class _IntentLapsed(Exception):  # noqa: N818 - not an error: the question is claimed anew
+    """A retry was put off for so long that another process may have started the question meanwhile."""
+
+
+def _meaning_of(error: APIError, thread_id: str | None) -> ContitError:
+    """Return what a failed start means to its caller."""
+    if isinstance(error, APIStatusError) and thread_id is not None:
+        if isinstance(error, NotFoundError):
+            return RunNotFoundError(thread_id, None)
+        if error.status_code in _BUSY_STATUSES:
+            return ThreadBusyError(thread_id, None)
+    return StartUnknownError(thread_id) if _may_have_been_accepted(error) else error
+
+
+def _may_have_been_accepted(error: APIError) -> bool:
+    """Whether the run may exist although no ids came: then asking again could run the question twice."""
+    if isinstance(error, APIConnectionError):
+        return error.may_have_arrived
+    if isinstance(error, InternalServerError):
+        return error.status_code != _NOT_STARTED
+    return isinstance(error, APIResponseValidationError)

@@ -1,0 +1,242 @@
+"""Repeat a request that failed, and slow down together while Contit is overloaded or away.
+
+Asking again after "not yet" is polling, which belongs to the assistant. A read may be repeated whenever it failed
+for a passing reason. A start may be repeated only if Contit cannot have accepted it: the connection failed before the
+request was sent, or the answer was 429 or 503.
+"""
+
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+
+from contit_mcp.contit.wire import later_hint
+from contit_mcp.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+)
+from contit_mcp.telemetry.call_stats import current_call_stats
+from contit_mcp.telemetry.logging import get_logger
+
+T = TypeVar("T")
+_MOST_DOUBLINGS = 60
+"""A float would overflow beyond them, before `longest` is applied."""
+
+log = get_logger(__name__)
+
+
+class Backoff:
+    """Slows all polls and starts that share it down together, up to `most` times, and lets them recover.
+
+    A failure counts if it is a 429, or one of at least `row` 5xx and broken connections without a success between.
+    The stretch doubles when a failure counts, at most once in each `settle`. Once no failure has counted for a
+    `settle`, the next success halves it, again at most once in each `settle`. Without any request for `forget`
+    seconds it is 1. A `Retry-After` is waited for in addition.
+
+    `ContitClient` reports every outcome. Each client has a backoff of its own unless one is given: where callers bring
+    their own credentials, one caller's refusals do not slow the others down.
+
+    Args:
+        most: The highest stretch.
+        row: How many 5xx and broken connections in a row are more than a passing fault.
+        settle: Seconds.
+        forget: Seconds.
+        longest_hold: Seconds for which a `Retry-After` is honoured at most, so that a wrong one does not last a day.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: float = 4.0,
+        row: int = 3,
+        settle: float = 10.0,
+        forget: float = 60.0,
+        longest_hold: float = 3_600.0,
+    ) -> None:
+        self._most = most
+        self._row = row
+        self._settle = settle
+        self._forget = forget
+        self._longest_hold = longest_hold
+        self._stretch = 1.0
+        self._failures = 0
+        self._changed_at = self._failed_at = self._reported_at = self._hold_until = -math.inf
+        self._late = 0.0
+
+    @property
+    def stretch(self) -> float:
+        """Return the factor of all pauses now; 1 when all is well."""
+        return 1.0 if anyio.current_time() - self._reported_at >= self._forget else self._stretch
+
+    @property
+    def full(self) -> bool:
+        """Return whether failures have lasted so long that a failed request is not repeated within its call."""
+        return self.stretch >= self._most
+
+    def failed(self, error: APIError) -> None:
+        """Report a 429, a 5xx, or a connection that broke or was not made."""
+        now, stretch = anyio.current_time(), self.stretch
+        self._reported_at = now
+        self._failures += 1
+        if isinstance(error, APIStatusError) and error.retry_after is not None:
+            self._hold_until = max(self._hold_until, now + min(error.retry_after, self._longest_hold))
+        if not isinstance(error, RateLimitError) and self._failures < self._row:
+            return
+        if now - self._changed_at >= self._settle:
+            self._change(min(self._most, stretch * 2), now)
+        self._failed_at = now
+
+    def succeeded(self) -> None:
+        """Report any other answer of Contit."""
+        now = anyio.current_time()
+        if self._stretch > 1.0 and now - max(self._changed_at, self._failed_at) >= self._settle:
+            self._change(max(1.0, self.stretch / 2), now)
+        self._reported_at, self._failures = now, 0
+
+    async def pause(self, seconds: float, draw: Callable[[], float] = random.random) -> None:
+        """Pause a poll for `seconds`, stretched, and until a `Retry-After` is over.
+
+        Polls that waited for the same `Retry-After` go on spread out. While this process is behind with its work, a
+        pause is longer by as much as the last one ended late: polls would only add to the work.
+        """
+        began, pause = anyio.current_time(), seconds * self.stretch + self._late
+        await anyio.sleep(pause)
+        now = anyio.current_time()
+        self._late = max(0.0, now - began - pause)  # timers may be early
+        while (left := self._hold_until - now) > 0:
+            await anyio.sleep(left + seconds * self.stretch * draw())
+            now = anyio.current_time()
+
+    async def admit_start(self, seconds: float, deadline: float, draw: Callable[[], float] = random.random) -> None:
+        """Wait until a start may be sent: after a `Retry-After`, and by up to `seconds` for each step of the stretch.
+
+        Raises:
+            RateLimitError: The `Retry-After` lasts until after the deadline; nothing was sent.
+        """
+        now = anyio.current_time()
+        left = max(0.0, self._hold_until - now)
+        if left and now + left >= deadline:
+            raise RateLimitError(
+                "Contit asked for a pause because of too many requests or a fault. The question was not sent.",
+                hint=later_hint(left),
+                status_code=429,
+                retry_after=left,
+            )
+        if wait := left + seconds * (self.stretch - 1.0) * draw():
+            await anyio.sleep(max(0.0, min(wait, deadline - now)))
+
+    def _change(self, stretch: float, now: float) -> None:
+        if stretch != self._stretch:
+            log.info("upstream.backoff", stretch=stretch)
+        self._stretch, self._changed_at = stretch, now
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a failed request is repeated. All durations are in seconds.
+
+    Attributes:
+        attempts: Requests in all, the first one included.
+        shortest: The first pause; each further one doubles.
+        longest: The longest of these pauses. A `Retry-After` may ask for a longer one.
+        jitter: Up to this share is added to each pause, so that many callers do not return at once.
+    """
+
+    attempts: int = 4
+    shortest: float = 0.25
+    longest: float = 4.0
+    jitter: float = 0.5
+
+    def pause(self, retry: int, error: APIError, draw: Callable[[], float]) -> float:
+        """Return the seconds to wait before retry number `retry` (from 1); `draw` gives a number from 0 to 1."""
+        own = min(self.longest, self.shortest * 2.0 ** min(retry - 1, _MOST_DOUBLINGS))
+        asked = error.retry_after if isinstance(error, APIStatusError) else None
+        return max(own, asked or 0.0) * (1 + self.jitter * draw())
+
+
+def read_may_be_repeated(error: APIError) -> bool:
+    """Return whether a GET that failed like this may work when it is repeated."""
+    return error.retryable
+
+
+def start_may_be_repeated(error: APIError) -> bool:
+    """Return whether the start certainly was not accepted, so that repeating it cannot double the run."""
+    if isinstance(error, APIConnectionError):
+        return not error.may_have_arrived
+    return isinstance(error, RateLimitError) or (isinstance(error, InternalServerError) and error.status_code == 503)
+
+
+async def retrying(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    may_repeat: Callable[[APIError], bool],
+    policy: RetryPolicy,
+    deadline: float,
+    backoff: Backoff | None = None,
+    draw: Callable[[], float] = random.random,
+) -> T:
+    """Call `attempt` until it works, may not be repeated, or its next try would come after the deadline.
+
+    Args:
+        attempt: Sends the request once.
+        may_repeat: Returns whether another try after an error is allowed and can help.
+        policy: How often and how patiently.
+        deadline: On the event loop's clock (`anyio.current_time()`).
+        backoff: At its full stretch nothing is repeated: in an outage, retries would multiply the requests.
+        draw: Gives numbers from 0 to 1, for jitter.
+
+    Raises:
+        APIError: What the last attempt raised.
+    """
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return await attempt()
+        except APIError as error:
+            if tries >= policy.attempts or not may_repeat(error) or (backoff is not None and backoff.full):
+                raise
+            pause = policy.pause(tries, error, draw)
+            if anyio.current_time() + pause >= deadline:
+                raise
+            log.debug("upstream.retry", retry=tries, pause_seconds=round(pause, 3), error=type(error).__name__)
+        current_call_stats().count("retry")
+        await anyio.sleep(pause)
+
+
+@dataclass(frozen=True, slots=True)
+class GracePolicy:
+    """How long a 404 right after a start, or right after `completed`, may be replication lag.
+
+    Attributes:
+        seconds: From the first request on; none is sent after that.
+        pause: Seconds between the requests.
+    """
+
+    seconds: float = 3.0
+    pause: float = 0.4
+
+
+async def forgiving_lag(attempt: Callable[[], Awaitable[T]], *, policy: GracePolicy) -> T:
+    """Call `attempt` again while the answer is 404, for as long as the policy allows.
+
+    Raises:
+        NotFoundError: Still 404 when the grace is over.
+        APIError: Any other failure, at once.
+    """
+    until = anyio.current_time() + policy.seconds
+    while True:
+        try:
+            return await attempt()
+        except NotFoundError:
+            if anyio.current_time() + policy.pause > until:
+                raise
+        current_call_stats().count("retry")
+        await anyio.sleep(policy.pause)

@@ -1,0 +1,494 @@
+"""The one HTTP client: httpx's, over aiohttp's connections. Here bodies are bounded and requests are counted.
+
+httpx's own pool walks all its connections for each request, and so slows down with many in flight
+(docs/performance.md). The package httpx-aiohttp would replace it as well, but it reports a connection that broke after
+the request as one that was never made: a start would be sent twice.
+"""
+
+import re
+import ssl
+import urllib.request
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import httpx
+import truststore
+from aiohttp.connector import Connection
+from yarl import URL
+
+from contit_mcp import __version__
+from contit_mcp.config.settings_urls import LOOPBACK
+from contit_mcp.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    ConfigurationError,
+)
+from contit_mcp.telemetry.call_stats import CANCELLED, NO_ANSWER, POOL, current_call_stats
+from contit_mcp.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+ENDPOINT = "contit_mcp_endpoint"
+"""The extension of a request that names its endpoint. Only such requests are counted."""
+
+_SENT_AT = "contit_mcp_sent_at"
+_MOST_CODINGS = 2
+"""Compressions on top of each other that a body may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransportPolicy:
+    """Timeouts in seconds, and limits, of one HTTP client.
+
+    Attributes:
+        connect: To connect, TLS included.
+        read: Without a byte from the server. Starting a run is a short request: the work happens after it.
+        write: Without a proxy taking a byte. aiohttp has no such limit: without a proxy a call's own time bounds it.
+        pool: Until one of our own connections is free. Together with `connect` it is under the 20 s of a start, so
+            that a start that was never sent is known not to have been sent.
+        connections: Open at once.
+        keep_alive: How long an idle connection is kept. It is under the 60 s at which load balancers commonly close
+            one, because a start sent into a closing connection ends as "state unknown".
+        body_bytes: The largest body that is read, compressed and decompressed.
+    """
+
+    connect: float = 10.0
+    read: float = 30.0
+    write: float = 30.0
+    pool: float = 5.0
+    connections: int = 100
+    keep_alive: float = 20.0
+    body_bytes: int = 8 * 1024 * 1024
+
+
+def build_http_client(
+    base_url: str,
+    *,
+    policy: TransportPolicy | None = None,
+    ca_file: Path | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """Return a client with bounded bodies, no redirects, no cookies, and the proxies of the environment.
+
+    Args:
+        base_url: Where Contit is; requests are made with absolute URLs all the same.
+        policy: Timeouts and limits.
+        ca_file: PEM file of certificate authorities to trust beside the operating system's.
+        transport: Replaces the network: the embedded sandbox, or a test's.
+
+    Raises:
+        ConfigurationError: The CA file, the address, or a proxy that the environment names cannot be used.
+    """
+    policy = policy or TransportPolicy()
+    address = _parsed(base_url)
+    limits = httpx.Limits(
+        max_connections=policy.connections,
+        max_keepalive_connections=policy.connections,
+        keepalive_expiry=policy.keep_alive,
+    )
+
+    def build(**network: Any) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=address,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # one caller's cookies never reach another's
+            headers={
+                "User-Agent": f"contit-mcp/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+            timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
+            limits=limits,
+            event_hooks={"request": [_note_the_time], "response": [_BodyReader(policy.body_bytes)]},
+            **network,
+        )
+
+    if transport is not None:
+        return build(transport=transport)
+    verify = _tls_context(ca_file)
+    direct = AiohttpTransport(verify=verify, limits=limits)
+    # Plain http is for this machine only, so no request to this machine goes through a proxy.
+    mounts: dict[str, httpx.AsyncBaseTransport] = {
+        f"all://{f'[{host}]' if ':' in host else host}": direct for host in LOOPBACK
+    }
+    proxies = urllib.request.getproxies()
+    if "all" not in proxies:
+        mounts["all://"] = direct  # httpx's own mounts for HTTPS_PROXY, HTTP_PROXY and NO_PROXY are more specific
+    try:
+        with suppress(httpx.InvalidURL, ValueError):
+            return build(verify=verify, mounts=mounts)
+        # Other programs take networks and IPv6 addresses in NO_PROXY; httpx refuses to start with them.
+        by_name = _proxies_without_odd_exceptions(proxies, direct, verify=verify, limits=limits)
+        client = build(verify=verify, mounts=by_name | mounts, trust_env=False)
+    except (httpx.InvalidURL, ValueError):
+        problem = "is not a URL like http://proxy.example:3128"
+    except ImportError:
+        problem = "is a SOCKS proxy, which needs the package socksio"
+    else:
+        log.warning("proxy.exceptions_ignored", reason="entries of NO_PROXY that are not host names are ignored")
+        return client
+    # Not chained: the address of a proxy can hold its password.
+    raise ConfigurationError(
+        f"A proxy that the environment names cannot be used: it {problem}.",
+        hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY can name Contit's host.",
+    )
+
+
+def _proxies_without_odd_exceptions(
+    proxies: dict[str, str], direct: httpx.AsyncBaseTransport, *, verify: ssl.SSLContext, limits: httpx.Limits
+) -> dict[str, httpx.AsyncBaseTransport]:
+    """Return the mounts that httpx makes of the environment, without those entries of NO_PROXY that name no host."""
+    mounts: dict[str, httpx.AsyncBaseTransport] = {}
+    for scheme in ("all", "http", "https"):
+        if address := proxies.get(scheme):
+            proxy = address if "://" in address else f"http://{address}"
+            mounts[f"{scheme}://"] = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy)
+    names = [name.strip() for name in proxies.get("no", "").split(",")]
+    return mounts | {f"all://*{name}": direct for name in names if re.fullmatch(r"[\w.-]+", name, re.ASCII)}
+
+
+def _parsed(base_url: str) -> httpx.URL:
+    try:
+        return httpx.URL(base_url)
+    except httpx.InvalidURL:
+        pass  # not chained: its text quotes the address
+    raise ConfigurationError("Contit's address is not a valid URL.", hint="Check CONTIT_BASE_URL.")
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ValueError) as exc:
+            # OpenSSL's own words are about its internals; a ValueError is about a path that cannot be one.
+            readable = isinstance(exc, ssl.SSLError) or not isinstance(exc, OSError)
+            reason = "it holds no PEM certificate" if readable else str(getattr(exc, "strerror", None))
+            raise ConfigurationError(
+                f"The CA file {ca_file} cannot be used: {reason}.",
+                hint="Set CONTIT_CA_FILE to a readable PEM file.",
+            ) from exc
+    return context
+
+
+# --- One request -------------------------------------------------------------------------------------------------
+
+
+async def send(http: httpx.AsyncClient, request: httpx.Request, *, auth: httpx.Auth | None = None) -> httpx.Response:
+    """Send a request that names its `ENDPOINT`, count it, and return the response with its body.
+
+    Raises:
+        APIError: No response came, or its body could not be read. A status is no error here.
+    """
+    try:
+        return await http.send(request, auth=auth)
+    except HTTPX_ERRORS as exc:
+        _count(request, POOL if isinstance(exc, httpx.PoolTimeout) else NO_ANSWER)
+        raise translate(exc) from exc
+    except anyio.get_cancelled_exc_class():
+        _count(request, CANCELLED)
+        raise
+
+
+async def _note_the_time(request: httpx.Request) -> None:
+    request.extensions[_SENT_AT] = anyio.current_time()
+
+
+def _count(request: httpx.Request, status: str) -> None:
+    endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.get(_SENT_AT)
+    if endpoint is not None and sent_at is not None:  # without a time, it waited for its token and was not sent
+        current_call_stats().count_request(endpoint, status, anyio.current_time() - sent_at)
+
+
+class BodyTooLargeError(httpx.DecodingError):
+    """A body is larger than the limit, before or after its decompression."""
+
+
+class _BodyReader:
+    """Reads every body of a client within its limit, before httpx or an `httpx.Auth` reads it without one.
+
+    Args:
+        most: Bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    async def __call__(self, response: httpx.Response) -> None:
+        """Replace the stream of a response by its whole body, and count the request."""
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - the client is asynchronous
+        body = bytearray()
+        async for chunk in response.stream:
+            body += chunk
+            if len(body) > self._most:
+                raise self._too_large()
+        await response.stream.aclose()
+        response.stream = httpx.ByteStream(self._decompressed(bytes(body), response.headers))
+        _count(response.request, str(response.status_code))
+
+    def _decompressed(self, body: bytes, headers: httpx.Headers) -> bytes:
+        """Undo the content codings. They were not asked for, but a gateway may compress whatever passes it."""
+        codings = [coding.strip().lower() for coding in headers.pop("Content-Encoding", "").split(",")]
+        codings = [coding for coding in codings if coding not in {"", "identity"}]
+        if len(codings) > _MOST_CODINGS:
+            raise httpx.DecodingError("the body was compressed too often")
+        for coding in reversed(codings):
+            body = self._inflated(body, coding)
+        return body
+
+    def _inflated(self, body: bytes, coding: str) -> bytes:
+        if coding not in {"gzip", "x-gzip", "deflate"}:
+            raise httpx.DecodingError("the body has an unknown content coding")
+        if not body:
+            return body
+        try:
+            inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its first bytes say
+            inflated = inflater.decompress(body, self._most + 1)
+        except zlib.error as exc:
+            if coding != "deflate":
+                raise httpx.DecodingError("the body is not compressed as its header says") from exc
+            inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers send deflate without zlib's header
+            try:
+                inflated = inflater.decompress(body, self._most + 1)
+            except zlib.error as error:
+                raise httpx.DecodingError("the body is not compressed as its header says") from error
+        if len(inflated) > self._most:
+            raise self._too_large()
+        if not inflater.eof:
+            raise httpx.DecodingError("the compressed body is incomplete")
+        return inflated
+
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(f"a body is larger than {self._most} bytes")
+
+
+# --- Connections -------------------------------------------------------------------------------------------------
+
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+"""Headers that aiohttp would add; httpx has decided about them."""
+
+_LONGEST_HEADER = 65_536
+"""Bytes in a response. Gateways add long policies and cookies; aiohttp's own 8,190 would lose a run's ids to one."""
+
+_MOST_CHECKED = 100
+"""Connections that are taken from the idle ones for a request before it fails; each was found unusable."""
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends httpx's requests over aiohttp's connections. No redirects, no cookies, no repetition, no proxy.
+
+    Args:
+        verify: Decides about certificates.
+        limits: How many connections, and how long an idle one is kept.
+    """
+
+    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+        self._verify = verify
+        self._limits = limits
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._free = anyio.Semaphore(limits.max_connections or 100)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return the response once its head has come.
+
+        Raises:
+            httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError, httpx.UnsupportedProtocol: Nothing was sent.
+            httpx.TransportError: Any other; the server may have received the request.
+        """
+        if self._closed:
+            raise httpx.ConnectError("the client is closed")
+        timeout = request.extensions["timeout"]
+        body = await request.aread()
+        await self._take_place(timeout["pool"])
+        try:
+            answer = await self._opened().request(
+                request.method,
+                URL(str(request.url), encoded=True),  # its ids are quoted already, and stay so
+                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+                data=body or None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    connect=timeout["connect"], sock_connect=timeout["connect"], sock_read=timeout["read"]
+                ),
+            )
+        except (aiohttp.ClientError, ValueError) as exc:  # of the URL or the headers: connections raise httpx's errors
+            self._free.release()
+            raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
+        except BaseException:
+            self._free.release()
+            raise
+        return httpx.Response(
+            answer.status, headers=list(answer.raw_headers), stream=_Body(answer, when_closed=self._free.release)
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections. No request is sent any more."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def _take_place(self, seconds: float | None) -> None:
+        try:
+            self._free.acquire_nowait()
+        except anyio.WouldBlock:
+            try:
+                with anyio.fail_after(seconds):
+                    await self._free.acquire()
+            except TimeoutError as exc:
+                raise httpx.PoolTimeout("no connection was free") from exc
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Return the session, which is made at the first request: it needs the event loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._limits.keepalive_expiry or 0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=_NOT_ADDED,
+                trust_env=False,
+                max_line_size=_LONGEST_HEADER,
+                max_field_size=_LONGEST_HEADER,
+                middlewares=(_as_httpx_errors,),
+            )
+        return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Raises httpx's errors until a connection is established, and reuses no connection that has unread data.
+
+    Data that arrived on an idle connection was not asked for. It would be taken for the answer to the next request,
+    which may be another caller's.
+    """
+
+    async def connect(self, *given: Any, **named: Any) -> Connection:
+        """Return a connection that is ready for a request.
+
+        Raises:
+            httpx.ConnectTimeout, httpx.ConnectError: It could not be established, TLS included; nothing was sent.
+        """
+        try:
+            for _ in range(_MOST_CHECKED):
+                connection = await super().connect(*given, **named)
+                if connection.protocol is not None and not connection.protocol.should_close:
+                    return connection
+                connection.close()
+        except TimeoutError as exc:
+            raise httpx.ConnectTimeout(type(exc).__name__) from exc
+        except (aiohttp.ClientError, OSError, ValueError) as exc:  # the last for a host name that cannot be encoded
+            raise httpx.ConnectError(type(exc).__name__) from exc
+        raise httpx.ConnectError("no connection was usable")
+
+
+async def _as_httpx_errors(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Raise httpx's errors for a request that was sent, before aiohttp can repeat it: `retries` alone decides that."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        raise _after_sending(exc) from exc
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a response; its connection is given back at the end, and closed if the body was not read whole.
+
+    Args:
+        answer: The response of aiohttp.
+        when_closed: Called once.
+    """
+
+    def __init__(self, answer: aiohttp.ClientResponse, *, when_closed: Callable[[], None]) -> None:
+        self._answer = answer
+        self._when_closed: Callable[[], None] | None = when_closed
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the chunks as they come, compressed as they are."""
+        try:
+            async for chunk in self._answer.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _after_sending(exc) from exc
+
+    async def aclose(self) -> None:
+        """Give the connection and its place back."""
+        self._answer.close()  # without effect on a connection whose response was read to its end
+        if self._when_closed is not None:
+            self._when_closed()
+            self._when_closed = None
+
+
+def _after_sending(error: Exception) -> httpx.TransportError:
+    """Return httpx's error for one of aiohttp's that was raised while a connection was established."""
+    if isinstance(error, TimeoutError):
+        return httpx.ReadTimeout(type(error).__name__)
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
+        return httpx.RemoteProtocolError(type(error).__name__)
+    if isinstance(error, OSError | aiohttp.ClientConnectionError):
+        return httpx.ReadError(type(error).__name__)
+    return httpx.LocalProtocolError(type(error).__name__)
+
+
+# --- Errors ------------------------------------------------------------------------------------------------------
+
+_LATER = "Try again in a little while; contit-mcp check tells whether Contit can be reached."
+_CONFIGURED = "Check CONTIT_BASE_URL and the proxy settings; contit-mcp check tells more."
+
+# From the most particular to the most general: (httpx's class, what happened, could Contit have the request?, hint)
+_CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
+    (httpx.ConnectTimeout, "Contit could not be reached in time.", False, _LATER),
+    (httpx.PoolTimeout, "Too many requests to Contit are in flight in this process.", False, _LATER),
+    (httpx.ReadTimeout, "Contit did not answer in time.", True, _LATER),
+    (httpx.WriteTimeout, "Contit did not take the request in time.", True, _LATER),
+    (httpx.TimeoutException, "Contit took too long.", True, _LATER),
+    (httpx.ConnectError, "Contit could not be reached.", False, _LATER),
+    (httpx.ProxyError, "The proxy refused to connect to Contit.", False, _CONFIGURED),
+    (httpx.UnsupportedProtocol, "Contit's address is not one that HTTP can reach.", False, _CONFIGURED),
+    (httpx.InvalidURL, "Contit's address is not a valid URL.", False, _CONFIGURED),
+    (httpx.NetworkError, "The connection to Contit broke.", True, _LATER),
+    (httpx.ProtocolError, "Contit, or something before it, did not speak proper HTTP.", True, _LATER),
+    (httpx.TransportError, "The exchange with Contit failed.", True, _LATER),
+)
+
+
+def translate(error: Exception) -> APIError:
+    """Return our error for one of httpx's. Its text is our own: httpx's can hold addresses."""
+    if isinstance(error, httpx.ConnectError) and _distrusts_certificate(error):
+        return APIConnectionError(
+            "The certificate of Contit, or of something before it, is not trusted here.",
+            hint="If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
+            may_have_arrived=False,
+        )
+    for kind, message, may_have_arrived, hint in _CONNECTION_ERRORS:
+        if isinstance(error, kind):
+            ours = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
+            return ours(message, hint=hint, may_have_arrived=may_have_arrived)
+    if isinstance(error, BodyTooLargeError):
+        too_large = APIResponseValidationError(
+            "Contit's answer is too large to be read.",
+            hint="Ask for less at a time, or raise CONTIT_MCP_UPSTREAM_BODY_BYTES.",
+        )
+        too_large.retryable = False  # it would be as large again
+        return too_large
+    return APIResponseValidationError("Contit's answer could not be read.", hint=_LATER)
+
+
+def _distrusts_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+"""Everything httpx raises, for the `except` beside `translate`."""

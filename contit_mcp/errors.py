@@ -1,0 +1,265 @@
+"""Everything that can go wrong, as one tree.
+
+ContitError                        has a one-line message and a hint: what to do now
+├── ConfigurationError             the operator's settings do not work together
+├── InvalidArgumentError           the caller's arguments cannot be used; nothing was sent
+├── ServerClosingError             this process is shutting down; nothing was started
+├── StoreError                     where runs are kept cannot be used; no ask fails because of it
+├── UnexpectedError                a bug of this package
+├── APIError                       one HTTP exchange with Contit did not work
+│   ├── APIConnectionError         no answer arrived (may_have_arrived: could Contit have the request?)
+│   │   └── APITimeoutError
+│   ├── APIStatusError             an answer with a status other than 2xx
+│   │   ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404,
+│   │   │   ConflictError 409, UnprocessableEntityError 422, RateLimitError 429
+│   │   ├── RedirectError 3xx      never followed
+│   │   └── InternalServerError 5xx
+│   └── APIResponseValidationError a 2xx whose body is not what is documented
+└── RunError                       about one run; carries the ids that are known
+    ├── RunFailedError             it ended without an answer
+    ├── RunTimeoutError            it showed no end for so long that we gave it up
+    ├── RunNotFoundError           Contit does not know it (or it is not the caller's)
+    ├── RunUnreachableError        it was started, and then Contit could not be asked about it
+    ├── AnswerUnavailableError     it completed, but its answer was replaced before anyone read it
+    ├── AnswerUnreadableError      it completed, but the body with its answer cannot be read
+    ├── ThreadBusyError            another run is still going on the thread
+    └── StartUnknownError          the start was sent and no answer came: it may or may not run
+
+Messages are ours, never taken from upstream: no secret, prompt or answer can ride in one. A test holds this drawing.
+"""
+
+_ASK_FOR_LESS = "Ask once more, more simply or about less at a time."
+
+
+class ContitError(Exception):
+    """Anything this package reports to its user.
+
+    Attributes:
+        message: What happened, in one line.
+        hint: What to do now, in one line.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ConfigurationError(ContitError):
+    """A setting is missing, unknown, or does not work together with another."""
+
+
+class InvalidArgumentError(ContitError):
+    """An argument of a call cannot be used. Nothing was sent to Contit."""
+
+
+class ServerClosingError(ContitError):
+    """The server is shutting down and nothing was started for this call."""
+
+    def __init__(self) -> None:
+        message = "The server is shutting down and this question was not started."
+        super().__init__(message, hint="Ask again in a few seconds.")
+
+
+class StoreError(ContitError):
+    """Where runs are kept cannot be used at the moment. Asks go on without it."""
+
+
+class APIError(ContitError):
+    """One HTTP exchange with Contit did not work; `retryable` says whether the same read may work a little later."""
+
+    retryable = False
+
+
+class APIConnectionError(APIError):
+    """No usable answer arrived.
+
+    Attributes:
+        may_have_arrived: Whether Contit may have received and acted on the request.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str, may_have_arrived: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.may_have_arrived = may_have_arrived
+
+
+class APITimeoutError(APIConnectionError):
+    """Contit, or the connection to it, took too long."""
+
+
+class APIResponseValidationError(APIError):
+    """Contit answered 2xx with a body that is not what its documentation says."""
+
+    retryable = True
+
+
+class APIStatusError(APIError):
+    """Contit answered with a status other than 2xx.
+
+    Attributes:
+        status_code: The HTTP status.
+        retry_after: Seconds that Contit asked to wait, if it did.
+    """
+
+    def __init__(self, message: str, *, hint: str, status_code: int, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status_code = status_code
+        self.retry_after = retry_after
+
+
+class BadRequestError(APIStatusError):
+    """400: malformed."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the credential is missing, wrong, expired or revoked."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the credential is good but may not do this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: Contit does not know the thread or run."""
+
+
+class ConflictError(APIStatusError):
+    """409."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests."""
+
+    retryable = True
+
+
+class RedirectError(APIStatusError):
+    """3xx. Redirects are never followed: a credential would travel to another address."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx: a fault on Contit's side or between it and us."""
+
+    retryable = True
+
+
+class RunError(ContitError):
+    """Something about one run.
+
+    Attributes:
+        thread_id: The run's thread, where known.
+        run_id: The run, where known.
+    """
+
+    def __init__(self, message: str, *, hint: str, thread_id: str | None, run_id: str | None) -> None:
+        super().__init__(message, hint=hint)
+        self.thread_id = thread_id
+        self.run_id = run_id
+
+
+class RunFailedError(RunError):
+    """The run ended without an answer."""
+
+    def __init__(self, thread_id: str | None, run_id: str | None) -> None:
+        message = "Contit reports that the run failed; it does not say why."
+        super().__init__(message, hint=_ASK_FOR_LESS, thread_id=thread_id, run_id=run_id)
+
+
+class RunTimeoutError(RunError):
+    """The run showed no end for so long that it was given up."""
+
+    def __init__(self, thread_id: str, run_id: str, *, after_seconds: float) -> None:
+        minutes = round(after_seconds / 60)
+        message = f"No end seen: the run was still going after {minutes} minute{'s' * (minutes != 1)} and was given up."
+        super().__init__(message, hint=_ASK_FOR_LESS, thread_id=thread_id, run_id=run_id)
+
+
+class RunNotFoundError(RunError):
+    """Contit does not know the thread or run, or it is not the caller's. One wording for both."""
+
+    def __init__(self, thread_id: str | None, run_id: str | None) -> None:
+        super().__init__(
+            "No such thread or run.",
+            hint="Use the ids exactly as contit_ask or contit_start returned them here; ids from elsewhere do not"
+            " work. Or ask without ids to start anew.",
+            thread_id=thread_id,
+            run_id=run_id,
+        )
+
+
+class RunUnreachableError(RunError):
+    """The run was started, and then Contit could not be asked about it. The cause is in `__cause__`."""
+
+    def __init__(self, thread_id: str, run_id: str, cause: APIError) -> None:
+        message = f"The run was started, but asking Contit about it did not work. {cause.message}"
+        hint = f"{cause.hint} Then call contit_response with these ids; do not ask again."
+        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+
+
+class AnswerUnavailableError(RunError):
+    """The run's own answer cannot be read; no other is given in its place. `replaced`: a later one stands there."""
+
+    def __init__(self, thread_id: str, run_id: str, *, replaced: bool) -> None:
+        message = "Contit calls the run completed but has no answer for it."
+        hint = "Ask the question again."
+        if replaced:
+            message = "This run's own answer is no longer available: a later run on the thread replaced it."
+            hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
+        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+        self.replaced = replaced
+
+
+class AnswerUnreadableError(RunError):
+    """The run has completed, and the body with its answer is not what is documented. The cause is in `__cause__`."""
+
+    def __init__(self, thread_id: str, run_id: str) -> None:
+        super().__init__(
+            "Contit calls the run completed, but its answer cannot be read: it is not in the documented form.",
+            hint="Call contit_response with these ids once more. If it says the same, ask the question again.",
+            thread_id=thread_id,
+            run_id=run_id,
+        )
+
+
+class ThreadBusyError(RunError):
+    """The thread already has a run going. `run_id` is that run, where our own store shows it."""
+
+    def __init__(self, thread_id: str, run_id: str | None) -> None:
+        if run_id is None:
+            message = "Contit refused the question; the thread is probably busy with another run."
+            hint = "Wait a little and ask again, or ask without thread_id to start a new conversation."
+        else:
+            message = "The thread is busy with another run. Your question was not sent."
+            hint = "Call contit_response with these ids to see that run end, then ask again."
+        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+
+
+class StartUnknownError(RunError):
+    """The start was sent and no proper answer came. The cause is in `__cause__`."""
+
+    def __init__(self, thread_id: str | None) -> None:
+        super().__init__(
+            "No proper answer came after the question was sent to Contit: it is unknown whether a run was started.",
+            hint="Asking again is safe for your content, but the question may then run twice.",
+            thread_id=thread_id,
+            run_id=None,
+        )
+
+
+class UnexpectedError(ContitError):
+    """A fault of our own. Its text stays out of the result: it could hold anything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "contit-mcp itself failed at this call; that is a bug in it.",
+            hint="Try once more; if it fails again, report it with the server's log line call.crashed.",
+        )

@@ -1,0 +1,303 @@
+"""Authentication over HTTP: each of the four modes turns headers into a caller or a refusal; one middleware asks it."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import structlog
+from jwt.exceptions import InvalidSubjectError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.settings_http import LONGEST_TOKEN
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
+from contit_mcp.errors import ConfigurationError
+from contit_mcp.http.jwks import ALGORITHMS, RETRY_SECONDS, IssuerKeys, KeysUnavailableError, same_issuer
+from contit_mcp.http.refusals import Refusal, too_many
+from contit_mcp.server.request_state import Caller, request_state
+
+log = structlog.get_logger(__name__)
+
+Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
+"""Returns who sends these headers, or why that is not known."""
+
+LEEWAY_SECONDS = 10
+"""How far the clock of the issuer may differ from ours."""
+
+_LONGEST_KEY_ID = 256
+
+_TOKEN_TYPES = frozenset({"at+jwt", "jwt"})
+"""Values of `typ` in the header of an access token, without the prefix `application/` (RFC 9068, 2.1; RFC 7519, 5.1).
+
+Any other value declares another kind, such as `logout+jwt`, `dpop+jwt` or `secevent+jwt` (RFC 8725, 3.11)."""
+
+_ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
+"""Only id tokens have these (OpenID Connect Core 1.0, 2 and 3.3.2.11; Financial-grade API, 5.1)."""
+
+_SCOPE_CLAIMS = ("scope", "scp")
+"""RFC 9068, 2.2.3 names the first. Entra ID, Okta and others send the second."""
+
+
+class Authentication:
+    """ASGI middleware that refuses requests without a known caller.
+
+    Args:
+        app: The application behind it, which finds the caller in the request's state.
+        identify: The mode.
+    """
+
+    def __init__(self, app: ASGIApp, identify: Identify) -> None:
+        self._app = app
+        self._identify = identify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the request or pass it on."""
+        found = await self._identify(Headers(scope=scope))
+        if isinstance(found, Refusal):
+            await found.response(scope)(scope, receive, send)
+            return
+        request_state(scope).caller = found
+        await self._app(scope, receive, send)
+
+
+async def anyone(_: Headers) -> Caller | Refusal:
+    """Mode `none`: every request that reaches this machine's loopback address is the same caller."""
+    return Caller(mode="none")
+
+
+@dataclass(frozen=True, slots=True)
+class StaticTokens:
+    """Mode `token`: bearer tokens, each with the name of its caller.
+
+    Attributes:
+        tokens: Returns the current tokens by name; their file may have changed.
+    """
+
+    tokens: Callable[[], Mapping[str, str]]
+
+    async def __call__(self, headers: Headers) -> Caller | Refusal:
+        """Return the caller. Every token is compared, in constant time each, so that the time tells nothing."""
+        given = bearer(headers)
+        if given is None:
+            return unauthorized("Send one of this server's tokens: Authorization: Bearer …")
+        try:
+            tokens = self.tokens()
+        except ConfigurationError as error:
+            # Someone edits the file, or it is broken. The tokens from before may have been withdrawn.
+            log.error("tokens.unusable", problem=error.message, hint=error.hint)  # noqa: TRY400 - a traceback adds nothing
+            return too_many(
+                "tokens_unusable", "This server's tokens cannot be read at the moment.", status=503, retry_after=10
+            )
+        found = None
+        for name, token in tokens.items():
+            if hmac.compare_digest(given.encode(), token.encode()):
+                found = name
+        if found is None:
+            return unauthorized("This server does not know the token.", wrong=True)
+        return Caller(mode="token", principal=found)
+
+
+async def own_credential(headers: Headers) -> Caller | Refusal:
+    """Mode `caller`: the caller's own Contit credential, which Contit judges. There is no fallback to the server's."""
+    key, token = headers.getlist("x-api-key"), bearer(headers)
+    if len(key) + len(headers.getlist("authorization")) > 1:
+        return Refusal(
+            400, "two_credentials", "Send one Contit credential: X-Api-Key, or Authorization: Bearer ctpat_…"
+        )
+    if key and _is_plain(key[0]):
+        return Caller(mode="caller", credential=APIKeyAuth(SecretValue("X-Api-Key", value=key[0])))
+    if token is not None and token.startswith("ctpat_"):
+        return Caller(mode="caller", credential=AccessTokenAuth(SecretValue("Authorization", value=token)))
+    return unauthorized(
+        "Send your Contit credential: X-Api-Key: …, or Authorization: Bearer ctpat_…", wrong=bool(token)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class JwtTokens:
+    """Mode `jwt`: access tokens of an OAuth 2.1 issuer.
+
+    Attributes:
+        keys: The keys of the issuer.
+        issuer: The issuer; with and without a slash at the end are the same.
+        audience: What `aud` must contain; with and without a slash at the end are the same.
+        required_scopes: The scopes that a token must have, each of them, as they appear in tokens.
+        advertised_scopes: The scopes that a client must request, as the issuer wants them in requests.
+        metadata_url: Where clients find the issuer (RFC 9728).
+        header: The header with the token; in any other than `Authorization` it is the whole value.
+    """
+
+    keys: IssuerKeys
+    issuer: str
+    audience: str
+    required_scopes: Sequence[str]
+    advertised_scopes: Sequence[str]
+    metadata_url: str
+    header: str = "Authorization"
+
+    async def __call__(self, headers: Headers) -> Caller | Refusal:
+        """Return the caller, or a challenge that tells a client what to do next."""
+        token = self._token(headers)
+        if token is None:
+            return self._unauthorized(f"Send an access token of this server's issuer in the header {self.header}.")
+        try:
+            claims = await self.claims(token)
+        except KeysUnavailableError:
+            # The token may be good: 401 would make the client throw it away and sign in again.
+            message = "The keys of this server's issuer cannot be fetched at the moment."
+            return too_many("issuer_unavailable", message, status=503, retry_after=round(RETRY_SECONDS))
+        except jwt.PyJWTError as error:
+            return self._unauthorized(self.problem(error), wrong=True)
+        if missing := self.missing_scopes(claims):
+            message = f"The token lacks the scope {', '.join(missing)}. Sign in again and request it."
+            challenge = _challenge("insufficient_scope", self.advertised_scopes, self.metadata_url)
+            return Refusal(403, "insufficient_scope", message, challenge)
+        return Caller(mode="jwt", issuer=self.issuer.removesuffix("/"), principal=claims["sub"])
+
+    async def claims(self, token: str) -> dict[str, Any]:
+        """Return the claims of a good access token.
+
+        Raises:
+            PyJWTError: The token is not good.
+            KeysUnavailableError: The keys to judge it are missing.
+        """
+        header = jwt.get_unverified_header(token)
+        key_id, algorithm = header.get("kid", ""), header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+            raise jwt.InvalidAlgorithmError
+        if not isinstance(key_id, str) or len(key_id) > _LONGEST_KEY_ID:
+            raise jwt.InvalidKeyError
+        _require_access_token_type(header.get("typ"))
+        key = await self.keys.key(key_id, algorithm)
+        if key is None:
+            raise jwt.InvalidKeyError
+        audience = self.audience.removesuffix("/")
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=[audience, f"{audience}/"],
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
+        )
+        if not same_issuer(claims["iss"], self.issuer):
+            raise jwt.InvalidIssuerError
+        if not claims["sub"].strip() or not _is_unicode(claims["sub"]):
+            raise InvalidSubjectError
+        _require_access_token_claims(claims)
+        return claims
+
+    def _token(self, headers: Headers) -> str | None:
+        if self.header.lower() == "authorization":
+            return bearer(headers)
+        given = headers.getlist(self.header)
+        return given[0] if len(given) == 1 and _is_plain(given[0]) else None
+
+    def missing_scopes(self, claims: Mapping[str, Any]) -> list[str]:
+        """Return the required scopes that a token lacks."""
+        granted = _scopes(claims)
+        return [scope for scope in self.required_scopes if scope not in granted]
+
+    def _unauthorized(self, message: str, *, wrong: bool = False) -> Refusal:
+        return unauthorized(message, wrong=wrong, scopes=self.advertised_scopes, metadata_url=self.metadata_url)
+
+    def problem(self, error: jwt.PyJWTError) -> str:
+        """Return what is wrong with a token, in words that tell nothing of its content."""
+        match error:
+            case jwt.ExpiredSignatureError():
+                return "The token has expired; get a new one."
+            case jwt.ImmatureSignatureError():
+                return "The token is not valid yet; check the clocks."
+            case jwt.InvalidAudienceError():
+                return f"The token is for another audience than {self.audience}."
+            case jwt.InvalidIssuerError():
+                return "The token is from another issuer."
+            case WrongKindError():
+                return str(error)
+            case _:
+                return "The token is not a valid one of this server's issuer."
+
+
+class WrongKindError(jwt.InvalidTokenError):
+    """A token is valid, and not an access token that this server can accept. Its text is for the client."""
+
+
+def _require_access_token_type(declared: object) -> None:
+    """Check `typ` of the header, where a token has it."""
+    if declared is None:
+        return
+    kind = declared.lower().removeprefix("application/") if isinstance(declared, str) else ""
+    if kind not in _TOKEN_TYPES:
+        raise WrongKindError("The token is not an access token: its header declares another type.")
+
+
+def _require_access_token_claims(claims: Mapping[str, Any]) -> None:
+    """Check the claims that tell an access token from other tokens of the same issuer."""
+    if claims.get("cnf") is not None:
+        raise WrongKindError(
+            "The token is bound to a key of its client (cnf), which this server cannot check; get a bearer token."
+        )
+    kind = claims.get("typ")  # Keycloak names the kind in a claim: Bearer, ID, Refresh, Offline, Logout
+    if kind is not None and str(kind).lower() not in {"bearer", *_TOKEN_TYPES}:
+        raise WrongKindError("The token is not an access token: its claims declare another type.")
+    if claims.get("token_use", "access") != "access":  # Amazon Cognito
+        raise WrongKindError("The token is not an access token: its claims declare another use.")
+    if "events" in claims:
+        raise WrongKindError("The token is not an access token but a security event.")
+    # Old versions of Keycloak copy the nonce into access tokens, and name the kind as well.
+    marks = _ID_TOKEN_CLAIMS if kind is None else _ID_TOKEN_CLAIMS[1:]
+    if any(name in claims for name in marks):
+        raise WrongKindError("The token is an id token; send the access token.")
+
+
+def bearer(headers: Headers) -> str | None:
+    """Return the bearer token (RFC 6750, 2.1); None if there is none, or more than one."""
+    given = headers.getlist("authorization")
+    if len(given) != 1:
+        return None
+    scheme, _, token = given[0].partition(" ")
+    token = token.strip(" ")
+    return token if scheme.lower() == "bearer" and _is_plain(token) else None
+
+
+def unauthorized(
+    message: str, *, wrong: bool = False, scopes: Sequence[str] = (), metadata_url: str | None = None
+) -> Refusal:
+    """Return a 401 with its challenge.
+
+    Args:
+        message: The text for the client.
+        wrong: Whether a credential was sent and refused.
+        scopes: The scopes to request.
+        metadata_url: Where clients find the authorization server.
+    """
+    challenge = _challenge("invalid_token" if wrong else None, scopes, metadata_url)
+    return Refusal(401, "invalid_token" if wrong else "unauthorized", message, challenge)
+
+
+def _challenge(error: str | None, scopes: Sequence[str], metadata_url: str | None) -> dict[str, str]:
+    """Return the header that RFC 6750, 3 and RFC 9728, 5.1 describe."""
+    parts = {"error": error, "scope": " ".join(scopes), "resource_metadata": metadata_url}
+    written = ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
+    return {"WWW-Authenticate": f"Bearer {written}".strip()}
+
+
+def _is_plain(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_TOKEN and text.isascii() and text.isprintable() and " " not in text
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether the text can be encoded: JSON can contain lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _scopes(claims: Mapping[str, Any]) -> set[str]:
+    """Return the granted scopes of both claims, written as one text or as a list."""
+    granted: set[str] = set()
+    for name in _SCOPE_CLAIMS:
+        found = claims.get(name)
+        granted.update(found.split() if isinstance(found, str) else map(str, found) if isinstance(found, list) else ())
+    return granted

@@ -1,0 +1,163 @@
+"""What a call needs: Contit's client, the store, the credential, and for each caller the assistant and its owner."""
+
+from collections import OrderedDict
+
+import httpx
+
+from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.assistant.shutdown import DrainScope
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.state_folder import state_folder
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from contit_mcp.errors import ConfigurationError
+from contit_mcp.runs.opening import open_store
+from contit_mcp.runs.store import RetentionPolicy, RunStore
+from contit_mcp.server.context import AppContext
+from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
+
+MOST_CREDENTIALS = 1_000
+"""Callers' own credentials that assistants are kept for; the least recently used goes first."""
+
+_NO_SEAL_KEY = b"contit-mcp"
+
+
+class Services:
+    """The services of one process. The client and the store are made when they are first used.
+
+    Args:
+        context: The settings, and what replaces parts of the services.
+
+    Raises:
+        ConfigurationError: A seal key cannot be used.
+    """
+
+    def __init__(self, context: AppContext) -> None:
+        self.drain = DrainScope()
+        self._settings = context.settings
+        self._sharing = context.sharing
+        self._transport = context.transport
+        self._replay = context.replay
+        self._store = context.store
+        keys = context.settings.seal_keys()
+        self._sealer = _sealer(keys) if keys else None
+        self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY
+        self._credential: Credential | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._assistants: OrderedDict[str, Assistant] = OrderedDict()
+
+    def tenant(self, caller: Caller) -> Tenant:
+        """Return the assistant that asks for this caller.
+
+        Raises:
+            ConfigurationError: No credential is configured, the caller was not identified, or the CA file or the
+                store cannot be used.
+        """
+        by_credential = self._sharing is Sharing.BY_CREDENTIAL
+        by_principal = self._sharing is Sharing.BY_PRINCIPAL
+        credential = caller.credential if by_credential else self._configured_credential()
+        if credential is None:
+            raise _unidentified()
+        identity, base_url = credential.identity(), self._settings.base_url
+        if by_principal:
+            if caller.principal is None or self._sealer is None:
+                raise _unidentified()
+            who = (caller.mode, caller.issuer or "", caller.principal, base_url)
+            owner, holder = (owner_of_name(*who, key=key) for key in (self._owner_key, _NO_SEAL_KEY))
+        else:
+            owner, holder = (owner_of_credential(identity, base_url, key=k) for k in (self._owner_key, _NO_SEAL_KEY))
+        return Tenant(
+            self._assistant(credential, owner if by_credential else ""),
+            owner,
+            holder,
+            task_sealer=lambda: self._sealer or sealer_of_credential(identity),
+            sealer=self._sealer if by_principal else None,
+            keeps_titles=self._sharing is Sharing.ONE_CALLER and self._settings.titles,
+        )
+
+    def store(self) -> RunStore:
+        """Return the store of runs."""
+        if self._store is None:
+            self._store = open_store(
+                self._settings.store_location(),
+                folder=state_folder(self._settings.state_dir),
+                retention=RetentionPolicy(answer=self._settings.answer_seconds),
+            )
+        return self._store
+
+    async def aclose(self) -> None:
+        """Close the connections and files."""
+        if self._store is not None:
+            await self._store.aclose()
+        if self._http is not None:
+            await self._http.aclose()
+        if self._credential is not None:
+            await self._credential.aclose()
+
+    def _configured_credential(self) -> Credential:
+        if self._credential is None:
+            self._credential = configured_credential(self._settings, transport=self._transport)
+        return self._credential
+
+    def _assistant(self, credential: Credential, name: str) -> Assistant:
+        """Return the assistant of a credential. All share one client: anyone can make up credentials."""
+        if (known := self._assistants.get(name)) is not None:
+            self._assistants.move_to_end(name)
+            return known
+        if self._http is None:
+            settings = self._settings
+            policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+            self._http = build_http_client(
+                settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
+            )
+        assistant = Assistant(
+            ContitClient(self._http, auth=credential, sending=self.drain.shielded),
+            self.store(),
+            polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
+            replay=self._replay,
+            drain=self.drain,
+        )
+        self._assistants[name] = assistant
+        if len(self._assistants) > MOST_CREDENTIALS:
+            self._assistants.popitem(last=False)
+        return assistant
+
+
+def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
+    """Return the credential of the settings.
+
+    Raises:
+        ConfigurationError: None is configured.
+    """
+    if key := settings.secret("api_key"):
+        return APIKeyAuth(key)
+    if token := settings.secret("access_token"):
+        return AccessTokenAuth(token)
+    if settings.client_id and (secret := settings.secret("client_secret")):
+        policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+        http = build_http_client("", policy=policy, ca_file=settings.ca_file, transport=transport)
+        return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
+    raise ConfigurationError(
+        "No Contit credential is configured.",
+        hint="Tell the user to set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's"
+        " entry in the host's configuration and to restart the host; calling again will not help.",
+    )
+
+
+def _sealer(keys: list[str]) -> Sealer:
+    try:
+        return Sealer(keys)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Make one with: openssl rand -hex 32"
+        ) from exc
+
+
+def _unidentified() -> ConfigurationError:
+    """Fail closed: the server's own credential never serves a caller whom the transport did not identify."""
+    return ConfigurationError(
+        "The caller was not identified, so nothing was asked.", hint="Send the credential that this server requires."
+    )

@@ -1,0 +1,267 @@
+"""Who asks, and which ids they see: owners, sealed ids, and the assistant for one owner.
+
+Ids are sealed with deterministic authenticated encryption (AES-SIV, RFC 5297): the same id always gives the same
+handle, so that a model can compare handles, and replicas share nothing but the key. The owner and the kind of the id
+are authenticated with it, so a handle of another owner, or a thread's in place of a run's, does not open.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from contit_mcp.assistant.reports import RunReport, RunSnapshot
+from contit_mcp.assistant.service import Assistant
+from contit_mcp.errors import RunError, RunNotFoundError
+
+SHORTEST_KEY = 32
+"""Characters of a seal key: 128 bits even where it is written in hexadecimal digits."""
+
+TASK_SECONDS = 86_400.0
+"""How long a task id is valid: as long as a run is remembered."""
+
+_PREFIX = "h1_"
+_LONGEST_HANDLE = 3_000
+"""Characters: two ids of 256 characters, each of four bytes, and a time."""
+
+_LONGEST_NAME = 80
+_TITLE_WORDS, _TITLE_CHARACTERS = 10, 80
+_SEPARATOR = "\n"  # no id of Contit contains it
+
+
+def owner_of_credential(identity: str, base_url: str, *, key: bytes) -> str:
+    """Return the owner for the holder of a Contit credential; it does not reveal the credential.
+
+    Args:
+        identity: The credential with its form, or the client id for OAuth2.
+        base_url: The same credential at another address is another owner.
+        key: The last seal key where one is configured, so that fingerprints cannot be tried out elsewhere.
+    """
+    return _digest(key, "credential", base_url, identity)[:24]
+
+
+def owner_of_name(mode: str, issuer: str, name: str, base_url: str, *, key: bytes) -> str:
+    """Return the owner for a caller that this server authenticates: its name, and a digest of all that tells it apart.
+
+    Args:
+        mode: `token` or `jwt`: the same name in another mode is another caller.
+        issuer: The issuer of a JWT, whose subjects are unique within it only; empty for a token.
+        name: The token's name, or the JWT's subject.
+        base_url: Where Contit is.
+        key: The last seal key: two deployments that share a store but no key share no owner.
+    """
+    plain = len(name) <= _LONGEST_NAME and all(c.isascii() and c.isprintable() and c not in "~ " for c in name)
+    return f"{name if plain else ''}~{_digest(key, mode, issuer, name, base_url)[:32]}"
+
+
+def _digest(key: bytes, *parts: str) -> str:
+    return hmac.new(key, "\0".join(f"{len(part)}:{part}" for part in parts).encode(), hashlib.sha256).hexdigest()
+
+
+class Sealer:
+    """Seals and opens handles.
+
+    Args:
+        keys: The first seals, all open; a new key is put first and the old one is removed a day later.
+
+    Raises:
+        ValueError: A key is shorter than `SHORTEST_KEY`, or there is no key.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
+            raise ValueError(f"a seal key has at least {SHORTEST_KEY} characters")
+        self._ciphers = [AESSIV(_derived(key)) for key in keys]
+
+    def seal(self, kind: str, owner: str, text: str) -> str:
+        """Return the handle of an id.
+
+        Args:
+            kind: What the id is of: `thread`, `run` or `task`.
+            owner: Who may use it.
+            text: The id.
+        """
+        return _PREFIX + _to_text(self._ciphers[0].encrypt(text.encode(), _bound_to(kind, owner)))
+
+    def open(self, kind: str, owner: str, handle: str) -> str | None:
+        """Return the id in a handle; None if it is forged, cut, of another kind, or another owner's."""
+        if not handle.startswith(_PREFIX) or len(handle) > _LONGEST_HANDLE:
+            return None
+        text = handle.removeprefix(_PREFIX)
+        try:
+            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        if _to_text(sealed) != text:
+            return None  # base64 has several spellings of the same bytes; a handle has one
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(sealed, _bound_to(kind, owner)).decode()
+            except (InvalidTag, ValueError):
+                continue
+        return None
+
+
+def sealer_of_credential(identity: str) -> Sealer:
+    """Return the sealer of task ids where no seal key is configured: its key is derived from the credential.
+
+    Every process with the same settings understands the ids then. Raw ids are accepted there anyway.
+    """
+    return Sealer([hmac.new(b"contit-mcp task ids v1", identity.encode(), hashlib.sha256).hexdigest()])
+
+
+def _to_text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def _bound_to(kind: str, owner: str) -> list[bytes]:
+    return [b"contit-mcp", kind.encode(), owner.encode()]
+
+
+def _derived(key: str) -> bytes:
+    return HKDF(SHA256(), length=64, salt=None, info=b"contit-mcp handles v1").derive(key.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class TaskId:
+    """The content of a task's id.
+
+    Attributes:
+        thread_id: Contit's id of the thread.
+        run_id: Contit's id of the run. Tasks that share a run differ by their time.
+        asked_at_ms: When it was asked, in milliseconds since the epoch.
+    """
+
+    thread_id: str
+    run_id: str
+    asked_at_ms: int
+
+    @property
+    def created_at(self) -> float:
+        """When it was asked, in seconds since the epoch."""
+        return self.asked_at_ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The assistant for one owner: it asks in that owner's name and shows ids as the owner may see them.
+
+    Attributes:
+        assistant: Serves all owners of one Contit credential.
+        owner: Who asks, under which name runs are stored.
+        holder: Who may use the handles. Unlike the owner it does not depend on a seal key, so that a handle of the new
+            key still opens after the old key was removed.
+        task_sealer: Returns the sealer of task ids, which are always sealed.
+        sealer: Seals thread and run ids; None where the owner sees Contit's own.
+        keeps_titles: Whether the first words of a prompt may be stored with its run.
+    """
+
+    assistant: Assistant
+    owner: str
+    holder: str
+    task_sealer: Callable[[], Sealer]
+    sealer: Sealer | None = None
+    keeps_titles: bool = False
+
+    async def ask(self, prompt: str, thread_id: str | None, **how: Any) -> RunReport:
+        """See `Assistant.ask`."""
+        thread = None if thread_id is None else self._opened("thread", thread_id)
+        return await self._shown(self.assistant.ask(self.owner, prompt, thread, title=self._title(prompt), **how))
+
+    async def start(self, prompt: str, thread_id: str | None, **how: Any) -> RunReport:
+        """See `Assistant.start`."""
+        thread = None if thread_id is None else self._opened("thread", thread_id)
+        return await self._shown(self.assistant.start(self.owner, prompt, thread, title=self._title(prompt), **how))
+
+    async def status(self, thread_id: str, run_id: str, **how: Any) -> RunReport:
+        """See `Assistant.status`."""
+        thread, run = self._opened("thread", thread_id), self._opened("run", run_id)
+        return await self._shown(self.assistant.status(self.owner, thread, run, **how))
+
+    async def response(self, thread_id: str, run_id: str | None, **how: Any) -> RunReport:
+        """See `Assistant.response`."""
+        thread = self._opened("thread", thread_id)
+        run = None if run_id is None else self._opened("run", run_id)
+        return await self._shown(self.assistant.response(self.owner, thread, run, **how))
+
+    async def runs(self, limit: int) -> list[RunReport]:
+        """See `Assistant.runs`."""
+        return [self._shown_report(report) for report in await self.assistant.runs(self.owner, limit)]
+
+    async def stored(self, thread_id: str, run_id: str) -> RunReport | None:
+        """See `Assistant.stored`."""
+        thread, run = self._opened("thread", thread_id), self._opened("run", run_id)
+        report = await self.assistant.stored(self.owner, thread, run)
+        return None if report is None else self._shown_report(report)
+
+    async def snapshot(self, task: TaskId) -> RunSnapshot:
+        """See `Assistant.snapshot`. A task's id holds Contit's own ids."""
+        found = await self.assistant.snapshot(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
+        if found.failure is not None:
+            found.failure.thread_id, found.failure.run_id = self.shown(task.thread_id, task.run_id)
+        return replace(found, report=self._shown_report(found.report))
+
+    async def cancel(self, task: TaskId) -> None:
+        """See `Assistant.cancel`."""
+        await self.assistant.cancel(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
+
+    def task_handle(self, task: TaskId) -> str:
+        """Return a task's id as the owner gets it."""
+        parts = (str(task.asked_at_ms), task.thread_id, task.run_id)
+        return self.task_sealer().seal("task", self.holder, _SEPARATOR.join(parts))
+
+    def open_task(self, handle: str, *, now: float) -> TaskId | None:
+        """Return the content of a task's id; None if it is forged, another owner's, or older than `TASK_SECONDS`."""
+        opened = self.task_sealer().open("task", self.holder, handle)
+        if opened is None:
+            return None
+        asked_at_ms, thread_id, run_id = opened.split(_SEPARATOR)
+        task = TaskId(thread_id, run_id, int(asked_at_ms))
+        return task if now - task.created_at < TASK_SECONDS else None
+
+    def shown(self, thread_id: str | None, run_id: str | None) -> tuple[str | None, str | None]:
+        """Return Contit's ids as the owner sees them."""
+        if self.sealer is None:
+            return thread_id, run_id
+        return (
+            None if thread_id is None else self.sealer.seal("thread", self.holder, thread_id),
+            None if run_id is None else self.sealer.seal("run", self.holder, run_id),
+        )
+
+    def _title(self, prompt: str) -> str | None:
+        """Return the first words of a prompt, on one line, where titles may be stored."""
+        if not self.keeps_titles:
+            return None
+        words = "".join(character if character.isprintable() else " " for character in prompt[:400]).split()
+        title = " ".join(words[:_TITLE_WORDS])
+        return title if len(title) <= _TITLE_CHARACTERS else f"{title[: _TITLE_CHARACTERS - 1]}…"
+
+    def _opened(self, kind: str, handle: str) -> str:
+        """Return Contit's id for what the owner sent.
+
+        Raises:
+            RunNotFoundError: The handle does not open for this owner.
+        """
+        opened = handle if self.sealer is None else self.sealer.open(kind, self.holder, handle)
+        if opened is None:
+            raise RunNotFoundError(None, None)
+        return opened
+
+    async def _shown(self, call: Awaitable[RunReport]) -> RunReport:
+        try:
+            return self._shown_report(await call)
+        except RunError as error:
+            error.thread_id, error.run_id = self.shown(error.thread_id, error.run_id)
+            raise
+
+    def _shown_report(self, report: RunReport) -> RunReport:
+        thread_id, run_id = self.shown(report.thread_id, report.run_id)
+        return replace(report, thread_id=thread_id or report.thread_id, run_id=run_id)

@@ -1,0 +1,196 @@
+"""The four tools. Each is a function whose types are the schema and whose docstring is the description.
+
+Models often see only the descriptions, so each says what matters by itself. No schema has a union: several hosts
+refuse them. A fifth tool is one more function here and one more line in `create_tools`.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import anyio
+import mcp_types as types
+from mcp_types import CallToolResult, TextContent
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.json_schema import SkipJsonSchema
+
+from contit_mcp.server.results import RunResult, answer_result, handle_result
+
+if TYPE_CHECKING:  # start-up time: `call` brings in the core
+    from contit_mcp.server.call import Call
+
+Prompt = Annotated[
+    str,
+    Field(
+        description="One complete question, in any language. Contit sees this text and its thread, not your"
+        " conversation or files: name what you mean. At most 32,000 characters."
+    ),
+]
+FollowUpThreadId = Annotated[
+    str | SkipJsonSchema[None],
+    Field(description="For a follow-up: thread_id of the earlier result, copied exactly. Leave out for a new subject."),
+]
+ThreadId = Annotated[str, Field(description="thread_id of the result, copied exactly.")]
+RunId = Annotated[str, Field(description="run_id of the result, copied exactly.")]
+OptionalRunId = Annotated[
+    str | SkipJsonSchema[None],
+    Field(description="run_id of the result; pass it if you have it. Without it: the thread's latest answer."),
+]
+WaitSeconds = Annotated[
+    float | SkipJsonSchema[None],
+    Field(description="Leave out. Longest wait in seconds; the default fits this host."),
+]
+StatusWaitSeconds = Annotated[
+    float | SkipJsonSchema[None],
+    Field(description="Longest wait for the end of the run, in seconds. Default 0: return at once."),
+]
+Offset = Annotated[
+    int | SkipJsonSchema[None],
+    Field(description="For a long answer: next_offset of the part before."),
+]
+
+
+async def contit_ask(
+    call: "Call", prompt: Prompt, thread_id: FollowUpThreadId = None, wait_seconds: WaitSeconds = None
+) -> CallToolResult:
+    """Answer a question about the content in the Contit CMS: articles, products, pages, their state (draft, \
+published), dates, authors, tags, languages. Contit's assistant looks it up; it only reads and cannot create, change \
+or publish anything. Give the user its answer without adding items, numbers or dates of your own. For every follow-up \
+pass thread_id of the result. If the result is in_progress, call contit_response with its thread_id and run_id; do not \
+ask again."""
+    report = await call.tenant.ask(prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call.observer)
+    return answer_result(report, part=call.part_characters)
+
+
+async def contit_start(call: "Call", prompt: Prompt, thread_id: FollowUpThreadId = None) -> CallToolResult:
+    """Start a question to Contit without waiting for its answer. Only to have several questions answered side by \
+side: call it once for each, then contit_response once for each. For a single question use contit_ask."""
+    report = await call.tenant.start(prompt, thread_id, wait_seconds=call.wait(None), observer=call.observer)
+    return handle_result(report)
+
+
+async def contit_status(
+    call: "Call", thread_id: ThreadId, run_id: RunId, wait_seconds: StatusWaitSeconds = None
+) -> CallToolResult:
+    """Tell whether a question to Contit is completed, in_progress or failed, without its answer. Rarely needed: \
+contit_response waits and returns the answer."""
+    wait = call.wait(wait_seconds or 0.0)
+    return handle_result(await call.tenant.status(thread_id, run_id, wait_seconds=wait, observer=call.observer))
+
+
+async def contit_response(
+    call: "Call",
+    thread_id: ThreadId,
+    run_id: OptionalRunId = None,
+    wait_seconds: WaitSeconds = None,
+    offset: Offset = None,
+) -> CallToolResult:
+    """Get the answer to a question already asked with contit_ask or contit_start; it waits while Contit is still \
+working. Call it again with the same ids as long as the result is in_progress."""
+    wait = call.wait(wait_seconds)
+    report = await call.tenant.response(thread_id, run_id, wait_seconds=wait, observer=call.observer)
+    return answer_result(report, part=call.part_characters, offset=offset)
+
+
+class ProbeResult(BaseModel):
+    """How long the call lasted."""
+
+    model_config = ConfigDict(frozen=True, title="ProbeResult")
+
+    status: Annotated[Literal["completed"], Field(description="The wait is over.")]
+    waited_seconds: Annotated[float, Field(description="How long the call lasted here.")]
+    progress: Annotated[bool, Field(description="Whether progress was sent meanwhile.")]
+    host: Annotated[str, Field(description="The name that the host gives; empty if none.")]
+
+
+LONGEST_PROBE_SECONDS = 600.0
+"""No measured host waits longer for a call unless its user says so."""
+
+
+async def contit_probe(
+    call: "Call",
+    seconds: Annotated[float, Field(description="How long to wait, at most 600.")],
+    progress: Annotated[bool, Field(description="Whether to send progress every 10 seconds. Default true.")] = True,  # noqa: FBT002 - a parameter of the tool
+) -> CallToolResult:
+    """Wait so many seconds and say how long it was. Measures how long this host lets a tool call take; \
+it asks Contit nothing."""
+    if not progress:
+        call.observer.fall_silent()
+    began = anyio.current_time()
+    await anyio.sleep(min(max(seconds, 0.0), LONGEST_PROBE_SECONDS))
+    waited = round(anyio.current_time() - began, 1)
+    result = ProbeResult(status="completed", waited_seconds=waited, progress=progress, host=call.host or "")
+    sent = "with progress every 10 s" if progress else "without progress"
+    text = f"The call lasted {waited} s, {sent}. {call.host or 'This host'} lets a call take at least that long."
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool and all that a host is told about it.
+
+    Attributes:
+        listed: Its entry in `tools/list`.
+        arguments: The model of its parameters.
+        run: Takes the call and the parameters.
+    """
+
+    listed: types.Tool
+    arguments: type[BaseModel]
+    run: Callable[..., Awaitable[CallToolResult]]
+
+    @property
+    def name(self) -> str:
+        """Return the name by which it is called."""
+        return self.listed.name
+
+
+def create_tools(*, probe: bool = False) -> dict[str, Tool]:
+    """Return the tools by name, `contit_ask` first; with `probe` also `contit_probe`."""
+    tools = [
+        _tool(contit_ask, "Ask Contit", idempotent=False),
+        _tool(contit_start, "Start a Contit question", idempotent=False),
+        _tool(contit_status, "Status of a Contit question", idempotent=True),
+        _tool(contit_response, "Answer to a Contit question", idempotent=True),
+    ]
+    if probe:
+        tools.append(_tool(contit_probe, "Measure this host", idempotent=True, result=ProbeResult))
+    return {tool.name: tool for tool in tools}
+
+
+def _tool(
+    function: Callable[..., Awaitable[CallToolResult]],
+    title: str,
+    *,
+    idempotent: bool,
+    result: type[BaseModel] = RunResult,
+) -> Tool:
+    parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the call
+    fields: dict[str, Any] = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters}
+    arguments = create_model(function.__name__, **fields)
+    listed = types.Tool(
+        name=function.__name__,
+        title=title,
+        description=function.__doc__,
+        input_schema=_schema(arguments),
+        output_schema=_schema(result),
+        # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md).
+        annotations=types.ToolAnnotations(
+            read_only_hint=True, destructive_hint=False, idempotent_hint=idempotent, open_world_hint=True
+        ),
+    )
+    return Tool(listed, arguments, function)
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the model's schema without titles that repeat names and defaults that mean absent; both cost tokens."""
+    schema = model.model_json_schema()
+    properties = {
+        name: {key: value for key, value in field.items() if key not in {"title", "default"}}
+        for name, field in schema["properties"].items()
+    }
+    required = {"required": schema["required"]} if "required" in schema else {}
+    return {"type": "object", "properties": properties, **required, "additionalProperties": False}

@@ -1,1 +1,0 @@
-"""The four tools, one file each."""

@@ -1,0 +1,225 @@
+"""Polls and starts slow down together while Contit refuses or fails, and recover. Virtual time."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import anyio
+import httpx
+import pytest
+
+from contit_mcp import errors
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import ClientCredentialsAuth
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import Backoff, RetryPolicy
+from contit_mcp.contit.transport import build_http_client
+from tests.contit.upstream import START_OK, contit_client, scripted, start
+from tests.echo_contit import EchoContit, Reply, Script
+
+pytestmark = pytest.mark.anyio
+
+GOING = Reply(body={"status": "in_progress"})
+ONCE = RetryPolicy(attempts=1)
+
+FAULTS: dict[str, Script] = {
+    "429": Reply(429),
+    "500": Reply(500),
+    "502": Reply(502, "<h1>Bad gateway</h1>"),
+    "503": Reply(503),
+    "504": Reply(504),
+    "529": Reply(529),
+    "refused": httpx.ConnectError("x"),
+    "no connection in time": httpx.ConnectTimeout("x"),
+    "no answer in time": httpx.ReadTimeout("x"),
+    "reset": httpx.ReadError("x"),
+    "closed": httpx.RemoteProtocolError("x"),
+    "proxy": httpx.ProxyError("x"),
+}
+NO_FAULTS: dict[str, Script] = {
+    "an answer": GOING,
+    "400": Reply(400),
+    "401": Reply(401),
+    "403": Reply(403),
+    "404": Reply(404),
+    "409": Reply(409),
+    "422": Reply(422),
+    "a redirect": Reply(302),
+    "HTML": Reply(200, "<h1>Hello</h1>"),
+    "no connection of our own": httpx.PoolTimeout("x"),
+}
+
+
+async def poll(client: ContitClient, seconds: float, *, every: float = 1.0) -> list[float]:
+    """Poll for so long as the assistant does, and return when each poll was sent."""
+    until, polls = anyio.current_time() + seconds, list[float]()
+    while anyio.current_time() < until:
+        polls.append(anyio.current_time())
+        with suppress(errors.APIError):
+            await client.run_status("t", "r", deadline=anyio.current_time())
+        await client.backoff.pause(every, lambda: 0.5)
+    return polls
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("every", [0.3, 1.0, 5.0])
+async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(name: str, every: float) -> None:
+    """Fourfold pauses, also under 429 without `Retry-After`, and however slowly one run is polled."""
+    upstream = scripted(FAULTS[name])
+    client = contit_client(upstream)
+    with anyio.fail_after(2_000):
+        polls = await poll(client, 200, every=every)
+        assert client.backoff.stretch == 4.0
+        assert polls[-1] - polls[-2] == pytest.approx(4 * every)
+        upstream.script[:] = [GOING]
+        polls = await poll(client, 100, every=every)
+        assert client.backoff.stretch == 1.0
+        assert polls[-1] - polls[-2] == pytest.approx(every)
+
+
+async def test_many_polls_that_are_refused_fall_to_a_quarter_of_their_rate() -> None:
+    """A burst of refusals counts once, so that the rate falls in steps and not at once."""
+    upstream = scripted(Reply(429))
+    client = contit_client(upstream)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(poll, client, 80)
+    assert sum(at < 1_010 for at in upstream.times) == 500
+    assert sum(1_040 <= at < 1_080 for at in upstream.times) == 1_000
+
+
+@pytest.mark.parametrize("name", NO_FAULTS)
+async def test_other_answers_slow_nobody_down(name: str) -> None:
+    """They say something about the request, or about this process."""
+    client = contit_client(scripted(NO_FAULTS[name]))
+    await poll(client, 100)
+    assert client.backoff.stretch == 1.0
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"429"}))
+async def test_faults_that_pass_slow_nobody_down(name: str) -> None:
+    """Every other request fails, and none three times in a row."""
+    upstream = scripted(*[GOING, FAULTS[name]] * 200)
+    client = contit_client(upstream)
+    await poll(client, 100)
+    assert client.backoff.stretch == 1.0
+
+
+async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id: str | None, number: int) -> int:
+    """Start so often, two seconds apart, and return how many requests that took."""
+    before = len(upstream.received)
+    for _ in range(number):
+        with pytest.raises(errors.APIError):
+            await start(client, within=30, thread_id=thread_id)
+        await anyio.sleep(2)
+    return len(upstream.received) - before
+
+
+@pytest.mark.parametrize("name", ["429", "503", "refused"])
+async def test_starts_do_not_multiply_in_an_outage(name: str) -> None:
+    """These are repeated up to four times; while the outage lasts, each start is sent once."""
+    upstream = scripted(FAULTS[name])
+    client = contit_client(upstream)
+    with anyio.fail_after(2_000):
+        assert await failed_starts(client, upstream, thread_id=None, number=1) == 4
+        await failed_starts(client, upstream, thread_id=None, number=10)
+        assert await failed_starts(client, upstream, thread_id=None, number=20) == 20
+
+
+async def test_polls_and_starts_share_one_backoff() -> None:
+    """What polls have met is known to the next start, and the other way round."""
+    upstream = scripted(Reply(503))
+    client = contit_client(upstream, retry=ONCE)
+    await failed_starts(client, upstream, thread_id="t", number=20)
+    polls = await poll(client, 9)
+    assert polls[1] - polls[0] == pytest.approx(4.0)
+    began = anyio.current_time()
+    upstream.script[:] = [START_OK]
+    await start(client)
+    assert 0 < anyio.current_time() - began <= 0.75
+
+
+@pytest.mark.parametrize(("thread_id", "stretch"), [("t", 1.0), (None, 4.0)])
+async def test_a_500_to_a_start_on_a_thread_means_busy(thread_id: str | None, stretch: float) -> None:
+    """It is assumed (docs/contit-api.md), and slows nobody down; without a thread it is a fault."""
+    upstream = scripted(Reply(500))
+    client = contit_client(upstream)
+    await failed_starts(client, upstream, thread_id=thread_id, number=20)
+    assert client.backoff.stretch == stretch
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_start_waits_for_a_retry_after_that_another_request_was_given(status: int) -> None:
+    """Nothing is sent before it is over."""
+    upstream = scripted(Reply(status, headers={"Retry-After": "20"}), START_OK)
+    client = contit_client(upstream, retry=ONCE)
+    with pytest.raises(errors.APIError):
+        await client.run_status("t", "r")
+    await start(client, within=45)
+    assert 20 <= upstream.pauses[0] < 21
+
+
+@pytest.mark.parametrize("seconds", ["46", "600", "86400"])
+async def test_a_start_that_cannot_wait_for_it_is_refused_at_once_without_a_request(seconds: str) -> None:
+    """The error says when to try again; an absurd pause ends after an hour."""
+    upstream = scripted(Reply(429, headers={"Retry-After": seconds}), START_OK)
+    client = contit_client(upstream, retry=ONCE)
+    with pytest.raises(errors.RateLimitError):
+        await start(client)
+    began = anyio.current_time()
+    with pytest.raises(errors.RateLimitError) as caught:
+        await start(client, within=45)
+    assert anyio.current_time() == began
+    assert len(upstream.received) == 1
+    assert caught.value.retry_after == min(float(seconds), 3_600)
+    assert caught.value.hint == f"Try again in {min(int(seconds), 3_600)} seconds."
+    await anyio.sleep(3_600)
+    await start(client)
+    assert len(upstream.received) == 2
+
+
+async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> None:
+    """One probe for all, and then not all in the same moment."""
+    upstream = scripted(Reply(429, headers={"Retry-After": "30"}), GOING)
+    client = contit_client(upstream)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(poll, client, 40)
+        await anyio.sleep(0.5)
+        assert len(upstream.received) == 1
+
+        async def later(draw: Callable[[], float]) -> None:
+            await client.backoff.pause(1.0, draw)
+            await client.run_status("t", "r")
+
+        for number in range(10):
+            tasks.start_soon(later, lambda number=number: number / 10)
+        await anyio.sleep(29)
+        assert len(upstream.received) == 1
+    assert len({round(at, 3) for at in upstream.times[1:11]}) >= 9
+
+
+async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
+    """It has a pause of its own, and Contit was not asked."""
+    tokens = build_http_client("", transport=scripted(Reply(503, headers={"Retry-After": "600"})))
+    secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
+    auth = ClientCredentialsAuth("c", secret, token_url="https://idp.test/token", http=tokens, retry=ONCE)
+    client = contit_client(scripted(GOING), auth=auth, retry=ONCE)
+    await poll(client, 100)
+    assert client.backoff.stretch == 1.0
+
+
+async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> None:
+    """The first question after it does not pay for it."""
+    upstream = scripted(Reply(503))
+    client = contit_client(upstream)
+    await poll(client, 100)
+    await anyio.sleep(60)
+    assert client.backoff.stretch == 1.0
+
+
+async def test_clients_share_a_backoff_only_if_they_are_given_one() -> None:
+    """Callers with credentials of their own do not slow each other down."""
+    http = build_http_client("https://contit.test", transport=scripted(Reply(429)))
+    shared = Backoff()
+    one, two, other = (ContitClient(http, backoff=given, retry=ONCE) for given in (shared, shared, None))
+    await poll(one, 60)
+    assert (two.backoff.stretch, other.backoff.stretch) == (4.0, 1.0)

@@ -1,0 +1,151 @@
+"""Requests are counted when they end, by endpoint and status with their seconds: for the call and the process."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import anyio
+import httpx
+import pytest
+
+from contit_mcp import errors
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import ClientCredentialsAuth
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.telemetry.call_stats import (
+    Event,
+    add_listener,
+    current_call_stats,
+    remove_listener,
+    start_call_stats,
+)
+from tests.contit.upstream import HANGS, START_OK, STARTED, contit_client, scripted, start
+from tests.echo_contit import EchoContit, Reply, Script
+
+pytestmark = pytest.mark.anyio
+
+ONCE = RetryPolicy(attempts=1)
+
+
+class Counted:
+    """A listener that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, float]] = []
+        self.events: list[Event] = []
+
+    def on_request(self, endpoint: str, status: str, seconds: float) -> None:
+        """Remember a request."""
+        self.requests.append((endpoint, status, round(seconds, 3)))
+
+    def on_event(self, event: Event) -> None:
+        """Remember an event."""
+        self.events.append(event)
+
+
+@pytest.fixture
+def counted() -> Iterator[Counted]:
+    """A listener that is added for the test."""
+    listener = Counted()
+    add_listener(listener)
+    yield listener
+    remove_listener(listener)
+
+
+async def test_every_endpoint_is_counted_with_its_status_and_seconds(counted: Counted) -> None:
+    """At the end of its body, also where no call is under way."""
+    client = contit_client(scripted(Reply(body={**STARTED, "status": "completed", "response": "a"}, after=1.5)))
+    await start(client)
+    await client.run_status("t", "r")
+    await client.thread_response("t")
+    assert counted.requests == [("start", "200", 1.5), ("status", "200", 1.5), ("response", "200", 1.5)]
+
+
+FAILURES: dict[str, tuple[Script, str]] = {
+    "401": (Reply(401), "401"),
+    "429": (Reply(429), "429"),
+    "503": (Reply(503), "503"),
+    "HTML": (Reply(200, "<h1>Hello</h1>"), "200"),
+    "a redirect": (Reply(302), "302"),
+    "refused": (httpx.ConnectError("x"), "none"),
+    "broken": (httpx.ReadError("x"), "none"),
+    "too slow": (httpx.ReadTimeout("x"), "none"),
+    "badly compressed": (httpx.DecodingError("x"), "none"),
+    "no free connection": (httpx.PoolTimeout("x"), "pool"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_a_failure_is_counted_once_under_what_it_was(name: str, counted: Counted) -> None:
+    """A full pool of our own is not counted as a request, and not as silence of Contit."""
+    script, status = FAILURES[name]
+    stats = start_call_stats()
+    with suppress(errors.APIError):
+        await contit_client(scripted(script), retry=ONCE).run_status("t", "r")
+    assert counted.requests == [("status", status, 0.0)]
+    assert dict(stats.statuses) == {status: 1}
+    assert stats.requests == (status != "pool")
+
+
+async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Counted) -> None:
+    """With the seconds until then."""
+    client = contit_client(scripted(HANGS))
+    with anyio.move_on_after(7):
+        await client.run_status("t", "r")
+    assert counted.requests == [("status", "cancelled", 7.0)]
+
+
+async def test_retries_are_counted_as_they_happen(counted: Counted) -> None:
+    """Each repetition, before it is sent."""
+    await start(contit_client(scripted(Reply(503), httpx.ConnectError("x"), START_OK)))
+    assert counted.events == ["retry", "retry"]
+    assert [status for _, status, _ in counted.requests] == ["503", "none", "200"]
+
+
+async def test_tokens_are_an_endpoint_of_their_own_and_a_401_counts_as_a_request(counted: Counted) -> None:
+    """Each request that was sent is counted, in the order of their ends."""
+    tokens: EchoContit = scripted(Reply(body={"access_token": "token"}, after=2.0))
+    secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
+    http = build_http_client("", transport=tokens)
+    auth = ClientCredentialsAuth("client", secret, token_url="https://idp.test/token", http=http)
+    stats = start_call_stats()
+    client = contit_client(scripted(Reply(401, after=1.0), Reply(body={"status": "completed"}, after=1.0)), auth=auth)
+    await client.run_status("t", "r")
+    assert counted.requests == [
+        ("token", "200", 2.0),
+        ("status", "401", 1.0),
+        ("token", "200", 2.0),
+        ("status", "200", 1.0),
+    ]
+    assert stats.requests == 4
+
+
+async def test_calls_count_apart_and_the_process_counts_all(counted: Counted) -> None:
+    """A call sees its own requests only, whatever runs beside it."""
+    client = contit_client(scripted(Reply(body={"status": "in_progress"}, after=1.0)))
+    seen: list[int] = []
+
+    async def call(polls: int) -> None:
+        stats = start_call_stats()
+        for _ in range(polls):
+            current_call_stats().count("poll")
+            await client.run_status("t", "r")
+        seen.append(stats.requests)
+        assert stats.polls == polls
+
+    async with anyio.create_task_group() as tasks:
+        for polls in (1, 2, 3):
+            tasks.start_soon(call, polls)
+    assert seen == [1, 2, 3]
+    assert len(counted.requests) == 6
+    assert counted.events == ["poll"] * 6
+
+
+def test_a_listener_that_was_removed_is_told_nothing() -> None:
+    """And events without a listener are no error."""
+    listener = Counted()
+    add_listener(listener)
+    remove_listener(listener)
+    current_call_stats().count("join")
+    current_call_stats().count_request("start", "200", 1.0)
+    assert (listener.requests, listener.events) == ([], [])

@@ -1,0 +1,131 @@
+"""Every request goes through `httpx.AsyncClient.send`; with another transport under it, nothing else differs."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import build_http_client
+from tests.contit.raw_server import Connection, raw_server
+from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
+from tests.contit.upstream import scripted, start
+from tests.e2e.processes import clean_environment
+from tests.echo_contit import Reply
+
+pytestmark = pytest.mark.anyio
+
+NOTED = """
+import sys
+import httpx
+
+send = httpx.AsyncClient.send
+
+async def noted(self, request, **named):
+    response = await send(self, request, **named)
+    print("SENT", request.method, request.url.path.rsplit("/", 1)[1], type(self).__name__, file=sys.stderr, flush=True)
+    return response
+
+httpx.AsyncClient.send = noted
+from contit_mcp.cli.main import main
+main()
+"""
+
+BODY = {"threadId": "thread-1", "runId": "run-1", "status": "completed", "response": "Twelve.", "access_token": "token"}
+
+
+async def answer(connection: Connection) -> None:
+    """Answer every request with a body that has all fields."""
+    while True:
+        await connection.request()
+        await connection.answer(json.dumps(BODY).encode())
+
+
+async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
+    """Ask a `contit-mcp stdio` child; return the answer and what passed through its `httpx.AsyncClient.send`."""
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-c", NOTED, "stdio", *options],
+        env=clean_environment(CONTIT_MCP_STATE_DIR=str(folder), **environment),
+    )
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
+        with anyio.fail_after(60):
+            async with Client(stdio_client(parameters, errlog=stderr)) as client:
+                result = await client.call_tool("contit_ask", {"prompt": "How many articles are drafts?"})
+        stderr.seek(0)
+        sent = [line.strip() for line in stderr if line.startswith("SENT ")]
+    structured: dict[str, Any] = result.structured_content or {}
+    return structured["response"], sent
+
+
+async def test_a_stdio_child_sends_its_requests_through_httpx_and_the_sandbox_takes_the_same_way(
+    tmp_path: Path,
+) -> None:
+    """A real child process, on a real port and with the embedded sandbox: the same class of client, the same calls."""
+    async with raw_server(answer) as server:
+        text, sent = await ask_a_child(
+            folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=f"http://127.0.0.1:{server.port}"
+        )
+    assert text == "Twelve."
+    assert len(server.requests) == len(sent) == 3
+    answered, in_memory = await ask_a_child("--sandbox", folder=tmp_path / "sandbox")
+    assert answered
+    assert list(dict.fromkeys(in_memory)) == sent
+    assert sent == ["SENT POST thread AsyncClient", "SENT GET status AsyncClient", "SENT GET response AsyncClient"]
+
+
+def credentials(token_url: str, http: httpx.AsyncClient) -> list[Credential]:
+    """Return one credential of each kind."""
+    secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
+    return [
+        APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key")),
+        AccessTokenAuth(SecretValue("CONTIT_ACCESS_TOKEN", value="ctpat_token")),
+        ClientCredentialsAuth("client", secret, token_url=token_url, http=http),
+    ]
+
+
+def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Return the first line, the headers and the body of a request from the wire."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return first, {name.lower(): value for name, value in headers.items()}, body
+
+
+@pytest.mark.parametrize("kind", range(3))
+async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: int) -> None:
+    """Method, path, every header, and the body, of all endpoints and with each credential."""
+
+    async def use(http: httpx.AsyncClient) -> None:
+        auth = credentials(f"{str(http.base_url).rstrip('/')}/token", http)[kind]
+        client = ContitClient(http, auth=auth)
+        await start(client, thread_id="thread/ü")
+        await client.run_status("t", "r/../x")
+        await client.thread_response("%2e")
+
+    with anyio.fail_after(30):
+        async with raw_server(answer) as server:
+            address = f"http://127.0.0.1:{server.port}"
+            async with build_http_client(address) as http:
+                await use(http)
+            upstream = scripted(Reply(body=BODY))
+            async with build_http_client(address, transport=upstream) as http:
+                await use(http)
+    assert len(server.requests) == (4 if kind == 2 else 3)
+    assert [parts(request) for request in server.requests] == [
+        (
+            f"{request.method} {request.url.raw_path.decode()} HTTP/1.1",
+            dict(request.headers),
+            request.content,
+        )
+        for request in upstream.received
+    ]

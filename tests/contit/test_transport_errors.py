@@ -1,0 +1,133 @@
+"""Whatever httpx raises becomes one of our errors, and nothing that httpx writes is passed on."""
+
+import io
+import ssl
+
+import anyio
+import httpx
+import pytest
+
+from contit_mcp.contit.transport import HTTPX_ERRORS, translate
+from contit_mcp.errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError
+from tests.contit.upstream import START_OK, Kept, contit_client, scripted, start
+
+MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"
+
+
+def with_all_below(kind: type[Exception]) -> set[type[Exception]]:
+    """The class and every class derived from it."""
+    return {kind}.union(*(with_all_below(child) for child in kind.__subclasses__()))
+
+
+def made(kind: type[Exception]) -> Exception:
+    """An instance as httpx would raise it, with a text that must go nowhere."""
+    if kind is httpx.HTTPStatusError:
+        request = httpx.Request("GET", "https://hidden.example")
+        return httpx.HTTPStatusError(MARKER, request=request, response=httpx.Response(500, request=request))
+    if issubclass(kind, httpx.StreamError) and kind is not httpx.StreamError:
+        return kind()  # type: ignore[call-arg]
+    return kind(MARKER)
+
+
+ALL_OF_HTTPX = sorted(
+    {kind for root in HTTPX_ERRORS for kind in with_all_below(root) if kind.__module__.startswith("httpx")},
+    key=lambda kind: kind.__name__,
+)
+BEFORE_SENDING = {
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ConnectError,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+}
+"""With these, and only these, Contit certainly got nothing: no connection stood when they were raised."""
+
+ABOUT_THE_CONNECTION = {*with_all_below(httpx.TransportError), httpx.InvalidURL}
+
+
+def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
+    """`HTTPX_ERRORS` has every exception of httpx's public names."""
+    public = [getattr(httpx, name) for name in httpx.__all__]
+    exceptions = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert exceptions <= set(ALL_OF_HTTPX)
+    assert len(ALL_OF_HTTPX) > 25
+
+
+@pytest.mark.parametrize("kind", ALL_OF_HTTPX)
+def test_every_error_of_httpx_becomes_one_of_ours_without_its_text(kind: type[Exception]) -> None:
+    """Timeouts become timeouts; `may_have_arrived` is false only where nothing can have been sent."""
+    theirs = made(kind)
+    ours = translate(theirs)
+    assert isinstance(ours, APIError)
+    told = f"{ours} {ours!r} {ours.message} {ours.hint} {ours.args}"
+    assert "sk-secret" not in told
+    assert str(theirs) not in told
+    assert isinstance(ours, APITimeoutError) is issubclass(kind, httpx.TimeoutException)
+    assert isinstance(ours, APIConnectionError) is (kind in ABOUT_THE_CONNECTION)
+    if isinstance(ours, APIConnectionError):
+        assert ours.may_have_arrived is (kind not in BEFORE_SENDING)
+    else:
+        assert isinstance(ours, APIResponseValidationError)
+
+
+def test_a_class_that_a_later_httpx_adds_is_taken_for_sent() -> None:
+    """An unknown transport error counts as possibly arrived, so that a start is never doubled."""
+
+    class NewError(httpx.TransportError): ...
+
+    class NewTimeout(httpx.TimeoutException): ...
+
+    for kind, ours in ((NewError, APIConnectionError), (NewTimeout, APITimeoutError)):
+        error = translate(kind("x"))
+        assert type(error) is ours
+        assert isinstance(error, APIConnectionError)
+        assert error.may_have_arrived
+
+
+def test_an_untrusted_certificate_is_named_as_the_cause() -> None:
+    """The way out is another one than for a network fault: the CA file."""
+    refusal = httpx.ConnectError(MARKER)
+    refusal.__cause__ = ssl.SSLCertVerificationError(1, MARKER)
+    error = translate(refusal)
+    assert isinstance(error, APIConnectionError)
+    assert "certificate" in error.message
+    assert "CONTIT_CA_FILE" in error.hint
+    assert "sk-secret" not in f"{error.message}{error.hint}"
+    assert not error.may_have_arrived
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ALL_OF_HTTPX)
+async def test_no_error_of_httpx_leaves_the_client_and_a_start_is_repeated_only_before_sending(
+    kind: type[Exception], logged: io.StringIO
+) -> None:
+    """Through the client: reads are repeated four times in all, starts only where nothing was sent."""
+    upstream = scripted(made(kind))
+    client = contit_client(upstream)
+    with anyio.fail_after(60):
+        with pytest.raises(APIError) as read:
+            await client.run_status("thread-1", "run-1")
+        assert len(upstream.received) == 4
+        with pytest.raises(APIError) as answer:
+            await client.thread_response("thread-1")
+        assert len(upstream.received) == 8
+        kept = Kept()
+        with pytest.raises(APIError) as started:
+            await start(client, keep=kept)
+        assert len(upstream.received) - 8 == (4 if kind in BEFORE_SENDING else 1)
+    assert kept.runs == []
+    for caught in (read, answer, started):
+        assert isinstance(caught.value.__cause__, kind)
+        assert "sk-secret" not in str(caught.value)
+    assert "sk-secret" not in logged.getvalue()
+
+
+@pytest.mark.anyio
+async def test_a_start_goes_on_after_a_connection_that_was_not_made() -> None:
+    """Nothing was sent, so the repeated start is the first that Contit sees."""
+    upstream = scripted(httpx.ConnectError("x"), httpx.ConnectTimeout("x"), START_OK)
+    with anyio.fail_after(60):
+        run = await start(contit_client(upstream))
+    assert run.run_id == "run-1"
+    assert len(upstream.received) == 3

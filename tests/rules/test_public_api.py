@@ -1,0 +1,56 @@
+"""The package uses only what its dependencies make public, so that an upgrade inside the allowed range breaks nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.rules.public_api import violations
+from tests.rules.tree import PACKAGE, modules, place, told
+
+
+def test_the_package_uses_public_names_only() -> None:
+    """Imports, attribute reads and overrides."""
+    found = [f"{place(path)}:{line} {text}" for path, line, text in violations(modules())]
+    assert not found, told(found, "Find the public way, or do without it.")
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import httpx._client", "imports httpx._client"),
+        ("from httpx._client import AsyncClient", "imports httpx._client"),
+        ("from ssl import _create_unverified_context", "imports _create_unverified_context of ssl"),
+        ("import ssl\nssl._create_unverified_context()", "reads ssl._create_unverified_context"),
+        ("def f(server): return server._lowlevel_server", "reads server._lowlevel_server"),
+        ("def f(receive): return receive.__self__.transport", "reads receive.__self__"),
+        (
+            "import httpx\nclass A(httpx.AsyncClient):\n def _init_transport(self): ...",
+            "overrides AsyncClient._init_transport",
+        ),
+        (
+            "from httpx import AsyncClient as C\nclass A(C):\n def f(self): return self._mounts",
+            "reads self._mounts of AsyncClient",
+        ),
+        ("import uvicorn\nclass A(uvicorn.Server):\n async def _serve(self): ...", "overrides Server._serve"),
+        ("import logging\nclass A(logging.Handler):\n def f(self): return self._name", "reads self._name of Handler"),
+        ("import yaml\nclass A(yaml.SafeLoader):\n pass\nA._x = 1", "reads A._x"),
+    ],
+)
+def test_each_kind_of_violation_is_found(source: str, found: str, tmp_path: Path) -> None:
+    """A rule that finds nothing would hold forever."""
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert found in [text for _, _, text in violations([path])]
+
+
+def test_public_uses_pass(tmp_path: Path) -> None:
+    """Own private names, dunder names, and public overrides are no violations."""
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import os, httpx, logging\nclass A(httpx.AsyncBaseTransport):\n"
+        " def __init__(self): self._own = 1\n async def handle_async_request(self, r): return self._own\n"
+        "class B(logging.Handler):\n def _mine(self): ...\n def emit(self, r): self._mine()\n"
+        "print(A.__name__)\nos._exit(0)\n"
+    )
+    assert violations([path]) == []
+    assert PACKAGE.is_dir()

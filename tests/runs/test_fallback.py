@@ -1,0 +1,321 @@
+"""The circuit breaker: a store that fails, hangs, loses what it had, or comes back under load."""
+
+import io
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from contit_mcp.errors import StoreError
+from contit_mcp.runs.claims import Busy, Deduplicated, Granted
+from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, FallbackRunStore
+from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.record import Delivery, RunRecord
+from contit_mcp.runs.store import RunStore
+from contit_mcp.telemetry.call_stats import start_call_stats
+from tests.echo_contit import EchoContit, answer_to
+from tests.runs import contract
+from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
+from tests.stage import OWNER, set_stage, wall_clock
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Server:
+    """A shared store that can be down, slow, or emptied; several processes can use it."""
+
+    shared: MemoryRunStore = field(default_factory=lambda: MemoryRunStore(now=wall_clock))
+    down: bool = False
+    seconds: float = 0.0
+    operations: int = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def operation(*arguments: Any, **named: Any) -> Any:
+            self.operations += 1
+            await anyio.sleep(self.seconds)
+            if self.down:
+                raise StoreError("The server is down.", hint="Start it.")
+            return await getattr(self.shared, name)(*arguments, **named)
+
+        return operation
+
+    def now(self) -> float:
+        """Return the time."""
+        return wall_clock()
+
+    def loses_everything(self) -> None:
+        """It was restarted without its disk."""
+        self.shared = MemoryRunStore(now=wall_clock)
+
+
+@dataclass
+class Events:
+    """A listener that writes down what it is told."""
+
+    operations: list[tuple[str, float, bool]] = field(default_factory=list)
+    states: list[bool] = field(default_factory=list)
+
+    def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
+        self.operations.append((name, round(seconds, 3), error is not None))
+
+    def usable(self, *, usable: bool) -> None:
+        self.states.append(usable)
+
+
+def process(server: Server, events: Events | None = None) -> FallbackRunStore:
+    """One process's store."""
+    return FallbackRunStore(
+        cast("RunStore", server), MemoryRunStore(now=wall_clock), listener=Events() if events is None else events
+    )
+
+
+def lines(logged: io.StringIO) -> list[tuple[str, str]]:
+    """The event and the level of each line about the store."""
+    events = [json.loads(line) for line in logged.getvalue().splitlines()]
+    return [(event["event"], event["level"]) for event in events if event["event"].startswith("store.")]
+
+
+async def until_back(store: RunStore, server: Server) -> None:
+    """The server is up again, and the breaker lets one operation through."""
+    server.down = False
+    await anyio.sleep(PAUSE_SECONDS)
+    await store.latest("nobody", "t")
+
+
+@pytest.fixture
+def new_store() -> NewStore:
+    """Stores behind the breaker that work."""
+    return lambda retention, now: FallbackRunStore(
+        MemoryRunStore(retention=retention, now=now), MemoryRunStore(retention=retention, now=now)
+    )
+
+
+def test_the_whole_contract_is_run_here() -> None:
+    """A star import that loses tests would go unseen."""
+    assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
+
+
+async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(logged: io.StringIO) -> None:
+    """The call's line counts it, the listener is told, and the store is left alone for five seconds."""
+    server, events = Server(down=True), Events()
+    store, stats = process(server, events), start_call_stats()
+    run = await begin(store, opening("q"), "r")
+    assert await claim(store, opening("q")) == Deduplicated(run)
+    assert isinstance(await claim(store, follow_up("z")), Busy)
+    ended = await complete(store, run)
+    assert await store.find("owner", "t", "r") == ended
+    assert await store.latest("owner", "t") == ended
+    assert [each.run_id for each in await store.recent("owner", 5)] == ["r"]
+    assert lines(logged) == [("store.unusable", "warning")]
+    assert "The server is down." in logged.getvalue()
+    assert (server.operations, stats.store_errors) == (1, 1)
+    assert (events.operations, events.states) == ([("claim", 0.0, True)], [False])
+
+
+async def test_when_the_store_is_back_it_gets_the_runs_of_the_outage(logged: io.StringIO) -> None:
+    """One with each operation. Then other replicas see them too."""
+    server, events = Server(), Events()
+    here, there = process(server, events), process(server)
+    run = await begin(here, opening("before"), "r0", thread_id="t0")
+    server.down = True
+    await complete(here, run)
+    later = await begin(here, opening("meanwhile"), "r1", thread_id="t1")
+    await until_back(here, server)
+    await here.latest("owner", "t1")
+    assert lines(logged) == [("store.unusable", "warning"), ("store.back", "warning")]
+    assert events.states == [False, True]
+    seen = await there.find("owner", "t0", "r0")
+    assert seen is not None
+    assert seen.answer == "answer"
+    assert await claim(there, opening("meanwhile")) == Deduplicated(later)
+
+
+async def test_under_steady_load_the_store_comes_back_at_once() -> None:
+    """However many runs it has missed, no operation waits for all of them."""
+    server = Server(seconds=0.02)
+    store = process(server)
+    server.down = True
+    for number in range(200):
+        await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
+    server.down = False
+    await anyio.sleep(PAUSE_SECONDS)
+    for number in range(200):
+        began = anyio.current_time()
+        await begin(store, opening(f"later {number}"), f"later {number}", thread_id=f"later {number}")
+        assert anyio.current_time() - began < 0.2
+    stored = process(server)
+    for number in range(200):
+        assert await stored.find("owner", f"t{number}", f"r{number}"), number
+
+
+async def test_an_end_that_others_have_stored_meanwhile_stays() -> None:
+    """And the delivery that this process made is added."""
+    server = Server()
+    here, there = process(server), process(server)
+    run = await begin(here, opening("q"), "r")
+    server.down = True
+    ended = await complete(here, run, "of here")
+    await here.change(ended, lambda run, _: run.delivered())
+    server.down = False
+    await complete(there, run, "of there")
+    await until_back(here, server)
+    for store in (here, there):
+        seen = await store.find("owner", "t", "r")
+        assert seen is not None
+        assert seen.answer == "of there"
+    latest = await server.shared.latest("owner", "t")
+    assert latest is not None
+    assert latest.delivery is Delivery.DELIVERED
+
+
+async def test_a_run_from_before_the_outage_is_neither_doubled_nor_joined_by_another_on_its_thread() -> None:
+    """Memory has a copy of what this process uses; also of an intent that it is sending."""
+    server = Server()
+    store = process(server)
+    run = await begin(store, opening("q"), "r")
+    sending = await claim(store, opening("being sent"))
+    server.down = True
+    assert await claim(store, opening("q")) == Deduplicated(run)
+    assert await claim(store, follow_up("other")) == Busy(run)
+    assert await claim(store, opening("being sent")) == Deduplicated(sending.record)
+
+
+async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before_it_grants_another() -> None:
+    """Even if no operation has seen it go."""
+    server = Server()
+    here, there = process(server), process(server)
+    run = await begin(here, opening("q"), "r")
+    server.loses_everything()
+    assert await claim(here, opening("q")) == Deduplicated(run)
+    assert await claim(there, opening("q")) == Deduplicated(run)
+    assert isinstance(await claim(there, follow_up("z")), Busy)
+
+
+async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(clock: Clock) -> None:
+    """Another process ended the run that memory knows as going, and died while it sent the next start."""
+    shared = MemoryRunStore(now=clock)
+    here, there = (FallbackRunStore(shared, MemoryRunStore(now=clock)) for _ in range(2))
+    run = await begin(here, opening("q"), "r")
+    await complete(there, run)
+    await claim(there, follow_up("z"))
+    clock.at(60)
+    retry = await claim(here, follow_up("z"))
+    assert isinstance(retry, Granted)
+    assert retry.interrupted
+
+
+async def test_a_run_that_ended_elsewhere_keeps_nothing_from_starting_here() -> None:
+    """The copy in memory is older than the store."""
+    server = Server()
+    here, there = process(server), process(server)
+    run = await begin(here, opening("q"), "r")
+    ended = await complete(there, run)
+    await there.change(ended, lambda run, _: run.delivered())
+    assert isinstance(await claim(here, follow_up("z")), Granted)
+
+
+async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> None:
+    """Otherwise the run would be polled again during an outage, and bound to a later run's answer."""
+    server = Server(seconds=0.5)
+    store = process(server)
+    run = await begin(store, opening("q"), "r")
+
+    async def read_late() -> None:
+        await store.find("owner", "t", "r")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read_late)
+        await anyio.sleep(0.4)
+        server.seconds = 0.0
+        await complete(store, run)
+    server.down = True
+    seen = await store.find("owner", "t", "r")
+    assert seen is not None
+    assert seen.answer == "answer"
+
+
+async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_in_five_seconds() -> None:
+    server, events = Server(seconds=1e6), Events()
+    store = process(server, events)
+    began = anyio.current_time()
+    runs: list[RunRecord] = []
+
+    async def ask(number: int) -> None:
+        runs.append(await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}"))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(300):
+            tasks.start_soon(ask, number)
+    assert len(runs) == 300
+    assert anyio.current_time() - began == pytest.approx(OPERATION_SECONDS, abs=0.01)
+    await anyio.sleep(PAUSE_SECONDS)
+    before, began = server.operations, anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for number in range(300, 600):
+            tasks.start_soon(ask, number)
+    assert anyio.current_time() - began <= OPERATION_SECONDS + 0.01
+    assert server.operations == before + 1
+    assert events.states == [False]
+    assert ("claim", OPERATION_SECONDS, True) in events.operations
+
+
+async def test_a_store_that_hangs_is_closed_in_two_seconds(logged: io.StringIO) -> None:
+    server = Server()
+    store = process(server)
+    server.down = True
+    await begin(store, opening("q"), "r")
+    server.down, server.seconds = False, 1e6
+    began = anyio.current_time()
+    await store.aclose()
+    assert anyio.current_time() - began <= 2.0
+    assert lines(logged)[-1] == ("store.not_closed", "warning")
+
+
+async def test_what_only_memory_has_is_written_before_the_process_ends() -> None:
+    server, events = Server(), Events()
+    store = process(server, events)
+    server.down = True
+    for number in range(5):
+        await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
+    await until_back(store, server)
+    await store.aclose()
+    for number in range(5):
+        assert await server.shared.find("owner", f"t{number}", f"r{number}"), number
+
+
+async def test_an_intent_that_was_given_back_in_the_outage_is_not_written_later() -> None:
+    server = Server(down=True)
+    store = process(server)
+    granted = await claim(store, opening("q"))
+    await store.release(granted.record)
+    await until_back(store, server)
+    assert isinstance(await claim(process(server), opening("q")), Granted)
+
+
+async def test_asks_go_on_through_an_outage_and_their_ids_keep_working() -> None:
+    """With the assistant on top: asked before, during and after."""
+    server, contit = Server(), EchoContit(seconds=20)
+    stage = set_stage(contit, process(server))
+    reports: dict[str, str | None] = {}
+
+    async def ask(prompt: str, after: float) -> None:
+        await anyio.sleep(after)
+        reports[prompt] = (await stage.assistant.ask(OWNER, prompt, wait_seconds=45)).response
+
+    async with anyio.create_task_group() as tasks:
+        for number, after in enumerate((0, 6, 12, 18, 30)):
+            tasks.start_soon(ask, f"q{number}", float(after))
+        await anyio.sleep(5)
+        server.down = True
+        await anyio.sleep(20)
+        server.down = False
+    assert reports == {f"q{number}": answer_to(f"q{number}") for number in range(5)}
+    for run in contit.runs:
+        again = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
+        assert again.response == answer_to(run.prompt)
+    assert len(contit.runs) == 5

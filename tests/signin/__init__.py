@@ -1,0 +1,1 @@
+"""Sign-in end to end: a real identity provider, clients that others wrote, and tokens of every kind."""

@@ -1,0 +1,179 @@
+"""An identity provider, the server in mode `jwt` and a Contit behind it, all on loopback ports."""
+
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from jwt.algorithms import RSAAlgorithm
+
+from tests.hosts.installing import node, npm_locked
+from tests.http.issuer import KeyPair
+from tests.http.served import Contit, Served, contit
+
+PROGRAMS = Path(__file__).with_name("programs")
+PINS = Path(__file__).with_name("npm")
+ROOT = Path(__file__).parents[2]
+QUESTION = "How many drafts are there?"
+SCOPE = "contit:ask"
+FIRST = KeyPair("first")
+
+
+def private(key: KeyPair) -> dict[str, Any]:
+    """A signing key as oidc-provider is configured with it."""
+    found: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.private))
+    del found["key_ops"]
+    return found | {"kid": key.key_id, "use": "sig", "alg": "RS256"}
+
+
+def packages() -> Path:
+    """Where the packages of npm are."""
+    return npm_locked("signin", PINS)
+
+
+def node_program(name: str, folder: Path) -> list[str]:
+    """The command that runs a program of ours, in a folder where it finds its packages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(packages(), target_is_directory=True)
+    for program in PROGRAMS.glob("*.mjs"):
+        shutil.copy(program, folder)
+    return [str(node() / "node"), str(folder / name)]
+
+
+@dataclass
+class Provider:
+    """oidc-provider as a child process.
+
+    Attributes:
+        issuer: Its URL.
+        resource: The one resource that it gives tokens for.
+        key: What it signs with.
+    """
+
+    issuer: str
+    resource: str
+    key: KeyPair = field(default_factory=lambda: FIRST)
+
+    def order(self, **changes: Any) -> list[str]:
+        """Change how it behaves from now on; what it was asked so far, as "METHOD /path status"."""
+        control = httpx.URL(self.issuer).join("/control")
+        response = httpx.post(control, json=changes, trust_env=False, timeout=20)
+        found: list[str] = response.raise_for_status().json()
+        return found
+
+    def sign_with(self, *keys: KeyPair) -> None:
+        """Publish these keys, and sign with the first."""
+        self.key = keys[0]
+        self.order(keys=[private(key) for key in keys])
+
+    def token(self, key: KeyPair | None = None, *, headers: Mapping[str, Any] | None = None, **claims: Any) -> str:
+        """A token as it makes them, but for what is changed; None leaves a claim out."""
+        now, key = int(time.time()), key or self.key
+        good = {
+            "iss": self.issuer, "aud": self.resource, "sub": "anna", "scope": SCOPE, "client_id": "c", "jti": "j",
+            "iat": now, "exp": now + 300,
+        }  # fmt: skip
+        payload = {name: value for name, value in (good | claims).items() if value is not None}
+        return jwt.encode(payload, key.private, "RS256", {"kid": key.key_id, "typ": "at+jwt"} | dict(headers or {}))
+
+
+@contextmanager
+def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Iterator[Provider]:
+    """Start an identity provider, at a path of its origin if there is one."""
+    given = {"resource": resource, "path": path, "keys": [private(FIRST)]}
+    environment = {"PATH": "/usr/bin:/bin", **more.pop("environment", {})}
+    with (folder / "provider.log").open("w") as log:
+        command = [*node_program("provider.mjs", folder / "provider"), json.dumps(given | more)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, (folder / "provider.log").read_text()
+            yield Provider(json.loads(line)["issuer"], resource)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def free_port() -> int:
+    """A port that nothing listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Stage:
+    """What a client meets.
+
+    Attributes:
+        url: All that it is told.
+    """
+
+    url: str
+    provider: Provider
+    server: Served
+    contit: Contit
+
+    def answered(self) -> list[dict[str, Any]]:
+        """The server's log lines of questions that were answered."""
+        return [line for line in self.server.events("call.finished") if line["tool"] == "contit_ask"]
+
+
+@contextmanager
+def stage(folder: Path, path: str = "", settings: Mapping[str, str] | None = None, **provider: Any) -> Iterator[Stage]:
+    """Start all of it; `settings` change the server, `provider` changes the identity provider."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    with contit() as upstream, providing(folder, url, path, **provider) as found:
+        environment = {
+            "CONTIT_BASE_URL": upstream.url,
+            "CONTIT_API_KEY": "sandbox-key",
+            "CONTIT_MCP_AUTH": "jwt",
+            "CONTIT_MCP_JWT_ISSUER": found.issuer,
+            "CONTIT_MCP_JWT_SCOPES": SCOPE,
+            "CONTIT_MCP_PUBLIC_URL": url,
+            "CONTIT_MCP_SEAL_KEY": "s" * 32,
+        }
+        module = ("contit_mcp", "http", "--port", str(port))
+        with Served(environment | dict(settings or {}), module=module) as server:
+            yield Stage(url, found, server, upstream)
+
+
+def browser_script(folder: Path) -> Path:
+    """A program for `BROWSER`: a person who logs in at the page that a host opens."""
+    script = folder / "browser"
+    login = Path(__file__).with_name("login.py")
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(login))} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def chromium() -> str:
+    """The browser of this machine."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.fail("Chromium was not found. On Debian: apt install chromium", pytrace=False)
+    return found
+
+
+def run_program(name: str, folder: Path, given: Mapping[str, Any]) -> Any:
+    """Run a program of ours; the JSON that it prints."""
+    command = [*node_program(name, folder), json.dumps(given)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3_000:]}"
+    return json.loads(done.stdout)

@@ -1,0 +1,58 @@
+"""The MCP Inspector, on the command line and as a web page: from a bare URL to an answer."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.hosts.bench import bare_environment
+from tests.hosts.installing import node, npm_packages
+from tests.signin.stage import QUESTION, Stage, browser_script, chromium, free_port, run_program
+
+PACKAGE = "@modelcontextprotocol/inspector"
+
+
+def inspect(scene: Stage, environment: dict[str, str], *more: str) -> Any:
+    """Ask on the command line; the result."""
+    call = ["--method", "tools/call", "--tool-name", "contit_ask", "--tool-args-json", json.dumps({"prompt": QUESTION})]
+    command = npm_packages("inspector", PACKAGE) / "mcp-inspector"
+    done = subprocess.run(
+        [command, "--cli", "--format", "json", "--transport", "http", "--server-url", scene.url, *call, *more],
+        env=environment, check=False, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
+    return json.loads(done.stdout.splitlines()[-1])["result"]
+
+
+def test_its_command_line_opens_the_login_page_and_gets_an_answer(scene: Stage, tmp_path: Path) -> None:
+    """With the tokens that it stored it gets the next one without a person."""
+    environment = bare_environment(
+        tmp_path / "home",
+        node(),
+        BROWSER=str(browser_script(tmp_path)),
+        MCP_AUTO_OPEN_ENABLED="true",
+        MCP_INSPECTOR_SECRET_STORE="file",
+    )
+    assert "draft" in inspect(scene, environment)["structuredContent"]["response"]
+    registered = scene.provider.order().count("POST /reg 201")
+    assert "draft" in inspect(scene, environment, "--stored-auth-only")["structuredContent"]["response"]
+    assert scene.provider.order().count("POST /reg 201") == registered
+
+
+def test_its_web_page_leads_to_the_login_page_and_gets_an_answer(scene: Stage, tmp_path: Path) -> None:
+    """It registers through its own server, so that the issuer needs no CORS for it."""
+    ports = {name: str(free_port()) for name in ("CLIENT_PORT", "MCP_SANDBOX_PORT", "MCP_APP_ORIGIN_PORT")}
+    environment = bare_environment(tmp_path / "home", node(), MCP_AUTO_OPEN_ENABLED="false", **ports)
+    command = npm_packages("inspector", PACKAGE) / "mcp-inspector"
+    arguments = ["--web", "--server-url", scene.url, "--transport", "http"]
+    with (tmp_path / "stderr").open("w") as stderr, subprocess.Popen(
+        [command, *arguments], env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            page = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+API_TOKEN\S+", line)))
+            given = {"page": page, "chromium": chromium(), "question": QUESTION, "wanted": "draft items"}
+            assert "draft items" in run_program("inspector.mjs", tmp_path / "chromium", given)["answer"]
+        finally:
+            process.terminate()

@@ -1,0 +1,46 @@
+"""From a bare URL to an answer with the TypeScript SDK's own OAuth clients."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.http.issuer import KeyPair, bearer
+from tests.http.served import rpc
+from tests.signin.stage import ROOT, Stage, node_program
+
+BROWSER = [sys.executable, "-m", "tests.signin.login"]
+QUESTIONS = ["How many drafts are there?", "How many pages are there?"]
+
+
+@pytest.mark.parametrize("sdk", ["2", "1"])
+def test_it_registers_logs_in_and_renews_a_token_that_is_refused(scene: Stage, tmp_path: Path, sdk: str) -> None:
+    """The key of its token is withdrawn between two questions. It gets another token without the person."""
+    given = {"sdk": sdk, "url": scene.url, "browser": BROWSER, "questions": QUESTIONS}
+    command = [*node_program("typescript.mjs", tmp_path), json.dumps(given)]
+    with (tmp_path / "stderr").open("w") as stderr, subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            assert first, (tmp_path / "stderr").read_text()
+            scene.provider.sign_with(KeyPair(f"for SDK {sdk}"))
+            assert scene.server.post(rpc("ping"), **bearer(scene.provider.token())).status_code == 200
+            tokens = scene.provider.order().count("POST /token 200")
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            second = process.stdout.readline()
+            assert second, (tmp_path / "stderr").read_text()
+        finally:
+            process.kill()
+    found = [json.loads(line) for line in (first, second)]
+    assert "draft" in found[0]["answer"]
+    assert found[1]["answer"]
+    assert [each["logins"] for each in found] == [1, 1]
+    assert "contit:ask" in found[1]["granted"]
+    assert scene.provider.order().count("POST /token 200") == tokens + 1
+    assert scene.answered()[-1]["outcome"] == "completed"

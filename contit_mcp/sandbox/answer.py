@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from datetime import date
+from typing import Final
 
+from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.query import TIMES, Order, Query, count_by, find
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
 from contit_mcp.sandbox.wording import Words
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from contit_mcp.sandbox.content import Item, Workspace
 
 _SHOWN_IN_FULL: Final = 11
 """Lists up to this length are shown in full; of longer ones the first three, as in the vendor's example."""
@@ -84,10 +81,18 @@ class _Answer:
         if reading.items:
             return self._about(reading.items)
         fields = {one.field for one in reading.conditions}
-        wide = reading.noun or "them" in reading.said or reading.order or reading.each or reading.do == "count"
-        asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
         focus = before.focus or (before.ids[0] if len(before.ids) == 1 and "it" in reading.said else None)
-        if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state"}:
+        kind = reading.get("type")
+        same = focus and reading.props and kind and self.by_id[focus].type in kind.values  # "who wrote the article?"
+        wide = (
+            (reading.noun and not same)
+            or "them" in reading.said
+            or reading.order
+            or reading.each
+            or reading.do == "count"
+        )
+        asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
+        if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state", "type"}:
             return self._about([self.by_id[focus]])
         if not wide and "it" in reading.said:
             raise NotUnderstoodError("no_reference")

@@ -8,33 +8,28 @@ import math
 import random
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from contit_mcp.sandbox.answer import Assistant, Turn
 from contit_mcp.sandbox.content import load_workspace
-from contit_mcp.sandbox.faults import FaultPlan, fault_in_header, parse_faults
+from contit_mcp.sandbox.faults import Endpoint, Fault, FaultPlan, fault_in_header, parse_faults
 from contit_mcp.sandbox.options import DEFAULTS, Credentials, SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord, SeenRequest
 from contit_mcp.sandbox.scripted import ScriptedAnswers, fault_of, load_answers, parse_answer
 from contit_mcp.sandbox.threads import Threads
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
-
-    from contit_mcp.sandbox.faults import Endpoint, Fault
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Longer request bodies are refused with 413; a prompt is a few kilobytes at most."""
@@ -78,17 +73,10 @@ def create_sandbox(
     new_id: Callable[[], str] | None = None,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Starlette:
-    """Return a local Contit. Its `SandboxRecord`, to see requests and to add faults, is at `app.state.sandbox`.
+    """Return a local Contit; its `SandboxRecord` is at `app.state.sandbox`. Raises DataError or AnswersError.
 
-    Args:
-        options: How it behaves.
-        clock: Returns seconds; runs and tokens end by it.
-        new_id: Returns the part of an id after "thread_" or "run_"; by default random, or by `options.seed`.
-        sleep: Waits for the faults that delay an answer.
-
-    Raises:
-        DataError: The content cannot be read.
-        AnswersError: The scripted answers cannot be read.
+    Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_". `sleep` serves the
+    faults that delay an answer.
     """
     if new_id is None:
         numbers = random.Random(options.seed) if options.seed is not None else secrets.SystemRandom()

@@ -9,10 +9,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from contit_mcp.sandbox.content import Workspace
+from contit_mcp.sandbox.content import Workspace
 
 Endings = tuple[tuple[tuple[str, str], ...], ...]
 Phrases = dict[tuple[str, ...], list[tuple[str, str]]]

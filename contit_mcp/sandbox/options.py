@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
-    from pathlib import Path
+from starlette.datastructures import Headers
 
-    from starlette.datastructures import Headers
-
-    from contit_mcp.sandbox.faults import Fault
+from contit_mcp.sandbox.faults import Fault
 
 _TOKENS_KEPT: Final = 1_000
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import date, timedelta
+from typing import Final, Literal
 
+from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import DateReader, Span
 from contit_mcp.sandbox.lexicon import LANGUAGES, Names, Symbol, Word, lexicon, other_languages, words
 from contit_mcp.sandbox.query import TIMES, Condition, Order, TextIndex
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from contit_mcp.sandbox.content import Item, Workspace
 
 _QUOTED: Final = re.compile(r"“([^”]*)”|«([^»]*)»|\"([^\"]*)\"|„([^“”]*)[“”]|‘([^’]*)’|(?<!\w)'([^']+)'(?!\w)")
 _LONGEST_TOPIC: Final = 6
@@ -133,7 +129,8 @@ class Reading:
         self._phrases: list[str] = []
         self._phrase_mode = "or"
         self._phrase_negated = self._in_title = self._guessed = False
-        self._last = self._connector = self._introduced = self._compared = ""
+        self._last = self._connector = self._introduced = ""
+        self._compared = False
         self._minus: Symbol | None = None
         """A negation whose object has not come yet."""
         self._span: Span | None = None
@@ -225,17 +222,51 @@ class Reading:
         if symbol.kind in _FLAGS:
             self._flag(at, symbol)
             return at + 1
-        handler = getattr(self, f"_on_{symbol.kind}", None)
-        if handler:
-            return int(handler(at, symbol) or at + 1)
-        if symbol.kind not in ("skip", "currency", "to", "start", "hello", "thanks", "yes", "everything"):
-            self._unknown.append(symbol.text)
-        return at + 1
+        handler = getattr(self, f"_on_{symbol.kind}", self._word)
+        return int(handler(at, symbol) or at + 1)
+
+    def _word(self, at: int, symbol: Symbol) -> None:
+        """Read a small word."""
+        match symbol.kind:
+            case "not" | "except" | "neither":
+                self._minus = symbol
+            case "and" | "or":
+                self._connector = self._connector or symbol.kind
+                self.said |= {"also"} if at == 0 else set()
+            case "mention" | "tagged":
+                self._introduced = symbol.kind
+            case "intitle":
+                self._in_title = True
+                self._introduced = "mention" if self._peek(at + 1, "unknown", "quoted") else ""
+            case "only":
+                self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
+                if self._introduced == "tagged" or (self.noun and self._peek(at + 1, "tagged", "prop")):
+                    self._unknown.append(symbol.text)  # no tag but this one
+            case "both" if not self._peek(at + 1, "author"):
+                self._connector = "and" if self._last else ""
+            case "nth":
+                self.nth = int(symbol.value)
+            case "date":
+                self.date_field, self._span_negated = symbol.value, self._negates()
+            case "noun" | "nodrafts":
+                self._minus = symbol if symbol.kind == "nodrafts" else self._minus
+                self._value(at, replace(symbol, kind="state", value="Draft", others=()))
+            case "more" | "greater" | "lesser" if any(one.kind in ("than", "or") for one in self.symbols[at:]):
+                self._compared = True
+            case "than" if self._compared or symbol.can_be("or"):
+                self._connector = "and" if self._compared else "or"
+                self._last = next((one.field for one in self._groups if one.field != "state"), "")
+            case "dearer" | "cheaper":
+                self.props = list(dict.fromkeys([*self.props, "price"]))
+            case "currency" | "to" | "start" | "hello" | "thanks" | "yes" | "everything" | "skip":
+                pass
+            case _ if not symbol.can_be("skip"):
+                self._unknown.append(symbol.text)
 
     def _flag(self, at: int, symbol: Symbol) -> None:
         kind, before = symbol.kind, self._peek(at - 1, "do")
         if kind == "anystate" and before and before.value == "exists":
-            self._on_noun(at, symbol)  # "are there drafts too?"
+            self._word(at, replace(symbol, kind="noun"))  # "are there drafts too?"
             return
         named = self.noun or bool(self.items) or self.order is not None
         bare = kind == "them" and len(symbol.text.split()) == 1
@@ -289,7 +320,7 @@ class Reading:
             raise NotUnderstoodError("two_questions")
 
     def _topic(self, at: int) -> int | None:
-        """Read what is behind "about": a quotation, or the longest phrase in the content with a word of no other meaning."""
+        """Read what is behind "about": a quotation, or the longest phrase of the content that ends in an unknown word."""
         symbol = self.symbols[at]
         if quoted := symbol.can_be("quoted"):
             return self._phrase(quoted.value, at + 1)
@@ -353,11 +384,11 @@ class Reading:
         item = self.reader.by_id[symbol.value]
         kinds = [one.value for step in (-1, 1) if (one := self._peek(at + step, "type"))]
         asked = (self.props or self.do == "open") and at == len(self.symbols) - 1
-        if symbol.behind - symbol.at == 1 and not symbol.can_be("quoted") and not asked and len(self.symbols) > 1:
-            if not {item.type, "*"} & set(kinds):
-                others = tuple(one for one in symbol.others if one[0] != "item") or (("unknown", symbol.text),)
-                self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
-                return self._symbol(at)
+        certain = symbol.behind - symbol.at > 1 or symbol.can_be("quoted") or asked or len(self.symbols) == 1
+        if not certain and not {item.type, "*"} & set(kinds):
+            others = tuple(one for one in symbol.others if one[0] != "item") or (("unknown", symbol.text),)
+            self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
+            return self._symbol(at)
         if item not in self.items:
             self.items.append(item)
         self._last = self._connector = ""
@@ -368,17 +399,6 @@ class Reading:
             raise NotUnderstoodError("two_questions")
         self._span, self._span_negated = span, self._span_negated or self._negates()
         self._connector = self._introduced = ""
-
-    def _on_date(self, at: int, symbol: Symbol) -> None:
-        self.date_field = symbol.value
-        self._span_negated = self._negates()
-
-    def _on_noun(self, at: int, symbol: Symbol) -> None:
-        self._value(at, replace(symbol, kind="state", value="Draft", others=()))
-
-    def _on_nodrafts(self, at: int, symbol: Symbol) -> None:
-        self._minus = symbol
-        self._on_noun(at, symbol)
 
     # Numbers
 
@@ -396,11 +416,8 @@ class Reading:
             price = self.reader.by_id[item.value].numbers.get("price")
             if price is not None:
                 return self._bound(symbol.value, replace(item, value=str(price)), behind + 1, "price")
-        if symbol.value in ("<", ">") and self._peek(behind, "author", "type", "tag"):
-            self._on_greater(at, symbol)
-            self._on_than(at, symbol)
-        else:
-            self._unknown.append(symbol.text)
+        self._compared = symbol.value in ("<", ">") and self._peek(behind, "author", "type", "tag") is not None
+        self._word(at, replace(symbol, kind="than", others=()))
         return None
 
     def _bound(self, sign: str, number: Symbol, behind: int, name: str = "", high: Symbol | None = None) -> int:
@@ -479,9 +496,6 @@ class Reading:
             self.nth = number
         return None
 
-    def _on_nth(self, at: int, symbol: Symbol) -> None:
-        self.nth = int(symbol.value)
-
     def _on_relative(self, at: int, symbol: Symbol) -> None:
         """Read "the last three articles", or the last of the list."""
         if symbol.value not in ("last", "past"):
@@ -520,38 +534,11 @@ class Reading:
         return max(at, place or 0) + 1
 
     def _on_extreme(self, at: int, symbol: Symbol) -> None:
-        if symbol.can_be("greater", "lesser") and self._compares(at):
-            self._on_greater(at, symbol)
+        if symbol.can_be("greater", "lesser") and any(one.kind in ("than", "or") for one in self.symbols[at:]):
+            self._compared = True
         elif not (self._peek(at + 1, "number") and self._peek(at + 2, "order")):
             self.extreme = symbol.value[0]
             self._places["extreme"] = -1 if len(symbol.value) > 1 else at
-
-    def _compares(self, at: int) -> bool:
-        """Return whether "more" compares two values: something is to follow, or both came before."""
-        pairs = any(len(one.values) > 1 for one in self._groups)
-        return pairs or any(one.kind in ("than", "or") for one in self.symbols[at:])
-
-    def _on_greater(self, at: int, symbol: Symbol) -> None:
-        self._compared = "count"
-
-    _on_lesser = _on_greater
-
-    def _on_more(self, at: int, symbol: Symbol) -> None:
-        if symbol.can_be("greater") and self._compares(at):
-            self._compared = "count"
-        else:
-            self._unknown.append(symbol.text)
-
-    def _on_than(self, at: int, symbol: Symbol) -> None:
-        self._connector = "and" if self._compared else "or"
-        if self._compared:
-            self._last = next((one.field for one in self._groups if one.field in ("author", "tag", "category")), "type")
-        elif not symbol.can_be("or"):
-            self._unknown.append(symbol.text)
-
-    def _on_dearer(self, at: int, symbol: Symbol) -> None:
-        self.props = list(dict.fromkeys([*self.props, "price"]))
-        self._compared = "price"
 
     def _on_do(self, at: int, symbol: Symbol) -> None:
         if {self.do, symbol.value} == {"count", "average"}:
@@ -595,36 +582,6 @@ class Reading:
             self._unknown.append(symbol.text)
         return None
 
-    def _on_unit(self, at: int, symbol: Symbol) -> None:
-        if not symbol.can_be("skip"):
-            self._unknown.append(symbol.text)
-
-    # Small words
-
-    def _on_or(self, at: int, symbol: Symbol) -> None:
-        self._connector = "or"
-
-    def _on_and(self, at: int, symbol: Symbol) -> None:
-        self._connector = self._connector or "and"
-        self.said |= {"also"} if at == 0 else set()
-
-    def _on_both(self, at: int, symbol: Symbol) -> None:
-        if self._peek(at + 1, "author"):
-            raise NotUnderstoodError("two_questions")
-        self._connector = "and" if self._last else ""
-
-    def _on_not(self, at: int, symbol: Symbol) -> None:
-        self._minus = symbol
-
-    _on_except = _on_neither = _on_not
-
-    def _on_only(self, at: int, symbol: Symbol) -> None:
-        self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
-        if self._introduced == "tagged":
-            self._unknown.append(symbol.text)
-        if self._peek(at + 1, "tagged", "prop") and "type" in self._places:
-            self._unknown.append(symbol.text)
-
     def _on_about(self, at: int, symbol: Symbol) -> None:
         vague = symbol.can_be("onwards")  # "on" introduces many things
         if not vague or self._peek(at + 1, "tag", "quoted", "category"):
@@ -633,16 +590,6 @@ class Reading:
             self._introduced = "on"
 
     _on_onwards = _on_about
-
-    def _on_mention(self, at: int, symbol: Symbol) -> None:
-        self._introduced = "mention"
-
-    def _on_intitle(self, at: int, symbol: Symbol) -> None:
-        self._in_title = True
-        self._introduced = "mention" if self._peek(at + 1, "unknown", "quoted") else ""
-
-    def _on_tagged(self, at: int, symbol: Symbol) -> None:
-        self._introduced = "tagged"
 
     def _on_by(self, at: int, symbol: Symbol) -> None:
         if self._peek(at - 1, "date"):
@@ -658,7 +605,6 @@ class Reading:
             raise NotUnderstoodError("unknown_words", words=list(dict.fromkeys(self._unknown)))
         if self._minus or self._introduced == "by":
             raise NotUnderstoodError
-        self._pronoun()
         self._counting()
         for group in self._groups:
             self._choice(group)
@@ -678,31 +624,11 @@ class Reading:
         if not (named or said or self.noun or self.do):
             raise NotUnderstoodError
 
-    def _pronoun(self) -> None:
-        """Take "the article" as a pronoun if nothing says which one."""
-        place = self._places.get("type")
-        others = (
-            self.items
-            or self._phrases
-            or self._span
-            or self.order
-            or self.do
-            or {one.field for one in self._groups} - {"type", "state"}
-        )
-        if place is None or not self.props or others:
-            return
-        noun = self.symbols[place]
-        singular = noun.text.lower() == str(self.lexicon.tables["nouns"].get(noun.value, "")).split("|")[0].strip()
-        if singular and self.words[noun.at - 1].folded in self.lexicon.listed("definite"):
-            self.said.add("it")
-            self._groups = [one for one in self._groups if one.field != "type"]
-            del self._places["type"]
-
     def _counting(self) -> None:
         """Decide which facet to count by."""
         negated = any(one.negated for one in self._groups)
         pairs = [one.field for one in self._groups if len(one.values) > 1]
-        if self._compared == "count":
+        if self._compared:
             if len(pairs) != 1:
                 raise NotUnderstoodError("two_questions")
             self.each, self.extreme, self.props = pairs[0], "", []

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from contit_mcp.sandbox.faults import FaultPlan
-
-if TYPE_CHECKING:
-    from contit_mcp.sandbox.faults import Fault
-    from contit_mcp.sandbox.scripted import ScriptedAnswer, ScriptedAnswers
-    from contit_mcp.sandbox.threads import Run, Threads
+from contit_mcp.sandbox.faults import Fault, FaultPlan
+from contit_mcp.sandbox.scripted import ScriptedAnswer, ScriptedAnswers
+from contit_mcp.sandbox.threads import Run, Threads
 
 REQUESTS_KEPT: Final = 50_000
 

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contit_mcp.sandbox.faults import Fault, parse_fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_ANSWERS: Final = 1_000

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from contit_mcp.sandbox.answer import Turn
+from contit_mcp.sandbox.answer import Turn
 
 THREADS_KEPT: Final = 20_000
 RUNS_KEPT: Final = 1_000

@@ -138,6 +138,10 @@ class _Answer:
         leans = said & {"them", "also", "only"} or not reading.noun
         if not leans or ("reset" in said and (reading.conditions or reading.noun)):
             return fresh
+        if reading.props and {"text", "title"} & {one.field for one in reading.conditions} and "them" not in said:
+            return replace(
+                fresh, conditions=(*fresh.conditions, *filter(None, [previous.get("type")]))
+            )  # "who wrote the one about …"
         if "them" in said or ("only" in said and previous.limit):
             kept = tuple(one for one in previous.conditions if one.field == "type" and not reading.get("type"))
             return replace(fresh, conditions=(*kept, *reading.conditions), within=frozenset(self.before.ids))
@@ -199,8 +203,14 @@ class _Answer:
         if reading.props or reading.do == "open":
             if len(items) == 1:
                 return self._about(items, query)
-            alone = facets == reading.props and len(facets) == 1 and not query.limit and not reading.topical
-            if alone and items and (not query.order or reading.sorted_only):
+            alone = items and facets == reading.props and len(facets) == 1 and not query.limit and not reading.topical
+            if (
+                alone
+                and self.reading.noun_text == self.words.noun(items[0].type, many=False)
+                and not query.conditions[1:]
+            ):
+                raise NotUnderstoodError("no_reference")  # "who wrote the article?"
+            if alone and (not query.order or reading.sorted_only):
                 return self._counts(query, items, facets[0], "")
             if len(items) > _SHOWN_IN_FULL and not query.limit and reading.props:
                 raise NotUnderstoodError

@@ -217,7 +217,7 @@ class _Sandbox:
         """Do what a body orders, in this order: reset, clear_faults, faults, answers."""
         if not isinstance(wanted, dict) or not set(wanted) <= {"reset", "clear_faults", "faults", "answers"}:
             raise ValueError("it must be a JSON object with reset, clear_faults, faults or answers")
-        faults, answers = parse_faults(wanted.get("faults", "")), parse_answers(wanted.get("answers", []))
+        faults, answers = parse_faults(str(wanted.get("faults", ""))), parse_answers(wanted.get("answers", []))
         if wanted.get("reset") is True:
             self.record.reset()
         if wanted.get("clear_faults") is True:

@@ -61,7 +61,7 @@ class Reader:
         """Return the language of a prompt. Raises NotUnderstoodError for one without a lexicon."""
         told = {word.folded for word in words(prompt[:_MOST_CHARACTERS], ())}
         scores = {code: len(told & lexicon(code).listed("signs")) for code in LANGUAGES}
-        others = {code: len(told & table["words"]) for code, table in other_languages().items()}
+        others = {code: len(told & signs) for code, signs in other_languages().items()}
         if scores["en"] == scores["it"]:
             scores = dict.fromkeys(scores, 0) | {
                 code: sum(one.kind != "unknown" for one in self.symbols(prompt, code)[0]) for code in LANGUAGES
@@ -69,7 +69,7 @@ class Reader:
         best = max(LANGUAGES, key=lambda code: (scores[code], code == before))
         other = max(others, key=others.__getitem__)
         if others[other] > max(2, scores[best] + 1):
-            raise NotUnderstoodError("other_language", language=str(other_languages()[other][best]))
+            raise NotUnderstoodError("other_language", language=other)
         return best
 
     def symbols(self, prompt: str, language: str) -> tuple[list[Symbol], list[Word], list[tuple[str, str]]]:
@@ -148,6 +148,11 @@ class Reading:
         """Whether the prompt names what it is about, so that it can stand alone."""
         return "type" in self._places
 
+    @property
+    def noun_text(self) -> str:
+        """The noun as it was written."""
+        return self.symbols[self._places["type"]].text.lower() if self.noun else ""
+
     def get(self, name: str) -> Condition | None:
         """Return the condition on a field."""
         return next((one for one in self.conditions if one.field == name), None)
@@ -164,7 +169,7 @@ class Reading:
             raise NotUnderstoodError("read_only")
         self.symbols = [one for one in self.symbols if one.kind != "skip" or one.can_be("unit", "to", "each")]
         self._partial_title()
-        dates = DateReader(self.symbols, self.reader.today, day_first=self.lexicon.tables["day_first"])
+        self._dates_of = dates = DateReader(self.symbols, self.reader.today, day_first=self.lexicon.tables["day_first"])
         at = 0
         while at < len(self.symbols):
             number = self._peek(at, "number")
@@ -358,7 +363,8 @@ class Reading:
         ):
             behind += 1
         text = self._raw(at, behind)
-        found = self._introduced in ("", "on") and self.reader.index.find(text, apart=False)
+        dated = behind < len(self.symbols) and self._dates_of.span(behind)  # "early March"
+        found = not dated and self._introduced in ("", "on") and self.reader.index.find(text, apart=False)
         before, after = self._peek(at - 1, *_NOUNS), self._peek(behind, *_NOUNS)
         gap = {word.folded for word in self.words[before.behind : symbol.at]} if before else {""}
         beside = (after and after.at == self.symbols[behind - 1].behind) or gap <= self.lexicon.listed("links")

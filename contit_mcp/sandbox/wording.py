@@ -149,7 +149,7 @@ class Words:
         """Say why a prompt was not understood, with examples of what is."""
         named: dict[str, str] = {}
         for name, value in values.items():
-            kind = {"locale": "locale", "locales": "locale"}.get(name, "author")
+            kind = {"locale": "locale", "locales": "locale", "language": "locale"}.get(name, "author")
             names = [self.name(kind, one) for one in (value if isinstance(value, list) else [value])]
             named[name] = self.join([self.quote(one) for one in names] if name == "words" else names)
         if "field" in named:

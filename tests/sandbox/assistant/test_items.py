@@ -102,7 +102,10 @@ def test_details_of_a_page_with_a_short_title_are_found() -> None:
         ("What is the German title of Breaking News?", "**Eilmeldung**"),
         ("Mostrami Notizia flash in tedesco", "**Eilmeldung**"),
         ("Show me Weekly Update in German", "**Weekly Update** is available in English and Italian."),
-        ("Mostrami Aggiornamento settimanale in tedesco", "**Aggiornamento settimanale** esiste in inglese e italiano."),
+        (
+            "Mostrami Aggiornamento settimanale in tedesco",
+            "**Aggiornamento settimanale** esiste in inglese e italiano.",
+        ),
     ],
 )
 def test_an_item_is_shown_in_the_language_that_is_asked_for(question: str, title: str) -> None:

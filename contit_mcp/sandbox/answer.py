@@ -132,7 +132,7 @@ class _Answer:
         if previous is None:
             named = reading.noun or reading.conditions or reading.order or reading.each
             counted = reading.props and (reading.do == "count" or reading.props[0] in self.workspace.facets)
-            if "them" in said or not (named or counted or "anystate" in said):
+            if "them" in said or ("also" in said and not reading.noun) or not (named or counted or "anystate" in said):
                 raise NotUnderstoodError("no_reference")
             return fresh
         leans = said & {"them", "also", "only"} or not reading.noun
@@ -250,7 +250,7 @@ class _Answer:
         name = next((one for one in reversed(names) if one in item.dates), "date")
         day = item.date(name)
         facts += [self.words.day(day, year=year)] if day and not facts and "when" not in self.reading.props else []
-        asked = [one for one in self.reading.props if one not in names]
+        asked = [one for one in self.reading.props if one not in (*names, "title")]
         facts += [value for one in asked if (value := self._value(item, one))]
         title = f"**{item.title(self.locale)}**"
         return f"{title} ({'; '.join(facts)})" if facts else title

@@ -193,23 +193,21 @@ class Reading:
     def _partial_title(self) -> None:
         """Take words as an item where they stand side by side in its title alone, if a property is asked for."""
         asks = any(one.kind in ("prop", "cmp") or one.value in ("open", "difference") for one in self.symbols)
-        if not asks or any(one.kind in ("item", "quoted", "mention", "about") for one in self.symbols):
+        if not asks or any(one.kind in ("quoted", "mention", "about") for one in self.symbols):
             return
         for length in range(min(_LONGEST_TOPIC, len(self.symbols)), 1, -1):
             for at in range(len(self.symbols) - length + 1):
                 inside = self.symbols[at : at + length]
                 named = any(one.kind == "unknown" or one.kind in self.workspace.facets for one in inside)
-                if (
-                    not named
-                    or not any(one.kind in ("unknown", "number") for one in inside)
-                    or self._peek(at - 1, "about")
-                ):
+                known = not any(one.kind in ("unknown", "number") for one in inside)
+                if not named or known or any(one.kind == "item" for one in inside):
                     continue
                 text = self._raw(at, at + length)
                 ids = self.reader.index.find(text, title_only=True, apart=False)
                 if len(ids) == 1:
                     item = Symbol("item", min(ids), text, inside[0].at, inside[-1].behind, (("quoted", text),))
                     self.symbols[at : at + length] = [item]
+                    self._partial_title()
                     return
 
     def _symbol(self, at: int) -> int:
@@ -252,6 +250,9 @@ class Reading:
             case "nth":
                 self.nth = int(symbol.value)
             case "date":
+                behind = at + 1 + bool(self._peek(at + 1, "when"))
+                if self._peek(at - 1, "author") or self._peek(behind, "author"):
+                    raise NotUnderstoodError  # who changed an item is not known, only who wrote it
                 self.date_field, self._span_negated = symbol.value, self._negates()
             case "noun" | "nodrafts":
                 self._minus = symbol if symbol.kind == "nodrafts" else self._minus
@@ -435,7 +436,7 @@ class Reading:
         priced = {item.type for item in self.workspace.items if "price" in item.numbers}
         if unit and (unit.kind == "currency" or unit.value in fields):
             name, behind = "price" if unit.kind == "currency" else unit.value, behind + 1
-        elif not name and (told or (types and types <= priced) or any(one.field == "category" for one in self._groups)):
+        elif not name and (told or types <= priced):
             name = told[0] if told else "price"
         after = self._peek(behind, "cmp")
         if after and after.value in (">=", "<=") and not self._peek(behind + 1, "number"):
@@ -493,8 +494,7 @@ class Reading:
     def _on_ordinal(self, at: int, symbol: Symbol) -> int | None:
         """Read "the second cheapest", "the first two articles", or the place in the last list."""
         number = int(symbol.value)
-        before, after = self._peek(at - 1, "order"), self._peek(at + 1, "order")
-        if before or after:
+        if self._peek(at - 1, "order") or self._peek(at + 1, "order") or self._peek(at + 2, "order"):
             self.skip, self.limit = number - 1, 1
         elif number == 1 and (self._peek(at + 1, "number", *_NOUNS) or self._peek(at - 1, "state", "category")):
             self._on_order(at, replace(symbol, value="date<", text=""))
@@ -504,7 +504,9 @@ class Reading:
 
     def _on_relative(self, at: int, symbol: Symbol) -> None:
         """Read "the last three articles", or the last of the list."""
-        if symbol.value not in ("last", "past"):
+        if symbol.can_be("them"):
+            self.said.add("them")
+        elif symbol.value not in ("last", "past"):
             self._unknown.append(symbol.text)
         elif any(self._peek(at + step, "number", *_NOUNS) for step in (1, 2, -1, -2)):
             self._on_order(at, replace(symbol, value="date>", text=""))
@@ -607,6 +609,8 @@ class Reading:
 
     def _finish(self) -> None:
         """Turn the values into conditions, and refuse what does not fit together."""
+        if "price" in self.props and "reset" in self.said and not self.do:
+            self.do = "sum"
         if self._unknown:
             raise NotUnderstoodError("unknown_words", words=list(dict.fromkeys(self._unknown)))
         if self._minus or self._introduced == "by":
@@ -698,6 +702,8 @@ class Reading:
         if self.order is None:
             self.order = Order() if self.limit else None
             return
+        if self.order.field == "date" and self.date_field in ("updated", "created"):
+            self.order = replace(self.order, field=self.date_field)
         copulas = self.lexicon.listed("copulas")
         order, state = self._places["order"], self._places.get("state")
         if state is not None and not self.sorted_only:

@@ -9,10 +9,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from contit_mcp.sandbox.content import Workspace
+from contit_mcp.sandbox.content import Workspace
 
 Endings = tuple[tuple[tuple[str, str], ...], ...]
 Phrases = dict[tuple[str, ...], list[tuple[str, str]]]
@@ -142,13 +141,10 @@ def endings_of(locale: str) -> Endings:
 
 
 @cache
-def other_languages() -> dict[str, dict[str, Any]]:
-    """Return the languages without a lexicon: their names, and words to recognise them by."""
+def other_languages() -> dict[str, set[str]]:
+    """Return words by which a language without a lexicon is recognised."""
     tables = tomllib.loads((FOLDER / "others.toml").read_text("utf-8"))
-    return {
-        code: {**table, "words": {fold(one.strip()) for one in table["words"].split(",")}}
-        for code, table in tables.items()
-    }
+    return {code: {fold(one.strip()) for one in listed.split(",")} for code, listed in tables.items()}
 
 
 class Names:
@@ -198,7 +194,9 @@ class Names:
         for word in found:
             near = self._known[word.stem[0]]
             known = word.stem in near or word.folded in self.content
-            close = [] if known else [stem for stem in near if is_typo_of(word.stem, stem)]
+            close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))
+            if len({self.phrases.get((stem,), [(stem, "")])[0] for stem in close}) == 1:
+                close = close[-1:]  # "publish" and "published" mean the same
             result.append(Word(word.raw, close[0], close[0]) if len(close) == 1 else word)
             replaced += [(word.raw, close[0])] if len(close) == 1 else []
         return result, replaced

@@ -246,24 +246,6 @@ async def test_this_machine_is_never_asked_through_a_proxy(host: str, monkeypatc
     assert contit.requests[0].startswith(b"GET /ai-assistant/")
 
 
-@pytest.mark.parametrize(
-    "proxy",
-    ["socks5://user:hunter2@127.0.0.1:1080", "ftp://user:hunter2@proxy.test", "http://user:hunter2@proxy.test:port"],
-)
-def test_a_proxy_that_cannot_be_used_is_a_configuration_error_without_its_password(
-    proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not a traceback at start; nothing of the address is told or chained."""
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(errors.ConfigurationError) as caught:
-        build_http_client("https://contit.test")
-    assert "proxy" in caught.value.message.lower()
-    assert "HTTPS_PROXY" in caught.value.hint
-    assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None
-
-
 # --- The client itself -------------------------------------------------------------------------------------------
 
 

@@ -14,13 +14,14 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.cli.markdown import show_set_in
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
+from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
+from contit_mcp.cli.terminal import show_set_in
 from contit_mcp.errors import ContitError
-from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.telemetry.logging import configure_logging
 
 QUESTION = "List all published articles from March 2026"
+QUESTION_ABOUT_OWN_CONTENT = "What are the three newest items?"
 FOLLOW_UP = "Show me the second one"
 _LIMIT_SECONDS = 90.0
 
@@ -30,7 +31,8 @@ class DemoError(ContitError):
 
 
 @click.command()
-def command() -> None:
+@sandbox_options
+def command(sandbox: SandboxChoice) -> None:
     """Show the whole path without an account.
 
     Starts the sandbox (a local Contit), then contit-mcp as a host would: a child process over stdio. A real
@@ -39,10 +41,11 @@ def command() -> None:
     \b
     Examples:
       contit-mcp demo
+      contit-mcp demo --data content/
     """
     configure_logging("WARNING")
     try:
-        anyio.run(_show)
+        anyio.run(_show, sandbox)
     except (ExceptionGroup, MCPError, TimeoutError) as exc:
         raise _demo_error(exc) from exc
 
@@ -56,9 +59,10 @@ def _demo_error(error: Exception) -> DemoError:
     return DemoError("The demo could not talk to contit-mcp stdio.", hint="Run contit-mcp check, and report it.")
 
 
-async def _show() -> None:
+async def _show(sandbox: SandboxChoice) -> None:
+    question = QUESTION_ABOUT_OWN_CONTENT if "data" in sandbox.given else QUESTION
     with anyio.fail_after(_LIMIT_SECONDS):
-        async with _sandbox() as base_url:
+        async with _sandbox(sandbox) as base_url:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
             child = StdioServerParameters(
                 command=sys.executable,
@@ -74,8 +78,8 @@ async def _show() -> None:
             async with Client(stdio_client(child), read_timeout_seconds=_LIMIT_SECONDS) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
                 click.echo(f"2. contit-mcp stdio, a child process, offers {', '.join(names)}.")
-                click.echo(f"3. Asked: {QUESTION}\n")
-                thread_id = await _ask(client, QUESTION, None)
+                click.echo(f"3. Asked: {question}\n")
+                thread_id = await _ask(client, question, None)
                 click.echo(f"4. Asked in the same conversation: {FOLLOW_UP}\n")
                 await _ask(client, FOLLOW_UP, thread_id)
     click.echo("It works. With an account: set CONTIT_API_KEY and run contit-mcp check.")
@@ -99,11 +103,11 @@ def _text(result: object) -> str:
 
 
 @asynccontextmanager
-async def _sandbox() -> AsyncIterator[str]:
+async def _sandbox(sandbox: SandboxChoice) -> AsyncIterator[str]:
     """A sandbox on a free port of this machine, inside this process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            create_sandbox(), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+            sandbox.app(), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
         )
         server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:

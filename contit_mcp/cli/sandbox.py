@@ -1,15 +1,14 @@
 """contit-mcp sandbox: the local Contit on a port of this machine."""
 
+import logging
 import socket
 
 import click
 import uvicorn
 
-from contit_mcp.cli.fault_option import FAULT
+from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.app import ConnectionDropped
 from contit_mcp.telemetry.logging import configure_logging
 
 KEEP_ALIVE_SECONDS = 65
@@ -19,17 +18,8 @@ it, and nobody could know whether that arrived."""
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
-@click.option(
-    "--run-seconds", type=click.FloatRange(0), default=1.5, show_default=True, help="How long each run takes."
-)
-@click.option(
-    "--fault",
-    "faults",
-    type=FAULT,
-    multiple=True,
-    help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
-)
-def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
+@sandbox_options
+def command(port: int, sandbox: SandboxChoice) -> None:
     """Run a local Contit to try and test against.
 
     \b
@@ -38,6 +28,7 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
       contit-mcp sandbox --port 8788 --run-seconds 20
       contit-mcp sandbox --fault "503 on=start times=2 retry_after=3"
       contit-mcp sandbox --fault "failed on=start times=forever"
+      contit-mcp sandbox --data content/ --answers answers.json
 
     \b
     In another terminal:
@@ -46,7 +37,8 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
       contit-mcp ask "How many drafts are there?"
     """
     configure_logging("INFO")
-    app = create_sandbox(SandboxOptions(run_seconds=run_seconds, faults=faults))
+    logging.getLogger("uvicorn.error").addFilter(_was_not_ordered)
+    app = sandbox.app()
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as exc:
@@ -59,3 +51,8 @@ def command(port: int, run_seconds: float, faults: tuple[Fault, ...]) -> None:
     with listener:
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
         uvicorn.Server(config).run([listener])
+
+
+def _was_not_ordered(record: logging.LogRecord) -> bool:
+    """Return whether an error is anything but a connection that a fault dropped."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))

@@ -24,7 +24,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from contit_mcp import __version__
-from contit_mcp.config.settings_urls import LOOPBACK
+from contit_mcp.config.values import LOOPBACK
 from contit_mcp.errors import (
     APIConnectionError,
     APIError,

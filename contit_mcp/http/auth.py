@@ -11,8 +11,8 @@ from jwt.exceptions import InvalidSubjectError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contit_mcp.config.secret_value import SecretValue
-from contit_mcp.config.settings_http import LONGEST_TOKEN
+from contit_mcp.config.settings import LONGEST_TOKEN
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.jwks import ALGORITHMS, RETRY_SECONDS, IssuerKeys, KeysUnavailableError, same_issuer

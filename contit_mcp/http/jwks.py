@@ -14,7 +14,7 @@ import anyio
 import httpx
 from jwt import PyJWK
 
-from contit_mcp.config.settings_urls import exact_url
+from contit_mcp.config.values import exact_url
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)

@@ -1,1 +1,1 @@
-"""A local Contit to try and test against; imports nothing from the rest of the package."""
+"""A local Contit to try and test against. Imports nothing from the rest of the package."""

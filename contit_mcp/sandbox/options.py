@@ -1,18 +1,25 @@
-"""What a sandbox can be told: how long runs take, who may ask, what goes wrong."""
+"""How one sandbox behaves, and which credentials it accepts."""
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.datastructures import Headers
+
     from contit_mcp.sandbox.faults import Fault
+
+_TOKENS_KEPT: Final = 1_000
 
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """How one sandbox behaves. The defaults are good for trying things out by hand."""
+    """How one sandbox behaves. The defaults suit trying things out by hand."""
 
     run_seconds: float = 1.5
     """How long each run takes, in seconds of the sandbox's clock."""
@@ -23,16 +30,55 @@ class SandboxOptions:
     client_id: str = "sandbox-client"
     """The one OAuth2 client that may fetch tokens."""
     client_secret: str = "sandbox-secret"
-    """That client's secret."""
+    """The secret of that client."""
     token_seconds: float = 3600
-    """How long a fetched access token is good for, in seconds."""
+    """How long a fetched access token is valid, in seconds."""
     faults: tuple[Fault, ...] = ()
     """What goes wrong, in order; see `contit_mcp.sandbox.faults`."""
     reject_busy: bool = True
-    """Whether a prompt on a thread with an active run is refused with 409. If not, both runs go on."""
-    today: dt.date = dt.date(2026, 3, 20)
-    """The day the assistant takes for today, so that "last week" is always the same week."""
+    """Whether a prompt on a thread with an active run is refused with 409. If not, both runs proceed."""
+    today: dt.date | None = None
+    """The date that "last week" counts from; None: 2026-03-20 for the sample content, else the real date."""
+    data: Path | None = None
+    """A folder or file with the content to answer about; None: the sample content."""
+    answers: Path | None = None
+    """A file of scripted answers, which are tried before the content."""
+    seed: int | None = None
+    """Makes the ids the same in each process; None: they are random."""
 
 
 DEFAULTS: Final = SandboxOptions()
-"""A sandbox as it comes: one known key, runs of 1.5 seconds, nothing going wrong."""
+"""One known key, runs of 1.5 seconds, no faults."""
+
+
+@dataclass
+class Credentials:
+    """The credentials that a sandbox accepts, and the access tokens that it has issued."""
+
+    options: SandboxOptions
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    _expiries: dict[str, float] = field(default_factory=dict)
+
+    def status(self, headers: Headers) -> int:
+        """Return 200, 401 or 403 for the credential in X-Api-Key or, where that is absent, in Authorization."""
+        key = headers.get("x-api-key")
+        if key is None:
+            scheme, _, key = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                return 401
+            if self._expiries.get(key, 0.0) > self.clock():
+                return 200
+        if key in self.options.api_keys:
+            return 200
+        return 403 if key in self.options.forbidden_keys else 401
+
+    def issue(self, client_id: str, client_secret: str) -> str | None:
+        """Return a new access token for the known client, None for any other."""
+        if (client_id, client_secret) != (self.options.client_id, self.options.client_secret):
+            return None
+        while len(self._expiries) >= _TOKENS_KEPT:
+            del self._expiries[next(iter(self._expiries))]
+        token = f"sandbox-token-{self.new_id()}"
+        self._expiries[token] = self.clock() + self.options.token_seconds
+        return token

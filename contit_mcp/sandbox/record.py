@@ -1,43 +1,47 @@
-"""What a sandbox has seen, for tests to look at: `app.state.sandbox`."""
+"""What a sandbox has seen and what a test may change while it runs: `app.state.sandbox`."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from contit_mcp.sandbox.faults import FaultPlan
 
 if TYPE_CHECKING:
-    from contit_mcp.sandbox.fault_plan import FaultPlan
     from contit_mcp.sandbox.faults import Fault
+    from contit_mcp.sandbox.scripted import ScriptedAnswer, ScriptedAnswers
     from contit_mcp.sandbox.threads import Run, Threads
 
-_REQUESTS_KEPT = 50_000
+REQUESTS_KEPT: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request as it arrived and what became of it. Holds no credential, query string or body."""
+    """One request as it arrived, and its outcome. Contains no credential, query string or body."""
 
     method: str
     path: str
     """The path as it was sent, still percent-encoded."""
     endpoint: str
-    """start, status, response, token; or other, for a path the sandbox does not know."""
+    """start, status, response, token; "other" for a path that the sandbox does not know."""
     status: int | None
     """The HTTP status of the answer; None: the connection was dropped."""
     at: float
     """When it arrived, on the sandbox's clock."""
     fault: Fault | None = None
-    """The fault it met."""
+    """The fault that it met."""
 
 
 @dataclass
 class SandboxRecord:
-    """What tests see of a sandbox, and the one thing they may change while it runs: its faults."""
+    """The requests and runs that a sandbox has seen, and its faults and scripted answers, which a test may change."""
 
-    _plan: FaultPlan
-    _threads: Threads
-    _requests: deque[SeenRequest] = field(default_factory=lambda: deque(maxlen=_REQUESTS_KEPT))
+    plan: FaultPlan
+    threads: Threads
+    answers: ScriptedAnswers
+    initial_faults: tuple[Fault, ...]
+    _requests: deque[SeenRequest] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
 
     @property
     def requests(self) -> list[SeenRequest]:
@@ -46,16 +50,29 @@ class SandboxRecord:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run that was started."""
-        return self._threads.runs()
+        """Every run that was started, by conversation."""
+        return self.threads.runs()
 
     def add_fault(self, fault: Fault) -> None:
-        """Let something go wrong from now on, after the faults that are already planned."""
-        self._plan.add(fault)
+        """Add a fault behind those that are already planned."""
+        self.plan.add(fault)
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more; what has already happened to a run stays."""
-        self._plan.clear()
+        """Remove every planned fault; runs that already failed stay failed."""
+        self.plan.clear()
+
+    def add_answer(self, answer: ScriptedAnswer) -> None:
+        """Add a scripted answer behind those of the file."""
+        self.answers.add(answer)
+
+    def reset(self) -> None:
+        """Return to the state of the start: no requests, no conversations, the faults and answers of the options."""
+        self._requests.clear()
+        self.threads.clear()
+        self.plan.clear()
+        for fault in self.initial_faults:
+            self.plan.add(fault)
+        self.answers.reset()
 
     def note(self, request: SeenRequest) -> None:
         """Add a request to the record."""

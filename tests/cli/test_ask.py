@@ -10,11 +10,9 @@ import httpx
 import pytest
 
 from contit_mcp.assistant.schedule import PollPolicy
-from contit_mcp.cli.ask import command
-from contit_mcp.cli.asking import Request, get_answer
+from contit_mcp.cli.ask import ExitCode, NextCommands, Request, command, get_answer
 from contit_mcp.cli.options import GivenOptions
-from contit_mcp.cli.outcome import ExitCode, NextCommands
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from tests.cli.command_line import fed, listed, run, upstream
@@ -155,7 +153,7 @@ async def test_an_error_is_one_line_and_a_hint_and_the_handle_where_there_is_one
     assert nothing.returncode == 1
     assert nothing.stdout == ""
     assert nothing.stderr.splitlines()[0] == "error: No Contit credential is configured."
-    assert nothing.stderr.splitlines()[1].startswith("hint: Set CONTIT_API_KEY")
+    assert nothing.stderr.splitlines()[1].startswith("hint: Run contit-mcp install HOST")
     async with sandbox_on_port() as (url, sandbox):
         sandbox.add_fault(parse_fault("401 on=status"))
         refused = await run("ask", DRAFTS, **upstream(url))
@@ -188,7 +186,7 @@ def test_what_does_not_fit_together_is_refused(arguments: tuple[str, ...], said:
     ("arguments", "stdin", "said"),
     [
         ((), b" \n", "There is no question"),
-        (("-",), b"\xff\xfe\x00", "not UTF-8"),
+        (("-",), b"\xff\xfe\x00", "UTF-8"),
         (("x" * 32_001,), b"", "32,000 are allowed"),
     ],
 )

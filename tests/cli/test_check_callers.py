@@ -5,10 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from contit_mcp.cli.check_callers import check_callers
-from contit_mcp.cli.check_contit import check_contit
-from contit_mcp.cli.findings import Finding
-from contit_mcp.config.settings import load_settings
+from contit_mcp.cli.checks import Finding, check_callers, check_contit
+from contit_mcp.config.sources import load_settings
 from tests.e2e.processes import sandbox_on_port
 
 pytestmark = pytest.mark.anyio

@@ -4,8 +4,6 @@ import base64
 import json
 from typing import Any
 
-from mcp.server import ServerRequestContext
-from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
 from mcp_types import (
@@ -13,20 +11,16 @@ from mcp_types import (
     CompletionArgument,
     CompletionContext,
     EmbeddedResource,
-    EmptyResult,
     ImageContent,
     PromptReference,
     ResourceTemplateReference,
-    SetLevelRequestParams,
-    SubscribeRequestParams,
     TextResourceContents,
-    UnsubscribeRequestParams,
 )
 
 from tests.conformance.fixture_tools import IMAGE
 
 
-def register(server: Server[Any]) -> None:
+def register(server: MCPServer[Any]) -> None:
     """Put them on a server."""
     _add_resources(server)
     for prompt in (
@@ -37,12 +31,6 @@ def register(server: Server[Any]) -> None:
     ):
         server.add_prompt(Prompt.from_function(prompt))
     server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
-    for method, kind in (
-        ("logging/setLevel", SetLevelRequestParams),
-        ("resources/subscribe", SubscribeRequestParams),
-        ("resources/unsubscribe", UnsubscribeRequestParams),
-    ):
-        server.add_request_handler(method, kind, _nothing)
 
 
 def _add_resources(server: MCPServer[Any]) -> None:
@@ -95,8 +83,3 @@ async def _complete(
 ) -> Completion:
     values = [value for value in ("paris", "park", "party") if value.startswith(argument.value)]
     return Completion(values=values, total=len(values), has_more=False)
-
-
-async def _nothing(context: ServerRequestContext[Any], params: Any) -> EmptyResult:
-    """What subscribes or sets a level succeeds; the suite asks no more of it."""
-    return EmptyResult()

@@ -3,11 +3,9 @@
 `python -m tests.conformance.tasks_server` serves on a free port and logs it as `contit-mcp http` does.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import anyio
-from contit_mcp.tasks.notifications import TaskNotifications
-from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -20,16 +18,10 @@ from mcp_types import (
     TextContent,
 )
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.http.app import HttpParts, create_app
-from contit_mcp.http.auth import anyone
-from contit_mcp.http.deployment import http_policy, request_rate
-from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serve import serve_http
-from contit_mcp.server.context import open_context
 from contit_mcp.tasks.extension import TasksExtension, TaskSource
 from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance.jobs import CURRENT, Jobs
+from tests.conformance.serving import serve_fixtures
 
 
 def greet(name: str) -> str:
@@ -84,39 +76,20 @@ def _question(message: str, name: str, kind: str) -> ElicitRequest:
     return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=schema))
 
 
-class TasksServer(MCPServer[Any]):
-    """The tools above; those that `jobs.SUPPORT` names become tasks."""
-
-    def __init__(self, source: TaskSource) -> None:
-        super().__init__(
-            name="tasks", extensions=[TasksExtension(source)], middleware=[TaskNotifications(source)], version="1"
-        )
-        for tool in (
-            greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task,
-        ):  # fmt: skip
-            self.add_tool(tool)
-
-    @property
-    def protocol(self) -> Server[Any]:
-        """What our HTTP stack serves."""
-        return self._lowlevel_server
+def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
+    """Return a server with the tools above; those that `jobs.SUPPORT` names become tasks."""
+    server: MCPServer[Any] = MCPServer(name="tasks", extensions=[TasksExtension(source)], version="1")
+    for tool in (
+        greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task,
+    ):  # fmt: skip
+        server.add_tool(tool)
+    return server
 
 
 async def main() -> None:
     """Serve until a signal comes."""
-    environment = {"CONTIT_API_KEY": "key", "CONTIT_MCP_PORT": "0", "CONTIT_MCP_STORE": "memory"}
-    settings = load_settings(environment=environment | {"CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"})
-    parts = HttpParts(Readiness())
-    async with open_context(settings) as context, anyio.create_task_group() as background:
-        app = create_app(
-            cast("ContitServer", TasksServer(Jobs(background))),
-            context,
-            parts,
-            identify=anyone,
-            rate=request_rate(settings),
-            policy=http_policy(settings),
-        )
-        await serve_http(app, settings, context, parts)
+    async with anyio.create_task_group() as background:
+        await serve_fixtures(create_tasks_server(Jobs(background)))
         background.cancel_scope.cancel()
 
 

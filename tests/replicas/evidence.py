@@ -19,6 +19,9 @@ DELIVERIES = {
 }
 """What a call was, and how it ended, that was sent an answer, or the ids of `contit_start`."""
 
+AT_DELIVERY_SECONDS = 2.5
+"""How long after a run's end its answer may be on the way: the pause between two polls, and a busy machine."""
+
 
 @dataclass
 class Evidence:
@@ -30,7 +33,8 @@ class Evidence:
         store_url: Where the ids of runs are kept.
         base_url: The replicas' Contit.
         stored: The runs whose ids were in the store when the process that started them was dead.
-        forgotten: When the store lost what it knew.
+        outages: When the store went away.
+        forgotten: When it lost what it knew.
         counts: How often something happened that may.
     """
 
@@ -39,6 +43,7 @@ class Evidence:
     store_url: str
     base_url: str
     stored: set[str] = field(default_factory=set)
+    outages: list[float] = field(default_factory=list)
     forgotten: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -86,6 +91,11 @@ class Evidence:
             for line in life.server.named("call.finished")
         )
 
+    def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:
+        """Whether a process was killed just after the run's end, so that it may have stored a delivery it never made."""
+        seconds = [life.killed - before.ends for life in self._lives() if life.killed and life.killed < after.accepted]
+        return any(0.0 <= each <= AT_DELIVERY_SECONDS for each in seconds)
+
     def _doubles_of(self, question: Question) -> Iterator[str]:
         """Each run after the first must be explained."""
         prompt = question.planned.prompt
@@ -96,10 +106,10 @@ class Evidence:
                     self.counts["of these, whose mark was lost with the store"] += 1
                 elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
                     yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
-            elif (
-                any(before.accepted <= at <= after.accepted for at in self.forgotten) and before.sender != after.sender
-            ):
-                self.counts["runs that the store forgot, and another process knew nothing of"] += 1
+            elif any(before.accepted <= at <= after.accepted for at in self.outages) and before.sender != after.sender:
+                self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
+            elif self._was_killed_at_delivery(before, after):
+                self.counts["crashes between storing that an answer was delivered and sending it"] += 1
             elif self._crossed(question, before):
                 self.counts["answers that crossed with their caller's leaving"] += 1
             else:

@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.fault_plan import FaultPlan
-from contit_mcp.sandbox.faults import Fault, parse_fault
+from contit_mcp.sandbox.faults import Fault, FaultPlan, parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
 
@@ -180,14 +179,14 @@ async def test_a_header_orders_a_fault_for_its_own_request_alone(sandbox: Sandbo
 
 def test_faults_come_in_their_order_and_only_those_looked_at_count_a_request() -> None:
     """The first that is due is met (our choice)."""
-    plan = FaultPlan.of([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
+    plan = FaultPlan([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
     met = [plan.next_for("start") for _ in range(5)]
     assert [fault.kind if fault else None for fault in met] == ["503", "500", "503", "failed", None]
 
 
 def test_a_fault_of_runs_waits_for_a_start() -> None:
     """Other requests pass (our choice)."""
-    plan = FaultPlan.of([Fault("endless"), Fault("unknown-status", status_word="odd")])
+    plan = FaultPlan([Fault("endless"), Fault("unknown-status", status_word="odd")])
     assert plan.next_for("response") is None
     assert plan.next_for("status") == Fault("unknown-status", status_word="odd")
     assert plan.next_for("start") == Fault("endless")

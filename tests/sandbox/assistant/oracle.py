@@ -8,11 +8,15 @@ from datetime import date
 from importlib.resources import files
 from typing import Any
 
-from contit_mcp.sandbox.assistant.conversation import Assistant, Turn
+from contit_mcp.sandbox.answer import Assistant, Turn
+from contit_mcp.sandbox.content import load_workspace
 
 TODAY = date(2026, 3, 20)
+ASSISTANT = Assistant(load_workspace(), TODAY)
 _ENTRY = re.compile(r"^\d+\. \*\*(.+?)\*\*", re.MULTILINE)
-_NUMBER = re.compile(r"(?:found|are|is|only|trovato|Ci sono|C'è|solo) (\d+|no|nessun[oa]?) ")
+_NUMBER = re.compile(
+    r"(?:found|are|is|only|trovato|sono|C.è|solo|non ho trovato|risultato) (?:[(])?(\d+|no|nessun[oa]?)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def those(holds: Holds) -> list[Truth]:
 
 def converse(*prompts: str) -> str:
     """The last answer of a conversation."""
-    assistant, turn = Assistant(TODAY), None
+    assistant, turn = ASSISTANT, None
     for prompt in prompts:
         turn = assistant.reply(prompt, turn)
     assert isinstance(turn, Turn)

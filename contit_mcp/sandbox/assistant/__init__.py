@@ -1,1 +1,0 @@
-"""Answers questions about the sample workspace by looking things up; no language model."""

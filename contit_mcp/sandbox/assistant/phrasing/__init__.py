@@ -1,1 +1,0 @@
-"""Puts answers into words, in Markdown, in English or Italian."""

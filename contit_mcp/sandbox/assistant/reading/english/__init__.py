@@ -1,1 +1,0 @@
-"""English, as far as questions about a workspace need it."""

@@ -1,1 +1,0 @@
-"""Italian, as far as questions about a workspace need it; every pattern is written without accents."""

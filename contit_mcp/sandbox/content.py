@@ -1,0 +1,299 @@
+"""The content that the sandbox answers about: the sample workspace, or the user's own JSON, JSON lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+SAMPLE: Final = Path(__file__).parent / "data"
+MAX_FILE_BYTES: Final = 32 * 1024 * 1024
+MAX_ITEMS: Final = 20_000
+_SHORT: Final = 40
+"""Characters of a value that can be filtered by; longer texts are searched."""
+_MOST_VALUES: Final = 100
+
+_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "id": ("id", "_id", "guid", "uuid", "slug"),
+    "type": ("contenttype", "type", "model", "schema"),
+    "state": ("state", "status", "workflowstate"),
+    "title": ("title", "name", "headline", "heading", "label", "subject"),
+    "author": ("author", "authors", "authorname", "writer", "createdby", "owner", "byline"),
+    "tag": ("tags", "tag", "labels", "keywords", "topics"),
+    "locale": ("locale", "locales", "language", "languages", "lang"),
+    "published": ("publishdate", "publishedat", "publisheddate", "publishedon", "datepublished", "published", "date"),
+    "created": ("createdat", "created", "createddate", "createdon"),
+    "updated": ("updatedat", "updated", "modifiedat", "modified", "lastmodified", "updatedon"),
+}
+"""The names under which exports keep what every item has, in lower case without separators."""
+
+_STATES: Final = {"live": "Published", "true": "Published", "unpublished": "Draft", "false": "Draft"}
+_LOCALE: Final = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
+_LOCALE_COLUMN: Final = re.compile(r"(.+)[._]([a-z]{2})")
+_PRICE: Final = re.compile(r"(?i).*(?:price|cost|fee)")
+
+
+class DataError(ValueError):
+    """The content cannot be read; the message names the file and the record."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One content item, whatever its type."""
+
+    id: str
+    facets: dict[str, tuple[str, ...]]
+    """type, state, author, tag, locale, and each further field with few short values, such as category."""
+    numbers: dict[str, float]
+    dates: dict[str, datetime]
+    """created, updated and published, as far as they are known, and further dates; a draft has no published."""
+    titles: dict[str, str]
+    texts: dict[str, str]
+    """By locale: everything that is searched beside the title."""
+
+    @property
+    def type(self) -> str:
+        """The content type."""
+        return self.facets["type"][0]
+
+    def date(self, name: str) -> datetime | None:
+        """Return a date; "date" is the publication, else the last change, else the creation."""
+        names = ("published", "updated", "created") if name == "date" else (name,)
+        return next((self.dates[one] for one in names if one in self.dates), None)
+
+    def locale(self, wanted: str) -> str:
+        """Return the locale that the item is shown in: the wanted one, else English, else the first."""
+        return next((one for one in (wanted, "en") if one in self.titles), next(iter(self.titles)))
+
+    def title(self, locale: str) -> str:
+        """Return the title in a locale, else in another."""
+        return self.titles[self.locale(locale)]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """All content, and the names of its values."""
+
+    items: tuple[Item, ...]
+    names: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """By facet, value and locale: names["tag"]["food"]["it"] is "cucina"."""
+    units: dict[str, str] = field(default_factory=dict)
+    """The signs of units: units["price"] is "€"."""
+
+    @cached_property
+    def facets(self) -> dict[str, Counter[str]]:
+        """The values of each facet, counted."""
+        found: dict[str, Counter[str]] = {}
+        for item in self.items:
+            for name, values in item.facets.items():
+                found.setdefault(name, Counter()).update(values)
+        return found
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The number fields that any item has."""
+        return frozenset(name for item in self.items for name in item.numbers)
+
+    @cached_property
+    def dates(self) -> frozenset[str]:
+        """The date fields that any item has."""
+        return frozenset(name for item in self.items for name in item.dates)
+
+    def name(self, facet: str, value: str, locale: str) -> str:
+        """Return the name of a value in a locale, or the value."""
+        return self.names.get(facet, {}).get(value, {}).get(locale, value)
+
+
+def load_workspace(path: Path = SAMPLE) -> Workspace:
+    """Read the content of a folder or file. Raises DataError."""
+    files = [path]
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.suffix in (".json", ".jsonl", ".ndjson", ".csv"))
+    described: dict[str, Any] = {}
+    items: dict[str, Item] = {}
+    records: list[tuple[str, str, dict[str, Any]]] = []
+    for file in files:
+        content = _read(file)
+        if file.name == "workspace.json" and isinstance(content, dict) and "contentTypes" in content:
+            described = content
+        else:
+            records += _records(file, content)
+    if not 0 < len(records) <= MAX_ITEMS:
+        msg = f"{path}: there are {len(records):,} content items in it, not 1 to {MAX_ITEMS:,}"
+        raise DataError(msg)
+    facets = _facets([record for _, _, record in records])
+    for place, kind, record in records:
+        item = _item(place, kind, record, facets)
+        if item.id in items:
+            msg = f"{place}: another item has the id {item.id!r}"
+            raise DataError(msg)
+        items[item.id] = item
+    names = {"tag": described.get("tags", {}), "category": described.get("categories", {})}
+    return Workspace(tuple(items.values()), names, described.get("units", {}))
+
+
+def _read(file: Path) -> Any:
+    place = str(file)
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            msg = f"{file}: the file is over {MAX_FILE_BYTES // 1024 // 1024} MB"
+            raise DataError(msg)
+        text = file.read_text("utf-8-sig")
+        if file.suffix == ".csv":
+            rows = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
+            place = next(
+                (f"{file}, record {n}" for n, row in enumerate(rows, 1) if None in row.values() or None in row), ""
+            )
+            if place:
+                msg = f"{place}: the row has not as many values as the header"
+                raise DataError(msg)
+            return rows
+        if file.suffix == ".json":
+            return json.loads(text)
+        found = []
+        for number, line in enumerate(text.splitlines(), 1):
+            place = f"{file}, record {number}"
+            found += [json.loads(line)] if line.strip() else []
+    except DataError:
+        raise
+    except OSError as exc:
+        msg = f"{file}: the file cannot be read: {exc.strerror or type(exc).__name__}"
+        raise DataError(msg) from exc
+    except UnicodeDecodeError as exc:
+        msg = f"{file}: the file is not UTF-8 text"
+        raise DataError(msg) from exc
+    except (ValueError, RecursionError, csv.Error) as exc:
+        msg = f"{place}: this is not {'CSV' if file.suffix == '.csv' else 'JSON'}: {exc}"
+        raise DataError(msg) from exc
+    return found
+
+
+def _records(file: Path, content: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return each record with its place, for messages, and the type that it has if it names none."""
+    groups = {file.stem: content}
+    if isinstance(content, dict):
+        groups = {name: value for name, value in content.items() if isinstance(value, list)} or {file.stem: [content]}
+    found = []
+    for name, records in groups.items():
+        kind = "Item" if name in ("items", "contents", "data", "entries") else name[:1].upper() + name[1:]
+        kind = re.sub("(?<=[^aeiou])ies$", "y", kind) if kind.endswith("ies") else kind.removesuffix("s")
+        for number, record in enumerate(records if isinstance(records, list) else [records], 1):
+            place = f"{file}, record {number}" + (f" of {name}" if len(groups) > 1 else "")
+            if not isinstance(record, dict):
+                msg = f"{place}: a record is an object with fields, not {type(record).__name__}"
+                raise DataError(msg)
+            found.append((place, kind, _flat(record)))
+    return found
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a record, nested ones under their own name; values by locale stay together."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        column = _LOCALE_COLUMN.fullmatch(name)
+        if isinstance(value, dict) and value and not all(_LOCALE.fullmatch(key) for key in value):
+            flat |= {name: value["name"]} if isinstance(value.get("name"), str) else _flat(value)
+        elif column and isinstance(value, str):
+            flat.setdefault(column[1], {})[column[2]] = value
+        else:
+            flat["price" if _PRICE.fullmatch(name) and _number(value) is not None else name] = value
+    return {name: value for name, value in flat.items() if value not in (None, "", [], {})}
+
+
+def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
+    """Return the fields with few short values, which can be filtered by."""
+    values: dict[str, set[str]] = {}
+    known = {name for names in _NAMES.values() for name in names}
+    unfit: set[str] = set()
+    for record in records:
+        for name, value in record.items():
+            found = _texts(value)
+            if (
+                _plain(name) in known
+                or isinstance(value, dict)
+                or any(len(one) > _SHORT for one in found)
+                or _number(value) is not None
+                or _day(value)
+            ):
+                unfit.add(name)
+            values.setdefault(name, set()).update(found)
+    most = min(_MOST_VALUES, max(12, len(records) // 3))
+    return frozenset(name for name, found in values.items() if name not in unfit and len(found) <= most)
+
+
+def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[str]) -> Item:
+    plain = {_plain(name): name for name in reversed(record)}
+    used = {meaning: plain[one] for meaning, names in _NAMES.items() for one in reversed(names) if one in plain}
+    known = {meaning: record[name] for meaning, name in used.items()}
+    codes = tuple(code[:2].lower() for code in _texts(known.get("locale"))) or ("en",)
+    titles = known.get("title")
+    titles = titles if isinstance(titles, dict) else {codes[0]: str(titles or "")}
+    titles = {code: title for code, title in titles.items() if isinstance(title, str) and title.strip()}
+    if not titles:
+        msg = f"{place}: the item has no title; one of {', '.join(_NAMES['title'])} must be text"
+        raise DataError(msg)
+    dates: dict[str, datetime] = {}
+    numbers: dict[str, float] = {}
+    texts: dict[str, str] = {}
+    for name, value in record.items():
+        meaning = next((one for one, own in used.items() if own == name), name)
+        if day := _day(value):
+            dates[meaning] = day
+        elif meaning in ("created", "updated", "published") and str(value).lower() not in _STATES:
+            msg = f"{place}: {name} is not a date such as 2026-03-14 or 2026-03-14T09:00:00Z"
+            raise DataError(msg)
+        elif meaning in _NAMES or name in facet_names:
+            continue
+        elif (number := _number(value)) is not None:
+            numbers[name] = number
+        else:
+            for code, text in (value if isinstance(value, dict) else {next(iter(titles)): value}).items():
+                texts[code] = (
+                    f"{texts.get(code, '')} {text if isinstance(text, str) else ' '.join(_texts(text))}".strip()
+                )
+    state = str(known.get("state", known.get("published", "")))
+    state = "Published" if "state" not in known and "published" in dates else state or "Draft"
+    state = _STATES.get(state.lower(), state[:1].upper() + state[1:])
+    if state == "Draft":
+        dates.pop("published", None)
+    facets = {name: _texts(record[name]) for name in facet_names if name in record} | {
+        "type": (str(known.get("type", kind)),),
+        "state": (state,),
+        "author": _texts(known.get("author")),
+        "tag": _texts(known.get("tag")),
+        "locale": tuple(titles) if isinstance(known["title"], dict) else codes,
+    }
+    return Item(str(known.get("id", place)), facets, numbers, dates, titles, texts)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """Return a value as texts: a list, or a short text with separators, as several."""
+    if isinstance(value, str):
+        value = re.split(r"\s*[,;|]\s*", value) if len(value) <= _SHORT * 3 else [value]
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    named = (one.get("name", "") if isinstance(one, dict) else one for one in values)
+    return tuple(dict.fromkeys(str(one).strip() for one in named if str(one).strip()))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    return float(value) if re.fullmatch(r"-?\d{1,12}(?:\.\d{1,9})?", str(value)) else None
+
+
+def _day(value: Any) -> datetime | None:
+    try:
+        day = datetime.fromisoformat(value) if re.match(r"\d{4}-\d\d-\d\d", value) else None
+    except (TypeError, ValueError):
+        return None
+    return day.replace(tzinfo=day.tzinfo or UTC) if day else None

@@ -1,0 +1,221 @@
+"""The lexicons: which phrases mean which symbols in a language, and the names that a workspace adds to them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from contit_mcp.sandbox.content import Workspace
+
+Endings = tuple[tuple[tuple[str, str], ...], ...]
+Phrases = dict[tuple[str, ...], list[tuple[str, str]]]
+
+FOLDER: Final = Path(__file__).parent / "lexicon"
+LANGUAGES: Final = ("en", "it")
+"""The languages that are answered; each has a file in the folder."""
+
+_WORD: Final = re.compile(r"\d+(?:[.,/-]\d+)*(?:st|nd|rd|th|°|º)?(?![^\W\d_])|[^\W\d_]+\d*|\d+[^\W_]*|[€$£%&]")
+_SHORTEST_STEM: Final = 3
+_SHORTEST_TYPO: Final = 5
+_LONG_WORD: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a prompt: as written, folded, and its stem."""
+
+    raw: str
+    folded: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """What some words of a prompt mean. The kind "unknown" is a word without a meaning."""
+
+    kind: str
+    value: str = ""
+    text: str = ""
+    at: int = 0
+    """The place of the first word."""
+    behind: int = 0
+    """The place behind the last word."""
+    others: tuple[tuple[str, str], ...] = ()
+    """What else the words can mean."""
+
+    def can_be(self, *kinds: str) -> Symbol | None:
+        """Return this symbol as one of some kinds, if it can be one."""
+        meanings = ((self.kind, self.value), *self.others)
+        return next((replace(self, kind=kind, value=value) for kind, value in meanings if kind in kinds), None)
+
+
+def fold(word: str) -> str:
+    """Return a word in lower case without accents. The Italian verb "è" keeps its accent: "e" means "and"."""
+    lower = word.casefold()
+    marks = (mark for mark in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(mark))
+    return lower if lower == "è" else "".join(marks)
+
+
+def words(text: str, endings: Endings) -> list[Word]:
+    """Split a text into its words. Each pass over the endings replaces the first that fits."""
+    found = []
+    for match in _WORD.finditer(text):
+        folded = stem = fold(match.group())
+        for one_pass in endings:
+            for ending, replacement in one_pass:
+                if stem.endswith(ending) and len(stem) - len(ending) + len(replacement) >= _SHORTEST_STEM:
+                    stem = stem.removesuffix(ending) + replacement
+                    break
+        found.append(Word(match.group(), folded, stem))
+    return found
+
+
+def spaced(name: str) -> str:
+    """Split the name of a field or a type into words: "cookingMinutes" is "cooking minutes"."""
+    return " ".join(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_-]", " ", name).lower().split())
+
+
+def is_typo_of(written: str, meant: str) -> bool:
+    """Return whether one letter was lost, added or doubled, two were swapped, or in a long word one was replaced.
+
+    A replaced letter in a short word is more often another word: "books" is not a typing error of "boots".
+    """
+    longer, shorter = sorted((written, meant), key=len, reverse=True)
+    if written[:1] != meant[:1] or len(longer) < _SHORTEST_TYPO:
+        return False
+    if len(longer) == len(shorter) + 1:
+        return any(longer[:at] + longer[at + 1 :] == shorter for at in range(1, len(longer)))
+    differing = [at for at in range(len(shorter)) if longer[at] != shorter[at]]
+    if len(longer) != len(shorter) or not differing:
+        return False
+    first, last = differing[0], differing[-1] + 1
+    swapped = last == first + 2 and longer[first:last] == shorter[first:last][::-1]
+    return swapped or (len(differing) == 1 and len(longer) >= _LONG_WORD)
+
+
+class Lexicon:
+    """One language."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.tables: dict[str, Any] = tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))
+        self.endings: Endings = tuple(
+            tuple((ending, new) for ending, _, new in (rule.partition(">") for rule in one_pass))
+            for one_pass in self.tables["endings"]
+        )
+        self.phrases: Phrases = defaultdict(list)
+        spoken = {f"locale:{locale}": names for locale, names in self.tables["languages"].items()}
+        for symbol, listed in (self.tables["symbols"] | spoken).items():
+            kind, _, value = symbol.partition(":")
+            for phrase in listed.split(","):
+                self.add(self.phrases, phrase, kind, value)
+
+    def add(self, phrases: Phrases, phrase: str, kind: str, value: str) -> None:
+        """Let a phrase mean a symbol, besides what it means already."""
+        stems = tuple(word.stem for word in words(phrase, self.endings))
+        if stems and (kind, value) not in phrases.setdefault(stems, []):
+            phrases[stems].append((kind, value))
+
+    def listed(self, name: str) -> frozenset[str]:
+        """Return the words of one of the lists."""
+        return frozenset(fold(one.strip()) for one in self.tables[name].split(","))
+
+    def text(self, key: str, **values: object) -> str:
+        """Return a sentence of an answer."""
+        return str(self.tables["text"][key]).format(**values)
+
+
+lexicon = cache(Lexicon)
+"""Return the lexicon of a language."""
+
+
+def endings_of(locale: str) -> Endings:
+    """Return the endings of a locale's language; a language without a lexicon has none."""
+    return lexicon(locale).endings if locale in LANGUAGES else ()
+
+
+@cache
+def other_languages() -> dict[str, dict[str, Any]]:
+    """Return the languages without a lexicon: their names, and words to recognise them by."""
+    tables = tomllib.loads((FOLDER / "others.toml").read_text("utf-8"))
+    return {
+        code: {**table, "words": {fold(one.strip()) for one in table["words"].split(",")}}
+        for code, table in tables.items()
+    }
+
+
+class Names:
+    """The phrases of a lexicon, and of the values, fields and titles of a workspace."""
+
+    def __init__(self, language: Lexicon, workspace: Workspace, content: frozenset[str]) -> None:
+        self.lexicon = language
+        self.content = content
+        missing = {
+            ("type", name) for name in language.tables["nouns"] if name not in (*workspace.facets.get("type", ()), "*")
+        }
+        known = (
+            (stems, [one for one in meanings if one not in missing]) for stems, meanings in language.phrases.items()
+        )
+        self.phrases: Phrases = {stems: meanings for stems, meanings in known if meanings}
+        for facet, values in workspace.facets.items():
+            for value in values if facet != "locale" else ():
+                names = {value, spaced(value), *workspace.names.get(facet, {}).get(value, {}).values()}
+                if facet == "author" and " " in value:
+                    names |= {value.split()[0], value.split()[-1]}
+                for name in names:
+                    self._add(name, facet, value)
+        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
+        parts = [part for name in fields for part in {spaced(name), *spaced(name).split()}]
+        for name in fields:
+            for part in {spaced(name), *spaced(name).split()}:
+                if parts.count(part) == 1:
+                    self._add(part, "prop", name)
+        for item in workspace.items:
+            for title in item.titles.values():
+                language.add(self.phrases, title, "item", item.id)
+        self._longest = max(map(len, self.phrases))
+        self._known: dict[str, set[str]] = defaultdict(set)
+        for stems, meanings in self.phrases.items():
+            for one in stems if any(kind != "item" for kind, _ in meanings) else ():
+                self._known[one[0]].add(one)
+
+    def _add(self, name: str, kind: str, value: str) -> None:
+        """Let a name mean a symbol, and its translation if the lexicon has one."""
+        self.lexicon.add(self.phrases, name, kind, value)
+        for translated in self.lexicon.tables["names"].get(name.lower(), "").split(","):
+            self.lexicon.add(self.phrases, translated, kind, value)
+
+    def corrected(self, found: list[Word]) -> tuple[list[Word], list[tuple[str, str]]]:
+        """Return the words with typing errors replaced where exactly one known word is close, and the replacements."""
+        result, replaced = [], []
+        for word in found:
+            near = self._known[word.stem[0]]
+            known = word.stem in near or word.folded in self.content
+            close = [] if known else [stem for stem in near if is_typo_of(word.stem, stem)]
+            result.append(Word(word.raw, close[0], close[0]) if len(close) == 1 else word)
+            replaced += [(word.raw, close[0])] if len(close) == 1 else []
+        return result, replaced
+
+    def symbols(self, found: list[Word]) -> list[Symbol]:
+        """Return the symbols of a prompt's words: at each place the longest phrase."""
+        symbols: list[Symbol] = []
+        at = 0
+        while at < len(found):
+            for length in range(min(self._longest, len(found) - at), 0, -1):
+                if meanings := self.phrases.get(tuple(word.stem for word in found[at : at + length])):
+                    break
+            else:
+                length, folded = 1, found[at].folded
+                number = re.match(r"[\d.,/-]+", folded)
+                meanings = [("number", number.group())] if number else [("unknown", folded)]
+            text = " ".join(word.raw for word in found[at : at + length])
+            symbols.append(Symbol(*meanings[0], text, at, at + length, tuple(meanings[1:])))
+            at += length
+        return symbols

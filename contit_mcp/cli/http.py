@@ -23,6 +23,7 @@ from contit_mcp.http.deployment import (
 )
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serve import serve_http
+from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.server import create_server
 from contit_mcp.telemetry.tracing import exported_traces
@@ -62,9 +63,17 @@ async def serve(
     who = identification(settings)
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
-        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+        async with (
+            open_context(
+                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
+            ) as context,
+            anyio.create_task_group() as watchers,
+        ):
             context.services()  # imports what the first caller would wait for otherwise
-            context.on_finished = parts.metrics.count_call
+            location = settings.store_location()
+            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(parts.metrics.watch_event_loop)
             app = create_app(
                 build(context),
                 context,
@@ -75,8 +84,9 @@ async def serve(
                 metadata_routes=who.routes,
                 metrics_here=settings.metrics_port is None,
             )
-            metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
+            metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
             await serve_http(app, settings, context, parts, metrics_app=metrics_app)
+            watchers.cancel_scope.cancel()
     finally:
         if who.http is not None:
             await who.http.aclose()

@@ -123,6 +123,7 @@ class Backoff:
         now = anyio.current_time()
         left = max(0.0, self._hold_until - now)
         if left and now + left >= deadline:
+            current_call_stats().count("held")
             raise RateLimitError(
                 "Contit asked for a pause because of too many requests or a fault. The question was not sent.",
                 hint=later_hint(left),

@@ -28,6 +28,12 @@ OPERATION_SECONDS = 2.0
 PAUSE_SECONDS = 5.0
 """How long a store that could not be used is left alone."""
 
+SLOW_SECONDS = 0.25
+"""What makes an operation slow: two of them in an ask are felt by its caller."""
+
+SPEED_ROW = 5
+"""Operations in a row of the other speed that make a store slow, or fast again."""
+
 _CLOSE_SECONDS = 1.0
 _MOST_UNWRITTEN = 10_000
 _AT_ONCE = 50
@@ -43,7 +49,7 @@ class FallbackRunStore:
     Args:
         store: The one that may fail.
         memory: The fallback, with the same clock.
-        listener: Is told about each operation, and when the store becomes unusable or usable.
+        listener: Is told about each operation, and when the store becomes unusable or usable, slow or fast.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class FallbackRunStore:
         self._listener = listener
         self._unwritten: dict[str, None] = {}  # keys whose state only memory has, in the order of changing
         self._usable = True
+        self._slow = False
+        self._other_speed = 0  # operations in a row that were not as `_slow` says
         self._retry_at = -math.inf  # on the event loop's clock
         self._turns = anyio.Semaphore(_AT_ONCE, fast_acquire=True)  # the operation yields anyway
 
@@ -202,21 +210,33 @@ class FallbackRunStore:
             raise StoreError("The run store could not be used a moment ago.", hint="It is tried again within seconds.")
 
     async def _timed(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        began = anyio.current_time()
+        began, use = anyio.current_time(), object()
         error: StoreError | None = None
+        self._listener.began(use)
         try:
             with anyio.fail_after(OPERATION_SECONDS):
-                return await operation()
+                result = await operation()
         except StoreError as exc:
             error = exc
             raise
         except TimeoutError as exc:
             error = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
             raise error from exc
+        else:
+            self._note_speed(anyio.current_time() - began)
+            return result
         finally:
-            self._listener.operation(name, anyio.current_time() - began, error)
+            self._listener.operation(use, name, anyio.current_time() - began, error)
             if error is not None:
                 self._failed(error)
+
+    def _note_speed(self, seconds: float) -> None:
+        slow = seconds >= SLOW_SECONDS
+        self._other_speed = self._other_speed + 1 if slow != self._slow else 0
+        if self._other_speed >= SPEED_ROW:
+            self._slow, self._other_speed = slow, 0
+            log.warning("store.slow" if slow else "store.fast", seconds=round(seconds, 3))
+            self._listener.slow(slow=slow)
 
     async def _write_one(self) -> None:
         """Write the run to the store that has been unwritten for longest. Ends that others have stored stay."""

@@ -22,6 +22,7 @@ _COMMANDS = {
     "check": "Say what is configured, and whether Contit answers.",
     "install": "Write our entry into the configuration of a host.",
     "uninstall": "Take it out again.",
+    "handle": "Open a handle that a caller reports: print the ids that the log has.",
     "healthcheck": "Say whether the HTTP server on this machine is alive.",
     "sandbox": "Run a local Contit to try and test against.",
     "completion": "Print the script by which your shell completes all this.",

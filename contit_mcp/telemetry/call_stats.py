@@ -143,10 +143,10 @@ class FinishedCall:
 
 
 _ROW = 3
-"""Failures in a row, or reads without an answer at once, that are more than a passing fault."""
+"""Failures in a row that are more than a passing fault."""
 
-_SILENT_SECONDS = 1.5
-"""How long `_ROW` reads may wait without any answer of Contit. A read takes milliseconds, a slow one a second."""
+_SILENT_READS, _SILENT_SECONDS = 5, 1.0
+"""How many reads may wait at once, for how long, without any answer of Contit. A read takes milliseconds."""
 
 _LONE_SILENT_SECONDS = 10.0
 """How long a single request may wait without any answer. A start may take seconds."""
@@ -231,7 +231,7 @@ class Reachability:
         if self._answered_at >= since:
             return False
         lone = now - _LONE_SILENT_SECONDS
-        return sum(sent < since for sent in self._sent(reads_only=True)) >= _ROW or (
+        return sum(sent < since for sent in self._sent(reads_only=True)) >= _SILENT_READS or (
             self._answered_at < lone and any(sent < lone for sent in self._sent())
         )
 

@@ -66,7 +66,7 @@ def exported_by(text: str) -> Exported:
 @pytest.fixture(scope="module")
 def exported() -> Exported:
     """What a server exports that has had calls, a refused one among them."""
-    with contit() as upstream, Served(TOKEN_MODE | upstream_of(upstream)) as server:
+    with contit() as upstream, Served(TOKEN_MODE | upstream_of(upstream) | {"CONTIT_MCP_STORE": "sqlite"}) as server:
         anna = {"authorization": f"Bearer {TOKENS['anna']}"}
         assert server.call("contit_ask", {"prompt": QUESTION}, **anna)["structuredContent"]["status"] == "completed"
         assert server.post(INITIALIZE).status_code == 401

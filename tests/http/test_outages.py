@@ -1,11 +1,12 @@
 """What an on-call engineer sees while Contit or the store is in trouble: within 2 s, and one line in each direction."""
 
+import itertools
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import httpx
 import pytest
 import yaml
+from anyio.abc import ByteStream, SocketAttribute, TaskStatus
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
@@ -26,11 +28,8 @@ from tests.http.deployed import (
     ask,
     caller,
     deployment,
-    message_of,
-    request_of,
-    result_in,
 )
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer, redis_server
 from tests.rules.tree import ROOT
 
 __all__ = ["anyio_backend"]
@@ -213,3 +212,159 @@ async def one_outage(name: str, folder: Path) -> None:
     assert server.named("contit.back")[0]["seconds"] > OUTAGE_SECONDS - SEEN_WITHIN
     assert [answer["status"] for answer in answers] == ["completed"] * ASKS
     assert not [line for line in server.lines if line["level"] == "error"]
+
+
+@dataclass
+class SlowWay:
+    """A way to a Redis on which each answer takes longer.
+
+    Attributes:
+        to: The port of the Redis.
+        seconds: How much longer.
+        port: Where the way begins.
+    """
+
+    to: int
+    seconds: float = 0.0
+    port: int = 0
+
+    async def open(self, *, task_status: TaskStatus[None]) -> None:
+        """Carry connections until cancelled."""
+        async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener:
+            self.port = listener.extra(SocketAttribute.local_port)
+            task_status.started()
+            await listener.serve(self._carry)
+
+    async def _carry(self, near: ByteStream) -> None:
+        async with near, await anyio.connect_tcp("127.0.0.1", self.to) as far, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._copy, near, far, False)
+            await self._copy(far, near, True)
+            tasks.cancel_scope.cancel()
+
+    async def _copy(self, source: ByteStream, sink: ByteStream, late: bool) -> None:
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            while True:
+                chunk = await source.receive()
+                await anyio.sleep(self.seconds if late else 0)
+                await sink.send(chunk)
+
+
+@dataclass
+class Trouble:
+    """What happens to a store.
+
+    Attributes:
+        begin: Starts it.
+        end: Ends it.
+        shown: What the metrics show.
+        alerts: What is true meanwhile.
+        lines: The warnings, one in each direction.
+    """
+
+    begin: Callable[[RedisServer, SlowWay], object]
+    end: Callable[[RedisServer, SlowWay], object]
+    shown: Callable[[Found, Found], bool]
+    alerts: set[str]
+    lines: list[str]
+
+
+def mean_seconds(before: Found, now: Found) -> float:
+    """Return how long uses of the store took between two scrapes."""
+    seconds, uses = (
+        total(now, f"contit_mcp_store_seconds_{part}") - total(before, f"contit_mcp_store_seconds_{part}")
+        for part in ("sum", "count")
+    )
+    return seconds / max(uses, 1)
+
+
+def is_unusable(_: Found, found: Found) -> bool:
+    """Whether the state says so, or an operation that does not end shows it."""
+    return total(found, "contit_mcp_store_usable") == 0 or total(found, "contit_mcp_store_oldest_seconds") > 1
+
+
+def command(redis: RedisServer, *words: str) -> None:
+    """Send one command."""
+    Redis.from_url(redis.url).execute_command(*words)
+
+
+TROUBLES = {
+    "slow": Trouble(
+        lambda _, way: setattr(way, "seconds", 0.3),
+        lambda _, way: setattr(way, "seconds", 0.0),
+        lambda before, now: mean_seconds(before, now) > 0.25,
+        {"ContitMcpStoreSlow"},
+        ["store.slow", "store.fast"],
+    ),
+    "READONLY": Trouble(
+        lambda redis, _: command(redis, "REPLICAOF", "127.0.0.1", "1"),
+        lambda redis, _: command(redis, "REPLICAOF", "NO", "ONE"),
+        is_unusable,
+        {"ContitMcpStoreFails", "ContitMcpLimitsLocalOnly"},
+        ["store.unusable", "store.back"],
+    ),
+    "hung": Trouble(
+        lambda redis, _: redis.freeze(),
+        lambda redis, _: redis.thaw(),
+        is_unusable,
+        {"ContitMcpStoreFails", "ContitMcpLimitsLocalOnly"},
+        ["store.unusable", "store.back"],
+    ),
+}
+
+
+async def test_a_store_in_trouble_is_seen_while_it_lasts(tmp_path: Path) -> None:
+    """A slow, a read-only and a hung Redis, side by side, each under a steady stream of asks that never fail."""
+    with anyio.fail_after(90):
+        async with anyio.create_task_group() as tasks:
+            for name, trouble in TROUBLES.items():
+                folder = tmp_path / name
+                folder.mkdir()
+                await tasks.start(one_trouble, trouble, folder)
+
+
+async def one_trouble(trouble: Trouble, folder: Path, *, task_status: TaskStatus[None]) -> None:
+    """Let the store be in trouble for 8 s, and look meanwhile."""
+    failed: list[dict[str, Any]] = []
+    with redis_server(folder) as redis:
+        way = SlowWay(redis.port)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(way.open)
+            url = redis.url.replace(f":{redis.port}/", f":{way.port}/")
+            environment = {"CONTIT_MCP_STORE": url, "CONTIT_MCP_SEAL_KEY": "k" * 32}
+            environment["CONTIT_MCP_REQUESTS_PER_MINUTE"] = "100000"
+            async with (
+                deployment(SandboxOptions(run_seconds=1), **environment) as (server, _),
+                watched(server) as watch,
+                caller() as http,
+                anyio.create_task_group() as asks,
+            ):
+
+                async def one(number: int) -> None:
+                    answer = await ask(http, server, prompt=f"How many drafts are there? {number}")
+                    failed.extend([answer] if answer["status"] != "completed" else [])
+
+                async def stream() -> None:
+                    for number in itertools.count():
+                        asks.start_soon(one, number)
+                        await anyio.sleep(0.2)
+
+                task_status.started()
+                async with anyio.create_task_group() as streaming:
+                    streaming.start_soon(stream)
+                    await anyio.sleep(8)  # until the other servers have started as well
+                    before, told_before = watch.scrapes[-1][1], len(warnings(server, "store."))
+                    began = time.monotonic()
+                    await anyio.to_thread.run_sync(trouble.begin, redis, way)
+                    await watch.first(partial(trouble.shown, before), since=began, within=SEEN_WITHIN + SCRAPE_SECONDS)
+                    await anyio.sleep(began + 8 - time.monotonic())
+                    true = await anyio.to_thread.run_sync(watch.true_now, folder)
+                    await anyio.to_thread.run_sync(trouble.end, redis, way)
+                    await server.logged(trouble.lines[1])
+                    streaming.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
+    assert trouble.alerts <= true
+    told = warnings(server, "store.")[told_before:]
+    assert len(told) == len(set(told))  # a slow store can be unusable as well, once
+    assert set(trouble.lines) <= set(told)
+    assert len(warnings(server, "limits.")) <= 2
+    assert failed == []

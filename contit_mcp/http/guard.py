@@ -277,6 +277,7 @@ class RequestRate:
     async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
         """Count one request; return None if it is within the limit."""
         if self._redis is not None and time.monotonic() >= self._redis_again_at:
+            began = time.monotonic()
             try:
                 seconds = await self._count(self._redis, caller, poll=poll)
             except StorageError as exc:
@@ -285,7 +286,7 @@ class RequestRate:
                     self.local_only = True
                     log.warning("limits.local_only", error=type(exc.storage_error).__name__)
             else:
-                if self.local_only:
+                if self.local_only and began >= self._redis_again_at:  # not one that began before the failure
                     self.local_only = False
                     log.warning("limits.shared")
                 return seconds

@@ -89,7 +89,7 @@ class RunStore(Protocol):
 
 
 class StoreListener(Protocol):
-    """Is told about every use of a store. Methods return at once and raise nothing."""
+    """Receives every use of a store. Methods return at once and raise nothing."""
 
     def began(self, use: object) -> None:
         """A store operation has begun. `use` tells it from others until it ends."""

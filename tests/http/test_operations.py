@@ -115,7 +115,7 @@ async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:
             assert exemplars == {server.named("call.finished")[0]["trace_id"]}
 
 
-async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: PLR0915 - one deployment serves all checks
     """One deployment, known traffic, each number known before."""
     faults = (Fault("503", on="start", times=1, retry_after="0"),)
     with anyio.fail_after(60), redis_server(tmp_path_factory.mktemp("redis")) as redis:

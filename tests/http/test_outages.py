@@ -179,31 +179,35 @@ async def one_outage(name: str, folder: Path) -> None:
     """Break Contit under 50 waiting asks, look meanwhile, and see all of them answered afterwards."""
     fault, cause, counted, alerts = OUTAGES[name]
     answers: list[dict[str, Any]] = []
-    async with deployment(SandboxOptions(run_seconds=15)) as (server, sandbox), watched(server) as watch:
-        async with caller() as http, anyio.create_task_group() as asks:
+    async with (
+        deployment(SandboxOptions(run_seconds=15)) as (server, sandbox),
+        watched(server) as watch,
+        caller() as http,
+        anyio.create_task_group() as asks,
+    ):
 
-            async def one(number: int) -> None:
-                answers.append(await ask(http, server, prompt=f"How many drafts are there? {number}", wait_seconds=90))
+        async def one(number: int) -> None:
+            answers.append(await ask(http, server, prompt=f"How many drafts are there? {number}", wait_seconds=90))
 
-            for number in range(ASKS):
-                asks.start_soon(one, number)
-            while len(sandbox.runs) < ASKS or total(watch.scrapes[-1][1], "contit_mcp_pollers") < ASKS:
-                await anyio.sleep(0.05)
-            await anyio.sleep(1)
-            before = watch.scrapes[-1][1]
-            assert total(before, "contit_mcp_contit_reachable") == 1
-            sandbox.add_fault(fault)
-            began = time.monotonic()
-            await watch.first(partial(counted, before), since=began, within=SEEN_WITHIN)
-            unreachable = partial(lambda found: total(found, "contit_mcp_contit_reachable") == 0)
-            await watch.first(unreachable, since=began, within=SEEN_WITHIN)
-            await anyio.sleep(SCRAPE_SECONDS * 2)
-            soon = await anyio.to_thread.run_sync(watch.true_now, folder)
-            await anyio.sleep(began + OUTAGE_SECONDS - time.monotonic())
-            late = await anyio.to_thread.run_sync(watch.true_now, folder)
-            during = watch.scrapes[-1][1]
-            sandbox.clear_faults()
-            await server.logged("contit.back")
+        for number in range(ASKS):
+            asks.start_soon(one, number)
+        while len(sandbox.runs) < ASKS or total(watch.scrapes[-1][1], "contit_mcp_pollers") < ASKS:
+            await anyio.sleep(0.05)
+        await anyio.sleep(1)
+        before = watch.scrapes[-1][1]
+        assert total(before, "contit_mcp_contit_reachable") == 1
+        sandbox.add_fault(fault)
+        began = time.monotonic()
+        await watch.first(partial(counted, before), since=began, within=SEEN_WITHIN)
+        unreachable = partial(lambda found: total(found, "contit_mcp_contit_reachable") == 0)
+        await watch.first(unreachable, since=began, within=SEEN_WITHIN)
+        await anyio.sleep(SCRAPE_SECONDS * 2)
+        soon = await anyio.to_thread.run_sync(watch.true_now, folder)
+        await anyio.sleep(began + OUTAGE_SECONDS - time.monotonic())
+        late = await anyio.to_thread.run_sync(watch.true_now, folder)
+        during = watch.scrapes[-1][1]
+        sandbox.clear_faults()
+        await server.logged("contit.back")
     assert "ContitMcpContitUnreachable" in soon
     assert alerts <= late
     assert total(during, "contit_mcp_polls_total") > total(before, "contit_mcp_polls_total")
@@ -284,7 +288,8 @@ def is_unusable(_: Found, found: Found) -> bool:
 
 def command(redis: RedisServer, *words: str) -> None:
     """Send one command."""
-    Redis.from_url(redis.url).execute_command(*words)
+    with Redis.from_url(redis.url) as client:
+        client.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
 TROUBLES = {

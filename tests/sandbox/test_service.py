@@ -6,8 +6,7 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.app import ConnectionDropped
+from contit_mcp.sandbox.app import ConnectionDropped, create_sandbox
 from contit_mcp.sandbox.faults import Fault, parse_fault, parse_faults
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord

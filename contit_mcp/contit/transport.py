@@ -172,7 +172,7 @@ async def _note_the_time(request: httpx.Request) -> None:
 
 
 def _count(request: httpx.Request, status: str) -> None:
-    endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.get(_SENT_AT)
+    endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.pop(_SENT_AT, None)
     if endpoint is not None and sent_at is not None:  # without a time, it waited for its token and was not sent
         current_call_stats().count_request(endpoint, status, anyio.current_time() - sent_at)
 
@@ -277,7 +277,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the client is closed")
         timeout = request.extensions["timeout"]
         body = await request.aread()
+        began = anyio.current_time()
         await self._take_place(timeout["pool"])
+        await _note_the_time(request)  # from here on it is Contit that is waited for
+        current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
             answer = await self._opened().request(
                 request.method,

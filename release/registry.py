@@ -18,8 +18,7 @@ import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from contit_mcp.config.settings import Settings
-from contit_mcp.config.settings_upstream import UpstreamSettings
+from contit_mcp.config.settings import Settings, UpstreamSettings
 from contit_mcp.server.server import WEBSITE
 from release.project import BUNDLE, DIST, NAME, PROJECT, ROOT, VERSION, write_checksums
 

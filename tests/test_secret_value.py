@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.values import SecretValue
 from contit_mcp.errors import ConfigurationError
 
 SECRET = "s3cr3t-marker"

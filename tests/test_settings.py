@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 
 EVERY_NAME: dict[str, tuple[str, str, object]] = {
     # variable: (field and file key, what is written, what it becomes)
+    "CONTIT_MCP_ANSWER_PART_CHARACTERS": ("answer_part_characters", "90000", 90_000),
+    "CONTIT_MCP_TASK_INLINE_SECONDS": ("task_inline_seconds", "3", 3.0),
+    "CONTIT_MCP_TITLES": ("titles", "false", False),
+    "CONTIT_MCP_CARD": ("card", "off", False),
     "CONTIT_API_KEY": ("api_key", "the-key", "the-key"),
     "CONTIT_API_KEY_FILE": ("api_key_file", "/run/secrets/key", Path("/run/secrets/key")),
     "CONTIT_ACCESS_TOKEN": ("access_token", "ctpat_abc", "ctpat_abc"),
@@ -302,7 +307,7 @@ def test_every_problem_is_told_at_once() -> None:
     assert "CONTIT_MCP_WAIT_SECONDS" in caught.value.message
     assert "CONTIT_BASE_URL" in caught.value.message
     assert "\n" not in caught.value.message
-    assert "docs/settings.md" in caught.value.hint
+    assert "contit-mcp settings" in caught.value.hint
 
 
 def test_an_unknown_override_is_refused() -> None:

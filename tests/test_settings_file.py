@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_file import read_settings_file
+from contit_mcp.config.sources import load_settings, read_settings_file
 from contit_mcp.errors import ConfigurationError
 
 KNOWN = {"api_key": "CONTIT_API_KEY", "base_url": "CONTIT_BASE_URL", "wait_seconds": "CONTIT_MCP_WAIT_SECONDS"}
@@ -64,7 +63,7 @@ def test_a_key_like_no_other_is_refused_with_the_way_to_the_list(text: str, tmp_
     """Tables too: all settings are plain keys (our choice)."""
     with pytest.raises(ConfigurationError) as caught:
         read_settings_file(write(tmp_path, text), known=KNOWN)
-    assert caught.value.hint == "docs/settings.md lists every setting."
+    assert caught.value.hint == "contit-mcp settings lists every setting."
 
 
 BROKEN = {

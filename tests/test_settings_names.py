@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_names import is_unset, nearest
+from contit_mcp.config.sources import is_unset, load_settings, nearest
 from contit_mcp.errors import ConfigurationError
 
 MARKER = "s3cr3t-marker"
@@ -61,7 +60,7 @@ def test_all_of_the_servers_prefix_is_ours() -> None:
     """A `CONTIT_MCP_…` that is like no setting is refused as well (our choice)."""
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environment={"CONTIT_MCP_XYZZY": "1"})
-    assert caught.value.hint == "docs/settings.md lists every setting."
+    assert caught.value.hint == "contit-mcp settings lists every setting."
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.config.settings import load_settings
-from contit_mcp.config.settings_urls import LOOPBACK, usable_url
+from contit_mcp.config.sources import load_settings
+from contit_mcp.config.values import LOOPBACK, usable_url
 from contit_mcp.errors import ConfigurationError
 
 GOOD = {

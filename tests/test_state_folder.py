@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.config.state_folder import state_folder, usable_state_folder
+from contit_mcp.config.values import state_folder, usable_state_folder
 from contit_mcp.errors import ConfigurationError
 
 

@@ -31,3 +31,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds of the virtual clock."""
         return 1_000.0 + self._jumping.now
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass in which the loop does nothing, as if it got no processor."""
+        self._jumping.now += seconds

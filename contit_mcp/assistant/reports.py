@@ -77,7 +77,7 @@ def report_on(
 
 
 class Observer:
-    """Follows one call; this one ignores what it is told. Methods return at once, so that no wait is slowed."""
+    """Follows one call; this base class ignores all events. Methods return at once, so that no wait is slowed."""
 
     def started(self, thread_id: str, run_id: str) -> None:
         """The ids exist."""
@@ -91,7 +91,7 @@ NULL_OBSERVER = Observer()
 
 
 class RunListener(Protocol):
-    """Is told about every run of a process. Methods return at once and raise nothing."""
+    """Receives the ends of runs. Methods return at once and raise nothing."""
 
     def run_ended(self, end: str, seconds: float | None) -> None:
         """The end of a run was seen, for the first time in any process.

@@ -50,7 +50,7 @@ MAX_PROMPT_LENGTH = 32_000
 
 
 class Assistant:
-    """Contit's assistant for any number of owners who share one credential.
+    """Contit's assistant for any number of owners that share one credential.
 
     Args:
         client: Contit.
@@ -58,7 +58,7 @@ class Assistant:
         polling: How runs are waited for.
         replay: When an answer is returned once more.
         drain: Counts every wait; several assistants can share it, to be closed together.
-        listener: Is told about the end of each run.
+        listener: Receives the end of each run.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Assistant:
         Raises:
             InvalidArgumentError: An id cannot be one.
             RunFailedError, RunTimeoutError, RunNotFoundError: There is no answer.
-            AnswerUnavailableError: There was one, and it can no longer be told from another run's.
+            AnswerUnavailableError: It was not stored, and a later run on the thread has replaced it.
             AnswerUnreadableError: The run has completed, and its answer cannot be read.
             APIError, RunUnreachableError: Contit refused or could not.
         """
@@ -389,7 +389,7 @@ class Assistant:
         return self._report(run, response=text)
 
     async def _read_again(self, run: RunRecord, deadline: float) -> str:
-        """Return the answer of a completed run whose stored copy is gone: the thread's, unless a later run is known."""
+        """Return a completed run's answer that is no longer stored: the thread's, unless a later run is known."""
         await self._refuse_if_replaced(run)
         try:
             text = await self._read(run.ids[0], deadline)

@@ -151,7 +151,7 @@ class RunStarter:
         """Give the grant back if using it could double a run, or outlast the caller."""
         refusal: ContitError | None = None
         if claim.interrupted and joined is not None and joined.leased(self._store.now()):
-            # A live process gave up the start that was waited for, and told its caller that its fate is unknown.
+            # A live process gave up the start that was waited for; its caller got a StartUnknownError too.
             refusal = StartUnknownError(claim.record.question.thread_id)
         elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
             refusal = ThreadBusyError(*waited_for.ids)

@@ -75,7 +75,7 @@ class RunWaiter:
         store: Where ends and answers are kept.
         process: The name of this process in leases.
         policy: How to poll.
-        listener: Is told about each end.
+        listener: Receives each end.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class RunWaiter:
             await self._store.change(record, lambda run, _: run.released_by(self._process))
 
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
-        """Poll until the run has ended; or wait until the process that polls has stored its end, or is gone."""
+        """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
         if watch.unreadable:
             raise AnswerUnreadableError(*record.ids)
         while True:

@@ -1,29 +1,72 @@
-"""contit-mcp ask: a question from the terminal, and its answer."""
+"""contit-mcp ask: a question from the terminal, and its answer. No server and no protocol take part."""
 
-import io
 import json
+import math
 import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
 
-from contit_mcp.cli.asking import Request, get_answer
-from contit_mcp.cli.last_conversation import Conversation, LastConversation
-from contit_mcp.cli.markdown import show_answer
-from contit_mcp.cli.options import GivenOptions, given_options
-from contit_mcp.cli.outcome import ExitCode, NextCommands, Outcome, nothing_started, outcome_of_error
+from contit_mcp.assistant.reports import Observer, RunReport
+from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
-from contit_mcp.cli.spinner import duration
-from contit_mcp.cli.terminal import dim, is_terminal
+from contit_mcp.cli.terminal import (
+    INTERRUPTED,
+    Interruption,
+    Spinner,
+    as_printed,
+    dim,
+    duration,
+    is_terminal,
+    our_command,
+    shell_line,
+    show_answer,
+)
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.values import state_folder, usable_state_folder, write_whole
 from contit_mcp.contit.wire import id_problem
-from contit_mcp.errors import ConfigurationError, ContitError
+from contit_mcp.errors import (
+    AnswerUnavailableError,
+    APIError,
+    ConfigurationError,
+    ContitError,
+    InvalidArgumentError,
+    RunError,
+    RunNotFoundError,
+    RunUnreachableError,
+    ServerClosingError,
+    ThreadBusyError,
+)
+from contit_mcp.runs.claims import ReplayPolicy
+from contit_mcp.runs.record import Phase
+from contit_mcp.server.context import open_context
+from contit_mcp.server.request_state import Caller
+
+if TYPE_CHECKING:
+    import httpx
 
 _MOST_BYTES = 1_000_000
-"""Read of stdin; far more than a prompt may have, so that one that is too long is told as that."""
+"""Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
+
+_MARGIN_SECONDS = 60.0
+"""How much a wait without a limit of its own exceeds the limit of a run, so that the run's end is seen first."""
+
+_PAUSE_SECONDS = 2.0
+"""Before Contit is asked again, when it could not be for so long that the wait below gave up."""
+
+_PRINTED = ReplayPolicy(slow_call=math.inf)
+"""A printed answer has reached its reader, however long it took: the same question later is a new one."""
+
+_LAST = "last-conversation.json"
 
 
 @click.command()
-@click.argument("prompt", required=False)
+@click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option("--thread", "thread_id", metavar="ID", help="Go on with this conversation.")
 @click.option("--last", is_flag=True, help="Go on with the conversation asked last; without PROMPT, fetch its answer.")
 @click.option("--run", "run_id", metavar="ID", help="Fetch this run's answer (with --thread, without PROMPT).")
@@ -41,7 +84,7 @@ def command(
     ctx: click.Context,
     given: GivenOptions,
     *,
-    prompt: str | None,
+    words: tuple[str, ...],
     thread_id: str | None,
     last: bool,
     run_id: str | None,
@@ -51,9 +94,9 @@ def command(
 ) -> None:
     """Ask Contit's assistant, and print its answer.
 
-    PROMPT is read from stdin where it is - or where something is piped in. The answer goes to stdout: rendered
-    on a terminal, plain in a pipe. All else goes to stderr. Ctrl-C leaves the run going, and prints the command
-    that fetches its answer.
+    PROMPT is one text in quotes, or several words. It is read from stdin if it is -, or if something is piped in. The
+    answer goes to stdout: rendered on a terminal, plain in a pipe. All else goes to stderr. Ctrl-C leaves the run
+    going, and prints the command that fetches its answer.
 
     \b
     Examples:
@@ -72,19 +115,23 @@ def command(
       3    still running after --wait-seconds
       130  interrupted
     """
-    _write_what_can_be_written()
-    _refuse_what_does_not_fit(prompt, thread_id, run_id, last=last, sandbox=sandbox is not None)
-    if run_id is None:
-        prompt = _read_prompt(prompt, optional=last or thread_id is not None)
-
-    request = Request(prompt, thread_id, run_id, wait_seconds)
     commands = NextCommands(given, as_json=as_json, forgetful=sandbox is not None)
+    follow_up = None
     try:
+        prompt = " ".join(words) if words else None
+        _refuse_contradictions(prompt, thread_id, run_id, last=last, sandbox=sandbox is not None)
+        if run_id is None:
+            prompt = _read_prompt(prompt, optional=last or thread_id is not None)
+        request = Request(prompt, thread_id, run_id, wait_seconds)
         outcome, follow_up = _get(request, given, commands, sandbox, last=last)
+    except click.UsageError as error:
+        if not as_json:
+            raise
+        outcome = Outcome("failed", ExitCode.USAGE, error=error.format_message())
     except ContitError as error:
-        outcome, follow_up = outcome_of_error(error, commands), None
+        outcome = outcome_of_error(error, commands)
     except KeyboardInterrupt:
-        outcome, follow_up = nothing_started(), None
+        outcome = nothing_started()
     if as_json:
         utf = (sys.stdout.encoding or "").lower().startswith("utf")
         click.echo(json.dumps(outcome.for_scripts(), ensure_ascii=not utf))
@@ -93,11 +140,65 @@ def command(
     ctx.exit(outcome.exit_code)
 
 
+def _refuse_contradictions(
+    prompt: str | None, thread_id: str | None, run_id: str | None, *, last: bool, sandbox: bool
+) -> None:
+    if last and thread_id is not None:
+        raise click.UsageError("--last and --thread name two conversations; keep one.")
+    if run_id is not None and thread_id is None:
+        raise click.UsageError("--run needs the --thread that the run is on.")
+    if run_id is not None and prompt is not None:
+        raise click.UsageError("--run fetches an answer and takes no PROMPT; leave --run out to ask.")
+    if sandbox and (last or thread_id is not None):
+        raise click.UsageError(
+            "The embedded sandbox forgets with its process. To go on with a conversation, run contit-mcp sandbox in"
+            " another terminal and set the CONTIT_BASE_URL and CONTIT_API_KEY that it prints."
+        )
+    for name, value in (("--thread", thread_id), ("--run", run_id)):
+        if value is not None and (problem := id_problem(value)):
+            raise click.UsageError(f"The id of {name} {problem}.")
+
+
+def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
+    """Return the question, from the argument or from stdin; None if there is none and none is needed."""
+    prompt = argument
+    if argument == "-" or (argument is None and sys.stdin is not None and not sys.stdin.isatty()):
+        try:
+            prompt = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8-sig").strip()
+        except UnicodeDecodeError as exc:
+            raise click.UsageError("stdin does not hold UTF-8 text.") from exc
+    if prompt is not None and prompt.strip():
+        return prompt
+    if optional and argument is None:
+        return None
+    raise click.UsageError('There is no question. Give it in quotes: contit-mcp ask "How many drafts are there?"')
+
+
+# --- asking
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An answer to a prompt, or that of a run.
+
+    Attributes:
+        prompt: The question; None to fetch an answer.
+        thread_id: The conversation.
+        run_id: The run to fetch; None for the conversation's latest.
+        wait_seconds: How long to wait; None until the run ends.
+    """
+
+    prompt: str | None
+    thread_id: str | None = None
+    run_id: str | None = None
+    wait_seconds: float | None = None
+
+
 def _get(
-    request: Request, given: GivenOptions, commands: NextCommands, sandbox: SandboxChoice | None, *, last: bool
-) -> tuple[Outcome, str | None]:
-    """The outcome, and the command that asks on in its conversation."""
-    settings = given.load(sandbox=commands.forgetful, quiet=True)
+    request: Request, given: GivenOptions, commands: "NextCommands", sandbox: SandboxChoice | None, *, last: bool
+) -> tuple["Outcome", str | None]:
+    """Return the outcome, and the command that asks on in its conversation."""
+    settings = given.load(sandbox=commands.forgetful, quiet=True, stored=True)
     remembered = LastConversation(settings.state_dir)
     if last:
         conversation = remembered.read(settings.base_url)
@@ -126,76 +227,378 @@ def _get(
     return outcome, commands.go_on(None if is_last else outcome.thread_id)
 
 
-def _refuse_what_does_not_fit(
-    prompt: str | None, thread_id: str | None, run_id: str | None, *, last: bool, sandbox: bool
-) -> None:
-    if last and thread_id is not None:
-        raise click.UsageError("--last and --thread name two conversations; keep one.")
-    if run_id is not None and thread_id is None:
-        raise click.UsageError("--run needs the --thread that the run is on.")
-    if run_id is not None and prompt is not None:
-        raise click.UsageError("--run fetches an answer and takes no PROMPT; leave --run out to ask.")
-    if sandbox and (last or thread_id is not None):
-        raise click.UsageError(
-            "The embedded sandbox forgets with its process. To go on with a conversation, run contit-mcp sandbox in"
-            " another terminal and set the CONTIT_BASE_URL and CONTIT_API_KEY that it prints."
-        )
-    for name, value in (("--thread", thread_id), ("--run", run_id)):
-        if value is not None and (problem := id_problem(value)):
-            raise click.UsageError(f"The id of {name} {problem}.")
+class _Follower(Observer):
+    """Keeps the ids of the run for an interruption, and shows Contit's word for its state on the spinner."""
+
+    def __init__(self, spinner: Spinner, on_started: Callable[[str, str], None]) -> None:
+        self.thread_id: str | None = None
+        self.run_id: str | None = None
+        self._spinner = spinner
+        self._on_started = on_started
+
+    def started(self, thread_id: str, run_id: str) -> None:
+        """Note the ids: from here on nothing can be lost."""
+        if (self.thread_id, self.run_id) != (thread_id, run_id):
+            self.thread_id, self.run_id = thread_id, run_id
+            self._on_started(thread_id, run_id)
+        self.status("in_progress")
+
+    def status(self, word: str) -> None:
+        """Show Contit's word for the run."""
+        self._spinner.say(f"{word[:40]}  (Ctrl-C: leave it running)" if self.run_id else f"thread busy: {word[:40]}")
 
 
-def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
-    """The question, from the argument or from stdin; None where there is none and none is needed."""
-    prompt = argument
-    if argument == "-" or (argument is None and sys.stdin is not None and not sys.stdin.isatty()):
-        try:
-            prompt = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8-sig").strip()
-        except UnicodeDecodeError as exc:
-            raise click.UsageError("What stdin holds is not UTF-8 text.") from exc
-    if prompt is not None and prompt.strip():
-        return prompt
-    if optional and argument is None:
-        return None
-    raise click.UsageError('There is no question. Give it in quotes: contit-mcp ask "How many drafts are there?"')
+async def get_answer(
+    request: Request,
+    settings: Settings,
+    commands: "NextCommands",
+    on_started: Callable[[str, str], None],
+    transport: "httpx.AsyncBaseTransport | None",
+) -> "Outcome":
+    """Ask or fetch, and wait.
+
+    Args:
+        request: What is wanted.
+        settings: The configuration.
+        commands: What can be done next.
+        on_started: Called with the ids as soon as they are known.
+        transport: Replaces the network: the embedded sandbox.
+    """
+    spinner = Spinner()
+    spinner.say("asking Contit" if request.prompt is not None else "looking at the run")
+    follower = _Follower(spinner, on_started)
+    interruption = Interruption()
+    with spinner.shown():
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(spinner.turn)
+            try:
+                report = await _wait(request, settings, follower, interruption, spinner, transport)
+                outcome = outcome_of(report, commands, interrupted=interruption.happened)
+            except ContitError as error:
+                about = follower.thread_id, follower.run_id
+                outcome = outcome_of_error(error, commands, about=about, interrupted=interruption.happened)
+            beside.cancel_scope.cancel()
+    return outcome
+
+
+async def _wait(
+    request: Request,
+    settings: Settings,
+    follower: _Follower,
+    interruption: Interruption,
+    spinner: Spinner,
+    transport: "httpx.AsyncBaseTransport | None",
+) -> RunReport:
+    if credential_name(settings) is None:
+        raise no_credential()
+    patience = request.wait_seconds
+    if patience is None:
+        patience = settings.run_limit_seconds + _MARGIN_SECONDS
+    deadline = anyio.current_time() + patience
+
+    async with open_context(settings, transport=transport, replay=_PRINTED) as context:
+
+        def leave() -> None:
+            spinner.say("leaving (Ctrl-C: at once)")
+            context.close()
+
+        with interruption.watched(first=leave, second=spinner.leave_at_once):
+            assistant = context.tenant(Caller())
+            if request.prompt is not None:
+                report = await assistant.ask(
+                    request.prompt, request.thread_id, wait_seconds=patience, observer=follower
+                )
+            else:
+                assert request.thread_id is not None  # noqa: S101 - the command line has checked it
+                report = await assistant.response(
+                    request.thread_id, request.run_id, wait_seconds=patience, observer=follower
+                )
+            # A run is also reported as in progress when Contit could not be asked about it for a while.
+            while report.phase is Phase.IN_PROGRESS and not interruption.happened:
+                if anyio.current_time() + _PAUSE_SECONDS >= deadline:
+                    break
+                spinner.say("Contit cannot be asked; trying again  (Ctrl-C: leave it running)")
+                await interruption.pause(_PAUSE_SECONDS)
+                report = await assistant.response(
+                    report.thread_id,
+                    report.run_id,
+                    wait_seconds=deadline - anyio.current_time(),
+                    observer=follower,
+                )
+            return report
+
+
+# --- the outcome: for the person, for the script (`--json`), and as an exit code
+
+
+class ExitCode(IntEnum):
+    """What a script can tell from `$?`."""
+
+    ANSWERED = 0
+    FAILED = 1
+    USAGE = 2
+    STILL_RUNNING = 3
+    INTERRUPTED = INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The keys of the tools' result, and what else a terminal needs.
+
+    Attributes:
+        status: The state of the run.
+        exit_code: For the shell.
+        thread_id: The conversation.
+        run_id: The run.
+        response: The answer.
+        elapsed_seconds: How long the run has taken.
+        age_seconds: How old an answer is that was given again to the same question.
+        error: What went wrong, in one line.
+        next_step: The command to run now.
+        hint: What to do about the error, in one line.
+    """
+
+    status: Literal["completed", "in_progress", "failed"]
+    exit_code: ExitCode
+    thread_id: str | None = None
+    run_id: str | None = None
+    response: str | None = None
+    elapsed_seconds: float | None = None
+    age_seconds: float | None = None
+    error: str | None = None
+    next_step: str | None = None
+    hint: str | None = None
+
+    def for_scripts(self) -> dict[str, object]:
+        """Return the JSON object: unknown values are left out, and an error carries its hint."""
+        said = replace(self, error=f"{self.error} {self.hint}") if self.error and self.hint else self
+        found = asdict(said)
+        return {key: value for key, value in found.items() if value is not None and key not in {"exit_code", "hint"}}
+
+
+@dataclass(frozen=True, slots=True)
+class NextCommands:
+    """The commands that make sense after an ask, to copy.
+
+    Attributes:
+        given: The options that lead to the same Contit.
+        as_json: Whether `--json` is given; then the next command gives JSON too.
+        forgetful: Whether the sandbox in this process answers: nothing can be fetched from it later.
+    """
+
+    given: GivenOptions
+    as_json: bool = False
+    forgetful: bool = False
+
+    def fetch(self, thread_id: str | None, run_id: str | None) -> str | None:
+        """Return the command that waits for that run's answer."""
+        if thread_id is None or self.forgetful:
+            return None
+        run = () if run_id is None else ("--run", run_id)
+        return self._line("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
+
+    def go_on(self, thread_id: str | None) -> str:
+        """Return the command that asks in the same conversation: the last one, or the one with this id."""
+        which = ("--last",) if thread_id is None else ("--thread", thread_id)
+        return f'{self._line("ask", *which)} "..."'
+
+    def check(self) -> str:
+        """Return the command that tells what is wrong with the way to Contit."""
+        return self._line("check")
+
+    def _line(self, *words: str) -> str:
+        return f"{our_command()} {shell_line(*words, *self.given.arguments())}"
+
+
+def outcome_of(report: RunReport, commands: NextCommands, *, interrupted: bool) -> Outcome:
+    """Return the outcome of a report; a failed run is an error, and never comes as a report."""
+    elapsed = None if report.elapsed_seconds is None else round(report.elapsed_seconds, 1)
+    if report.phase is Phase.COMPLETED:
+        ids = report.thread_id, report.run_id
+        return Outcome("completed", ExitCode.ANSWERED, *ids, report.response, elapsed, report.age_seconds)
+    return Outcome(
+        "in_progress",
+        ExitCode.INTERRUPTED if interrupted else ExitCode.STILL_RUNNING,
+        report.thread_id,
+        report.run_id,
+        elapsed_seconds=elapsed,
+        next_step=commands.fetch(report.thread_id, report.run_id),
+    )
+
+
+def outcome_of_error(
+    error: ContitError,
+    commands: NextCommands,
+    *,
+    about: tuple[str | None, str | None] = (None, None),
+    interrupted: bool = False,
+) -> Outcome:
+    """Return the outcome of an error.
+
+    Args:
+        error: What went wrong.
+        commands: What can be done next.
+        about: The ids of the run that was asked about, for errors that have none: the run itself goes on.
+        interrupted: Whether the person wanted to leave.
+    """
+    if isinstance(error, ServerClosingError):
+        return nothing_started()
+    thread_id, run_id = (error.thread_id, error.run_id) if isinstance(error, RunError) else about
+    goes_on = run_id is not None and (
+        not isinstance(error, RunError) or isinstance(error, RunUnreachableError | ThreadBusyError)
+    )
+    if isinstance(error, InvalidArgumentError):
+        code = ExitCode.USAGE
+    else:
+        code = ExitCode.INTERRUPTED if interrupted else ExitCode.FAILED
+    step = None
+    if goes_on:
+        step = commands.fetch(thread_id, run_id)
+    elif isinstance(error, AnswerUnavailableError) and error.replaced:
+        step = commands.fetch(thread_id, None)
+    elif isinstance(error, APIError | ConfigurationError) and not commands.forgetful:
+        step = commands.check()
+    status: Literal["in_progress", "failed"] = "in_progress" if goes_on else "failed"
+    return Outcome(status, code, thread_id, run_id, error=error.message, next_step=step, hint=_hint(error))
+
+
+def nothing_started() -> Outcome:
+    """Return the outcome of an interruption before there was a run."""
+    return Outcome("failed", ExitCode.INTERRUPTED, error="Interrupted; nothing was started.")
+
+
+def _hint(error: ContitError) -> str:
+    """Return what to do, for a person at a terminal: the errors' own hints name tools."""
+    cause = error.__cause__
+    match error:
+        case RunUnreachableError() if isinstance(cause, APIError):
+            return f"{cause.hint} Then fetch its answer; do not ask again."
+        case RunNotFoundError():
+            return "Use the ids as contit-mcp ask printed them, with the same credential; or ask without them."
+        case ThreadBusyError(run_id=None):
+            return "Wait a little and ask again, or begin a new conversation: ask without --thread and --last."
+        case ThreadBusyError():
+            return "Wait for that run's answer, then ask again."
+        case AnswerUnavailableError(replaced=True):
+            return "Look at the conversation's latest answer, or ask the question again."
+        case _:
+            return error.hint
 
 
 def _show(outcome: Outcome, follow_up: str | None) -> None:
     if outcome.response is not None:
         show_answer(outcome.response)
+        if not outcome.response.strip():
+            click.echo("Contit's answer is empty.", err=True)
         if is_terminal(sys.stderr):
             _show_aside(outcome, follow_up)
         return
     if outcome.error is not None:
         click.echo(f"error: {outcome.error}" if outcome.hint else outcome.error, err=True)
         if outcome.hint is not None:
-            click.echo(f"hint: {outcome.hint}", err=True)
+            click.echo(f"hint: {as_printed(outcome.hint)}", err=True)
         if outcome.next_step is not None and outcome.thread_id is not None:
             click.echo(f"  {outcome.next_step}", err=True)
         return
-    if outcome.exit_code is ExitCode.INTERRUPTED:
-        said, without_a_handle = "Interrupted; the run goes on.", "Interrupted; the sandbox ended with it."
+    interrupted = outcome.exit_code is ExitCode.INTERRUPTED
+    said = "Interrupted" if interrupted else f"Still running after {duration(outcome.elapsed_seconds or 0)}"
+    if outcome.next_step is None:
+        click.echo(f"{said}; the sandbox ended with it." if interrupted else f"{said}.", err=True)
     else:
-        said = without_a_handle = f"Still running after {duration(outcome.elapsed_seconds or 0)}."
-    handle = f"{said} Its answer:\n  {outcome.next_step}"
-    click.echo(without_a_handle if outcome.next_step is None else handle, err=True)
+        fetch = "Contit is still working on it; fetch the answer with:" if interrupted else "Fetch the answer with:"
+        click.echo(f"{said}. {fetch}\n  {outcome.next_step}", err=True)
 
 
 def _show_aside(outcome: Outcome, follow_up: str | None) -> None:
-    """One quiet line after an answer: how long it took, and how to go on."""
+    """Print one quiet line after an answer: how long it took, and how to go on."""
     parts = []
-    if not (outcome.response or "").strip():
-        parts.append("The answer is empty.")
     if outcome.age_seconds is not None:
         parts.append(f"Given to the same question {duration(outcome.age_seconds)} ago, and not asked again.")
     elif outcome.elapsed_seconds is not None:
         parts.append(f"{outcome.elapsed_seconds} s.")
-    parts.append(f"Go on: {follow_up}" if follow_up else "The sandbox forgets it now; contit-mcp sandbox keeps it.")
+    parts.append(
+        f"Go on: {follow_up}" if follow_up else as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
+    )
     click.echo(dim(" ".join(parts)), err=True)
 
 
-def _write_what_can_be_written() -> None:
-    """A character that a pipe's encoding lacks (Windows) becomes a question mark instead of a crash."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+# --- the last conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation and its latest run. Ids and an address, no question and no answer."""
+
+    base_url: str
+    thread_id: str
+    run_id: str
+
+
+class NoConversationError(ContitError):
+    """There is no last conversation to go on with."""
+
+
+class LastConversation:
+    """The conversation that was asked last from this user's terminal: one small file, readable by its user alone.
+
+    Args:
+        state_dir: The state folder, if one is configured.
+    """
+
+    def __init__(self, state_dir: Path | None) -> None:
+        self._state_dir = state_dir
+
+    def read(self, base_url: str) -> Conversation:
+        """Return the last conversation with the Contit at this address.
+
+        Raises:
+            NoConversationError: There is none, or it was with another Contit.
+        """
+        file = state_folder(self._state_dir) / _LAST
+        try:
+            conversation = _conversation(file.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            conversation = None
+        except OSError as exc:
+            raise NoConversationError(
+                f"The last conversation cannot be read: {exc.strerror or 'unknown reason'}.",
+                hint=f"Check that this user may read {file}, or name the conversation with --thread.",
+            ) from exc
+        if conversation is None:
+            raise NoConversationError(
+                "There is no last conversation to go on with.",
+                hint="Ask a question without --last first, or name the conversation with --thread.",
+            )
+        if conversation.base_url != base_url:
+            raise NoConversationError(
+                f"The last conversation was with {conversation.base_url}, not with {base_url}.",
+                hint=f"Give --base-url {conversation.base_url}, or ask without --last to begin a new one.",
+            )
+        return conversation
+
+    def write(self, conversation: Conversation) -> None:
+        """Replace the one before, in one step.
+
+        Raises:
+            ConfigurationError: The state folder cannot be written.
+        """
+        folder = usable_state_folder(self._state_dir)
+        try:
+            write_whole(folder / _LAST, json.dumps(asdict(conversation)).encode())
+        except OSError as exc:
+            raise ConfigurationError(
+                f"The state folder {folder} cannot be written: {exc.strerror or 'unknown reason'}.",
+                hint="Set CONTIT_MCP_STATE_DIR to a folder that this user may write to.",
+            ) from exc
+
+
+def _conversation(content: bytes) -> Conversation | None:
+    """Return the conversation in the file; None for anything that we have not written."""
+    try:
+        conversation = Conversation(**json.loads(content))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    words = (conversation.base_url, conversation.thread_id, conversation.run_id)
+    if not all(isinstance(word, str) and word.isprintable() for word in words):
+        return None
+    return None if id_problem(conversation.thread_id) or id_problem(conversation.run_id) else conversation

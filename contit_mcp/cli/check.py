@@ -1,4 +1,4 @@
-"""contit-mcp check: what is configured, and whether it works."""
+"""contit-mcp check: the configuration, and whether it works."""
 
 import json
 from functools import partial
@@ -7,12 +7,18 @@ from pathlib import Path
 import anyio
 import click
 
-from contit_mcp.cli.check_callers import check_callers
-from contit_mcp.cli.check_contit import check_contit
-from contit_mcp.cli.check_store import check_store
-from contit_mcp.cli.connection_trouble import proxy_for
-from contit_mcp.cli.findings import Finding, failed, for_scripts, is_well
-from contit_mcp.cli.host_choice import HostName, file_of, scope_option
+from contit_mcp.cli.checks import (
+    Finding,
+    check_authorities,
+    check_callers,
+    check_contit,
+    check_proxy,
+    check_store,
+    failed,
+    for_scripts,
+    is_well,
+)
+from contit_mcp.cli.install import HostName, file_of, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ConfigurationError
@@ -23,12 +29,13 @@ from contit_mcp.telemetry.logging import configure_logging
 @click.command()
 @click.option("--host", type=HostName(), help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
+@click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An access token in a file: say whether the server would accept it (CONTIT_MCP_AUTH=jwt).",
+    help="An access token in a file: report whether the server would accept it (CONTIT_MCP_AUTH=jwt).",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 @click.pass_context
 def command(
@@ -37,18 +44,21 @@ def command(
     *,
     host: Host | None,
     scope: str | None,
+    trust: bool,
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what is configured, and whether Contit answers and takes the credential.
+    """Report the configuration, whether Contit answers, and whether it takes the credential.
 
     Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
-    that all is well. Nothing is started, and no part of a secret is shown. Where CONTIT_MCP_AUTH is token, it
-    also reads the tokens. Where it is jwt, it walks the sign-in flow as a client would: this server's metadata, the
-    issuer's metadata and keys, and with --token-file a token.
+    that all is well. Nothing is started, and no part of a secret is shown. If no credential is configured, the one
+    that contit-mcp install keeps is used. If CONTIT_MCP_AUTH is token, it also reads the tokens. If it is jwt, it walks
+    the sign-in flow as a client would: this server's metadata, the issuer's metadata and keys, and with --token-file a
+    token.
 
     With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
-    with the variables of the entry and not those set here.
+    with the variables of the entry and not those set here. An entry in a project's file runs a command that somebody
+    else may have written: it is shown first, and used only if you agree or install wrote it.
 
     \b
     Examples:
@@ -65,12 +75,14 @@ def command(
     """
     try:
         if host is None:
-            findings = anyio.run(_look, given.load(quiet=True), token_file)
+            findings = anyio.run(_look, given.load(quiet=True, stored=True), token_file)
         else:
-            from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: it brings an MCP client
+            from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
-            findings = anyio.run(partial(check_host, scope=scope), host, file_of(host, scope))
+            file = file_of(host, scope)
+            trusted = agreed(host, file, scope=scope, trust=trust, ask=not as_json)
+            findings = anyio.run(partial(check_host, scope=scope, trusted=trusted), host, file)
     except ConfigurationError as error:
         if not as_json:
             raise
@@ -85,13 +97,9 @@ def command(
 
 async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:
     return [
-        Finding("Proxy", proxy_for(settings.base_url) or "none"),
-        Finding("Certificate authorities", _authorities(settings)),
+        check_proxy(settings),
+        check_authorities(settings),
         await check_store(settings),
         *await check_contit(settings),
         *await check_callers(settings, token_file),
     ]
-
-
-def _authorities(settings: Settings) -> str:
-    return f"the operating system's and {settings.ca_file}" if settings.ca_file else "the operating system's"

@@ -1,78 +1,144 @@
-"""Whether a host's entry works: it is read back from the host's file, and used as the host would use it."""
+"""Whether a host's entry works: it is read back from the host's file, and used as the host would use it.
+
+The file of a project may come from anybody. An entry in it that `install` did not write is shown first; it is used only
+if the user agrees, and then without the user's token and key.
+"""
 
 import os
+import re
+import ssl
+import sys
 import tempfile
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import anyio
+import click
 import httpx
+import httpx2
+import truststore
 from mcp import MCPError
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
 
-from contit_mcp.cli.check_contit import check_contit
-from contit_mcp.cli.findings import Finding, failed
-from contit_mcp.cli.shell import shell_line
-from contit_mcp.cli.terminal import without_controls
-from contit_mcp.config.settings import load_settings
+from contit_mcp.cli.checks import Finding, check_contit, failed
+from contit_mcp.cli.install import our_folder
+from contit_mcp.cli.terminal import shell_line, without_controls
+from contit_mcp.config.proxies import environment_proxies
+from contit_mcp.config.sources import load_settings
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import ConfigurationError
+from contit_mcp.hosts.entries import TOKEN_VARIABLE, LocalServer, RemoteServer, Server, filled_in
+from contit_mcp.hosts.files import read_text
 from contit_mcp.hosts.host import Host
-from contit_mcp.hosts.installing import entry_in
-from contit_mcp.hosts.servers import TOKEN_VARIABLE, LocalServer, RemoteServer, filled_in
-from contit_mcp.hosts.strict_json import strictly_wrong
+from contit_mcp.hosts.installing import Installs, entry_in, is_ours
+from contit_mcp.hosts.json_text import strictly_wrong
 
-PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""
 
 DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 """The PATH of an application that was not started from a shell."""
 
+_SECRETS = re.compile(
+    r"(://)[^\s/@]+(?=@)|(://[^\s?#'\"]+[?#])[^\s'\"]+|\b((?:bearer|basic)\s+)[^\s'\"]+"
+    r"|((?:key|token|secret|password)\b(?:\s*[=:]\s*|\s+))(?!bearer\b)[^\s'\"-][^\s'\"]*",
+    re.IGNORECASE,
+)
+"""What follows a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
+
 _TOOLS = "Tools"
 _STATUSES = {
-    401: "Set the variable to a token that the server takes: who runs the server hands them out.",
-    403: "The token is known, but may not do this; or a firewall or gateway stands before the server.",
-    404: "The address is wrong: it ends with /mcp where contit-mcp http serves.",
-    421: "The server does not expect this host name: it belongs into its CONTIT_MCP_ALLOWED_HOSTS.",
+    401: "Set the variable to a token that the server takes: its operator issues them.",
+    403: "The token is known, but may not do this; or a firewall or gateway refuses.",
+    404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
+    421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
     429: "Too many requests; try again in a little while.",
     503: "The server is stopping or full; try again in a little while.",
 }
 
 
-async def check_host(host: Host, file: Path, *, scope: str | None = None) -> list[Finding]:
-    """Read the entry, use it, and say what was found."""
-    subject, scoped = f"{host.title}, {file}", f" --scope {scope}" if scope else ""
+class Trust(Enum):
+    """How far an entry may be used."""
+
+    FULLY = "as its host would"
+    WITHOUT_SECRETS = "without the user's token and key"
+    NOT = "not at all"
+
+
+def agreed(host: Host, file: Path, *, scope: str | None, trust: bool, ask: bool) -> Trust:
+    """Return how far the entry in the file may be used; a person is asked about one of a project, if there is one.
+
+    Args:
+        host: The host.
+        file: Its file.
+        scope: The scope of the file, as given.
+        trust: Whether the user has agreed on the command line.
+        ask: Whether a person may be asked.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    if (scope or next(iter(host.files))) != "project" or is_ours(host, file, Installs.load(our_folder())):
+        return Trust.FULLY
+    server = entry_in(host, file)
+    if server is None or trust:
+        return Trust.WITHOUT_SECRETS
+    if not ask or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return Trust.NOT
+    click.echo(f"{file} is the project's, and install did not write this entry: {_does(server)}", err=True)
+    for name, value in server.environment.items() if isinstance(server, LocalServer) else ():
+        click.echo(f"  with {_showable(f'{name}={value}')}", err=True)
+    return Trust.WITHOUT_SECRETS if click.confirm("Use it now?", err=True) else Trust.NOT
+
+
+async def check_host(
+    host: Host, file: Path, *, scope: str | None = None, trusted: Trust = Trust.FULLY
+) -> list[Finding]:
+    """Read the entry, use it as far as it is trusted, and return the findings."""
+    subject = f"{host.title}, {file}"
+    anew = f"contit-mcp install {host.slug}{f' --scope {scope}' if scope else ''}"
     try:
         server = entry_in(host, file)
     except ConfigurationError as error:
         return [failed(subject, error)]
     if server is None:
-        hint = f"contit-mcp install {host.slug}{scoped}"
-        return [Finding(subject, "it has no entry contit-assistant", good=False, hint=hint)]
-    anew = f"contit-mcp install {host.slug}{scoped}"
+        return [Finding(subject, "it has no entry contit-assistant", good=False, hint=anew)]
+    if isinstance(server, LocalServer) and trusted is Trust.FULLY:
+        server = filled_in(server, os.environ, host.variables)
+    found = [Finding(subject, _does(server))]
+    if trusted is Trust.NOT:
+        hint = "Read the file. To use the entry as it is, add --trust; to replace it: " + f"{anew} --force"
+        return [*found, _bad("not tried: the entry is the project's, and install did not write it", hint)]
     if isinstance(server, RemoteServer):
         with_token = f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
         if host.remote is None or host.remote(server) == host.remote(replace(server, token_variable=TOKEN_VARIABLE)):
-            with_token = host.remote_note or "Ask who runs the server."
-        return [Finding(subject, f"it speaks to {_showable(server.url)}"), await _over_http(server, with_token)]
-    server = filled_in(server, os.environ, host.variables)
-    found = [Finding(subject, f"it starts {_showable(shell_line(server.command, *server.arguments))}")]
-    if problem := strictly_wrong(host, file):
-        found.append(
-            Finding(subject, problem, good=False, hint="Take it out; the host says no more than that it failed.")
-        )
+            with_token = host.remote_note or "Ask the operator of the server."
+        return [*found, await _over_http(server, with_token, trusted)]
+    if host.strict and (line := strictly_wrong(read_text(file) or "")):
+        problem = f"{host.title} reads no comments and no comma before a closing bracket; one is at line {line}"
+        found.append(Finding(subject, problem, good=False, hint="Remove it; the host says only that it failed."))
     sandbox = "--sandbox" in server.arguments
     found.append(await _over_stdio(server, f"{anew}{' --sandbox' * sandbox} --force"))
-    return found if sandbox else found + await _contit(server)
+    if not sandbox and trusted is Trust.FULLY:
+        found += await _contit(server)
+    elif not sandbox:
+        found.append(Finding("Credential", "not tried: it is sent only where an entry that install wrote leads"))
+    return found
+
+
+def _does(server: Server) -> str:
+    if isinstance(server, RemoteServer):
+        return f"it speaks to {_showable(server.url)}"
+    return f"it starts {_showable(shell_line(server.command, *server.arguments))}"
 
 
 def _showable(text: str) -> str:
-    """Without what a terminal would obey, and without credentials in addresses and arguments."""
-    return without_controls(text[:300])
+    """Return the beginning of the text without terminal controls, and without credentials as people write them."""
+    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", without_controls(text[:300]))
 
 
 async def _over_stdio(server: LocalServer, anew: str) -> Finding:
@@ -88,8 +154,8 @@ async def _over_stdio(server: LocalServer, anew: str) -> Finding:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             return _bad(f"{_showable(server.command)} cannot be started: {reason}", hint)
-        except ValueError:  # a zero byte, or half a character: JSON can hold them, a command cannot
-            return _bad("its entry holds what no command can", hint)
+        except ValueError:  # a zero byte, or a lone surrogate: JSON can hold them, a command cannot
+            return _bad("its entry holds characters that no command can have", hint)
         except (ExceptionGroup, MCPError, TimeoutError):
             said.seek(0)
             told = [line.strip() for line in said.read().splitlines() if line.strip()]
@@ -97,21 +163,17 @@ async def _over_stdio(server: LocalServer, anew: str) -> Finding:
             return _bad(f"the server did not answer: {_showable(last[:200])}", hint)
 
 
-async def _over_http(server: RemoteServer, with_token: str) -> Finding:
+async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
     variable = TOKEN_VARIABLE if server.asked_for else server.token_variable
-    token = os.environ.get(variable, "").strip() if variable else ""
+    token = os.environ.get(variable, "").strip() if variable and trusted is Trust.FULLY else ""
     if not _is_address(server.url):
-        return _bad("its address is none", "It is where the server's /mcp is, like https://contit-mcp.example.com/mcp.")
+        return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
     if not (token.isascii() and token.isprintable()):
         hint = "Copy the token again, without anything around it."
-        return _bad(f"{variable} holds what no token has", hint)
+        return _bad(f"{variable} holds characters that no token has", hint)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        status = await _status(server.url, headers)
-        if status >= 400:
-            return _refused(status, variable, token, server.asked_for, with_token)
-        async with create_mcp_http_client(headers=headers) as http:
-            return await _list_tools(streamable_http_client(server.url, http_client=http))
+        return await _listed_over_http(server, variable, headers, with_token, trusted)
     except httpx.HTTPError as error:
         hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
         return _bad(f"there is no connection to the server ({type(error).__name__})", hint)
@@ -119,12 +181,31 @@ async def _over_http(server: RemoteServer, with_token: str) -> Finding:
         return _bad(f"the server does not speak MCP there ({type(error).__name__})", "Look into the server's log.")
 
 
-def _refused(status: int, variable: str | None, token: str, asked_for: bool, with_token: str) -> Finding:  # noqa: FBT001
-    hint = _STATUSES.get(status, "Ask who runs the server.")
-    if status != 401 or token:
+async def _listed_over_http(
+    server: RemoteServer, variable: str | None, headers: dict[str, str], with_token: str, trusted: Trust
+) -> Finding:
+    status = await _status(server.url, headers)
+    if status == 401 and trusted is not Trust.FULLY:
+        return Finding(_TOOLS, "not tried: the server wants a token, which is not sent to an unknown address")
+    if status >= 400:
+        return _refused(status, variable, server.asked_for, with_token, given=bool(headers))
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    mounts = {
+        pattern: None if proxy is None else httpx2.AsyncHTTPTransport(proxy=proxy, verify=context)
+        for pattern, proxy in environment_proxies()[0].items()
+    }
+    async with httpx2.AsyncClient(
+        headers=headers, timeout=_PATIENCE_SECONDS, verify=context, mounts=mounts, trust_env=False
+    ) as http:
+        return await _list_tools(streamable_http_client(server.url, http_client=http))
+
+
+def _refused(status: int, variable: str | None, asked_for: bool, with_token: str, *, given: bool) -> Finding:  # noqa: FBT001
+    hint = _STATUSES.get(status, "Ask the operator of the server.")
+    if status != 401 or given:
         return _bad(f"the server refuses ({status})", hint)
     if asked_for:
-        return Finding(_TOOLS, f"not tried: the host asks for the token itself; with it in {variable} it is tried here")
+        return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
         return _bad("the server wants a token (401), and its entry has no token", with_token)
     return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
@@ -142,22 +223,22 @@ def _is_address(url: str) -> bool:
 
 
 async def _status(url: str, headers: dict[str, str]) -> int:
-    """What the server says to a first message."""
+    """Return the status of the server's answer to a first message."""
     hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     accept = {"Accept": "application/json, text/event-stream"}
-    async with build_http_client(url) as http:  # it trusts what this machine trusts, and follows nowhere
+    async with build_http_client(url) as http:  # it trusts what this machine trusts, and follows no redirect
         return (await http.post(url, json=hello, headers=accept | headers)).status_code
 
 
 async def _list_tools(transport: Any) -> Finding:
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(_PATIENCE_SECONDS):
         async with Client(transport) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
     return Finding(_TOOLS, ", ".join(names) or "none", good="contit_ask" in names)
 
 
 async def _contit(server: LocalServer) -> list[Finding]:
-    """Whether Contit takes the credential of this entry."""
+    """Report whether Contit takes the credential of this entry."""
     words = server.arguments
     config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
     try:

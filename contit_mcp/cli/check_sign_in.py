@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from contit_mcp.cli.connection_trouble import explain_connection
-from contit_mcp.cli.findings import Finding, failed
+from contit_mcp.cli.checks import Finding, explain_connection, failed
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
@@ -38,11 +37,18 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
         async with build_http_client(
             "", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file
         ) as http:
-            return [
-                await _own_metadata(http, settings.public_url, settings.jwt_issuer),
-                *await _issuer(http, settings, settings.jwt_issuer),
-                *([] if token_file is None else [await _token(settings, token_file)]),
-            ]
+            keys = IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url)
+            if settings.jwt_header.lower() == "authorization":
+                findings = [
+                    await _own_metadata(http, settings.public_url, settings.jwt_issuer),
+                    await _issuer_metadata(keys, settings.jwt_issuer),
+                ]
+            else:
+                findings = [Finding("Sign-in", f"left to the proxy that sends {settings.jwt_header}")]
+            findings.append(await _issuer_keys(keys, settings.jwt_issuer))
+            if token_file is not None:
+                findings.append(await _token(settings, token_file))
+            return findings
     except ConfigurationError as error:
         return [failed("Sign-in", error)]
 
@@ -66,24 +72,23 @@ async def _own_metadata(http: httpx.AsyncClient, public_url: str, issuer: str) -
     return Finding(subject, f"names the issuer and the scopes {_quoted(metadata.get('scopes_supported'))}", good=True)
 
 
-async def _issuer(http: httpx.AsyncClient, settings: Settings, issuer: str) -> list[Finding]:
-    subject = f"Metadata of the issuer {issuer}"
-    keys = IssuerKeys(issuer, http, jwks_url=settings.jwt_jwks_url)
-    try:
-        metadata = await keys.discover()
-    except FAILURES as error:
-        findings = [Finding(subject, _why(error), good=False, hint=_REACH_HINT)]
-    else:
-        findings = [_issuer_metadata(subject, metadata, issuer)]
+async def _issuer_keys(keys: IssuerKeys, issuer: str) -> Finding:
     subject = f"Keys of the issuer {issuer}"
     try:
-        findings.append(Finding(subject, f"{await keys.fetch()} can be used", good=True))
+        return Finding(subject, f"{await keys.fetch()} can be used", good=True)
     except KeysUnavailableError as error:
-        findings.append(Finding(subject, _why(error.__cause__), good=False, hint=_REACH_HINT))
-    return findings
+        return Finding(subject, _why(error.__cause__), good=False, hint=_REACH_HINT)
 
 
-def _issuer_metadata(subject: str, metadata: Mapping[str, Any], issuer: str) -> Finding:
+async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
+    subject = f"Metadata of the issuer {issuer}"
+    try:
+        return _judge(subject, await keys.discover(), issuer)
+    except FAILURES as error:
+        return Finding(subject, _why(error), good=False, hint=_REACH_HINT)
+
+
+def _judge(subject: str, metadata: Mapping[str, Any], issuer: str) -> Finding:
     if metadata.get("issuer") != issuer:
         return Finding(
             subject,

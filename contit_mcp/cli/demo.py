@@ -14,9 +14,9 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.cli.markdown import show_set_in
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
+from contit_mcp.cli.terminal import show_set_in
 from contit_mcp.errors import ContitError
 from contit_mcp.telemetry.logging import configure_logging
 

@@ -1,4 +1,4 @@
-"""The command `contit-mcp`: which commands there are, and how each of them fails."""
+"""The command `contit-mcp`: its commands, and how each of them fails."""
 
 import contextlib
 import difflib
@@ -6,31 +6,40 @@ import gc
 import importlib
 import os
 import sys
+import traceback
+import warnings
+from pathlib import Path
 from typing import NoReturn
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, get_completion_class
 
 from contit_mcp import __version__
+from contit_mcp.cli.environment import open_streams, stdin_is_closed, without_unusable
 from contit_mcp.errors import ContitError
 
 _COMMANDS = {
-    "stdio": "Serve MCP over stdin and stdout, for a host on this machine.",
-    "http": "Serve MCP over Streamable HTTP, for many callers.",
-    "ask": "Ask from the terminal, and print the answer.",
-    "demo": "Show the whole path without an account: tools, a question, a follow-up.",
-    "check": "Say what is configured, and whether Contit answers.",
-    "install": "Write our entry into the configuration of a host.",
-    "uninstall": "Take it out again.",
-    "healthcheck": "Say whether the HTTP server on this machine is alive.",
-    "sandbox": "Run a local Contit to try and test against.",
-    "completion": "Print the script by which your shell completes all this.",
+    "stdio": ("serve:stdio", "Serve MCP over stdin and stdout, for a host on this machine."),
+    "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
+    "ask": ("ask:command", "Ask from the terminal, and print the answer."),
+    "demo": ("demo:command", "Show the whole path without an account: tools, a question, a follow-up."),
+    "check": ("check:command", "Report the configuration, and whether Contit answers."),
+    "install": ("install:install", "Write our entry into the configuration of a host."),
+    "uninstall": ("install:uninstall", "Remove our entry from the configuration of a host."),
+    "healthcheck": ("serve:healthcheck", "Report whether the HTTP server on this machine is alive."),
+    "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
+    "settings": ("options:settings", "List every setting with its meaning and default."),
+    "completion": ("main:completion", "Print the shell completion script."),
 }
+"""Each command by name: the module and name of it, and its line in the help."""
 
 _LOOK_FOR_GARBAGE = (50_000, 20, 20)
 """How many new objects make Python look for garbage among the young ones, and how many such searches one among older.
 A waiting call is about a thousand objects, none of them garbage before its end: at Python 3.11's own 700, 10 and 10 the
 searches took a fifth of the processor time of 1,000 asks. Memory grew by 3 %."""
+
+_BROKEN_PIPE = 141
+"""The exit code when the reader of stdout has gone: 128 and the number of SIGPIPE, as shells count."""
 
 
 class _Commands(click.Group):
@@ -42,9 +51,10 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        # What is imported stays. To look for garbage in it takes a tenth of the start, and some of every later search.
+        # Modules stay. A search for garbage among them takes a tenth of the start, and some of every later search.
         gc.disable()
-        command: click.Command = importlib.import_module(f"contit_mcp.cli.{cmd_name}").command
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"contit_mcp.cli.{module}"), name)
         gc.freeze()
         gc.set_threshold(*_LOOK_FOR_GARBAGE)
         gc.enable()
@@ -52,11 +62,11 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name without importing any of them."""
-        names = [CompletionItem(name, help=_COMMANDS[name]) for name in _COMMANDS if name.startswith(incomplete)]
+        names = [CompletionItem(name, help=_COMMANDS[name][1]) for name in _COMMANDS if name.startswith(incomplete)]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
 
@@ -77,52 +87,138 @@ def contit_mcp(ctx: click.Context) -> None:
       export CONTIT_API_KEY=your-key       and now with one:
       contit-mcp check                     is the key good?
       contit-mcp ask "Any drafts?"         ask
-      contit-mcp stdio                     what a host starts
+      contit-mcp install claude-desktop    ask from a host; it keeps the key
     """
     if ctx.invoked_subcommand is None:
-        if sys.stdin is None or sys.stdin.isatty():
+        if stdin_is_closed() or sys.stdin.isatty():
             click.echo(ctx.get_help())
         else:
             ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]
 
 
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script by which your shell completes contit-mcp.
+
+    One line in the file that your shell reads at its start is all it takes:
+
+    \b
+      bash   echo 'eval "$(contit-mcp completion bash)"' >> ~/.bashrc
+      zsh    echo 'eval "$(contit-mcp completion zsh)"' >> ~/.zshrc
+      fish   echo 'contit-mcp completion fish | source' >> ~/.config/fish/config.fish
+
+    \b
+    Examples:
+      eval "$(contit-mcp completion bash)"
+      contit-mcp completion zsh
+    """
+    script = get_completion_class(shell)
+    assert script is not None  # noqa: S101 - click has one for each of the choices
+    click.echo(script(ctx.find_root().command, {}, "contit-mcp", "_CONTIT_MCP_COMPLETE").source())
+
+
 def main() -> NoReturn:
-    """Run the command line; errors are one line and a hint on stderr, exit code 1 (2 for wrong usage)."""
+    """Run the command line. An error is one line and a hint on stderr, with exit code 1 (2 for wrong usage)."""
+    code = 1
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        code = _stopped()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    open_streams()
+    if sys.warnoptions:  # warnings of our dependencies must not become errors
+        warnings.filterwarnings("ignore")
+    if (ignored := without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
+        _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
     try:
         code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
-    except click.ClickException as exc:
-        exc.show(sys.stderr)
-        if near := _meant(exc):
-            click.echo(f"hint: Did you mean {near}?", err=True)
-        sys.exit(exc.exit_code)
-    except ContitError as exc:
-        click.echo(f"error: {exc.message}\nhint: {exc.hint}", err=True)
-        sys.exit(1)
-    except OSError as exc:
-        _report(exc)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _stopped()
+    except click.ClickException as error:
+        _say(_of_usage(error))
+        return error.exit_code
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _stopped() -> int:
+    _say("Stopped.")
+    return 130
+
+
+def _of_usage(error: click.ClickException) -> str:
+    """How the command is called, what is wrong, and where to read more."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    near = _meant(error)
+    if context is None:
+        return f"error: {error.format_message()}"
+    more = f"Did you mean {near}?" if near else f"{context.command_path} --help says more."
+    return f"{context.get_usage()}\nerror: {error.format_message()}\nhint: {more}"
 
 
 def _meant(error: click.ClickException) -> str | None:
-    """The command that looks most like an unknown one."""
+    """Return the command that looks most like an unknown one."""
     words = [word for word in sys.argv[1:2] if isinstance(error, click.UsageError) and word not in _COMMANDS]
     close = [near for word in words for near in difflib.get_close_matches(word, _COMMANDS, n=1)]
     return close[0] if close else None
 
 
-def _report(error: OSError) -> None:
-    """A file that cannot be used; else stdout is a full disk, or a pipe that nobody reads. That is no traceback."""
+def _report(error: Exception) -> int:
+    """Say what happened and what to do now; return the exit code."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, ContitError):
+        from contit_mcp.cli.terminal import as_printed, without_controls  # noqa: PLC0415 - start-up time
+
+        _say(without_controls(f"error: {error.message}\nhint: {as_printed(error.hint)}"))
+    elif isinstance(error, BrokenPipeError):
+        _let_stdout_go()
+        return _BROKEN_PIPE
+    elif isinstance(error, OSError):
+        _say(_of_the_system(error))
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        _say(
+            f"error: contit-mcp itself failed: {type(error).__name__} at {where}. That is a bug in it.\n"
+            "hint: Try once more; if it fails again, report this line, the command, and the version."
+        )
+    return 1
+
+
+def _of_the_system(error: OSError) -> str:
+    """A file that cannot be used; else stdout is a full disk, or closed."""
     reason = error.strerror or type(error).__name__
     if error.filename is not None:
-        click.echo(
-            f"error: {error.filename} cannot be used: {reason}.\nhint: Check its path and permissions.", err=True
-        )
-        return
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its end
-        click.echo(f"error: The output could not be written: {reason}.\nhint: Write it somewhere else.", err=True)
+        return f"error: {error.filename} cannot be used: {reason}.\nhint: Check its path and permissions."
+    try:
+        Path.cwd()
+    except OSError:
+        return "error: The folder that this was called from is gone.\nhint: Go to another one."
+    _let_stdout_go()
+    return f"error: The output could not be written: {reason}.\nhint: Write it somewhere else."
+
+
+def _let_stdout_go() -> None:
+    """Point stdout to nowhere, or Python would try to write the rest of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    """Write to stderr, which may be full or gone."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)

@@ -1,4 +1,4 @@
-"""Options that commands share, and the settings that come of them."""
+"""Options that commands share, the settings that result from them, and the list of all settings."""
 
 import functools
 import os
@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import SecretStr
 
-from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import is_unset, load_settings
+from contit_mcp.config.values import state_folder
+from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
 _GIVEN = (
     click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="TOML settings file (configs/contit-mcp.toml).  [CONTIT_MCP_CONFIG]",
+        help="TOML settings file (contit-mcp settings lists its keys).  [CONTIT_MCP_CONFIG]",
     ),
     click.option("--base-url", metavar="URL", help="Where Contit is.  [CONTIT_BASE_URL]"),
     click.option(
@@ -32,25 +36,28 @@ probe_option = click.option(
 )
 
 SANDBOX_SETTINGS = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
-"""What the embedded sandbox stands behind: it answers in memory, on no port, and forgets with its process."""
+"""The settings of the embedded sandbox: it answers in memory, on no port, and forgets with its process."""
+
+_CREDENTIALS = (("api_key", "API key"), ("access_token", "access token"), ("client_secret", "OAuth2 client"))
 
 
 @dataclass(frozen=True, slots=True)
 class GivenOptions:
-    """What the command line says of the settings, before they are read."""
+    """The settings on the command line, before the others are read."""
 
     config: Path | None
     base_url: str | None
     log_level: str | None
     wait_seconds: float | None = None
 
-    def load(self, *, sandbox: bool = False, quiet: bool = False, **more: Any) -> Settings:
+    def load(self, *, sandbox: bool = False, quiet: bool = False, stored: bool = False, **more: Any) -> Settings:
         """Read the settings and configure logging by them.
 
         Args:
             more: Further settings by field name; None means not given.
-            sandbox: Stand before the embedded sandbox, whatever else is configured.
-            quiet: Log from WARNING on where no level is set: people want the answer, hosts keep a log.
+            sandbox: Use the embedded sandbox, whatever else is configured.
+            quiet: Log from WARNING on if no level is set: people want the answer, hosts keep a log.
+            stored: Use the credential that `install` stored if none is configured.
 
         Raises:
             ConfigurationError: The settings cannot be used.
@@ -63,22 +70,24 @@ class GivenOptions:
         }
         environment = None
         if sandbox:
-            # The sandbox takes its own key only, and a real one has no business there.
+            # The sandbox takes its own key only, and a real one must not reach it.
             overrides |= SANDBOX_SETTINGS
             environment = without_upstream()
         settings = load_settings(overrides, file=self.config, environment=environment)
+        if stored and not sandbox and settings.auth != "caller" and credential_name(settings) is None:
+            settings = load_settings(overrides | _stored(settings), file=self.config)
         unset = "log_level" not in settings.model_fields_set
         apply_logging(settings, level="WARNING" if quiet and unset else settings.log_level)
         return settings
 
     def arguments(self) -> tuple[str, ...]:
-        """The options that lead another command, in another folder, to the same Contit."""
+        """Return the options that lead another command, in another folder, to the same Contit."""
         config = ("--config", str(self.config.absolute())) if self.config else ()
         return config + (("--base-url", self.base_url) if self.base_url else ())
 
 
 def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """For commands that people wait for: it is called with `given`, and reads the settings itself."""
+    """For commands that people wait for: the command is called with `given`, and reads the settings itself."""
 
     @functools.wraps(command)
     def with_given(config: Path | None, base_url: str | None, log_level: str | None, **rest: Any) -> Any:
@@ -88,7 +97,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """For commands that serve hosts: it is called with `settings`, and logging is configured."""
+    """For commands that serve hosts: the command is called with `settings`, and logging is configured."""
 
     @functools.wraps(command)
     def with_settings(
@@ -108,7 +117,7 @@ def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) 
 
 
 def without_upstream() -> dict[str, str]:
-    """The environment without what says where Contit is and with which credential."""
+    """Return the environment without the variables that name Contit's address and credential."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_") or "_MCP_" in name}
 
 
@@ -118,3 +127,54 @@ def apply_logging(settings: Settings, *, level: str | None = None) -> None:
         level or settings.log_level,
         as_json=None if settings.log_format == "auto" else settings.log_format == "json",
     )
+
+
+# --- the credential
+
+
+def credential_name(settings: Settings) -> str | None:
+    """Return the kind of the configured credential and where it is, without any part of it; None if there is none."""
+    for name, kind in _CREDENTIALS:
+        if file := getattr(settings, f"{name}_file"):
+            return f"{kind}, from the file {file}"
+        if getattr(settings, name):
+            return f"{kind}, set (hidden)"
+    return None
+
+
+def no_credential() -> ConfigurationError:
+    """Return the error for a person at a terminal; the tools' own names the host's configuration."""
+    return ConfigurationError(
+        "No Contit credential is configured.",
+        hint="Run contit-mcp install HOST, which keeps one; or set CONTIT_API_KEY, CONTIT_API_KEY_FILE or"
+        " CONTIT_ACCESS_TOKEN, or name a settings file with --config.",
+    )
+
+
+def _stored(settings: Settings) -> dict[str, Any]:
+    """Return the settings of the latest entry that `install` wrote with a key of ours, but for those that are set."""
+    from contit_mcp.hosts.installing import stored_environment  # noqa: PLC0415 - start-up time
+
+    names = {field.alias: name for name, field in Settings.model_fields.items()}
+    found = {names[variable]: value for variable, value in stored_environment(state_folder(settings.state_dir)).items()}
+    return {name: value for name, value in found.items() if name not in settings.model_fields_set}
+
+
+# --- the settings
+
+
+@click.command()
+def settings() -> None:
+    """List every setting: its variable, its key in a settings file, its default and its meaning.
+
+    Command line over environment over file (--config, or CONTIT_MCP_CONFIG) over default.
+
+    \b
+    Examples:
+      contit-mcp settings
+      contit-mcp settings | grep WAIT
+    """
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        click.echo(f"{field.alias}  ({name}{'' if is_unset(str(default or '')) else f' = {default}'})")
+        click.echo(f"    {field.description}")

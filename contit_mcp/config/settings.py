@@ -1,30 +1,294 @@
-"""Everything that can be configured, read once: command line over environment over file over default.
+"""Every setting, with its default and the reason for it."""
 
-The environment's names are `CONTIT_…` for the upstream and `CONTIT_MCP_…` for the server; the file's keys are
-the same words in lower case without the prefix (`base_url`, `wait_seconds`).
-"""
-
-import os
-from collections.abc import Callable, Mapping
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
-from contit_mcp.config.secret_value import SecretValue
-from contit_mcp.config.settings_file import read_settings_file
-from contit_mcp.config.settings_http import HttpSettings, parse_tokens, split_list
-from contit_mcp.config.settings_names import (
-    explain,
-    is_unset,
-    refuse_unknown_environment,
-    without_service_links,
-    without_unset,
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
 )
-from contit_mcp.config.settings_store import StoreLocation, parse_store
-from contit_mcp.config.settings_upstream import CREDENTIAL, UpstreamSettings, UserPath
+
+from contit_mcp.config.values import SecretValue, StoreLocation, exact_url, expanded, parse_store, usable_url
 from contit_mcp.errors import ConfigurationError
+
+Url = Annotated[str, AfterValidator(usable_url)]
+
+UserPath = Annotated[Path, AfterValidator(expanded)]
+"""A path as people write it: `~` is the home folder, also if no shell has replaced it."""
+
+CREDENTIAL = frozenset(
+    {
+        "api_key",
+        "api_key_file",
+        "access_token",
+        "access_token_file",
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+    }
+)
+"""One thing in several settings."""
+
+
+class UpstreamSettings(BaseModel):
+    """Contit, and the one credential for it."""
+
+    api_key: SecretStr | None = Field(
+        None, alias="CONTIT_API_KEY", description="API key of a Contit client, sent as `X-Api-Key`."
+    )
+    api_key_file: UserPath | None = Field(
+        None, alias="CONTIT_API_KEY_FILE", description="File that holds the API key; read again when it changes."
+    )
+    access_token: SecretStr | None = Field(
+        None, alias="CONTIT_ACCESS_TOKEN", description="Personal access token (`ctpat_…`), sent as a Bearer token."
+    )
+    access_token_file: UserPath | None = Field(
+        None, alias="CONTIT_ACCESS_TOKEN_FILE", description="File that holds the access token."
+    )
+    client_id: str | None = Field(None, alias="CONTIT_CLIENT_ID", description="OAuth2 client, for client credentials.")
+    client_secret: SecretStr | None = Field(
+        None, alias="CONTIT_CLIENT_SECRET", description="Secret of the OAuth2 client."
+    )
+    client_secret_file: UserPath | None = Field(
+        None, alias="CONTIT_CLIENT_SECRET_FILE", description="File that holds the OAuth2 client's secret."
+    )
+    token_url: Url = Field(
+        "https://idp.contit.cloud/connect/token",
+        alias="CONTIT_TOKEN_URL",
+        description="Where OAuth2 tokens come from. The vendor's pages name three hosts; this is the AI page's.",
+    )
+    base_url: Url = Field(
+        "https://api.contit.cloud",
+        alias="CONTIT_BASE_URL",
+        description="Where Contit is: https, or http on this machine.",
+    )
+    ca_file: UserPath | None = Field(
+        None,
+        alias="CONTIT_CA_FILE",
+        description="PEM file of further certificate authorities; the operating system's are always trusted.",
+    )
+
+    upstream_body_bytes: int = Field(
+        8_388_608,
+        ge=65_536,
+        alias="CONTIT_MCP_UPSTREAM_BODY_BYTES",
+        description="Largest body that is read from Contit or the token endpoint, also after its decompression; the"
+        " longest answers known have a fraction of it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        ways = [
+            way
+            for way, is_set in (
+                ("CONTIT_API_KEY", self.api_key or self.api_key_file),
+                ("CONTIT_ACCESS_TOKEN", self.access_token or self.access_token_file),
+                ("CONTIT_CLIENT_ID", self.client_id),
+            )
+            if is_set
+        ]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} are both set; keep one credential")
+        if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
+            raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
+        return self
+
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
+"""What a browser sends as `Origin`, and `:*` for any port: no path, and no slash at its end."""
+
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")
+"""RFC 6749, 3.3: no space, quote or backslash, which would break the header that names the scopes."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
+"""Characters of a static token: who can guess shorter ones would, and longer ones fit no header."""
+
+_TOKEN = re.compile(r"[!-~]*")
+"""What a header can carry of a token: no space."""
+
+
+def split_list(text: str) -> list[str]:
+    """The parts of a list that is written with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_tokens(text: str) -> dict[str, str]:
+    """Tokens by the names of their callers, from `name:token,name:token`.
+
+    Raises:
+        ValueError: The text never quotes a token.
+    """
+    tokens: dict[str, str] = {}
+    for number, part in enumerate(split_list(text), start=1):
+        name, _, token = part.partition(":")
+        if not _NAME.fullmatch(name) or not token:
+            raise ValueError(f"must be name:token,name:token; number {number} is not")
+        if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not _TOKEN.fullmatch(token):
+            raise ValueError(
+                f"holds a token for {name} that has not {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters or is not plain"
+            )
+        if name in tokens or token in tokens.values():
+            raise ValueError(f"holds {name} or its token twice")
+        tokens[name] = token
+    if not tokens:
+        raise ValueError("holds no token")
+    return tokens
+
+
+def _usable_proxies(text: str) -> str:
+    for part in split_list(text):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError(f"must hold addresses like 10.0.0.1 or networks like 10.0.0.0/8, not {part}") from None
+    return text
+
+
+def _usable_origins(text: str) -> str:
+    for part in split_list(text):
+        if not _ORIGIN.fullmatch(part):
+            raise ValueError(f"must hold origins like https://app.example or http://localhost:*, not {part}")
+    return text
+
+
+def _usable_scopes(text: str) -> str:
+    for part in split_list(text):
+        if not _SCOPE.fullmatch(part):
+            raise ValueError(f"must hold scopes with commas between them, not {part[:60]!r}")
+    return text
+
+
+def _usable_tokens(value: SecretStr) -> SecretStr:
+    parse_tokens(value.get_secret_value())
+    return value
+
+
+class HttpSettings(BaseModel):
+    """What only a server over HTTP is configured with."""
+
+    host: str = Field("127.0.0.1", alias="CONTIT_MCP_HOST", description="Address to listen on; `0.0.0.0` for all.")
+    port: int = Field(8000, ge=0, le=65_535, alias="CONTIT_MCP_PORT", description="Port to listen on; 0 for any.")
+    public_url: Url | None = Field(
+        None,
+        alias="CONTIT_MCP_PUBLIC_URL",
+        description="The URL of `/mcp` as callers know it, where a proxy stands before it; `jwt` needs it.",
+    )
+    auth: Literal["none", "token", "jwt", "caller"] = Field(
+        "none",
+        alias="CONTIT_MCP_AUTH",
+        description="Who may call: `none` (on this machine only), `token` (the tokens below), `jwt` (tokens of an"
+        " OAuth 2.1 issuer), `caller` (each request brings its own Contit credential).",
+    )
+    tokens: Annotated[SecretStr, AfterValidator(_usable_tokens)] | None = Field(
+        None, alias="CONTIT_MCP_TOKENS", description="Callers and their bearer tokens: `name:token,name:token`."
+    )
+    tokens_file: UserPath | None = Field(
+        None, alias="CONTIT_MCP_TOKENS_FILE", description="File that holds the tokens; read again when it changes."
+    )
+    jwt_issuer: Annotated[str, AfterValidator(exact_url)] | None = Field(
+        None, alias="CONTIT_MCP_JWT_ISSUER", description="Issuer whose tokens are taken (`iss`), for `jwt`."
+    )
+    jwt_audience: str | None = Field(
+        None,
+        alias="CONTIT_MCP_JWT_AUDIENCE",
+        description="What their `aud` must contain, with or without a slash at its end; by default the public URL.",
+    )
+    jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
+        None, alias="CONTIT_MCP_JWT_JWKS_URL", description="Where the issuer's keys are; by default as it says itself."
+    )
+    jwt_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
+        "",
+        alias="CONTIT_MCP_JWT_SCOPES",
+        description="Scopes that a token must have, as they appear in tokens, with commas between.",
+    )
+    jwt_advertised_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
+        "",
+        alias="CONTIT_MCP_JWT_ADVERTISED_SCOPES",
+        description="Scopes that clients must request, with commas between, where the issuer writes them differently in"
+        " requests (`api://…/contit.ask` at Entra ID). Not set: the scopes above; without those `openid`.",
+    )
+    jwt_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
+        "Authorization",
+        alias="CONTIT_MCP_JWT_HEADER",
+        description="Header that carries the token. A proxy that signs people in itself puts its own token into another"
+        " one (`Cf-Access-Jwt-Assertion` at Cloudflare Access), without `Bearer`.",
+    )
+    seal_key: SecretStr | None = Field(
+        None,
+        alias="CONTIT_MCP_SEAL_KEY",
+        description="Keys that turn Contit's ids into handles, with commas between; the first seals, all open. At least"
+        " 32 characters each; the same on all replicas. `token`, `jwt` and Redis need one.",
+    )
+    seal_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_SEAL_KEY_FILE", description="File that holds them.")
+    allowed_hosts: str = Field(
+        "",
+        alias="CONTIT_MCP_ALLOWED_HOSTS",
+        description="Names that `Host` may have at `/mcp`, with commas between, `name:*` for any port. Not set: this"
+        " machine's; with authentication any.",
+    )
+    allowed_origins: Annotated[str, AfterValidator(_usable_origins)] = Field(
+        "",
+        alias="CONTIT_MCP_ALLOWED_ORIGINS",
+        description="Web pages' origins that may call `/mcp`, with commas between. Not set: this machine's; with"
+        " authentication none.",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_usable_proxies)] = Field(
+        "",
+        alias="CONTIT_MCP_TRUSTED_PROXIES",
+        description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, with commas between.",
+    )
+    tls_cert_file: UserPath | None = Field(
+        None, alias="CONTIT_MCP_TLS_CERT_FILE", description="Certificate chain (PEM), to speak https."
+    )
+    tls_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_TLS_KEY_FILE", description="Its private key (PEM).")
+    max_body_bytes: int = Field(
+        262_144,
+        ge=1_024,
+        alias="CONTIT_MCP_MAX_BODY_BYTES",
+        description="Largest request in bytes. The longest prompt, all of it escaped, takes three quarters of it.",
+    )
+    requests_per_minute: int = Field(
+        300,
+        ge=1,
+        alias="CONTIT_MCP_REQUESTS_PER_MINUTE",
+        description="Requests of one caller in a minute; more are answered 429. Shared by replicas that have a Redis.",
+    )
+    calls_per_caller: int = Field(
+        100, ge=1, alias="CONTIT_MCP_CALLS_PER_CALLER", description="Calls of one caller at once, in one process."
+    )
+    calls_at_once: int = Field(
+        2_000,
+        ge=1,
+        alias="CONTIT_MCP_CALLS_AT_ONCE",
+        description="Requests at once in one process; more are answered 503, before it runs out of memory.",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        alias="CONTIT_MCP_METRICS_PORT",
+        description="Own port for `/metrics`, on the same address.",
+    )
+    ready_probes_contit: bool = Field(
+        False,  # noqa: FBT003 - a default, not an argument
+        alias="CONTIT_MCP_READY_PROBES_CONTIT",
+        description="Whether `/readyz` also asks Contit, every 10 s. An outage of Contit then takes all replicas out.",
+    )
+
+    def scopes_to_request(self) -> list[str]:
+        """Return the scopes that clients are told to request; never none, since some issuers then grant nothing."""
+        return split_list(self.jwt_advertised_scopes) or split_list(self.jwt_scopes) or ["openid"]
 
 
 def _usable_store(value: SecretStr) -> SecretStr:
@@ -36,7 +300,7 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-_GROUPS = (
+GROUPS = (
     CREDENTIAL,
     frozenset({"store", "store_file"}),
     frozenset({"tokens", "tokens_file"}),
@@ -55,10 +319,10 @@ _SECRETS = {
 """What must not be shown, and can stand in a file, with the prefix of its variable."""
 
 
-class Settings(HttpSettings, UpstreamSettings, BaseSettings):
+class Settings(HttpSettings, UpstreamSettings):
     """How contit-mcp is configured. Every default has its reason beside it."""
 
-    model_config = SettingsConfigDict(
+    model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         validate_by_name=True,
@@ -129,6 +393,11 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         description="Whether the first words of a question are stored as the title of its conversation, where one"
         " person uses the server (stdio, `none`). They are never stored in other modes.",
     )
+    card: bool = Field(
+        True,  # noqa: FBT003 - a default, not an argument
+        alias="CONTIT_MCP_CARD",
+        description="Whether hosts that can show HTML (MCP Apps) get the answer card; docs/card.md describes it.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a run and a call at INFO."
     )
@@ -137,19 +406,6 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
     )
 
     _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Our own sources, given by `load_settings`, are all there is."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
@@ -198,9 +454,6 @@ class Settings(HttpSettings, UpstreamSettings, BaseSettings):
         return _understood(parse_store, SecretValue("CONTIT_MCP_STORE", file=self.store_file).reveal(), self.store_file)
 
 
-CONFIG_VARIABLE = "CONTIT_MCP_CONFIG"
-"""Names the settings file where no option does: for containers, and for hosts that set variables only."""
-
 T = TypeVar("T")
 
 
@@ -210,43 +463,4 @@ def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
         return parse(text)
     except ValueError as exc:
         problem = str(exc)
-    raise ConfigurationError(f"The text of {file} {problem}.", hint="docs/settings.md says how it is written.")
-
-
-def load_settings(
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Settings:
-    """Read the settings from all sources.
-
-    Args:
-        overrides: From the command line, by field name; None means not given.
-        file: The TOML file of `--config`; without it the one that `CONTIT_MCP_CONFIG` names, if it does.
-        environment: The process's by default.
-
-    Raises:
-        ConfigurationError: A value cannot be used, a name is unknown, or the file cannot be read.
-    """
-    environment = without_service_links(os.environ if environment is None else environment)
-    names = {name: field.alias or name for name, field in Settings.model_fields.items()}
-    refuse_unknown_environment(environment, known=[*names.values(), CONFIG_VARIABLE])
-    if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):
-        file = Path(str(named).strip()).expanduser()
-    values: dict[str, Any] = {}
-    for source in (
-        read_settings_file(file, known=names) if file else {},
-        without_unset({name: environment.get(variable) for name, variable in names.items()}),
-        {name: value for name, value in (overrides or {}).items() if value is not None},
-    ):
-        for group in _GROUPS:
-            if not group.isdisjoint(source):
-                values = {name: value for name, value in values.items() if name not in group}
-        values |= source
-    try:
-        return Settings(**values)
-    except ValidationError as exc:
-        # Not chained: pydantic's text can quote the value, which may be a secret.
-        message = explain(exc, names)
-    raise ConfigurationError(message, hint="docs/settings.md lists every setting with its meaning and default.")
+    raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")

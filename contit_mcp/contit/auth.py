@@ -8,7 +8,7 @@ import anyio
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.retries import RetryPolicy, read_may_be_repeated, retrying
 from contit_mcp.contit.transport import ENDPOINT, send
 from contit_mcp.contit.wire import parse

@@ -11,7 +11,6 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
-from contit_mcp.contit.hidden_text import without_hidden_characters
 from contit_mcp.contit.retries import (
     Backoff,
     GracePolicy,
@@ -31,6 +30,7 @@ from contit_mcp.contit.wire import (
     parse,
     response_path,
     status_path,
+    without_hidden_characters,
 )
 from contit_mcp.errors import APIConnectionError, APIError, APITimeoutError, InternalServerError, RateLimitError
 

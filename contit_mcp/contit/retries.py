@@ -120,21 +120,21 @@ class Backoff:
         Raises:
             RateLimitError: The `Retry-After` lasts until after the deadline; nothing was sent.
         """
-        now = anyio.current_time()
-        left = max(0.0, self._hold_until - now)
-        if left and now + left >= deadline:
-            raise RateLimitError(
-                "Contit asked for a pause because of too many requests or a fault. The question was not sent.",
-                hint=later_hint(left),
-                status_code=429,
-                retry_after=left,
-            )
-        if wait := left + seconds * (self.stretch - 1.0) * draw():
-            await anyio.sleep(max(0.0, min(wait, deadline - now)))
+        while (left := self._hold_until - anyio.current_time()) > 0:
+            if anyio.current_time() + left >= deadline:
+                raise RateLimitError(
+                    "Contit asked for a pause because of too many requests or a fault. The question was not sent.",
+                    hint=later_hint(left),
+                    status_code=429,
+                    retry_after=left,
+                )
+            await anyio.sleep(left + seconds * draw())
+        if (stretch := self.stretch) > 1.0:
+            await anyio.sleep(max(0.0, min(seconds * (stretch - 1.0) * draw(), deadline - anyio.current_time())))
 
     def _change(self, stretch: float, now: float) -> None:
         if stretch != self._stretch:
-            log.info("upstream.backoff", stretch=stretch)
+            log.warning("upstream.backoff", stretch=stretch)
         self._stretch, self._changed_at = stretch, now
 
 

@@ -7,9 +7,8 @@ is in docs/hosts.md.
 from collections.abc import Callable
 from pathlib import Path
 
-from contit_mcp.hosts.host import Host
-from contit_mcp.hosts.machine import Machine
-from contit_mcp.hosts.notations import (
+from contit_mcp.hosts.entries import (
+    NAME,
     TOKEN_INPUT,
     codex_local,
     codex_remote,
@@ -22,7 +21,7 @@ from contit_mcp.hosts.notations import (
     remote,
     vscode_question,
 )
-from contit_mcp.hosts.servers import NAME
+from contit_mcp.hosts.host import Host, Machine
 
 _CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"}
 

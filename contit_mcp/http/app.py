@@ -16,13 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.auth import Authentication, Identify
 from contit_mcp.http.guard import GuardPolicy, HeaderGuard, RequestGuard, RequestRate
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import InFlight, Requests
+from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.metrics import Metrics
 
@@ -37,7 +38,7 @@ class HttpParts:
 
 
 def create_app(
-    server: Server[Any],
+    sessions: StreamableHTTPSessionManager,
     context: AppContext,
     parts: HttpParts,
     *,
@@ -50,7 +51,7 @@ def create_app(
     """Return the application.
 
     Args:
-        server: The MCP server.
+        sessions: Serves the MCP server, from `create_sessions`.
         context: The state of the tools.
         parts: State that is shared with the function that serves the application.
         identify: Returns the caller of a request.
@@ -59,13 +60,8 @@ def create_app(
         metadata_routes: Where clients learn how to get a token (RFC 9728).
         metrics_here: Whether `/metrics` is on this address too.
     """
-    # HeaderGuard checks Host and Origin: unlike the SDK, it can also allow any Host.
-    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    # Event streams: with plain JSON no progress arrives, and a silent call ends at its client's read timeout.
-    sessions = StreamableHTTPSessionManager(
-        server, stateless=True, security_settings=unchecked, max_request_body_size=policy.largest_body
-    )
-    tools: ASGIApp = RequestGuard(sessions.handle_request, policy, rate, parts.in_flight)
+    handle = _with_card_sessions(sessions.handle_request) if context.settings.card else sessions.handle_request
+    tools: ASGIApp = RequestGuard(handle, policy, rate, parts.in_flight)
     tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
 
     @asynccontextmanager
@@ -88,6 +84,20 @@ def create_app(
     # Behind a proxy a redirect would lead from https to http, and the credential with it.
     app.router.redirect_slashes = False
     return app
+
+
+def create_sessions(server: Server[Any], policy: GuardPolicy) -> StreamableHTTPSessionManager:
+    """Return the SDK's Streamable HTTP for a server: stateless, and with event streams.
+
+    With plain JSON no progress arrives, and a silent call ends at its client's read timeout. `HeaderGuard` checks Host
+    and Origin: unlike the SDK, it can also allow any Host.
+    """
+    return StreamableHTTPSessionManager(
+        server,
+        stateless=True,
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        max_request_body_size=policy.largest_body,
+    )
 
 
 async def _short_error(request: Request, error: Exception) -> Response:
@@ -121,6 +131,27 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
             "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
         ],
-        expose_headers=["WWW-Authenticate", "Retry-After"],
+        expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
         max_age=600,
     )  # fmt: skip
+
+
+def _with_card_sessions(app: ASGIApp) -> ASGIApp:
+    """Add a session id to the response of an `initialize` that declares cards. The guard passes on whole bodies."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        first: list[Message] = [await receive()]
+        session_id = session_id_for(first[0].get("body", b""))
+
+        async def again() -> Message:
+            return first.pop() if first else await receive()
+
+        async def send_with_id(message: Message) -> None:
+            if session_id is not None and message["type"] == "http.response.start":
+                header = (SESSION_HEADER.lower().encode(), session_id.encode())
+                message = {**message, "headers": [*message["headers"], header]}
+            await send(message)
+
+        await app(scope, again, send_with_id)
+
+    return serve

@@ -8,8 +8,7 @@ import httpx
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.routing import Route
 
-from contit_mcp.config.settings import Settings
-from contit_mcp.config.settings_http import split_list
+from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError

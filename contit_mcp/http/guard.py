@@ -274,6 +274,7 @@ class RequestRate:
     async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
         """Count one request; return None if it is within the limit."""
         if self._redis is not None and time.monotonic() >= self._redis_again_at:
+            began = time.monotonic()
             try:
                 seconds = await self._count(self._redis, caller, poll=poll)
             except StorageError as exc:
@@ -282,7 +283,7 @@ class RequestRate:
                     self.shared = False
                     log.warning("limits.local_only", error=type(exc.storage_error).__name__)
             else:
-                if not self.shared:
+                if not self.shared and began >= self._redis_again_at:  # not one that began before the failure
                     self.shared = True
                     log.warning("limits.shared")
                 return seconds

@@ -14,7 +14,7 @@ import anyio
 import httpx
 from jwt import PyJWK
 
-from contit_mcp.config.settings_urls import exact_url
+from contit_mcp.config.values import exact_url
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -226,7 +226,7 @@ def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], PyJWK]:
         if _PRIVATE & data.keys():
             log.error(
                 "jwt.private_key_published",
-                key_id=key_id,
+                key=key_id,
                 hint="The issuer publishes the secret part of this key. It is refused; replace it at the issuer.",
             )
             continue

@@ -15,8 +15,7 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
-from contit_mcp.config.settings import Settings
-from contit_mcp.config.settings_http import split_list
+from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.app import HttpParts
 from contit_mcp.http.requests import SEND_SECONDS

@@ -4,6 +4,7 @@ What holds meanwhile: this process still starts no question twice and no second 
 has used before; the ids of its runs keep working in it. Other replicas may start the same question again.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -25,12 +26,17 @@ log = get_logger(__name__)
 OPERATION_SECONDS = 2.0
 """What one operation may take; a healthy store takes milliseconds."""
 
+_TICKS = 20
+
 PAUSE_SECONDS = 5.0
-"""How long a store that could not be used is left alone."""
+"""How long a store that was too slow is left alone: each try costs its caller two seconds."""
+
+QUICK_PAUSE_SECONDS = 1.0
+"""How long a store that failed at once is left alone. A server that restarts is back soon."""
 
 _CLOSE_SECONDS = 1.0
 _MOST_UNWRITTEN = 10_000
-_AT_ONCE = 50
+_AT_ONCE = 30
 """Operations that a store works on at once. Further ones wait, and their wait is not the store's fault."""
 
 
@@ -43,7 +49,7 @@ class FallbackRunStore:
     Args:
         store: The one that may fail.
         memory: The fallback, with the same clock.
-        listener: Is told about each operation, and when the store becomes unusable or usable.
+        listener: Receives each operation, and each change between usable and unusable.
     """
 
     def __init__(
@@ -78,7 +84,7 @@ class FallbackRunStore:
         claim = await self._use("claim", lambda: self._store.claim(intent))
         known = self._memory.latest_before(intent.question)
         if isinstance(claim, Granted) and known is not None and existing_run(intent.question, known, now=self.now()):
-            # The store has lost the run that memory knows, or knows more of it. Told of the run, the store decides.
+            # The store has lost the run that memory has, or has a newer state of it. With the run stored, it decides.
             await self._use("release", lambda: self._store.release(intent))
             self._copy(await self._use("change", lambda: self._store.change(known, lambda run, _: run)))
             interrupted = claim.interrupted  # the first claim has replaced the start that was cut off
@@ -118,7 +124,7 @@ class FallbackRunStore:
     async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         here = await self._memory.find(owner, thread_id, run_id)
-        if here is not None and (here.ended or here.key in self._unwritten):
+        if here is not None and (here.key in self._unwritten or here.answer is not None or here.failure is not None):
             return here  # an end does not change
         try:
             there = await self._use("find", lambda: self._store.find(owner, thread_id, run_id))
@@ -148,7 +154,7 @@ class FallbackRunStore:
         except StoreError:
             return here
         runs = {run.key: run for run in there} | {run.key: run for run in here if run.key in self._unwritten}
-        return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[:limit]
+        return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[: max(0, limit)]
 
     async def aclose(self) -> None:
         """Write what only memory has, and close files and connections; each for a second at most."""
@@ -162,13 +168,13 @@ class FallbackRunStore:
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     def _copy(self, record: RunRecord) -> None:
-        """Keep in memory what the store has, unless it was read before the end that memory knows.
+        """Keep in memory what the store has, unless memory is ahead of it: readings can arrive late.
 
         Intents of other processes are left out: nothing here would see their release.
         """
         here = self._memory.get(record.key)
-        is_new = here is None and record.phase is not Phase.STARTING
-        if record.tracked and (is_new or record.ended or (here is not None and not here.ended)):
+        is_news = record.phase is not Phase.STARTING if here is None else _progress(record) >= _progress(here)
+        if record.tracked and is_news:
             self._memory.keep(record)
 
     def _mark_unwritten(self, key: str) -> None:
@@ -205,8 +211,7 @@ class FallbackRunStore:
         began = anyio.current_time()
         error: StoreError | None = None
         try:
-            with anyio.fail_after(OPERATION_SECONDS):
-                return await operation()
+            return await _in_time(operation)
         except StoreError as exc:
             error = exc
             raise
@@ -214,33 +219,33 @@ class FallbackRunStore:
             error = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
             raise error from exc
         finally:
-            self._listener.operation(name, anyio.current_time() - began, error)
+            seconds = anyio.current_time() - began
+            self._listener.operation(name, seconds, error)
             if error is not None:
-                self._failed(error)
+                self._failed(error, QUICK_PAUSE_SECONDS if seconds < QUICK_PAUSE_SECONDS else PAUSE_SECONDS)
 
     async def _write_one(self) -> None:
         """Write the run to the store that has been unwritten for longest. Ends that others have stored stay."""
         key = next(iter(self._unwritten))
         del self._unwritten[key]
         here = self._memory.get(key)
-        if here is None:
+        if here is None or (here.phase is Phase.STARTING and not here.leased(self.now())):
             return
+        self._unwritten[key] = None  # at the end: other operations write other runs meanwhile
         if here.phase is Phase.STARTING:
-            if here.leased(self.now()):
-                self._mark_unwritten(key)  # its ids are still to come
-            return
+            return  # its ids are still to come
         try:
             there = await self._timed(
                 "change", lambda: self._store.change(here, lambda stored, _: _merged(stored, here))
             )
         except StoreError:
-            self._mark_unwritten(key)
             return
-        if key not in self._unwritten:  # otherwise it has changed again meanwhile
+        if self._memory.get(key) is here:  # otherwise it has changed again meanwhile
+            self._unwritten.pop(key, None)
             self._copy(there)
 
-    def _failed(self, error: StoreError) -> None:
-        self._retry_at = anyio.current_time() + PAUSE_SECONDS
+    def _failed(self, error: StoreError, pause: float) -> None:
+        self._retry_at = anyio.current_time() + pause
         current_call_stats().count("store_error")
         if self._usable:
             self._usable = False
@@ -248,8 +253,41 @@ class FallbackRunStore:
             self._listener.usable(usable=False)
 
 
+async def _in_time(operation: Callable[[], Awaitable[T]]) -> T:
+    """Return the operation's result.
+
+    The time is counted in ticks of the event loop. A process that is late itself, because it gets too little processor,
+    gives the store more time: each tick comes late too.
+
+    Raises:
+        TimeoutError: It took too long.
+    """
+    loop, left = asyncio.get_running_loop(), _TICKS
+    timer: asyncio.TimerHandle
+
+    def tick() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left > 0:
+            timer = loop.call_later(OPERATION_SECONDS / _TICKS, tick)
+        else:
+            scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        timer = loop.call_later(OPERATION_SECONDS / _TICKS, tick)
+        try:
+            return await operation()
+        finally:
+            timer.cancel()
+    raise TimeoutError
+
+
+def _progress(record: RunRecord) -> tuple[bool, bool]:
+    return record.ended, record.run_id is not None
+
+
 def _merged(stored: RunRecord, here: RunRecord) -> RunRecord:
-    """Return what the store keeps: an end that is stored stays, and what memory knows of its delivery is added."""
+    """Return what the store keeps: a stored end stays; its delivery is taken from memory."""
     if not stored.ended:
         return here
     return replace(stored, delivery=here.delivery, replay_until=here.replay_until) if here.ended else stored

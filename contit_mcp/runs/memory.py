@@ -2,7 +2,7 @@
 
 import heapq
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice, takewhile
@@ -18,6 +18,7 @@ class MemoryRunStore:
     Args:
         retention: How long runs and answers are kept.
         capacity: Runs kept at most; the oldest ended ones are dropped first, a run in flight never is.
+        answer_characters: Characters of all answers together at most; the oldest answers are dropped first.
         now: The clock, in seconds since the epoch.
     """
 
@@ -26,14 +27,17 @@ class MemoryRunStore:
         *,
         retention: RetentionPolicy | None = None,
         capacity: int = 10_000,
+        answer_characters: int = 64_000_000,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._retention = retention or RetentionPolicy()
         self._capacity = capacity
+        self._most_answer_characters = answer_characters
         self._now = now
         self._records: dict[str, RunRecord] = {}  # in the order of keeping
         self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by `slots_of`
-        self._answers: deque[tuple[float, str]] = deque()  # (ended at, key), to drop old answers in time
+        self._answers: dict[str, int] = {}  # characters by key, in the order of ends
+        self._answer_characters = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -104,12 +108,12 @@ class MemoryRunStore:
             self._leave_slots(before)
             for slot in slots:
                 self._slots[slot].append(record.key)
-        if record.answer is not None and record.ended_at is not None and (before is None or before.answer is None):
-            self._answers.append((record.ended_at, record.key))
+        self._count_answer(record.key, record.answer or "")
 
     def forget(self, key: str) -> None:
         """Drop the run with this key, if it is kept."""
         self._leave_slots(self._records.pop(key, None))
+        self._count_answer(key, "")
 
     def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
         """Yield the runs on a thread whose ids are known, in the order of keeping."""
@@ -121,11 +125,13 @@ class MemoryRunStore:
                 yield record
 
     def _expire(self, now: float) -> None:
-        """Drop what is too old, and the oldest ended runs beyond the capacity."""
-        while self._answers and now - self._answers[0][0] > self._retention.answer:
-            _, key = self._answers.popleft()
-            if (record := self._records.get(key)) and (kept := self._retention.kept(record, now=now)):
-                self._records[key] = kept
+        """Drop what is too old, and the oldest answers and ended runs beyond the capacity."""
+        while self._answers:
+            record = self._records[next(iter(self._answers))]
+            is_too_old = record.ended_at is not None and now - record.ended_at > self._retention.answer
+            if not is_too_old and self._answer_characters <= self._most_answer_characters:
+                break
+            self.keep(replace(record, answer=None))
         old = takewhile(lambda run: now - run.asked_at > self._retention.record, self._records.values())
         for record in [run for run in old if self._retention.kept(run, now=now) is None]:
             self.forget(record.key)
@@ -133,6 +139,13 @@ class MemoryRunStore:
         droppable = (run for run in self._records.values() if run.ended or start_died(run, now))
         for record in list(islice(droppable, excess)):
             self.forget(record.key)
+
+    def _count_answer(self, key: str, answer: str) -> None:
+        self._answer_characters += len(answer) - self._answers.get(key, 0)
+        if answer:
+            self._answers[key] = len(answer)
+        else:
+            self._answers.pop(key, None)
 
     def _leave_slots(self, record: RunRecord | None) -> None:
         if record is None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from contit_mcp.config.settings_store import StoreLocation
+from contit_mcp.config.values import StoreLocation
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
@@ -25,7 +25,7 @@ def open_store(
         location: Its kind and place.
         folder: The state folder, for a SQLite file without a path of its own.
         retention: How long runs and answers are kept.
-        listener: Is told about each operation, and when the store becomes unusable or usable.
+        listener: Receives each operation, and each change between usable and unusable.
         now: The clock, in seconds since the epoch.
 
     Raises:

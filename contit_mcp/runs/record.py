@@ -34,7 +34,7 @@ class Failure(StrEnum):
     NO_END_SEEN = "no_end_seen"
     """It went on past the limit and was given up."""
     NOT_FOUND = "not_found"
-    """Contit no longer knows it."""
+    """Contit answers 404 for it."""
     NO_ANSWER = "no_answer"
     """Contit calls it completed but has no answer for it."""
 
@@ -45,7 +45,7 @@ class Delivery(StrEnum):
     OWED = "owed"
     """A caller waited for the answer and has not got it."""
     DELIVERED = "delivered"
-    """A call returned the answer; or `start` returned the ids and nobody has waited for the answer."""
+    """A call returned the answer; or `start` returned the ids and no caller has waited for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class RunRecord:
         answer: The answer, for as long as it is kept.
         failure: Why the run counts as failed, if it does.
         lease_owner: The process that sends the start, or polls for everyone.
-        lease_until: When that process counts as gone, unless it renews the lease.
+        lease_until: When that process counts as dead, unless it renews the lease.
         cancelled: The asks that their callers have cancelled, each by its time in milliseconds. The run goes on.
         title: The first words of the prompt, where one person uses the server; else None.
     """
@@ -193,25 +193,11 @@ class RunRecord:
                 "cancelled": tuple(map(int, row.get("cancelled", "").split())),
             }
             record = cls(question=Question(**{field: row[name] for name, field in _OF_QUESTION.items()}), **values)
-            record._check()
         except (KeyError, ValueError, TypeError, AttributeError) as exc:
             raise UnreadableRecordError from exc
+        if not _is_usable(record):
+            raise UnreadableRecordError
         return record
-
-    def _check(self) -> None:
-        texts = (self.thread_id, self.run_id, self.question.thread_id, self.answer, self.lease_owner, self.title)
-        times = (self.started_at, self.ended_at, self.run_seconds, self.replay_until, self.lease_until)
-        fine = (
-            isinstance(self.key, str)
-            and isinstance(self.question.owner, str)
-            and isinstance(self.question.prompt_hash, str)
-            and isinstance(self.asked_at, int | float)
-            and all(text is None or isinstance(text, str) for text in texts)
-            and all(time is None or isinstance(time, int | float) for time in times)
-            and (self.phase is Phase.STARTING or (self.thread_id is not None and self.run_id is not None))
-        )
-        if not fine:
-            raise ValueError
 
 
 class UnreadableRecordError(ValueError):
@@ -223,6 +209,20 @@ _OF_QUESTION = {"owner": "owner", "asked_thread_id": "thread_id", "prompt_hash":
 
 ROW = (*_OF_RECORD, *_OF_QUESTION)
 """The names in a row, always in this order."""
+
+
+def _is_usable(record: RunRecord) -> bool:
+    question = record.question
+    needed = (record.key, question.owner, question.prompt_hash)
+    texts = (record.thread_id, record.run_id, question.thread_id, record.answer, record.lease_owner, record.title)
+    times = (record.started_at, record.ended_at, record.run_seconds, record.replay_until, record.lease_until)
+    return (
+        all(isinstance(text, str) for text in needed)
+        and isinstance(record.asked_at, int | float)
+        and all(text is None or isinstance(text, str) for text in texts)
+        and all(time is None or isinstance(time, int | float) for time in times)
+        and (record.phase is Phase.STARTING or (record.thread_id is not None and record.run_id is not None))
+    )
 
 
 def _phase(row: Mapping[str, Any]) -> Phase:
@@ -266,7 +266,7 @@ def intent_to_start(
 
 
 def untracked_run(owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord:
-    """Return a record made of ids alone, for a run that no store knows; when it was started is not known."""
+    """Return a record made of ids alone, for a run that is not stored; its start time is unknown."""
     return RunRecord(
         key=f"untracked {owner} {thread_id} {run_id}",
         question=Question(owner, thread_id, prompt_hash=""),

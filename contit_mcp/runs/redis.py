@@ -26,8 +26,8 @@ _Client = redis.asyncio.Redis | Pipeline
 SCHEMA_VERSION = 3
 """Of the keys. Versions of this program with other schemas do not see them."""
 
-_TIMEOUT_SECONDS = 1.5
-"""For a server that does not answer: less than what `fallback` allows an operation."""
+_TIMEOUT_SECONDS = 5.0
+"""For a server that does not answer: longer than `fallback` waits, which allows for a process that is late itself."""
 
 _ATTEMPTS = 30
 CONNECTIONS = 50
@@ -145,8 +145,9 @@ class RedisRunStore:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
 
         async def recent() -> list[RunRecord]:
-            keys = await self._redis.zrange(_key(owner, "recent"), 0, min(limit, MOST_RECENT) - 1, desc=True)
-            if limit < 1 or not keys:
+            most = max(0, min(limit, MOST_RECENT))
+            keys = (await self._redis.zrange(_key(owner, "recent"), 0, MOST_RECENT - 1, desc=True))[:most]
+            if not keys:
                 return []
             texts = await self._redis.mget([_key(owner, "run", str(key)) for key in keys])
             pairs = zip(keys, texts, strict=True)

@@ -67,7 +67,7 @@ _PUT = (
 )
 
 _APPLICATION_ID = 0x436F6E74  # "Cont"
-"""By which SQLite files are told apart; another program's file is not touched."""
+"""Marks the SQLite files of this program; another program's file is not touched."""
 
 BUSY_SECONDS = 1.0
 """How long another process's transaction is waited for; they take milliseconds."""
@@ -222,7 +222,7 @@ class SqliteRunStore:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
         names = ", ".join("NULL" if name == "answer" else name for name in ROW)
         query = f"SELECT {names} FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
-        most = min(limit, MOST_RECENT)
+        most = max(0, min(limit, MOST_RECENT))  # SQLite takes a negative limit for none
         return await self._do(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
 
     async def aclose(self) -> None:
@@ -248,7 +248,7 @@ class SqliteRunStore:
             return self._in_transaction(work)
         except _UNUSABLE as exc:
             broken = self._inode
-            self._close()  # the fault may be gone in a newly opened file
+            self._close()  # a newly opened file may be free of the fault
             if not (self._expendable and _is_broken(exc)):
                 raise
             _set_aside(self._file, broken)

@@ -89,7 +89,7 @@ class RunStore(Protocol):
 
 
 class StoreListener(Protocol):
-    """Is told about every use of a store. Methods return at once and raise nothing."""
+    """Receives every use of a store. Methods return at once and raise nothing."""
 
     def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
         """A store operation has ended."""

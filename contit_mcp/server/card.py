@@ -4,6 +4,7 @@ Its sources and the built file are in card_page/; docs/card.md describes what it
 the extension learns of the card. Each result for another client stays as it was, byte for byte.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from functools import cache
@@ -25,12 +26,8 @@ SESSION_HEADER = "Mcp-Session-Id"
 this prefix brings the declaration back. No state belongs to it, so that any replica understands it."""
 
 # The card asks for nothing from the network, so hosts give it the strictest policy that they have.
-_UI = {
-    "csp": ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[]).model_dump(
-        by_alias=True
-    ),
-    "prefersBorder": False,
-}
+_NO_DOMAINS = ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[])
+_UI = {"csp": _NO_DOMAINS.model_dump(by_alias=True), "prefersBorder": False}
 
 
 class AnswerCard:
@@ -54,34 +51,39 @@ def read_card() -> ReadResourceResult:
     return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
 
 
-def session_id_for(declared: Any) -> str | None:
-    """Return the session id for a client with these capabilities in its `initialize`; None if it shows no cards.
-
-    Args:
-        declared: `params.capabilities` of the request, not validated.
-    """
-    extensions = declared.get("extensions") if isinstance(declared, Mapping) else None
-    settings = extensions.get(EXTENSION_ID) if isinstance(extensions, Mapping) else None
-    mime_types = settings.get("mimeTypes") if isinstance(settings, Mapping) else None
-    if not isinstance(mime_types, list) or APP_MIME_TYPE not in mime_types:
+def session_id_for(body: bytes) -> str | None:
+    """Return the session id for a request with this body; None unless it is an `initialize` that declares cards."""
+    if b'"initialize"' not in body:
         return None
-    return SESSION_PREFIX + secrets.token_urlsafe(16)
+    message = json.loads(body)
+    if not isinstance(message, dict) or message.get("method") != "initialize":
+        return None
+    params = message.get("params")
+    declares = isinstance(params, dict) and _declares(params.get("capabilities"))
+    return SESSION_PREFIX + secrets.token_urlsafe(16) if declares else None
 
 
 def _shows_cards(ctx: ServerRequestContext[Any, Any]) -> bool:
     if client_supports_apps(ctx):
         return True
     if ctx.method == "initialize":
-        return session_id_for((ctx.params or {}).get("capabilities")) is not None
+        return _declares((ctx.params or {}).get("capabilities"))
     headers = getattr(ctx.request, "headers", {})
     return str(headers.get(SESSION_HEADER, "")).startswith(SESSION_PREFIX)
+
+
+def _declares(capabilities: Any) -> bool:
+    """Tell it of capabilities that are not validated; the SDK does it for those that are."""
+    extensions = capabilities.get("extensions") if isinstance(capabilities, Mapping) else None
+    settings = extensions.get(EXTENSION_ID) if isinstance(extensions, Mapping) else None
+    mime_types = settings.get("mimeTypes") if isinstance(settings, Mapping) else None
+    return isinstance(mime_types, list) and APP_MIME_TYPE in mime_types
 
 
 def _complete(method: str, result: dict[str, Any]) -> None:
     if method in {"initialize", "server/discover"}:
         capabilities = result["capabilities"] = dict(result.get("capabilities") or {})
         capabilities["extensions"] = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
-        capabilities.setdefault("resources", {})
     elif method == "tools/list":
         result["tools"] = [_with_card(tool) for tool in result["tools"]]
     elif method == "resources/list":

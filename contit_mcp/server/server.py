@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 from contit_mcp import __version__
 from contit_mcp.errors import ContitError, InvalidArgumentError
 from contit_mcp.server.call import Request, logged_call, run_call
+from contit_mcp.server.card import AnswerCard
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.prompts import complete_prompt, get_prompt, list_prompts
 from contit_mcp.server.results import error_result
@@ -77,6 +78,8 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         on_read_resource=handlers.read_resource,
         on_completion=handlers.complete,
     )
+    if context.settings.card:
+        server.middleware.append(AnswerCard())
     add_tasks(server, AskTasks(context, handlers.tools["contit_ask"]), handlers.call_tool)
     return server
 

@@ -8,7 +8,7 @@ from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.shutdown import DrainScope
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.state_folder import state_folder
+from contit_mcp.config.values import state_folder
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import TransportPolicy, build_http_client

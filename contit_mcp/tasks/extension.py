@@ -1,17 +1,17 @@
-"""The Tasks extension on the SDK's low-level server: calls that become tasks, and the three methods about them.
+"""The Tasks extension: calls that become tasks, and the three methods about them.
 
-    server = Server(...)
-    add_tasks(server, source, call_tool)
+    MCPServer("name", extensions=[TasksExtension(source)])
+    add_tasks(server, source, call_tool)     # the low-level Server, with its own handler of `tools/call`
 
-`source` is a `TaskSource`, and `call_tool` the server's own handler of `tools/call`.
+`source` is a `TaskSource`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.extension import Extension, RequestHandler, compose_tool_call_handler
+from mcp.server.extension import Extension, MethodBinding, RequestHandler, compose_tool_call_handler
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
@@ -93,11 +93,11 @@ def add_tasks(server: Server[Any], source: TaskSource, call_tool: RequestHandler
         source: Does the work.
         call_tool: The handler of `tools/call`.
     """
-    extension = _TasksExtension(source)
-    server.extensions[IDENTIFIER] = {}
+    extension = TasksExtension(source)
+    server.extensions[IDENTIFIER] = extension.settings()
     server.add_request_handler("tools/call", CallToolRequestParams, compose_tool_call_handler([extension], call_tool))
-    for name, handler in (("get", extension.get), ("update", extension.update), ("cancel", extension.cancel)):
-        server.add_request_handler(f"tasks/{name}", TaskParams, handler)
+    for method in extension.methods():
+        server.add_request_handler(method.method, method.params_type, method.handler)
 
 
 def declares_tasks(ctx: Request) -> bool:
@@ -107,11 +107,22 @@ def declares_tasks(ctx: Request) -> bool:
     return ctx.protocol_version in VERSIONS and declared is not None and IDENTIFIER in declared
 
 
-class _TasksExtension(Extension):
+class TasksExtension(Extension):
+    """The extension on the SDK's interface.
+
+    Args:
+        source: Does the work.
+    """
+
     identifier = IDENTIFIER
 
     def __init__(self, source: TaskSource) -> None:
         self._source = source
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """Return `tasks/get`, `tasks/update` and `tasks/cancel`; each checks the protocol version itself."""
+        handlers = {"get": self._get, "update": self._update, "cancel": self._cancel}
+        return [MethodBinding(f"tasks/{name}", TaskParams, handler) for name, handler in handlers.items()]
 
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
@@ -125,15 +136,13 @@ class _TasksExtension(Extension):
         made = await self._source.create(params, ctx, call_next)
         return made.created() if isinstance(made, Task) else made
 
-    async def get(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        """Serve `tasks/get`."""
+    async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
         task = await self._source.get(_task_id(ctx, params), ctx)
         if task is None:
             raise _unknown()
         return task.detailed(ctx.protocol_version)
 
-    async def update(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        """Serve `tasks/update`."""
+    async def _update(self, ctx: Request, params: TaskParams) -> HandlerResult:
         task_id, responses = _task_id(ctx, params), params.input_responses
         if not isinstance(responses, dict):
             raise MCPError(INVALID_PARAMS, "inputResponses must be an object: each response by the key of its request.")
@@ -141,8 +150,7 @@ class _TasksExtension(Extension):
             raise _unknown()
         return {}
 
-    async def cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        """Serve `tasks/cancel`."""
+    async def _cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
         if not await self._source.cancel(_task_id(ctx, params), ctx):
             raise _unknown()
         return {}

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from contit_mcp.config.settings import Settings
-from contit_mcp.config.settings_http import HttpSettings
+from contit_mcp.config.settings import HttpSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 HEAD = """\

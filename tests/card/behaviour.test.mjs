@@ -85,6 +85,87 @@ test("an answer that the model has already read is not sent to it again", async 
   await card.close();
 });
 
+test("polling gives up after six faults with growing pauses, and the user can go on", async () => {
+  let gone = true;
+  const card = await openCard(browser, hosts, {
+    clock: true,
+    answers: {
+      "tools/call contit_response": () => {
+        if (gone) throw new Error("gone");
+        return result(COMPLETED);
+      },
+    },
+  });
+  await card.drive("input", { prompt: QUESTION });
+  await card.drive("result", result(RUNNING));
+  const asked = [];
+  for (let second = 0; second <= 130; second++) {
+    asked.push(callsOf(card, "tools/call").length);
+    await card.page.clock.runFor(1_000);
+    await sleep(10);
+  }
+  await says(card, /Connection lost[^]*The answer is not lost/);
+  assert.equal(asked.at(-1), 6);
+  assert.ok(asked[30] <= 4, "the pauses grow");
+  gone = false;
+  await card.frame.click(".again");
+  await says(card, /Answered in 12 s/);
+  await card.close();
+});
+
+test("a host that never answers leaves no request waiting for ever", async () => {
+  const card = await openCard(browser, hosts, { clock: true, answers: { "tools/call contit_ask": () => new Promise(() => {}) } });
+  await card.drive("input", { prompt: QUESTION });
+  await card.drive("result", result(FAILED));
+  await card.frame.click(".again");
+  await says(card, /Answering/);
+  await card.page.clock.runFor(121_000);
+  await says(card, /Connection lost[^]*timeout/);
+  await card.close();
+});
+
+test("a card holds fifty questions, and says when it is full", async () => {
+  let number = 1;
+  const card = await answered({
+    answers: { "tools/call contit_ask": () => result({ ...COMPLETED, response: "x".repeat(1_000), run_id: `run_${++number}` }) },
+  });
+  for (let turn = 2; turn <= 51; turn++) {
+    await card.frame.fill("#prompt", `question ${turn}`);
+    await card.frame.press("#prompt", "Enter");
+    await card.frame.waitForFunction((n) => document.querySelectorAll(".turn").length >= n || document.body.innerText.includes("is full"), turn);
+    await card.frame.waitForFunction(() => !document.querySelector(".ask").disabled);
+  }
+  await says(card, /This card is full/);
+  assert.equal(await card.frame.locator(".turn").count(), 50);
+  assert.equal(await card.frame.inputValue("#prompt"), "question 51");
+  const told = callsOf(card, "ui/update-model-context").at(-1).content[0].text;
+  assert.equal(told.length, 20_000, "what the model is told has a limit");
+  await card.close();
+});
+
+test("a server that sends parts for ever does not keep a download going for ever", async () => {
+  const card = await openCard(browser, hosts, {
+    answers: { "tools/call contit_response": ({ offset }) => result({ ...PART, response: "x", next_offset: offset + 1 }) },
+  });
+  await card.drive("input", { prompt: QUESTION });
+  await card.drive("result", result(PART));
+  await card.frame.click(".download");
+  await says(card, /could not be loaded/);
+  assert.equal(callsOf(card, "tools/call").length, 200);
+  assert.deepEqual(callsOf(card, "ui/download-file"), []);
+  await card.close();
+});
+
+test("a server that sends the same part again is not asked for ever", async () => {
+  const card = await openCard(browser, hosts, { answers: { "tools/call contit_response": () => result(PART) } });
+  await card.drive("input", { prompt: QUESTION });
+  await card.drive("result", result(PART));
+  await card.frame.click(".download");
+  await says(card, /could not be loaded/);
+  assert.equal(callsOf(card, "tools/call").length, 1);
+  await card.close();
+});
+
 test("polling ends with the card", async () => {
   const card = await openCard(browser, hosts, { answers: { "tools/call contit_response": () => result(RUNNING) } });
   await card.drive("input", { prompt: QUESTION });
@@ -343,6 +424,26 @@ test("the host's colours are used, and no address in them is fetched", async () 
   });
   assert.deepEqual(style, { backgroundColor: "rgb(1, 2, 3)", fontFamily: "Georgia", color: "rgb(26, 33, 48)" });
   assert.deepEqual(requestsOf(card.seen, card.frame), []);
+  await card.close();
+});
+
+test("right-to-left text is written so, with its lists and tables, in a card that is not", async () => {
+  const card = await openCard(browser, hosts);
+  const response = "# عنوان\n\n1. الأول\n\n| عنوان | حالة |\n|---|---|\n| [رابط](https://example.org) | مسودة |\n\nplain English\n\n- [x] done";
+  await card.drive("input", { prompt: "ما الجديد؟" });
+  await card.drive("result", result({ ...COMPLETED, response }));
+  await card.frame.waitForSelector(".answer table");
+  const directions = await card.frame.evaluate(() =>
+    Object.fromEntries(
+      [".question", ".answer h3", ".answer ol", ".answer table", ".target", ".answer > p", ".answer ul", "header"].map((selector) => [
+        selector, getComputedStyle(document.querySelector(selector)).direction,
+      ]),
+    ),
+  );
+  assert.deepEqual(directions, {
+    ".question": "rtl", ".answer h3": "rtl", ".answer ol": "rtl", ".answer table": "rtl", ".target": "ltr", ".answer > p": "ltr",
+    ".answer ul": "ltr", header: "ltr",
+  });
   await card.close();
 });
 

@@ -66,6 +66,7 @@ export async function openCard(browser, hosts, options = {}) {
   const page = await browser.newPage({ viewport: { width, height: 700 }, locale, deviceScaleFactor: options.scale ?? 1 });
   const seen = watch(page);
   seen.calls = [];
+  if (options.clock) await page.clock.install();
   await page.exposeFunction("answer", async (method, params) => {
     seen.calls.push({ method, params });
     const name = method === "tools/call" ? `tools/call ${params.name}` : method;

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ def environment(**more: str) -> dict[str, str]:
     """This environment without anything of Contit's and without proxies, with the test's state folder and `more`."""
     kept = {name: value for name, value in clean_environment().items() if name.lower() not in _PROXIES}
     kept = {name: value for name, value in kept.items() if name not in _FOLDERS}
-    kept.pop("NO_COLOR", None)
-    return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color"} | more
+    kept = {name: value for name, value in kept.items() if name not in {"NO_COLOR", "SSL_CERT_FILE", "COLUMNS"}}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # commands are printed as they are on PATH
+    return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color", "PATH": path} | more
 
 
 def upstream(url: str, **more: str) -> dict[str, str]:
@@ -45,6 +47,15 @@ async def fed(stdin: bytes, /, *arguments: str, **more: str) -> "CompletedProces
     """Run `contit-mcp` to its end with something on its stdin."""
     with anyio.fail_after(60):
         done = await anyio.run_process([*COMMAND, *arguments], input=stdin, env=environment(**more), check=False)
+    return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def run_in(folder: Path, /, *arguments: str, **more: str) -> "CompletedProcess[str]":
+    """Run `contit-mcp` to its end in another current folder."""
+    with anyio.fail_after(60):
+        done = await anyio.run_process(
+            [*COMMAND, *arguments], input=b"", cwd=folder, env=environment(**more), check=False
+        )
     return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -125,23 +136,28 @@ class Terminal:
 
 def on_terminal(*arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
     """A `contit-mcp` on a terminal of the usual width."""
-    return on_terminal_of(80, *arguments, **more)
+    return on_terminal_with(COMMAND, 80, *arguments, **more)
+
+
+def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
+    """A `contit-mcp` on a terminal of this width."""
+    return on_terminal_with(COMMAND, columns, *arguments, **more)
 
 
 @asynccontextmanager
-async def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> AsyncIterator[Terminal]:
-    """A `contit-mcp` whose stdin, stdout and stderr are a terminal of this width; at the end it has ended."""
+async def on_terminal_with(command: list[str], width: int, /, *arguments: str, **more: str) -> AsyncIterator[Terminal]:
+    """A command whose stdin, stdout and stderr are a terminal of this width; at the end it has ended."""
     import pty  # noqa: PLC0415 - not on Windows
     import termios  # noqa: PLC0415 - likewise
 
     leader, follower = pty.openpty()
-    termios.tcsetwinsize(follower, (24, columns))
+    termios.tcsetwinsize(follower, (24, width))
     try:
         async with await anyio.open_process(
-            [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
+            [*command, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
         ) as process:
             os.close(follower)
-            terminal = Terminal(process, columns, leader)
+            terminal = Terminal(process, width, leader)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_read, leader, terminal)
                 try:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.cli.check_store import check_store
-from contit_mcp.config.settings import load_settings
+from contit_mcp.cli.checks import check_store
+from contit_mcp.config.sources import load_settings
 from tests.cli.command_line import environment, listed, run, upstream
 from tests.e2e.processes import sandbox_on_port
 
@@ -35,7 +35,7 @@ async def test_a_failure_has_its_hint_on_a_line_of_its_own() -> None:
     assert lines[-4].startswith("FAIL Contit at http://127.0.0.1:9: ")
     assert lines[-3].startswith("     hint: Check CONTIT_BASE_URL")
     assert lines[-2] == "FAIL Credential: No Contit credential is configured."
-    assert lines[-1].startswith("     hint: Set CONTIT_API_KEY")
+    assert lines[-1].startswith("     hint: Run contit-mcp install HOST")
 
 
 async def test_json_holds_every_finding() -> None:

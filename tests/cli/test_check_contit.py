@@ -10,10 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from contit_mcp.cli.check_contit import check_contit
-from contit_mcp.cli.connection_trouble import explain_connection, proxy_for
-from contit_mcp.cli.findings import Finding
-from contit_mcp.config.settings import load_settings
+from contit_mcp.cli.checks import Finding, check_contit, explain_connection, proxy_for
+from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.faults import parse_fault
 from tests.contit.raw_server import Connection, raw_server, unused_port
 from tests.contit.test_tls_and_proxies import make_authority
@@ -56,9 +54,9 @@ async def test_contit_and_its_credential_are_good_and_nothing_is_started() -> No
 @pytest.mark.parametrize(
     ("environment", "said", "hint"),
     [
-        ({"CONTIT_API_KEY": "wrong"}, "refuses it (401)", "wrong, expired or revoked"),
+        ({"CONTIT_API_KEY": "wrong"}, "refuses it (401)", "mistyped, expired, revoked"),
         ({"CONTIT_API_KEY": "sandbox-forbidden"}, "may not use the AI assistant (403)", "ReadAccess"),
-        ({"CONTIT_API_KEY": ""}, "No Contit credential is configured.", "Set CONTIT_API_KEY"),
+        ({"CONTIT_API_KEY": ""}, "No Contit credential is configured.", "set CONTIT_API_KEY"),
         ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/such/file"}, "cannot be read", "/no/such/file"),
     ],
 )
@@ -102,8 +100,8 @@ async def test_another_status_is_said_as_it_is(fault: str, said: str, after: int
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda: HTMLResponse("<h1>Not found</h1>", 404), "answers 404 to whoever asks"),
-        (lambda: JSONResponse({}, 404), "answers 404 to whoever asks"),
+        (lambda: HTMLResponse("<h1>Not found</h1>", 404), "answers 404 to every request"),
+        (lambda: JSONResponse({}, 404), "answers 404 to every request"),
         (lambda: HTMLResponse("<h1>Welcome</h1>"), "a web page answers (200)"),
         (lambda: JSONResponse({"status": "completed"}), "says yes (200) to whatever it is asked"),
         (lambda: RedirectResponse("https://elsewhere.example/"), "redirect (307)"),

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from contit_mcp.cli.check_sign_in import check_sign_in
-from contit_mcp.cli.findings import Finding
-from contit_mcp.config.settings import load_settings
+from contit_mcp.cli.checks import Finding
+from contit_mcp.config.sources import load_settings
 from tests.contit.raw_server import unused_port
 from tests.contit.test_tls_and_proxies import make_authority
 from tests.http.issuer import AUDIENCE, OAUTH, SECOND, Issuer, issuing
@@ -213,6 +213,16 @@ async def test_a_token_is_judged_as_the_server_would(issuer: Issuer, tmp_path: P
     assert verdict in token.verdict
     assert hint in f"{token.hint}"
     assert text.strip()[-20:] not in f"{token}" or len(text) < 20
+
+
+async def test_where_a_proxy_signs_in_only_keys_and_tokens_are_checked(issuer: Issuer, tmp_path: Path) -> None:
+    """Clients talk to the proxy alone, and it serves the metadata."""
+    (tmp_path / "token").write_text(issuer.token(), encoding="utf-8")
+    issuer.metadata = {}
+    proxy = {"CONTIT_MCP_JWT_HEADER": "Cf-Access-Jwt-Assertion", "CONTIT_MCP_JWT_JWKS_URL": f"{issuer.url}/keys"}
+    found = await check(issuer, tmp_path / "token", CONTIT_MCP_JWT_AUDIENCE=AUDIENCE, **proxy)
+    assert [finding.good for finding in found] == [None, True, True]
+    assert "Cf-Access-Jwt-Assertion" in found[0].verdict
 
 
 async def test_metadata_for_oauth_alone_is_found(issuer: Issuer) -> None:

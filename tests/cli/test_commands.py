@@ -9,7 +9,7 @@ import pytest
 import contit_mcp
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
-from tests.cli.command_line import on_terminal, run
+from tests.cli.command_line import environment, on_terminal, run
 from tests.e2e.processes import COMMAND, clean_environment
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     ours = str(Path(contit_mcp.__file__).parents[1])
     start = f"import sys; sys.path[0] = {ours!r}; from contit_mcp.cli.main import main; sys.argv[1:] = ['demo']; main()"
     with anyio.fail_after(60):
-        done = await anyio.run_process([COMMAND[0], "-c", start], cwd=tmp_path, env=clean_environment(), check=False)
+        done = await anyio.run_process([COMMAND[0], "-c", start], cwd=tmp_path, env=environment(), check=False)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines()[-2:] == [
         "error: The demo could not talk to contit-mcp stdio.",

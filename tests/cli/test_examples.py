@@ -1,6 +1,5 @@
 """The examples that `--help` teaches with work as they are written."""
 
-import importlib
 import os
 import re
 import shutil
@@ -33,7 +32,8 @@ SERVES_UNTIL_STOPPED = re.compile(r"contit-mcp (sandbox|http)\b")
 
 def examples(command: str) -> list[str]:
     """The lines of its Examples, without the words beside them."""
-    loaded: click.Command = importlib.import_module(f"contit_mcp.cli.{command}").command
+    loaded = contit_mcp.get_command(click.Context(contit_mcp), command)
+    assert loaded is not None
     text = loaded.get_help(click.Context(loaded, info_name=f"contit-mcp {command}", terminal_width=80))
     _, found, rest = text.partition("Examples:\n")
     assert found, f"Give contit-mcp {command} --help an Examples: block."

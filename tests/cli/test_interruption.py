@@ -43,7 +43,7 @@ async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(num
         assert left.returncode == 130
         (known,) = sandbox.runs
         command = f"contit-mcp ask --thread {known.thread_id} --run {known.run_id}"
-        assert left.stderr == f"Interrupted; the run goes on. Its answer:\n  {command}\n"
+        assert left.stderr == f"Interrupted. Contit is still working on it; fetch the answer with:\n  {command}\n"
         assert left.stdout == ""
         fetched = await run(*shlex.split(command)[1:], **upstream(url))
         assert "20 draft items" in fetched.stdout

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.cli.last_conversation import FILE_NAME, Conversation, LastConversation, NoConversationError
+from contit_mcp.cli.ask import Conversation, LastConversation, NoConversationError
 from contit_mcp.errors import ConfigurationError
 
+FILE_NAME = "last-conversation.json"
 URL = "https://api.contit.cloud"
 ASKED = Conversation(URL, "thread_1", "run_1")
 

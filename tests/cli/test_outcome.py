@@ -6,8 +6,8 @@ import pytest
 
 from contit_mcp import errors
 from contit_mcp.assistant.reports import RunReport
+from contit_mcp.cli.ask import NextCommands, outcome_of, outcome_of_error
 from contit_mcp.cli.options import GivenOptions
-from contit_mcp.cli.outcome import NextCommands, outcome_of, outcome_of_error
 from contit_mcp.runs.record import Phase
 
 PLAIN = NextCommands(GivenOptions(None, None, None))

@@ -117,7 +117,10 @@ async def test_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
     assert terminal.process.returncode == 130
     (known,) = sandbox.runs
     handle = f"contit-mcp ask --thread {known.thread_id} --run {known.run_id}"
-    assert terminal.screen()[:2] == ["Interrupted; the run goes on. Its answer:", f"  {handle}"]
+    assert terminal.screen()[:2] == [
+        "Interrupted. Contit is still working on it; fetch the answer with:",
+        f"  {handle}",
+    ]
     assert terminal.written.index(SHOW) < terminal.written.index("Interrupted")
 
 

@@ -4,8 +4,7 @@ import base64
 import json
 from typing import Any
 
-from mcp.server import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
 from mcp_types import (
@@ -13,20 +12,20 @@ from mcp_types import (
     CompletionArgument,
     CompletionContext,
     EmbeddedResource,
-    EmptyResult,
     ImageContent,
     PromptReference,
     ResourceTemplateReference,
-    SetLevelRequestParams,
-    SubscribeRequestParams,
     TextResourceContents,
-    UnsubscribeRequestParams,
 )
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from tests.conformance.fixture_tools import IMAGE
 
 
-def register(server: Server[Any]) -> None:
+_ACCEPTED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+
+
+def register(server: MCPServer[Any]) -> None:
     """Put them on a server."""
     _add_resources(server)
     for prompt in (
@@ -37,12 +36,7 @@ def register(server: Server[Any]) -> None:
     ):
         server.add_prompt(Prompt.from_function(prompt))
     server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
-    for method, kind in (
-        ("logging/setLevel", SetLevelRequestParams),
-        ("resources/subscribe", SubscribeRequestParams),
-        ("resources/unsubscribe", UnsubscribeRequestParams),
-    ):
-        server.add_request_handler(method, kind, _nothing)
+    server.middleware.append(_accept)
 
 
 def _add_resources(server: MCPServer[Any]) -> None:
@@ -97,6 +91,7 @@ async def _complete(
     return Completion(values=values, total=len(values), has_more=False)
 
 
-async def _nothing(context: ServerRequestContext[Any], params: Any) -> EmptyResult:
-    """What subscribes or sets a level succeeds; the suite asks no more of it."""
-    return EmptyResult()
+async def _accept(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Let subscriptions and log levels of the handshake era succeed: the suite calls them, the SDK's server has none."""
+    accepted = ctx.method in _ACCEPTED and ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
+    return {} if accepted else await call_next(ctx)

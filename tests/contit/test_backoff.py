@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from contit_mcp import errors
-from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import Backoff, RetryPolicy

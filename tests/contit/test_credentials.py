@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, Credential
 from contit_mcp.errors import AuthenticationError, ConfigurationError
 from tests.contit.upstream import START_OK, contit_client, scripted, start

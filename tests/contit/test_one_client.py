@@ -12,7 +12,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client

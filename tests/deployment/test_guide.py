@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.processes import clean_environment
 from tests.http.issuer import issuing
-from tests.http.served import contit
+from tests.http.served import Served, contit
 from tests.redis_server import PROGRAMS
 from tests.rules.tree import ROOT
 
@@ -35,7 +35,7 @@ class Block:
 
     Attributes:
         section: The heading above it.
-        language: `sh` is run; `text` is what the one before it prints.
+        language: `sh` is run; `text` is what the one before it prints; `ini` is an environment, for another server.
         text: Its lines.
     """
 
@@ -176,6 +176,8 @@ def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: 
                 text = text.replace(there, instead)
             if block.language == "text":
                 assert set(text.splitlines()) <= set(printed.splitlines()), f"{section}: {printed}"
+            elif block.language == "ini":
+                continue
             elif SERVES.search(text):
                 someone.stop()
                 someone.serve(text)
@@ -187,6 +189,20 @@ def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: 
             ran.append(section)
         someone.stop()
     assert {"Try it", "One container", "none", "token", "jwt", "caller", "Kubernetes"} < set(ran)
+
+
+RECIPES = [block for block in blocks() if block.language == "ini"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.section for recipe in RECIPES])
+def test_a_server_starts_with_the_settings_of_each_recipe(recipe: Block) -> None:
+    """Beside them it needs what every server needs."""
+    environment = dict(line.split("=", 1) for line in recipe.text.splitlines())
+    common = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_SEAL_KEY": "s" * 32}
+    with Served(environment | common) as server:
+        metadata = server.http.get(f"{server.base}/.well-known/oauth-protected-resource/mcp").json()
+    assert metadata["authorization_servers"] == [environment["CONTIT_MCP_JWT_ISSUER"]]
+    assert metadata["resource"] == PUBLIC_URL
 
 
 def _free_port() -> int:

@@ -1,4 +1,13 @@
-"""What really happened, and what must never have: every start that Contit accepted, every report that a caller got."""
+"""What really happened, and what must never have: every start that Contit accepted, every report that a caller got.
+
+No answer is swapped, no handle is lost, and no question runs twice, except:
+
+1. A process dies, or gives up, between sending a start and storing its ids. The question starts anew and says so.
+2. A process dies between storing that an answer was delivered and sending it. The question starts anew.
+3. While the store is away, processes know nothing of each other: a question may run twice, and an answer may be that of
+   another run on its thread (`strict` is false then). One process alone keeps all promises.
+4. A run that no process sees end is given up by the process that started it after the limit, by another one later.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -163,7 +172,7 @@ class History:
                 fair = run is not None and (now > run.ends + self.retention.answer or not self.strict)
             case RunNotFoundError():
                 fair = self._is_forgotten(call, now) and not any(
-                    r.word == "completed" and not r.going(now) for r in self.runs if r.thread_id == call.thread_id
+                    r.word == "completed" and r.ends <= call.began for r in self.runs if r.thread_id == call.thread_id
                 )
             case ThreadBusyError():
                 fair = call.prompt is not None and call.thread_id is not None

@@ -10,7 +10,7 @@ import httpx
 
 from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.config.secret_value import SecretValue
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.installing import carry_out, entry_in, names_key_file, plan_install, uninstall
-from contit_mcp.hosts.installs import Install, Installs
-from contit_mcp.hosts.servers import LocalServer, RemoteServer, read_entry
+from contit_mcp.hosts.entries import LocalServer, RemoteServer, read_entry
+from contit_mcp.hosts.installing import Install, Installs, carry_out, entry_in, names_key_file, plan_install, uninstall
 from contit_mcp.hosts.table import HOSTS
 
 
@@ -59,6 +58,15 @@ from contit_mcp.hosts.table import HOSTS
             "mcpServers:\n- name: other\n\n# ours\n- name: contit-assistant\n  command: x\n# end\n",
             "mcpServers:\n- name: other\n\n# ours\n# end\n",
         ),
+        ("codex", "mcp_servers.contit-assistant.command = 'x'\n", ""),
+        (
+            "codex",
+            "[mcp_servers]\ncontit-assistant = { command = 'x' }\nother = { command = 'y' } # mine\n",
+            "[mcp_servers]\nother = { command = 'y' } # mine\n",
+        ),
+        ("goose", "extensions: {contit-assistant: {cmd: x}, other: {cmd: y}}\n", "extensions: {other: {cmd: y}}\n"),
+        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", ""),
+        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "z: {cmd: x}\n"),
     ],
 )
 def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path) -> None:
@@ -72,10 +80,7 @@ def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_pat
 @pytest.mark.parametrize(
     ("slug", "text"),
     [
-        ("codex", "mcp_servers.contit-assistant.command = 'x'\n"),
-        ("codex", "[mcp_servers]\ncontit-assistant = { command = 'x' }\n"),
-        ("goose", "extensions: {contit-assistant: {cmd: x}, other: {cmd: y}}\n"),
-        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n"),
+        ("cursor", '{"mcpServers": {"o": {}}, "mcpServers": {"contit-assistant": {}}}'),
         ("cursor", '{"mcpServers": {"contit-assistant": {}, "contit-assistant": {}, "o": 1}}'),
     ],
 )
@@ -165,7 +170,7 @@ def test_a_file_is_the_same_by_whichever_link(tmp_path: Path) -> None:
     carry_out(plan_install(host, tmp_path / "link" / "file", LocalServer("/x"), installs), installs)
     carry_out(plan_install(host, tmp_path / "real" / "file", LocalServer("/y"), installs), installs)
     assert uninstall(host, tmp_path / "link" / "file", installs).exactly
-    assert installs.files() == []
+    assert list(installs) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
@@ -195,8 +200,8 @@ def test_a_memory_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None
     """It is of use, and of no more (our choice)."""
     (tmp_path / "host-entries.json").write_text("broken")
     installs = Installs.load(tmp_path)
-    assert installs.files() == []
-    installs.remember(Install("cursor", "/file", ("piece",)))
-    assert Installs.load(tmp_path).of("cursor", Path("/file")) == Install("cursor", "/file", ("piece",))
+    assert list(installs) == []
+    installs.remember(Install("cursor", "/file", "digest"))
+    assert Installs.load(tmp_path).of("cursor", Path("/file")) == Install("cursor", "/file", "digest")
     installs.forget("cursor", Path("/file"))
     assert not (tmp_path / "host-entries.json").exists()

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.host import Scope
-from contit_mcp.hosts.machine import Machine, System
-from contit_mcp.hosts.own_command import own_command
+from contit_mcp.hosts.files import own_command
+from contit_mcp.hosts.host import Machine, Scope, System
 from contit_mcp.hosts.table import HOSTS
 
 HOME = Path("/home/you")
@@ -115,7 +114,7 @@ def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tm
     python = str(tmp_path / "python")
     (tmp_path / "python").write_text("#!/bin/sh\nexit 0\n")
     (tmp_path / "python").chmod(0o700)
-    assert own_command("/x/contit_mcp/__main__.py", python) == (python, ("-m", "contit_mcp"))
+    assert own_command("/x/contit_mcp/__main__.py", python) == (python, ("-P", "-m", "contit_mcp"))
     (tmp_path / "contit-mcp").touch()
     assert own_command("/x/contit_mcp/__main__.py", python) == (str(tmp_path / "contit-mcp"), ())
 

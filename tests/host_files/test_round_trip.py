@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contit_mcp.errors import ConfigurationError
+from contit_mcp.hosts.document import Addition, UnsuitableTextError, with_additions
+from contit_mcp.hosts.entries import LocalServer, RemoteServer, Server
+from contit_mcp.hosts.formats import FORMATS
 from contit_mcp.hosts.host import Host
-from contit_mcp.hosts.installing import carry_out, entry_in, plan_install, uninstall
-from contit_mcp.hosts.installs import Installs
-from contit_mcp.hosts.servers import LocalServer, RemoteServer, Server
-from contit_mcp.hosts.splicing import FORMATS
+from contit_mcp.hosts.installing import Installs, carry_out, entry_in, plan_install, uninstall
 from contit_mcp.hosts.table import HOSTS
 from tests.host_files.documents import documents
 
@@ -27,12 +27,12 @@ JUDGED = [HOSTS[slug] for slug in ("claude-code", "vscode", "codex", "continue",
 @settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, data: st.DataObject) -> None:
-    """Between the two it says what it said, and our entry; installing again changes nothing (our promise)."""
+    """In between it says the same, and our entry; installing again changes nothing."""
     text = data.draw(documents(host))
     server: Server = data.draw(st.sampled_from([LOCAL, REMOTE]))
     read = FORMATS[host.format].read
     with tempfile.TemporaryDirectory() as folder:
-        file, installs = Path(folder) / "file", Installs(Path(folder) / "installs")
+        file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
         file.write_bytes(text.encode())
         carry_out(plan_install(host, file, server, installs), installs)
         first = file.read_bytes()
@@ -48,27 +48,57 @@ def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, 
         assert removal.found
         assert removal.exactly
         assert file.read_bytes() == text.encode()
-        assert [path.name for path in Path(folder).iterdir()] == ["file"]
+        assert [path.name for path in Path(folder).rglob("*") if path.is_file()] == ["file"]
 
 
 @pytest.mark.parametrize("host", JUDGED, ids=lambda host: host.slug)
 @settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_without_memory_of_what_was_written_only_the_entry_goes(host: Host, data: st.DataObject) -> None:
-    """The state folder may be lost: then white space may differ, and nothing else does (our choice)."""
+def test_without_memory_of_the_install_only_the_entry_goes(host: Host, data: st.DataObject) -> None:
+    """The state folder may be lost. Then no setting is lost, and no comment without a backup that is named."""
     text = data.draw(documents(host))
     with tempfile.TemporaryDirectory() as folder:
-        file, installs = Path(folder) / "file", Installs(Path(folder) / "installs")
+        file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
         file.write_bytes(text.encode())
         carry_out(plan_install(host, file, LOCAL, installs), installs)
         written = file.read_bytes()
         try:
-            uninstall(host, file, Installs(Path(folder) / "none"))
+            removal = uninstall(host, file, Installs(Path(folder) / "none"))
         except ConfigurationError:
             assert file.read_bytes() == written
             return
         assert entry_in(host, file) is None
-        assert _others(host, file.read_bytes().decode()) == _others(host, text)
+        after = file.read_bytes().decode()
+        assert _others(host, after) == _others(host, text)
+        if written.decode().count("#") != after.count("#"):
+            assert [backup.read_bytes() for backup in removal.backups] == [written]
+
+
+@pytest.mark.parametrize("host", JUDGED, ids=lambda host: host.slug)
+@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_setting_that_came_in_after_the_install_is_never_lost(host: Host, data: st.DataObject) -> None:
+    """The copy from before the install is not put back over it; it stays, and is named."""
+    text = data.draw(documents(host))
+    with tempfile.TemporaryDirectory() as folder:
+        file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
+        file.write_bytes(text.encode())
+        carry_out(plan_install(host, file, LOCAL, installs), installs)
+        other = Addition(host.section, "newcomer", {"command": "npx"} | _named(host, "newcomer"), host.named_by)
+        try:
+            changed = with_additions(file.read_bytes().decode(), [other], FORMATS[host.format])
+        except UnsuitableTextError:
+            return
+        file.write_bytes(changed.encode())
+        removal = uninstall(host, file, installs)
+        after = FORMATS[host.format].read(file.read_bytes().decode())
+        assert other.find(after) == other.value
+        assert entry_in(host, file) is None
+        assert text.encode() in [backup.read_bytes() for backup in removal.backups]
+
+
+def _named(host: Host, name: str) -> dict[str, str]:
+    return {host.named_by: name} if host.named_by else {}
 
 
 def _others(host: Host, text: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.config.secret_value import SecretValue
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.config.settings_http import LONGEST_TOKEN, parse_tokens, split_list
+from contit_mcp.config.settings import LONGEST_TOKEN, parse_tokens, split_list
 from tests.http.served import INITIALIZE, SEAL_KEY, Served, contit, rpc
 
 ADA, BOB, NEW = "ada-token-0123456789-ab", "bob-token-0123456789-ab", "new-token-0123456789-ab"

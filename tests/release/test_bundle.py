@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from contit_mcp import __version__
-from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import load_settings
 from release.bundle import set_times, stage
 from release.manifest import FILLED_IN, bundle_pyproject, manifest, user_config
 from release.project import PROJECT, claimed_pythons, package_files

@@ -38,6 +38,8 @@ def _is_foreign(module: str) -> bool:
 
 def _of_imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
             modules = [node.module]
@@ -72,11 +74,9 @@ def _of_classes(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     and _is_private(item.name)
                 ):
                     yield item.lineno, f"overrides {base.__name__}.{item.name}"
-                is_self = (
-                    isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self"
-                )
-                if is_self and item.attr in private and item.attr not in own_names:  # type: ignore[attr-defined]
-                    yield item.lineno, f"reads self.{item.attr} of {base.__name__}"  # type: ignore[attr-defined]
+                on_self = isinstance(item, ast.Attribute) and ast.unparse(item.value) == "self"
+                if isinstance(item, ast.Attribute) and on_self and item.attr in private - own_names:
+                    yield item.lineno, f"reads self.{item.attr} of {base.__name__}"
 
 
 def _instance_names(base: type) -> set[str]:

@@ -4,7 +4,8 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
-from contit_mcp.config.settings import CONFIG_VARIABLE, Settings, load_settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import CONFIG_VARIABLE, load_settings
 from tests.rules.tree import PACKAGE, ROOT, kept_files, place, told
 
 

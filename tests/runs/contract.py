@@ -413,7 +413,8 @@ async def test_the_recent_runs_of_an_owner_come_newest_first_with_titles_and_wit
         (f"r{number}", f"title {number}", None) for number in (4, 3, 2)
     ]
     assert [run.phase for run in recent] == [Phase.COMPLETED] * 3
-    assert await store.recent("owner", 0) == []
+    for none in (0, -1, -1_000):
+        assert await store.recent("owner", none) == []
 
 
 async def test_recent_runs_are_bounded(store: RunStore, clock: Clock) -> None:

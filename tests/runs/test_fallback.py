@@ -1,5 +1,6 @@
 """The circuit breaker: a store that fails, hangs, loses what it had, or comes back under load."""
 
+import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable
@@ -19,8 +20,9 @@ from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening, start
 from tests.stage import OWNER, set_stage, wall_clock
+from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +39,8 @@ class Server:
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def operation(*arguments: Any, **named: Any) -> Any:
             self.operations += 1
-            await anyio.sleep(self.seconds)
+            for _ in range(5):  # as many turns of the event loop as a round trip takes
+                await anyio.sleep(self.seconds / 5)
             if self.down:
                 raise StoreError("The server is down.", hint="Start it.")
             return await getattr(self.shared, name)(*arguments, **named)
@@ -133,6 +136,20 @@ async def test_when_the_store_is_back_it_gets_the_runs_of_the_outage(logged: io.
     assert seen is not None
     assert seen.answer == "answer"
     assert await claim(there, opening("meanwhile")) == Deduplicated(later)
+
+
+async def test_a_store_that_fails_at_once_is_tried_again_after_a_second() -> None:
+    """A server that restarts is away for about as long."""
+    server, events = Server(down=True), Events()
+    store = process(server, events)
+    await store.latest("owner", "t")
+    server.down = False
+    await anyio.sleep(0.9)
+    await store.latest("owner", "t")
+    assert events.states == [False]
+    await anyio.sleep(0.1)
+    await store.latest("owner", "t")
+    assert events.states == [False, True]
 
 
 async def test_under_steady_load_the_store_comes_back_at_once() -> None:
@@ -239,6 +256,32 @@ async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> No
     assert seen.answer == "answer"
 
 
+async def test_a_reading_that_comes_late_takes_no_ids_from_a_run() -> None:
+    """The same question was asked again while the first start was being sent."""
+    server = Server()
+    store = process(server)
+    granted = await claim(store, opening("q"))
+    server.seconds = 0.5
+
+    async def ask_again() -> None:
+        assert isinstance(await claim(store, opening("q")), Deduplicated)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_again)
+        await anyio.sleep(0.4)
+        server.shared, before = MemoryRunStore(now=wall_clock), server.shared
+        server.shared.keep(granted.record)  # what the second ask reads
+        await anyio.sleep(0.05)
+        server.seconds = 0.0
+        await before.release(granted.record)
+        await start(store, granted.record, "r")
+        server.shared = MemoryRunStore(now=wall_clock)
+        server.shared.keep(granted.record)
+    server.down = True
+    run = await store.change(granted.record, lambda run, _: run.owed())
+    assert run.run_id == "r"
+
+
 async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_in_five_seconds() -> None:
     server, events = Server(seconds=1e6), Events()
     store = process(server, events)
@@ -264,6 +307,23 @@ async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_in_fi
     assert ("claim", OPERATION_SECONDS, True) in events.operations
 
 
+async def test_a_process_that_is_late_itself_does_not_take_a_good_store_for_slow() -> None:
+    """It gets too little processor: here its loop is blocked for longer than an operation may take."""
+    server, events = Server(seconds=0.5), Events()
+    store = process(server, events)
+
+    async def block() -> None:
+        loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
+        for _ in range(3):
+            await anyio.sleep(0.1)
+            loop.jump(OPERATION_SECONDS)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(block)
+        await claim(store, opening("q"))
+    assert events.states == []
+
+
 async def test_a_store_that_hangs_is_closed_in_two_seconds(logged: io.StringIO) -> None:
     server = Server()
     store = process(server)
@@ -286,6 +346,32 @@ async def test_what_only_memory_has_is_written_before_the_process_ends() -> None
     await store.aclose()
     for number in range(5):
         assert await server.shared.find("owner", f"t{number}", f"r{number}"), number
+
+
+async def test_an_answer_that_memory_has_dropped_is_read_from_the_store() -> None:
+    """Memory is smaller than the store."""
+    server = Server()
+    store = FallbackRunStore(cast("RunStore", server), MemoryRunStore(answer_characters=500, now=wall_clock))
+    for number in range(5):
+        run = await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
+        await complete(store, run, f"{number}" * 400)
+    for number in range(5):
+        run = await found(store, f"r{number}", f"t{number}")
+        assert run.answer == f"{number}" * 400
+
+
+async def test_a_caller_that_leaves_while_a_run_is_written_loses_no_run() -> None:
+    server = Server()
+    store = process(server)
+    server.down = True
+    await begin(store, opening("q"), "r")
+    server.down, server.seconds = False, 1.0
+    await anyio.sleep(PAUSE_SECONDS)
+    with anyio.move_on_after(1.5):  # the operation takes 1 s; then it writes the run
+        await store.latest("nobody", "t")
+    server.seconds = 0.0
+    await store.latest("nobody", "t")
+    assert await server.shared.find("owner", "t", "r") is not None
 
 
 async def test_an_intent_that_was_given_back_in_the_outage_is_not_written_later() -> None:

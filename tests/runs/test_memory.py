@@ -5,7 +5,7 @@ import pytest
 from contit_mcp.runs.memory import MemoryRunStore
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, fail, opening, start
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, fail, found, opening, start
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +34,16 @@ async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight(c
     assert await store.find("owner", "in flight", "r") == in_flight
     left = [number for number in range(6) if await store.find("owner", f"t{number}", "r")]
     assert left == [5]  # beside the one in flight and the newest intent
+
+
+async def test_beyond_their_size_the_oldest_answers_go_and_their_runs_stay(clock: Clock) -> None:
+    store = MemoryRunStore(answer_characters=1_000, now=clock)
+    for number in range(5):
+        clock.at(number)
+        run = await complete(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"), "a" * 400)
+        assert run.answer == "a" * 400
+    runs = [await found(store, "r", f"t{number}") for number in range(5)]
+    assert [run.answer is not None for run in runs] == [False, False, False, True, True]
 
 
 async def test_beyond_its_capacity_starts_that_died_go_too(clock: Clock) -> None:

@@ -9,7 +9,8 @@ from mcp.client import Client
 from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextContent
 
-from contit_mcp.config.settings import Settings, load_settings
+from contit_mcp.config.settings import Settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.server import create_server

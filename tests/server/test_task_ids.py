@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.config.secret_value import SecretValue
-from contit_mcp.config.settings import load_settings
+from contit_mcp.config.sources import load_settings
+from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.server.context import open_context

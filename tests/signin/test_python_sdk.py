@@ -93,6 +93,15 @@ async def test_after_its_key_was_withdrawn_the_person_logs_in_again(scene: Stage
     assert (len(person.logins), len(colleague.logins)) == (2, 1)
 
 
+async def test_without_a_required_scope_it_can_still_sign_in(tmp_path: Path) -> None:
+    """`openid` is advertised then: asked for no scope at all, this provider grants nothing and denies access."""
+    with stage(tmp_path, settings={"CONTIT_MCP_JWT_SCOPES": ""}) as scene:
+        person = Person()
+        async with person.session(scene.url) as ask:
+            assert "draft" in await ask()
+    assert person.logins == ["openid offline_access"]
+
+
 PLACES = {
     "": ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
     "/realms/x": (

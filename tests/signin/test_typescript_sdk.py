@@ -9,10 +9,23 @@ import pytest
 
 from tests.http.issuer import KeyPair, bearer
 from tests.http.served import rpc
-from tests.signin.stage import ROOT, Stage, node_program
+from tests.signin.stage import ROOT, Stage, node_program, stage
 
 BROWSER = [sys.executable, "-m", "tests.signin.login"]
 QUESTIONS = ["How many drafts are there?", "How many pages are there?"]
+
+
+@pytest.mark.parametrize("sdk", ["2", "1"])
+def test_without_a_required_scope_it_can_still_sign_in(tmp_path: Path, sdk: str) -> None:
+    """It requests the scopes that are advertised, and without any it is denied access."""
+    with stage(tmp_path, settings={"CONTIT_MCP_JWT_SCOPES": ""}) as scene:
+        given = {"sdk": sdk, "url": scene.url, "browser": BROWSER, "questions": QUESTIONS[:1]}
+        command = [*node_program("typescript.mjs", tmp_path), json.dumps(given)]
+        done = subprocess.run(
+            command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60, input="go on\n"
+        )
+    assert done.returncode == 0, done.stderr
+    assert "draft" in json.loads(done.stdout)["answer"]
 
 
 @pytest.mark.parametrize("sdk", ["2", "1"])

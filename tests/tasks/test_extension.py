@@ -12,8 +12,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.tasks.extension import IDENTIFIER
+from tests.conformance.fixture_tasks import create_tasks_server
 from tests.conformance.jobs import Jobs
-from tests.conformance.tasks_server import TasksServer
 from tests.tasks.client import CreatedTask, TasksClient, cancel_task, create_task, get_task, update_task
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """A client of a server whose tools become tasks."""
     async with anyio.create_task_group() as background:
-        server = TasksServer(kind(background))
+        server = create_tasks_server(kind(background))
         async with Client(server, mode=mode, extensions=extensions, message_handler=message_handler) as client:
             yield client
         background.cancel_scope.cancel()

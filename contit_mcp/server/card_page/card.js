@@ -190,9 +190,7 @@ function tellModel() {
   if (!unseen.length || !capabilities.updateModelContext) return;
   const text = unseen.map((turn) => `Question to Contit: ${turn.prompt || "(above)"}\nContit's answer:\n${turn.text}`);
   const shortened = text.join("\n\n").slice(0, CONTEXT_CHARACTERS);
-  request("ui/update-model-context", { content: [{ type: "text", text: shortened }] }).catch((error) =>
-    console.debug("contit-answer-card: ui/update-model-context:", error.message),
-  );
+  accepts("ui/update-model-context", { content: [{ type: "text", text: shortened }] });
 }
 
 // ---- what the user does
@@ -200,7 +198,8 @@ function tellModel() {
 async function submit() {
   const prompt = promptBox.value.trim();
   const last = turns.at(-1);
-  if (!prompt || !last || last.state === "running" || turns.length >= MOST_TURNS) return;
+  if (!prompt || !last || last.state === "running") return;
+  if (turns.length >= MOST_TURNS) return note(last, words.full);
   promptBox.value = "";
   if (capabilities.serverTools) {
     const turn = addTurn(prompt, last.threadId);
@@ -208,8 +207,7 @@ async function submit() {
     turn.box.scrollIntoView({ block: "nearest" });
     await ask(turn, last.threadId);
   } else {
-    const content = [{ type: "text", text: prompt }];
-    const accepted = await request("ui/message", { role: "user", content }).then((it) => !it.isError, () => false);
+    const accepted = await accepts("ui/message", { role: "user", content: [{ type: "text", text: prompt }] });
     if (!accepted) promptBox.value = prompt;
     note(last, accepted ? words.sent : words.notSent);
   }
@@ -299,26 +297,37 @@ function copy(text) {
 
 async function download(turn) {
   try {
-    for (let parts = 0; turn.nextOffset !== undefined && parts < MOST_PARTS; parts++) {
+    for (let parts = 0; turn.nextOffset !== undefined; parts++) {
+      if (parts === MOST_PARTS) throw new Error("too many parts");
       note(turn, words.downloading);
       await nextPart(turn);
     }
-    show(turn);
-    const name = `contit-${(turn.runId ?? "answer").replace(/[^A-Za-z0-9_-]/g, "").slice(0, 40) || "answer"}.md`;
-    const resource = { uri: `file:///${name}`, mimeType: "text/markdown", text: turn.text };
-    const { isError } = await request("ui/download-file", { contents: [{ type: "resource", resource }] });
-    if (isError) throw new Error("refused");
-    note(turn, words.downloaded);
   } catch (error) {
-    console.debug("contit-answer-card: ui/download-file:", error.message);
-    note(turn, copy(turn.text) ? words.copiedInstead : words.notCopied);
-    turn.part("download").focus();
+    console.debug("contit-answer-card: next part:", error.message);
+    show(turn);
+    return note(turn, words.partFailed);
   }
+  show(turn);
+  const name = `contit-${(turn.runId ?? "").replace(/[^A-Za-z0-9_-]/g, "").slice(0, 40) || "answer"}.md`;
+  const resource = { uri: `file:///${name}`, mimeType: "text/markdown", text: turn.text };
+  const accepted = await accepts("ui/download-file", { contents: [{ type: "resource", resource }] });
+  if (accepted) return note(turn, words.downloaded);
+  note(turn, copy(turn.text) ? words.copiedInstead : words.notCopied);
+  turn.part("download").focus();
 }
 
 async function openLink(url) {
-  const opened = await request("ui/open-link", { url }).then((it) => !it.isError, () => false);
-  if (!opened) announce(words.noLink);
+  if (!(await accepts("ui/open-link", { url }))) announce(words.noLink);
+}
+
+/** Send a request that the host may refuse; return whether it did as asked. */
+async function accepts(method, params) {
+  try {
+    return !(await request(method, params)).isError;
+  } catch (error) {
+    console.debug(`contit-answer-card: ${method}:`, error.message);
+    return false;
+  }
 }
 
 // ---- what is shown
@@ -328,13 +337,10 @@ function show(turn) {
   write(turn.box);
   const { state, text } = turn;
   const question = turn.part("question");
-  question.textContent = visible(turn.prompt);
-  question.hidden = !turn.prompt;
+  writeText(question, turn.prompt);
   turn.part("state").dataset.state = state;
   turn.part("state-text").textContent = stateText(turn);
-  const failure = turn.part("failure");
-  failure.hidden = !turn.reason || state === "running" || state === "answered";
-  failure.textContent = visible(turn.reason);
+  writeText(turn.part("failure"), state === "running" || state === "answered" ? "" : turn.reason);
   showAnswer(turn);
   turn.part("again").hidden = !capabilities.serverTools || !["failed", "paused", "stopped"].includes(state);
   turn.part("copy").hidden = state !== "answered" || !text;
@@ -347,6 +353,13 @@ function show(turn) {
   followUp.hidden = !(capabilities.serverTools ? turns.at(-1).threadId : capabilities.message);
   followUp.querySelector("button").disabled = turns.at(-1).state === "running";
   fit(turn);
+}
+
+function writeText(element, text) {
+  element.hidden = !text;
+  element.textContent = visible(text);
+  element.removeAttribute("dir"); // Chromium looks for the direction of a text when `dir` is set
+  element.dir = "auto";
 }
 
 function showAnswer(turn) {

@@ -1,0 +1,246 @@
+"""The commands that serve: contit-mcp stdio, contit-mcp http, and contit-mcp healthcheck, which asks the latter."""
+
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+import anyio
+import anyio.to_thread
+import click
+
+from contit_mcp.cli.options import credential_name, no_credential, probe_option, settings_options
+from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
+from contit_mcp.config.settings import Settings
+from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.server import create_server
+from contit_mcp.server.stdio import serve_stdio
+from contit_mcp.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+DRAIN_SECONDS = 1.0
+"""How long calls in flight may take to return their handles. Waits end at once; only a start that is being
+sent takes longer. Claude Code kills 0.5 s after it asks, other hosts 2 s after."""
+
+EOF_SECONDS = 1.0
+"""How long the end may take once the host has closed our stdin."""
+
+READY_AFTER_SECONDS = 0.2
+"""After the tools were listed, so that the answer is on its way before the imports take the processor."""
+
+
+@click.command()
+@embedded_sandbox
+@probe_option
+@settings_options
+def stdio(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
+    """Serve MCP over stdin and stdout, for a host on this machine.
+
+    A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
+    lists its tools, and each call says what to set.
+
+    \b
+    Examples:
+      contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
+    """
+    anyio.run(_serve_stdio, settings, sandbox, probe)
+
+
+async def _serve_stdio(settings: Settings, sandbox: SandboxChoice | None, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+    """Serve until stdin ends or a signal asks to stop."""
+    transport = sandbox.transport() if sandbox else None
+    async with open_context(settings, transport=transport) as context, _leaving(context) as stdin_ended:
+        server = create_server(context, probe=probe)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_get_ready, context)
+            await serve_stdio(server, stdin_ended=stdin_ended)
+            tasks.cancel_scope.cancel()
+
+
+async def _get_ready(context: AppContext) -> None:
+    """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
+    listed = anyio.Event()
+    context.on_listed = listed.set
+    await listed.wait()
+    await anyio.sleep(READY_AFTER_SECONDS)
+    await anyio.to_thread.run_sync(context.services, abandon_on_cancel=True)
+
+
+@asynccontextmanager
+async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
+    """While inside, a signal lets every call return its handle and then ends the process.
+
+    Yields the event that says that stdin has ended: then the process leaves even if a call does not stop in time.
+    """
+    stdin_ended = anyio.Event()
+
+    async def on_signal() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for received in signals:
+                log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
+                context.close()
+                with anyio.move_on_after(DRAIN_SECONDS):
+                    while context.calls_in_flight:
+                        await anyio.sleep(0.01)
+                    await anyio.sleep(0.1)  # the last results are on their way through the writer
+                _exit_now()
+
+    async def on_eof() -> None:
+        await stdin_ended.wait()
+        log.debug("server.stopping", cause="stdin ended")
+        await anyio.sleep(EOF_SECONDS)
+        _exit_now()
+
+    async with anyio.create_task_group() as tasks:
+        if sys.platform != "win32":
+            tasks.start_soon(on_signal)
+        tasks.start_soon(on_eof)
+        yield stdin_ended
+        tasks.cancel_scope.cancel()
+
+
+def _exit_now() -> None:
+    """End the process although a thread still waits for stdin, which no exception can wake."""
+    sys.stderr.flush()
+    os._exit(0)
+
+
+@click.command()
+@embedded_sandbox
+@click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
+@click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
+@probe_option
+@settings_options
+def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
+    """Serve MCP over Streamable HTTP at /mcp.
+
+    On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
+    (contit-mcp settings). Beside it stand /healthz, /readyz and /metrics. SIGTERM drains: everyone who waits gets a
+    handle by which the answer can be had from another replica.
+
+    \b
+    Examples:
+      contit-mcp http --sandbox --port 8123        try it without an account; Ctrl-C ends it
+    """
+    from contit_mcp.http.deployment import refuse_unsafe  # noqa: PLC0415 - start-up time of stdio
+    from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
+
+    if sandbox is None and settings.auth != "caller" and credential_name(settings) is None:
+        raise no_credential()
+    for name in ("api_key", "access_token", "client_secret"):
+        if secret := settings.secret(name):
+            secret.reveal()  # an unreadable file fails here, not at the first call
+    refuse_unsafe(settings, sandbox=sandbox is not None)
+    uvloop = importlib.util.find_spec("uvloop") is not None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exported_traces())
+        except Exception as error:  # noqa: BLE001 - OpenTelemetry raises errors of many kinds for odd variables
+            log.warning("tracing.not_exported", error=type(error).__name__, hint="Check the OTEL_ variables.")
+        anyio.run(serve_http, settings, sandbox, probe, backend_options={"use_uvloop": uvloop})
+
+
+async def serve_http(
+    settings: Settings,
+    sandbox: SandboxChoice | None,
+    probe: bool,  # noqa: FBT001 - anyio.run passes by position
+) -> None:
+    """Serve until a signal asks to stop. With `probe`, `contit_probe` is offered too."""
+    from contit_mcp.http.app import (  # noqa: PLC0415 - start-up time of stdio
+        HttpParts,
+        create_app,
+        create_metrics_app,
+        create_sessions,
+    )
+    from contit_mcp.http.deployment import (  # noqa: PLC0415
+        SHARING,
+        contit_probe,
+        http_policy,
+        identification,
+        request_rate,
+    )
+    from contit_mcp.http.operations import Readiness  # noqa: PLC0415
+    from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
+
+    transport = sandbox.transport() if sandbox else None
+    who = identification(settings)
+    parts = HttpParts(Readiness(contit_probe(settings, transport)))
+    try:
+        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+            context.services()  # imports what the first caller would wait for otherwise
+            context.on_finished = parts.metrics.count_call
+            policy = http_policy(settings)
+            app = create_app(
+                create_sessions(create_server(context, probe=probe), policy),
+                context,
+                parts,
+                identify=who.identify,
+                rate=request_rate(settings),
+                policy=policy,
+                metadata_routes=who.routes,
+                metrics_here=settings.metrics_port is None,
+            )
+            metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
+            await serve_app(app, settings, context, parts, metrics_app=metrics_app)
+    finally:
+        if who.http is not None:
+            await who.http.aclose()
+
+
+_ANSWER_SECONDS = 3.0
+"""For the answer; it comes within milliseconds, or the server hangs. Shorter than the 5 s that the image grants."""
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what is listened on, not bound here
+
+
+@click.command()
+@click.option("--host", help="Address it listens on.  [CONTIT_MCP_HOST]")
+@click.option("--port", type=int, help="Port it listens on.  [CONTIT_MCP_PORT]")
+@settings_options
+@click.pass_context
+def healthcheck(ctx: click.Context, settings: Settings) -> None:
+    """Say whether the HTTP server on this machine is alive: it answers /healthz.
+
+    It is found by the same settings that it was started with. Whether it also takes calls, /readyz says, and whether
+    Contit answers, `contit-mcp check`.
+
+    \b
+    Examples:
+      contit-mcp healthcheck || echo "nothing listens there"
+      contit-mcp healthcheck --port 8123 || echo "nor there"
+
+    \b
+    Exit codes:
+      0    it is alive
+      1    it is not
+      2    wrong usage
+    """
+    host = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
+    scheme = "http" if settings.tls_cert_file is None else "https"
+    verdict = _ask(scheme, host, settings.port)
+    click.echo(f"{scheme}://{host}:{settings.port}/healthz {verdict or 'answers'}.")
+    ctx.exit(0 if verdict is None else 1)
+
+
+def _ask(scheme: str, host: str, port: int) -> str | None:
+    """Return what is wrong; None if all is well."""
+    import ssl  # noqa: PLC0415 - start-up time of stdio
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection  # noqa: PLC0415
+
+    connection = HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
+    if scheme == "https":
+        # Its certificate names the outside, not this address; and nothing secret is sent or believed.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = HTTPSConnection(host, port, timeout=_ANSWER_SECONDS, context=context)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as exc:
+        return f"does not answer: {getattr(exc, 'strerror', None) or type(exc).__name__}"
+    finally:
+        connection.close()
+    return None if status == 200 else f"answers {status}"

@@ -1,0 +1,336 @@
+"""Every command starts in every environment: what was set for other programs is ignored, in one line if it matters."""
+
+import io
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contit_mcp.cli.main import main
+from contit_mcp.config.settings import Settings
+from tests.cli.command_line import environment
+from tests.e2e.processes import COMMAND
+
+DEAD = "http://127.0.0.1:9"
+"""Nothing listens there."""
+
+FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
+    "NO_PROXY": ("localhost,::1/128", "[", "*", "<local>,fe80::1%en0", "10.0.0.0/8, ,", "host:99999", "é.example"),
+    "no_proxy": ("::1/128",),
+    "HTTP_PROXY": ("http://", "not a url", "http://[::1"),
+    "HTTPS_PROXY": ("socks5://x:1", "ftp://x", "http://x:99999", ":8080", "http://a b"),
+    "ALL_PROXY": ("://", "http://user:pass@", "socks5h://[::1", "\x1b"),
+    "SSL_CERT_FILE": ("/nonexistent", "/", "/dev/null", "relative.pem"),
+    "SSL_CERT_DIR": ("/nonexistent", "/dev/null"),
+    "SSLKEYLOGFILE": ("/nonexistent/keys", "/"),
+    "REQUESTS_CA_BUNDLE": ("/nonexistent",),
+    "LANG": ("xx_XX.nonsense", "", "C"),
+    "LC_ALL": ("xx_XX.nonsense", "POSIX", "tr_TR.UTF-8"),
+    "LANGUAGE": ("nonsense",),
+    "TERM": ("", "dumb", "nonsense", "\x1b[31m", None),
+    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "²", "1.5"),
+    "LINES": ("abc", "-1"),
+    "NO_COLOR": ("", "0", "1"),
+    "FORCE_COLOR": ("1", "nonsense"),
+    "HOME": (None, "", "relative", "/nonexistent", "/dev/null", "~", "/"),
+    "XDG_STATE_HOME": ("relative", "/dev/null", "/nonexistent", ""),
+    "XDG_CONFIG_HOME": ("relative", "/dev/null"),
+    "TMPDIR": ("/nonexistent", "/dev/null", ""),
+    "TZ": ("Nonsense/Zone", ":", ""),
+    "NETRC": ("/nonexistent", "/"),
+    "PATH": ("", "/nonexistent", None),
+    "OTEL_PROPAGATORS": ("nonsense", "tracecontext,nonsense", ","),
+    "OTEL_PYTHON_CONTEXT": ("nonsense",),
+    "OTEL_PYTHON_TRACER_PROVIDER": ("nonsense",),
+    "OTEL_SDK_DISABLED": ("maybe",),
+    "OTEL_RESOURCE_ATTRIBUTES": ("===", "a"),
+    "OTEL_TRACES_SAMPLER": ("nonsense",),
+    "OTEL_ATTRIBUTE_COUNT_LIMIT": ("abc",),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("abc",),
+    "WEB_CONCURRENCY": ("auto", "-1"),
+    "FORWARDED_ALLOW_IPS": ("nonsense", "*"),
+    "UVICORN_PORT": ("abc",),
+    "REDIS_URL": ("nonsense",),
+    "CONTIT_PORT": ("tcp://10.0.0.1:80",),
+    "CONTIT_MCP_PORT": ("tcp://10.0.0.1:8080",),
+    "CONTIT_MCP_SERVICE_HOST": ("10.0.0.1",),
+    "CONTIT_OTHER_PROGRAM": ("anything",),
+    "NONSENSE": ("\udcff\udcfe", "x" * 50_000),
+}
+"""Values that a machine, a container or a supervisor sets, or that a person mistypes, for other programs."""
+
+FOR_US = (
+    "abc", "-1", "nan", "1e999", "~nobody-has-this-name/x", "/nonexistent/x", "/dev/null/x", "/", "http://", "http://[::1",
+    "redis://localhost:99999/0", "redis://", "sqlite:", "a,b,c", "ctpat_x", "\x1b[31m", "é", "\udcff", "two words", "=",
+)  # fmt: skip
+"""Values that are wrong for at least some of our own settings."""
+
+COMMANDS = {
+    "help": ("--help",),
+    "version": ("--version",),
+    "settings": ("settings",),
+    "completion": ("completion", "bash"),
+    "install": ("install",),
+    "print": ("install", "cursor", "--sandbox", "--print"),
+    "uninstall": ("uninstall", "zed"),
+    "check": ("check", "--base-url", DEAD),
+    "check a host": ("check", "--host", "cursor"),
+    "ask": ("ask", "--wait-seconds", "0", "--sandbox", "How", "many", "drafts?"),
+    "last": ("ask", "--last"),
+    "healthcheck": ("healthcheck", "--port", "9"),
+}
+"""What ends by itself. `stdio`, `http` and `demo` are tried below, as processes."""
+
+AN_ERROR = re.compile(r"(?:note: [^\n]+\n)*(?:Usage: [^\n]+\n)?error: [^\n]+\nhint: [^\n]+\n")
+
+
+@dataclass
+class Ended:
+    """What came of a command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def is_calm(self) -> bool:
+        """Whether there is no traceback, no bug, and at most one error with its hint."""
+        said = self.stdout + self.stderr
+        calm = "Traceback" not in said and "That is a bug" not in said and "Exception ignored" not in said
+        return calm and ("error: " not in self.stderr or AN_ERROR.search(self.stderr) is not None)
+
+
+@pytest.fixture
+def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "RunHere":
+    """Return a way to run a command in this process."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return RunHere(tmp_path, monkeypatch, capsys)
+
+
+class RunHere:
+    """Runs commands as the console script does, in this process."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.clean = environment(HOME=str(folder / "home"), CONTIT_MCP_STATE_DIR=str(folder / "state"))
+        self.clean.pop("CONTIT_MCP_STORE", None)
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, arguments: tuple[str, ...], **odd: str | None) -> Ended:
+        """Run a command in the clean environment with odd values; None removes one."""
+        with self._monkeypatch.context() as patch:
+            for name in list(os.environ):
+                patch.delenv(name)
+            for name, value in (self.clean | odd).items():
+                if value is not None:
+                    patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["contit-mcp", *arguments])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+            self._capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = self._capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_was_set_for_other_programs_stops_no_command(command: str, run_here: RunHere) -> None:
+    """Each odd value alone: the exit code is the same as without it, and there is no traceback."""
+    expected = run_here(COMMANDS[command]).code
+    for name, values in FOR_OTHERS.items():
+        for value in values:
+            odd = {name: value}
+            if name.startswith(("HOME", "XDG_STATE")):
+                odd["CONTIT_MCP_STATE_DIR"] = None
+            if name.upper() == "NO_PROXY":
+                odd["HTTPS_PROXY"] = DEAD
+            ended = run_here(COMMANDS[command], **odd)
+            assert ended.is_calm(), (odd, ended)
+            places = name in {"HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"}  # these decide which files are found
+            assert ended.code == expected or (places and ended.code == 1 and "hint: " in ended.stderr), (odd, ended)
+            assert "user:pass" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("variable", [field.alias for field in Settings.model_fields.values()])
+def test_a_wrong_value_for_us_is_one_line_that_names_the_variable(variable: str, run_here: RunHere) -> None:
+    """Whatever it is; a value that is right is simply used."""
+    for value in FOR_US:
+        ended = run_here(("check", "--json", "--base-url", DEAD), **{variable: value})
+        assert ended.is_calm(), (value, ended)
+        found = json.loads(ended.stdout)["findings"]
+        if [finding["subject"] for finding in found] == ["Settings"]:
+            told = f"{found[0]['verdict']} {found[0]['hint']}"
+            assert variable.removesuffix("_FILE") in told, (value, told)
+            assert "\n" not in told
+            assert "\x1b" not in told
+        asked = run_here(("ask", "--wait-seconds", "0", "--sandbox", "Any?"), **{variable: value})
+        assert asked.is_calm(), (value, asked)
+
+
+@pytest.mark.parametrize("name", ["CONTIT_MCP_NONSENSE", "CONTIT_API_KEYS", "CONTIT_BASE_URI", "CONTIT_MCP_PROT"])
+def test_a_name_that_is_almost_ours_is_named(name: str, run_here: RunHere) -> None:
+    """With the nearest one, or with the command that lists all."""
+    ended = run_here(("check",), **{name: "x"})
+    assert ended.code == 1
+    assert name in ended.stderr
+    assert re.search(r"hint: (Did you mean CONTIT_|contit-mcp settings lists)", ended.stderr)
+
+
+def states(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield odd state folders, each with its name."""
+    ways: dict[str, Callable[[Path], object]] = {
+        "a file": lambda path: path.write_text("no folder"),
+        "below a file": lambda path: (path.parent.rmdir(), path.parent.write_text("no folder")),  # type: ignore[func-returns-value]
+        "a dangling link": lambda path: path.symlink_to(folder / "nowhere"),
+        "a loop of links": lambda path: path.symlink_to(path),
+        "not writable": lambda path: path.mkdir(mode=0o500),
+        "not readable": lambda path: path.mkdir(mode=0o000),
+        "missing": lambda path: None,
+        "a name too long": lambda path: None,
+    }
+    for name, make in ways.items():
+        path = folder / name / ("x" * 300 if name == "a name too long" else "state")
+        path.parent.mkdir()
+        make(path)
+        yield name, path
+    contents = (b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 5000, b'{"base_url": 1}', b"1e999", b"\x00" * 100)
+    files = ("last-conversation.json", "host-entries.json", "api-key", "access-token", "runs-v2.sqlite3")
+    for number, (file, content) in enumerate(itertools.product(files, contents)):
+        path = folder / f"content {number}"
+        path.mkdir()
+        (path / file).write_bytes(content)
+        yield f"{file} with {content[:10]!r}", path
+    for file in files:
+        path = folder / f"folder for {file}"
+        (path / file).mkdir(parents=True)
+        yield f"a folder for {file}", path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no links and modes for everyone")
+@pytest.mark.parametrize("command", ["install", "uninstall", "check", "ask", "last", "check a host"])
+def test_no_state_of_our_files_stops_a_command_without_a_word(command: str, run_here: RunHere, tmp_path: Path) -> None:
+    """Broken, missing, a folder for a file: a line that says so, or an answer all the same."""
+    for name, path in states(tmp_path):
+        ended = run_here(COMMANDS[command], CONTIT_MCP_STATE_DIR=str(path))
+        assert ended.is_calm(), (name, ended)
+        assert ended.code in {0, 1, 3}, (name, ended)
+        assert ended.code != 1 or "error: " in ended.stderr or "FAIL" in ended.stdout, (name, ended)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other homes")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_user_without_a_name_and_a_home_folder_is_served(
+    command: str, run_here: RunHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may run as any number. What needs a home folder says so; all else works."""
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)
+    ended = run_here(COMMANDS[command], HOME=None, CONTIT_MCP_STATE_DIR=None)
+    assert ended.is_calm(), ended
+    if COMMANDS[command][0] in {"install", "uninstall"} or "--host" in COMMANDS[command]:
+        assert ended.stderr == "error: This user has no home folder.\nhint: Set HOME to it.\n"
+    else:
+        assert ended.code == run_here(COMMANDS[command]).code, ended
+
+
+# --- real processes
+
+
+ALL_AT_ONCE = {name: values[0] for name, values in FOR_OTHERS.items() if name not in {"HOME", "PATH", "XDG_STATE_HOME"}}
+CHILDREN = {
+    "all at once": {name: value for name, value in ALL_AT_ONCE.items() if value is not None} | {"HTTPS_PROXY": DEAD},
+    "Python's own": {
+        "PYTHONWARNINGS": "error",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONOPTIMIZE": "1",
+        "PYTHONDEVMODE": "1",
+        "PYTHONASYNCIODEBUG": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "0",
+        "PYTHONPATH": "/nonexistent",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONINSPECT": "1",
+        "LC_ALL": "C",
+    },
+}
+PROCESSES = {name: COMMANDS[name] for name in ("help", "check", "ask", "print", "healthcheck")} | {
+    "stdio": ("stdio", "--sandbox"),
+    "demo": ("demo",),
+}
+
+
+def start(arguments: tuple[str, ...], given: dict[str, str], redirections: str = "", stdin: bytes = b"") -> Ended:
+    """Run a command as a process of a shell, which can close its streams."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *COMMAND, *arguments],
+        env=given, input=stdin, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
+@pytest.mark.parametrize("odd", CHILDREN)
+@pytest.mark.parametrize("command", PROCESSES)
+def test_a_process_starts_with_everything_odd_at_once(command: str, odd: str, tmp_path: Path) -> None:
+    """As without; stdout of a host stays the protocol's."""
+    clean = environment(HOME=str(tmp_path))
+    expected, ended = (start(PROCESSES[command], clean | more) for more in ({}, CHILDREN[odd]))
+    assert ended.is_calm(), ended
+    assert ended.code == expected.code, ended
+    if command == "stdio":
+        assert ended.stdout == ""
+    if odd == "all at once":
+        note, *others = [line for line in ended.stderr.splitlines() if line.startswith("note: ")]
+        assert len(others) == (command == "demo")  # its child says it too
+        for name in ("SSL_CERT_FILE", "SSLKEYLOGFILE", "OTEL_PROPAGATORS", "WEB_CONCURRENCY", "ALL_PROXY"):
+            assert name in note
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["help", "settings", "ask", "check", "stdio"])
+def test_closed_streams_are_no_crash(command: str, closed: str, tmp_path: Path) -> None:
+    """Without stderr it works all the same; without stdout it says so, where it has something to print."""
+    arguments = ({**COMMANDS, **PROCESSES})[command]
+    if command == "ask":
+        arguments = ("ask", "--sandbox", "--json", "How many drafts?")
+    given = environment(HOME=str(tmp_path))
+    expected, ended = start(arguments, given), start(arguments, given, closed)
+    assert ended.is_calm(), ended
+    if ">&-" in closed.replace("2>&-", "") and command != "stdio":
+        assert ended.code == 1
+        assert "2>&-" in closed or "error: The output could not be written" in ended.stderr
+    else:
+        assert ended.code == expected.code, ended
+        assert len(ended.stdout.splitlines()) == len(expected.stdout.splitlines())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
+@pytest.mark.parametrize("arguments", [("settings",), ("--help",), ("install",), ("completion", "bash")])
+def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """`contit-mcp settings | head -1` prints one line and nothing else."""
+    ended = start(arguments, environment(HOME=str(tmp_path)), "| true")
+    assert (ended.stdout, ended.stderr) in {("", ""), ("", ended.stderr if "STATE" in ended.stderr else "")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder that is in use")
+@pytest.mark.parametrize("command", ["help", "settings", "ask", "check", "healthcheck", "stdio"])
+def test_a_current_folder_that_is_gone_stops_no_command_that_needs_none(command: str, tmp_path: Path) -> None:
+    """`install` for a project needs one, and says so (tests/cli/test_install.py)."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    arguments = ({**COMMANDS, **PROCESSES})[command]
+    given = environment(HOME=str(tmp_path))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'cd "{gone}" && rmdir "{gone}" && exec "$@"', "sh", *COMMAND, *arguments],
+        env=given, input=b"", capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert ended.is_calm(), ended
+    assert ended.code == start(arguments, given).code, ended

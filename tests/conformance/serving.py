@@ -1,0 +1,39 @@
+"""Serves an SDK server of the conformance suite's fixtures on our HTTP stack, on a free port, as `contit-mcp http` does."""
+
+from typing import Any
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+
+from contit_mcp.config.sources import load_settings
+from contit_mcp.http.app import HttpParts, create_app
+from contit_mcp.http.auth import anyone
+from contit_mcp.http.deployment import http_policy, request_rate
+from contit_mcp.http.operations import Readiness
+from contit_mcp.http.serve import serve_http
+from contit_mcp.server.context import open_context
+
+_ENVIRONMENT = {
+    "CONTIT_API_KEY": "key",
+    "CONTIT_MCP_PORT": "0",
+    "CONTIT_MCP_STORE": "memory",
+    "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
+}
+
+
+async def serve_fixtures(server: MCPServer[Any]) -> None:
+    """Serve until a signal comes."""
+    settings = load_settings(environment=_ENVIRONMENT)
+    parts = HttpParts(Readiness())
+    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    server.streamable_http_app(stateless_http=True, transport_security=unchecked)
+    async with open_context(settings) as context:
+        app = create_app(
+            server.session_manager,
+            context,
+            parts,
+            identify=anyone,
+            rate=request_rate(settings),
+            policy=http_policy(settings),
+        )
+        await serve_http(app, settings, context, parts)

@@ -1,0 +1,85 @@
+"""The answer card over HTTP, where no session remembers what `initialize` declared."""
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client import Client
+from mcp.client.extension import advertise
+from mcp.client.streamable_http import streamable_http_client
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
+
+from contit_mcp.server.card import CARD_TOOLS, CARD_URI
+from tests.http.served import INFO, JSON_RPC, SEAL_KEY, Served, rpc
+
+SANDBOX = {"CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+DECLARED = rpc("initialize", {**INFO, "capabilities": {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}})
+
+
+def post(served: Served, request: dict[str, Any], **headers: str) -> tuple[str | None, dict[str, Any]]:
+    """Return the session id and the result that a request gets."""
+    response = served.http.post(served.url, json=request, headers={**JSON_RPC, **headers})
+    assert response.status_code == 200, response.text
+    data = response.text.split("data: ", 1)[-1].strip() if "data: " in response.text else response.text
+    return response.headers.get("mcp-session-id"), json.loads(data)["result"]
+
+
+def cards(result: dict[str, Any]) -> frozenset[str]:
+    """Return the names of the tools that have a card."""
+    return frozenset(tool["name"] for tool in result["tools"] if tool.get("_meta", {}).get("ui"))
+
+
+def test_a_declaration_comes_back_as_a_session_id_that_each_replica_understands() -> None:
+    """The server is stateless: the id carries the declaration, and nothing else depends on it."""
+    with Served(SANDBOX, ("--sandbox",)) as first, Served(SANDBOX, ("--sandbox",)) as second:
+        session_id, result = post(first, DECLARED)
+        assert session_id is not None
+        assert session_id.startswith("card-")
+        assert EXTENSION_ID in result["capabilities"]["extensions"]
+        for served in (first, second):
+            headers = {"Mcp-Session-Id": session_id}
+            assert cards(post(served, rpc("tools/list"), **headers)[1]) == CARD_TOOLS
+            (card,) = post(served, rpc("resources/read", {"uri": CARD_URI}), **headers)[1]["contents"]
+            assert card["mimeType"] == APP_MIME_TYPE
+            assert first.http.delete(served.url, headers={**JSON_RPC, **headers}).status_code == 405
+
+
+def test_other_clients_get_no_session_id_and_no_card() -> None:
+    """Also not with a session id of another server."""
+    with Served(SANDBOX, ("--sandbox",)) as served:
+        assert post(served, rpc("initialize", INFO))[0] is None
+        for headers in ({}, {"Mcp-Session-Id": "0f9c"}, {"Mcp-Session-Id": "x-card-1"}):
+            session_id, result = post(served, rpc("tools/list"), **headers)
+            assert (session_id, cards(result)) == (None, frozenset())
+
+
+def test_off_means_off() -> None:
+    """With CONTIT_MCP_CARD=off, neither the declaration nor an old session id has an effect."""
+    with Served({**SANDBOX, "CONTIT_MCP_CARD": "off"}, ("--sandbox",)) as served:
+        assert post(served, DECLARED)[0] is None
+        assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
+
+
+def test_a_session_id_opens_nothing() -> None:
+    """It is no credential."""
+    tokens = {**SANDBOX, "CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"anna:{'a' * 40}"}
+    with Served(tokens, ("--sandbox",)) as served:
+        headers = {**JSON_RPC, "Mcp-Session-Id": "card-1"}
+        assert served.http.post(served.url, json=rpc("tools/list"), headers=headers).status_code == 401
+        assert served.http.post(served.url, json=DECLARED, headers=JSON_RPC).status_code == 401
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+def test_the_sdks_own_client_gets_the_card_in_both_eras(era: str) -> None:
+    """It declares the extension once, or with each request, and needs to know nothing of this server."""
+
+    async def read(url: str) -> tuple[frozenset[str], str]:
+        shows_cards = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
+        async with Client(streamable_http_client(url), mode=era, extensions=[shows_cards]) as client:
+            tools = (await client.list_tools()).model_dump(by_alias=True, exclude_none=True)
+            (contents,) = (await client.read_resource(CARD_URI)).contents
+            return cards(tools), contents.mime_type or ""
+
+    with Served(SANDBOX, ("--sandbox",)) as served, anyio.from_thread.start_blocking_portal() as portal:
+        assert portal.call(read, served.url) == (CARD_TOOLS, APP_MIME_TYPE)

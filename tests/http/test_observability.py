@@ -122,6 +122,7 @@ async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(
             call, started = (server.named(name)[-1] for name in ("call.finished", "run.started"))
             assert call["trace_id"] == started["trace_id"] == request["trace_id"]
             assert len(call["trace_id"]) == 32
+            assert call["statuses"] == f"200:{call['requests']}"
             assert (call["trace_id"] == given) == (source != "nowhere")
             asked.append((source, call["trace_id"]))
         async with caller(Accept="application/openmetrics-text") as http:

@@ -30,7 +30,8 @@ def read_messages(body: Body) -> Shown:
         if block.get("type") == "tool_result"
     ]
     names = tuple(tool["name"] for tool in body.get("tools", ()))
-    return Shown(names, tuple(results), text_of(body.get("system", "")))
+    said = "\n".join(text_of(message["content"]) for message in body["messages"] if message["role"] == "user")
+    return Shown(names, tuple(results), text_of(body.get("system", "")), said)
 
 
 def messages_turn(turn: ToolCall | str) -> dict[str, Any]:

@@ -164,14 +164,23 @@ async def serve_http(
     )
     from contit_mcp.http.operations import Readiness  # noqa: PLC0415
     from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
+    from contit_mcp.runs.opening import schema_version  # noqa: PLC0415
 
     transport = sandbox.transport() if sandbox else None
     who = identification(settings)
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     try:
-        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+        async with (
+            open_context(
+                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
+            ) as context,
+            anyio.create_task_group() as watchers,
+        ):
             context.services()  # imports what the first caller would wait for otherwise
-            context.on_finished = parts.metrics.count_call
+            location = settings.store_location()
+            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(parts.metrics.watch_event_loop)
             policy = http_policy(settings)
             app = create_app(
                 create_sessions(create_server(context, probe=probe), policy),
@@ -183,8 +192,9 @@ async def serve_http(
                 metadata_routes=who.routes,
                 metrics_here=settings.metrics_port is None,
             )
-            metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
+            metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
             await serve_app(app, settings, context, parts, metrics_app=metrics_app)
+            watchers.cancel_scope.cancel()
     finally:
         if who.http is not None:
             await who.http.aclose()

@@ -20,7 +20,7 @@ from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening, start
 from tests.stage import OWNER, set_stage, wall_clock
 from tests.virtual_time import VirtualTimeLoop
 
@@ -62,9 +62,18 @@ class Events:
 
     operations: list[tuple[str, float, bool]] = field(default_factory=list)
     states: list[bool] = field(default_factory=list)
+    slowness: list[bool] = field(default_factory=list)
+    under_way: set[object] = field(default_factory=set)
 
-    def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
+    def began(self, use: object) -> None:
+        self.under_way.add(use)
+
+    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
+        self.under_way.remove(use)
         self.operations.append((name, round(seconds, 3), error is not None))
+
+    def slow(self, *, slow: bool) -> None:
+        self.slowness.append(slow)
 
     def usable(self, *, usable: bool) -> None:
         self.states.append(usable)
@@ -136,6 +145,20 @@ async def test_when_the_store_is_back_it_gets_the_runs_of_the_outage(logged: io.
     assert seen is not None
     assert seen.answer == "answer"
     assert await claim(there, opening("meanwhile")) == Deduplicated(later)
+
+
+async def test_a_store_that_fails_at_once_is_tried_again_after_a_second() -> None:
+    """A server that restarts is away for about as long."""
+    server, events = Server(down=True), Events()
+    store = process(server, events)
+    await store.latest("owner", "t")
+    server.down = False
+    await anyio.sleep(0.9)
+    await store.latest("owner", "t")
+    assert events.states == [False]
+    await anyio.sleep(0.1)
+    await store.latest("owner", "t")
+    assert events.states == [False, True]
 
 
 async def test_under_steady_load_the_store_comes_back_at_once() -> None:
@@ -240,6 +263,32 @@ async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> No
     seen = await store.find("owner", "t", "r")
     assert seen is not None
     assert seen.answer == "answer"
+
+
+async def test_a_reading_that_comes_late_takes_no_ids_from_a_run() -> None:
+    """The same question was asked again while the first start was being sent."""
+    server = Server()
+    store = process(server)
+    granted = await claim(store, opening("q"))
+    server.seconds = 0.5
+
+    async def ask_again() -> None:
+        assert isinstance(await claim(store, opening("q")), Deduplicated)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_again)
+        await anyio.sleep(0.4)
+        server.shared, before = MemoryRunStore(now=wall_clock), server.shared
+        server.shared.keep(granted.record)  # what the second ask reads
+        await anyio.sleep(0.05)
+        server.seconds = 0.0
+        await before.release(granted.record)
+        await start(store, granted.record, "r")
+        server.shared = MemoryRunStore(now=wall_clock)
+        server.shared.keep(granted.record)
+    server.down = True
+    run = await store.change(granted.record, lambda run, _: run.owed())
+    assert run.run_id == "r"
 
 
 async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_in_five_seconds() -> None:

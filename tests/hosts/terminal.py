@@ -12,13 +12,13 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _ROWS, _COLUMNS = 45, 130
 _MOVES_RIGHT = re.compile(r"\x1b\[\d*C")
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|.)")
-UP, DOWN, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\r", "\x1b"
+DOWN, ENTER, ESCAPE, INTERRUPT = "\x1b[B", "\r", "\x1b", "\x03"
 
 
 class Terminal:
@@ -47,7 +47,7 @@ class Terminal:
             os.write(self._keyboard, key.encode())
             time.sleep(0.5)
 
-    def wait_for(self, seen: Callable[[], object], seconds: float = 60.0) -> None:
+    def wait_for(self, seen: Callable[[], object], seconds: float = 120.0) -> None:
         """Wait until something is so."""
         ends = time.monotonic() + seconds
         while not seen():
@@ -87,8 +87,7 @@ def in_terminal(command: Sequence[str | Path], folder: Path, environment: Mappin
     terminal = Terminal(keyboard)
     try:
         yield terminal
-        terminal.press("/exit", ENTER)
-        process.wait(20)
+        _leave(terminal, process)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -99,3 +98,17 @@ def in_terminal(command: Sequence[str | Path], folder: Path, environment: Mappin
                 process.wait()
         terminal.close()
         os.close(keyboard)
+
+
+def _leave(terminal: Terminal, process: "subprocess.Popen[bytes]") -> None:
+    """End the program as a user does. Keys that come in the middle of a turn may be lost, so they are repeated."""
+    for _ in range(6):
+        terminal.press("/exit", ENTER)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
+        terminal.press(INTERRUPT, INTERRUPT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
+    raise AssertionError(terminal.drawn[-4_000:])

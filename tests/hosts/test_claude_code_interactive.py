@@ -1,6 +1,7 @@
 """Claude Code in a terminal, where it declares the Tasks extension: short questions, long ones, and both switches."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ import pytest
 from tests.hosts.bench import Bench, answer_of, bare_environment, set_up
 from tests.hosts.installing import npm_packages
 from tests.hosts.model_service.conversation import ask
-from tests.hosts.terminal import DOWN, ENTER, Terminal, in_terminal
+from tests.hosts.terminal import DOWN, ENTER, ESCAPE, Terminal, in_terminal
 from tests.hosts.test_claude_code import PACKAGE
 from tests.hosts.trials import Row, Trial, holds, npm_version
 
 KEY = "sk-made-up-key-of-the-tests-0123456789"
-LONG_SECONDS = 16.0
+LONG_SECONDS = 30.0
 """A run that outlasts the 8 s for which a call waits before it becomes a task."""
+
+STILL_RUNNING = re.compile(r"MCP\s*task\s*still\s*running")
+"""What it draws when its turn has ended and the task has not."""
 
 BOTH = pytest.mark.parametrize("long_trial", ["stdio", "http+token"], indirect=True)
 
@@ -133,10 +137,10 @@ def test_x_in_its_panel_cancels_the_task_twice_and_both_are_answered(long_trial:
     with claude(long_trial) as terminal:
         go(terminal, long_trial, question)
         terminal.wait_for(lambda: model.seen)
-        terminal.wait_for(lambda: "tasks/get" in methods(long_trial, known))
-        terminal.press(DOWN, ENTER)
-        terminal.press("x")
-        terminal.wait_for(lambda: methods(long_trial, known).count("tasks/cancel") == 2, 15)
+        terminal.wait_for(lambda: STILL_RUNNING.search(terminal.drawn))
+        terminal.press(DOWN, ENTER, "x")
+        terminal.wait_for(lambda: methods(long_trial, known).count("tasks/cancel") == 2)
+        terminal.press(ESCAPE)
     cancelled = [call for call in long_trial.entry.calls()[known:] if call["tool"] == "tasks/cancel"]
     assert {call["outcome"] for call in cancelled} == {"cancelled"}
 
@@ -149,6 +153,7 @@ def test_a_resumed_session_gets_the_answer_of_its_task(long_trial: Trial, questi
         go(terminal, long_trial, question)
         terminal.wait_for(lambda: model.seen)
         assert "moved to the background" in model.seen[0]
+        terminal.wait_for(lambda: STILL_RUNNING.search(terminal.drawn))
     assert "<task-notification>" not in model.said
     known = len(long_trial.entry.calls())
     with claude(long_trial, "--resume", session) as terminal:

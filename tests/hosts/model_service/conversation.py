@@ -80,6 +80,9 @@ class Model:
     def answer(self, shown: Shown) -> ToolCall | str:
         """The model's turn: a call, or its last words."""
         if not any(_is_ours(tool) for tool in shown.tools):
+            deferred = tuple(dict.fromkeys(re.findall(r"[\w-]*contit_(?:ask|start|status|response)(?=\")", shown.said)))
+            if deferred and _BRIDGE <= set(shown.tools):
+                return self._through_the_bridge(shown, deferred)
             return "Nothing to add."  # a side question of the host's, as for a title
         self.offered, self.system, self.said = shown.tools, shown.system, shown.said
         if len(shown.results) >= len(self.seen):
@@ -90,10 +93,23 @@ class Model:
         tool = next(tool for tool in shown.tools if tool.endswith(name))
         return ToolCall(tool, arguments, next(self._numbers))
 
+    def _through_the_bridge(self, shown: Shown, deferred: tuple[str, ...]) -> ToolCall | str:
+        """Answer a host that names our tools alone: look at their schemas first, then call them by their names."""
+        if not shown.results:
+            return ToolCall("tool_search", {"query": f"select:{','.join(deferred)}"}, next(self._numbers))
+        turn = self.answer(Shown(deferred, shown.results[1:], shown.system, shown.said))
+        if isinstance(turn, str):
+            return turn
+        return ToolCall("tool_call", {"name": turn.tool, "arguments": turn.arguments}, turn.number)
+
     @property
     def our_tools(self) -> set[str]:
         """Our tools among those offered, without the prefixes that hosts add."""
         return {tool[tool.rindex("contit_") :] for tool in self.offered if _is_ours(tool)}
+
+
+_BRIDGE = frozenset({"tool_search", "tool_call"})
+"""Tools by which Qwen Code offers those of servers."""
 
 
 def _is_ours(tool: str) -> bool:

@@ -60,7 +60,8 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
         "projects": {str(trial.home): {"hasTrustDialogAccepted": True}},
     }
     (trial.home / ".claude.json").write_text(json.dumps(answered), encoding="utf-8")
-    command = [npm_packages("claude_code", PACKAGE) / "claude", "--mcp-config", config, "--strict-mcp-config"]
+    program = npm_packages("claude_code", PACKAGE) / "claude"
+    fixed = ("--mcp-config", config, "--strict-mcp-config", "--model", "claude-sonnet-4-5")
     variables = bare_environment(
         trial.home,
         ANTHROPIC_BASE_URL=trial.bench.model_url,
@@ -71,8 +72,8 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
         **environment,
     )
     del variables["NO_COLOR"]
-    allowed = ("--allowedTools", "mcp__contit-assistant__contit_ask", "--model", "claude-sonnet-4-5")
-    with in_terminal([*command, *allowed, *options], trial.home, variables) as terminal:
+    allowed = ("--allowedTools", "mcp__contit-assistant__contit_ask")
+    with in_terminal([program, *fixed, *allowed, *options], trial.home, variables) as terminal:
         terminal.wait_for(lambda: "❯" in terminal.drawn or "> " in terminal.drawn)
         yield terminal
 
@@ -182,3 +183,15 @@ def test_with_tasks_switched_off_the_call_waits_for_its_answer(long_trial: Trial
         terminal.wait_for(lambda: model.seen)
         assert shown_answer(long_trial, model.seen[0])
     assert methods(long_trial, known) == ["contit_ask"]
+
+
+@pytest.mark.parametrize("trial", ["stdio", "http+token"], indirect=True)
+def test_a_prompt_is_a_command_and_a_resource_can_be_mentioned(trial: Trial, question: str) -> None:
+    """Its menus list both; what it fetches goes to its model."""
+    model = trial.bench.model
+    with claude(trial) as terminal:
+        go(terminal, trial, question)
+        terminal.press("/contit-assistant:drafts_waiting", ENTER)
+        terminal.wait_for(lambda: "which content is still a draft" in model.said)
+        terminal.press("@contit-assistant:contit://guide ", "go on", ENTER)
+        terminal.wait_for(lambda: "# How to ask Contit" in model.said)

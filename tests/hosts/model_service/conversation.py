@@ -81,7 +81,7 @@ class Model:
         """The model's turn: a call, or its last words."""
         if not any(_is_ours(tool) for tool in shown.tools):
             deferred = tuple(dict.fromkeys(re.findall(r"[\w-]*contit_(?:ask|start|status|response)(?=\")", shown.said)))
-            if deferred and _BRIDGE <= set(shown.tools):
+            if deferred and set(shown.tools) >= _BRIDGE:
                 return self._through_the_bridge(shown, deferred)
             return "Nothing to add."  # a side question of the host's, as for a title
         self.offered, self.system, self.said = shown.tools, shown.system, shown.said

@@ -127,6 +127,9 @@ class Assistant:
         environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
         **options: The credential and other settings.
 
+    Attributes:
+        context: The settings and connections; not part of the public API.
+
     Raises:
         ConfigurationError: There is no credential, or a setting cannot be used.
     """
@@ -134,13 +137,13 @@ class Assistant:
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
         settings = _settings(Options, options, environment)
         _require_credential(settings)
-        self._context = AppContext(settings, replay=RETURNED)
+        self.context = AppContext(settings, replay=RETURNED)
 
     @classmethod
     def from_context(cls, context: AppContext) -> Self:
         """Return an assistant with settings that were read elsewhere, as the command line reads them."""
         assistant = cls.__new__(cls)
-        assistant._context = context  # noqa: SLF001 - it is an instance of this class
+        assistant.context = context
         return assistant
 
     async def __aenter__(self) -> Self:
@@ -152,7 +155,7 @@ class Assistant:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connections and files."""
-        await self._context.aclose()
+        await self.context.aclose()
 
     async def ask(
         self,
@@ -226,19 +229,19 @@ class Assistant:
 
     def close(self) -> None:
         """End every wait now: a call whose run exists returns it as `in_progress`. No further run is started."""
-        self._context.close()
+        self.context.close()
 
     def _tenant(self) -> Tenant:
-        return self._context.tenant(Caller())
+        return self.context.tenant(Caller())
 
     def _deadline(self, wait_seconds: float | None) -> float:
         if wait_seconds is None:
-            wait_seconds = self._context.settings.run_limit_seconds + _MARGIN_SECONDS
+            wait_seconds = self.context.settings.run_limit_seconds + _MARGIN_SECONDS
         return anyio.current_time() + wait_seconds
 
     async def _ended(self, report: RunReport, deadline: float, observer: Observer) -> Run:
         """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
-        drain = self._context.services().drain
+        drain = self.context.services().drain
         while report.phase is Phase.IN_PROGRESS and not drain.closing:
             if anyio.current_time() + PAUSE_SECONDS >= deadline:
                 break

@@ -87,7 +87,8 @@ def show(ctx: click.Context, *, which: str, as_json: bool) -> None:
 
 def complete(ctx: click.Context, incomplete: str, name: Literal["thread_id", "run_id"]) -> list[CompletionItem]:
     """Return the remembered ids that begin with what was typed, each with its title; none if there is no store."""
-    given = GivenOptions(ctx.params.get("config"), ctx.params.get("base_url"), "ERROR")
+    options = (ctx.parent.params if ctx.parent else {}) | ctx.params
+    given = GivenOptions(options.get("config"), options.get("base_url"), "ERROR")
     try:
         runs = anyio.run(_runs, _settings(given), _MOST)
     except ContitError:

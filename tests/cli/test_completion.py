@@ -24,7 +24,7 @@ async def completed(line: str, **more: str) -> list[str]:
         **more,
     )
     assert asked.stderr == ""
-    return [row.partition(",")[2] for row in asked.stdout.splitlines()]
+    return [row.partition(",")[2] for row in asked.stdout.splitlines() if row]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ async def test_runs_are_listed_shown_and_completed() -> None:
         line = f"contit-mcp ask --base-url {url} --thread thread_"
         assert await completed(line, CONTIT_API_KEY="sandbox-key") == [second.thread_id, first.thread_id]
         line = f"contit-mcp runs --base-url {url} show {first.run_id[:-2]}"
-        assert await completed(line, CONTIT_API_KEY="sandbox-key") in ([first.run_id], [])
+        assert await completed(line, CONTIT_API_KEY="sandbox-key") == [first.run_id]
     assert len(sandbox.runs) == 2
 
 

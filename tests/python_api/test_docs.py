@@ -17,7 +17,7 @@ from contit_mcp.testing import RunningSandbox, running_sandbox
 from tests.rules.tree import ROOT
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-FRAGMENTS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FRAGMENTS: list[str] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 OF_THE_PROCESS = {
     "host", "port", "trusted_proxies", "tls_cert_file", "tls_key_file", "metrics_port", "log_level", "log_format",
@@ -50,7 +50,7 @@ async def test_the_fragment_works(
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
     space: dict[str, Any] = {}
-    exec(compile(text.replace("sandbox-key", sandbox.api_key), "docs/python.md", "exec"), space)  # noqa: S102 - ours
+    exec(compile(text.replace("sandbox-key", sandbox.api_key), "docs/python.md", "exec"), space)
     functions = [each for each in space.values() if inspect.iscoroutinefunction(each)]
     async with Assistant(api_key=sandbox.api_key, base_url=sandbox.url, store="memory") as contit:
         given = {"contit": contit, "prompt": "How many drafts are there?", "base_url": sandbox.url}

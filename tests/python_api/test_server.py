@@ -34,6 +34,7 @@ async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
 async def test_it_offers_what_the_other_transports_offer(sandbox: RunningSandbox, era: Any) -> None:
     """Tools, prompts, resources, completion, and the extensions; errors as they are, without the SDK's prefix."""
     async with Client(server(sandbox), mode=era) as client:
+        assert client.server_info is not None
         assert client.server_info.name == "contit-assistant"
         assert client.instructions
         assert client.server_capabilities.completions is not None

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.http.app import KNOWN_PATHS
 from tests.deployment.manifests import (
     DRAIN_SECONDS,
     KUBERNETES,

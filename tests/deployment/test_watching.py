@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contit_mcp import errors
 from contit_mcp.errors import UnexpectedError
-from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.http.app import KNOWN_PATHS
 from tests.deployment.promql import Exported, NotExported, labels_of, selectors
 from tests.http.deployed import QUESTION, TOKEN_MODE, TOKENS
 from tests.http.served import INITIALIZE, Contit, Served, contit

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from contit_mcp.http.guard import GuardPolicy, is_loopback, matches
+from contit_mcp.http.guard import GuardPolicy, matches
+from contit_mcp.http.serve import is_loopback
 from tests.http.served import INITIALIZE, Served, contit, rpc
 
 PAGE = "https://app.example"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.http.guard import DEEPEST, read_message
 from tests.http.served import INITIALIZE, JSON_RPC, Contit, Served, contit, rpc
 
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from contit_mcp.http.operations import Readiness
+from contit_mcp.http.app import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.telemetry.call_stats import CallStats, FinishedCall

@@ -15,8 +15,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from contit_mcp.http.guard import GuardPolicy, RequestGuard, RequestRate
-from contit_mcp.http.requests import InFlight, Requests
+from contit_mcp.http.app import Requests
+from contit_mcp.http.guard import GuardPolicy, InFlight, RequestGuard
+from contit_mcp.http.rate import RequestRate
 from tests.http.served import JSON_RPC, Contit, Served, contit, on_port, read_answer, rpc
 
 HEAD = b"POST /guarded HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"

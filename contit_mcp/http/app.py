@@ -107,16 +107,20 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with sessions.run():
+        async with sessions.run(), anyio.create_task_group() as watchers:
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(parts.metrics.watch_event_loop)
             yield
+            watchers.cancel_scope.cancel()
 
     parts.metrics.most_under_way.set(policy.at_once)
+    _read_states(context, parts, rate)
     routes = [
         Route("/mcp", tools),
         Route("/mcp/", tools),
         *_health_routes(parts.readiness),
         *(metadata_routes or []),
-        *([_metrics_route(context, parts)] * metrics_here),
+        *([_metrics_route(parts)] * metrics_here),
     ]
     around = [Middleware(Requests, count=parts.metrics.count_request, send_seconds=policy.send_seconds)]
     app = Starlette(
@@ -151,9 +155,9 @@ async def _short_error(request: Request, error: Exception) -> Response:
     return Refusal(error.status_code, "refused", error.detail, dict(error.headers or {})).response(request.scope)
 
 
-def create_metrics_app(context: AppContext, parts: HttpParts) -> ASGIApp:
+def create_metrics_app(parts: HttpParts) -> ASGIApp:
     """Return an application with `/metrics` and the probes, for an address of its own."""
-    return Starlette(routes=[_metrics_route(context, parts), *_health_routes(parts.readiness)])
+    return Starlette(routes=[_metrics_route(parts), *_health_routes(parts.readiness)])
 
 
 def _health_routes(readiness: Readiness) -> list[Route]:
@@ -169,18 +173,25 @@ def _health_routes(readiness: Readiness) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def _metrics_route(context: AppContext, parts: HttpParts) -> Route:
-    """Return the route for the metrics. Gauges are read at each scrape."""
-    metrics = parts.metrics
-
+def _metrics_route(parts: HttpParts) -> Route:
     async def scrape(request: Request) -> Response:
-        metrics.in_flight.set(context.calls_in_flight)
-        metrics.under_way.labels("call").set(len(parts.in_flight))
-        metrics.ready.set(await parts.readiness.problem() is None)
-        content, media_type = metrics.text(request.headers.get("accept", ""))
+        parts.metrics.ready.set(await parts.readiness.problem() is None)
+        content, media_type = parts.metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
     return Route("/metrics", scrape)
+
+
+def _read_states(context: AppContext, parts: HttpParts, rate: RequestRate) -> None:
+    """Let each scrape read the states that no event reports."""
+    metrics, reachability = parts.metrics, context.reachability
+    metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
+    metrics.under_way.labels("call").set_function(lambda: len(parts.in_flight))
+    metrics.reachable.set_function(lambda: reachability.reachable)
+    metrics.upstream_in_flight.set_function(lambda: reachability.in_flight)
+    metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
+    metrics.backoff.set_function(lambda: context.services().backoff_stretch())
+    metrics.limits_local.set_function(lambda: rate.local_only)
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

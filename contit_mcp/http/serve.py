@@ -32,6 +32,7 @@ from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, SEND_SECONDS, GuardPolicy
 from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.http.rate import RequestRate
+from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.server import create_server
@@ -141,9 +142,11 @@ async def wired_app(
     who = identification(settings)
     parts = HttpParts(Readiness(_contit_probe(settings, transport)))
     try:
-        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+        async with open_context(
+            settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
+        ) as context:
             context.services()  # imports what the first caller would wait for otherwise
-            context.on_finished = parts.metrics.count_call
+            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
             policy = http_policy(settings)
             app = create_app(
                 create_sessions(create_server(context, probe=probe), policy),
@@ -331,7 +334,7 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_no_cut_response)
     apps = [(wired.app, settings.port)]
     if settings.metrics_port is not None:
-        apps.append((create_metrics_app(context, parts), settings.metrics_port))
+        apps.append((create_metrics_app(parts), settings.metrics_port))
     sockets = [_bind(settings.host, port) for _, port in apps]
     listeners = [Listener(_config(each, settings)) for each, _ in apps]
     signals = Signals()

@@ -131,14 +131,14 @@ def _read(file: Path) -> Any:
     try:
         raw = file.read_bytes()
         if len(raw) > MAX_FILE_BYTES:
-            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")
+            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
         text = raw.decode("utf-8-sig")
         if file.suffix == ".csv":
             rows = []
             for number, row in enumerate(csv.DictReader(text.splitlines(keepends=True), strict=True), 1):
                 place = f"{file}, record {number}"
                 if None in row or None in row.values():
-                    raise ValueError("the row has not as many values as the header")
+                    raise ValueError("the row has not as many values as the header")  # noqa: TRY301
                 rows.append(row)
             return rows
         if file.suffix == ".json":

@@ -167,12 +167,7 @@ class Names:
                     names |= {value.split()[0], value.split()[-1]}
                 for name in names:
                     self._add(name, facet, value)
-        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
-        parts = [part for name in fields for part in {spaced(name), *spaced(name).split()}]
-        for name in fields:
-            for part in {spaced(name), *spaced(name).split()}:
-                if parts.count(part) == 1:
-                    self._add(part, "prop", name)
+        self._add_fields(workspace)
         for item in workspace.items:
             for title in item.titles.values():
                 language.add(self.phrases, title, "item", item.id)
@@ -181,6 +176,15 @@ class Names:
         for stems, meanings in self.phrases.items():
             for one in stems if any(kind != "item" for kind, _ in meanings) else ():
                 self._known[one[0]].add(one)
+
+    def _add_fields(self, workspace: Workspace) -> None:
+        """Let the name of a field mean it, and each word of the name that no other field has."""
+        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
+        parts = [part for name in fields for part in {spaced(name), *spaced(name).split()}]
+        for name in fields:
+            for part in {spaced(name), *spaced(name).split()}:
+                if parts.count(part) == 1:
+                    self._add(part, "prop", name)
 
     def _add(self, name: str, kind: str, value: str) -> None:
         """Let a name mean a symbol, and its translation if the lexicon has one."""

@@ -243,6 +243,8 @@ class Reading:
                 self._introduced = "mention" if self._peek(at + 1, "unknown", "quoted") else ""
             case "only":
                 self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
+                if self._peek(at - 1, "locale") and self._last == "locale":
+                    self._groups[-1].mode = "only"  # "in English only"
                 if self._introduced == "tagged" or (self.noun and self._peek(at + 1, "tagged", "prop")):
                     self._unknown.append(symbol.text)  # no tag but this one
             case "both" if not self._peek(at + 1, "author"):
@@ -326,7 +328,7 @@ class Reading:
             raise NotUnderstoodError("two_questions")
 
     def _topic(self, at: int) -> int | None:
-        """Read what is behind "about": a quotation, or the longest phrase of the content that ends in an unknown word."""
+        """Read what is behind "about": a quotation, or the longest phrase of the content that ends in a new word."""
         symbol = self.symbols[at]
         if quoted := symbol.can_be("quoted"):
             return self._phrase(quoted.value, at + 1)

@@ -105,7 +105,7 @@ def load_answers(path: Path) -> tuple[ScriptedAnswer, ...]:
     try:
         raw = path.read_bytes()
         if len(raw) > MAX_FILE_BYTES:
-            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")
+            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
         return parse_answers(json.loads(raw), f"{path}, ")
     except AnswersError:
         raise

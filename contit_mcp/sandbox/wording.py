@@ -43,7 +43,7 @@ class Words:
         word = self._tables["names"].get(spaced(name), spaced(name)).split(",")[0]
         rules = (rule.partition(">") for rule in self._tables["plural"])
         endings = (word.removesuffix(old) + new for old, _, new in rules if many and word.endswith(old))
-        return next(endings, word)
+        return str(next(endings, word))
 
     def _state(self, name: str, types: tuple[str, ...], *, many: bool) -> str:
         """Return the adjective of a state in the form that fits the noun."""

@@ -62,9 +62,18 @@ class Events:
 
     operations: list[tuple[str, float, bool]] = field(default_factory=list)
     states: list[bool] = field(default_factory=list)
+    slowness: list[bool] = field(default_factory=list)
+    under_way: set[object] = field(default_factory=set)
 
-    def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
+    def began(self, use: object) -> None:
+        self.under_way.add(use)
+
+    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
+        self.under_way.remove(use)
         self.operations.append((name, round(seconds, 3), error is not None))
+
+    def slow(self, *, slow: bool) -> None:
+        self.slowness.append(slow)
 
     def usable(self, *, usable: bool) -> None:
         self.states.append(usable)

@@ -35,6 +35,10 @@ def _matches(matcher: Any, answer: str) -> bool:
     return any(_matches(one, answer) for one in matcher["any"])
 
 
+def _ways(matcher: Any) -> list[Any]:
+    return matcher["any"] if isinstance(matcher, dict) and "any" in matcher else [matcher]
+
+
 def _normal(text: str) -> str:
     return text.replace("’", "'").replace("\u00a0", " ").replace("*", "").lower()
 
@@ -42,7 +46,7 @@ def _normal(text: str) -> str:
 def _verdict(turn: dict[str, Any], answer: str) -> str:
     """Return right, refused or false."""
     if not understood(answer):
-        accepted = [one for matcher in turn["must"] for one in (matcher["any"] if "any" in matcher else [matcher])]
+        accepted = [one for matcher in turn["must"] for one in _ways(matcher)]
         return "right" if "REFUSE" in accepted else "refused"
     text = _normal(answer)
     right = all(_matches(one, text) for one in turn["must"]) and not any(

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import clean_environment
+from tests.children import Served, clean_environment, contit
 from tests.http.issuer import issuing
-from tests.http.served import Served, contit
 from tests.redis_server import PROGRAMS
 from tests.rules.tree import ROOT
 
@@ -160,7 +159,7 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
 
 
 def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: Path) -> None:
-    """Each block works as it stands where the ones before it were run; docker and kubectl are stood in for (our choice)."""
+    """Each block works as it stands where the ones before it were run; docker and kubectl are stood in for."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     missing += [] if any(map(shutil.which, PROGRAMS)) else [PROGRAMS[0]]
     if missing and not os.environ.get("CI"):

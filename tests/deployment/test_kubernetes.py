@@ -56,7 +56,7 @@ def problems(found: Any, version: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
-    """Strictly, by the published schemas: an unknown field is an error (our choice)."""
+    """Strictly, by the published schemas: an unknown field is an error."""
     checked = [found for found in kubernetes_objects() if found["kind"] not in OF_THE_OPERATOR]
     assert len(checked) >= 10
     wrong = [problem for found in checked for problem in problems(found, version)]
@@ -64,13 +64,13 @@ def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
 
 
 def test_the_schema_check_sees_an_unknown_field() -> None:
-    """Else the test above would hold of anything (our choice)."""
+    """Else the test above would hold of anything."""
     found = kubernetes_object("PodDisruptionBudget")
     assert list(problems({**found, "spec": {**found["spec"], "maxUnavailible": 1}}, NEWEST))
 
 
 def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
-    """`kubectl apply -k` takes what is listed (our choice)."""
+    """`kubectl apply -k` takes what is listed."""
     text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
     listed = set(yaml.safe_load(text)["resources"])
     offered = set(re.findall(r"^  # - (\S+)", text, re.MULTILINE))
@@ -80,7 +80,7 @@ def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which brings kustomize")
 def test_kustomize_makes_what_is_applied() -> None:
-    """Everything is in the one namespace, and the image is replaced by the operator's (our choice)."""
+    """Everything is in the one namespace, and the image is replaced by the operator's."""
     ended = subprocess.run(["kubectl", "kustomize", str(KUBERNETES)], capture_output=True, text=True, check=True)
     made = list(yaml.safe_load_all(ended.stdout))
     assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"contit-mcp"}
@@ -90,7 +90,7 @@ def test_kustomize_makes_what_is_applied() -> None:
 
 
 def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None:
-    """And the guide makes each of those files (our choice)."""
+    """And the guide makes each of those files."""
     assert set(settings()) <= SETTINGS
     secret = {name for name in settings() if name.removesuffix("_FILE") in {"CONTIT_API_KEY", "CONTIT_MCP_TOKENS",
               "CONTIT_MCP_SEAL_KEY", "CONTIT_MCP_STORE"}}  # fmt: skip
@@ -128,7 +128,7 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
 
 
 def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
-    """They are fixed in the Dockerfile, and in the code (our choice)."""
+    """They are fixed in the Dockerfile, and in the code."""
     deployment = kubernetes_object("Deployment")
     spec, container = deployment["spec"]["template"]["spec"], container_of(deployment)
     assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (USER_ID, USER_ID)
@@ -154,12 +154,12 @@ def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
 
 
 def test_variables_that_kubernetes_makes_of_services_stay_out() -> None:
-    """A service called contit-mcp would write CONTIT_MCP_PORT=tcp://… (our choice)."""
+    """A service called contit-mcp would write CONTIT_MCP_PORT=tcp://…."""
     assert all(template["spec"]["enableServiceLinks"] is False for template in pods().values())
 
 
 def test_everything_points_at_pods_that_there_are() -> None:
-    """Services, policies, budget, spread, autoscaler and ingress (our choice)."""
+    """Services, policies, budget, spread, autoscaler and ingress."""
     labels = {name: template["metadata"]["labels"] for name, template in pods().items()}
     deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] == "Deployment"}
     for name, deployment in deployments.items():
@@ -201,7 +201,7 @@ def test_everything_points_at_pods_that_there_are() -> None:
 
 
 def test_the_tag_is_the_version() -> None:
-    """Of the package, wherever it is written (our choice)."""
+    """Of the package, wherever it is written."""
     from contit_mcp import __version__  # noqa: PLC0415 - here alone
 
     (image,) = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))["images"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contit_mcp.http.guard import GuardPolicy, matches
 from contit_mcp.http.serve import is_loopback
-from tests.http.served import INITIALIZE, Served, contit, rpc
+from tests.children import INITIALIZE, Served, contit, rpc
 
 PAGE = "https://app.example"
 TOKEN = {"Authorization": "Bearer " + "a" * 24}

@@ -12,14 +12,12 @@ from mcp.client import Client
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.e2e.processes import sandbox_on_port
-from tests.http.deployed import (
+from tests.children import (
     ERAS,
     QUESTION,
     TOKEN_MODE,
     TOKENS,
-    Deployed,
-    anyio_backend,
+    Served,
     ask,
     call,
     caller,
@@ -28,16 +26,16 @@ from tests.http.deployed import (
     message_of,
     request_of,
     runs,
+    sandbox_on_port,
 )
 from tests.redis_server import redis_server
 
-__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 NO_SUCH = {"thread_id": "t", "run_id": "r"}
 
 
-async def statuses(http: httpx.AsyncClient, server: Deployed, times: int) -> Counter[int]:
+async def statuses(http: httpx.AsyncClient, server: Served, times: int) -> Counter[int]:
     """Ask so often for the list of tools, one after the other."""
     found: Counter[int] = Counter()
     for _ in range(times):
@@ -52,7 +50,7 @@ def listing() -> dict[str, Any]:
     return request
 
 
-async def until_quiet(server: Deployed, http: httpx.AsyncClient) -> None:
+async def until_quiet(server: Served, http: httpx.AsyncClient) -> None:
     """Wait until no call is under way."""
     while (await server.metrics())["contit_mcp_calls_in_flight"]:
         await anyio.sleep(0.05)
@@ -83,7 +81,7 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
             async with deployed(environment) as one, deployed(environment) as other, caller(TOKENS["anna"]) as anna:
                 found: Counter[int] = Counter()
 
-                async def post(server: Deployed) -> None:
+                async def post(server: Served) -> None:
                     found[(await anna.post(server.url, **listing())).status_code] += 1
 
                 began = anyio.current_time()
@@ -111,7 +109,7 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
                             await anna.post(server.url, **listing())
                 for server in (one, other):
                     assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
-                    assert redis.password.encode() not in server.stderr
+                    assert redis.password not in server.stderr
 
 
 async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
-from tests.http.deployed import (
+from tests.children import (
     QUESTION,
     TOKEN_MODE,
     TOKENS,
-    anyio_backend,
     ask,
     call,
     caller,
@@ -27,7 +26,6 @@ from tests.http.deployed import (
 from tests.redis_server import redis_server
 from tests.virtual_time import VirtualTimeLoop
 
-__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 BY_ADDRESS = {"Host": "10.1.2.3:8000"}

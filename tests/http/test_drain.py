@@ -117,10 +117,13 @@ async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, *, 
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-            async with deployed(environment, command=command) as server, caller() as http:
-                async with asking(http, server, 8) as found:
-                    await server.logged("run.started", 8)
-                    code, seconds = await server.end(by)
+            async with (
+                deployed(environment, command=command) as server,
+                caller() as http,
+                asking(http, server, 8) as found,
+            ):
+                await server.logged("run.started", 8)
+                code, seconds = await server.end(by)
     assert (code, [each["status"] for each in found]) == (0, ["in_progress"] * 8)
     assert server.named("server.stopping")[0]["cause"] == by.name
     assert seconds < WITHIN
@@ -163,10 +166,13 @@ async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
 async def test_an_ask_whose_start_hangs_is_told_that_it_is_unknown_whether_it_runs() -> None:
     """Contit has no idempotency key."""
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
-            async with asking(http, server, 2) as found:
-                await until_started(sandbox, 2)
-                code, seconds = await server.end()
+        async with (
+            deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox),
+            caller() as http,
+            asking(http, server, 2) as found,
+        ):
+            await until_started(sandbox, 2)
+            code, seconds = await server.end()
     assert (code, seconds < WITHIN) == (0, True)
     assert [(each["status"], "run_id" in each) for each in found] == [("failed", False)] * 2
     assert all("it is unknown whether a run was started" in each["error"] for each in found)
@@ -177,11 +183,14 @@ async def test_an_ask_that_waits_to_repeat_its_start_is_told_to_ask_again() -> N
     """Nothing runs for it, so nothing is unknown."""
     busy = Fault("503", on="start", times=None, retry_after="30")
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(faults=(busy,))) as (server, sandbox), caller() as http:
-            async with asking(http, server) as found:
-                while not sandbox.requests:
-                    await anyio.sleep(0.02)
-                code, seconds = await server.end()
+        async with (
+            deployment(SandboxOptions(faults=(busy,))) as (server, sandbox),
+            caller() as http,
+            asking(http, server) as found,
+        ):
+            while not sandbox.requests:
+                await anyio.sleep(0.02)
+            code, seconds = await server.end()
     assert (code, seconds < WITHIN) == (0, True)
     assert "not started" in found[0]["error"]
     assert "Ask again" in found[0]["next_step"]
@@ -222,13 +231,16 @@ async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Pa
     """When a node is emptied both go. The connections to a Redis that hangs cannot be closed in order."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        async with deployment(SandboxOptions(run_seconds=60), **environment) as (server, sandbox), caller() as http:
-            async with asking(http, server, 20) as found:
-                await server.logged("run.started", 20)
-                redis.stop() if trouble == "stops" else redis.freeze()
-                code, seconds = await server.end()
-                if trouble == "hangs":
-                    redis.thaw()
+        async with (
+            deployment(SandboxOptions(run_seconds=60), **environment) as (server, sandbox),
+            caller() as http,
+            asking(http, server, 20) as found,
+        ):
+            await server.logged("run.started", 20)
+            redis.stop() if trouble == "stops" else redis.freeze()
+            code, seconds = await server.end()
+            if trouble == "hangs":
+                redis.thaw()
     assert (code, seconds < WITHIN) == (0, True)
     assert [each["status"] for each in found] == ["in_progress"] * 20
     assert len({each["run_id"] for each in found}) == len(sandbox.runs) == 20

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from contit_mcp.telemetry.logging import get_logger
@@ -29,13 +30,15 @@ class RequestRate:
     Args:
         per_minute: The limit. Task polls have a limit of their own, which is higher.
         redis_url: The Redis that counts; while it cannot be used, each replica counts for itself.
+        now: The clock, in seconds since the epoch.
 
     Attributes:
         local_only: Whether there is a Redis and it cannot be used.
     """
 
-    def __init__(self, per_minute: int, *, redis_url: str | None = None) -> None:
+    def __init__(self, per_minute: int, *, redis_url: str | None = None, now: Callable[[], float] = time.time) -> None:
         self.local_only = False
+        self._now = now
         self._per_minute = per_minute
         self._redis = _connect(redis_url) if redis_url else None
         self._redis_again_at = 0.0
@@ -55,7 +58,7 @@ class RequestRate:
         return math.ceil(seconds) if seconds > 0 else None
 
     def _count_in_memory(self, key: str, limit: int) -> float:
-        minute, second = divmod(time.time(), _MINUTE)
+        minute, second = divmod(self._now(), _MINUTE)
         if minute != self._minute:
             self._counts_before = self._counts if minute == self._minute + 1 else {}
             self._counts, self._minute = {}, int(minute)
@@ -72,8 +75,8 @@ class RequestRate:
         from redis.exceptions import ReadOnlyError, RedisError  # noqa: PLC0415 - optional
 
         began = time.monotonic()
-        minute, second = divmod(time.time(), _MINUTE)
-        name, before = (f"contit-mcp-rate:{{{key}}}:{int(each)}" for each in (minute, minute - 1))
+        minute, second = divmod(self._now(), _MINUTE)
+        name, before = (f"contit-mcp-limits:{{{key}}}:{int(each)}" for each in (minute, minute - 1))
         try:
             async with redis.pipeline(transaction=False) as pipe:
                 pipe.incr(name)

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import Served, clean_environment, contit
+from tests.children import Served, clean_environment, contit, free_port
 from tests.http.issuer import issuing
 from tests.redis_server import PROGRAMS
 from tests.rules.tree import ROOT
@@ -126,7 +125,7 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
         path.chmod(0o755)
     (folder / "terminal").touch()
     (folder / "place").write_text(str(folder / "clone"), encoding="utf-8")
-    direct, through_nginx = _free_port(), _free_port()
+    direct, through_nginx = free_port(), free_port()
     with contit() as upstream, issuing() as issuer:
         someone = Reader(
             folder,
@@ -202,9 +201,3 @@ def test_a_server_starts_with_the_settings_of_each_recipe(recipe: Block) -> None
         metadata = server.http.get(f"{server.base}/.well-known/oauth-protected-resource/mcp").json()
     assert metadata["authorization_servers"] == [environment["CONTIT_MCP_JWT_ISSUER"]]
     assert metadata["resource"] == PUBLIC_URL
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

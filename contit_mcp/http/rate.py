@@ -124,11 +124,6 @@ def _connect(url: str) -> "Redis":
 
     # In a burst, requests wait for a connection: a request that got none would be counted by this replica alone.
     pool = BlockingConnectionPool.from_url(
-        url,
-        socket_timeout=1.0,
-        socket_connect_timeout=1.0,
-        retry=Retry(NoBackoff(), 1),
-        max_connections=20,
-        timeout=1,
+        url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1), max_connections=20, timeout=1
     )
     return Redis.from_pool(pool)

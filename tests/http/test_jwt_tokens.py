@@ -224,11 +224,7 @@ def test_pages_of_an_allowed_origin_alone_can_read_the_challenge(server: Served)
     assert "www-authenticate" not in foreign.headers
 
 
-ADVERTISED = {
-    "": ["openid"],
-    "contit.ask": ["contit.ask"],
-    "contit.ask,contit.read": ["contit.ask", "contit.read"],
-}
+ADVERTISED = {"": ["openid"], "contit.ask": ["contit.ask"], "contit.ask,contit.read": ["contit.ask", "contit.read"]}
 
 
 @pytest.mark.parametrize("scopes", ADVERTISED)

@@ -11,18 +11,7 @@ from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
-from tests.children import (
-    QUESTION,
-    TOKEN_MODE,
-    TOKENS,
-    ask,
-    call,
-    caller,
-    deployment,
-    request_of,
-    runs,
-    samples,
-)
+from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples
 from tests.redis_server import redis_server
 from tests.virtual_time import VirtualTimeLoop
 

@@ -22,12 +22,7 @@ from redis import Redis
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.children import (
-    Served,
-    ask,
-    caller,
-    deployment,
-)
+from tests.children import Served, ask, caller, deployment
 from tests.redis_server import RedisServer, redis_server
 from tests.rules.tree import ROOT
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from mcp.server.streamable_http import check_accept_headers
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER, unsupported_protocol_version_rejection
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -394,6 +395,9 @@ def _header_refusal(scope: Scope) -> Refusal | None:
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
         return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json", code=INVALID_REQUEST)
+    if not all(check_accept_headers(Request(scope))):  # the SDK's own refusal is no JSON-RPC error in the newer era
+        message = "Send the header Accept: application/json, text/event-stream"
+        return Refusal(406, "not_acceptable", message, code=INVALID_REQUEST)
     return None
 
 

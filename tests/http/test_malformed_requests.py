@@ -219,7 +219,7 @@ def test_a_client_that_cannot_read_the_answer_is_told_what_to_accept(server: Ser
     """With a reason in both eras."""
     answer = server.post(rpc("ping"), Accept=accept, MCP_Protocol_Version=era)
     assert answer.status_code == 406
-    assert "accept both application/json and text/event-stream" in answer.json()["error"]["message"]
+    assert "Accept: application/json, text/event-stream" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "x-unknown", "gzip, identity"])

@@ -14,10 +14,8 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.deployment import SHARING, OpenedApp, open_app, refuse_unsafe
-from contit_mcp.http.guard import is_loopback
-from contit_mcp.http.refusals import Refusal
-from contit_mcp.http.serve import return_handles
+from contit_mcp.http.guard import Refusal
+from contit_mcp.http.serve import SHARING, WiredApp, is_loopback, refuse_unsafe, return_handles, wired_app
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.logging import get_logger
 
@@ -46,7 +44,7 @@ class EmbeddedApp:
         AppContext(settings, sharing=SHARING[settings.auth])  # reports a seal key that cannot be used
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
-        self._opened: asyncio.Future[OpenedApp] | None = None
+        self._opened: asyncio.Future[WiredApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan if this is the outermost application."""
@@ -75,10 +73,10 @@ class EmbeddedApp:
             self._task = loop.create_task(self._run(self._opened))
         return (await asyncio.shield(self._opened)).app
 
-    async def _run(self, opened: "asyncio.Future[OpenedApp]") -> None:
+    async def _run(self, opened: "asyncio.Future[WiredApp]") -> None:
         """Hold what the requests share until the event loop ends, which cancels this."""
         try:
-            async with open_app(self._settings) as app:
+            async with wired_app(self._settings) as app:
                 stopping = asyncio.Event()
                 with _watched(stopping.set):
                     app.parts.readiness.serving = True
@@ -91,7 +89,7 @@ class EmbeddedApp:
                 raise
             opened.set_exception(error)
 
-    async def _drain(self, app: OpenedApp) -> None:
+    async def _drain(self, app: WiredApp) -> None:
         _draining.add(self)
         AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
         try:

@@ -97,7 +97,7 @@ class StoreThatFails(AnyOrder):
 
 
 def test_one_process_loses_doubles_and_swaps_nothing_when_its_store_fails() -> None:
-    """What goes through a store is mirrored in memory (architecture.md)."""
+    """Memory has a copy of every run that the process uses (docs/architecture.md)."""
     assert tried(StoreThatFails, 250)["StartUnknownError"] > 0
 
 

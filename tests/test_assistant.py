@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from contit_mcp.assistant.reports import Observer
-from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,

@@ -7,8 +7,8 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.errors import (
     AnswerUnavailableError,
     AnswerUnreadableError,
@@ -242,13 +242,20 @@ async def test_another_processs_run_is_given_up_by_the_wall_clock_only_far_beyon
 
 
 class Ends:
-    """A listener that writes down each end."""
+    """A listener that writes down each end, and counts what is under way."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[str, float | None]] = []
+        self.waited_for = self.polled = 0
 
     def run_ended(self, end: str, seconds: float | None) -> None:
         self.ends.append((end, None if seconds is None else round(seconds)))
+
+    def runs_waited_for(self, change: int) -> None:
+        self.waited_for += change
+
+    def runs_polled(self, change: int) -> None:
+        self.polled += change
 
 
 def counted(stage: Stage) -> tuple[Assistant, Ends]:

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import RunRecord

@@ -20,10 +20,15 @@ from contit_mcp.assistant.reports import (
     RunSnapshot,
     report_on,
 )
-from contit_mcp.assistant.schedule import PollPolicy
-from contit_mcp.assistant.shutdown import STARTING_SECONDS, DrainScope
 from contit_mcp.assistant.starting import RunStarter, StartOutcome
-from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, RunWaiter
+from contit_mcp.assistant.waiting import (
+    LAG_SECONDS,
+    POLL_SECONDS,
+    STARTING_SECONDS,
+    DrainScope,
+    PollPolicy,
+    RunWaiter,
+)
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
 from contit_mcp.errors import (

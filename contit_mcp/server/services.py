@@ -5,9 +5,8 @@ from collections import OrderedDict
 import httpx
 
 from contit_mcp.assistant.reports import NULL_LISTENER
-from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.shutdown import DrainScope
+from contit_mcp.assistant.waiting import DrainScope, PollPolicy
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential

@@ -55,7 +55,6 @@ class ContitClient:
         auth: The credential (see `auth`). Without one, Contit refuses every request.
         retry: How failed requests are repeated.
         grace: How long a 404 may be replication lag.
-        backoff: Shared with other clients; each has its own by default.
         start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
             cancelled meanwhile, so it stays under the 25 s that the most impatient hosts are given.
         read_seconds: The longest that a read may take, retries included, when the caller sets no deadline.
@@ -73,13 +72,12 @@ class ContitClient:
         auth: httpx.Auth | None = None,
         retry: RetryPolicy | None = None,
         grace: GracePolicy | None = None,
-        backoff: Backoff | None = None,
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
         sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after,
         reachability: Reachability | None = None,
     ) -> None:
-        self.backoff = backoff or Backoff()
+        self.backoff = Backoff()
         self._http = http
         self._base = str(http.base_url).rstrip("/")
         self._auth = auth

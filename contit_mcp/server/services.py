@@ -121,11 +121,9 @@ class Services:
             self._http = build_http_client(
                 settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
             )
-        backoff = Backoff()
         client = ContitClient(
             self._http,
             auth=credential,
-            backoff=backoff,
             sending=self.drain.shielded,
             reachability=self._reachability,
         )
@@ -137,7 +135,7 @@ class Services:
             drain=self.drain,
             listener=self._metrics or NULL_LISTENER,
         )
-        self._assistants[name] = assistant, backoff
+        self._assistants[name] = assistant, client.backoff
         if len(self._assistants) > MOST_CREDENTIALS:
             self._assistants.popitem(last=False)
         return assistant

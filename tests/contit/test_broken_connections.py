@@ -141,7 +141,6 @@ async def test_a_start_is_not_repeated_after_a_broken_connection(
 
 @pytest.mark.parametrize(("behave", "kind"), SENT, ids=lambda value: value.__name__)
 async def test_a_read_is_repeated_after_a_broken_connection(behave: Behaviour, kind: type[errors.APIError]) -> None:
-    """Reading twice does no harm."""
     with anyio.fail_after(PATIENT):
         async with raw_server(behave) as server, real_client(server.port) as client:
             with pytest.raises(errors.APIError) as caught:
@@ -151,8 +150,6 @@ async def test_a_read_is_repeated_after_a_broken_connection(behave: Behaviour, k
 
 
 async def test_a_read_gets_its_answer_when_the_next_connection_works() -> None:
-    """A fault that passes is not seen by the caller."""
-
     async def behave(connection: Connection) -> None:
         await connection.request()
         if connection.server.connections > 2:
@@ -165,7 +162,6 @@ async def test_a_read_gets_its_answer_when_the_next_connection_works() -> None:
 
 
 async def test_a_refused_connection_is_repeated_since_nothing_was_sent() -> None:
-    """Four attempts, and `may_have_arrived` is false."""
     stats = start_call_stats()
     with anyio.fail_after(PATIENT):
         async with real_client(await unused_port()) as client:
@@ -177,7 +173,6 @@ async def test_a_refused_connection_is_repeated_since_nothing_was_sent() -> None
 
 
 async def test_a_start_reaches_contit_once_it_listens() -> None:
-    """A Contit that is being restarted refuses connections for a moment."""
     port, kept = await unused_port(), Kept()
 
     async def behave(connection: Connection) -> None:
@@ -199,7 +194,6 @@ async def test_a_start_reaches_contit_once_it_listens() -> None:
 
 
 async def test_a_dropped_tls_handshake_is_repeated_since_nothing_was_sent() -> None:
-    """Before the handshake is done no byte of the question has left."""
     with anyio.fail_after(PATIENT):
         async with raw_server(close_at_once) as server, real_client(server.port, scheme="https") as client:
             with pytest.raises(errors.APIConnectionError) as caught:
@@ -209,8 +203,6 @@ async def test_a_dropped_tls_handshake_is_repeated_since_nothing_was_sent() -> N
 
 
 async def test_requests_one_after_the_other_share_a_connection() -> None:
-    """Connecting anew costs a round trip or three."""
-
     async def behave(connection: Connection) -> None:
         while True:
             await connection.request()
@@ -224,8 +216,6 @@ async def test_requests_one_after_the_other_share_a_connection() -> None:
 
 
 async def test_an_id_reaches_the_wire_as_one_segment() -> None:
-    """What the socket gets is what the path module built."""
-
     async def behave(connection: Connection) -> None:
         await connection.request()
         await connection.answer(b'{"status": "in_progress"}')

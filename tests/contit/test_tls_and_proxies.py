@@ -98,7 +98,6 @@ def make_authority(folder: Path, *, host: str = "127.0.0.1") -> Authority:
 
 @pytest.mark.anyio
 async def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path) -> None:
-    """No credential leaves; the error names the way out."""
     authority = make_authority(tmp_path)
     with anyio.fail_after(PATIENT):
         async with (
@@ -115,7 +114,6 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path) 
 
 @pytest.mark.anyio
 async def test_a_certificate_of_the_configured_authority_is_trusted(tmp_path: Path) -> None:
-    """`ca_file` adds to the operating system's authorities."""
     authority = make_authority(tmp_path)
     with anyio.fail_after(PATIENT):
         async with (
@@ -127,7 +125,6 @@ async def test_a_certificate_of_the_configured_authority_is_trusted(tmp_path: Pa
 
 @pytest.mark.anyio
 async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_authority(tmp_path: Path) -> None:
-    """The name is checked too."""
     authority = make_authority(tmp_path, host="127.0.0.2")
     with anyio.fail_after(PATIENT):
         async with (
@@ -149,7 +146,6 @@ async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_aut
     ],
 )
 def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """In words an operator knows, not OpenSSL's."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
@@ -161,7 +157,6 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes |
 
 @pytest.mark.parametrize("path", [".", "nul\x00byte"])
 def test_a_ca_file_that_is_no_file_is_a_configuration_error(path: str) -> None:
-    """Whatever the system says to it."""
     with pytest.raises(errors.ConfigurationError):
         build_http_client("https://contit.test", ca_file=Path(path))
 
@@ -172,7 +167,6 @@ def test_a_ca_file_that_is_no_file_is_a_configuration_error(path: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 async def test_http_goes_through_the_proxy_of_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As every other program of the machine does."""
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as proxy:
             monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
@@ -185,7 +179,6 @@ async def test_http_goes_through_the_proxy_of_the_environment(variable: str, mon
 async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy is asked to connect; what follows is encrypted for Contit."""
     authority = make_authority(tmp_path)
 
     async def tunnel(connection: Connection) -> None:
@@ -205,8 +198,6 @@ async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
 
 @pytest.mark.anyio
 async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hint is about the proxy."""
-
     async def refuse(connection: Connection) -> None:
         await connection.request()
         await connection.answer(b"<h1>blocked by policy</h1>", status="403 Forbidden")
@@ -223,7 +214,6 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 
 @pytest.mark.anyio
 async def test_no_proxy_is_asked_for_hosts_that_are_excepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`NO_PROXY` counts."""
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -237,7 +227,6 @@ async def test_no_proxy_is_asked_for_hosts_that_are_excepted(monkeypatch: pytest
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_this_machine_is_never_asked_through_a_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain http is allowed here only since it does not leave the machine."""
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as contit:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{await unused_port()}")
@@ -266,7 +255,6 @@ async def test_a_proxy_that_cannot_be_used_stops_nothing(proxy: str, monkeypatch
 
 @pytest.mark.parametrize("address", ["https://user:hunter2@[::1", "https://contit.test:port", "https://\n"])
 def test_an_address_that_is_no_url_is_a_configuration_error(address: str) -> None:
-    """Settings refuse it already; whoever builds a client without them hears the same."""
     with pytest.raises(errors.ConfigurationError) as caught:
         build_http_client(address)
     assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
@@ -274,7 +262,6 @@ def test_an_address_that_is_no_url_is_a_configuration_error(address: str) -> Non
 
 
 def test_the_client_follows_no_redirect_and_has_every_limit_of_its_policy() -> None:
-    """Nothing is left to httpx's defaults."""
     policy = TransportPolicy(connect=1, read=2, write=3, pool=4, connections=5, keep_alive=6)
     client = build_http_client("https://contit.test", policy=policy)
     assert client.follow_redirects is False
@@ -284,8 +271,6 @@ def test_the_client_follows_no_redirect_and_has_every_limit_of_its_policy() -> N
 
 @pytest.mark.anyio
 async def test_a_request_waits_for_a_free_connection_only_so_long() -> None:
-    """When all connections are in use; nothing was sent, and the error says so."""
-
     async def hang(connection: Connection) -> None:
         await connection.request()
         await anyio.sleep(PATIENT)

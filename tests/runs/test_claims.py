@@ -30,7 +30,6 @@ def test_a_run_in_flight_deduplicates_its_own_question_and_is_busy_for_others(la
 
 @pytest.mark.parametrize("lease_until", [NOW, NOW - 1, NOW + MAX_LEASE_SECONDS + 1, None])
 def test_a_start_whose_process_died_keeps_nothing_from_starting(lease_until: float | None) -> None:
-    """Its lease has ended, or ends so late that a wrong clock wrote it. The same question is told."""
     dead = replace(STARTING, lease_until=lease_until)
     assert existing_run(OPENING, dead, now=NOW) is None
     assert interrupts(OPENING, dead, now=NOW)

@@ -111,7 +111,6 @@ def test_the_whole_contract_is_run_here() -> None:
 
 
 async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(logged: io.StringIO) -> None:
-    """The call's line counts it, the listener is told, and the store is left alone for some seconds."""
     server, events = Server(down=True), Events()
     store, stats = process(server, events), start_call_stats()
     run = await begin(store, opening("q"), "r")
@@ -155,7 +154,6 @@ async def test_an_end_that_others_have_stored_meanwhile_stays() -> None:
 
 
 async def test_a_run_from_before_the_outage_is_neither_doubled_nor_joined_by_another_on_its_thread() -> None:
-    """Memory has a copy of what this process uses; also of an intent that it is sending."""
     server = Server()
     store = process(server)
     run = await begin(store, opening("q"), "r")
@@ -167,7 +165,6 @@ async def test_a_run_from_before_the_outage_is_neither_doubled_nor_joined_by_ano
 
 
 async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before_it_grants_another() -> None:
-    """Even if no operation has seen it go."""
     server = Server()
     here, there = process(server), process(server)
     run = await begin(here, opening("q"), "r")
@@ -178,7 +175,6 @@ async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before
 
 
 async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(clock: Clock) -> None:
-    """Another process ended the run that memory knows as going, and died while it sent the next start."""
     shared = MemoryRunStore(now=clock)
     here, there = (FallbackRunStore(shared, MemoryRunStore(now=clock)) for _ in range(2))
     run = await begin(here, opening("q"), "r")
@@ -191,7 +187,6 @@ async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(
 
 
 async def test_a_run_that_ended_elsewhere_keeps_nothing_from_starting_here() -> None:
-    """The copy in memory is older than the store."""
     server = Server()
     here, there = process(server), process(server)
     run = await begin(here, opening("q"), "r")
@@ -221,7 +216,6 @@ async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> No
 
 
 async def test_a_reading_that_comes_late_takes_no_ids_from_a_run() -> None:
-    """The same question was asked again while the first start was being sent."""
     server = Server()
     store = process(server)
     granted = await claim(store, opening("q"))
@@ -284,7 +278,6 @@ async def test_a_store_that_hangs_is_closed_in_two_seconds(logged: io.StringIO) 
 
 
 async def test_an_answer_that_memory_has_dropped_is_read_from_the_store() -> None:
-    """Memory is smaller than the store."""
     server = Server()
     store = FallbackRunStore(cast("RunStore", server), MemoryRunStore(answer_characters=500, now=wall_clock))
     for number in range(5):
@@ -305,7 +298,6 @@ async def test_an_intent_that_was_given_back_in_the_outage_is_not_written_later(
 
 
 async def test_asks_go_on_through_an_outage_and_their_ids_keep_working() -> None:
-    """With the assistant on top: asked before, during and after."""
     server, contit = Server(), EchoContit(seconds=20)
     stage = set_stage(contit, process(server))
     reports: dict[str, str | None] = {}

@@ -164,40 +164,6 @@ async def test_a_huge_body_of_the_token_endpoint_is_refused(name: str, status: s
     assert contit.requests == []
 
 
-async def test_a_huge_body_of_a_401_is_refused_although_the_request_would_go_once_more() -> None:
-    async def behave(connection: Connection) -> None:
-        request = await connection.request()
-        if b"/token" in request:
-            await connection.answer(GOOD)
-        else:
-            await endless("401 Unauthorized")(Again(connection))
-
-    async with AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(60))
-        server = await stack.enter_async_context(raw_server(behave))
-        http = await stack.enter_async_context(build_http_client(f"http://127.0.0.1:{server.port}"))
-        auth = ClientCredentialsAuth(
-            "client",
-            SecretValue("CONTIT_CLIENT_SECRET", value="secret"),
-            token_url=f"http://127.0.0.1:{server.port}/token",
-            http=http,
-        )
-        with peak_memory() as memory, pytest.raises(errors.APIResponseValidationError):
-            await ContitClient(http, auth=auth).run_status("t", "r")
-    assert memory.peak < ROOM
-
-
-class Again(Connection):
-    """A connection whose first request was read already."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection.server, connection.socket, connection.stream)
-
-    async def request(self) -> bytes:
-        """Return the request that was read."""
-        return self.server.requests[-1]
-
-
 async def answer_well(connection: Connection) -> None:
     """Answer every request with a good body."""
     while True:

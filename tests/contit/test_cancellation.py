@@ -37,26 +37,6 @@ async def test_a_start_that_is_cancelled_while_it_keeps_its_ids_keeps_them_all_t
     assert scope.cancelled_caught
 
 
-async def test_a_start_in_a_cancelled_task_group_keeps_its_ids() -> None:
-    """As when a host cancels its request."""
-    kept = Kept()
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: start(contit_client(scripted(SLOW_START)), keep=kept))
-            await anyio.sleep(0.5)
-            tasks.cancel_scope.cancel()
-    assert len(kept.runs) == 1
-
-
-async def test_a_cancelled_start_that_is_turned_away_is_not_repeated() -> None:
-    upstream, kept = scripted(Reply(503, after=2.0), SLOW_START), Kept()
-    with anyio.fail_after(100), anyio.move_on_after(1.0) as scope:
-        await start(contit_client(upstream), keep=kept)
-    assert scope.cancelled_caught
-    assert len(upstream.received) == 1
-    assert kept.runs == []
-
-
 async def test_a_start_that_is_cancelled_during_a_pause_is_not_sent_again() -> None:
     upstream = scripted(Reply(503, headers={"Retry-After": "30"}), SLOW_START)
     began = anyio.current_time()

@@ -90,14 +90,6 @@ async def test_a_token_is_asked_for_as_documented(logged: io.StringIO) -> None:
     assert "token-1" not in logged.getvalue()
 
 
-async def test_special_characters_of_a_secret_arrive_as_they_are() -> None:
-    """The form is encoded (RFC 6749, appendix B)."""
-    tokens = scripted(token())
-    auth = credential(tokens, secret=SecretValue("CONTIT_CLIENT_SECRET", value="a&b=c+d%20 e"))
-    await contit_client(contit(), auth=auth).run_status("t", "r")
-    assert parse_qs(tokens.received[0].content.decode())["client_secret"] == ["a&b=c+d%20 e"]
-
-
 async def test_fifty_requests_at_once_fetch_one_token() -> None:
     tokens, upstream = scripted(numbered_tokens(after=2.0)), contit()
     client = client_for(tokens, upstream)
@@ -130,16 +122,6 @@ async def test_a_token_is_renewed_before_it_expires(expires_in: int, renewed_at:
     await client.run_status("t", "r")
     assert sent_tokens(upstream)[-1] == "token-2"
     assert len(tokens.received) == 2
-
-
-async def test_a_tokens_life_counts_from_before_it_was_asked_for() -> None:
-    tokens, upstream = scripted(numbered_tokens(after=4.0, expires_in=10)), contit()
-    client = client_for(tokens, upstream)
-    began = anyio.current_time()
-    await client.run_status("t", "r")
-    await anyio.sleep_until(began + 5.0)
-    await client.run_status("t", "r")
-    assert sent_tokens(upstream) == ["token-1", "token-2"]
 
 
 @pytest.mark.parametrize(
@@ -422,10 +404,3 @@ async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
     assert "token-1" not in f"{auth} {auth!r}"
     assert auth.identity() == "client:my-client"
-
-
-async def test_closing_the_credential_closes_its_connections() -> None:
-    http = build_http_client("", transport=scripted(token()))
-    auth = ClientCredentialsAuth("c", SecretValue("CONTIT_CLIENT_SECRET", value=SECRET), token_url=TOKEN_URL, http=http)
-    await auth.aclose()
-    assert http.is_closed

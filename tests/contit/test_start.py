@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import anyio
-import httpx
 import pytest
 
 from contit_mcp import errors
@@ -35,12 +34,6 @@ async def test_a_start_on_a_thread_names_it_unchanged_in_the_body() -> None:
     upstream = scripted(START_OK)
     await start(contit_client(upstream), thread_id="thread/ü 1")
     assert json.loads(upstream.received[0].content)["threadId"] == "thread/ü 1"
-
-
-async def test_the_ids_are_kept_before_they_are_returned() -> None:
-    kept = Kept()
-    run = await start(contit_client(scripted(START_OK)), keep=kept)
-    assert kept.runs == [run]
 
 
 async def test_a_base_url_with_a_path_keeps_it() -> None:
@@ -117,19 +110,6 @@ async def test_a_start_waits_as_long_as_contit_asks(status: int, as_date: bool) 
         await start(contit_client(upstream), within=2_000)
     assert len(upstream.received) == 2
     assert 500 < upstream.pauses[0] <= 900 + 1e-6  # a date is counted from the wall clock; jitter adds up to half
-
-
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_retry_after_beyond_the_deadline_is_told_at_once(status: int) -> None:
-    """Waiting would be in vain, so the caller hears now how long it takes."""
-    upstream = scripted(Reply(status, headers={"Retry-After": "90"}))
-    began = anyio.current_time()
-    with pytest.raises(errors.APIStatusError) as caught:
-        await start(contit_client(upstream), within=60)
-    assert anyio.current_time() == began
-    assert "90 seconds" in caught.value.hint
-    assert caught.value.retry_after == 90.0
-    assert len(upstream.received) == 1
 
 
 async def test_no_start_is_sent_after_the_deadline() -> None:
@@ -260,10 +240,3 @@ async def test_cookies_of_contit_are_not_sent_back() -> None:
     await start(client)
     await start(client)
     assert all("Cookie" not in request.headers for request in upstream.received)
-
-
-async def test_a_start_with_a_custom_method_or_query_is_never_made() -> None:
-    upstream = scripted(START_OK)
-    await start(contit_client(upstream))
-    assert upstream.received[0].url.query == b""
-    assert httpx.URL(str(upstream.received[0].url)).userinfo == b""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,24 +20,11 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from tests.contit.raw_server import Connection, raw_server, unused_port
+from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 PATIENT = 10.0
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, since real sockets are waited for."""
-    return "asyncio", {}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies the machine has."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 async def answer(connection: Connection) -> None:
@@ -155,12 +141,6 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes |
     assert "CONTIT_CA_FILE" in caught.value.hint
 
 
-@pytest.mark.parametrize("path", [".", "nul\x00byte"])
-def test_a_ca_file_that_is_no_file_is_a_configuration_error(path: str) -> None:
-    with pytest.raises(errors.ConfigurationError):
-        build_http_client("https://contit.test", ca_file=Path(path))
-
-
 # --- Proxies -----------------------------------------------------------------------------------------------------
 
 
@@ -261,14 +241,6 @@ def test_an_address_that_is_no_url_is_a_configuration_error(address: str) -> Non
     assert caught.value.__context__ is None
 
 
-def test_the_client_follows_no_redirect_and_has_every_limit_of_its_policy() -> None:
-    policy = TransportPolicy(connect=1, read=2, write=3, pool=4, connections=5, keep_alive=6)
-    client = build_http_client("https://contit.test", policy=policy)
-    assert client.follow_redirects is False
-    assert client.trust_env is False  # contit_mcp/config/proxies.py reads the environment
-    assert client.timeout == httpx.Timeout(connect=1, read=2, write=3, pool=4)
-
-
 @pytest.mark.anyio
 async def test_a_request_waits_for_a_free_connection_only_so_long() -> None:
     async def hang(connection: Connection) -> None:
@@ -321,22 +293,6 @@ NO_PROXY_OF_OTHERS = [
     "*.example.com:443,::/0",
     "\u2603.example, ::1/128",
 ]
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("value", NO_PROXY_OF_OTHERS)
-async def test_no_proxy_as_other_programs_understand_it_stops_nothing_where_no_proxy_is_set(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Container tools set networks and IPv6 addresses there; httpx takes host names."""
-    monkeypatch.setenv("NO_PROXY", value)
-    with anyio.fail_after(PATIENT):
-        async with (
-            raw_server(answer) as contit,
-            build_http_client(f"http://127.0.0.1:{contit.port}") as http,
-        ):
-            await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
-    assert contit.requests[0].startswith(b"GET /ai-assistant/")
 
 
 @pytest.mark.anyio

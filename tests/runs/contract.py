@@ -252,14 +252,6 @@ async def test_an_owed_answer_is_returned_to_the_same_question_until_it_is_deliv
     assert isinstance(await claim(store, opening("q")), Granted)
 
 
-async def test_an_answer_becomes_owed_when_a_caller_waits_for_it(store: RunStore) -> None:
-    run = await begin(store, opening("q"), "r", delivery=Delivery.DELIVERED)
-    assert (await claim(store, opening("q"))).record.delivery is Delivery.DELIVERED
-    await store.change(run, lambda run, _: run.owed())
-    ended = await complete(store, run)
-    assert await claim(store, opening("q")) == Deduplicated(ended)
-
-
 async def test_a_delivered_answer_can_be_due_once_more_until_its_time_is_over(store: RunStore, clock: Clock) -> None:
     run = await complete(store, await begin(store, opening("q"), "r"))
     clock.at(50)
@@ -409,8 +401,3 @@ async def test_recent_runs_are_bounded(store: RunStore, clock: Clock) -> None:
         await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
     recent = await store.recent("owner", 10_000)
     assert [run.run_id for run in recent] == [f"r{number}" for number in range(MOST_RECENT + 4, 4, -1)]
-
-
-async def test_a_title_is_kept_only_if_one_is_given(store: RunStore) -> None:
-    await begin(store, opening("q"), "r")
-    assert (await found(store, "r")).title is None

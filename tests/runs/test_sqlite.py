@@ -350,15 +350,6 @@ async def test_a_file_of_another_version_is_left_as_it_is(file: Path) -> None:
         assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
 
 
-async def test_inspecting_a_good_file_changes_nothing(file: Path) -> None:
-    store = a_store(file)
-    await begin(store, opening("q"), "r")
-    await store.aclose()
-    before = fingerprint(file)[0]
-    inspect_file(file)
-    assert fingerprint(file)[0] == before
-
-
 async def test_an_unreadable_row_counts_as_missing_and_is_logged_with_its_key(file: Path, logged: io.StringIO) -> None:
     store = a_store(file)
     odd = await begin(store, opening("q"), "r1", thread_id="t1")
@@ -427,12 +418,3 @@ async def test_a_place_where_nothing_can_be_created_is_an_error_that_names_it(tm
     with pytest.raises(StoreError, match="cannot be used") as caught:
         await claim(a_store(tmp_path / "file" / "runs"), follow_up("q"))
     assert "CONTIT_MCP_STORE" in caught.value.hint
-
-
-async def test_a_thousand_runs_leave_a_file_under_2_megabytes(file: Path) -> None:
-    store = a_store(file)
-    for number in range(1_000):
-        run = await begin(store, opening(f"q{number}"), f"run_{number:020d}", thread_id=f"thread_{number:020d}")
-        await complete(store, run, f"{number} " + "word " * 120)
-    await store.aclose()
-    assert sum(part.stat().st_size for part in file.parent.iterdir()) < 2_000_000

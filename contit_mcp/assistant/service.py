@@ -133,15 +133,7 @@ class Assistant:
         observer: Observer = NULL_OBSERVER,
         title: str | None = None,
     ) -> RunReport:
-        """Start a run and report its ids at once; only a busy thread is waited for.
-
-        Args:
-            owner: Who asks.
-            prompt: What.
-            thread_id: The conversation to continue.
-            wait_seconds: How long to wait for a busy thread.
-            observer: Follows the call.
-            title: Stored with the run; only where one person uses the store.
+        """Start a run and report its ids at once; only a busy thread is waited for. The arguments are those of `ask`.
 
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.

@@ -48,7 +48,9 @@ _Ids = tuple[str | None, str | None]
 
 
 class ContitClient:
-    """Contit's AI assistant over HTTP. Every method raises `APIError` and nothing of httpx.
+    """Contit's AI assistant over HTTP.
+
+    Every method raises `APIError`, or `InvalidArgumentError` for an id, and nothing of httpx.
 
     Args:
         http: From `build_http_client`.
@@ -111,8 +113,6 @@ class ContitClient:
         Raises:
             APIConnectionError: With `may_have_arrived`, the run may exist all the same.
             RateLimitError: Contit asked for a pause until after the deadline.
-            APIError: Contit refused or could not.
-            InvalidArgumentError: The thread id cannot be one.
         """
         body = {"threadId": None if thread_id is None else check_id("thread_id", thread_id), "prompt": prompt}
 
@@ -149,13 +149,9 @@ class ContitClient:
 
         Raises:
             NotFoundError: Contit does not know the thread or run.
-            APIError: Contit refused or could not.
-            InvalidArgumentError: An id cannot be one.
         """
         path, ids = status_path(thread_id, run_id), (thread_id, run_id)
-        if just_started:
-            return await forgiving_lag(lambda: self._read(path, RunStatus, deadline, ids), policy=self._grace)
-        return await self._read(path, RunStatus, deadline, ids)
+        return await self._read(path, RunStatus, ids, deadline, lagging=just_started)
 
     async def thread_response(
         self, thread_id: str, *, just_completed: bool = False, deadline: float | None = None
@@ -164,17 +160,19 @@ class ContitClient:
 
         Raises:
             NotFoundError: Contit does not know the thread, or it has no answer.
-            APIError: Contit refused or could not.
-            InvalidArgumentError: The id cannot be one.
         """
         path, ids = response_path(thread_id), (thread_id, None)
-        if just_completed:
-            answer = await forgiving_lag(lambda: self._read(path, ThreadResponse, deadline, ids), policy=self._grace)
-        else:
-            answer = await self._read(path, ThreadResponse, deadline, ids)
+        answer = await self._read(path, ThreadResponse, ids, deadline, lagging=just_completed)
         return without_hidden_characters(answer.text)
 
-    async def _read(self, path: str, model: type[ModelT], deadline: float | None, ids: _Ids) -> ModelT:
+    async def _read(
+        self, path: str, model: type[ModelT], ids: _Ids, deadline: float | None, *, lagging: bool
+    ) -> ModelT:
+        """Read what a path answers; `lagging` says that a 404 may be replication lag."""
+        if lagging:
+            return await forgiving_lag(
+                lambda: self._read(path, model, ids, deadline, lagging=False), policy=self._grace
+            )
         until = anyio.current_time() + self._read_seconds
         with anyio.CancelScope(deadline=until):
             return await retrying(

@@ -248,7 +248,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        self._free = anyio.Semaphore(limits.max_connections or 100)
+        self._free = anyio.Semaphore(limits.max_connections or 100, fast_acquire=True)  # the request yields anyway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return the response once its head has come.
@@ -262,7 +262,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         timeout = request.extensions["timeout"]
         body = await request.aread()
         began = anyio.current_time()
-        await self._take_place(timeout["pool"])
+        try:
+            with anyio.fail_after(timeout["pool"]):
+                await self._free.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("no connection was free") from exc
         await _note_the_time(request)  # from here on it is Contit that is waited for
         current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
@@ -291,16 +295,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._closed = True
         if self._session is not None:
             await self._session.close()
-
-    async def _take_place(self, seconds: float | None) -> None:
-        try:
-            self._free.acquire_nowait()
-        except anyio.WouldBlock:
-            try:
-                with anyio.fail_after(seconds):
-                    await self._free.acquire()
-            except TimeoutError as exc:
-                raise httpx.PoolTimeout("no connection was free") from exc
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, which is made at the first request: it needs the event loop."""

@@ -129,17 +129,6 @@ async def test_faults_that_outlast_our_tolerance_still_return_the_handle() -> No
     assert anyio.current_time() - began < 30
 
 
-async def test_an_answer_that_cannot_be_read_yet_leaves_the_run_going() -> None:
-    """Completed, but the answer does not come: nobody may start on the thread before it is read."""
-    stage = set_stage()
-    stage.contit.instead("response", *[httpx.Response(502)] * 50)
-    report = await stage.assistant.ask(OWNER, "q", wait_seconds=30)
-    assert report.phase is Phase.IN_PROGRESS
-    stage.contit.replies.clear()
-    later = await stage.assistant.response(OWNER, "thread_1", "run_2", wait_seconds=30)
-    assert later.response == answer_to("q")
-
-
 async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the_ids() -> None:
     stage = set_stage()
     stage.contit.instead("status", httpx.Response(401))

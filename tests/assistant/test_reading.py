@@ -112,14 +112,6 @@ async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
         assert (report.phase, stage.contit.count("status")) == (Phase.IN_PROGRESS, polls)
 
 
-async def test_response_without_a_run_id_is_the_threads_latest() -> None:
-    stage = set_stage(EchoContit(seconds=5))
-    zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
-    await stage.assistant.start(OWNER, "one", zero.thread_id, wait_seconds=45)
-    report = await stage.assistant.response(OWNER, zero.thread_id, wait_seconds=45)
-    assert report.response == answer_to("one")
-
-
 async def test_response_of_an_earlier_run_stays_its_own() -> None:
     """Contit itself would give the newer one (documented: no run id)."""
     stage = set_stage()
@@ -254,14 +246,6 @@ async def test_a_status_without_a_wait_asks_once() -> None:
     assert anyio.current_time() - began == pytest.approx(1)
 
 
-async def test_a_response_without_a_wait_still_sees_the_end() -> None:
-    stage = set_stage()
-    run = await stage.assistant.start(OWNER, "q", wait_seconds=10)
-    await anyio.sleep(100)
-    report = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=0)
-    assert report.response == answer_to("q")
-
-
 async def test_a_wait_shorter_than_contits_round_trips_still_sees_the_end() -> None:
     """Or each call would be cut before it knows."""
     stage = set_stage(EchoContit(seconds=3, latency=0.6))
@@ -362,11 +346,3 @@ async def test_an_awaited_answer_that_came_unseen_is_given_with_its_age() -> Non
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
     assert report.run_id == first.run_id
     assert report.age_seconds == pytest.approx(1_020, abs=1)
-
-
-async def test_an_unremembered_run_is_polled_less_and_less_often() -> None:
-    stage = set_stage(EchoContit(seconds=10_000))
-    run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    fresh = set_stage(stage.contit, polling=PollPolicy())
-    await fresh.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=1_500)
-    assert fresh.contit.count("status") < 800

@@ -250,6 +250,8 @@ async def test_an_owed_answer_is_returned_to_the_same_question_until_it_is_deliv
     assert await claim(store, opening("q")) == Deduplicated(run)
     await store.change(run, lambda run, _: run.delivered())
     assert isinstance(await claim(store, opening("q")), Granted)
+    await fail(store, await begin(store, opening("z"), "r2", thread_id="t2"))
+    assert isinstance(await claim(store, opening("z")), Granted)
 
 
 async def test_a_delivered_answer_can_be_due_once_more_until_its_time_is_over(store: RunStore, clock: Clock) -> None:

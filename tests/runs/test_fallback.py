@@ -19,7 +19,7 @@ from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening, start
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
 from tests.stage import OWNER, set_stage, wall_clock
 
 pytestmark = pytest.mark.anyio
@@ -213,31 +213,6 @@ async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> No
     seen = await store.find("owner", "t", "r")
     assert seen is not None
     assert seen.answer == "answer"
-
-
-async def test_a_reading_that_comes_late_takes_no_ids_from_a_run() -> None:
-    server = Server()
-    store = process(server)
-    granted = await claim(store, opening("q"))
-    server.seconds = 0.5
-
-    async def ask_again() -> None:
-        assert isinstance(await claim(store, opening("q")), Deduplicated)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask_again)
-        await anyio.sleep(0.4)
-        server.shared, before = MemoryRunStore(now=wall_clock), server.shared
-        server.shared.keep(granted.record)  # what the second ask reads
-        await anyio.sleep(0.05)
-        server.seconds = 0.0
-        await before.release(granted.record)
-        await start(store, granted.record, "r")
-        server.shared = MemoryRunStore(now=wall_clock)
-        server.shared.keep(granted.record)
-    server.down = True
-    run = await store.change(granted.record, lambda run, _: run.owed())
-    assert run.run_id == "r"
 
 
 async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_at_a_time() -> None:

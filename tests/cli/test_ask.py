@@ -9,7 +9,7 @@ import click
 import httpx
 import pytest
 
-from contit_mcp.assistant.schedule import PollPolicy
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.cli.ask import ExitCode, NextCommands, Request, command, get_answer
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.config.sources import load_settings

@@ -149,55 +149,15 @@ async def serve_http(
     probe: bool,  # noqa: FBT001 - anyio.run passes by position
 ) -> None:
     """Serve until a signal asks to stop. With `probe`, `contit_probe` is offered too."""
-    from contit_mcp.http.app import (  # noqa: PLC0415 - start-up time of stdio
-        HttpParts,
-        create_app,
-        create_metrics_app,
-        create_sessions,
-    )
-    from contit_mcp.http.deployment import (  # noqa: PLC0415
-        SHARING,
-        contit_probe,
-        http_policy,
-        identification,
-        request_rate,
-    )
-    from contit_mcp.http.operations import Readiness  # noqa: PLC0415
+    from contit_mcp.http.app import create_metrics_app  # noqa: PLC0415 - start-up time of stdio
+    from contit_mcp.http.deployment import open_app  # noqa: PLC0415
     from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
-    from contit_mcp.runs.opening import schema_version  # noqa: PLC0415
 
     transport = sandbox.transport() if sandbox else None
-    who = identification(settings)
-    parts = HttpParts(Readiness(contit_probe(settings, transport)))
-    try:
-        async with (
-            open_context(
-                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
-            ) as context,
-            anyio.create_task_group() as watchers,
-        ):
-            context.services()  # imports what the first caller would wait for otherwise
-            location = settings.store_location()
-            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
-            watchers.start_soon(context.reachability.watch)
-            watchers.start_soon(parts.metrics.watch_event_loop)
-            policy = http_policy(settings)
-            app = create_app(
-                create_sessions(create_server(context, probe=probe), policy),
-                context,
-                parts,
-                identify=who.identify,
-                rate=request_rate(settings),
-                policy=policy,
-                metadata_routes=who.routes,
-                metrics_here=settings.metrics_port is None,
-            )
-            metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
-            await serve_app(app, settings, context, parts, metrics_app=metrics_app)
-            watchers.cancel_scope.cancel()
-    finally:
-        if who.http is not None:
-            await who.http.aclose()
+    async with open_app(settings, transport=transport, probe=probe) as opened:
+        context, parts = opened.context, opened.parts
+        metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
+        await serve_app(opened.app, settings, context, parts, metrics_app=metrics_app)
 
 
 _ANSWER_SECONDS = 3.0

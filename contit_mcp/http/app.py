@@ -1,8 +1,7 @@
 """Build the ASGI application: from the headers of a request to the tools."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +51,7 @@ def create_app(
     """Return the application.
 
     Args:
-        sessions: Serves the MCP server, from `create_sessions`.
+        sessions: Serves the MCP server, from `create_sessions`; the caller runs it.
         context: The state of the tools.
         parts: State that is shared with the function that serves the application.
         identify: Returns the caller of a request.
@@ -65,11 +64,6 @@ def create_app(
     tools: ASGIApp = RequestGuard(handle, policy, rate, parts.in_flight)
     tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with sessions.run():
-            yield
-
     parts.metrics.most_under_way.set(policy.at_once)
     _read_states(context, parts, rate)
     routes = [
@@ -81,9 +75,7 @@ def create_app(
         *([metrics_route(parts.metrics, parts.readiness)] * metrics_here),
     ]
     around = [Middleware(Requests, count=parts.metrics.count_request, send_seconds=policy.send_seconds)]
-    app = Starlette(
-        routes=routes, middleware=around, lifespan=lifespan, exception_handlers={HTTPException: _short_error}
-    )
+    app = Starlette(routes=routes, middleware=around, exception_handlers={HTTPException: _short_error})
     # Behind a proxy a redirect would lead from https to http, and the credential with it.
     app.router.redirect_slashes = False
     return app

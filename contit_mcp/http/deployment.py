@@ -1,21 +1,29 @@
 """From the settings to the parts of the HTTP server; and what no deployment should start with."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import APIStatusError, AuthenticationError, ConfigurationError, ContitError, NotFoundError
+from contit_mcp.http.app import HttpParts, create_app, create_sessions
 from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_credential
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GuardPolicy, RequestRate, is_loopback
 from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
+from contit_mcp.http.operations import Readiness
+from contit_mcp.runs.opening import schema_version
+from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.request_state import Sharing
+from contit_mcp.server.server import create_server
 from contit_mcp.server.services import configured_credential
 
 SHARING = {
@@ -24,6 +32,60 @@ SHARING = {
     "jwt": Sharing.BY_PRINCIPAL,
     "caller": Sharing.BY_CREDENTIAL,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedApp:
+    """The application, ready to serve, and what it shares with the function that serves it."""
+
+    app: ASGIApp
+    context: AppContext
+    parts: HttpParts
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, probe: bool = False
+) -> AsyncIterator[OpenedApp]:
+    """Build the application, and close its connections at the end.
+
+    Args:
+        settings: The configuration, which `refuse_unsafe` has accepted.
+        transport: Replaces the network: the embedded sandbox.
+        probe: Offer `contit_probe` too.
+    """
+    who = identification(settings)
+    parts = HttpParts(Readiness(contit_probe(settings, transport)))
+    policy = http_policy(settings)
+    try:
+        async with (
+            open_context(
+                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
+            ) as context,
+            anyio.create_task_group() as watchers,
+        ):
+            context.services()  # imports what the first caller would wait for otherwise
+            location = settings.store_location()
+            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(parts.metrics.watch_event_loop)
+            sessions = create_sessions(create_server(context, probe=probe), policy)
+            app = create_app(
+                sessions,
+                context,
+                parts,
+                identify=who.identify,
+                rate=request_rate(settings),
+                policy=policy,
+                metadata_routes=who.routes,
+                metrics_here=settings.metrics_port is None,
+            )
+            async with sessions.run():
+                yield OpenedApp(app, context, parts)
+            watchers.cancel_scope.cancel()
+    finally:
+        if who.http is not None:
+            await who.http.aclose()
 
 
 _METADATA = "/.well-known/oauth-protected-resource"

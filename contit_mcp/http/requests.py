@@ -72,7 +72,7 @@ class Requests:
             return
         began = anyio.current_time()
         status, size, complete = 0, 0, False
-        path = _known(scope["path"])
+        path = _known(scope["path"].removeprefix(scope.get("root_path", "")))  # as below the path of a mount
         method = scope["method"] if scope["method"] in _METHODS else "other"
         state = request_state(scope)
 

@@ -101,12 +101,7 @@ async def serve_http(
         while not signals.cause:
             await anyio.sleep(0.05)
         log.info("server.stopping", cause=signals.cause, calls_in_flight=context.calls_in_flight)
-        parts.readiness.serving = False
-        parts.in_flight.draining = True
-        context.close()
-        with anyio.move_on_after(DRAIN_SECONDS):
-            while parts.in_flight:
-                await anyio.sleep(0.02)
+        await return_handles(context, parts)
         for listener in listeners:
             listener.should_exit = True
         parts.in_flight.end()
@@ -126,6 +121,16 @@ async def serve_http(
                 auth=settings.auth,
             )
     log.info("server.stopped")
+
+
+async def return_handles(context: AppContext, parts: HttpParts) -> None:
+    """Take no new calls, and end the waits of those in flight, so that they return their handles."""
+    parts.readiness.serving = False
+    parts.in_flight.draining = True
+    context.close()
+    with anyio.move_on_after(DRAIN_SECONDS):
+        while parts.in_flight:
+            await anyio.sleep(0.02)
 
 
 def _is_no_cut_response(record: logging.LogRecord) -> bool:
@@ -162,7 +167,7 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # ours is one structured line a request
         server_header=False,
-        lifespan="on",
+        lifespan="off",
         ws="none",
         http="h11",  # docs/security.md compares the parsers
         proxy_headers=bool(proxies),

@@ -28,7 +28,7 @@ async def serve_fixtures(server: MCPServer[Any]) -> None:
     parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-    async with open_context(settings) as context:
+    async with open_context(settings) as context, server.session_manager.run():
         app = create_app(
             server.session_manager,
             context,

@@ -204,8 +204,8 @@ def test_lists_answers_and_completions_are_the_callers_own(deployment: Deploymen
     assert uri in {each["uri"] for each in request(server, "resources/list", {}, **ada)["resources"]}
     whole = request(server, "resources/read", {"uri": uri}, **ada)["contents"][0]["text"]
     assert whole == hers["structuredContent"]["response"]
-    completed = request(server, *completion("run_id", thread_id=thread), **ada)
-    assert completed["completion"]["values"] == [run]
+    asked = completion("run_id", thread_id=thread)
+    assert request(server, asked[0], asked[1], **ada)["completion"]["values"] == [run]
 
 
 WORDS = "quokka marmalade zeppelin"

@@ -101,9 +101,21 @@ class RunListener(Protocol):
             seconds: From its start to its end.
         """
 
+    def runs_waited_for(self, change: int) -> None:
+        """One run more (1) or less (-1) is waited for by callers of this process."""
+
+    def runs_polled(self, change: int) -> None:
+        """One of them more (1) or less (-1) is polled by this process; the others are polled by other replicas."""
+
 
 class _NullListener:
     def run_ended(self, end: str, seconds: float | None) -> None:
+        pass
+
+    def runs_waited_for(self, change: int) -> None:
+        pass
+
+    def runs_polled(self, change: int) -> None:
         pass
 
 

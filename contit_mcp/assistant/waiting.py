@@ -5,6 +5,7 @@ task outlives its caller, and a run without waiting callers is not polled. Betwe
 which one polls; the others read the end from the store.
 """
 
+import logging
 import random
 from collections import OrderedDict
 from collections.abc import Callable
@@ -126,7 +127,11 @@ class RunWaiter:
         try:
             async with watch.turn:
                 if watch.ended is None:
-                    watch.ended = await self._wait(record, watch)
+                    self._listener.runs_waited_for(1)
+                    try:
+                        watch.ended = await self._wait(record, watch)
+                    finally:
+                        self._listener.runs_waited_for(-1)
                 return watch.ended
         except BaseException:
             if not watch.turn.locked():  # otherwise another caller here goes on
@@ -194,7 +199,17 @@ class RunWaiter:
         ended = await self._store.change(record, transition)
         self._clocks.pop(record.key, None)
         if first and ended.tracked:
-            self._listener.run_ended(failure or "completed", ended.run_seconds)
+            end = "completed" if failure is None else failure.value
+            self._listener.run_ended(end, ended.run_seconds)
+            thread_id, run_id = ended.ids
+            log.log(
+                logging.INFO if failure is None else logging.WARNING,
+                "run.ended",
+                thread_id=thread_id,
+                run_id=run_id,
+                end=end,
+                seconds=None if ended.run_seconds is None else round(ended.run_seconds, 3),
+            )
         return ended
 
     async def release(self, record: RunRecord) -> None:
@@ -230,6 +245,7 @@ class RunWaiter:
                 raise _LeaseLost
             return await self._status(record, anyio.current_time())
 
+        self._listener.runs_polled(1)
         try:
             phase = await poll_until_ended(
                 ask,
@@ -244,6 +260,8 @@ class RunWaiter:
             phase = RunPhase.IN_PROGRESS
         except NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
+        finally:
+            self._listener.runs_polled(-1)
         return await self._conclude(record, phase)
 
     async def _status(self, record: RunRecord, deadline: float | None) -> RunStatus:

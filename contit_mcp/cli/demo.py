@@ -41,7 +41,6 @@ def command(sandbox: SandboxChoice) -> None:
     \b
     Examples:
       contit-mcp demo
-      contit-mcp demo --data content/
     """
     configure_logging("WARNING")
     try:

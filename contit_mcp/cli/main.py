@@ -27,6 +27,7 @@ _COMMANDS = {
     "check": ("check:command", "Report the configuration, and whether Contit answers."),
     "install": ("install:install", "Write our entry into the configuration of a host."),
     "uninstall": ("install:uninstall", "Remove our entry from the configuration of a host."),
+    "handle": ("handle:command", "Open a handle that a caller reports, and print the ids that the log has."),
     "healthcheck": ("serve:healthcheck", "Report whether the HTTP server on this machine is alive."),
     "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
     "settings": ("options:settings", "List every setting with its meaning and default."),

@@ -28,7 +28,6 @@ def command(port: int, sandbox: SandboxChoice) -> None:
       contit-mcp sandbox --port 8788 --run-seconds 20
       contit-mcp sandbox --fault "503 on=start times=2 retry_after=3"
       contit-mcp sandbox --fault "failed on=start times=forever"
-      contit-mcp sandbox --data content/ --answers answers.json
 
     \b
     In another terminal:

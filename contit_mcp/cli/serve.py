@@ -156,7 +156,7 @@ async def serve_http(
     transport = sandbox.transport() if sandbox else None
     async with open_app(settings, transport=transport, probe=probe) as opened:
         context, parts = opened.context, opened.parts
-        metrics_app = None if settings.metrics_port is None else create_metrics_app(context, parts)
+        metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
         await serve_app(opened.app, settings, context, parts, metrics_app=metrics_app)
 
 

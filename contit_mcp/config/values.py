@@ -4,12 +4,11 @@ import contextlib
 import os
 import re
 import secrets
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
-
-import platformdirs
 
 from contit_mcp.errors import ConfigurationError
 
@@ -143,13 +142,16 @@ def state_folder(configured: Path | None = None) -> Path:
     """
     if configured is not None:
         return configured
-    try:
-        folder = platformdirs.user_state_path(_NAME, appauthor=False)
-    except RuntimeError:  # there is no home
-        folder = Path("~")
-    if not folder.is_absolute():  # XDG_STATE_HOME is relative, which XDG says to ignore, or there is no home
-        folder = Path(os.path.expanduser("~")) / ".local" / "state" / _NAME  # noqa: PTH111 - Path's raises without a home
-    return folder if folder.is_absolute() else Path(os.devnull) / "no-home-folder" / _NAME
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's raises without a home
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        folder = home / "Library" / "Application Support"
+    else:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+        if not folder.is_absolute():  # XDG says to ignore it
+            folder = home / ".local" / "state"
+    return folder / _NAME if folder.is_absolute() else Path(os.devnull) / "no-home-folder" / _NAME
 
 
 def usable_state_folder(configured: Path | None = None) -> Path:

@@ -11,7 +11,6 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
-from contit_mcp.contit.hidden_text import without_hidden_characters
 from contit_mcp.contit.retries import (
     Backoff,
     GracePolicy,
@@ -31,11 +30,21 @@ from contit_mcp.contit.wire import (
     parse,
     response_path,
     status_path,
+    without_hidden_characters,
 )
-from contit_mcp.errors import APIConnectionError, APIError, APITimeoutError, InternalServerError, RateLimitError
+from contit_mcp.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    InternalServerError,
+    RateLimitError,
+)
+from contit_mcp.telemetry.call_stats import Reachability
 
 _tracer = trace.get_tracer("contit_mcp")
 ModelT = TypeVar("ModelT", bound=BaseModel)
+_Ids = tuple[str | None, str | None]
 
 
 class ContitClient:
@@ -51,6 +60,7 @@ class ContitClient:
             cancelled meanwhile, so it stays under the 25 s that the most impatient hosts are given.
         read_seconds: The longest that a read may take, retries included, when the caller sets no deadline.
         sending: Bounds the sending of a start by seconds, as `anyio.fail_after` does; a shutdown may shorten it.
+        reachability: Judges whether Contit answers; shared by the clients of one process.
 
     Attributes:
         backoff: Slows polls and starts down together; every request reports its outcome here.
@@ -67,6 +77,7 @@ class ContitClient:
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
         sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after,
+        reachability: Reachability | None = None,
     ) -> None:
         self.backoff = backoff or Backoff()
         self._http = http
@@ -77,6 +88,7 @@ class ContitClient:
         self._start_seconds = start_seconds
         self._read_seconds = read_seconds
         self._sending = sending
+        self._reachability = reachability or Reachability()
 
     async def start_run(
         self,
@@ -142,10 +154,10 @@ class ContitClient:
             APIError: Contit refused or could not.
             InvalidArgumentError: An id cannot be one.
         """
-        path = status_path(thread_id, run_id)
+        path, ids = status_path(thread_id, run_id), (thread_id, run_id)
         if just_started:
-            return await forgiving_lag(lambda: self._read(path, RunStatus, deadline), policy=self._grace)
-        return await self._read(path, RunStatus, deadline)
+            return await forgiving_lag(lambda: self._read(path, RunStatus, deadline, ids), policy=self._grace)
+        return await self._read(path, RunStatus, deadline, ids)
 
     async def thread_response(
         self, thread_id: str, *, just_completed: bool = False, deadline: float | None = None
@@ -157,18 +169,18 @@ class ContitClient:
             APIError: Contit refused or could not.
             InvalidArgumentError: The id cannot be one.
         """
-        path = response_path(thread_id)
+        path, ids = response_path(thread_id), (thread_id, None)
         if just_completed:
-            answer = await forgiving_lag(lambda: self._read(path, ThreadResponse, deadline), policy=self._grace)
+            answer = await forgiving_lag(lambda: self._read(path, ThreadResponse, deadline, ids), policy=self._grace)
         else:
-            answer = await self._read(path, ThreadResponse, deadline)
+            answer = await self._read(path, ThreadResponse, deadline, ids)
         return without_hidden_characters(answer.text)
 
-    async def _read(self, path: str, model: type[ModelT], deadline: float | None) -> ModelT:
+    async def _read(self, path: str, model: type[ModelT], deadline: float | None, ids: _Ids) -> ModelT:
         until = anyio.current_time() + self._read_seconds
         with anyio.CancelScope(deadline=until):
             return await retrying(
-                lambda: self._ask("GET", path, model),
+                lambda: self._ask("GET", path, model, ids=ids),
                 may_repeat=read_may_be_repeated,
                 policy=self._retry,
                 deadline=until if deadline is None else deadline,
@@ -177,7 +189,13 @@ class ContitClient:
         raise self._took_too_long()
 
     async def _ask(
-        self, method: str, path: str, model: type[ModelT], body: dict[str, str | None] | None = None
+        self,
+        method: str,
+        path: str,
+        model: type[ModelT],
+        body: dict[str, str | None] | None = None,
+        *,
+        ids: _Ids = (None, None),
     ) -> ModelT:
         """Send one request, report its outcome to the backoff, and return the answer."""
         endpoint, route = _ENDPOINTS[model]
@@ -193,16 +211,20 @@ class ContitClient:
         with _tracer.start_as_current_span(
             f"{method} {route}", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ) as span:
+            span.set_attribute("http.request.method", method)
+            _set_ids(span, *ids)
             try:
-                response = await send(self._http, request, auth=self._auth)
-                span.set_attribute("http.request.method", method)
+                with self._reachability.waiting(read=body is None):
+                    response = await send(self._http, request, auth=self._auth)
                 span.set_attribute("http.response.status_code", response.status_code)
                 answer = parse(response, model)
             except APIError as error:
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 self._report(error, on_a_thread=on_a_thread)
                 raise
-            self.backoff.succeeded()
+            if isinstance(answer, StartedRun):
+                _set_ids(span, answer.thread_id, answer.run_id)
+            self._succeeded()
             return answer
 
     def _report(self, error: APIError, *, on_a_thread: bool) -> None:
@@ -212,16 +234,30 @@ class ContitClient:
             case APIError(__cause__=APIError() | httpx.PoolTimeout()):
                 pass  # the token endpoint failed, or this process has too much to do: Contit was not asked
             case RateLimitError() | InternalServerError() | APIConnectionError():
-                self.backoff.failed(error)
+                self._failed(error)
             case _:
-                self.backoff.succeeded()
+                self._succeeded()
+
+    def _succeeded(self) -> None:
+        self.backoff.succeeded()
+        self._reachability.answered()
+
+    def _failed(self, error: APIError) -> None:
+        self.backoff.failed(error)
+        self._reachability.failed(str(error.status_code) if isinstance(error, APIStatusError) else type(error).__name__)
 
     def _took_too_long(self) -> APITimeoutError:
         error = APITimeoutError(
             "Contit did not finish its answer in time.", hint="Try again in a little while.", may_have_arrived=True
         )
-        self.backoff.failed(error)
+        self._failed(error)
         return error
+
+
+def _set_ids(span: trace.Span, thread_id: str | None, run_id: str | None) -> None:
+    for name, value in (("contit.thread_id", thread_id), ("contit.run_id", run_id)):
+        if value is not None:
+            span.set_attribute(name, value)
 
 
 _ENDPOINTS: dict[type[BaseModel], tuple[str, str]] = {

@@ -122,6 +122,7 @@ class Backoff:
         """
         while (left := self._hold_until - anyio.current_time()) > 0:
             if anyio.current_time() + left >= deadline:
+                current_call_stats().count("held")
                 raise RateLimitError(
                     "Contit asked for a pause because of too many requests or a fault. The question was not sent.",
                     hint=later_hint(left),

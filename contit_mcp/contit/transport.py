@@ -5,12 +5,9 @@ httpx's own pool walks all its connections for each request, and so slows down w
 the request as one that was never made: a start would be sent twice.
 """
 
-import re
 import ssl
-import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -21,9 +18,9 @@ import anyio
 import httpx
 import truststore
 from aiohttp.connector import Connection
-from yarl import URL
 
 from contit_mcp import __version__
+from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.values import LOOPBACK
 from contit_mcp.errors import (
     APIConnectionError,
@@ -86,7 +83,7 @@ def build_http_client(
         transport: Replaces the network: the embedded sandbox, or a test's.
 
     Raises:
-        ConfigurationError: The CA file, the address, or a proxy that the environment names cannot be used.
+        ConfigurationError: The CA file or the address cannot be used.
     """
     policy = policy or TransportPolicy()
     address = _parsed(base_url)
@@ -116,44 +113,15 @@ def build_http_client(
         return build(transport=transport)
     verify = _tls_context(ca_file)
     direct = AiohttpTransport(verify=verify, limits=limits)
-    # Plain http is for this machine only, so no request to this machine goes through a proxy.
-    mounts: dict[str, httpx.AsyncBaseTransport] = {
-        f"all://{f'[{host}]' if ':' in host else host}": direct for host in LOOPBACK
-    }
-    proxies = urllib.request.getproxies()
-    if "all" not in proxies:
-        mounts["all://"] = direct  # httpx's own mounts for HTTPS_PROXY, HTTP_PROXY and NO_PROXY are more specific
-    try:
-        with suppress(httpx.InvalidURL, ValueError):
-            return build(verify=verify, mounts=mounts)
-        # Other programs take networks and IPv6 addresses in NO_PROXY; httpx refuses to start with them.
-        by_name = _proxies_without_odd_exceptions(proxies, direct, verify=verify, limits=limits)
-        client = build(verify=verify, mounts=by_name | mounts, trust_env=False)
-    except (httpx.InvalidURL, ValueError):
-        problem = "is not a URL like http://proxy.example:3128"
-    except ImportError:
-        problem = "is a SOCKS proxy, which needs the package socksio"
-    else:
-        log.warning("proxy.exceptions_ignored", reason="entries of NO_PROXY that are not host names are ignored")
-        return client
-    # Not chained: the address of a proxy can hold its password.
-    raise ConfigurationError(
-        f"A proxy that the environment names cannot be used: it {problem}.",
-        hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY can name Contit's host.",
-    )
-
-
-def _proxies_without_odd_exceptions(
-    proxies: dict[str, str], direct: httpx.AsyncBaseTransport, *, verify: ssl.SSLContext, limits: httpx.Limits
-) -> dict[str, httpx.AsyncBaseTransport]:
-    """Return the mounts that httpx makes of the environment, without those entries of NO_PROXY that name no host."""
     mounts: dict[str, httpx.AsyncBaseTransport] = {}
-    for scheme in ("all", "http", "https"):
-        if address := proxies.get(scheme):
-            proxy = address if "://" in address else f"http://{address}"
-            mounts[f"{scheme}://"] = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy)
-    names = [name.strip() for name in proxies.get("no", "").split(",")]
-    return mounts | {f"all://*{name}": direct for name in names if re.fullmatch(r"[\w.-]+", name, re.ASCII)}
+    proxies, _ = environment_proxies()  # the command line says which entries are ignored
+    for pattern, proxy in proxies.items():
+        mounts[pattern] = (
+            direct if proxy is None else httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy)
+        )
+    # Plain http is for this machine only, so no request to this machine goes through a proxy.
+    loopback = {f"all://{f'[{host}]' if ':' in host else host}": direct for host in LOOPBACK}
+    return build(verify=verify, mounts={"all://": direct} | mounts | loopback, trust_env=False)
 
 
 def _parsed(base_url: str) -> httpx.URL:
@@ -204,7 +172,7 @@ async def _note_the_time(request: httpx.Request) -> None:
 
 
 def _count(request: httpx.Request, status: str) -> None:
-    endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.get(_SENT_AT)
+    endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.pop(_SENT_AT, None)
     if endpoint is not None and sent_at is not None:  # without a time, it waited for its token and was not sent
         current_call_stats().count_request(endpoint, status, anyio.current_time() - sent_at)
 
@@ -309,11 +277,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the client is closed")
         timeout = request.extensions["timeout"]
         body = await request.aread()
+        began = anyio.current_time()
         await self._take_place(timeout["pool"])
+        await _note_the_time(request)  # from here on it is Contit that is waited for
+        current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
             answer = await self._opened().request(
                 request.method,
-                URL(str(request.url), encoded=True),  # its ids are quoted already, and stay so
+                str(request.url),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
                 data=body or None,
                 allow_redirects=False,

@@ -22,6 +22,7 @@ from contit_mcp.http.guard import GuardPolicy, HeaderGuard, RequestGuard, Reques
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import InFlight, Requests
+from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.metrics import Metrics
@@ -64,12 +65,14 @@ def create_app(
     tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
 
     parts.metrics.most_under_way.set(policy.at_once)
+    _read_states(context, parts, rate)
     routes = [
         Route("/mcp", tools),
         Route("/mcp/", tools),
+        *discovery_routes(context.settings),
         *health_routes(parts.readiness),
         *(metadata_routes or []),
-        *([_metrics_route(context, parts)] * metrics_here),
+        *([metrics_route(parts.metrics, parts.readiness)] * metrics_here),
     ]
     around = [Middleware(Requests, count=parts.metrics.count_request, send_seconds=policy.send_seconds)]
     app = Starlette(routes=routes, middleware=around, exception_handlers={HTTPException: _short_error})
@@ -102,13 +105,21 @@ async def _short_error(request: Request, error: Exception) -> Response:
     return Refusal(error.status_code, "refused", error.detail, dict(error.headers or {})).response(request.scope)
 
 
-def create_metrics_app(context: AppContext, parts: HttpParts) -> ASGIApp:
+def create_metrics_app(parts: HttpParts) -> ASGIApp:
     """Return an application with `/metrics` and the probes, for an address of its own."""
-    return Starlette(routes=[_metrics_route(context, parts), *health_routes(parts.readiness)])
+    return Starlette(routes=[metrics_route(parts.metrics, parts.readiness), *health_routes(parts.readiness)])
 
 
-def _metrics_route(context: AppContext, parts: HttpParts) -> Route:
-    return metrics_route(parts.metrics, parts.readiness, parts.in_flight, lambda: context.calls_in_flight)
+def _read_states(context: AppContext, parts: HttpParts, rate: RequestRate) -> None:
+    """Let each scrape read the states that are not told by events."""
+    metrics, reachability = parts.metrics, context.reachability
+    metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
+    metrics.under_way.labels("call").set_function(lambda: len(parts.in_flight))
+    metrics.reachable.set_function(lambda: reachability.reachable)
+    metrics.upstream_in_flight.set_function(lambda: reachability.in_flight)
+    metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
+    metrics.backoff.set_function(lambda: context.services().backoff_stretch())
+    metrics.limits_local.set_function(lambda: rate.local_only)
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -147,8 +147,9 @@ class JwtTokens:
             claims = await self.claims(token)
         except KeysUnavailableError:
             # The token may be good: 401 would make the client throw it away and sign in again.
-            message = "The keys of this server's issuer cannot be fetched at the moment."
-            return too_many("issuer_unavailable", message, status=503, retry_after=round(RETRY_SECONDS))
+            seconds = round(RETRY_SECONDS)
+            message = f"The keys of this server's issuer cannot be fetched. Try again in {seconds} seconds."
+            return too_many("issuer_unavailable", message, status=503, retry_after=seconds)
         except jwt.PyJWTError as error:
             return self._unauthorized(self.problem(error), wrong=True)
         if missing := self.missing_scopes(claims):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.routing import Route
@@ -19,6 +20,7 @@ from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, GuardPolicy, RequestRate, is_loopback
 from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.http.operations import Readiness
+from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.server import create_server
@@ -56,9 +58,17 @@ async def open_app(
     parts = HttpParts(Readiness(contit_probe(settings, transport)))
     policy = http_policy(settings)
     try:
-        async with open_context(settings, sharing=SHARING[settings.auth], transport=transport) as context:
+        async with (
+            open_context(
+                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
+            ) as context,
+            anyio.create_task_group() as watchers,
+        ):
             context.services()  # imports what the first caller would wait for otherwise
-            context.on_finished = parts.metrics.count_call
+            location = settings.store_location()
+            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(parts.metrics.watch_event_loop)
             sessions = create_sessions(create_server(context, probe=probe), policy)
             app = create_app(
                 sessions,
@@ -72,6 +82,7 @@ async def open_app(
             )
             async with sessions.run():
                 yield OpenedApp(app, context, parts)
+            watchers.cancel_scope.cancel()
     finally:
         if who.http is not None:
             await who.http.aclose()

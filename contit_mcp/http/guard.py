@@ -261,6 +261,9 @@ class RequestRate:
     Args:
         per_minute: The limit. Task polls have a limit of their own, which is higher.
         redis_url: The Redis; while it cannot be used, each replica counts for itself.
+
+    Attributes:
+        local_only: Whether there is a Redis and it cannot be used.
     """
 
     def __init__(self, per_minute: int, *, redis_url: str | None = None) -> None:
@@ -269,21 +272,22 @@ class RequestRate:
         self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._redis = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else None
         self._redis_again_at = 0.0
-        self.shared = redis_url is not None
+        self.local_only = False
 
     async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
         """Count one request; return None if it is within the limit."""
         if self._redis is not None and time.monotonic() >= self._redis_again_at:
+            began = time.monotonic()
             try:
                 seconds = await self._count(self._redis, caller, poll=poll)
             except StorageError as exc:
                 self._redis_again_at = time.monotonic() + 10.0
-                if self.shared:
-                    self.shared = False
+                if not self.local_only:
+                    self.local_only = True
                     log.warning("limits.local_only", error=type(exc.storage_error).__name__)
             else:
-                if not self.shared:
-                    self.shared = True
+                if self.local_only and began >= self._redis_again_at:  # not one that began before the failure
+                    self.local_only = False
                     log.warning("limits.shared")
                 return seconds
         return await self._count(self._own, caller, poll=poll)

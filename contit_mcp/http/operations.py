@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from contit_mcp.http.requests import InFlight
 from contit_mcp.telemetry.metrics import Metrics
 
 PROBE_SECONDS = 10.0
@@ -54,14 +53,10 @@ def health_routes(readiness: Readiness) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def metrics_route(
-    metrics: Metrics, readiness: Readiness, in_flight: InFlight, calls_in_flight: Callable[[], int]
-) -> Route:
-    """Return the route for the metrics. Gauges are read at each scrape."""
+def metrics_route(metrics: Metrics, readiness: Readiness) -> Route:
+    """Return the route for the metrics."""
 
     async def scrape(request: Request) -> Response:
-        metrics.in_flight.set(calls_in_flight())
-        metrics.under_way.labels("call").set(len(in_flight))
         metrics.ready.set(await readiness.problem() is None)
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})

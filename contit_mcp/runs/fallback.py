@@ -29,7 +29,17 @@ OPERATION_SECONDS = 2.0
 _TICKS = 20
 
 PAUSE_SECONDS = 5.0
-"""How long a store that could not be used is left alone."""
+"""How long a store that was too slow is left alone: each try costs its caller two seconds."""
+
+QUICK_PAUSE_SECONDS = 1.0
+"""How long a store that failed at once is left alone. A server that restarts is back soon."""
+
+SLOW_SECONDS = 0.25
+"""What makes an operation slow: two of them in an ask are felt by its caller."""
+
+SPEED_ROW, SPEED_SECONDS = 5, 1.0
+"""How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
+again. A pause of this process makes several operations slow at one moment."""
 
 _CLOSE_SECONDS = 1.0
 _MOST_UNWRITTEN = 10_000
@@ -46,7 +56,7 @@ class FallbackRunStore:
     Args:
         store: The one that may fail.
         memory: The fallback, with the same clock.
-        listener: Receives each operation, and each change between usable and unusable.
+        listener: Receives each operation, and each change between usable and unusable, fast and slow.
     """
 
     def __init__(
@@ -57,7 +67,12 @@ class FallbackRunStore:
         self._listener = listener
         self._unwritten: dict[str, None] = {}  # keys whose state only memory has, in the order of changing
         self._usable = True
-        self._retry_at = -math.inf  # on the event loop's clock
+        self._failure_told = False
+        self._failed_at = -math.inf  # on the event loop's clock, as `_retry_at`
+        self._slow = False
+        self._other_speed = 0  # operations in a row that were not as `_slow` says
+        self._other_since = 0.0
+        self._retry_at = -math.inf
         self._turns = anyio.Semaphore(_AT_ONCE, fast_acquire=True)  # the operation yields anyway
 
     def now(self) -> float:
@@ -165,13 +180,13 @@ class FallbackRunStore:
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     def _copy(self, record: RunRecord) -> None:
-        """Keep in memory what the store has, unless it was read before an end that memory has.
+        """Keep in memory what the store has, unless memory is ahead of it: readings can arrive late.
 
         Intents of other processes are left out: nothing here would see their release.
         """
         here = self._memory.get(record.key)
-        is_new = here is None and record.phase is not Phase.STARTING
-        if record.tracked and (is_new or record.ended or (here is not None and not here.ended)):
+        is_news = record.phase is not Phase.STARTING if here is None else _progress(record) >= _progress(here)
+        if record.tracked and is_news:
             self._memory.keep(record)
 
     def _mark_unwritten(self, key: str) -> None:
@@ -190,10 +205,14 @@ class FallbackRunStore:
             self._check_open()  # it may have failed while this one waited
             if not self._usable:
                 self._retry_at = anyio.current_time() + PAUSE_SECONDS  # one operation at a time tries
+            began = anyio.current_time()
             result = await self._timed(name, operation)
-        if not self._usable:
+        if not self._usable and began >= self._failed_at:  # one that began before the failure says nothing
             self._usable = True
             self._retry_at = -math.inf
+        # A slow store fails again and again: it is told as back when it is fast, so that each change is told once.
+        if self._usable and self._failure_told and anyio.current_time() - began < SLOW_SECONDS:
+            self._failure_told = False
             log.warning("store.back")
             self._listener.usable(usable=True)
         if self._unwritten:
@@ -205,20 +224,37 @@ class FallbackRunStore:
             raise StoreError("The run store could not be used a moment ago.", hint="It is tried again within seconds.")
 
     async def _timed(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        began = anyio.current_time()
+        began, use = anyio.current_time(), object()
         error: StoreError | None = None
+        self._listener.began(use)
         try:
-            return await _in_time(operation)
+            result = await _in_time(operation)
         except StoreError as exc:
             error = exc
             raise
         except TimeoutError as exc:
             error = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
             raise error from exc
+        else:
+            self._note_speed(anyio.current_time() - began)
+            return result
         finally:
-            self._listener.operation(name, anyio.current_time() - began, error)
+            seconds = anyio.current_time() - began
+            self._listener.operation(use, name, seconds, error)
             if error is not None:
-                self._failed(error)
+                self._failed(error, QUICK_PAUSE_SECONDS if seconds < QUICK_PAUSE_SECONDS else PAUSE_SECONDS)
+
+    def _note_speed(self, seconds: float) -> None:
+        slow, now = seconds >= SLOW_SECONDS, anyio.current_time()
+        if slow == self._slow:
+            self._other_speed = 0
+            return
+        self._other_since = self._other_since if self._other_speed else now
+        self._other_speed += 1
+        if self._other_speed >= SPEED_ROW and now - self._other_since >= SPEED_SECONDS:
+            self._slow, self._other_speed = slow, 0
+            log.warning("store.slow" if slow else "store.fast", seconds=round(seconds, 3))
+            self._listener.slow(slow=slow)
 
     async def _write_one(self) -> None:
         """Write the run to the store that has been unwritten for longest. Ends that others have stored stay."""
@@ -240,11 +276,13 @@ class FallbackRunStore:
             self._unwritten.pop(key, None)
             self._copy(there)
 
-    def _failed(self, error: StoreError) -> None:
-        self._retry_at = anyio.current_time() + PAUSE_SECONDS
+    def _failed(self, error: StoreError, pause: float) -> None:
+        self._failed_at = anyio.current_time()
+        self._retry_at = self._failed_at + pause
         current_call_stats().count("store_error")
-        if self._usable:
-            self._usable = False
+        self._usable = False
+        if not self._failure_told:
+            self._failure_told = True
             log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")
             self._listener.usable(usable=False)
 
@@ -276,6 +314,10 @@ async def _in_time(operation: Callable[[], Awaitable[T]]) -> T:
         finally:
             timer.cancel()
     raise TimeoutError
+
+
+def _progress(record: RunRecord) -> tuple[bool, bool]:
+    return record.ended, record.run_id is not None
 
 
 def _merged(stored: RunRecord, here: RunRecord) -> RunRecord:

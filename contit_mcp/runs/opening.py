@@ -1,5 +1,6 @@
 """Opens the store that is configured. Each kind is imported when it is chosen, to keep the start short."""
 
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,14 @@ def open_store(
         return memory
     store = bare_store(location, folder=folder, retention=retention, now=now)
     return FallbackRunStore(store, memory, listener=listener)
+
+
+def schema_version(location: StoreLocation) -> int | None:
+    """Return the version of the schema in which runs are kept; None in memory."""
+    if location.kind == "memory":
+        return None
+    version: int = importlib.import_module(f"contit_mcp.runs.{location.kind}").SCHEMA_VERSION
+    return version
 
 
 def bare_store(

@@ -91,18 +91,30 @@ class RunStore(Protocol):
 class StoreListener(Protocol):
     """Receives every use of a store. Methods return at once and raise nothing."""
 
-    def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
+    def began(self, use: object) -> None:
+        """A store operation has begun. `use` tells it from others until it ends."""
+
+    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
         """A store operation has ended."""
 
     def usable(self, *, usable: bool) -> None:
         """The store can no longer be used, or can be used again."""
 
+    def slow(self, *, slow: bool) -> None:
+        """The store has become slow, or fast again."""
+
 
 class _NullListener:
-    def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
+    def began(self, use: object) -> None:
+        pass
+
+    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
         pass
 
     def usable(self, *, usable: bool) -> None:
+        pass
+
+    def slow(self, *, slow: bool) -> None:
         pass
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from datetime import date
+from typing import Final
 
+from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.query import TIMES, Order, Query, count_by, find
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
 from contit_mcp.sandbox.wording import Words
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from contit_mcp.sandbox.content import Item, Workspace
 
 _SHOWN_IN_FULL: Final = 11
 """Lists up to this length are shown in full; of longer ones the first three, as in the vendor's example."""
@@ -68,6 +65,8 @@ class _Answer:
         self.workspace, self.by_id = assistant.workspace, assistant.reader.by_id
         self.reading, self.before = reading, before
         self.words = Words(assistant.workspace, reading.language)
+        self.merged = False
+        """Whether the query is a follow-up, which asks for the same of other items."""
         self.text = self.words.text
         locale = reading.get("locale")
         self.locale = locale.values[0] if locale and not locale.negated and not locale.values[1:] else reading.language
@@ -82,10 +81,18 @@ class _Answer:
         if reading.items:
             return self._about(reading.items)
         fields = {one.field for one in reading.conditions}
-        wide = reading.noun or "them" in reading.said or reading.order or reading.each or reading.do == "count"
-        asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
         focus = before.focus or (before.ids[0] if len(before.ids) == 1 and "it" in reading.said else None)
-        if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale"}:
+        kind = reading.get("type")
+        same = focus and reading.props and kind and self.by_id[focus].type in kind.values  # "who wrote the article?"
+        wide = (
+            (reading.noun and not same)
+            or "them" in reading.said
+            or reading.order
+            or reading.each
+            or reading.do == "count"
+        )
+        asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
+        if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state", "type"}:
             return self._about([self.by_id[focus]])
         if not wide and "it" in reading.said:
             raise NotUnderstoodError("no_reference")
@@ -112,7 +119,7 @@ class _Answer:
         shown = self.before.shown or self.before.ids
         if not shown:
             raise NotUnderstoodError("no_reference")
-        if not -1 <= nth - 1 < len(shown):
+        if nth == 0 or nth > len(shown):
             raise NotUnderstoodError("no_entry", count=str(len(shown)))
         return self.by_id[shown[nth - 1 if nth > 0 else nth]]
 
@@ -125,15 +132,20 @@ class _Answer:
         if previous is None:
             named = reading.noun or reading.conditions or reading.order or reading.each
             counted = reading.props and (reading.do == "count" or reading.props[0] in self.workspace.facets)
-            if "them" in said or not (named or counted or "anystate" in said):
+            if "them" in said or ("also" in said and not reading.noun) or not (named or counted or "anystate" in said):
                 raise NotUnderstoodError("no_reference")
             return fresh
         leans = said & {"them", "also", "only"} or not reading.noun
         if not leans or ("reset" in said and (reading.conditions or reading.noun)):
             return fresh
+        if reading.props and {"text", "title"} & {one.field for one in reading.conditions} and "them" not in said:
+            return replace(
+                fresh, conditions=(*fresh.conditions, *filter(None, [previous.get("type")]))
+            )  # "who wrote the one about …"
         if "them" in said or ("only" in said and previous.limit):
             kept = tuple(one for one in previous.conditions if one.field == "type" and not reading.get("type"))
             return replace(fresh, conditions=(*kept, *reading.conditions), within=frozenset(self.before.ids))
+        self.merged = True
         merged = self._merged(previous)
         if reading.order:
             return replace(merged, order=reading.order, limit=reading.limit, skip=reading.skip)
@@ -167,13 +179,15 @@ class _Answer:
         reading = self.reading
         state = query.get("state")
         drafts = "anystate" in reading.said or query.within is not None or (state and "Draft" in state.values)
-        if query.order and query.order.field == "date" and not drafts:
+        if query.order and query.order.field == "date" and not drafts and not reading.sorted_only:
             query = replace(query, order=replace(query.order, field="published"))
         asked = (reading.do if reading.do in ("count", "average", "sum") else "", reading.each, reading.extreme)
         fragment = not (reading.do or reading.props or reading.order or reading.said & {"them", "only", "ones"})
-        if fragment and not any(asked) and query.conditions != tuple(reading.conditions):
+        if fragment and not any(asked) and self.merged:
             asked = self.before.asked
         items = find(self.workspace, query)
+        if query.order and not items and find(self.workspace, replace(query, order=None)):
+            raise NotUnderstoodError("no_field", field=query.order.field)
         turn = self._asked_of(query, items, *asked)
         return replace(turn, asked=asked)
 
@@ -189,8 +203,14 @@ class _Answer:
         if reading.props or reading.do == "open":
             if len(items) == 1:
                 return self._about(items, query)
-            alone = facets == reading.props and len(facets) == 1 and not query.limit and not reading.topical
-            if alone and items and (not query.order or reading.sorted_only):
+            alone = items and facets == reading.props and len(facets) == 1 and not query.limit and not reading.topical
+            if (
+                alone
+                and self.reading.noun_text == self.words.noun(items[0].type, many=False)
+                and not query.conditions[1:]
+            ):
+                raise NotUnderstoodError("no_reference")  # "who wrote the article?"
+            if alone and (not query.order or reading.sorted_only):
                 return self._counts(query, items, facets[0], "")
             if len(items) > _SHOWN_IN_FULL and not query.limit and reading.props:
                 raise NotUnderstoodError
@@ -230,7 +250,7 @@ class _Answer:
         name = next((one for one in reversed(names) if one in item.dates), "date")
         day = item.date(name)
         facts += [self.words.day(day, year=year)] if day and not facts and "when" not in self.reading.props else []
-        asked = [one for one in self.reading.props if one not in names]
+        asked = [one for one in self.reading.props if one not in (*names, "title")]
         facts += [value for one in asked if (value := self._value(item, one))]
         title = f"**{item.title(self.locale)}**"
         return f"{title} ({'; '.join(facts)})" if facts else title
@@ -292,7 +312,7 @@ class _Answer:
             or "text" in {one.field for one in reading.conditions if not query}
         ):
             raise NotUnderstoodError
-        names = self._asked(items)
+        names = self._asked(items, named=query is None)
         if len(items) > 1 and not names:
             raise NotUnderstoodError("two_questions")
         lines = [self._fact(item, name) for item in items for name in names] or [self._details(items[0])]
@@ -306,13 +326,14 @@ class _Answer:
             answer, reading.language, query or Query(within=frozenset(ids)), ids, ids, ids[0] if len(ids) == 1 else None
         )
 
-    def _asked(self, items: list[Item]) -> list[str]:
-        """Return the properties that were asked for, or that a condition is about."""
+    def _asked(self, items: list[Item], *, named: bool) -> list[str]:
+        """Return the properties that were asked for, or that a condition on named items is about."""
         reading = self.reading
         names = [*reading.props] or (["price"] if reading.do == "difference" else [])
-        about = {one.field for one in reading.conditions} - {"type", "text", "title", *names}
+        about = {one.field for one in reading.conditions} - {"type", "text", "title", *names} if named else set()
         shown = all(self.locale in item.titles for item in items)
-        about -= {"locale"} if (reading.do in ("open", "list") and shown) or "title" in names else set()
+        if "title" in names or (shown and (reading.do in ("open", "list") or "also" in reading.said)):
+            about -= {"locale"}
         if "when" in names:
             about -= {"state"}
         return [*names, *sorted(about)]

@@ -1,40 +1,32 @@
 """The sandbox as one ASGI application: the AI assistant's three endpoints, the token and the control endpoint."""
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import math
 import random
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from contit_mcp.sandbox.answer import Assistant, Turn
 from contit_mcp.sandbox.content import load_workspace
-from contit_mcp.sandbox.faults import FaultPlan, fault_in_header, parse_faults
+from contit_mcp.sandbox.faults import Endpoint, Fault, fault_in_header, parse_fault, parse_faults
 from contit_mcp.sandbox.options import DEFAULTS, Credentials, SandboxOptions
-from contit_mcp.sandbox.record import SandboxRecord, SeenRequest
-from contit_mcp.sandbox.scripted import ScriptedAnswers, fault_of, load_answers, parse_answer
-from contit_mcp.sandbox.threads import Threads
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
-
-    from contit_mcp.sandbox.faults import Endpoint, Fault
+from contit_mcp.sandbox.record import Run, SandboxRecord, SeenRequest
+from contit_mcp.sandbox.scripted import load_answers, parse_answers
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Longer request bodies are refused with 413; a prompt is a few kilobytes at most."""
@@ -43,7 +35,10 @@ SAMPLE_TODAY: Final = dt.date(2026, 3, 20)
 """The date of "today" in the sample content, so that "last week" is always the same week."""
 
 _PAGE: Final = "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+_DAMAGED: Final = {"empty": b"", "malformed": b'{"threadId": "thread_', "missing-field": b"{}"}
 _MOST_REPORTED: Final = 1_000
+
+Handler = Callable[[Request, Fault | None], Awaitable[Response]]
 
 
 class ConnectionDropped(ConnectionError):  # noqa: N818 - named after the event, as ConnectionResetError is
@@ -58,16 +53,15 @@ class ConnectionDropped(ConnectionError):  # noqa: N818 - named after the event,
 class _Dropped(Response):
     """Begins an answer and raises ConnectionDropped."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as Starlette calls it
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         raise ConnectionDropped("the sandbox dropped this connection, as a fault ordered")
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A request is answered with an error."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
         self.response = _problem(status, detail, headers)
 
 
@@ -78,35 +72,24 @@ def create_sandbox(
     new_id: Callable[[], str] | None = None,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Starlette:
-    """Return a local Contit. Its `SandboxRecord`, to see requests and to add faults, is at `app.state.sandbox`.
+    """Return a local Contit; its `SandboxRecord` is at `app.state.sandbox`. Raises DataError or AnswersError.
 
-    Args:
-        options: How it behaves.
-        clock: Returns seconds; runs and tokens end by it.
-        new_id: Returns the part of an id after "thread_" or "run_"; by default random, or by `options.seed`.
-        sleep: Waits for the faults that delay an answer.
-
-    Raises:
-        DataError: The content cannot be read.
-        AnswersError: The scripted answers cannot be read.
+    Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_". `sleep` serves the
+    faults that delay an answer.
     """
-    if new_id is None:
-        numbers = random.Random(options.seed) if options.seed is not None else secrets.SystemRandom()
-        new_id = lambda: f"{numbers.getrandbits(96):024x}"  # noqa: E731
-    sandbox = _Sandbox(options, clock, new_id, sleep)
+    numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
+    sandbox = _Sandbox(options, clock, new_id or (lambda: f"{numbers.getrandbits(96):024x}"), sleep)
     if options.data is not None:
         _ = sandbox.assistant  # so that unreadable content is an error now
     thread = "/ai-assistant/thread"
-    app = Starlette(
-        routes=[
-            Route(thread, partial(sandbox.serve, "start", sandbox.start), methods=["POST"]),
-            Route(thread + "/{thread_id}/run/{run_id}/status", partial(sandbox.serve, "status", sandbox.status)),
-            Route(thread + "/{thread_id}/response", partial(sandbox.serve, "response", sandbox.response)),
-            Route("/connect/token", partial(sandbox.serve, "token", sandbox.token), methods=["POST"]),
-            Route("/sandbox", sandbox.control, methods=["GET", "POST"]),
-        ],
-        exception_handlers={HTTPException: sandbox.elsewhere},
-    )
+    routes = [
+        Route(thread, partial(sandbox.serve, "start", sandbox.start), methods=["POST"]),
+        Route(thread + "/{thread_id}/run/{run_id}/status", partial(sandbox.serve, "status", sandbox.status)),
+        Route(thread + "/{thread_id}/response", partial(sandbox.serve, "response", sandbox.response)),
+        Route("/connect/token", partial(sandbox.serve, "token", sandbox.token), methods=["POST"]),
+        Route("/sandbox", sandbox.control, methods=["GET", "POST"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: sandbox.elsewhere})
     app.state.sandbox = sandbox.record
     return app
 
@@ -119,51 +102,40 @@ class _Sandbox:
         new_id: Callable[[], str],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self.options, self.clock, self.sleep = options, clock, sleep
+        self.options, self.clock, self.new_id, self.sleep = options, clock, new_id, sleep
         self.credentials = Credentials(options, clock, new_id)
-        self.threads = Threads(clock, new_id)
-        answers = ScriptedAnswers(load_answers(options.answers) if options.answers else ())
-        self.record = SandboxRecord(FaultPlan(options.faults), self.threads, answers, options.faults)
+        self.record = SandboxRecord(clock, options.faults, load_answers(options.answers) if options.answers else ())
 
     @cached_property
     def assistant(self) -> Assistant:
         """The assistant; the sample content is read at the first prompt."""
         if self.options.data is None:
             return Assistant(load_workspace(), self.options.today or SAMPLE_TODAY)
-        today = self.options.today or dt.datetime.now().astimezone().date()
-        return Assistant(load_workspace(self.options.data), today)
+        return Assistant(load_workspace(self.options.data), self.options.today or dt.datetime.now().astimezone().date())
 
-    async def serve(
-        self, endpoint: Endpoint, handler: Callable[[Request, Fault | None], Awaitable[Response]], request: Request
-    ) -> Response:
+    async def serve(self, endpoint: Endpoint, handler: Handler, request: Request) -> Response:
         """Answer one request, or drop its connection, and record it."""
         at = self.clock()
-        request.state.fault = None
-        try:
-            response = await self._answer(endpoint, handler, request)
-        except _Refused as exc:
-            response = exc.response
-        status = None if isinstance(response, _Dropped) else response.status_code
-        self._note(request, endpoint, status, at)
-        return response
-
-    async def _answer(
-        self, endpoint: Endpoint, handler: Callable[[Request, Fault | None], Awaitable[Response]], request: Request
-    ) -> Response:
         ordered = request.headers.get("x-sandbox-fault")
         try:
             fault = fault_in_header(ordered, endpoint) if ordered else None
         except ValueError as exc:
-            raise _Refused(400, f"X-Sandbox-Fault: {exc}") from exc
-        request.state.fault = fault = fault or self.record.plan.next_for(endpoint)
-        response = (_instead(fault) if fault else None) or await handler(request, fault)
-        fault = request.state.fault
-        if fault and fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
-            await self.sleep(fault.seconds)
-        damaged: dict[str, bytes] = {"empty": b"", "malformed": b'{"threadId": "thread_', "missing-field": b"{}"}
-        if fault and fault.kind in damaged:
-            return Response(damaged[fault.kind], media_type="application/json")
-        return _Dropped() if fault and fault.kind == "drop-after" else response
+            response: Response = _problem(400, f"X-Sandbox-Fault: {exc}")
+        else:
+            request.state.fault = fault = fault or self.record.plan.next_for(endpoint)
+            try:
+                response = (_instead(fault) if fault else None) or await handler(request, fault)
+            except _RefusedError as exc:
+                response = exc.response
+            fault = request.state.fault
+            if fault and fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
+                await self.sleep(fault.seconds)
+            if fault and fault.kind in _DAMAGED:
+                response = Response(_DAMAGED[fault.kind], media_type="application/json")
+            elif fault and fault.kind == "drop-after":
+                response = _Dropped()
+        self._note(request, endpoint, None if isinstance(response, _Dropped) else response.status_code, at)
+        return response
 
     def _note(self, request: Request, endpoint: str, status: int | None, at: float) -> None:
         path = bytes(request.scope.get("raw_path") or request.url.path.encode()).decode("ascii", "replace")
@@ -183,39 +155,39 @@ class _Sandbox:
         scripted, text = self.record.answers.take(prompt) or (None, None)
         seconds = self.options.run_seconds
         if scripted:
-            request.state.fault = fault = fault or fault_of(scripted)
+            request.state.fault = fault = fault or (parse_fault(scripted.fault) if scripted.fault else None)
             seconds = seconds if scripted.seconds is None else scripted.seconds
             if fault and (instead := _instead(fault)):
                 return instead
-        thread = self.threads.new() if thread_id is None else self.threads.get(thread_id)
-        if thread is None:
-            raise _Refused(404, "The thread does not exist.")
-        if self.options.reject_busy and thread.busy(self.clock()):
-            raise _Refused(409, "The thread already has an active run.")
-        kind = fault.kind if fault else ""
+        if thread_id is not None and thread_id not in self.record.threads:
+            raise _RefusedError(404, "The thread does not exist.")
+        thread_id = thread_id or f"thread_{self.new_id()}"
+        if self.options.reject_busy and self.record.busy(thread_id):
+            raise _RefusedError(409, "The thread already has an active run.")
+        kind, now = fault.kind if fault else "", self.clock()
         if fault and kind in ("slow", "endless"):
             seconds += fault.seconds or math.inf
-        turn = Turn(text) if text is not None else self.assistant.reply(prompt, thread.last_turn())
-        run = self.threads.start(thread, prompt, turn, seconds=seconds, fails=kind == "failed")
+        turn = Turn(text) if text is not None else self.assistant.reply(prompt, self.record.last_turn(thread_id))
+        run = Run(thread_id, f"run_{self.new_id()}", prompt, turn, now, now + seconds, fails=kind == "failed")
+        self.record.start(run)
         return JSONResponse({"threadId": run.thread_id, "runId": run.run_id})
 
     async def status(self, request: Request, fault: Fault | None) -> Response:
         """GET /ai-assistant/thread/{threadId}/run/{runId}/status: the state of a run."""
         self._check_credential(request)
-        thread = self.threads.get(request.path_params["thread_id"])
-        runs = [run for run in thread.runs if run.run_id == request.path_params["run_id"]] if thread else []
+        ids = request.path_params
+        runs = [run for run in self.record.threads.get(ids["thread_id"], ()) if run.run_id == ids["run_id"]]
         if not runs:
-            raise _Refused(404, "The thread or run does not exist.")
+            raise _RefusedError(404, "The thread or run does not exist.")
         word = fault.status_word if fault and fault.status_word else runs[0].status(self.clock())
         return JSONResponse({"status": word})
 
     async def response(self, request: Request, _fault: Fault | None) -> Response:
         """GET /ai-assistant/thread/{threadId}/response: the answer of the run that completed last."""
         self._check_credential(request)
-        thread = self.threads.get(request.path_params["thread_id"])
-        run = thread.latest_completed(self.clock()) if thread else None
+        run = self.record.latest_completed(request.path_params["thread_id"])
         if run is None:
-            raise _Refused(404, "The thread does not exist or has no completed run.")
+            raise _RefusedError(404, "The thread does not exist or has no completed run.")
         return JSONResponse({"response": run.turn.answer})
 
     async def token(self, request: Request, _fault: Fault | None) -> Response:
@@ -230,26 +202,22 @@ class _Sandbox:
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     async def control(self, request: Request) -> Response:
-        """Report what the sandbox has seen (GET), or change its faults and answers (POST), for tests.
-
-        The body of a POST has any of "reset": true, "clear_faults": true, "faults": "503 on=start, failed" and
-        "answers": [scripted answers]; they take effect in this order. Both methods answer with the record.
-        """
+        """Report what the sandbox has seen (GET), or change its faults and answers first (POST), for tests."""
         try:
             self._check_credential(request)
             if request.method == "POST":
                 self._change(json.loads(await _read(request)))
-        except _Refused as exc:
+        except _RefusedError as exc:
             return exc.response
         except (ValueError, TypeError, RecursionError) as exc:
             return _problem(400, f"The body cannot be used: {exc}")
         return JSONResponse(self._report())
 
     def _change(self, wanted: Any) -> None:
+        """Do what a body orders, in this order: reset, clear_faults, faults, answers."""
         if not isinstance(wanted, dict) or not set(wanted) <= {"reset", "clear_faults", "faults", "answers"}:
             raise ValueError("it must be a JSON object with reset, clear_faults, faults or answers")
-        faults = parse_faults(wanted.get("faults", ""))
-        answers = [parse_answer(record) for record in wanted.get("answers", [])]
+        faults, answers = parse_faults(str(wanted.get("faults", ""))), parse_answers(wanted.get("answers", []))
         if wanted.get("reset") is True:
             self.record.reset()
         if wanted.get("clear_faults") is True:
@@ -257,45 +225,41 @@ class _Sandbox:
         for fault in faults:
             self.record.add_fault(fault)
         for answer in answers:
-            self.record.add_answer(answer)
+            self.record.answers.add(answer)
 
     def _report(self) -> dict[str, Any]:
         now = self.clock()
-        requests, runs = self.record.requests[-_MOST_REPORTED:], self.record.runs[-_MOST_REPORTED:]
-        return {
-            "requests": [
-                {"method": one.method, "path": one.path, "endpoint": one.endpoint, "status": one.status}
-                | {"fault": one.fault and one.fault.kind, "secondsAgo": round(now - one.at, 3)}
-                for one in requests
-            ],
-            "runs": [
-                {"threadId": one.thread_id, "runId": one.run_id, "prompt": one.prompt}
-                | {"status": one.status(now), "response": one.turn.answer}
-                for one in runs
-            ],
-            "faults": [asdict(fault) for fault in self.record.plan.faults],
-        }
+        requests = [asdict(one) for one in self.record.requests[-_MOST_REPORTED:]]
+        for one in requests:
+            one["secondsAgo"] = round(now - one.pop("at"), 3)
+            one["fault"] = one["fault"] and one["fault"]["kind"]
+        runs = [
+            {"threadId": one.thread_id, "runId": one.run_id, "prompt": one.prompt}
+            | {"status": one.status(now), "response": one.turn.answer}
+            for one in self.record.runs[-_MOST_REPORTED:]
+        ]
+        return {"requests": requests, "runs": runs, "faults": [asdict(one) for one in self.record.plan.faults]}
 
     def _check_credential(self, request: Request) -> None:
         status = self.credentials.status(request.headers)
         if status == HTTPStatus.FORBIDDEN:
-            raise _Refused(status, "This credential has no ReadAccess.")
+            raise _RefusedError(status, "This credential has no ReadAccess.")
         if status == HTTPStatus.UNAUTHORIZED:
-            raise _Refused(status, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
+            raise _RefusedError(status, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
 
 
 async def _read(request: Request) -> bytes:
     """Return the whole body; refuse it as soon as it is over the limit."""
     declared = request.headers.get("content-length", "")
-    too_large = declared.isdigit() and int(declared) > MAX_BODY_BYTES
     body = bytearray()
+    too_large = declared.isdigit() and int(declared) > MAX_BODY_BYTES
     if not too_large:
         async for chunk in request.stream():
             body += chunk
             if too_large := len(body) > MAX_BODY_BYTES:
                 break
     if too_large:
-        raise _Refused(413, "The body is over 1 MiB.", {"Connection": "close"})
+        raise _RefusedError(413, "The body is over 1 MiB.", {"Connection": "close"})
     return bytes(body)
 
 
@@ -303,13 +267,13 @@ def _start_body(body: bytes) -> tuple[str, str | None]:
     """Return the prompt and the thread id of a start request; other fields are ignored."""
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    prompt, thread_id = (content.get("prompt"), content.get("threadId")) if isinstance(content, dict) else (None, None)
-    if not isinstance(prompt, str) or not (thread_id is None or isinstance(thread_id, str)):
-        raise _Refused(400, "The body must be JSON with a prompt, and a threadId that is text or null.")
+        prompt, thread_id = content["prompt"], content.get("threadId")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        prompt = thread_id = None
+    if not isinstance(prompt, str) or not isinstance(thread_id, str | None):
+        raise _RefusedError(400, "The body must be JSON with a prompt, and a threadId that is text or null.")
     if not prompt.strip():
-        raise _Refused(400, "The prompt is empty.")
+        raise _RefusedError(400, "The prompt is empty.")
     return prompt, thread_id
 
 
@@ -332,5 +296,4 @@ def _instead(fault: Fault) -> Response | None:
             return HTMLResponse(_PAGE.format("Please sign in"))
         case "html-error":
             return HTMLResponse(_PAGE.format("502 Bad Gateway"), 502)
-        case _:
-            return _Dropped() if fault.kind == "drop-before" else None
+    return _Dropped() if fault.kind == "drop-before" else None

@@ -6,9 +6,9 @@ import csv
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,34 +76,24 @@ class Item:
         return self.titles[self.locale(locale)]
 
 
-@dataclass(frozen=True)
 class Workspace:
     """All content, and the names of its values."""
 
-    items: tuple[Item, ...]
-    names: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
-    """By facet, value and locale: names["tag"]["food"]["it"] is "cucina"."""
-    units: dict[str, str] = field(default_factory=dict)
-    """The signs of units: units["price"] is "€"."""
-
-    @cached_property
-    def facets(self) -> dict[str, Counter[str]]:
+    def __init__(
+        self, items: Iterable[Item], names: dict[str, Any] | None = None, units: dict[str, str] | None = None
+    ) -> None:
+        self.items = tuple(items)
+        self.names: dict[str, dict[str, dict[str, str]]] = names or {}
+        """By facet, value and locale: names["tag"]["food"]["it"] is "cucina"."""
+        self.units = units or {}
+        """The signs of units: units["price"] is "€"."""
+        self.facets: dict[str, Counter[str]] = {}
         """The values of each facet, counted."""
-        found: dict[str, Counter[str]] = {}
         for item in self.items:
             for name, values in item.facets.items():
-                found.setdefault(name, Counter()).update(values)
-        return found
-
-    @cached_property
-    def numbers(self) -> frozenset[str]:
-        """The number fields that any item has."""
-        return frozenset(name for item in self.items for name in item.numbers)
-
-    @cached_property
-    def dates(self) -> frozenset[str]:
-        """The date fields that any item has."""
-        return frozenset(name for item in self.items for name in item.dates)
+                self.facets.setdefault(name, Counter()).update(values)
+        self.numbers = {name for item in self.items for name in item.numbers}
+        self.dates = {name for item in self.items for name in item.dates}
 
     def name(self, facet: str, value: str, locale: str) -> str:
         """Return the name of a value in a locale, or the value."""
@@ -125,34 +115,31 @@ def load_workspace(path: Path = SAMPLE) -> Workspace:
         else:
             records += _records(file, content)
     if not 0 < len(records) <= MAX_ITEMS:
-        msg = f"{path}: there are {len(records):,} content items in it, not 1 to {MAX_ITEMS:,}"
-        raise DataError(msg)
+        raise DataError(f"{path}: there are {len(records):,} content items in it, not 1 to {MAX_ITEMS:,}")
     facets = _facets([record for _, _, record in records])
     for place, kind, record in records:
         item = _item(place, kind, record, facets)
         if item.id in items:
-            msg = f"{place}: another item has the id {item.id!r}"
-            raise DataError(msg)
+            raise DataError(f"{place}: another item has the id {item.id!r}")
         items[item.id] = item
     names = {"tag": described.get("tags", {}), "category": described.get("categories", {})}
-    return Workspace(tuple(items.values()), names, described.get("units", {}))
+    return Workspace(items.values(), names, described.get("units", {}))
 
 
 def _read(file: Path) -> Any:
     place = str(file)
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            msg = f"{file}: the file is over {MAX_FILE_BYTES // 1024 // 1024} MB"
-            raise DataError(msg)
-        text = file.read_text("utf-8-sig")
+        raw = file.read_bytes()
+        if len(raw) > MAX_FILE_BYTES:
+            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
+        text = raw.decode("utf-8-sig")
         if file.suffix == ".csv":
-            rows = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
-            place = next(
-                (f"{file}, record {n}" for n, row in enumerate(rows, 1) if None in row.values() or None in row), ""
-            )
-            if place:
-                msg = f"{place}: the row has not as many values as the header"
-                raise DataError(msg)
+            rows = []
+            for number, row in enumerate(csv.DictReader(text.splitlines(keepends=True), strict=True), 1):
+                place = f"{file}, record {number}"
+                if None in row or None in row.values():
+                    raise ValueError("the row has not as many values as the header")  # noqa: TRY301
+                rows.append(row)
             return rows
         if file.suffix == ".json":
             return json.loads(text)
@@ -160,17 +147,8 @@ def _read(file: Path) -> Any:
         for number, line in enumerate(text.splitlines(), 1):
             place = f"{file}, record {number}"
             found += [json.loads(line)] if line.strip() else []
-    except DataError:
-        raise
-    except OSError as exc:
-        msg = f"{file}: the file cannot be read: {exc.strerror or type(exc).__name__}"
-        raise DataError(msg) from exc
-    except UnicodeDecodeError as exc:
-        msg = f"{file}: the file is not UTF-8 text"
-        raise DataError(msg) from exc
-    except (ValueError, RecursionError, csv.Error) as exc:
-        msg = f"{place}: this is not {'CSV' if file.suffix == '.csv' else 'JSON'}: {exc}"
-        raise DataError(msg) from exc
+    except (OSError, ValueError, RecursionError, csv.Error) as exc:
+        raise DataError(f"{place}: {exc}") from exc
     return found
 
 
@@ -186,8 +164,7 @@ def _records(file: Path, content: Any) -> list[tuple[str, str, dict[str, Any]]]:
         for number, record in enumerate(records if isinstance(records, list) else [records], 1):
             place = f"{file}, record {number}" + (f" of {name}" if len(groups) > 1 else "")
             if not isinstance(record, dict):
-                msg = f"{place}: a record is an object with fields, not {type(record).__name__}"
-                raise DataError(msg)
+                raise DataError(f"{place}: a record is an object with fields, not {type(record).__name__}")
             found.append((place, kind, _flat(record)))
     return found
 
@@ -214,13 +191,8 @@ def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
     for record in records:
         for name, value in record.items():
             found = _texts(value)
-            if (
-                _plain(name) in known
-                or isinstance(value, dict)
-                or any(len(one) > _SHORT for one in found)
-                or _number(value) is not None
-                or _day(value)
-            ):
+            other = isinstance(value, dict) or _number(value) is not None or _day(value) or _plain(name) in known
+            if other or any(len(one) > _SHORT for one in found):
                 unfit.add(name)
             values.setdefault(name, set()).update(found)
     most = min(_MOST_VALUES, max(12, len(records) // 3))
@@ -236,8 +208,7 @@ def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[
     titles = titles if isinstance(titles, dict) else {codes[0]: str(titles or "")}
     titles = {code: title for code, title in titles.items() if isinstance(title, str) and title.strip()}
     if not titles:
-        msg = f"{place}: the item has no title; one of {', '.join(_NAMES['title'])} must be text"
-        raise DataError(msg)
+        raise DataError(f"{place}: the item has no title; one of {', '.join(_NAMES['title'])} must be text")
     dates: dict[str, datetime] = {}
     numbers: dict[str, float] = {}
     texts: dict[str, str] = {}
@@ -246,8 +217,7 @@ def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[
         if day := _day(value):
             dates[meaning] = day
         elif meaning in ("created", "updated", "published") and str(value).lower() not in _STATES:
-            msg = f"{place}: {name} is not a date such as 2026-03-14 or 2026-03-14T09:00:00Z"
-            raise DataError(msg)
+            raise DataError(f"{place}: {name} is not a date such as 2026-03-14 or 2026-03-14T09:00:00Z")
         elif meaning in _NAMES or name in facet_names:
             continue
         elif (number := _number(value)) is not None:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from contit_mcp.sandbox.lexicon import Symbol
+from contit_mcp.sandbox.lexicon import Symbol
 
 _YEARS: Final = range(1970, 2100)
 _LETTERS: Final[dict[str, dict[str, str]]] = {
@@ -35,8 +33,6 @@ _LETTERS: Final[dict[str, dict[str, str]]] = {
 _YEAR: Final = "(?:Y|[lt]y|yl)?"
 _PATTERNS: Final = {
     "day": re.compile(f"(?:[NO]M|M[NO]){_YEAR}(?![dwmqh])"),
-    "week_of_month": re.compile(f"([Olp])wM{_YEAR}"),
-    "half_of_month": re.compile(f"OhM{_YEAR}"),
     "month": re.compile(f"[lt]?M(?:l(?!y)|{_YEAR})"),
     "part_of_year": re.compile(f"(?:Q|O[qh]){_YEAR}"),
     "year": re.compile("y?Y"),
@@ -201,18 +197,6 @@ class DateReader:
         month, (year, _) = self._at(match, "M"), self._year(*match.span())
         ended = "l" in match.group()
         return month_span(year or self.today.year - (month > self.today.month - ended), month)
-
-    def _read_week_of_month(self, match: re.Match[str]) -> tuple[date, date] | None:
-        first, last = self._read_month(match)
-        if match.group(1) != "O":
-            return last - timedelta(6), last
-        start = first + timedelta(7 * (self._at(match, "O") - 1))
-        return (start, min(start + timedelta(6), last)) if start <= last else None
-
-    def _read_half_of_month(self, match: re.Match[str]) -> tuple[date, date] | None:
-        first, last = self._read_month(match)
-        halves = {1: (first, first.replace(day=15)), 2: (first.replace(day=16), last)}
-        return halves.get(self._at(match, "O"))
 
     def _read_part_of_year(self, match: re.Match[str]) -> tuple[date, date] | None:
         length = 6 if "h" in match.group() else 3

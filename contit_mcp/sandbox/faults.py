@@ -8,8 +8,6 @@ The request header `X-Sandbox-Fault` takes the same text for its own request; th
 Values with blanks or commas, such as a date for `retry_after`, are put in double quotes.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import shlex

@@ -9,10 +9,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from contit_mcp.sandbox.content import Workspace
+from contit_mcp.sandbox.content import Workspace
 
 Endings = tuple[tuple[tuple[str, str], ...], ...]
 Phrases = dict[tuple[str, ...], list[tuple[str, str]]]
@@ -142,13 +141,10 @@ def endings_of(locale: str) -> Endings:
 
 
 @cache
-def other_languages() -> dict[str, dict[str, Any]]:
-    """Return the languages without a lexicon: their names, and words to recognise them by."""
+def other_languages() -> dict[str, set[str]]:
+    """Return words by which a language without a lexicon is recognised."""
     tables = tomllib.loads((FOLDER / "others.toml").read_text("utf-8"))
-    return {
-        code: {**table, "words": {fold(one.strip()) for one in table["words"].split(",")}}
-        for code, table in tables.items()
-    }
+    return {code: {fold(one.strip()) for one in listed.split(",")} for code, listed in tables.items()}
 
 
 class Names:
@@ -171,12 +167,7 @@ class Names:
                     names |= {value.split()[0], value.split()[-1]}
                 for name in names:
                     self._add(name, facet, value)
-        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
-        parts = [part for name in fields for part in {spaced(name), *spaced(name).split()}]
-        for name in fields:
-            for part in {spaced(name), *spaced(name).split()}:
-                if parts.count(part) == 1:
-                    self._add(part, "prop", name)
+        self._add_fields(workspace)
         for item in workspace.items:
             for title in item.titles.values():
                 language.add(self.phrases, title, "item", item.id)
@@ -185,6 +176,15 @@ class Names:
         for stems, meanings in self.phrases.items():
             for one in stems if any(kind != "item" for kind, _ in meanings) else ():
                 self._known[one[0]].add(one)
+
+    def _add_fields(self, workspace: Workspace) -> None:
+        """Let the name of a field mean it, and each word of the name that no other field has."""
+        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
+        parts = [part for name in fields for part in {spaced(name), *spaced(name).split()}]
+        for name in fields:
+            for part in {spaced(name), *spaced(name).split()}:
+                if parts.count(part) == 1:
+                    self._add(part, "prop", name)
 
     def _add(self, name: str, kind: str, value: str) -> None:
         """Let a name mean a symbol, and its translation if the lexicon has one."""
@@ -198,7 +198,9 @@ class Names:
         for word in found:
             near = self._known[word.stem[0]]
             known = word.stem in near or word.folded in self.content
-            close = [] if known else [stem for stem in near if is_typo_of(word.stem, stem)]
+            close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))
+            if len({self.phrases.get((stem,), [(stem, "")])[0] for stem in close}) == 1:
+                close = close[-1:]  # "publish" and "published" mean the same
             result.append(Word(word.raw, close[0], close[0]) if len(close) == 1 else word)
             replaced += [(word.raw, close[0])] if len(close) == 1 else []
         return result, replaced

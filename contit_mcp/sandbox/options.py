@@ -1,18 +1,14 @@
 """How one sandbox behaves, and which credentials it accepts."""
 
-from __future__ import annotations
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from starlette.datastructures import Headers
 
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from starlette.datastructures import Headers
-
-    from contit_mcp.sandbox.faults import Fault
+from contit_mcp.sandbox.faults import Fault
 
 _TOKENS_KEPT: Final = 1_000
 
@@ -28,13 +24,12 @@ class SandboxOptions:
     forbidden_keys: frozenset[str] = frozenset({"sandbox-forbidden"})
     """Known keys without the ReadAccess policy: they are answered 403."""
     client_id: str = "sandbox-client"
-    """The one OAuth2 client that may fetch tokens."""
     client_secret: str = "sandbox-secret"
-    """The secret of that client."""
+    """The one OAuth2 client that may fetch tokens."""
     token_seconds: float = 3600
-    """How long a fetched access token is valid, in seconds."""
+    """How long a fetched access token is valid."""
     faults: tuple[Fault, ...] = ()
-    """What goes wrong, in order; see `contit_mcp.sandbox.faults`."""
+    """What goes wrong, in order."""
     reject_busy: bool = True
     """Whether a prompt on a thread with an active run is refused with 409. If not, both runs proceed."""
     today: dt.date | None = None
@@ -48,37 +43,31 @@ class SandboxOptions:
 
 
 DEFAULTS: Final = SandboxOptions()
-"""One known key, runs of 1.5 seconds, no faults."""
 
 
-@dataclass
 class Credentials:
     """The credentials that a sandbox accepts, and the access tokens that it has issued."""
 
-    options: SandboxOptions
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
-    _expiries: dict[str, float] = field(default_factory=dict)
+    def __init__(self, options: SandboxOptions, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        self._options, self._clock, self._new_id = options, clock, new_id
+        self._expiries: dict[str, float] = {}
 
     def status(self, headers: Headers) -> int:
         """Return 200, 401 or 403 for the credential in X-Api-Key or, where that is absent, in Authorization."""
-        key = headers.get("x-api-key")
-        if key is None:
-            scheme, _, key = headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer":
-                return 401
-            if self._expiries.get(key, 0.0) > self.clock():
-                return 200
-        if key in self.options.api_keys:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        key = headers.get("x-api-key", bearer if scheme.lower() == "bearer" else "")
+        if key in self._options.api_keys or (
+            "x-api-key" not in headers and self._expiries.get(key, 0.0) > self._clock()
+        ):
             return 200
-        return 403 if key in self.options.forbidden_keys else 401
+        return 403 if key in self._options.forbidden_keys else 401
 
     def issue(self, client_id: str, client_secret: str) -> str | None:
         """Return a new access token for the known client, None for any other."""
-        if (client_id, client_secret) != (self.options.client_id, self.options.client_secret):
+        if (client_id, client_secret) != (self._options.client_id, self._options.client_secret):
             return None
         while len(self._expiries) >= _TOKENS_KEPT:
             del self._expiries[next(iter(self._expiries))]
-        token = f"sandbox-token-{self.new_id()}"
-        self._expiries[token] = self.clock() + self.options.token_seconds
+        token = f"sandbox-token-{self._new_id()}"
+        self._expiries[token] = self._clock() + self._options.token_seconds
         return token

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.lexicon import endings_of, words
-
-if TYPE_CHECKING:
-    from contit_mcp.sandbox.content import Item, Workspace
 
 TIMES = ("month", "year")
 """What items can be counted by beside their facets."""

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import date, timedelta
+from typing import Final, Literal
 
+from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import DateReader, Span
 from contit_mcp.sandbox.lexicon import LANGUAGES, Names, Symbol, Word, lexicon, other_languages, words
 from contit_mcp.sandbox.query import TIMES, Condition, Order, TextIndex
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from contit_mcp.sandbox.content import Item, Workspace
 
 _QUOTED: Final = re.compile(r"“([^”]*)”|«([^»]*)»|\"([^\"]*)\"|„([^“”]*)[“”]|‘([^’]*)’|(?<!\w)'([^']+)'(?!\w)")
 _LONGEST_TOPIC: Final = 6
@@ -65,7 +61,7 @@ class Reader:
         """Return the language of a prompt. Raises NotUnderstoodError for one without a lexicon."""
         told = {word.folded for word in words(prompt[:_MOST_CHARACTERS], ())}
         scores = {code: len(told & lexicon(code).listed("signs")) for code in LANGUAGES}
-        others = {code: len(told & table["words"]) for code, table in other_languages().items()}
+        others = {code: len(told & signs) for code, signs in other_languages().items()}
         if scores["en"] == scores["it"]:
             scores = dict.fromkeys(scores, 0) | {
                 code: sum(one.kind != "unknown" for one in self.symbols(prompt, code)[0]) for code in LANGUAGES
@@ -73,7 +69,7 @@ class Reader:
         best = max(LANGUAGES, key=lambda code: (scores[code], code == before))
         other = max(others, key=others.__getitem__)
         if others[other] > max(2, scores[best] + 1):
-            raise NotUnderstoodError("other_language", language=str(other_languages()[other][best]))
+            raise NotUnderstoodError("other_language", language=other)
         return best
 
     def symbols(self, prompt: str, language: str) -> tuple[list[Symbol], list[Word], list[tuple[str, str]]]:
@@ -133,11 +129,12 @@ class Reading:
         self._phrases: list[str] = []
         self._phrase_mode = "or"
         self._phrase_negated = self._in_title = self._guessed = False
-        self._last = self._connector = self._introduced = self._compared = ""
+        self._last = self._connector = self._introduced = ""
+        self._compared = False
         self._minus: Symbol | None = None
         """A negation whose object has not come yet."""
         self._span: Span | None = None
-        self._span_negated = False
+        self._span_negated = self._state_negated = False
         self._unknown: list[str] = []
         self._places: dict[str, int] = {}
         """Where the first symbol of a kind was read."""
@@ -150,6 +147,11 @@ class Reading:
     def noun(self) -> bool:
         """Whether the prompt names what it is about, so that it can stand alone."""
         return "type" in self._places
+
+    @property
+    def noun_text(self) -> str:
+        """The noun as it was written."""
+        return self.symbols[self._places["type"]].text.lower() if self.noun else ""
 
     def get(self, name: str) -> Condition | None:
         """Return the condition on a field."""
@@ -167,7 +169,7 @@ class Reading:
             raise NotUnderstoodError("read_only")
         self.symbols = [one for one in self.symbols if one.kind != "skip" or one.can_be("unit", "to", "each")]
         self._partial_title()
-        dates = DateReader(self.symbols, self.reader.today, day_first=self.lexicon.tables["day_first"])
+        self._dates_of = dates = DateReader(self.symbols, self.reader.today, day_first=self.lexicon.tables["day_first"])
         at = 0
         while at < len(self.symbols):
             number = self._peek(at, "number")
@@ -191,23 +193,21 @@ class Reading:
     def _partial_title(self) -> None:
         """Take words as an item where they stand side by side in its title alone, if a property is asked for."""
         asks = any(one.kind in ("prop", "cmp") or one.value in ("open", "difference") for one in self.symbols)
-        if not asks or any(one.kind in ("item", "quoted", "mention", "about") for one in self.symbols):
+        if not asks or any(one.kind in ("quoted", "mention", "about") for one in self.symbols):
             return
         for length in range(min(_LONGEST_TOPIC, len(self.symbols)), 1, -1):
             for at in range(len(self.symbols) - length + 1):
                 inside = self.symbols[at : at + length]
                 named = any(one.kind == "unknown" or one.kind in self.workspace.facets for one in inside)
-                if (
-                    not named
-                    or not any(one.kind in ("unknown", "number") for one in inside)
-                    or self._peek(at - 1, "about")
-                ):
+                known = not any(one.kind in ("unknown", "number") for one in inside)
+                if not named or known or any(one.kind == "item" for one in inside):
                     continue
                 text = self._raw(at, at + length)
                 ids = self.reader.index.find(text, title_only=True, apart=False)
                 if len(ids) == 1:
                     item = Symbol("item", min(ids), text, inside[0].at, inside[-1].behind, (("quoted", text),))
                     self.symbols[at : at + length] = [item]
+                    self._partial_title()
                     return
 
     def _symbol(self, at: int) -> int:
@@ -225,18 +225,63 @@ class Reading:
         if symbol.kind in _FLAGS:
             self._flag(at, symbol)
             return at + 1
-        handler = getattr(self, f"_on_{symbol.kind}", None)
-        if handler:
-            return int(handler(at, symbol) or at + 1)
-        if symbol.kind not in ("skip", "currency", "to", "start", "hello", "thanks", "yes", "everything"):
-            self._unknown.append(symbol.text)
-        return at + 1
+        handler = getattr(self, f"_on_{symbol.kind}", self._word)
+        return int(handler(at, symbol) or at + 1)
+
+    def _word(self, at: int, symbol: Symbol) -> None:
+        """Read a small word."""
+        match symbol.kind:
+            case "not" | "except" | "neither":
+                self._minus = symbol
+            case "and" | "or":
+                self._connector = self._connector or symbol.kind
+                self.said |= {"also"} if at == 0 else set()
+            case "mention" | "tagged":
+                self._introduced = symbol.kind
+            case "intitle":
+                self._in_title = True
+                self._introduced = "mention" if self._peek(at + 1, "unknown", "quoted") else ""
+            case "only" if self._minus:
+                raise NotUnderstoodError  # "not only articles"
+            case "only":
+                self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
+                if self._peek(at - 1, "locale") and self._last == "locale":
+                    self._groups[-1].mode = "only"  # "in English only"
+                if self._introduced == "tagged" or (self.noun and self._peek(at + 1, "tagged", "prop")):
+                    self._unknown.append(symbol.text)  # no tag but this one
+            case "both" if not self._peek(at + 1, "author"):
+                self._connector = "and" if self._last else ""
+            case "nth":
+                self.nth = int(symbol.value)
+            case "date":
+                behind = at + 1 + bool(self._peek(at + 1, "when"))
+                if self._peek(at - 1, "author") or self._peek(behind, "author"):
+                    raise NotUnderstoodError  # who changed an item is not known, only who wrote it
+                self.date_field, self._span_negated = symbol.value, self._negates()
+            case "noun" | "nodrafts":
+                self._minus = symbol if symbol.kind == "nodrafts" else self._minus
+                self._value(at, replace(symbol, kind="state", value="Draft", others=()))
+            case "more" | "greater" | "lesser" if any(one.kind in ("than", "or") for one in self.symbols[at:]):
+                self._compared = True
+            case "than" if self._compared or symbol.can_be("or"):
+                self._connector = "and" if self._compared else "or"
+                self._last = next((one.field for one in self._groups if one.field != "state"), "")
+            case "dearer" | "cheaper":
+                self.props = list(dict.fromkeys([*self.props, "price"]))
+            case "currency" | "to" | "start" | "hello" | "thanks" | "yes" | "everything" | "skip":
+                pass
+            case _ if not symbol.can_be("skip"):
+                self._unknown.append(symbol.text)
 
     def _flag(self, at: int, symbol: Symbol) -> None:
-        kind = symbol.kind
+        kind, before = symbol.kind, self._peek(at - 1, "do")
+        if kind == "anystate" and before and before.value == "exists":
+            self._word(at, replace(symbol, kind="noun"))  # "are there drafts too?"
+            return
         named = self.noun or bool(self.items) or self.order is not None
-        if (kind == "it" and named) or (kind == "them" and self.noun and len(symbol.text.split()) == 1):
-            return  # "the cheapest tent and what it costs": the pronoun means what the same sentence names
+        bare = kind == "them" and len(symbol.text.split()) == 1
+        if (kind == "it" and named) or (bare and (self.noun or self._peek(at + 1, "by", "author", "tagged", "when"))):
+            return  # "the cheapest tent and what it costs", "those by Anna": the pronoun has its noun beside it
         if kind != "also" or at <= 1:
             self.said.add(kind)
 
@@ -251,6 +296,8 @@ class Reading:
         """Read a value of a facet."""
         name, value = symbol.kind, symbol.value
         self._places.setdefault(name, at)
+        if name == "state" and {word.folded for word in words(symbol.text, ())} & self.lexicon.listed("negations"):
+            self._state_negated = True
         self._introduced = ""
         same = [other for kind, other in ((symbol.kind, value), *symbol.others) if kind == name]
         if name == "author" and len(set(same)) > 1:
@@ -261,7 +308,7 @@ class Reading:
         if name == "state" and value == "Published":
             self.date_field = self.date_field or "published"
         groups = [one for one in self._groups if one.field == name]
-        if (name == "type" and value == "*") or any(value in one.values for one in groups):
+        if (name == "type" and value == "*") or (not self._minus and any(value in one.values for one in groups)):
             return
         negated = self._negates() or bool(groups and self._last == name and groups[-1].negated)
         connector, self._connector = self._connector or ("and" if self._peek(at - 1, name) else ""), ""
@@ -283,7 +330,7 @@ class Reading:
             raise NotUnderstoodError("two_questions")
 
     def _topic(self, at: int) -> int | None:
-        """Read what is behind "about": a quotation, or the longest phrase in the content with a word of no other meaning."""
+        """Read what is behind "about": a quotation, or the longest phrase of the content that ends in a new word."""
         symbol = self.symbols[at]
         if quoted := symbol.can_be("quoted"):
             return self._phrase(quoted.value, at + 1)
@@ -321,11 +368,14 @@ class Reading:
         ):
             behind += 1
         text = self._raw(at, behind)
-        found = not self._introduced and self.reader.index.find(text, apart=False)
+        dated = behind < len(self.symbols) and self._dates_of.span(behind)  # "early March"
+        found = not dated and self._introduced in ("", "on") and self.reader.index.find(text, apart=False)
         before, after = self._peek(at - 1, *_NOUNS), self._peek(behind, *_NOUNS)
         gap = {word.folded for word in self.words[before.behind : symbol.at]} if before else {""}
         beside = (after and after.at == self.symbols[behind - 1].behind) or gap <= self.lexicon.listed("links")
-        if found and (beside or (self._phrases and self._last == "text" and self._connector)):
+        if found and (
+            beside or self._introduced == "on" or (self._phrases and self._last == "text" and self._connector)
+        ):
             self.topical = True
             return self._phrase(text, behind, guessed=True)
         asks = self.props or self.do == "open" or any(one.kind == "prop" for one in self.symbols[behind:])
@@ -345,11 +395,11 @@ class Reading:
         item = self.reader.by_id[symbol.value]
         kinds = [one.value for step in (-1, 1) if (one := self._peek(at + step, "type"))]
         asked = (self.props or self.do == "open") and at == len(self.symbols) - 1
-        if symbol.behind - symbol.at == 1 and not symbol.can_be("quoted") and not asked and len(self.symbols) > 1:
-            if not {item.type, "*"} & set(kinds):
-                others = tuple(one for one in symbol.others if one[0] != "item") or (("unknown", symbol.text),)
-                self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
-                return self._symbol(at)
+        certain = symbol.behind - symbol.at > 1 or symbol.can_be("quoted") or asked or len(self.symbols) == 1
+        if not certain and not {item.type, "*"} & set(kinds):
+            others = tuple(one for one in symbol.others if one[0] != "item") or (("unknown", symbol.text),)
+            self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
+            return self._symbol(at)
         if item not in self.items:
             self.items.append(item)
         self._last = self._connector = ""
@@ -360,17 +410,6 @@ class Reading:
             raise NotUnderstoodError("two_questions")
         self._span, self._span_negated = span, self._span_negated or self._negates()
         self._connector = self._introduced = ""
-
-    def _on_date(self, at: int, symbol: Symbol) -> None:
-        self.date_field = symbol.value
-        self._span_negated = self._negates()
-
-    def _on_noun(self, at: int, symbol: Symbol) -> None:
-        self._value(at, replace(symbol, kind="state", value="Draft", others=()))
-
-    def _on_nodrafts(self, at: int, symbol: Symbol) -> None:
-        self._minus = symbol
-        self._on_noun(at, symbol)
 
     # Numbers
 
@@ -388,11 +427,8 @@ class Reading:
             price = self.reader.by_id[item.value].numbers.get("price")
             if price is not None:
                 return self._bound(symbol.value, replace(item, value=str(price)), behind + 1, "price")
-        if symbol.value in ("<", ">") and self._peek(behind, "author", "type", "tag"):
-            self._on_greater(at, symbol)
-            self._on_than(at, symbol)
-        else:
-            self._unknown.append(symbol.text)
+        self._compared = symbol.value in ("<", ">") and self._peek(behind, "author", "type", "tag") is not None
+        self._word(at, replace(symbol, kind="than", others=()))
         return None
 
     def _bound(self, sign: str, number: Symbol, behind: int, name: str = "", high: Symbol | None = None) -> int:
@@ -404,7 +440,7 @@ class Reading:
         priced = {item.type for item in self.workspace.items if "price" in item.numbers}
         if unit and (unit.kind == "currency" or unit.value in fields):
             name, behind = "price" if unit.kind == "currency" else unit.value, behind + 1
-        elif not name and (told or (types and types <= priced) or any(one.field == "category" for one in self._groups)):
+        elif not name and (told or types <= priced):
             name = told[0] if told else "price"
         after = self._peek(behind, "cmp")
         if after and after.value in (">=", "<=") and not self._peek(behind + 1, "number"):
@@ -432,9 +468,9 @@ class Reading:
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
             return self._bound("=", low, numbers[1] + 1, high=high)
         listed = symbol.value == "between" and (
-            symbol.can_be("several") or self._peek(at + 1, "several", "them", "item", *_NOUNS)
+            symbol.can_be("several") or self._peek(at + 1, "several", "them", "item")
         )
-        if not listed and symbol.value != "from" and not self._peek(at + 1, "author", "tag", "category", "item"):
+        if not listed and symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
         return None
 
@@ -451,8 +487,10 @@ class Reading:
         if whole and len(self.symbols) == 1:
             self.nth = int(symbol.value)
             return None
-        near = any(self._peek(at + step, "order", "relative", *_NOUNS) for step in (-1, 1, 2))
-        if not whole or self.limit or not (near or self._peek(at - 1, "ordinal", "only")):
+        near = self._peek(at + 1, "order", *_NOUNS) or self._peek(
+            at - 1, "order", "relative", "ordinal", "extreme", "only"
+        )
+        if not whole or self.limit or not near:
             self._unknown.append(symbol.text)
         self.limit = int(symbol.value) if whole else None
         return None
@@ -460,8 +498,7 @@ class Reading:
     def _on_ordinal(self, at: int, symbol: Symbol) -> int | None:
         """Read "the second cheapest", "the first two articles", or the place in the last list."""
         number = int(symbol.value)
-        before, after = self._peek(at - 1, "order"), self._peek(at + 1, "order")
-        if before or after:
+        if self._peek(at - 1, "order") or self._peek(at + 1, "order") or self._peek(at + 2, "order"):
             self.skip, self.limit = number - 1, 1
         elif number == 1 and (self._peek(at + 1, "number", *_NOUNS) or self._peek(at - 1, "state", "category")):
             self._on_order(at, replace(symbol, value="date<", text=""))
@@ -469,12 +506,11 @@ class Reading:
             self.nth = number
         return None
 
-    def _on_nth(self, at: int, symbol: Symbol) -> None:
-        self.nth = int(symbol.value)
-
     def _on_relative(self, at: int, symbol: Symbol) -> None:
         """Read "the last three articles", or the last of the list."""
-        if symbol.value not in ("last", "past"):
+        if symbol.can_be("them"):
+            self.said.add("them")
+        elif symbol.value not in ("last", "past"):
             self._unknown.append(symbol.text)
         elif any(self._peek(at + step, "number", *_NOUNS) for step in (1, 2, -1, -2)):
             self._on_order(at, replace(symbol, value="date>", text=""))
@@ -510,44 +546,19 @@ class Reading:
         return max(at, place or 0) + 1
 
     def _on_extreme(self, at: int, symbol: Symbol) -> None:
-        if symbol.can_be("greater", "lesser") and self._compares(at):
-            self._on_greater(at, symbol)
+        if symbol.can_be("greater", "lesser") and any(one.kind in ("than", "or") for one in self.symbols[at:]):
+            self._compared = True
         elif not (self._peek(at + 1, "number") and self._peek(at + 2, "order")):
             self.extreme = symbol.value[0]
             self._places["extreme"] = -1 if len(symbol.value) > 1 else at
 
-    def _compares(self, at: int) -> bool:
-        """Return whether "more" compares two values: something is to follow, or both came before."""
-        pairs = any(len(one.values) > 1 for one in self._groups)
-        return pairs or any(one.kind in ("than", "or") for one in self.symbols[at:])
-
-    def _on_greater(self, at: int, symbol: Symbol) -> None:
-        self._compared = "count"
-
-    _on_lesser = _on_greater
-
-    def _on_more(self, at: int, symbol: Symbol) -> None:
-        if symbol.can_be("greater") and self._compares(at):
-            self._compared = "count"
-        else:
-            self._unknown.append(symbol.text)
-
-    def _on_than(self, at: int, symbol: Symbol) -> None:
-        self._connector = "and" if self._compared else "or"
-        if self._compared:
-            self._last = next((one.field for one in self._groups if one.field in ("author", "tag", "category")), "type")
-        elif not symbol.can_be("or"):
-            self._unknown.append(symbol.text)
-
-    def _on_dearer(self, at: int, symbol: Symbol) -> None:
-        self.props = list(dict.fromkeys([*self.props, "price"]))
-        self._compared = "price"
-
     def _on_do(self, at: int, symbol: Symbol) -> None:
         if {self.do, symbol.value} == {"count", "average"}:
             self.do = "average"
-        elif symbol.value in ("list", "exists"):
-            self.do = self.do or symbol.value.removeprefix("exists")
+        elif symbol.value in ("list", "exists", "search"):
+            self.do = self.do or ("" if symbol.value == "exists" else "list")
+            if symbol.value == "search" and self._peek(at + 1, "unknown", "quoted"):
+                self._introduced = "mention"
         elif self.do not in ("", "list", symbol.value):
             raise NotUnderstoodError("two_questions")
         else:
@@ -583,51 +594,18 @@ class Reading:
             self._unknown.append(symbol.text)
         return None
 
-    def _on_unit(self, at: int, symbol: Symbol) -> None:
-        if not symbol.can_be("skip"):
-            self._unknown.append(symbol.text)
-
-    # Small words
-
-    def _on_or(self, at: int, symbol: Symbol) -> None:
-        self._connector = "or"
-
-    def _on_and(self, at: int, symbol: Symbol) -> None:
-        self._connector = self._connector or "and"
-        self.said |= {"also"} if at == 0 else set()
-
-    def _on_both(self, at: int, symbol: Symbol) -> None:
-        if self._peek(at + 1, "author"):
-            raise NotUnderstoodError("two_questions")
-        self._connector = "and" if self._last else ""
-
-    def _on_not(self, at: int, symbol: Symbol) -> None:
-        self._minus = symbol
-
-    _on_except = _on_neither = _on_not
-
-    def _on_only(self, at: int, symbol: Symbol) -> None:
-        self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
-        if self._peek(at + 1, "tagged", "prop") and "type" in self._places:
-            self._unknown.append(symbol.text)
-
     def _on_about(self, at: int, symbol: Symbol) -> None:
-        preposition = symbol.can_be("onwards") and not self._peek(at + 1, "tag", "unknown", "quoted", "category")
-        self._introduced = self._introduced if preposition else "about"
+        vague = symbol.can_be("onwards")  # "on" introduces many things
+        if not vague or self._peek(at + 1, "tag", "quoted", "category"):
+            self._introduced = "about"
+        elif self._peek(at - 1, "type"):
+            self._introduced = "on"
 
     _on_onwards = _on_about
 
-    def _on_mention(self, at: int, symbol: Symbol) -> None:
-        self._introduced = "mention"
-
-    def _on_intitle(self, at: int, symbol: Symbol) -> None:
-        self._in_title = True
-        self._introduced = "mention" if self._peek(at + 1, "unknown", "quoted") else ""
-
-    def _on_tagged(self, at: int, symbol: Symbol) -> None:
-        self._introduced = "tagged"
-
     def _on_by(self, at: int, symbol: Symbol) -> None:
+        if self._peek(at - 1, "date"):
+            raise NotUnderstoodError  # "updated by Anna": only the author is known
         possessive = symbol.text.lower() == "s" and not self._peek(at + 1, "author")
         self._introduced = self._introduced if possessive else "by"
 
@@ -635,6 +613,8 @@ class Reading:
 
     def _finish(self) -> None:
         """Turn the values into conditions, and refuse what does not fit together."""
+        if "price" in self.props and "reset" in self.said and not self.do:
+            self.do = "sum"
         if self._unknown:
             raise NotUnderstoodError("unknown_words", words=list(dict.fromkeys(self._unknown)))
         if self._minus or self._introduced == "by":
@@ -655,14 +635,14 @@ class Reading:
         self._limits()
         named = self.conditions or self.items or self.props or self.order or self.nth or self.each or self.limit
         said = self.said & {"them", "it", "anystate", "anytype"}
-        if not (named or said or self.noun or self.do in ("count", "open", "average", "sum")):
+        if not (named or said or self.noun or self.do):
             raise NotUnderstoodError
 
     def _counting(self) -> None:
         """Decide which facet to count by."""
         negated = any(one.negated for one in self._groups)
         pairs = [one.field for one in self._groups if len(one.values) > 1]
-        if self._compared == "count":
+        if self._compared:
             if len(pairs) != 1:
                 raise NotUnderstoodError("two_questions")
             self.each, self.extreme, self.props = pairs[0], "", []
@@ -678,8 +658,9 @@ class Reading:
         known = self.each in self.workspace.facets or self.each in TIMES
         if self.each and (not known or negated or self.nth or (self.order and not self.sorted_only)):
             raise NotUnderstoodError
-        if facets and negated and not self.items and self.do != "count":
-            raise NotUnderstoodError
+        edited = "author" in self.props and self.date_field in ("updated", "created")
+        if (facets and negated and not self.items and self.do != "count") or edited:
+            raise NotUnderstoodError  # who changed an item is not known, only who wrote it
 
     def _choice(self, group: _Values) -> None:
         """Add the condition of a group of values."""
@@ -693,6 +674,7 @@ class Reading:
         if group.field == "state":
             if "anystate" in self.said:
                 return
+            self._state_negated = self._state_negated or group.negated
             if group.negated and group.values[0] in ("Published", "Draft"):
                 group.values, group.negated = ["Draft" if group.values[0] == "Published" else "Published"], False
         mode = "any" if group.negated and group.mode == "all" else group.mode
@@ -704,6 +686,8 @@ class Reading:
             if self._span_negated:
                 raise NotUnderstoodError
             return
+        if self._state_negated:
+            raise NotUnderstoodError  # "not published in 2025" may mean drafts, or other years
         start, end = self._span.start, self._span.end
         state = self.get("state")
         name = self.date_field or "date"
@@ -722,6 +706,8 @@ class Reading:
         if self.order is None:
             self.order = Order() if self.limit else None
             return
+        if self.order.field == "date" and self.date_field in ("updated", "created"):
+            self.order = replace(self.order, field=self.date_field)
         copulas = self.lexicon.listed("copulas")
         order, state = self._places["order"], self._places.get("state")
         if state is not None and not self.sorted_only:

@@ -1,25 +1,23 @@
 """Scripted answers: a prompt or a pattern, and the text, the time and the fault that answer it.
 
-A file is a JSON list, or JSON lines, of objects such as::
+A file is a JSON list of objects such as::
 
-    {"prompt": "Which drafts are there?", "answer": "Two: **One** and **Two**.", "seconds": 3}
-    {"pattern": "price of (.+)", "answer": "\\1 costs 10 euros."}
-    {"prompt": "Fail once", "fault": "failed", "times": 1}
+    [{"prompt": "Which drafts are there?", "answer": "Two: **One** and **Two**.", "seconds": 3},
+     {"pattern": "price of (.+)", "answer": "\\1 costs 10 euros."},
+     {"prompt": "Fail once", "fault": "failed", "times": 1}]
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from contit_mcp.sandbox.faults import Fault, parse_fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from contit_mcp.sandbox.faults import parse_fault
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_ANSWERS: Final = 1_000
@@ -72,63 +70,58 @@ class ScriptedAnswer(BaseModel):
         return match is not None, match.expand(self.answer) if match and self.answer is not None else None
 
 
+_LIST: Final = TypeAdapter(Annotated[list[ScriptedAnswer], Field(max_length=MAX_ANSWERS)])
+
+
 class ScriptedAnswers:
     """The scripted answers of a sandbox, in their order: the first that matches answers."""
 
-    def __init__(self, initial: Iterable[ScriptedAnswer] = ()) -> None:
-        self._initial = tuple(initial)
+    def __init__(self, initial: tuple[ScriptedAnswer, ...]) -> None:
+        self._initial = initial
         self.reset()
 
     def reset(self) -> None:
         """Return to the answers of the start."""
-        self._left = [[one, one.times] for one in self._initial]
+        self._left: list[tuple[ScriptedAnswer, int]] = [(one, one.times or sys.maxsize) for one in self._initial]
 
     def add(self, answer: ScriptedAnswer) -> None:
         """Append an answer. Raises AnswersError at the limit."""
         if len(self._left) >= MAX_ANSWERS:
             raise AnswersError(f"there are {MAX_ANSWERS:,} scripted answers, which is the limit")
-        self._left.append([answer, answer.times])
+        self._left.append((answer, answer.times or sys.maxsize))
 
     def take(self, prompt: str) -> tuple[ScriptedAnswer, str | None] | None:
         """Return the answer to a prompt and its text, and count it."""
-        for pair in self._left:
-            matches, text = pair[0].text_for(prompt)
+        for at, (answer, left) in enumerate(self._left):
+            matches, text = answer.text_for(prompt)
             if matches:
-                if pair[1] is not None:
-                    pair[1] -= 1
-                self._left = [one for one in self._left if one[1] != 0]
-                return pair[0], text
+                self._left[at : at + 1] = [(answer, left - 1)] if left > 1 else []
+                return answer, text
         return None
 
 
 def load_answers(path: Path) -> tuple[ScriptedAnswer, ...]:
     """Read a file of scripted answers. Raises AnswersError."""
     try:
-        text = path.read_bytes()[: MAX_FILE_BYTES + 1].decode("utf-8-sig")
-        lines = [] if text.lstrip().startswith("[") else [line for line in text.splitlines() if line.strip()]
-        records = [json.loads(line) for line in lines] or json.loads(text)
-    except OSError as exc:
-        raise AnswersError(f"{path}: the file cannot be read: {exc.strerror}") from exc
-    except (ValueError, RecursionError) as exc:
-        raise AnswersError(f"{path}: this is neither a JSON list nor JSON lines, or over 4 MB: {exc}") from exc
-    if len(records) > MAX_ANSWERS:
-        raise AnswersError(f"{path}: the file has more than {MAX_ANSWERS:,} answers")
-    return tuple(parse_answer(record, f"{path}, record {number}: ") for number, record in enumerate(records, 1))
+        raw = path.read_bytes()
+        if len(raw) > MAX_FILE_BYTES:
+            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
+        return parse_answers(json.loads(raw), f"{path}, ")
+    except AnswersError:
+        raise
+    except (OSError, ValueError, RecursionError) as exc:
+        raise AnswersError(f"{path}: {exc}") from exc
 
 
-def parse_answer(record: Any, place: str = "") -> ScriptedAnswer:
-    """Read one scripted answer. Raises AnswersError."""
+def parse_answers(records: Any, place: str = "") -> tuple[ScriptedAnswer, ...]:
+    """Read scripted answers. Raises AnswersError that names the first bad record."""
     try:
-        return ScriptedAnswer.model_validate(record)
+        return tuple(_LIST.validate_python(records))
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise AnswersError(f"{place}{name + ': ' if name else ''}{first['msg']}") from exc
-
-
-def fault_of(answer: ScriptedAnswer) -> Fault | None:
-    """Return the fault of a scripted answer."""
-    return parse_fault(answer.fault) if answer.fault else None
+        number, *names = first["loc"] or ("",)
+        record = f"record {number + 1}: " if isinstance(number, int) else ""
+        raise AnswersError(f"{place}{record}{'.'.join(map(str, names))}: {first['msg']}".replace(": :", ":")) from exc
 
 
 def _normal(prompt: str) -> str:

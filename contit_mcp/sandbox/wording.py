@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
+from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import month_span
 from contit_mcp.sandbox.lexicon import lexicon, spaced
 from contit_mcp.sandbox.query import Condition, Order, Query
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from contit_mcp.sandbox.content import Item, Workspace
 
 
 class Words:
@@ -46,7 +43,7 @@ class Words:
         word = self._tables["names"].get(spaced(name), spaced(name)).split(",")[0]
         rules = (rule.partition(">") for rule in self._tables["plural"])
         endings = (word.removesuffix(old) + new for old, _, new in rules if many and word.endswith(old))
-        return next(endings, word)
+        return str(next(endings, word))
 
     def _state(self, name: str, types: tuple[str, ...], *, many: bool) -> str:
         """Return the adjective of a state in the form that fits the noun."""
@@ -152,7 +149,7 @@ class Words:
         """Say why a prompt was not understood, with examples of what is."""
         named: dict[str, str] = {}
         for name, value in values.items():
-            kind = {"locale": "locale", "locales": "locale"}.get(name, "author")
+            kind = {"locale": "locale", "locales": "locale", "language": "locale"}.get(name, "author")
             names = [self.name(kind, one) for one in (value if isinstance(value, list) else [value])]
             named[name] = self.join([self.quote(one) for one in names] if name == "words" else names)
         if "field" in named:
@@ -160,21 +157,8 @@ class Words:
         return f"{self.text(key, **named)} {self.examples()}"
 
     def examples(self) -> str:
-        """List questions that can be answered about this workspace."""
-        known: dict[str, str] = {}
-        for facet in ("type", "author", "tag"):
-            for value, _ in self.workspace.facets[facet].most_common(1) if facet in self.workspace.facets else ():
-                known[facet] = self.noun(value, many=True) if facet == "type" else self.name(facet, value)
-        newest = max((day for item in self.workspace.items if (day := item.date("published"))), default=None)
-        if newest:
-            known["month"] = self.name("month", newest.isoformat()[:7])
-        lines = []
-        for example in self._tables["examples"].values():
-            try:
-                lines.append(f"- {example.format(**known)}")
-            except KeyError:
-                continue  # the workspace has no authors, or no tags
-        return "\n".join([self.text("examples"), "", *lines])
+        """List questions that can be answered about any content."""
+        return "\n".join([self.text("examples"), "", *(f"- {one}" for one in self._tables["examples"])])
 
     def shared(self, state: str, count: int) -> str:
         """Return the name of a state behind a count: "12 drafts"."""

@@ -32,7 +32,7 @@ from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.task import Task
-from contit_mcp.telemetry.call_stats import FinishedCall, start_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, FinishedCall, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
@@ -278,9 +278,10 @@ class CallRecord:
 @contextmanager
 def logged_call(name: str, request: Request, context: AppContext, *, counts: bool = True) -> Iterator[CallRecord]:
     """Log the call made inside as one line, and count it under `name` unless it is only a poll of a task."""
-    stats = start_call_stats()
+    stats = start_call_stats(context.metrics or NULL_LISTENER)
     state = _state_of(request)
-    span = trace.get_current_span().get_span_context()
+    tool_span = trace.get_current_span()
+    span = tool_span.get_span_context()
     if state is not None:
         state.call_span = span
     trace_id = trace.format_trace_id(span.trace_id) if span.is_valid else secrets.token_hex(16)
@@ -293,8 +294,12 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
         context.calls_in_flight -= 1
         seconds = round(anyio.current_time() - began, 3)
         outcome = str(record.facts["outcome"])
-        if counts:
-            context.on_finished(FinishedCall(name, outcome, seconds, stats, trace_id))
+        for key, value in (("thread_id", record.observer.thread_id), ("run_id", record.observer.run_id)):
+            if value is not None:
+                tool_span.set_attribute(f"contit.{key}", value)
+        if counts and context.metrics is not None:
+            dropped = record.facts.get("dropped_arguments", 0)
+            context.metrics.count_call(FinishedCall(name, outcome, seconds, dropped, trace_id))
         log.log(
             record.level,
             "call.finished",
@@ -304,7 +309,9 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             seconds=seconds,
             polls=stats.polls,
             requests=stats.requests,
+            statuses=" ".join(f"{status}:{count}" for status, count in sorted(stats.statuses.items())),
             retries=stats.retries,
+            joins=stats.joins,
             store_errors=stats.store_errors,
             host=record.host,
             host_version=record.host_version,

@@ -26,12 +26,8 @@ SESSION_HEADER = "Mcp-Session-Id"
 this prefix brings the declaration back. No state belongs to it, so that any replica understands it."""
 
 # The card asks for nothing from the network, so hosts give it the strictest policy that they have.
-_UI = {
-    "csp": ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[]).model_dump(
-        by_alias=True
-    ),
-    "prefersBorder": False,
-}
+_NO_DOMAINS = ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[])
+_UI = {"csp": _NO_DOMAINS.model_dump(by_alias=True), "prefersBorder": False}
 
 
 class AnswerCard:

@@ -9,7 +9,7 @@ import anyio
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.request_state import Caller, Sharing
-from contit_mcp.telemetry.call_stats import FinishedCall
+from contit_mcp.telemetry.call_stats import Reachability
 
 if TYPE_CHECKING:  # start-up time
     import httpx
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # start-up time
     from contit_mcp.runs.store import RunStore
     from contit_mcp.server.services import Services
     from contit_mcp.server.tenancy import Tenant
+    from contit_mcp.telemetry.metrics import Metrics
 
 
 class AppContext:
@@ -31,6 +32,7 @@ class AppContext:
         transport: Replaces the network: the embedded sandbox, or a test's fake Contit.
         store: Replaces the store of the settings.
         replay: Which answers are returned once more to the same question.
+        metrics: Count what happens.
 
     Raises:
         ConfigurationError: A seal key cannot be used.
@@ -44,15 +46,17 @@ class AppContext:
         transport: "httpx.AsyncBaseTransport | None" = None,
         store: "RunStore | None" = None,
         replay: "ReplayPolicy | None" = None,
+        metrics: "Metrics | None" = None,
     ) -> None:
         self.settings = settings
         self.sharing = sharing
         self.transport = transport
         self.store = store
         self.replay = replay
+        self.metrics = metrics
         self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
         self.calls_in_flight = 0
-        self.on_finished: Callable[[FinishedCall], None] = lambda _: None
+        self.reachability = Reachability()
         self.on_listed: Callable[[], None] = lambda: None
         self._closing = False
         self._users = 0
@@ -111,8 +115,9 @@ async def open_context(
     transport: "httpx.AsyncBaseTransport | None" = None,
     store: "RunStore | None" = None,
     replay: "ReplayPolicy | None" = None,
+    metrics: "Metrics | None" = None,
 ) -> AsyncIterator[AppContext]:
     """Yield the context of a process, and close its connections at the end."""
-    context = AppContext(settings, sharing=sharing, transport=transport, store=store, replay=replay)
+    context = AppContext(settings, sharing=sharing, transport=transport, store=store, replay=replay, metrics=metrics)
     async with context.in_use():
         yield context

@@ -109,12 +109,12 @@ async def read(uri: str, tenant: "Tenant | None") -> types.ReadResourceResult:
         return _result(uri, "application/json", json.dumps({"runs": runs}, ensure_ascii=False, indent=1))
     parts = uri.removeprefix(f"{RUNS_URI}/").split("/")
     if not uri.startswith(f"{RUNS_URI}/") or len(parts) != 2 or not all(parts):
-        raise _not_found()
+        raise _not_found(uri)
     thread_id, run_id = map(unquote, parts)
     try:
         report = await tenant.response(thread_id, run_id, wait_seconds=0.0)
     except RunNotFoundError as error:
-        raise _not_found() from error
+        raise _not_found(uri) from error
     if report.response is None:
         return _result(uri, "text/markdown", f"The run is {report.phase.value}: it has no answer yet.")
     return _result(uri, "text/markdown", report.response)
@@ -158,6 +158,6 @@ def _result(uri: str, media_type: str, text: str) -> types.ReadResourceResult:
     return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=media_type, text=text)])
 
 
-def _not_found() -> MCPError:
+def _not_found(uri: str) -> MCPError:
     """Return one error for addresses that never existed and for another caller's runs."""
-    return MCPError(types.INVALID_PARAMS, "There is no such resource.")
+    return MCPError(types.INVALID_PARAMS, "There is no such resource.", {"uri": uri})

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import httpx
 
+from contit_mcp.assistant.reports import NULL_LISTENER
 from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.shutdown import DrainScope
@@ -11,10 +12,11 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
 from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import Backoff
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
-from contit_mcp.runs.store import RetentionPolicy, RunStore
+from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
@@ -41,13 +43,15 @@ class Services:
         self._sharing = context.sharing
         self._transport = context.transport
         self._replay = context.replay
+        self._metrics = context.metrics
+        self._reachability = context.reachability
         self._store = context.store
         keys = context.settings.seal_keys()
         self._sealer = _sealer(keys) if keys else None
         self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
-        self._assistants: OrderedDict[str, Assistant] = OrderedDict()
+        self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
     def tenant(self, caller: Caller) -> Tenant:
         """Return the assistant that asks for this caller.
@@ -85,8 +89,13 @@ class Services:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
+                listener=self._metrics or NULL_STORE_LISTENER,
             )
         return self._store
+
+    def backoff_stretch(self) -> float:
+        """Return the factor by which pauses are longer because Contit is overloaded or away; the highest of all."""
+        return max((backoff.stretch for _, backoff in self._assistants.values()), default=1.0)
 
     async def aclose(self) -> None:
         """Close the connections and files. The next call opens them again; a store in memory keeps its runs."""
@@ -109,21 +118,30 @@ class Services:
         """Return the assistant of a credential. All share one client: anyone can make up credentials."""
         if (known := self._assistants.get(name)) is not None:
             self._assistants.move_to_end(name)
-            return known
+            return known[0]
         if self._http is None:
             settings = self._settings
             policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
             self._http = build_http_client(
                 settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
             )
+        backoff = Backoff()
+        client = ContitClient(
+            self._http,
+            auth=credential,
+            backoff=backoff,
+            sending=self.drain.shielded,
+            reachability=self._reachability,
+        )
         assistant = Assistant(
-            ContitClient(self._http, auth=credential, sending=self.drain.shielded),
+            client,
             self.store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
             replay=self._replay,
             drain=self.drain,
+            listener=self._metrics or NULL_LISTENER,
         )
-        self._assistants[name] = assistant
+        self._assistants[name] = assistant, backoff
         if len(self._assistants) > MOST_CREDENTIALS:
             self._assistants.popitem(last=False)
         return assistant
@@ -145,8 +163,8 @@ def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTrans
         return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
     raise ConfigurationError(
         "No Contit credential is configured.",
-        hint="Tell the user to set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's"
-        " entry in the host's configuration and to restart the host; calling again will not help.",
+        hint="Set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's entry in the host's"
+        " configuration, and restart the host.",
     )
 
 

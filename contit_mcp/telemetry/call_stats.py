@@ -1,12 +1,22 @@
-"""Count requests to Contit and other events at the moment they happen: for one call, and for the whole process."""
+"""Count requests to Contit and other events at the moment they happen, and judge by them whether Contit answers."""
 
+import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-Event = Literal["retry", "poll", "join", "store_error"]
-"""A repeated request, a status question, an ask that joined a run, and a failed use of the run store."""
+import anyio
+
+from contit_mcp.telemetry.logging import get_logger
+
+log = get_logger(__name__)
+
+Event = Literal["retry", "poll", "join", "store_error", "held"]
+"""A repeated request, a status question, an ask that joined a run, a failed use of the run store, and a start that was
+not sent because Contit has asked for a pause."""
 
 POOL = "pool"
 """In place of a status: no connection of our own was free, so that nothing was sent."""
@@ -19,7 +29,7 @@ CANCELLED = "cancelled"
 
 
 class Listener(Protocol):
-    """Receives every event of the process, whichever call it belongs to; metrics implement it."""
+    """Receives the events of all calls of one server; metrics implement it. Methods return at once."""
 
     def on_request(self, endpoint: str, status: str, seconds: float) -> None:
         """Count a finished request.
@@ -31,29 +41,35 @@ class Listener(Protocol):
         """
         ...
 
+    def on_connection(self, seconds: float) -> None:
+        """Count a request that got a connection of our own after `seconds` of waiting for it."""
+        ...
+
     def on_event(self, event: Event) -> None:
         """Count another event."""
         ...
 
 
-_listeners: list[Listener] = []
+class _NullListener:
+    def on_request(self, endpoint: str, status: str, seconds: float) -> None:
+        pass
+
+    def on_connection(self, seconds: float) -> None:
+        pass
+
+    def on_event(self, event: Event) -> None:
+        pass
 
 
-def add_listener(listener: Listener) -> None:
-    """Tell `listener` of every event from now on."""
-    _listeners.append(listener)
-
-
-def remove_listener(listener: Listener) -> None:
-    """Tell `listener` of no further event."""
-    _listeners.remove(listener)
+NULL_LISTENER: Listener = _NullListener()
 
 
 @dataclass(slots=True)
 class CallStats:
-    """Counters of one call. Every event that is counted here is also told to the listeners of the process.
+    """Counters of one call. Every event that is counted here is also told to the listener.
 
     Attributes:
+        listener: Counts for the whole server.
         requests: HTTP requests to Contit and the token endpoint, without those that got no connection of our own.
         retries: Requests repeated because one failed.
         polls: Status questions asked.
@@ -62,6 +78,7 @@ class CallStats:
         statuses: Finished requests by status (see `Listener.on_request`).
     """
 
+    listener: Listener = NULL_LISTENER
     requests: int = 0
     retries: int = 0
     polls: int = 0
@@ -73,8 +90,7 @@ class CallStats:
         """Count a finished request; the arguments are those of `Listener.on_request`."""
         self.requests += status != POOL
         self.statuses[status] += 1
-        for listener in _listeners:
-            listener.on_request(endpoint, status, seconds)
+        self.listener.on_request(endpoint, status, seconds)
 
     def count(self, event: Event) -> None:
         """Count another event."""
@@ -87,16 +103,17 @@ class CallStats:
                 self.joins += 1
             case "store_error":
                 self.store_errors += 1
-        for listener in _listeners:
-            listener.on_event(event)
+            case "held":
+                pass  # the call's outcome shows it
+        self.listener.on_event(event)
 
 
 _current: ContextVar[CallStats | None] = ContextVar("contit_mcp_call_stats", default=None)
 
 
-def start_call_stats() -> CallStats:
+def start_call_stats(listener: Listener = NULL_LISTENER) -> CallStats:
     """Begin to count for the current task and the tasks it starts."""
-    stats = CallStats()
+    stats = CallStats(listener)
     _current.set(stats)
     return stats
 
@@ -114,12 +131,114 @@ class FinishedCall:
         tool: Its name.
         outcome: The result's status, the error's class, or "cancelled".
         seconds: How long it took.
-        stats: The counters of the call.
+        dropped_arguments: Arguments that no parameter of the tool has the name of.
         trace_id: Finds it in logs and traces.
     """
 
     tool: str
     outcome: str
     seconds: float
-    stats: CallStats
+    dropped_arguments: int
     trace_id: str | None
+
+
+_ROW = 3
+"""Failures in a row that are more than a passing fault."""
+
+_SILENT_READS, _SILENT_SECONDS = 5, 1.0
+"""How many reads may wait at once, for how long, without any answer of Contit. A read takes milliseconds."""
+
+_LONE_SILENT_SECONDS = 10.0
+"""How long a single request may wait without any answer. A start may take seconds."""
+
+_SETTLED_SECONDS = 3.0
+"""How long no request may fail before Contit counts as back, so that a Contit that fails now and then is one change."""
+
+_CHECK_SECONDS = 0.25
+
+
+class Reachability:
+    """Whether Contit answers, judged by all requests of one process. Each change of it is one WARNING in the log.
+
+    A 429, a 5xx, and a connection that broke or was not made are failures. Silence is noticed by `watch`, long before
+    the time limit of a request: a Contit that takes requests and answers none fails none of them.
+
+    Attributes:
+        reachable: Whether it answers.
+    """
+
+    def __init__(self) -> None:
+        self.reachable = True
+        self._waiting: dict[object, tuple[float, bool]] = {}  # when it was sent, and whether it is a read; oldest first
+        self._failures = 0
+        self._answered_at = self._failed_at = self._changed_at = -math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests have no answer yet."""
+        return len(self._waiting)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Return how long the oldest request has been waiting for its answer; 0 without requests."""
+        oldest = next(iter(self._waiting.values()), None)
+        return 0.0 if oldest is None else anyio.current_time() - oldest[0]
+
+    @contextmanager
+    def waiting(self, *, read: bool) -> Iterator[None]:
+        """Count a request as waiting while inside."""
+        request = object()
+        self._waiting[request] = (anyio.current_time(), read)
+        try:
+            yield
+        finally:
+            del self._waiting[request]
+
+    def answered(self) -> None:
+        """Report an answer, whatever it says."""
+        self._answered_at, self._failures = anyio.current_time(), 0
+        self.check()
+
+    def failed(self, cause: str) -> None:
+        """Report a failure.
+
+        Args:
+            cause: The status, or the class of the error.
+        """
+        self._failed_at = anyio.current_time()
+        self._failures += 1
+        if self._failures >= _ROW and self.reachable:
+            self._change(reachable=False, cause=cause)
+
+    def check(self) -> None:
+        """Notice what only time shows: silence, and that no request has failed for a while."""
+        now = anyio.current_time()
+        silent = self._is_silent(now)
+        if self.reachable and silent:
+            self._change(reachable=False, cause="silence")
+        elif not self.reachable and not silent:
+            bad_at = max(self._failed_at, self._changed_at)
+            if self._answered_at > bad_at and now - bad_at >= _SETTLED_SECONDS:
+                self._change(reachable=True)
+
+    async def watch(self) -> None:
+        """Check again and again, until cancelled."""
+        while True:
+            await anyio.sleep(_CHECK_SECONDS)
+            self.check()
+
+    def _is_silent(self, now: float) -> bool:
+        """Return whether requests have been waiting too long and nothing was answered after they were sent."""
+        unanswered = [(sent, read) for sent, read in self._waiting.values() if sent > self._answered_at]
+        return (
+            sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered) >= _SILENT_READS
+            or any(sent < now - _LONE_SILENT_SECONDS for sent, _ in unanswered)
+        )  # fmt: skip
+
+    def _change(self, *, reachable: bool, cause: str | None = None) -> None:
+        now = anyio.current_time()
+        if reachable:
+            log.warning("contit.back", seconds=round(now - self._changed_at, 3))
+        else:
+            log.warning("contit.unreachable", cause=cause, requests=self.in_flight)
+        self.reachable, self._changed_at = reachable, now

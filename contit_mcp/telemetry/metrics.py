@@ -1,87 +1,158 @@
-"""What a Prometheus server can scrape. Owners are no labels: a label a caller would let callers fill the memory."""
+"""What a Prometheus server can scrape. Owners are no labels: a label a caller would let callers fill the memory.
 
+Everything is counted when it happens. A state is a gauge that is read at each scrape.
+"""
+
+import platform
+
+import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from contit_mcp import __version__
-from contit_mcp.errors import StartUnknownError, UnexpectedError
-from contit_mcp.telemetry.call_stats import FinishedCall
+from contit_mcp.errors import StartUnknownError, StoreError, UnexpectedError
+from contit_mcp.telemetry.call_stats import POOL, Event, FinishedCall
 
-_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
+_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
 """Bounds that fall on what matters: the waits of hosts."""
+
+_RUN_SECONDS = (1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240, 600, 1_800)
+_SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""For what normally takes milliseconds."""
+
+_LAG_PAUSE = 0.5
+
+RUN_ENDS = ("completed", "run_failed", "no_end_seen", "not_found", "no_answer")
+"""Every `end` of a run, so that each is there as 0 before its first."""
 
 
 class Metrics:
-    """The metrics of one server, in a registry of its own."""
+    """The metrics of one server, in a registry of its own. Listens to calls, to runs and to the store of runs."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._calls = Counter(
-            "contit_mcp_calls",
-            "Tool calls, and requests about tasks, by tool or method and outcome.",
-            ["tool", "outcome"],
-            registry=registry,
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SHORT_SECONDS) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        # Runs: what became of the questions, however they were asked
+        self._runs = counter("contit_runs", "Runs by how they ended, when their end was first seen.", "end")
+        self._run_seconds = histogram(
+            "contit_run_seconds", "From a run's start until its end was seen.", "end", buckets=_RUN_SECONDS
         )
-        self._seconds = Histogram(
-            "contit_mcp_call_seconds", "How long tool calls took.", ["tool"], buckets=_SECONDS, registry=registry
+        for end in RUN_ENDS:
+            self._runs.labels(end)
+            self._run_seconds.labels(end)
+        self._runs_waited_for = gauge("contit_mcp_runs_in_flight", "Runs that callers of this process wait for.")
+        self._runs_polled = gauge("contit_mcp_pollers", "Runs that this process polls.")
+
+        # Calls
+        self._calls = counter(
+            "contit_mcp_calls", "Tool calls, by tool and outcome; polls of tasks are none.", "tool", "outcome"
         )
-        self.in_flight = Gauge("contit_mcp_calls_in_flight", "Tool calls under way.", registry=registry)
-        self._upstream = Counter(
-            "contit_mcp_upstream_requests",
-            "Requests to Contit by status; 'none' got no answer, 'pool' no connection of our own.",
-            ["status"],
-            registry=registry,
-        )
-        self._retries = Counter(
-            "contit_mcp_upstream_retries", "Requests to Contit that were repeated.", registry=registry
-        )
-        self._polls = Counter("contit_mcp_polls", "Questions to Contit whether a run has ended.", registry=registry)
-        self._joins = Counter(
-            "contit_mcp_joined_calls", "Calls that joined the run of an earlier one.", registry=registry
-        )
-        self._left = Counter(
-            "contit_mcp_callers_left", "Calls whose caller went away while its run went on.", registry=registry
-        )
+        self._seconds = histogram(
+            "contit_mcp_call_seconds", "How long tool calls took, without those that returned a task.", "tool",
+            buckets=_CALL_SECONDS,
+        )  # fmt: skip
+        self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
+        self._joins = counter("contit_mcp_deduplicated_asks", "Asks that joined the run of an earlier one.")
+        self._left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
+        self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
         # Unlike a label's first value, these are there as 0 from the start, so that a first one is seen as a rise.
-        self._unknown_starts = Counter(
-            "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known.",
-            registry=registry,
+        self._unknown_starts = counter(
+            "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known."
+        )
+        self._crashed = counter("contit_mcp_crashed_calls", "Calls that a fault of this program ended.")
+
+        # Contit
+        self._upstream = counter(
+            "contit_mcp_upstream_requests",
+            "Requests to Contit, by endpoint and status; 'none' got no answer, 'pool' no connection of our own.",
+            "endpoint",
+            "status",
+        )
+        self._upstream_seconds = histogram(
+            "contit_mcp_upstream_seconds", "From sending a request to Contit to the end of its answer.", "endpoint"
+        )
+        self._connection_seconds = histogram(
+            "contit_mcp_connection_wait_seconds", "How long requests waited for a connection of our own."
+        )
+        self.upstream_in_flight = gauge("contit_mcp_upstream_in_flight", "Requests to Contit without an answer yet.")
+        self.upstream_oldest = gauge(
+            "contit_mcp_upstream_oldest_seconds", "How long the oldest of these has been waiting."
+        )
+        self.reachable = gauge("contit_mcp_contit_reachable", "Whether Contit answers, and not with 429 or 5xx.")
+        self.backoff = gauge(
+            "contit_mcp_backoff_stretch", "How many times longer pauses are, because Contit is overloaded or away."
+        )
+        self._retries = counter("contit_mcp_upstream_retries", "Requests to Contit that were repeated.")
+        self._polls = counter("contit_mcp_polls", "Questions to Contit whether a run has ended.")
+        self._held = counter("contit_mcp_held_starts", "Starts not sent because Contit asked for a longer pause.")
+
+        # The store
+        self._store_seconds = histogram("contit_mcp_store_seconds", "How long uses of the run store took.", "operation")
+        self._store_errors = counter("contit_mcp_store_errors", "Times that the run store could not be used.")
+        self._store_usable = gauge("contit_mcp_store_usable", "Whether the run store can be used; if not, memory is.")
+        self._store_usable.set(1)
+        self._store_slow = gauge(
+            "contit_mcp_store_slow", "Whether uses of the run store take a quarter second and more."
+        )
+        self._store_uses: dict[object, float] = {}
+        store_oldest = gauge(
+            "contit_mcp_store_oldest_seconds", "How long the oldest use of the store has been waiting."
+        )
+        store_oldest.set_function(
+            lambda: anyio.current_time() - min(self._store_uses.values()) if self._store_uses else 0.0
+        )
+
+        # This server
+        self._rejected = counter(
+            "contit_mcp_rejected_requests", "HTTP requests that were refused, by reason.", "reason"
+        )
+        self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", "path", "status")
+        self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", "kind")
+        self.most_under_way = gauge("contit_mcp_requests_under_way_limit", "How many of them are served at once.")
+        self.limits_local = gauge(
+            "contit_mcp_limits_local_only", "Whether each replica counts requests for itself, as Redis cannot be used."
+        )
+        self._lag = histogram("contit_mcp_event_loop_lag_seconds", "How late the event loop is with its work.")
+        self.ready = gauge("contit_mcp_ready", "Whether this server takes calls.")
+        self._info = gauge(
+            "contit_mcp_build_info", "The versions that run; store and schema say which runs it shares.",
+            "version", "python", "store", "schema",
         )  # fmt: skip
-        self._crashed = Counter(
-            "contit_mcp_crashed_calls", "Calls that a fault of this program ended.", registry=registry
-        )
-        self._store_errors = Counter(
-            "contit_mcp_store_errors", "Times that the run store could not be used.", registry=registry
-        )
-        self._rejected = Counter(
-            "contit_mcp_rejected_requests", "HTTP requests that were refused, by reason.", ["reason"], registry=registry
-        )
-        self._requests = Counter(
-            "contit_mcp_http_requests", "HTTP requests by path and status.", ["path", "status"], registry=registry
-        )
-        self.under_way = Gauge(
-            "contit_mcp_requests_under_way", "Requests to /mcp under way: calls, and streams that listen.", ["kind"],
-            registry=registry,
-        )  # fmt: skip
-        self.most_under_way = Gauge(
-            "contit_mcp_requests_under_way_limit", "How many of each kind are served at once.", registry=registry
-        )
-        self.ready = Gauge("contit_mcp_ready", "Whether this server takes calls.", registry=registry)
-        info = Gauge("contit_mcp_build_info", "The version that runs.", ["version"], registry=registry)
-        info.labels(__version__).set(1)
+
+    def set_build_info(self, *, store: str, schema: int | None) -> None:
+        """Tell which versions run.
+
+        Args:
+            store: The kind of the run store.
+            schema: Its schema; processes with another one do not see its runs.
+        """
+        self._info.labels(__version__, platform.python_version(), store, "" if schema is None else str(schema)).set(1)
+
+    async def watch_event_loop(self) -> None:
+        """Measure how late the event loop is, until cancelled."""
+        while True:
+            began = anyio.current_time()
+            await anyio.sleep(_LAG_PAUSE)
+            self._lag.observe(max(0.0, anyio.current_time() - began - _LAG_PAUSE))
 
     def count_call(self, call: FinishedCall) -> None:
         """Count a finished tool call."""
         self._calls.labels(call.tool, call.outcome).inc()
-        exemplar = {"trace_id": call.trace_id} if call.trace_id else None
-        self._seconds.labels(call.tool).observe(call.seconds, exemplar)
-        for status, times in call.stats.statuses.items():
-            self._upstream.labels(status).inc(times)
-        self._retries.inc(call.stats.retries)
-        self._polls.inc(call.stats.polls)
-        self._joins.inc(call.stats.joins)
-        self._store_errors.inc(call.stats.store_errors)
+        if call.outcome != "task":  # it is not over: the run's seconds say how long the question took
+            self._seconds.labels(call.tool).observe(
+                call.seconds, {"trace_id": call.trace_id} if call.trace_id else None
+            )
+        self._dropped.inc(call.dropped_arguments)
         if call.outcome == "cancelled":
             self._left.inc()
         elif call.outcome == StartUnknownError.__name__:
@@ -95,7 +166,64 @@ class Metrics:
         if refused:
             self._rejected.labels(refused).inc()
 
+    def on_request(self, endpoint: str, status: str, seconds: float) -> None:
+        """Count a finished request to Contit."""
+        self._upstream.labels(endpoint, status).inc()
+        if status != POOL:
+            self._upstream_seconds.labels(endpoint).observe(seconds)
+
+    def on_connection(self, seconds: float) -> None:
+        """Count a wait for a connection of our own."""
+        self._connection_seconds.observe(seconds)
+
+    def on_event(self, event: Event) -> None:
+        """Count another event of a call."""
+        match event:
+            case "retry":
+                self._retries.inc()
+            case "poll":
+                self._polls.inc()
+            case "join":
+                self._joins.inc()
+            case "held":
+                self._held.inc()
+            case "store_error":
+                pass  # the store reports it too, and more of it
+
+    def run_ended(self, end: str, seconds: float | None) -> None:
+        """Count the end of a run."""
+        self._runs.labels(end).inc()
+        if seconds is not None:
+            self._run_seconds.labels(end).observe(seconds)
+
+    def runs_waited_for(self, change: int) -> None:
+        """Count the runs that are waited for."""
+        self._runs_waited_for.inc(change)
+
+    def runs_polled(self, change: int) -> None:
+        """Count the runs that are polled."""
+        self._runs_polled.inc(change)
+
+    def began(self, use: object) -> None:
+        """Note when a use of the store began."""
+        self._store_uses[use] = anyio.current_time()
+
+    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
+        """Count a use of the store."""
+        del self._store_uses[use]
+        self._store_seconds.labels(name).observe(seconds)
+        if error is not None:
+            self._store_errors.inc()
+
+    def usable(self, *, usable: bool) -> None:
+        """Note whether the store can be used."""
+        self._store_usable.set(usable)
+
+    def slow(self, *, slow: bool) -> None:
+        """Note whether the store is slow."""
+        self._store_slow.set(slow)
+
     def text(self, accept: str) -> tuple[bytes, str]:
-        """The metrics as the scraper wants them, and their media type. OpenMetrics carries trace ids along."""
+        """Return the metrics as the scraper wants them, and their media type. OpenMetrics carries trace ids along."""
         encoder, media_type = choose_encoder(accept)
         return encoder(self.registry), media_type

@@ -427,6 +427,26 @@ test("the host's colours are used, and no address in them is fetched", async () 
   await card.close();
 });
 
+test("right-to-left text is written so, with its lists and tables, in a card that is not", async () => {
+  const card = await openCard(browser, hosts);
+  const response = "# عنوان\n\n1. الأول\n\n| عنوان | حالة |\n|---|---|\n| [رابط](https://example.org) | مسودة |\n\nplain English\n\n- [x] done";
+  await card.drive("input", { prompt: "ما الجديد؟" });
+  await card.drive("result", result({ ...COMPLETED, response }));
+  await card.frame.waitForSelector(".answer table");
+  const directions = await card.frame.evaluate(() =>
+    Object.fromEntries(
+      [".question", ".answer h3", ".answer ol", ".answer table", ".target", ".answer > p", ".answer ul", "header"].map((selector) => [
+        selector, getComputedStyle(document.querySelector(selector)).direction,
+      ]),
+    ),
+  );
+  assert.deepEqual(directions, {
+    ".question": "rtl", ".answer h3": "rtl", ".answer ol": "rtl", ".answer table": "rtl", ".target": "ltr", ".answer > p": "ltr",
+    ".answer ul": "ltr", header: "ltr",
+  });
+  await card.close();
+});
+
 test("messages from another window are ignored", async () => {
   const card = await answered();
   await card.frame.evaluate((forged) => window.postMessage(forged, "*"), {

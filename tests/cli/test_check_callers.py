@@ -33,7 +33,7 @@ async def check(mode: str, **environment: str) -> Finding:
 
 @pytest.mark.parametrize("mode", ["none", "caller"])
 async def test_nothing_is_said_where_nothing_is_needed(mode: str) -> None:
-    """Neither mode has tokens or an issuer (our choice)."""
+    """Neither mode has tokens or an issuer."""
     assert await check_callers(load_settings(environment={"CONTIT_MCP_AUTH": mode})) == []
 
 
@@ -48,7 +48,7 @@ async def test_a_server_without_a_credential_is_well_where_callers_bring_theirs(
 
 
 async def test_tokens_are_counted_and_where_they_are_is_told(tmp_path: Path) -> None:
-    """Their names are not secret, and could be thousands (our choice)."""
+    """Their names are not secret, and could be thousands."""
     file = tmp_path / "tokens"
     file.write_text(TOKENS, encoding="utf-8")
     assert (
@@ -70,7 +70,7 @@ async def test_a_tokens_file_that_lets_nobody_in_is_a_failure(tmp_path: Path, te
 
 @pytest.mark.parametrize(("mode", "named"), [("token", "no tokens"), ("jwt", "CONTIT_MCP_JWT_ISSUER")])
 async def test_what_the_mode_needs_and_is_not_set_is_a_failure(mode: str, named: str) -> None:
-    """The server would not start (our choice)."""
+    """The server would not start."""
     finding = await check(mode)
     assert finding.good is False
     assert named in finding.verdict

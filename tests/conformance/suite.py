@@ -31,7 +31,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is known not to hold, with reasons: whole scenarios, or single checks as `scenario:check`."""
+    """What is known not to hold, with reasons: checks as `scenario:check`, and scenarios that ask nothing."""
 
     fails: dict[str, str]
     not_counted: dict[str, str]
@@ -114,10 +114,6 @@ def judge(found: dict[str, Scenario], expectation: Expectation) -> Verdict:
     stale = set(expectation.fails) | set(expectation.not_counted)
     for name, scenario in sorted(found.items()):
         failed = dict(scenario.failed)
-        if failed and name in expectation.fails:
-            verdict.expected.append(name)
-            stale.discard(name)
-            continue
         for check in list(failed):
             if f"{name}:{check}" in expectation.fails:
                 verdict.expected.append(f"{name}:{check}")
@@ -131,7 +127,7 @@ def judge(found: dict[str, Scenario], expectation: Expectation) -> Verdict:
                 verdict.wrong.append(f"{name} has passed checks of its own now: count it.")
         elif not failed and scenario.own:
             verdict.counted[name] = scenario.own
-        elif not failed:
+        elif not scenario.failed:
             verdict.wrong.append(f"{name} passed without a check of its own: say in {EXPECTED.name} why.")
     verdict.wrong += [f"{EXPECTED.name}: {line} holds no longer; take it out." for line in sorted(stale)]
     return verdict

@@ -8,7 +8,7 @@ import pytest
 from tests.conformance.bearer_proxy import bearer_proxy
 from tests.conformance.conftest import Report
 from tests.conformance.suite import REVISIONS, Expectation, judge, run_suite
-from tests.http.served import SEAL_KEY, Served
+from tests.http.served import SEAL_KEY, Served, rpc
 
 FIXTURES = ("tests.conformance.fixture_server",)
 FAILS_ON_PURPOSE = frozenset({"Tool %r raised an unexpected exception", "handler for %r raised"})
@@ -52,7 +52,7 @@ def fixtures() -> Iterator[str]:
 def fixtures_behind_a_token() -> Iterator[str]:
     """The same for callers with a token, which a proxy adds."""
     with Served(TOKEN_MODE, module=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
-        assert server.http.post(server.url).status_code == 401
+        assert server.post(rpc("ping")).status_code == 401
         with bearer_proxy(server.url, TOKEN) as url:
             yield url
 
@@ -86,7 +86,7 @@ def test_our_stack_passes_everything_else_with_the_suite_s_fixtures_on_it(
 def test_authentication_changes_nothing_of_it(
     fixtures_behind_a_token: str, revision: str, tmp_path: Path, report: Report
 ) -> None:
-    """The same results with `CONTIT_MCP_AUTH=token` (our choice)."""
+    """The same results with `CONTIT_MCP_AUTH=token`."""
     verdict = judge(run_suite(fixtures_behind_a_token, revision, tmp_path), Expectation.of("fixtures", revision))
     report("with fixtures, token", revision, verdict)
     assert not verdict.wrong, "\n".join(verdict.wrong)

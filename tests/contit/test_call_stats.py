@@ -1,6 +1,5 @@
 """Requests are counted when they end, by endpoint and status with their seconds: for the call and the process."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import anyio
@@ -12,13 +11,7 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from contit_mcp.telemetry.call_stats import (
-    Event,
-    add_listener,
-    current_call_stats,
-    remove_listener,
-    start_call_stats,
-)
+from contit_mcp.telemetry.call_stats import Event, current_call_stats, start_call_stats
 from tests.contit.upstream import HANGS, START_OK, STARTED, contit_client, scripted, start
 from tests.echo_contit import EchoContit, Reply, Script
 
@@ -38,22 +31,23 @@ class Counted:
         """Remember a request."""
         self.requests.append((endpoint, status, round(seconds, 3)))
 
+    def on_connection(self, seconds: float) -> None:
+        """Ignore the wait: these clients have no connections."""
+
     def on_event(self, event: Event) -> None:
         """Remember an event."""
         self.events.append(event)
 
 
 @pytest.fixture
-def counted() -> Iterator[Counted]:
-    """A listener that is added for the test."""
-    listener = Counted()
-    add_listener(listener)
-    yield listener
-    remove_listener(listener)
+def counted() -> Counted:
+    """A listener of the server."""
+    return Counted()
 
 
 async def test_every_endpoint_is_counted_with_its_status_and_seconds(counted: Counted) -> None:
-    """At the end of its body, also where no call is under way."""
+    """At the end of its body."""
+    start_call_stats(counted)
     client = contit_client(scripted(Reply(body={**STARTED, "status": "completed", "response": "a"}, after=1.5)))
     await start(client)
     await client.run_status("t", "r")
@@ -79,7 +73,7 @@ FAILURES: dict[str, tuple[Script, str]] = {
 async def test_a_failure_is_counted_once_under_what_it_was(name: str, counted: Counted) -> None:
     """A full pool of our own is not counted as a request, and not as silence of Contit."""
     script, status = FAILURES[name]
-    stats = start_call_stats()
+    stats = start_call_stats(counted)
     with suppress(errors.APIError):
         await contit_client(scripted(script), retry=ONCE).run_status("t", "r")
     assert counted.requests == [("status", status, 0.0)]
@@ -89,6 +83,7 @@ async def test_a_failure_is_counted_once_under_what_it_was(name: str, counted: C
 
 async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Counted) -> None:
     """With the seconds until then."""
+    start_call_stats(counted)
     client = contit_client(scripted(HANGS))
     with anyio.move_on_after(7):
         await client.run_status("t", "r")
@@ -97,6 +92,7 @@ async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Co
 
 async def test_retries_are_counted_as_they_happen(counted: Counted) -> None:
     """Each repetition, before it is sent."""
+    start_call_stats(counted)
     await start(contit_client(scripted(Reply(503), httpx.ConnectError("x"), START_OK)))
     assert counted.events == ["retry", "retry"]
     assert [status for _, status, _ in counted.requests] == ["503", "none", "200"]
@@ -108,7 +104,7 @@ async def test_tokens_are_an_endpoint_of_their_own_and_a_401_counts_as_a_request
     secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
     http = build_http_client("", transport=tokens)
     auth = ClientCredentialsAuth("client", secret, token_url="https://idp.test/token", http=http)
-    stats = start_call_stats()
+    stats = start_call_stats(counted)
     client = contit_client(scripted(Reply(401, after=1.0), Reply(body={"status": "completed"}, after=1.0)), auth=auth)
     await client.run_status("t", "r")
     assert counted.requests == [
@@ -126,7 +122,7 @@ async def test_calls_count_apart_and_the_process_counts_all(counted: Counted) ->
     seen: list[int] = []
 
     async def call(polls: int) -> None:
-        stats = start_call_stats()
+        stats = start_call_stats(counted)
         for _ in range(polls):
             current_call_stats().count("poll")
             await client.run_status("t", "r")
@@ -141,11 +137,31 @@ async def test_calls_count_apart_and_the_process_counts_all(counted: Counted) ->
     assert counted.events == ["poll"] * 6
 
 
-def test_a_listener_that_was_removed_is_told_nothing() -> None:
-    """And events without a listener are no error."""
-    listener = Counted()
-    add_listener(listener)
-    remove_listener(listener)
+async def test_two_servers_in_one_process_count_apart() -> None:
+    """Each hears of its own calls, also while both are under way; events outside of any call are no error."""
+    servers = [Counted(), Counted()]
+
+    async def serve(server: Counted, calls: int) -> None:
+        for _ in range(calls):
+            start_call_stats(server)
+            await anyio.sleep(1)
+            current_call_stats().count("join")
+            current_call_stats().count_request("start", "200", 1.0)
+
+    async with anyio.create_task_group() as tasks:
+        for calls, server in enumerate(servers, start=1):
+            tasks.start_soon(serve, server, calls)
     current_call_stats().count("join")
-    current_call_stats().count_request("start", "200", 1.0)
-    assert (listener.requests, listener.events) == ([], [])
+    assert [len(server.events) for server in servers] == [1, 2]
+    assert [len(server.requests) for server in servers] == [1, 2]
+
+
+async def test_a_start_that_is_not_sent_because_of_a_pause_is_counted(counted: Counted) -> None:
+    """Contit has asked for a pause that outlasts the call: no request, one event."""
+    start_call_stats(counted)
+    client = contit_client(scripted(Reply(429, headers={"Retry-After": "600"})), retry=ONCE)
+    for _ in range(3):
+        with suppress(errors.RateLimitError):
+            await start(client)
+    assert counted.events == ["held"] * 2
+    assert len(counted.requests) == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.contit.hidden_text import without_hidden_characters
+from contit_mcp.contit.wire import without_hidden_characters
 
 KEPT = {
     "markdown": "# Title\n\n- one\n- two\n\n```python\nprint('x')\n```\n| a | b |\n|---|---|",

@@ -20,7 +20,23 @@ TARGET = 'job="contit-mcp",instance="10.0.0.7:9090"'
 
 QUIET = {
     "contit_mcp_ready": "1x60",
-    'contit_mcp_build_info version="0.1.0"': "1x60",
+    'contit_mcp_build_info version="0.1.0",store="redis",schema="3"': "1x60",
+    'contit_runs_total end="completed"': "0+60x60",
+    'contit_runs_total end="run_failed"': "0x60",
+    "contit_mcp_contit_reachable": "1x60",
+    "contit_mcp_store_usable": "1x60",
+    "contit_mcp_store_slow": "0x60",
+    "contit_mcp_store_oldest_seconds": "0x60",
+    "contit_mcp_limits_local_only": "0x60",
+    **{
+        f'{name}_bucket le="{bound}"{labels}': "0+600x60"
+        for name, labels in (
+            ("contit_mcp_upstream_seconds", ',endpoint="status"'),
+            ("contit_mcp_connection_wait_seconds", ""),
+            ("contit_mcp_event_loop_lag_seconds", ""),
+        )
+        for bound in ("0.1", "5", "+Inf")
+    },
     "process_start_time_seconds": "100x60",
     "process_cpu_seconds_total": "0+6x60",
     "process_open_fds": "100x60",
@@ -42,6 +58,14 @@ QUIET = {
 TROUBLE = {
     "ContitMcpRestarting": ("process_start_time_seconds", "100x40 200x3 300x3 400x14"),
     "ContitMcpCrashedCalls": ("contit_mcp_crashed_calls_total", "0x50 1x10"),
+    "ContitMcpQuestionsFail": ('contit_runs_total end="run_failed"', "0+10x60"),
+    "ContitMcpContitUnreachable": ("contit_mcp_contit_reachable", "1x55 0x5"),
+    "ContitMcpContitSlow": ('contit_mcp_upstream_seconds_bucket le="0.1",endpoint="status"', "0+60x60"),
+    "ContitMcpConnectionsShort": ('contit_mcp_connection_wait_seconds_bucket le="0.1"', "0+60x60"),
+    "ContitMcpStoreSlow": ("contit_mcp_store_slow", "0x50 1x10"),
+    "ContitMcpLimitsLocalOnly": ("contit_mcp_limits_local_only", "0x50 1x10"),
+    "ContitMcpSchemasDiffer": ('contit_mcp_build_info version="0.2.0",store="redis",schema="4"', "1x60"),
+    "ContitMcpEventLoopLags": ('contit_mcp_event_loop_lag_seconds_bucket le="0.1"', "0+60x60"),
     "ContitMcpCallsFail": ('contit_mcp_calls_total tool="contit_ask",outcome="APITimeoutError"', "0+10x60"),
     "ContitMcpCredentialRefused": ('contit_mcp_upstream_requests_total status="401"', "0+900x60"),
     "ContitMcpThrottledByContit": ('contit_mcp_upstream_requests_total status="429"', "0+100x60"),

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from contit_mcp import errors
 from contit_mcp.errors import UnexpectedError
 from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.telemetry.metrics import RUN_ENDS
 from tests.deployment.promql import Exported, NotExported, labels_of, selectors
 from tests.http.deployed import QUESTION, TOKEN_MODE, TOKENS
 from tests.http.served import INITIALIZE, Contit, Served, contit
@@ -65,7 +66,7 @@ def exported_by(text: str) -> Exported:
 @pytest.fixture(scope="module")
 def exported() -> Exported:
     """What a server exports that has had calls, a refused one among them."""
-    with contit() as upstream, Served(TOKEN_MODE | upstream_of(upstream)) as server:
+    with contit() as upstream, Served(TOKEN_MODE | upstream_of(upstream) | {"CONTIT_MCP_STORE": "sqlite"}) as server:
         anna = {"authorization": f"Bearer {TOKENS['anna']}"}
         assert server.call("contit_ask", {"prompt": QUESTION}, **anna)["structuredContent"]["status"] == "completed"
         assert server.post(INITIALIZE).status_code == 401
@@ -88,7 +89,7 @@ def test_every_expression_asks_for_what_the_running_server_exports(exported: Exp
             wrong.append(f"{place}: {exc}")
     assert not wrong, told(wrong, "Ask for what /metrics shows.")
     asked_for = {selector.name for text in found.values() for selector in selectors(text)}
-    ours = {name for name in exported if name.startswith("contit_mcp_")}
+    ours = {name for name in exported if name.startswith("contit_")}
     forgotten = {name for name in ours - asked_for if not name.endswith(("_created", "_sum", "_count"))}
     assert not forgotten, told(sorted(forgotten), "Show it on the dashboard, or export it no longer.")
 
@@ -96,13 +97,14 @@ def test_every_expression_asks_for_what_the_running_server_exports(exported: Exp
 def test_every_value_that_is_asked_for_can_occur() -> None:
     """Outcomes are classes of errors, reasons are words of a refusal in the code (our choice)."""
     source = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "http").glob("*.py"))
-    tools = {f"contit_{path.stem}" for path in (PACKAGE / "server" / "tools").glob("*.py")}
+    tools = set(re.findall(r"\bcontit_\w+", (PACKAGE / "server" / "tools.py").read_text(encoding="utf-8")))
     can_be = {
         "outcome": lambda word: word in OUTCOMES,
         "reason": lambda word: f'"{word}"' in source,
         "tool": lambda word: word in tools,
         "path": lambda word: word in KNOWN_PATHS,
         "status": lambda word: bool(re.fullmatch(r"[1-5]\d\d|none", word)),
+        "end": lambda word: word in RUN_ENDS,
     }
     wrong = [
         f"{place}: {matcher.name}={word}"

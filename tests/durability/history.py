@@ -172,7 +172,7 @@ class History:
                 fair = run is not None and (now > run.ends + self.retention.answer or not self.strict)
             case RunNotFoundError():
                 fair = self._is_forgotten(call, now) and not any(
-                    r.word == "completed" and not r.going(now) for r in self.runs if r.thread_id == call.thread_id
+                    r.word == "completed" and r.ends <= call.began for r in self.runs if r.thread_id == call.thread_id
                 )
             case ThreadBusyError():
                 fair = call.prompt is not None and call.thread_id is not None

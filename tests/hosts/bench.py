@@ -14,8 +14,7 @@ from starlette.responses import JSONResponse
 
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.sandbox.record import SandboxRecord
-from contit_mcp.sandbox.threads import Run
+from contit_mcp.sandbox.record import Run, SandboxRecord
 from tests.hosts.model_service.app import create_model_service
 from tests.hosts.model_service.conversation import Model
 from tests.http.served import SEAL_KEY, Served, on_port

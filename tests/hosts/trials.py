@@ -74,13 +74,13 @@ class Trial:
         }  # ADK takes no other way
         return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **environment)
 
-    def converse(self, client: str, start: Callable[[], object], *, version: str) -> Row:
-        """Let a host's model ask and follow up.
+    def converse(self, client: str, start: Callable[[], object], *, version: str, **more: Any) -> Row:
+        """Let a host's model ask and follow up; `more` are arguments that it adds because the host asks for them.
 
         Seen at the model: our four tools, both answers whole, and ids that lead on.
         """
         model = self.bench.model
-        model.play(ask(QUESTION), follow_up(FOLLOW_UP))
+        model.play(ask(QUESTION, **more), follow_up(FOLLOW_UP, **more))
 
         def seen() -> Sequence[str]:
             start()
@@ -156,7 +156,7 @@ class Trial:
         known, runs, began = len(self.entry.calls()), len(self.bench.contit.runs), time.monotonic()
         start()
         seconds = time.monotonic() - began
-        calls = self.entry.calls()[known:]
+        calls = [call for call in self.entry.calls()[known:] if not call["tool"].startswith("resources/")]
         assert {call["outcome"] for call in calls} <= {"completed", "task", "working"}, calls
         answered = [call["run_id"] for call in calls if call["outcome"] == "completed"]  # by a task or the ask itself
         assert answered == [run.run_id for run in self.bench.contit.runs[runs:]], calls
@@ -183,7 +183,7 @@ def holds(seen: str, text: str) -> bool:
 
 
 def _what_was_seen(text: str) -> str:
-    in_text, in_structure = re.search(r"thread_id=\w", text), "elapsed_seconds" in text
+    in_text, in_structure = re.search(r"thread_id=\W{1,3}\w", text), "elapsed_seconds" in text
     return "both" if in_text and in_structure else "text" if in_text else "structure"
 
 

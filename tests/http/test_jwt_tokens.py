@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -353,3 +354,28 @@ def test_tokens_as_the_vendors_document_them_pass_with_the_settings_of_their_rec
             assert server.post(rpc("ping"), **{header: issuer.token(**claims | {"sub": ""})}).status_code == 401
         else:
             assert server.post(rpc("ping"), **bearer(token)).status_code == 200
+
+
+def test_a_subject_of_another_issuer_or_a_token_of_that_name_is_another_caller(tmp_path: Path) -> None:
+    """On one store, behind one seal key: `sub` is unique within its issuer only (RFC 7519, 4.1.2)."""
+    secret = "token-of-ada-with-twenty-characters"
+    with issuing() as one, issuing() as other, contit() as upstream:
+        common = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": f"sqlite:{tmp_path / 'runs.sqlite3'}"}
+        token_mode = one.settings(CONTIT_MCP_AUTH="token", CONTIT_MCP_TOKENS=f"ada:{secret}")
+        servers = [
+            (one.settings() | common, one.token(sub="ada")),
+            (other.settings() | common, other.token(sub="ada")),
+            (token_mode | common, secret),
+        ]
+        threads: list[str] = []
+        for environment, token in servers:
+            with Served(environment) as server:
+                asked = server.call("contit_ask", {"prompt": "How many drafts are there?"}, **bearer(token))
+                for thread in threads:
+                    found = server.call("contit_response", {"thread_id": thread}, **bearer(token))
+                    assert found["isError"] is True, "a thread of another caller"
+            threads.append(asked["structuredContent"]["thread_id"])
+        assert len(upstream.record.runs) == 3, "none was joined"
+        with Served(servers[0][0]) as server:
+            found = server.call("contit_response", {"thread_id": threads[0]}, **bearer(one.token(sub="ada")))
+            assert found["structuredContent"]["status"] == "completed"

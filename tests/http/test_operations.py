@@ -1,5 +1,7 @@
 """What operators' programs ask: probes and metrics, by address, at any time, and right."""
 
+from collections import Counter
+
 import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -7,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from contit_mcp.http.operations import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.telemetry.call_stats import CallStats, FinishedCall
+from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
 from tests.http.deployed import (
     QUESTION,
@@ -113,7 +115,7 @@ async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:
             assert exemplars == {server.named("call.finished")[0]["trace_id"]}
 
 
-async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: PLR0915 - one deployment serves all checks
     """One deployment, known traffic, each number known before."""
     faults = (Fault("503", on="start", times=1, retry_after="0"),)
     with anyio.fail_after(60), redis_server(tmp_path_factory.mktemp("redis")) as redis:
@@ -128,7 +130,9 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
                         await anyio.sleep(0.01)
                     found = await server.metrics()
                     assert found["contit_mcp_requests_under_way{kind=call}"] == 2
-                assert (await call(http, server, "contit_status", thread_id="no", run_id="no"))["isError"]
+                    assert (found["contit_mcp_runs_in_flight"], found["contit_mcp_pollers"]) == (1, 1)
+                unknown = {"thread_id": "no", "run_id": "no", "session_id": "s", "chat_id": "c"}
+                assert (await call(http, server, "contit_status", **unknown))["isError"]
                 sandbox.add_fault(Fault("drop-before", on="start"))
                 assert (await call(http, server, "contit_start", prompt="Never arrives"))["isError"]
                 assert (await stranger.post(server.url, **request_of("modern", "contit_ask", {}))).status_code == 401
@@ -147,17 +151,30 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
     assert found["contit_mcp_call_seconds_count{tool=contit_ask}"] == 2
     assert 3 < found["contit_mcp_call_seconds_sum{tool=contit_ask}"] < 15
     assert found["contit_mcp_call_seconds_bucket{le=0.05}{tool=contit_ask}"] == 0
-    statuses = {
-        name.split("=")[1][:-1]: n for name, n in found.items() if name.startswith("contit_mcp_upstream_requests_total")
-    }
-    assert statuses == {
-        "200": sum(request.status == 200 for request in sandbox.requests),
-        "503": 1,
-        "none": 1,
-    }
+    requests = {name: n for name, n in found.items() if name.startswith("contit_mcp_upstream_requests_total")}
+    good = Counter(request.endpoint for request in sandbox.requests if request.status == 200)
+    assert requests == {
+        f"contit_mcp_upstream_requests_total{{endpoint={endpoint}}}{{status={status}}}": n
+        for (endpoint, status), n in {
+            **{(endpoint, "200"): n for endpoint, n in good.items()}, ("start", "503"): 1, ("start", "none"): 1
+        }.items()
+    }  # fmt: skip
+    assert found["contit_mcp_upstream_seconds_count{endpoint=start}"] == good["start"] + 2
+    assert found["contit_mcp_connection_wait_seconds_count"] == len(sandbox.requests)
+    assert (found["contit_mcp_upstream_in_flight"], found["contit_mcp_upstream_oldest_seconds"]) == (0, 0)
+    assert (found["contit_mcp_contit_reachable"], found["contit_mcp_backoff_stretch"]) == (1, 1)
+    assert found["contit_runs_total{end=completed}"] == found["contit_run_seconds_count{end=completed}"] == 1
+    assert 3 <= found["contit_run_seconds_sum{end=completed}"] < 15
+    assert found["contit_runs_total{end=run_failed}"] == 0
+    assert (found["contit_mcp_runs_in_flight"], found["contit_mcp_pollers"]) == (0, 0)
+    assert found["contit_mcp_store_usable"] == 0
+    assert found["contit_mcp_limits_local_only"] == 1
+    assert found["contit_mcp_store_seconds_count{operation=claim}"] >= 3
+    assert found["contit_mcp_event_loop_lag_seconds_count"] > 0
     assert found["contit_mcp_upstream_retries_total"] == 1
     assert found["contit_mcp_polls_total"] == polled
-    assert found["contit_mcp_joined_calls_total"] == 1
+    assert found["contit_mcp_deduplicated_asks_total"] == 1
+    assert found["contit_mcp_dropped_arguments_total"] == 2
     assert found["contit_mcp_callers_left_total"] == 0
     assert found["contit_mcp_store_errors_total"] >= 1
     assert found["contit_mcp_rejected_requests_total{reason=unauthorized}"] == 1
@@ -175,6 +192,6 @@ def test_a_crash_and_an_unknown_start_have_counts_that_are_there_before_the_firs
     metrics = Metrics()
     for outcome, expected in ((None, (0, 0)), ("UnexpectedError", (1, 0)), ("StartUnknownError", (1, 1))):
         if outcome is not None:
-            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, CallStats(), None))
+            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, 0, None))
         found = samples(metrics.text("text/plain")[0].decode())
         assert (found["contit_mcp_crashed_calls_total"], found["contit_mcp_unknown_starts_total"]) == expected

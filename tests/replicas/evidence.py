@@ -1,9 +1,11 @@
 """What happened, and what must never have: one run a question, its own answer, its own caller. No tolerance."""
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.server.tenancy import owner_of_name
@@ -22,6 +24,9 @@ DELIVERIES = {
 AT_DELIVERY_SECONDS = 2.5
 """How long after a run's end its answer may be on the way: the pause between two polls, and a busy machine."""
 
+OUTAGE_SECONDS = 15.0
+"""How long after the store went away replicas may not know all of each other's runs."""
+
 
 @dataclass
 class Evidence:
@@ -34,7 +39,6 @@ class Evidence:
         base_url: The replicas' Contit.
         stored: The runs whose ids were in the store when the process that started them was dead.
         outages: When the store went away.
-        forgotten: When it lost what it knew.
         counts: How often something happened that may.
     """
 
@@ -44,7 +48,6 @@ class Evidence:
     base_url: str
     stored: set[str] = field(default_factory=set)
     outages: list[float] = field(default_factory=list)
-    forgotten: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     async def taken(self, life: Life) -> None:
@@ -91,6 +94,16 @@ class Evidence:
             for line in life.server.named("call.finished")
         )
 
+    def _in_outage(self, before: Run, after: Run) -> bool:
+        """Whether the store was away between the runs, or so shortly before that the first may be in one memory alone."""
+        offset = time.time() - time.monotonic()  # the event loop's clock is the monotonic one
+        lines = [line for life in self._lives() for line in life.server.named("store.unusable")]
+        unusable = [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in lines]
+        return any(
+            before.accepted <= at <= after.accepted or at <= before.accepted <= at + OUTAGE_SECONDS
+            for at in [*self.outages, *unusable]
+        )
+
     def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:
         """Whether a process was killed just after the run's end, so that it may have stored a delivery it never made."""
         seconds = [life.killed - before.ends for life in self._lives() if life.killed and life.killed < after.accepted]
@@ -102,11 +115,11 @@ class Evidence:
         for before, after in itertools.pairwise(self.contit.started(prompt)):
             if self._was_cut_off(before):
                 self.counts["crashes between sending a start and storing its ids"] += 1
-                if any(before.accepted <= at <= after.accepted for at in self.forgotten):
-                    self.counts["of these, whose mark was lost with the store"] += 1
+                if self._in_outage(before, after):
+                    self.counts["of these, whose mark was out of reach with the store"] += 1
                 elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
                     yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
-            elif any(before.accepted <= at <= after.accepted for at in self.outages) and before.sender != after.sender:
+            elif self._in_outage(before, after):
                 self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
             elif self._was_killed_at_delivery(before, after):
                 self.counts["crashes between storing that an answer was delivered and sending it"] += 1

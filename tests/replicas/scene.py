@@ -55,8 +55,6 @@ class Scene:
         """Kill Redis, start it again, and wait until every replica uses it: two failures at once are more than is promised."""
         await anyio.to_thread.run_sync(self.redis.stop)
         self.evidence.outages.append(anyio.current_time())
-        if not self.redis.keeps:
-            self.evidence.forgotten.append(anyio.current_time())
         await anyio.sleep(REDIS_SECONDS)
         await anyio.to_thread.run_sync(self.redis.start)
         with anyio.move_on_after(SETTLING_SECONDS):

@@ -12,7 +12,7 @@ import pytest
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Busy, Deduplicated, Granted
-from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, FallbackRunStore
+from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECONDS, SPEED_ROW, FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, RunRecord
 from contit_mcp.runs.store import RunStore
@@ -20,7 +20,7 @@ from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening, start
 from tests.stage import OWNER, set_stage, wall_clock
 from tests.virtual_time import VirtualTimeLoop
 
@@ -62,9 +62,18 @@ class Events:
 
     operations: list[tuple[str, float, bool]] = field(default_factory=list)
     states: list[bool] = field(default_factory=list)
+    slowness: list[bool] = field(default_factory=list)
+    under_way: set[object] = field(default_factory=set)
 
-    def operation(self, name: str, seconds: float, error: StoreError | None) -> None:
+    def began(self, use: object) -> None:
+        self.under_way.add(use)
+
+    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
+        self.under_way.remove(use)
         self.operations.append((name, round(seconds, 3), error is not None))
+
+    def slow(self, *, slow: bool) -> None:
+        self.slowness.append(slow)
 
     def usable(self, *, usable: bool) -> None:
         self.states.append(usable)
@@ -136,6 +145,20 @@ async def test_when_the_store_is_back_it_gets_the_runs_of_the_outage(logged: io.
     assert seen is not None
     assert seen.answer == "answer"
     assert await claim(there, opening("meanwhile")) == Deduplicated(later)
+
+
+async def test_a_store_that_fails_at_once_is_tried_again_after_a_second() -> None:
+    """A server that restarts is away for about as long."""
+    server, events = Server(down=True), Events()
+    store = process(server, events)
+    await store.latest("owner", "t")
+    server.down = False
+    await anyio.sleep(0.9)
+    await store.latest("owner", "t")
+    assert events.states == [False]
+    await anyio.sleep(0.1)
+    await store.latest("owner", "t")
+    assert events.states == [False, True]
 
 
 async def test_under_steady_load_the_store_comes_back_at_once() -> None:
@@ -240,6 +263,32 @@ async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> No
     seen = await store.find("owner", "t", "r")
     assert seen is not None
     assert seen.answer == "answer"
+
+
+async def test_a_reading_that_comes_late_takes_no_ids_from_a_run() -> None:
+    """The same question was asked again while the first start was being sent."""
+    server = Server()
+    store = process(server)
+    granted = await claim(store, opening("q"))
+    server.seconds = 0.5
+
+    async def ask_again() -> None:
+        assert isinstance(await claim(store, opening("q")), Deduplicated)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_again)
+        await anyio.sleep(0.4)
+        server.shared, before = MemoryRunStore(now=wall_clock), server.shared
+        server.shared.keep(granted.record)  # what the second ask reads
+        await anyio.sleep(0.05)
+        server.seconds = 0.0
+        await before.release(granted.record)
+        await start(store, granted.record, "r")
+        server.shared = MemoryRunStore(now=wall_clock)
+        server.shared.keep(granted.record)
+    server.down = True
+    run = await store.change(granted.record, lambda run, _: run.owed())
+    assert run.run_id == "r"
 
 
 async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_in_five_seconds() -> None:
@@ -365,3 +414,45 @@ async def test_asks_go_on_through_an_outage_and_their_ids_keep_working() -> None
         again = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
         assert again.response == answer_to(run.prompt)
     assert len(contit.runs) == 5
+
+
+SPEEDS: dict[str, tuple[list[float], list[str]]] = {
+    "fast": ([0.01] * 50, []),
+    "slow": ([0.3] * 50, ["store.slow"]),
+    "as slow as it may be": ([SLOW_SECONDS - 0.01] * 50, []),
+    "slow once in a while": (([0.01] * 4 + [1.5]) * 10, []),
+    "slow for a moment": ([0.01] * 10 + [0.3] * (SPEED_ROW - 1) + [0.01] * 10, []),
+    "slow, then fast": ([0.3] * 20 + [0.01] * 120, ["store.slow", "store.fast"]),
+    "fast once in a while": (([0.3] * 4 + [0.01]) * 10, []),
+    "slow and sometimes unusable": (([0.3] * 6 + [9.0]) * 4, ["store.slow", "store.unusable"]),
+    "and back at the end": (
+        ([0.3] * 6 + [9.0]) * 4 + [0.01] * 120,
+        ["store.slow", "store.unusable", "store.back", "store.fast"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPEEDS)
+async def test_a_slow_store_is_told_once_in_each_direction(name: str, logged: io.StringIO) -> None:
+    """Neither a single slow operation nor a single fast one changes the state."""
+    seconds, told = SPEEDS[name]
+    server, events = Server(), Events()
+    store = process(server, events)
+    for server.seconds in seconds:
+        await store.latest(OWNER, "t")
+        if server.seconds > OPERATION_SECONDS:
+            await anyio.sleep(PAUSE_SECONDS)
+    assert lines(logged) == [(event, "warning") for event in told]
+    assert events.slowness == [event == "store.slow" for event in told if event in {"store.slow", "store.fast"}]
+    assert events.states == [event == "store.back" for event in told if event in {"store.unusable", "store.back"}]
+    assert not events.under_way
+
+
+async def test_a_burst_that_one_pause_of_this_process_makes_slow_is_no_slow_store(logged: io.StringIO) -> None:
+    """All of them end at one moment."""
+    server = Server(seconds=0.9)
+    store = process(server)
+    async with anyio.create_task_group() as tasks:
+        for number in range(SPEED_ROW * 4):
+            tasks.start_soon(store.latest, OWNER, f"t{number}")
+    assert lines(logged) == []

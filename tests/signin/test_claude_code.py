@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import time
 from collections.abc import Iterator
@@ -45,15 +46,14 @@ def run_at_terminal(command: list[str | Path], environment: dict[str, str]) -> s
         command, env=environment, cwd=environment["HOME"], stdin=its, stdout=its, stderr=its, start_new_session=True
     )
     os.close(its)
-    os.set_blocking(ours, False)
     shown, deadline = b"", time.monotonic() + _SECONDS
     try:
-        while process.poll() is None and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if not select.select([ours], [], [], 1)[0]:
+                continue
             try:
                 shown += os.read(ours, 65_536)
-            except BlockingIOError:
-                time.sleep(0.05)
-            except OSError:  # Linux says so when the other side is closed
+            except OSError:  # Linux says so when the program is gone and all of it was read
                 break
         assert process.wait(5) == 0, shown.decode(errors="replace")
     finally:

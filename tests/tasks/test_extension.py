@@ -12,8 +12,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.tasks.extension import IDENTIFIER
+from tests.conformance.fixture_tasks import create_tasks_server
 from tests.conformance.jobs import Jobs
-from tests.conformance.tasks_server import create_tasks_server
 from tests.tasks.client import CreatedTask, TasksClient, cancel_task, create_task, get_task, update_task
 
 pytestmark = pytest.mark.anyio

@@ -337,13 +337,10 @@ function show(turn) {
   write(turn.box);
   const { state, text } = turn;
   const question = turn.part("question");
-  question.textContent = visible(turn.prompt);
-  question.hidden = !turn.prompt;
+  writeText(question, turn.prompt);
   turn.part("state").dataset.state = state;
   turn.part("state-text").textContent = stateText(turn);
-  const failure = turn.part("failure");
-  failure.hidden = !turn.reason || state === "running" || state === "answered";
-  failure.textContent = visible(turn.reason);
+  writeText(turn.part("failure"), state === "running" || state === "answered" ? "" : turn.reason);
   showAnswer(turn);
   turn.part("again").hidden = !capabilities.serverTools || !["failed", "paused", "stopped"].includes(state);
   turn.part("copy").hidden = state !== "answered" || !text;
@@ -356,6 +353,13 @@ function show(turn) {
   followUp.hidden = !(capabilities.serverTools ? turns.at(-1).threadId : capabilities.message);
   followUp.querySelector("button").disabled = turns.at(-1).state === "running";
   fit(turn);
+}
+
+function writeText(element, text) {
+  element.hidden = !text;
+  element.textContent = visible(text);
+  element.removeAttribute("dir"); // Chromium looks for the direction of a text when `dir` is set
+  element.dir = "auto";
 }
 
 function showAnswer(turn) {

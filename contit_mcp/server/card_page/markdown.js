@@ -38,6 +38,8 @@ export function renderMarkdown(markdown, words, openLink) {
     const fragment = document.createDocumentFragment();
     const page = { words, openLink, elements: 0, depth: 0, level: 2, link: false };
     blocks(page, fragment, new Lexer({ gfm: true }).lex(text));
+    // Each block is written in the direction of its own first letter; what is in it follows, numbers and columns too.
+    for (const block of fragment.children) block.dir ||= "auto";
     return [fragment, true];
   } catch (error) {
     // The lexer overflows the stack on thousands of nested quotes. Any fault of it must leave the text readable.
@@ -98,9 +100,7 @@ const BLOCKS = {
   },
   html: unknownBlock,
   paragraph(page, parent, token) {
-    const paragraph = add(page, parent, "p");
-    paragraph.dir = "auto";
-    inlines(page, paragraph, token.tokens);
+    inlines(page, add(page, parent, "p"), token.tokens);
   },
   text(page, parent, token) {
     if (token.tokens) inlines(page, parent, token.tokens);
@@ -109,9 +109,7 @@ const BLOCKS = {
   heading(page, parent, token) {
     // The question is the h2 above; an answer's own levels follow it without a gap, so that readers can navigate them.
     page.level = Math.min(token.depth + 2, page.level + 1, 6);
-    const heading = add(page, parent, `h${page.level}`);
-    heading.dir = "auto";
-    inlines(page, heading, token.tokens);
+    inlines(page, add(page, parent, `h${page.level}`), token.tokens);
   },
   code(page, parent, token) {
     const pre = scrollable(add(page, parent, "pre"), page.words.code);
@@ -129,9 +127,7 @@ const BLOCKS = {
       list.style.setProperty("--digits", String(start + token.items.length).length);
     }
     for (const item of token.items) {
-      const entry = add(page, list, "li", item.task ? "task" : "");
-      entry.dir = "auto";
-      blocks(page, entry, item.tokens);
+      blocks(page, add(page, list, "li", item.task ? "task" : ""), item.tokens);
     }
   },
   table(page, parent, token) {
@@ -199,7 +195,6 @@ function checkbox(page, parent, token) {
 
 function tableCell(page, row, tag, cell) {
   const element = add(page, row, tag);
-  element.dir = "auto";
   if (cell.align) element.classList.add(cell.align);
   inlines(page, element, cell.tokens);
   return element;

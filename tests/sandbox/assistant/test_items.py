@@ -24,9 +24,9 @@ from tests.sandbox.assistant.oracle import converse
         ("When was Tech Review created?", "**Tech Review** was created on March 12, 2026."),
         ("How much does the Rovereto Rain Jacket cost?", "The price of **Rovereto Rain Jacket** is €249.00."),
         ("Quanto costa la tenda Garda 3?", "**Tenda Garda 3** costa 289,00 €."),
-        ("What is the price of Tech Review?", "**Tech Review** is an article and has no price."),
-        ("What tags does Breaking News have?", "**Breaking News** is tagged “travel”."),
-        ("Che tag ha Notizia flash?", "Tag di **Notizia flash**: «viaggi»."),
+        ("What is the price of Tech Review?", "**Tech Review** has no price."),
+        ("What tags does Breaking News have?", "**Breaking News** is tagged travel."),
+        ("Che tag ha Notizia flash?", "Tag di **Notizia flash**: viaggi."),
         ("In which languages is Weekly Update available?", "**Weekly Update** is available in English and Italian."),
         ("Is Weekly Update available in German?", "**Weekly Update** is available in English and Italian."),
         ("In quali lingue è disponibile Notizia flash?", "**Notizia flash** esiste in inglese, italiano e tedesco."),
@@ -36,11 +36,11 @@ from tests.sandbox.assistant.oracle import converse
         ),
         (
             "La pagina Programma fedeltà è pubblicata?",
-            "**Programma fedeltà** è una bozza e non è ancora online; ultima modifica il 19 marzo 2026.",
+            "**Programma fedeltà** è in bozza e non è ancora online; ultima modifica il 19 marzo 2026.",
         ),
-        ("Which category is the Orzo Thermos 0.7 in?", "**Orzo Thermos 0.7** is in the category “accessories”."),
-        ("What type of content is “Size Guide”?", "**Size Guide** is a page."),
-        ("Che tipo di contenuto è la Guida alle taglie?", "**Guida alle taglie** è una pagina."),
+        ("Which category is the Orzo Thermos 0.7 in?", "**Orzo Thermos 0.7** is in the category accessories."),
+        ("What type of content is “Size Guide”?", "**Size Guide** is of the type page."),
+        ("Che tipo di contenuto è la Guida alle taglie?", "**Guida alle taglie**: tipo pagina."),
     ],
 )
 def test_a_property_that_is_asked_for_is_said(question: str, answer: str) -> None:
@@ -56,6 +56,8 @@ def test_a_property_that_is_asked_for_is_said(question: str, answer: str) -> Non
             "**Reading the Avalanche Bulletin** was published on March 4, 2026.",
         ),
         ("How much does the Cevedale sleeping bag cost?", "The price of **Cevedale Winter Sleeping Bag** is €349.00."),
+        ("What's our cheapest product, and what does it cost?", "The price of **Lampo Bike Light** is €19.90."),
+        ("Qual è il nostro prodotto più economico, e quanto costa?", "**Luce da bici Lampo** costa 19,90 €."),
         ("Who wrote the article about Venice?", "**Venice without the Crowds** was written by Emily Carter."),
         ("Chi ha scritto l'articolo su Venezia?", "Autore di **Venezia senza folla**: Emily Carter."),
         ("Who is the author of the newest product?", "**Lampo Bike Light** was written by Marco Rinaldi."),
@@ -73,13 +75,14 @@ def test_details_hold_everything() -> None:
         "**Fumo Down-Free Jacket**\n\nWarmth from recycled fibre. Packs into its own pocket, forgives the washing machine."
     )
     for row in (
-        "- Type: Product",
-        "- State: Published on October 6, 2025",
+        "- Type: product",
+        "- State: published",
+        "- Published: October 6, 2025",
         "- Author: Anna Weber",
         "- Tags: sustainability",
         "- Category: jackets",
         "- Price: €199.00",
-        "- Languages: English, Italian, German",
+        "- Languages: English, Italian and German",
     ):
         assert row in details.splitlines()
 
@@ -98,8 +101,11 @@ def test_details_of_a_page_with_a_short_title_are_found() -> None:
         ("Show the Italian version of the Size Guide", "**Guida alle taglie**"),
         ("What is the German title of Breaking News?", "**Eilmeldung**"),
         ("Mostrami Notizia flash in tedesco", "**Eilmeldung**"),
-        ("Show me Weekly Update in German", "**Weekly Update** is not available in German."),
-        ("Mostrami Aggiornamento settimanale in tedesco", "**Aggiornamento settimanale** non esiste in tedesco."),
+        ("Show me Weekly Update in German", "**Weekly Update** is available in English and Italian."),
+        (
+            "Mostrami Aggiornamento settimanale in tedesco",
+            "**Aggiornamento settimanale** esiste in inglese e italiano.",
+        ),
     ],
 )
 def test_an_item_is_shown_in_the_language_that_is_asked_for(question: str, title: str) -> None:

@@ -208,6 +208,11 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         lambda i: i.locales == {"it"},
     ),
     (
+        "Show the articles in English only",
+        "Mostra gli articoli in inglese soltanto",
+        lambda i: i.article and i.locales == {"en"},
+    ),
+    (
         "Which products are available in all languages?",
         "Quali prodotti sono disponibili in tutte le lingue?",
         lambda i: i.product and len(i.locales) == 3,

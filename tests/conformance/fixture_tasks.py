@@ -1,7 +1,4 @@
-"""A server with the tools that the suite's scenarios about tasks call, on our tasks module and our HTTP stack.
-
-`python -m tests.conformance.tasks_server` serves on a free port and logs it as `contit-mcp http` does.
-"""
+"""The tools that the suite's scenarios about tasks call, on our tasks module."""
 
 from typing import Any
 
@@ -19,9 +16,7 @@ from mcp_types import (
 )
 
 from contit_mcp.tasks.extension import TasksExtension, TaskSource
-from contit_mcp.telemetry.logging import configure_logging
-from tests.conformance.jobs import CURRENT, Jobs
-from tests.conformance.serving import serve_fixtures
+from tests.conformance.jobs import CURRENT
 
 
 def greet(name: str) -> str:
@@ -77,22 +72,10 @@ def _question(message: str, name: str, kind: str) -> ElicitRequest:
 
 
 def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
-    """Return a server with the tools above; those that `jobs.SUPPORT` names become tasks."""
-    server: MCPServer[Any] = MCPServer(name="tasks", extensions=[TasksExtension(source)], version="1")
+    """Return a server on which the tools that `jobs.SUPPORT` names become tasks."""
+    server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(source)], version="1")
     for tool in (
         greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task,
     ):  # fmt: skip
         server.add_tool(tool)
     return server
-
-
-async def main() -> None:
-    """Serve until a signal comes."""
-    async with anyio.create_task_group() as background:
-        await serve_fixtures(create_tasks_server(Jobs(background)))
-        background.cancel_scope.cancel()
-
-
-if __name__ == "__main__":
-    configure_logging("INFO")
-    anyio.run(main)

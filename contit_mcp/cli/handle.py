@@ -1,0 +1,60 @@
+"""contit-mcp handle: from the sealed id that a caller reports to Contit's ids, which the log has."""
+
+from datetime import UTC, datetime
+
+import click
+
+from contit_mcp.cli.options import GivenOptions, given_options
+from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ConfigurationError, InvalidArgumentError
+from contit_mcp.server.services import configured_credential
+from contit_mcp.server.tenancy import Sealer, TaskId, sealer_of_credential
+
+
+@click.command()
+@click.argument("handle")
+@given_options
+def command(given: GivenOptions, *, handle: str) -> None:
+    """Open a handle that a caller reports (h1_...), and print Contit's ids, by which the log is searched.
+
+    Whoever has the seal keys can open the handles of all callers: the keys of CONTIT_MCP_SEAL_KEY are tried, and for
+    tasks where no seal key is set, the key that is derived from the credential. Contit is not asked.
+
+    \b
+    Examples:
+      contit-mcp handle h1_5kD2... || echo "sealed with another key"
+      CONTIT_MCP_SEAL_KEY_FILE=secrets/seal-keys contit-mcp handle h1_5kD2...
+
+    \b
+    Exit codes:
+      0    it is open
+      1    no key opens it
+      2    wrong usage
+    """
+    opened = _sealer(given.load(quiet=True)).reveal(handle.strip())
+    if opened is None:
+        raise InvalidArgumentError(
+            "None of the keys opens this handle: it is incomplete, or was sealed with another key.",
+            hint="Copy the whole handle, from h1_ to its end, and set CONTIT_MCP_SEAL_KEY as the server has it.",
+        )
+    kind, text = opened
+    if kind == "task":
+        task = TaskId.read(text)
+        asked_at = datetime.fromtimestamp(task.created_at, UTC).isoformat(timespec="seconds")
+        lines = {"asked_at": asked_at, "thread_id": task.thread_id, "run_id": task.run_id}
+    else:
+        lines = {f"{kind}_id": text}
+    for name, value in {"kind": kind, **lines}.items():
+        click.echo(f"{name}: {value}")
+
+
+def _sealer(settings: Settings) -> Sealer:
+    keys = settings.seal_keys()
+    if not keys:
+        return sealer_of_credential(configured_credential(settings).identity())
+    try:
+        return Sealer(keys)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Set it as the server has it."
+        ) from exc

@@ -1,0 +1,173 @@
+"""Whether Contit counts as reachable: told once in each direction, and never for what is only slow or busy."""
+
+import io
+import json
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from contit_mcp.telemetry.call_stats import Reachability
+from contit_mcp.telemetry.logging import configure_logging
+
+pytestmark = pytest.mark.anyio
+
+Scene = Callable[[Reachability], Awaitable[None]]
+
+
+@pytest.fixture
+def logged() -> io.StringIO:
+    """The log."""
+    stream = io.StringIO()
+    configure_logging(stream=stream, as_json=True)
+    return stream
+
+
+def events(logged: io.StringIO) -> list[str]:
+    """The events, with the cause of an outage."""
+    lines = map(json.loads, logged.getvalue().splitlines())
+    return [" ".join(filter(None, [line["event"], line.get("cause")])) for line in lines]
+
+
+async def requests(state: Reachability, count: int, seconds: float, *, read: bool = True, good: bool = True) -> None:
+    """Send requests at once that end after some seconds."""
+
+    async def one() -> None:
+        with state.waiting(read=read):
+            await anyio.sleep(seconds)
+        if good:
+            state.answered()
+        else:
+            state.failed("503")
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(count):
+            tasks.start_soon(one)
+
+
+async def steady(state: Reachability, seconds: float, each: float, *, failing: int = 0) -> None:
+    """One request after another; of each ten so many fail."""
+    for number in range(int(seconds / each)):
+        await requests(state, 1, each, good=number % 10 >= failing)
+
+
+async def two_failures(state: Reachability) -> None:
+    await requests(state, 2, 0.1, good=False)
+
+
+async def slow_starts(state: Reachability) -> None:
+    await requests(state, 50, 6, read=False)
+
+
+async def one_slow_read(state: Reachability) -> None:
+    await steady(state, 60, 6)
+
+
+async def slow_reads_in_turn(state: Reachability) -> None:
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            await anyio.sleep(0.15)
+            tasks.start_soon(steady, state, 30, 3 + number / 100)
+
+
+async def one_that_hangs_beside_others(state: Reachability) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(requests, state, 6, 60)
+        await anyio.sleep(0.5)
+        await steady(state, 3, 0.1)
+
+
+async def nothing_at_all(state: Reachability) -> None:
+    await anyio.sleep(3_600)
+
+
+async def a_few_failures_among_answers(state: Reachability) -> None:
+    await steady(state, 60, 0.1, failing=2)
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        two_failures,
+        slow_starts,
+        one_slow_read,
+        one_that_hangs_beside_others,
+        nothing_at_all,
+        a_few_failures_among_answers,
+    ],
+)
+async def test_what_passes_is_not_told(scene: Scene, logged: io.StringIO) -> None:
+    """No line, and reachable all the time."""
+    state = Reachability()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(state.watch)
+        await scene(state)
+        assert state.reachable
+        tasks.cancel_scope.cancel()
+    assert events(logged) == []
+
+
+async def test_slow_reads_are_told_once_at_most(logged: io.StringIO) -> None:
+    """Their first answers are missed at once, which looks like silence; then they keep coming."""
+    state = Reachability()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(state.watch)
+        await slow_reads_in_turn(state)
+        assert state.reachable
+        tasks.cancel_scope.cancel()
+    assert len(events(logged)) <= 2
+
+
+async def three_failures(state: Reachability) -> None:
+    await requests(state, 3, 0.1, good=False)
+
+
+async def silence(state: Reachability) -> None:
+    await requests(state, 5, 1.6)
+
+
+async def a_lone_request_in_silence(state: Reachability) -> None:
+    await requests(state, 1, 12, read=False)
+
+
+async def half_of_all_fail(state: Reachability) -> None:
+    await steady(state, 60, 0.1, failing=5)
+
+
+OUTAGES: list[tuple[Scene, str]] = [
+    (three_failures, "503"),
+    (silence, "silence"),
+    (a_lone_request_in_silence, "silence"),
+    (half_of_all_fail, "503"),
+]
+
+
+@pytest.mark.parametrize(("scene", "cause"), OUTAGES)
+async def test_an_outage_is_told_once_in_each_direction(scene: Scene, cause: str, logged: io.StringIO) -> None:
+    """It is over when answers come and no request has failed for 3 s; without any request nothing is known."""
+    state = Reachability()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(state.watch)
+        await scene(state)
+        assert not state.reachable
+        await anyio.sleep(1)
+        await requests(state, 1, 0.1)
+        assert not state.reachable
+        await anyio.sleep(4)
+        assert state.reachable
+        tasks.cancel_scope.cancel()
+    assert events(logged) == [f"contit.unreachable {cause}", "contit.back"]
+    assert (state.in_flight, state.oldest_seconds) == (0, 0)
+
+
+async def test_the_oldest_request_and_how_many_there_are_is_known_while_they_wait() -> None:
+    """Also when some have ended in between."""
+    state = Reachability()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(requests, state, 3, 5)
+        await anyio.sleep(1)
+        tasks.start_soon(requests, state, 2, 9)
+        await anyio.sleep(1)
+        assert (state.in_flight, round(state.oldest_seconds, 3)) == (5, 2)
+        await anyio.sleep(4)
+        assert (state.in_flight, round(state.oldest_seconds, 3)) == (2, 5)

@@ -250,6 +250,12 @@ class Ends:
     def run_ended(self, end: str, seconds: float | None) -> None:
         self.ends.append((end, None if seconds is None else round(seconds)))
 
+    def runs_waited_for(self, change: int) -> None:
+        """Ignore it."""
+
+    def runs_polled(self, change: int) -> None:
+        """Ignore it."""
+
 
 def counted(stage: Stage) -> tuple[Assistant, Ends]:
     """Another process on the stage's store, whose ends are counted."""

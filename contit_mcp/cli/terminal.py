@@ -24,7 +24,7 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as shells count."""
 
 _USUAL_WIDTH = 80
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _COMMANDS = "stdio|http|ask|demo|check|install|uninstall|healthcheck|sandbox|settings|completion|runs|handle"
 _OUR_COMMAND = re.compile(rf"\bcontit-mcp (?=(?:{_COMMANDS})\b)")
 _ADDRESS = re.compile(r"https?://\S+")
@@ -49,7 +49,7 @@ def columns(stream: TextIO) -> int:
 
 
 def without_controls(text: str) -> str:
-    """Return the text without escape sequences and carriage returns.
+    """Return the text without escape sequences, carriage returns and lone surrogates.
 
     The client removes most of these from answers already; here no part of the text can move the cursor, whatever its
     source.

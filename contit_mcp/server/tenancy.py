@@ -1,10 +1,9 @@
 """Who asks, and which ids they see: owners, sealed ids, and the assistant for one owner.
 
 Ids are sealed with deterministic authenticated encryption (AES-SIV, RFC 5297): the same id always gives the same
-handle, so that a model can compare handles, and replicas share nothing but the key. The kind of the id is
-authenticated and a tag of its owner is sealed with it, so a handle of another owner, or a thread's in place of a
-run's, does not open. The tag is inside, and not only authenticated, so that an operator who has the key can open any
-caller's handle.
+handle, so that a model can compare handles, and replicas share nothing but the key. The kind of the id and a digest of
+its owner are sealed with it, so a handle of another owner, or a thread's in place of a run's, does not open. They are
+inside, and not only authenticated, so that an operator who has the key can open the handle that a caller reports.
 """
 
 import base64
@@ -13,7 +12,6 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -39,9 +37,7 @@ _LONGEST_HANDLE = 3_000
 _LONGEST_NAME = 80
 _TITLE_WORDS, _TITLE_CHARACTERS = 10, 80
 _SEPARATOR = "\n"  # no id of Contit contains it
-_TAG_BYTES = 6
-"""Of an owner's tag. It is made with the seal key, so that nobody can look for a name with the tag of another's; and
-each byte costs a model tokens."""
+_DIGEST_BYTES = 12
 
 Kind = Literal["thread", "run", "task"]
 _KINDS: tuple[Kind, ...] = ("thread", "run", "task")
@@ -89,7 +85,7 @@ class Sealer:
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys or any(len(key) < SHORTEST_KEY for key in keys):
             raise ValueError(f"a seal key has at least {SHORTEST_KEY} characters")
-        self._ciphers = [(AESSIV(_derived(key)), key.encode()) for key in keys]
+        self._ciphers = [AESSIV(_derived(key)) for key in keys]
 
     def seal(self, kind: Kind, owner: str, text: str) -> str:
         """Return the handle of an id.
@@ -99,25 +95,23 @@ class Sealer:
             owner: Who may use it.
             text: The id.
         """
-        cipher, key = self._ciphers[0]
-        return _PREFIX + _to_text(cipher.encrypt(_tag(key, owner) + _packed(text), _bound_to(kind)))
+        plain = bytes([_KINDS.index(kind)]) + _owner_digest(owner) + _packed(text)
+        return _PREFIX + _to_text(self._ciphers[0].encrypt(plain, _BOUND_TO))
 
     def open(self, kind: Kind, owner: str, handle: str) -> str | None:
         """Return the id in a handle; None if it is forged, cut, of another kind, or another owner's."""
-        if (opened := self._opened(kind, handle)) is None:
+        opened = self._opened(handle)
+        if opened is None or opened[0] != kind or not hmac.compare_digest(opened[1], _owner_digest(owner)):
             return None
-        key, tag, text = opened
-        return text if hmac.compare_digest(tag, _tag(key, owner)) else None
+        return opened[2]
 
     def reveal(self, handle: str) -> tuple[Kind, str] | None:
         """Return the kind and the id of anyone's handle, for an operator; None if no key opens it."""
-        for kind in _KINDS:
-            if (opened := self._opened(kind, handle)) is not None:
-                return kind, opened[2]
-        return None
+        opened = self._opened(handle)
+        return None if opened is None else (opened[0], opened[2])
 
-    def _opened(self, kind: Kind, handle: str) -> tuple[bytes, bytes, str] | None:
-        """Return the key that opens a handle, the tag of its owner, and the id."""
+    def _opened(self, handle: str) -> tuple[Kind, bytes, str] | None:
+        """Return the kind, the owner's digest and the id."""
         if not handle.startswith(_PREFIX) or len(handle) > _LONGEST_HANDLE:
             return None
         text = handle.removeprefix(_PREFIX)
@@ -127,13 +121,26 @@ class Sealer:
             return None
         if _to_text(sealed) != text:
             return None  # base64 has several spellings of the same bytes; a handle has one
-        for cipher, key in self._ciphers:
+        for cipher in self._ciphers:
             try:
-                plain = cipher.decrypt(sealed, _bound_to(kind))
+                plain = cipher.decrypt(sealed, _BOUND_TO)
             except (InvalidTag, ValueError):
                 continue
-            return key, plain[:_TAG_BYTES], _unpacked(plain[_TAG_BYTES:])
+            return _KINDS[plain[0]], plain[1 : 1 + _DIGEST_BYTES], _unpacked(plain[1 + _DIGEST_BYTES :])
         return None
+
+
+def _packed(text: str) -> bytes:
+    """Return an id as bytes. A GUID takes 17 of them instead of 36: a handle costs a model half the tokens."""
+    try:
+        guid = uuid.UUID(text)
+    except ValueError:
+        guid = None
+    return b"g" + guid.bytes if guid is not None and str(guid) == text else b"t" + text.encode()
+
+
+def _unpacked(data: bytes) -> str:
+    return str(uuid.UUID(bytes=data[1:])) if data[:1] == b"g" else data[1:].decode()
 
 
 def sealer_of_credential(identity: str) -> Sealer:
@@ -148,27 +155,11 @@ def _to_text(sealed: bytes) -> str:
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
-_UUID = b"\xff"  # begins no text in UTF-8
+_BOUND_TO: list[bytes | bytearray | memoryview] = [b"contit-mcp handles v2"]
 
 
-def _packed(text: str) -> bytes:
-    """Return an id as bytes; a UUID in 17 instead of 36, since a model pays for each character of a handle."""
-    with suppress(ValueError):
-        if str(found := uuid.UUID(text)) == text:
-            return _UUID + found.bytes
-    return text.encode()
-
-
-def _unpacked(packed: bytes) -> str:
-    return str(uuid.UUID(bytes=packed[1:])) if packed.startswith(_UUID) else packed.decode()
-
-
-def _bound_to(kind: Kind) -> list[bytes | bytearray | memoryview]:
-    return [b"contit-mcp", kind.encode()]
-
-
-def _tag(key: bytes, owner: str) -> bytes:
-    return hmac.new(key, b"owner of a handle\0" + owner.encode(), hashlib.sha256).digest()[:_TAG_BYTES]
+def _owner_digest(owner: str) -> bytes:
+    return hashlib.sha256(owner.encode()).digest()[:_DIGEST_BYTES]
 
 
 def _derived(key: str) -> bytes:

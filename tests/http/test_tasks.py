@@ -32,6 +32,9 @@ from tests.redis_server import redis_server
 __all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
+AT_ONCE = {"CONTIT_MCP_TASK_INLINE_SECONDS": "0"}
+"""A task is returned without any wait for the answer."""
+
 DECLARED: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {IDENTIFIER: {}}}}
 
 
@@ -73,6 +76,7 @@ async def two_replicas(store: str) -> AsyncIterator[tuple[Deployed, Deployed]]:
     """Two servers with one seal key before one Contit."""
     async with sandbox_on_port(SandboxOptions(run_seconds=2)) as (url, _):
         common = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": store, **TOKEN_MODE}
+        common |= AT_ONCE
         async with deployed(common) as one, deployed(common) as other:
             yield one, other
 
@@ -124,7 +128,7 @@ async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path:
 async def test_headers_and_capabilities_are_held_to_what_the_specification_says() -> None:
     """-32020 and -32021 with HTTP 400 (documented); a missing Mcp-Name misleads nobody (our choice)."""
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=0.2)) as (server, _), caller() as http:
+        async with deployment(SandboxOptions(run_seconds=0.2), **AT_ONCE) as (server, _), caller() as http:
             task = await create(http, server)
             for method in ("get", "update", "cancel"):
                 params = {"taskId": task["taskId"], "inputResponses": {}}
@@ -150,7 +154,7 @@ async def test_headers_and_capabilities_are_held_to_what_the_specification_says(
 async def test_a_listener_is_sent_the_answer_and_no_question_is_put_to_contit_for_who_does_not_listen() -> None:
     """On the stream of `subscriptions/listen` (documented); counted as calls are (our choice)."""
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=1.5)) as (server, sandbox), caller() as http:
+        async with deployment(SandboxOptions(run_seconds=1.5), **AT_ONCE) as (server, sandbox), caller() as http:
             task = await create(http, server)
             await anyio.sleep(1)
             assert polls(sandbox) == 0

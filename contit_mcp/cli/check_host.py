@@ -31,11 +31,10 @@ from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.sources import load_settings
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.entries import TOKEN_VARIABLE, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.files import read_text
-from contit_mcp.hosts.host import Host
+from contit_mcp.hosts.formats import strictly_wrong
+from contit_mcp.hosts.host import TOKEN_VARIABLE, Host, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
-from contit_mcp.hosts.json_text import strictly_wrong
 
 _PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""

@@ -18,9 +18,9 @@ from contit_mcp.cli.terminal import our_command
 from contit_mcp.config.sources import is_unset, load_settings
 from contit_mcp.config.values import LOOPBACK, SecretValue, expanded, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.entries import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.files import own_command, read_text, refuse_way_out, write_secret
-from contit_mcp.hosts.host import Host, Machine, Scope
+from contit_mcp.hosts.formats import strictly_wrong
+from contit_mcp.hosts.host import NAME, TOKEN_VARIABLE, Host, LocalServer, Machine, RemoteServer, Scope, Server
 from contit_mcp.hosts.installing import (
     KEY_FILES,
     WAY_TO_CONTIT,
@@ -33,7 +33,6 @@ from contit_mcp.hosts.installing import (
     plan_install,
 )
 from contit_mcp.hosts.installing import uninstall as remove_entry
-from contit_mcp.hosts.json_text import strictly_wrong
 from contit_mcp.hosts.table import HOSTS
 
 scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(

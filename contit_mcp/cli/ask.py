@@ -14,7 +14,7 @@ import click
 
 from contit_mcp.assistant.reports import Observer, RunReport
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
-from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
+from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.terminal import (
     INTERRUPTED,
     Interruption,

@@ -1,16 +1,16 @@
 """Serves an SDK server of the conformance suite's fixtures on our HTTP stack, on a free port, as `contit-mcp http` does."""
 
+import os
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from contit_mcp.config.sources import load_settings
-from contit_mcp.http.app import HttpParts, create_app
+from contit_mcp.http.app import HttpParts, Readiness, create_app
 from contit_mcp.http.auth import anyone
-from contit_mcp.http.deployment import http_policy, request_rate
-from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serve import serve_http
+from contit_mcp.http.rate import RequestRate
+from contit_mcp.http.serve import WiredApp, http_policy, listen
 from contit_mcp.server.context import open_context
 
 _ENVIRONMENT = {
@@ -23,17 +23,18 @@ _ENVIRONMENT = {
 
 async def serve_fixtures(server: MCPServer[Any]) -> None:
     """Serve until a signal comes."""
-    settings = load_settings(environment=_ENVIRONMENT)
+    given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
+    settings = load_settings(environment=_ENVIRONMENT | given)
     parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-    async with open_context(settings) as context:
+    async with open_context(settings) as context, server.session_manager.run():
         app = create_app(
             server.session_manager,
             context,
             parts,
             identify=anyone,
-            rate=request_rate(settings),
+            rate=RequestRate(settings.requests_per_minute),
             policy=http_policy(settings),
         )
-        await serve_http(app, settings, context, parts)
+        await listen(WiredApp(app, context, parts), settings)

@@ -1,10 +1,12 @@
 """What of an ask can be found in logs, metrics and traces; that it is one ask in all of them; and nothing of its content."""
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,22 +20,21 @@ from starlette.routing import Route
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.e2e.processes import on_port, sandbox_on_port
-from tests.http.deployed import (
+from tests.children import (
     ERAS,
     QUESTION,
-    Deployed,
-    anyio_backend,
+    Served,
     caller,
     deployed,
     deployment,
     message_of,
+    on_port,
     request_of,
     result_in,
     runs,
+    sandbox_on_port,
 )
 
-__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -65,8 +66,13 @@ class Collector:
         """Check one ask: request, then tool, then requests to Contit, each the parent of the next."""
         spans = [span for span in self.spans if span.trace_id.hex() == trace_id]
         (tool,) = [span for span in spans if span.name == "tools/call contit_ask"]
-        upstream = {span.name for span in spans if span.parent_span_id == tool.span_id}
-        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < upstream
+        upstream = [span for span in spans if span.parent_span_id == tool.span_id]
+        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < {
+            span.name for span in upstream
+        }
+        ids = attributes(tool)["contit.thread_id"], attributes(tool)["contit.run_id"]
+        assert {attributes(span)["contit.thread_id"] for span in upstream} == {ids[0]}
+        assert {attributes(span).get("contit.run_id", ids[1]) for span in upstream} == {ids[1]}
         if source == "meta":  # the SDK takes the message's word; the request's span points there
             assert tool.parent_span_id.hex() == PARENT
             linked = [(link.trace_id, link.span_id) for span in self.spans for link in span.links]
@@ -77,6 +83,11 @@ class Collector:
             assert post.parent_span_id.hex() == (PARENT if source == "headers" else "")
 
 
+def attributes(span: Span) -> dict[str, str]:
+    """The attributes of a span that are texts."""
+    return {each.key: each.value.string_value for each in span.attributes}
+
+
 @asynccontextmanager
 async def collecting(*, hangs: bool = False) -> AsyncIterator[tuple[Collector, dict[str, str]]]:
     """A collector, and the environment by which a server finds it."""
@@ -85,7 +96,7 @@ async def collecting(*, hangs: bool = False) -> AsyncIterator[tuple[Collector, d
         yield collector, {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
 
 
-async def ask_from(server: Deployed, era: str, source: str, trace_id: str) -> dict[str, Any]:
+async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict[str, Any]:
     """Ask with a trace in the headers, in `_meta`, or with none."""
     parent = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
     request = request_of(
@@ -97,7 +108,7 @@ async def ask_from(server: Deployed, era: str, source: str, trace_id: str) -> di
 
 @pytest.mark.parametrize("export", [True, False])
 async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
-    """The caller's where it sends one, else ours; the tree of spans is the way of the call (our choice)."""
+    """The caller's where it sends one, else ours; the tree of spans is the way of the call."""
     async with (
         collecting() as (collector, otel),
         deployment(SandboxOptions(run_seconds=0.2), **(otel if export else {})) as (server, _),
@@ -110,21 +121,29 @@ async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(
             call, started = (server.named(name)[-1] for name in ("call.finished", "run.started"))
             assert call["trace_id"] == started["trace_id"] == request["trace_id"]
             assert len(call["trace_id"]) == 32
+            assert call["statuses"] == f"200:{call['requests']}"
             assert (call["trace_id"] == given) == (source != "nowhere")
             asked.append((source, call["trace_id"]))
         async with caller(Accept="application/openmetrics-text") as http:
             assert asked[-1][1] in (await http.get(server.metrics_url)).text
+            for probe in ("healthz", "readyz"):
+                assert (await http.get(f"{server.base}/{probe}")).status_code == 200
         assert (await server.end())[0] == 0
         assert bool(server.named("tracing.exporting")) == export
         assert not [line for line in server.lines if line["level"] != "info"]
     for source, trace_id in asked * export:
         collector.holds_the_way_of(source, trace_id)
     assert bool(collector.spans) == export
+    assert not [
+        span for span in collector.spans if any(path in span.name for path in ("healthz", "readyz", "/metrics"))
+    ]
 
 
-async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans() -> None:
+async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_path: Path) -> None:
     """Not the prompt, the answer, a credential, the query string, a header, also at DEBUG and in failure (design, 9)."""
-    options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}))
+    scripted = tmp_path / "answers.json"
+    scripted.write_text(json.dumps([{"pattern": MARKER, "answer": f"It is {MARKER}."}]), encoding="utf-8")
+    options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}), answers=scripted)
     answers = []
     async with collecting() as (collector, otel):
         environment = {"CONTIT_API_KEY": f"key-{MARKER}", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **otel}
@@ -148,7 +167,7 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans() -> No
             assert (await server.end())[0] == 0
     assert any(MARKER in str(answer) for answer in answers)  # the sandbox repeats what it was asked
     assert {answer["isError"] for answer in answers} == {True, False}
-    assert MARKER not in server.stderr.decode()
+    assert MARKER not in server.stderr
     assert MARKER not in metrics
     assert {"POST /ai-assistant/thread", "POST /mcp", "GET other"} < {span.name for span in collector.spans}
     leaks = [span.name for span in collector.spans if MARKER.encode() in span.SerializeToString()]
@@ -156,7 +175,7 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans() -> No
 
 
 async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None:
-    """Traces are worth a third of a second at the end (our choice)."""
+    """Traces are worth a third of a second at the end."""
     with anyio.fail_after(30):
         async with (
             collecting(hangs=True) as (_, otel),
@@ -178,7 +197,7 @@ async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None
 
 
 async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() -> None:
-    """Whoever sets the endpoint learns what to install (our choice)."""
+    """Whoever sets the endpoint learns what to install."""
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}

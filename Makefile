@@ -91,7 +91,7 @@ card-check: $(VENV)/for-check $(if $(shell command -v npm),$(PACKER))
 	@$(BIN)/python -m release.card --check
 
 .PHONY: docs
-docs: $(VENV)/for-runtime ## Write the generated pages of the documentation, and server.json
+docs: $(VENV)/for-check ## Write the generated pages of the documentation, and server.json
 	@$(BIN)/python -m release.registry
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 

@@ -113,7 +113,7 @@ release-check: $(VENV)/for-release ## Build wheel and sdist into dist/, and inst
 	@$(BIN)/python -m release.check
 
 .PHONY: bench
-bench: $(VENV)/for-test ## Measure against the SDK's empty server and a plain bridge; says which promise is not kept (8 minutes)
+bench: $(VENV)/for-test ## Measure against the SDK's empty server and a plain bridge; says which promise is not kept (five minutes)
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak

@@ -23,6 +23,7 @@ from contit_mcp.http.guard import GuardPolicy, HeaderGuard, RequestGuard, Reques
 from contit_mcp.http.operations import Readiness, health_routes, metrics_route
 from contit_mcp.http.refusals import Refusal
 from contit_mcp.http.requests import InFlight, Requests
+from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.metrics import Metrics
@@ -74,6 +75,7 @@ def create_app(
     routes = [
         Route("/mcp", tools),
         Route("/mcp/", tools),
+        *discovery_routes(context.settings),
         *health_routes(parts.readiness),
         *(metadata_routes or []),
         *([metrics_route(parts.metrics, parts.readiness)] * metrics_here),

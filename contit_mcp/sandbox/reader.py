@@ -241,6 +241,8 @@ class Reading:
             case "intitle":
                 self._in_title = True
                 self._introduced = "mention" if self._peek(at + 1, "unknown", "quoted") else ""
+            case "only" if self._minus:
+                raise NotUnderstoodError  # "not only articles"
             case "only":
                 self.said |= {"only", "exclusive"} if self._peek(at + 1, "locale") else {"only"}
                 if self._peek(at - 1, "locale") and self._last == "locale":

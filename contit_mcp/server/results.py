@@ -14,8 +14,12 @@ from pydantic.json_schema import SkipJsonSchema
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.errors import (
+    AuthenticationError,
+    ConfigurationError,
     ContitError,
     InvalidArgumentError,
+    PermissionDeniedError,
+    RedirectError,
     RunError,
     RunNotFoundError,
     RunUnreachableError,
@@ -156,6 +160,8 @@ def error_result(
         trace_id: Finds the call in the log.
     """
     hint = error.hint
+    if isinstance(error, _FOR_THE_USER) or isinstance(error.__cause__, _FOR_THE_USER):
+        hint = f"Tell the user: {hint} Until then, calling again will not help."
     thread_id, run_id = (error.thread_id, error.run_id) if isinstance(error, RunError) else about
     if isinstance(error, RunNotFoundError):
         thread_id = run_id = None  # ids that do not work are not given back
@@ -178,6 +184,9 @@ def error_result(
         text += f" ({_ids(thread_id, run_id)})"
     return _tool_result(result, [text], is_error=True)
 
+
+_FOR_THE_USER = (ConfigurationError, AuthenticationError, PermissionDeniedError, RedirectError)
+"""Errors that no call of the model can change."""
 
 _FAILURES = {
     Failure.RUN_FAILED: "Contit reports that the run failed; it does not say why.",

@@ -13,7 +13,14 @@ from contit_mcp.errors import ContitError, InvalidArgumentError
 from contit_mcp.server.call import Request, logged_call, run_call
 from contit_mcp.server.card import AnswerCard
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.prompts import complete_prompt, get_prompt, list_prompts
+from contit_mcp.server.prompts import (
+    SKILL_SCHEME,
+    add_skills,
+    complete_prompt,
+    get_prompt,
+    list_prompts,
+    read_skill,
+)
 from contit_mcp.server.results import error_result
 from contit_mcp.server.tasks import AskTasks
 from contit_mcp.server.tools import create_tools
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from contit_mcp.server.tenancy import Tenant
 
 NAME = "contit-assistant"
+TITLE = "Contit Assistant"
+DESCRIPTION = "Ask the AI assistant of the Contit CMS about your content."
 WEBSITE = "https://www.contit.cloud"
 
 # The first 247 characters are all that Codex shows its model before it looks for a tool.
@@ -48,6 +57,8 @@ _ICON_SVG = (
 ICON_DATA_URI = "data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode()
 """Inline, so that no host has to fetch it."""
 
+ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
+
 _HOUR_MS = 3_600_000
 
 
@@ -63,11 +74,11 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     server: Server[Any] = Server(
         NAME,
         version=__version__,
-        title="Contit Assistant",
-        description="Ask the AI assistant of the Contit CMS about your content.",
+        title=TITLE,
+        description=DESCRIPTION,
         instructions=INSTRUCTIONS,
         website_url=WEBSITE,
-        icons=[types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
+        icons=[ICON],
         cache_hints={"tools/list": fixed, "prompts/list": fixed, "resources/templates/list": fixed},
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
@@ -80,6 +91,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     )
     if context.settings.card:
         server.middleware.append(AnswerCard())
+    add_skills(server)
     add_tasks(server, AskTasks(context, handlers.tools["contit_ask"]), handlers.call_tool)
     return server
 
@@ -139,6 +151,8 @@ class _Handlers:
     async def read_resource(self, ctx: Request, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
+        if str(params.uri).startswith(SKILL_SCHEME):
+            return read_skill(str(params.uri))
         if str(params.uri) == resources.GUIDE_URI:
             return await resources.read(resources.GUIDE_URI, None)
 

@@ -160,8 +160,8 @@ def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTrans
         return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
     raise ConfigurationError(
         "No Contit credential is configured.",
-        hint="Tell the user to set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's"
-        " entry in the host's configuration and to restart the host; calling again will not help.",
+        hint="Set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's entry in the host's"
+        " configuration, and restart the host.",
     )
 
 

@@ -21,7 +21,6 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from tests.conformance.fixture_tools import IMAGE
 
-
 _ACCEPTED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 
 

@@ -1,5 +1,6 @@
 """Serves an SDK server of the conformance suite's fixtures on our HTTP stack, on a free port, as `contit-mcp http` does."""
 
+import os
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
@@ -7,8 +8,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import HttpParts, create_app
-from contit_mcp.http.auth import anyone
-from contit_mcp.http.deployment import http_policy, request_rate
+from contit_mcp.http.deployment import http_policy, identification, request_rate
 from contit_mcp.http.operations import Readiness
 from contit_mcp.http.serve import serve_http
 from contit_mcp.server.context import open_context
@@ -23,7 +23,8 @@ _ENVIRONMENT = {
 
 async def serve_fixtures(server: MCPServer[Any]) -> None:
     """Serve until a signal comes."""
-    settings = load_settings(environment=_ENVIRONMENT)
+    given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
+    settings = load_settings(environment=_ENVIRONMENT | given)
     parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
@@ -32,7 +33,7 @@ async def serve_fixtures(server: MCPServer[Any]) -> None:
             server.session_manager,
             context,
             parts,
-            identify=anyone,
+            identify=identification(settings).identify,
             rate=request_rate(settings),
             policy=http_policy(settings),
         )

@@ -12,7 +12,7 @@ import pytest
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Busy, Deduplicated, Granted
-from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, FallbackRunStore
+from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECONDS, SPEED_ROW, FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, RunRecord
 from contit_mcp.runs.store import RunStore
@@ -414,3 +414,45 @@ async def test_asks_go_on_through_an_outage_and_their_ids_keep_working() -> None
         again = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
         assert again.response == answer_to(run.prompt)
     assert len(contit.runs) == 5
+
+
+SPEEDS: dict[str, tuple[list[float], list[str]]] = {
+    "fast": ([0.01] * 50, []),
+    "slow": ([0.3] * 50, ["store.slow"]),
+    "as slow as it may be": ([SLOW_SECONDS - 0.01] * 50, []),
+    "slow once in a while": (([0.01] * 4 + [1.5]) * 10, []),
+    "slow for a moment": ([0.01] * 10 + [0.3] * (SPEED_ROW - 1) + [0.01] * 10, []),
+    "slow, then fast": ([0.3] * 20 + [0.01] * 120, ["store.slow", "store.fast"]),
+    "fast once in a while": (([0.3] * 4 + [0.01]) * 10, []),
+    "slow and sometimes unusable": (([0.3] * 6 + [9.0]) * 4, ["store.slow", "store.unusable"]),
+    "and back at the end": (
+        ([0.3] * 6 + [9.0]) * 4 + [0.01] * 120,
+        ["store.slow", "store.unusable", "store.back", "store.fast"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPEEDS)
+async def test_a_slow_store_is_told_once_in_each_direction(name: str, logged: io.StringIO) -> None:
+    """Neither a single slow operation nor a single fast one changes the state."""
+    seconds, told = SPEEDS[name]
+    server, events = Server(), Events()
+    store = process(server, events)
+    for server.seconds in seconds:
+        await store.latest(OWNER, "t")
+        if server.seconds > OPERATION_SECONDS:
+            await anyio.sleep(PAUSE_SECONDS)
+    assert lines(logged) == [(event, "warning") for event in told]
+    assert events.slowness == [event == "store.slow" for event in told if event in {"store.slow", "store.fast"}]
+    assert events.states == [event == "store.back" for event in told if event in {"store.unusable", "store.back"}]
+    assert not events.under_way
+
+
+async def test_a_burst_that_one_pause_of_this_process_makes_slow_is_no_slow_store(logged: io.StringIO) -> None:
+    """All of them end at one moment."""
+    server = Server(seconds=0.9)
+    store = process(server)
+    async with anyio.create_task_group() as tasks:
+        for number in range(SPEED_ROW * 4):
+            tasks.start_soon(store.latest, OWNER, f"t{number}")
+    assert lines(logged) == []

@@ -1,7 +1,7 @@
 """Questions written from the data alone, by people who did not know the code: casual, with typing errors and follow-ups.
 
 `fresh-1.json` asks about the sample content: at its first run 80 of its 100 questions were answered right, 18 refused and 2
-answered falsely. `workspace.json` asks about the made-up content in `workspace/`, whose types, authors, tags and states the
+answered falsely. `fresh-2.json` was asked when all else was finished: 86 of 100 right, 12 refused, 2 false. `workspace.json` asks about the made-up content in `workspace/`, whose types, authors, tags and states the
 sample does not have: at its first run 14 of 30 were right, 14 refused and 2 false. What they showed was changed by general
 rules; the tests keep what is answered now.
 
@@ -23,7 +23,7 @@ from tests.sandbox.assistant.oracle import ASSISTANT, TODAY, understood
 
 QUESTIONS = Path(__file__).parents[1] / "questions"
 OWN = Assistant(load_workspace(QUESTIONS / "workspace"), TODAY)
-SETS = {"fresh-1.json": (ASSISTANT, 80), "workspace.json": (OWN, 26)}
+SETS = {"fresh-1.json": (ASSISTANT, 82), "fresh-2.json": (ASSISTANT, 86), "workspace.json": (OWN, 26)}
 """Each set with the assistant that answers it, and how many turns must be right; the others may only be refused."""
 
 

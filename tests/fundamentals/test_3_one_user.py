@@ -9,7 +9,7 @@ import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import running_sandbox
-from tests.e2e.processes import COMMAND, clean_environment, stdio_child
+from tests.children import COMMAND, clean_environment, stdio_child
 
 pytestmark = pytest.mark.anyio
 QUESTION = {"prompt": "How many drafts are there?"}

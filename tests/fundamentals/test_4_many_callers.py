@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.served import INITIALIZE, SEAL_KEY, Contit, Served, contit
+from tests.children import INITIALIZE, SEAL_KEY, Contit, Served, contit
 
 ALICE, BOB = "alice-token-0123456789", "bob-token-0123456789-a"
 QUESTION = {"prompt": "How many drafts are there?"}

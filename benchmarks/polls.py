@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.rows import Row
-from contit_mcp.assistant.schedule import PollSchedule
+from contit_mcp.assistant.waiting import PollSchedule
 
 OURS, EVERY_SECOND = "contit-mcp", "every second"
 

@@ -70,6 +70,13 @@ async def slow_reads_in_turn(state: Reachability) -> None:
             tasks.start_soon(steady, state, 30, 3 + number / 100)
 
 
+async def one_that_hangs_beside_others(state: Reachability) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(requests, state, 6, 60)
+        await anyio.sleep(0.5)
+        await steady(state, 3, 0.1)
+
+
 async def nothing_at_all(state: Reachability) -> None:
     await anyio.sleep(3_600)
 
@@ -80,7 +87,14 @@ async def a_few_failures_among_answers(state: Reachability) -> None:
 
 @pytest.mark.parametrize(
     "scene",
-    [two_failures, slow_starts, one_slow_read, nothing_at_all, a_few_failures_among_answers],
+    [
+        two_failures,
+        slow_starts,
+        one_slow_read,
+        one_that_hangs_beside_others,
+        nothing_at_all,
+        a_few_failures_among_answers,
+    ],
 )
 async def test_what_passes_is_not_told(scene: Scene, logged: io.StringIO) -> None:
     """No line, and reachable all the time."""

@@ -2,8 +2,8 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contit_mcp.http.auth import Authentication, Identify
 from contit_mcp.http.guard import SEND_SECONDS, GuardPolicy, HeaderGuard, InFlight, Refusal, RequestGuard
 from contit_mcp.http.rate import RequestRate
+from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import request_state
@@ -92,7 +93,7 @@ def create_app(
     """Return the application.
 
     Args:
-        sessions: Serves the MCP server, from `create_sessions`.
+        sessions: Serves the MCP server, from `create_sessions`; the caller runs it.
         context: The state of the tools.
         parts: State that is shared with the function that serves the application.
         identify: Returns the caller of a request.
@@ -105,27 +106,18 @@ def create_app(
     tools: ASGIApp = RequestGuard(handle, policy, rate, parts.in_flight)
     tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with sessions.run(), anyio.create_task_group() as watchers:
-            watchers.start_soon(context.reachability.watch)
-            watchers.start_soon(parts.metrics.watch_event_loop)
-            yield
-            watchers.cancel_scope.cancel()
-
     parts.metrics.most_under_way.set(policy.at_once)
     _read_states(context, parts, rate)
     routes = [
         Route("/mcp", tools),
         Route("/mcp/", tools),
+        *discovery_routes(context.settings),
         *_health_routes(parts.readiness),
         *(metadata_routes or []),
         *([_metrics_route(parts)] * metrics_here),
     ]
     around = [Middleware(Requests, count=parts.metrics.count_request, send_seconds=policy.send_seconds)]
-    app = Starlette(
-        routes=routes, middleware=around, lifespan=lifespan, exception_handlers={HTTPException: _short_error}
-    )
+    app = Starlette(routes=routes, middleware=around, exception_handlers={HTTPException: _short_error})
     # Behind a proxy a redirect would lead from https to http, and the credential with it.
     app.router.redirect_slashes = False
     return app

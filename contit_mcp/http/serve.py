@@ -32,7 +32,7 @@ from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, SEND_SECONDS, GuardPolicy
 from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.http.rate import RequestRate
-from contit_mcp.runs.opening import schema_version
+from contit_mcp.runs import schema_version
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.server import create_server
@@ -142,14 +142,20 @@ async def wired_app(
     who = identification(settings)
     parts = HttpParts(Readiness(_contit_probe(settings, transport)))
     try:
-        async with open_context(
-            settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
-        ) as context:
+        async with (
+            open_context(
+                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
+            ) as context,
+            anyio.create_task_group() as watchers,
+        ):
             context.services()  # imports what the first caller would wait for otherwise
             parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(parts.metrics.watch_event_loop)
             policy = http_policy(settings)
+            sessions = create_sessions(create_server(context, probe=probe), policy)
             app = create_app(
-                create_sessions(create_server(context, probe=probe), policy),
+                sessions,
                 context,
                 parts,
                 identify=who.identify,
@@ -160,7 +166,9 @@ async def wired_app(
                 metadata_routes=who.routes,
                 metrics_here=settings.metrics_port is None,
             )
-            yield WiredApp(app, context, parts)
+            async with sessions.run():
+                yield WiredApp(app, context, parts)
+            watchers.cancel_scope.cancel()
     finally:
         if who.http is not None:
             await who.http.aclose()
@@ -343,12 +351,7 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
         while not signals.cause:
             await anyio.sleep(0.05)
         log.info("server.stopping", cause=signals.cause, calls_in_flight=context.calls_in_flight)
-        parts.readiness.serving = False
-        parts.in_flight.draining = True
-        context.close()
-        with anyio.move_on_after(DRAIN_SECONDS):
-            while parts.in_flight:
-                await anyio.sleep(0.02)
+        await return_handles(context, parts)
         for listener in listeners:
             listener.should_exit = True
         parts.in_flight.end()
@@ -368,6 +371,16 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
                 auth=settings.auth,
             )
     log.info("server.stopped")
+
+
+async def return_handles(context: AppContext, parts: HttpParts) -> None:
+    """Take no new calls, and end the waits of those in flight, so that they return their handles."""
+    parts.readiness.serving = False
+    parts.in_flight.draining = True
+    context.close()
+    with anyio.move_on_after(DRAIN_SECONDS):
+        while parts.in_flight:
+            await anyio.sleep(0.02)
 
 
 def _is_no_cut_response(record: logging.LogRecord) -> bool:
@@ -404,7 +417,7 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # ours is one structured line a request
         server_header=False,
-        lifespan="on",
+        lifespan="off",
         ws="none",
         http="h11",  # docs/security.md compares the parsers
         proxy_headers=bool(proxies),

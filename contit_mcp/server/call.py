@@ -309,6 +309,7 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             seconds=seconds,
             polls=stats.polls,
             requests=stats.requests,
+            statuses=" ".join(f"{status}:{count}" for status, count in sorted(stats.statuses.items())),
             retries=stats.retries,
             joins=stats.joins,
             store_errors=stats.store_errors,

@@ -1,13 +1,23 @@
-"""Prompts for editors' jobs, in English and Italian, and the values that a host can complete. Source: jobs.toml."""
+"""The jobs of editors in jobs.toml: as prompts, in English and Italian, and as skills (SEP-2640).
 
+A skill is a SKILL.md for hosts that load skills from servers. It is in English, with the arguments as what the user is
+to be asked for.
+"""
+
+import hashlib
+import json
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import mcp_types as types
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 LANGUAGES = ("en", "it")
 _LANGUAGE = types.PromptArgument(name="language", description="en or it; en by default.", required=False)
@@ -96,3 +106,85 @@ def complete_prompt(argument: str, value: str) -> list[str]:
     known = _VALUES.get(argument, ())
     starts = [each for each in known if each.casefold().startswith(typed)]
     return [*starts, *(each for each in known if typed in each.casefold() and each not in starts)][:_MOST_VALUES]
+
+
+# --- Skills -----------------------------------------------------------------------------------------------------------
+
+SKILLS = "io.modelcontextprotocol/skills"
+SKILL_SCHEME = "skill://"
+_HOUR_MS = 3_600_000
+
+
+class SkillParams(types.RequestParams):
+    """Parameters of `skills/get`."""
+
+    uri: str
+
+
+def add_skills(server: Server[Any]) -> None:
+    """Register the extension with a server: its capability, `skills/list` and `skills/get`."""
+    server.extensions[SKILLS] = {}
+    server.add_request_handler("skills/list", types.PaginatedRequestParams, _list)
+    server.add_request_handler("skills/get", SkillParams, _get)
+
+
+def read_skill(uri: str) -> types.ReadResourceResult:
+    """Return the file of a skill.
+
+    Raises:
+        MCPError: There is no such file.
+    """
+    if uri not in _skills():
+        raise _unknown(uri)
+    text, _ = _skills()[uri]
+    return types.ReadResourceResult(
+        contents=[types.TextResourceContents(uri=uri, mime_type="text/markdown", text=text)]
+    )
+
+
+@cache
+def _skills() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the text and the entry of each skill, by the address of its SKILL.md."""
+    found = {}
+    for key, job in jobs().items():
+        name, description = key.replace("_", "-"), job["description"]["en"]
+        uri, text = f"{SKILL_SCHEME}{name}/SKILL.md", _markdown(name, job)
+        content = text.encode()
+        file = {"uri": uri, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
+        frontmatter = {"name": name, "description": description}
+        found[uri] = (text, {"uri": uri, "frontmatter": frontmatter, "resources": [file]})
+    return found
+
+
+def _markdown(name: str, job: Mapping[str, Any]) -> str:
+    """Return the file: its frontmatter, what to ask the user for, and what to do."""
+    lines = ["---", f"name: {name}", f"description: {json.dumps(job['description']['en'])}", "---", ""]
+    lines += [f"# {job['title']['en']}", ""]
+    if arguments := job.get("arguments", {}):
+        lines += ["Take these from the user; ask for what is required. Leave out a line below without its value.", ""]
+        for argument, known in arguments.items():
+            needed = " (required)" if known.get("required") else ""
+            lines.append(f"- <{argument}>{needed}: {known['description']['en']}")
+        lines.append("")
+    return "\n".join(lines) + re.sub(r"\{(\w+)\}", r"<\1>", job["text"]["en"].strip()) + "\n"
+
+
+async def _list(ctx: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None) -> HandlerResult:  # noqa: ARG001 - one page
+    return _cached(ctx, {"skills": [entry for _, entry in _skills().values()]})
+
+
+async def _get(ctx: ServerRequestContext[Any, Any], params: SkillParams) -> HandlerResult:
+    if params.uri not in _skills():
+        raise _unknown(params.uri)
+    return _cached(ctx, {"skill": _skills()[params.uri][1]})
+
+
+def _cached(ctx: ServerRequestContext[Any, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result with its cache hints. The extension is defined from 2026-07-28 on."""
+    if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
+    return {**result, "resultType": "complete", "ttlMs": _HOUR_MS, "cacheScope": "public"}
+
+
+def _unknown(uri: str) -> MCPError:
+    return MCPError(types.INVALID_PARAMS, "There is no such skill.", {"uri": uri})

@@ -4,7 +4,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
@@ -13,7 +13,14 @@ from contit_mcp.errors import ContitError, InvalidArgumentError
 from contit_mcp.server.call import Request, logged_call, run_call
 from contit_mcp.server.card import AnswerCard
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.prompts import complete_prompt, get_prompt, list_prompts
+from contit_mcp.server.prompts import (
+    SKILL_SCHEME,
+    add_skills,
+    complete_prompt,
+    get_prompt,
+    list_prompts,
+    read_skill,
+)
 from contit_mcp.server.results import error_result
 from contit_mcp.server.tasks import AskTasks
 from contit_mcp.server.tools import create_tools
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from contit_mcp.server.tenancy import Tenant
 
 NAME = "contit-assistant"
+TITLE = "Contit Assistant"
+DESCRIPTION = "Ask the AI assistant of the Contit CMS about your content."
 WEBSITE = "https://www.contit.cloud"
 
 # The first 247 characters are all that Codex shows its model before it looks for a tool.
@@ -48,7 +57,23 @@ _ICON_SVG = (
 ICON_DATA_URI = "data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode()
 """Inline, so that no host has to fetch it."""
 
+ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
+
 _HOUR_MS = 3_600_000
+
+CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
+    ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=_HOUR_MS, scope="private")
+)
+
+PRESENTATION: dict[str, Any] = {
+    "version": __version__,
+    "title": TITLE,
+    "description": DESCRIPTION,
+    "instructions": INSTRUCTIONS,
+    "website_url": WEBSITE,
+    "icons": [ICON],
+}
+"""What the server says of itself, beside its name."""
 
 
 def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
@@ -58,17 +83,11 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         context: What the process shares.
         probe: Offer `contit_probe` too.
     """
-    handlers = _Handlers(context, probe=probe)
-    fixed = CacheHint(ttl_ms=_HOUR_MS, scope="private")
+    handlers = Handlers(context, probe=probe)
     server: Server[Any] = Server(
         NAME,
-        version=__version__,
-        title="Contit Assistant",
-        description="Ask the AI assistant of the Contit CMS about your content.",
-        instructions=INSTRUCTIONS,
-        website_url=WEBSITE,
-        icons=[types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])],
-        cache_hints={"tools/list": fixed, "prompts/list": fixed, "resources/templates/list": fixed},
+        **PRESENTATION,
+        cache_hints=CACHE_HINTS,
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
         on_list_prompts=handlers.list_prompts,
@@ -80,11 +99,12 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     )
     if context.settings.card:
         server.middleware.append(AnswerCard())
+    add_skills(server)
     add_tasks(server, AskTasks(context, handlers.tools["contit_ask"]), handlers.call_tool)
     return server
 
 
-class _Handlers:
+class Handlers:
     """The handlers of the server's requests."""
 
     def __init__(self, context: AppContext, *, probe: bool) -> None:
@@ -92,10 +112,12 @@ class _Handlers:
         self.tools = create_tools(probe=probe)
 
     async def list_tools(self, ctx: Request, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:  # noqa: ARG002 - one page
+        """Return the tools."""
         self._context.on_listed()
         return types.ListToolsResult(tools=[tool.listed for tool in self.tools.values()])
 
     async def call_tool(self, ctx: Request, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """Call a tool; every error becomes a result."""
         tool = self.tools.get(params.name)
         if tool is None:
             return error_result(
@@ -106,9 +128,11 @@ class _Handlers:
         return result
 
     async def list_prompts(self, ctx: Request, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:  # noqa: ARG002 - one page
+        """Return the prompts."""
         return list_prompts()
 
     async def get_prompt(self, ctx: Request, params: types.GetPromptRequestParams) -> types.GetPromptResult:  # noqa: ARG002 - the same for all
+        """Return a prompt."""
         return get_prompt(params.name, params.arguments)
 
     async def list_resources(
@@ -116,6 +140,7 @@ class _Handlers:
         ctx: Request,
         params: types.PaginatedRequestParams | None,  # noqa: ARG002 - one page
     ) -> types.ListResourcesResult:
+        """Return the resources; the caller's latest answers are among them."""
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
         answers = []
@@ -132,13 +157,17 @@ class _Handlers:
         ctx: Request,  # noqa: ARG002 - the same for all
         params: types.PaginatedRequestParams | None,  # noqa: ARG002 - one page
     ) -> types.ListResourceTemplatesResult:
+        """Return the template of a whole answer."""
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
         return resources.templates()
 
     async def read_resource(self, ctx: Request, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """Return the contents of a resource."""
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
+        if str(params.uri).startswith(SKILL_SCHEME):
+            return read_skill(str(params.uri))
         if str(params.uri) == resources.GUIDE_URI:
             return await resources.read(resources.GUIDE_URI, None)
 
@@ -149,6 +178,7 @@ class _Handlers:
         return result
 
     async def complete(self, ctx: Request, params: types.CompleteRequestParams) -> types.CompleteResult:
+        """Return values that complete an argument."""
         name, value = params.argument.name, params.argument.value
         if isinstance(params.ref, types.PromptReference):
             values = complete_prompt(name, value)

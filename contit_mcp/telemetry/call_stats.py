@@ -181,7 +181,8 @@ class Reachability:
     @property
     def oldest_seconds(self) -> float:
         """Return how long the oldest request has been waiting for its answer; 0 without requests."""
-        return max(0.0, anyio.current_time() - min(self._sent(), default=math.inf))
+        oldest = next(iter(self._waiting.values()), None)
+        return 0.0 if oldest is None else anyio.current_time() - oldest[0]
 
     @contextmanager
     def waiting(self, *, read: bool) -> Iterator[None]:
@@ -227,16 +228,12 @@ class Reachability:
             self.check()
 
     def _is_silent(self, now: float) -> bool:
-        since = now - _SILENT_SECONDS
-        if self._answered_at >= since:
-            return False
-        lone = now - _LONE_SILENT_SECONDS
-        return sum(sent < since for sent in self._sent(reads_only=True)) >= _SILENT_READS or (
-            self._answered_at < lone and any(sent < lone for sent in self._sent())
-        )
-
-    def _sent(self, *, reads_only: bool = False) -> Iterator[float]:
-        return (sent for sent, read in self._waiting.values() if read or not reads_only)
+        """Return whether requests have been waiting too long and nothing was answered after they were sent."""
+        unanswered = [(sent, read) for sent, read in self._waiting.values() if sent > self._answered_at]
+        return (
+            sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered) >= _SILENT_READS
+            or any(sent < now - _LONE_SILENT_SECONDS for sent, _ in unanswered)
+        )  # fmt: skip
 
     def _change(self, *, reachable: bool, cause: str | None = None) -> None:
         now = anyio.current_time()

@@ -31,7 +31,7 @@ FIELDS: dict[str, int] = {
     # numbers
     "seconds": 0, "polls": 0, "requests": 0, "retries": 0, "joins": 0, "store_errors": 0, "pause_seconds": 0,
     "retry": 0, "calls_in_flight": 0, "keys": 400, "kept": 0, "bytes": 0, "size": 0, "status": 0, "lines": 0,
-    "runs": 0, "records": 0, "lag_seconds": 0,
+    "runs": 0, "records": 0, "lag_seconds": 0, "stretch": 0, "statuses": 100,
     # HTTP
     "method": 20, "path": 40, "refused": 40, "caller": 120, "client": 60, "url": 200, "auth": 20, "metrics_port": 0,
     # what happened, in words of ours

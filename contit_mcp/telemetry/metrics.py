@@ -45,7 +45,7 @@ class Metrics:
         # Runs: what became of the questions, however they were asked
         self._runs = counter("contit_runs", "Runs by how they ended, when their end was first seen.", "end")
         self._run_seconds = histogram(
-            "contit_run_seconds", "From a run's start to its end.", "end", buckets=_RUN_SECONDS
+            "contit_run_seconds", "From a run's start until its end was seen.", "end", buckets=_RUN_SECONDS
         )
         for end in RUN_ENDS:
             self._runs.labels(end)

@@ -1,5 +1,6 @@
 """Serves an SDK server of the conformance suite's fixtures on our HTTP stack, on a free port, as `contit-mcp http` does."""
 
+import os
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
@@ -22,11 +23,12 @@ _ENVIRONMENT = {
 
 async def serve_fixtures(server: MCPServer[Any]) -> None:
     """Serve until a signal comes."""
-    settings = load_settings(environment=_ENVIRONMENT)
+    given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
+    settings = load_settings(environment=_ENVIRONMENT | given)
     parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-    async with open_context(settings) as context:
+    async with open_context(settings) as context, server.session_manager.run():
         app = create_app(
             server.session_manager,
             context,

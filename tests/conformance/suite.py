@@ -127,7 +127,7 @@ def judge(found: dict[str, Scenario], expectation: Expectation) -> Verdict:
                 verdict.wrong.append(f"{name} has passed checks of its own now: count it.")
         elif not failed and scenario.own:
             verdict.counted[name] = scenario.own
-        elif not failed:
+        elif not scenario.failed:
             verdict.wrong.append(f"{name} passed without a check of its own: say in {EXPECTED.name} why.")
     verdict.wrong += [f"{EXPECTED.name}: {line} holds no longer; take it out." for line in sorted(stale)]
     return verdict

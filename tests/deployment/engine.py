@@ -140,14 +140,13 @@ def kubectl(words: list[str]) -> int:
         case ["apply", "--filename", path]:
             assert list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
         case ["apply", "--kustomize", path]:
-            assert (Path(path) / "kustomization.yaml").exists()
-        case ["create", "secret", "generic", name, *rest]:
-            kept = HERE / f"secret-{name}"
-            kept.mkdir()
-            for flag, pair in zip(rest[::2], rest[1::2], strict=True):
-                key, _, file = pair.partition("=")
-                assert flag == "--from-file"
-                shutil.copy(file, kept / key)
+            kustomization = yaml.safe_load((Path(path) / "kustomization.yaml").read_text(encoding="utf-8"))
+            for secret in kustomization["secretGenerator"]:
+                kept = HERE / f"secret-{secret['name']}"
+                shutil.rmtree(kept, ignore_errors=True)
+                kept.mkdir()
+                for file in secret["files"]:
+                    shutil.copy(Path(path) / file, kept)
         case ["rollout", "status" | "undo", "deployment/contit-mcp"]:
             assert kubernetes_object("Deployment")
         case ["exec", "deployment/contit-mcp", "--", "contit-mcp", *rest]:
@@ -158,7 +157,7 @@ def kubectl(words: list[str]) -> int:
 
 
 def _in_pod(words: list[str]) -> int:
-    deployment, redis = kubernetes_object("Deployment"), kubernetes_object("Deployment", "contit-mcp-redis")
+    deployment, redis = kubernetes_object("Deployment"), kubernetes_object("StatefulSet", "contit-mcp-redis")
     secrets = HERE / "secret-contit-mcp"
     shutil.copy(HERE / "secret-contit-mcp-redis" / "redis.conf", secrets / "redis.conf")
     arguments = container_of(redis)["args"]

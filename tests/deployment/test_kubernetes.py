@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -24,25 +25,31 @@ from tests.deployment.manifests import (
 from tests.rules.tree import ROOT, told
 
 OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
-OF_THE_OPERATOR = {"PodMonitor"}
-"""Defined by the Prometheus operator, not by Kubernetes."""
+NOT_BUILT_IN = {"PodMonitor", "HTTPRoute"}
+"""Defined by the Prometheus operator and by the Gateway API."""
+
+WORKLOADS = {"Deployment", "StatefulSet"}
 
 SETTINGS = {str(field.alias) for field in Settings.model_fields.values()}
 GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    """What the pods of each deployment are to be."""
+    """What the pods of each workload are to be."""
     return {
-        each["metadata"]["name"]: each["spec"]["template"]
-        for each in kubernetes_objects()
-        if each["kind"] == "Deployment"
+        each["metadata"]["name"]: each["spec"]["template"] for each in kubernetes_objects() if each["kind"] in WORKLOADS
     }
 
 
 def settings() -> dict[str, str]:
     """The settings of the server's container."""
     return {each["name"]: each["value"] for each in container_of(kubernetes_object("Deployment"))["env"]}
+
+
+def generated() -> dict[str, list[str]]:
+    """The files that each secret is made of."""
+    text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
+    return {each["name"]: each["files"] for each in yaml.safe_load(text)["secretGenerator"]}
 
 
 def problems(found: Any, version: str) -> Iterator[str]:
@@ -56,8 +63,8 @@ def problems(found: Any, version: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
-    """Strictly, by the published schemas: an unknown field is an error."""
-    checked = [found for found in kubernetes_objects() if found["kind"] not in OF_THE_OPERATOR]
+    """Strictly, by the published schemas: an unknown field is an error (our choice)."""
+    checked = [found for found in kubernetes_objects() if found["kind"] not in NOT_BUILT_IN]
     assert len(checked) >= 10
     wrong = [problem for found in checked for problem in problems(found, version)]
     assert not wrong, told(wrong, f"Write it as Kubernetes {version} wants it.")
@@ -79,13 +86,29 @@ def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which brings kustomize")
-def test_kustomize_makes_what_is_applied() -> None:
-    """Everything is in the one namespace, and the image is replaced by the operator's."""
-    ended = subprocess.run(["kubectl", "kustomize", str(KUBERNETES)], capture_output=True, text=True, check=True)
-    made = list(yaml.safe_load_all(ended.stdout))
+def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
+    """Everything is in one namespace, the image is the operator's by digest, and a changed secret starts new pods."""
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, folder, ignore=shutil.ignore_patterns("secrets"))
+    (folder / "secrets").mkdir()
+    secrets = {path for each in generated().values() for path in each}
+    mounted = []
+    for content in ("old", "new"):
+        for path in secrets:
+            (folder / path).write_text(content, encoding="utf-8")
+        ended = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True)
+        made = list(yaml.safe_load_all(ended.stdout))
+        names = {each["metadata"]["name"] for each in made if each["kind"] == "Secret"}
+        workloads = [each for each in made if each["kind"] in WORKLOADS]
+        volumes = [volume for each in workloads for volume in each["spec"]["template"]["spec"]["volumes"]]
+        mounted.append({volume["secret"]["secretName"] for volume in volumes if "secret" in volume})
+        assert mounted[-1] == names
+    assert len(mounted[0] | mounted[1]) == 4
     assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"contit-mcp"}
-    images = {container_of(each)["image"] for each in made if each["kind"] == "Deployment"}
-    assert {image.partition("/")[0] for image in images} == {"registry.example.com", "redis:7.4-alpine"}
+    images = {container_of(each)["image"] for each in made if each["kind"] in WORKLOADS}
+    redis, ours = sorted(images)
+    assert redis == "redis:7.4-alpine"
+    assert re.fullmatch(r"registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", ours)
     assert not [problem for each in made for problem in problems(each, NEWEST)]
 
 
@@ -102,9 +125,7 @@ def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         assert not any("subPath" in mount for mount in container["volumeMounts"])
         (volume,) = (each["secret"] for each in template["spec"]["volumes"] if "secret" in each)
-        made = re.search(rf"create secret generic {volume['secretName']} ((?:.*\\\n)*.*)\n", GUIDE)
-        assert made, volume["secretName"]
-        keys = set(re.findall(r"--from-file ([\w.-]+)=", made[1]))
+        keys = {Path(path).name for path in generated()[volume["secretName"]]}
         texts = [*container.get("args", []), *(each["value"] for each in container.get("env", []))]
         read = {text.removeprefix(f"{mounts['secrets']}/") for text in texts if text.startswith(mounts["secrets"])}
         assert read == keys, name
@@ -124,7 +145,7 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert container["resources"]["limits"]["memory"]
-    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
 
 
 def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
@@ -139,8 +160,7 @@ def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
     assert {probe["port"] for probe in probes.values()} == {"http"}
     assert probes["liveness"]["path"] == "/healthz", "an unready replica must not be killed"
     assert probes["readiness"]["path"] == "/readyz"
-    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
-    assert annotations["prometheus.io/port"] == settings()["CONTIT_MCP_METRICS_PORT"]
+    assert "annotations" not in deployment["spec"]["template"]["metadata"], "scraped twice"
 
 
 def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
@@ -161,7 +181,7 @@ def test_variables_that_kubernetes_makes_of_services_stay_out() -> None:
 def test_everything_points_at_pods_that_there_are() -> None:
     """Services, policies, budget, spread, autoscaler and ingress."""
     labels = {name: template["metadata"]["labels"] for name, template in pods().items()}
-    deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] == "Deployment"}
+    deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] in WORKLOADS}
     for name, deployment in deployments.items():
         assert deployment["spec"]["selector"]["matchLabels"] == labels[name]
     for each in kubernetes_objects():
@@ -186,6 +206,14 @@ def test_everything_points_at_pods_that_there_are() -> None:
                 assert spec["scaleTargetRef"]["name"] in deployments
                 assert spec["minReplicas"] >= 2
                 assert "replicas" not in deployments[name]["spec"], "each apply would undo the autoscaler"
+            case "HTTPRoute":
+                (rule,) = spec["rules"]
+                assert {match["path"]["value"] for match in rule["matches"]} == {
+                    "/mcp",
+                    "/.well-known/oauth-protected-resource",
+                }
+                assert float(rule["timeouts"]["request"].removesuffix("s")) > _longest_wait()
+                assert rule["backendRefs"] == [{"name": "contit-mcp", "port": 80}]
             case "Ingress":
                 (rule,) = spec["rules"]
                 assert {path["path"] for path in rule["http"]["paths"]} == {
@@ -196,16 +224,17 @@ def test_everything_points_at_pods_that_there_are() -> None:
                     int(each["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-read-timeout"])
                     > _longest_wait()
                 )
+    assert deployments["contit-mcp-redis"]["spec"]["volumeClaimTemplates"], "a restart would lose all runs"
     for spread in deployments["contit-mcp"]["spec"]["template"]["spec"]["topologySpreadConstraints"]:
         assert spread["labelSelector"]["matchLabels"] == labels["contit-mcp"]
 
 
 def test_the_tag_is_the_version() -> None:
-    """Of the package, wherever it is written."""
+    """Of the package, wherever it is written; what is applied names a digest, which nobody can move."""
     from contit_mcp import __version__  # noqa: PLC0415 - here alone
 
     (image,) = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
-    assert image["newTag"] == __version__
+    assert image["digest"].startswith("sha256:")
     assert set(re.findall(r"registry\.example\.com/contit-mcp:(\S+)", GUIDE)) == {__version__}
 
 

@@ -47,8 +47,13 @@ def go(trial: Trial, **environment: str) -> None:
 
 
 def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
-    """Measured: it shows its model the text alone, and over HTTP does not name itself."""
-    row = trial.converse("Gemini CLI", lambda: start(trial), version=npm_version(PACKAGE))
+    """Measured: it shows its model the text alone, and over HTTP does not name itself.
+
+    It adds `wait_for_previous` to the schema of every tool, and passes it to the server where its model sets it.
+    """
+    version = npm_version(PACKAGE)
+    row = trial.converse("Gemini CLI", lambda: start(trial), version=version, wait_for_previous=True)
+    assert [call["dropped_arguments"] for call in trial.entry.calls()[-2:]] == [1, 1]
     assert row.saw == "text"
     assert row.waits == (240 if trial.entry.command else 25)
 

@@ -74,13 +74,13 @@ class Trial:
         }  # ADK takes no other way
         return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **environment)
 
-    def converse(self, client: str, start: Callable[[], object], *, version: str) -> Row:
-        """Let a host's model ask and follow up.
+    def converse(self, client: str, start: Callable[[], object], *, version: str, **more: Any) -> Row:
+        """Let a host's model ask and follow up; `more` are arguments that it adds because the host asks for them.
 
         Seen at the model: our four tools, both answers whole, and ids that lead on.
         """
         model = self.bench.model
-        model.play(ask(QUESTION), follow_up(FOLLOW_UP))
+        model.play(ask(QUESTION, **more), follow_up(FOLLOW_UP, **more))
 
         def seen() -> Sequence[str]:
             start()

@@ -1,10 +1,12 @@
 """What of an ask can be found in logs, metrics and traces; that it is one ask in all of them; and nothing of its content."""
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -64,8 +66,13 @@ class Collector:
         """Check one ask: request, then tool, then requests to Contit, each the parent of the next."""
         spans = [span for span in self.spans if span.trace_id.hex() == trace_id]
         (tool,) = [span for span in spans if span.name == "tools/call contit_ask"]
-        upstream = {span.name for span in spans if span.parent_span_id == tool.span_id}
-        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < upstream
+        upstream = [span for span in spans if span.parent_span_id == tool.span_id]
+        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < {
+            span.name for span in upstream
+        }
+        ids = attributes(tool)["contit.thread_id"], attributes(tool)["contit.run_id"]
+        assert {attributes(span)["contit.thread_id"] for span in upstream} == {ids[0]}
+        assert {attributes(span).get("contit.run_id", ids[1]) for span in upstream} == {ids[1]}
         if source == "meta":  # the SDK takes the message's word; the request's span points there
             assert tool.parent_span_id.hex() == PARENT
             linked = [(link.trace_id, link.span_id) for span in self.spans for link in span.links]
@@ -74,6 +81,11 @@ class Collector:
             (post,) = [span for span in spans if span.name == "POST /mcp"]
             assert tool.parent_span_id == post.span_id
             assert post.parent_span_id.hex() == (PARENT if source == "headers" else "")
+
+
+def attributes(span: Span) -> dict[str, str]:
+    """The attributes of a span that are texts."""
+    return {each.key: each.value.string_value for each in span.attributes}
 
 
 @asynccontextmanager
@@ -109,21 +121,29 @@ async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(
             call, started = (server.named(name)[-1] for name in ("call.finished", "run.started"))
             assert call["trace_id"] == started["trace_id"] == request["trace_id"]
             assert len(call["trace_id"]) == 32
+            assert call["statuses"] == f"200:{call['requests']}"
             assert (call["trace_id"] == given) == (source != "nowhere")
             asked.append((source, call["trace_id"]))
         async with caller(Accept="application/openmetrics-text") as http:
             assert asked[-1][1] in (await http.get(server.metrics_url)).text
+            for probe in ("healthz", "readyz"):
+                assert (await http.get(f"{server.base}/{probe}")).status_code == 200
         assert (await server.end())[0] == 0
         assert bool(server.named("tracing.exporting")) == export
         assert not [line for line in server.lines if line["level"] != "info"]
     for source, trace_id in asked * export:
         collector.holds_the_way_of(source, trace_id)
     assert bool(collector.spans) == export
+    assert not [
+        span for span in collector.spans if any(path in span.name for path in ("healthz", "readyz", "/metrics"))
+    ]
 
 
-async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans() -> None:
-    """Not the prompt, the answer, a credential, the query string, a header, also at DEBUG and in failure."""
-    options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}))
+async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_path: Path) -> None:
+    """Not the prompt, the answer, a credential, the query string, a header, also at DEBUG and in failure (design, 9)."""
+    scripted = tmp_path / "answers.json"
+    scripted.write_text(json.dumps([{"pattern": MARKER, "answer": f"It is {MARKER}."}]), encoding="utf-8")
+    options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}), answers=scripted)
     answers = []
     async with collecting() as (collector, otel):
         environment = {"CONTIT_API_KEY": f"key-{MARKER}", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **otel}

@@ -22,7 +22,13 @@ from redis import Redis
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.children import Served, ask, caller, deployment
+from tests.children import (
+    Served,
+    ask,
+    caller,
+    deployment,
+)
+from tests.http.test_tasks import about, create, ended
 from tests.redis_server import RedisServer, redis_server
 from tests.rules.tree import ROOT
 
@@ -366,3 +372,57 @@ async def one_trouble(trouble: Trouble, folder: Path, *, task_status: TaskStatus
     assert set(trouble.lines) <= set(told)
     assert len(warnings(server, "limits.")) <= 2
     assert failed == []
+
+
+async def test_questions_count_alike_whether_asked_as_calls_or_as_tasks(tmp_path: Path) -> None:
+    """40 questions, half of them failing, ring the same alert with the same numbers by end; no poll is a call."""
+    seen: dict[str, tuple[Found, set[str]]] = {}
+    with anyio.fail_after(80):
+        async with anyio.create_task_group() as tasks:
+            for way in ("calls", "tasks"):
+                tasks.start_soon(forty_questions, way, tmp_path, seen)
+    (calls, calls_alerts), (tasks_found, tasks_alerts) = seen["calls"], seen["tasks"]
+    for found in (calls, tasks_found):
+        assert total(found, "contit_runs_total", end="completed") == 20
+        assert total(found, "contit_runs_total", end="run_failed") == 20
+        assert total(found, "contit_run_seconds_count", end="run_failed") == 20
+        assert total(found, "contit_mcp_callers_left_total") == 0
+    assert total(calls, "contit_mcp_calls_total") == 40
+    assert total(calls, "contit_mcp_calls_total", outcome="RunFailedError") == 20
+    assert total(tasks_found, "contit_mcp_calls_total", outcome="task") == 41  # one question twice
+    assert total(tasks_found, "contit_mcp_calls_total") == 41
+    assert total(tasks_found, "contit_mcp_call_seconds_count") == 0
+    assert calls_alerts == tasks_alerts == {"ContitMcpQuestionsFail"}
+
+
+async def forty_questions(way: str, folder: Path, seen: dict[str, tuple[Found, set[str]]]) -> None:
+    """Ask 40 questions at once, of which 20 fail, and note the metrics and the alerts that are true then."""
+    faults = (Fault("failed", times=20),)
+    environment = {"CONTIT_MCP_TASK_INLINE_SECONDS": "0", "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
+    async with (
+        deployment(SandboxOptions(run_seconds=4, faults=faults), **environment) as (server, sandbox),
+        watched(server) as watch,
+        caller() as http,
+    ):
+        await anyio.sleep(2)  # a rate is of what was scraped before as well
+
+        async def one(number: int) -> None:
+            prompt = f"How many drafts are there? {number}"
+            if way == "calls":
+                await ask(http, server, prompt=prompt)
+            else:
+                await ended(http, server, await create(http, server, prompt), every=1.0)
+
+        async with anyio.create_task_group() as asks:
+            for number in range(40):
+                asks.start_soon(one, number)
+            if way == "tasks":
+                while len(sandbox.runs) < 40:
+                    await anyio.sleep(0.05)
+                cancelled = await create(http, server, "How many drafts are there? 0")
+                await about(http, server, cancelled, "cancel")
+                for _ in range(10):
+                    assert (await about(http, server, cancelled))["result"]["status"] == "cancelled"
+        await anyio.sleep(SCRAPE_SECONDS * 4)
+        alerts = await anyio.to_thread.run_sync(watch.true_now, folder)
+        seen[way] = watch.scrapes[-1][1], alerts

@@ -1,15 +1,20 @@
 """Callers who share the server's Contit credential: nobody sees anything of another's."""
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.children import SEAL_KEY, Contit, Served, contit
+from tests.children import SEAL_KEY, Contit, Served, contit, rpc
 from tests.http.issuer import bearer, issuing
+from tests.redis_server import redis_server
 
 PROMPT = "How many articles are there?"
 OLD, NEW = SEAL_KEY, "n" * 32
@@ -57,7 +62,7 @@ def ids_of(result: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_anothers_ids_are_answered_like_ids_that_never_were(deployment: Deployment) -> None:
-    """Byte for byte, but for the ids as they were sent, and without asking Contit."""
+    """Byte for byte, but for the ids as they were sent and the id of the trace, and without asking Contit."""
     server, upstream, ada, bob = deployment
     hers = ids_of(server.call("contit_ask", {"prompt": PROMPT}, **ada))
     his = ids_of(server.call("contit_start", {"prompt": "Any drafts?"}, **bob))
@@ -70,8 +75,10 @@ def test_anothers_ids_are_answered_like_ids_that_never_were(deployment: Deployme
         for (tool, arguments), (_, plain) in zip(calls_with(*given), calls_with("THREAD", "RUN"), strict=True):
             if given[0] == his[0] and "run_id" not in arguments:
                 continue  # his own thread
-            answered = json.dumps(server.call(tool, arguments, **bob))
-            expected = json.dumps(server.call(tool, plain, **bob))
+            answered, expected = (
+                re.sub(r'(?<="trace_id": ")[0-9a-f]{32}', "", json.dumps(server.call(tool, given_arguments, **bob)))
+                for given_arguments in (arguments, plain)
+            )
             for name, sent in (("THREAD", given[0]), ("RUN", given[1])):
                 answered = answered.replace(json.dumps(sent)[1:-1], name) if len(sent) > 3 else answered
                 expected = expected if len(sent) > 3 else expected.replace(name, sent)
@@ -138,3 +145,122 @@ def test_all_pairs_of_ids_are_needed_to_read(deployment: Deployment) -> None:
     for (thread_id, _), (_, run_id) in product((first, second), repeat=2):
         own = (thread_id, run_id) in {first, second}
         assert server.call("contit_status", {"thread_id": thread_id, "run_id": run_id}, **ada)["isError"] is not own
+
+
+def request(server: Served, method: str, params: dict[str, Any], **who: str) -> dict[str, Any]:
+    """Send one request; its result or its error."""
+    answer = server.post(rpc(method, params), **who)
+    assert answer.status_code == 200, answer.text
+    messages = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    (found,) = [message for message in messages if message.get("id") == 1]
+    outcome: dict[str, Any] = found["result"] if "result" in found else found["error"]
+    return outcome
+
+
+ANSWER = {"type": "ref/resource", "uri": "contit://runs/{thread_id}/{run_id}"}
+
+
+def completion(argument: str, value: str = "", **known: str) -> tuple[str, dict[str, Any]]:
+    """Ask for the values of an argument of the template of answers."""
+    asked = {"ref": ANSWER, "argument": {"name": argument, "value": value}}
+    return "completion/complete", asked | ({"context": {"arguments": known}} if known else {})
+
+
+def test_lists_answers_and_completions_are_the_callers_own(deployment: Deployment) -> None:
+    """Whatever a caller tries with the ids of another, it sees nothing of the other's; its own it sees."""
+    server, upstream, ada, bob = deployment
+    hers = server.call("contit_ask", {"prompt": f"List all articles of {server.port}, please"}, **ada)
+    his = server.call("contit_ask", {"prompt": f"List all products of {server.port}, please"}, **bob)
+    (thread, run), own = ids_of(hers), ids_of(his)
+    uri = f"contit://runs/{thread}/{run}"
+    tries = [
+        ("resources/list", {}),
+        ("resources/read", {"uri": "contit://runs"}),
+        ("resources/templates/list", {}),
+        completion("thread_id"),
+        completion("thread_id", thread),
+        completion("thread_id", thread[:6]),
+        completion("run_id"),
+        completion("run_id", run[:6]),
+        completion("run_id", thread_id=thread),
+        completion("run_id", run, thread_id=thread),
+        ("resources/read", {"uri": uri}),
+        ("resources/read", {"uri": f"contit://runs/{thread}/{own[1]}"}),
+        ("resources/read", {"uri": f"contit://runs/{own[0]}/{run}"}),
+    ]
+    raw = {value for each in upstream.record.runs for value in (each.thread_id, each.run_id)}
+    secrets = raw | {hers["structuredContent"]["response"]}
+    for method, params in tries:
+        outcome = request(server, method, params, **bob)
+        seen = json.dumps({key: value for key, value in outcome.items() if key != "data"}, ensure_ascii=False)
+        assert not [secret for secret in {thread, run, *secrets} if secret in seen], (method, params, seen)
+    never = request(server, "resources/read", {"uri": "contit://runs/h1_never/h1_never"}, **bob)
+    foreign = request(server, "resources/read", {"uri": uri}, **bob)
+    assert never | {"data": None} == foreign | {"data": None}
+
+    runs = json.loads(request(server, "resources/read", {"uri": "contit://runs"}, **ada)["contents"][0]["text"])["runs"]
+    assert uri in {each["uri"] for each in runs}
+    assert "title" not in runs[0]
+    assert uri in {each["uri"] for each in request(server, "resources/list", {}, **ada)["resources"]}
+    whole = request(server, "resources/read", {"uri": uri}, **ada)["contents"][0]["text"]
+    assert whole == hers["structuredContent"]["response"]
+    asked = completion("run_id", thread_id=thread)
+    assert request(server, asked[0], asked[1], **ada)["completion"]["values"] == [run]
+
+
+WORDS = "quokka marmalade zeppelin"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+@pytest.mark.parametrize(
+    ("environment", "kept"),
+    [
+        ({}, True),
+        ({"CONTIT_MCP_TITLES": "off"}, False),
+        (SHARED, False),
+        (SHARED | {"CONTIT_MCP_TITLES": "on"}, False),
+        ({"CONTIT_MCP_AUTH": "caller"}, False),
+    ],
+    ids=["one person", "switched off", "tokens", "tokens, switched on", "callers' own credentials"],
+)
+def test_a_title_is_stored_where_one_person_uses_the_server_and_nowhere_else(
+    environment: dict[str, str], kept: bool, store: str, tmp_path: Path
+) -> None:
+    """Seen in the bytes of the store; no part of the question is in them otherwise."""
+    with contit(SandboxOptions(run_seconds=60)) as upstream, ExitStack() as stack:
+        place = f"sqlite:{tmp_path / 'runs.sqlite'}"
+        if store == "redis":
+            place = stack.enter_context(redis_server(tmp_path)).url
+        given = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": place, "CONTIT_MCP_SEAL_KEY": OLD} | environment
+        given |= {} if environment.get("CONTIT_MCP_AUTH") == "caller" else {"CONTIT_API_KEY": "sandbox-key"}
+        who = {"Authorization": f"Bearer {TOKENS['ada']}"} if environment.get("CONTIT_MCP_AUTH") == "token" else {}
+        who |= {"X_Api_Key": "sandbox-key"} if environment.get("CONTIT_MCP_AUTH") == "caller" else {}
+        with Served(given) as server:
+            server.call("contit_start", {"prompt": f"{WORDS} and more"}, **who)
+            listed = request(server, "resources/read", {"uri": "contit://runs"}, **who)["contents"][0]["text"]
+            stored = in_redis(place) if store == "redis" else in_files(tmp_path)
+        assert len(stored) > 100
+        words = [word for word in WORDS.split() if word.encode() in stored or word in listed]
+        assert words == (WORDS.split() if kept else [])
+
+
+def in_redis(url: str) -> bytes:
+    """Every key, and its value as Redis writes it down."""
+    with redis.Redis.from_url(url) as client:
+        keys = list(client.scan_iter())
+        found: list[bytes] = []
+        for key in keys:
+            kind = client.type(key)
+            if kind == b"hash":
+                found += [part for pair in client.hgetall(key).items() for part in pair]
+            elif kind == b"zset":
+                found += client.zrange(key, 0, -1)
+            else:
+                assert kind == b"string", kind
+                found.append(client.get(key))
+        return b"\n".join([*keys, *found])
+
+
+def in_files(folder: Path) -> bytes:
+    """Everything in the files of a store."""
+    return b"\n".join(path.read_bytes() for path in sorted(folder.glob("runs.sqlite*")))

@@ -54,13 +54,13 @@ async def about(http: httpx.AsyncClient, server: Served, task: dict[str, Any], m
     return message
 
 
-async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any]) -> dict[str, Any]:
+async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any], *, every: float = 0.1) -> dict[str, Any]:
     """The task once it has ended, polled faster than it says."""
     while True:
         found: dict[str, Any] = (await about(http, server, task))["result"]
         if found["status"] != "working":
             return found
-        await anyio.sleep(0.1)
+        await anyio.sleep(every)
 
 
 @asynccontextmanager

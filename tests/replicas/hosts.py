@@ -1,7 +1,6 @@
 """Hosts and their models: they ask, and go on as the results tell them, until each question has its answer."""
 
 import random
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,7 +8,7 @@ from typing import Any, Self
 import anyio
 import httpx
 
-from contit_mcp.server.tenancy import Sealer, owner_of_name
+from contit_mcp.server.tenancy import Kind, Sealer, owner_of_name
 from tests.children import caller, messages_in, request_of
 from tests.replicas.fleet import CALLERS, SEAL_KEY, TOKENS
 from tests.replicas.plan import Conversation, Planned
@@ -21,8 +20,6 @@ CALL_SECONDS = 60.0
 
 HOPELESS = ("error: No such thread or run", "error: Contit calls", "error: contit-mcp itself")
 """What nothing here gives a reason for."""
-
-_IDS = re.compile(r"thread_id=(\S+), run_id=([\w-]+)")
 
 
 @dataclass(slots=True)
@@ -75,19 +72,18 @@ class Question:
 
 @dataclass(slots=True)
 class Reply:
-    """What a call brought: a result, or what came in its place, and ids that were heard of on the way."""
+    """What a call brought: a result, or what came in its place."""
 
     outcome: str
     structure: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
-    heard: Ids | None = None
 
     @property
     def ids(self) -> Ids | None:
-        """The run's handles, as far as they are known."""
+        """The run's handles, where the result has them."""
         if "run_id" in self.structure:
             return {name: self.structure[name] for name in ("thread_id", "run_id")}
-        return self.heard
+        return None
 
 
 class Hosts:
@@ -139,11 +135,11 @@ class Hosts:
                 return str(found)
             await self._pause()
 
-    def opened(self, name: str, kind: str, handle: str | None) -> str | None:
+    def opened(self, name: str, kind: Kind, handle: str | None) -> str | None:
         """Contit's id in a handle, which no caller can see."""
         if handle is None:
             return None
-        found = self._sealer.open(kind, owner_of_name("token", "", name, self._base_url, key=b"contit-mcp"), handle)
+        found = self._sealer.open(kind, owner_of_name("token", "", name, self._base_url, key=SEAL_KEY.encode()), handle)
         assert found is not None, f"{name} was given a handle that is not {name}'s"
         return found
 
@@ -226,15 +222,12 @@ def _reply(outcome: str, status: int, kind: str, received: bytes) -> Reply:
     if kind.startswith("application/json") and not whole:
         return Reply(outcome)
     response = httpx.Response(200, headers={"content-type": kind}, content=received if whole else _whole(received))
-    heard, text = None, response.text
     for message in messages_in(response):
-        if found := _IDS.search(message.get("params", {}).get("message", "")):
-            heard = {"thread_id": found[1], "run_id": found[2]}
         if (result := message.get("result")) is not None:
             structure = result["structuredContent"]
             error = structure.get("error")
-            return Reply(f"error: {error}" if error else structure["status"], structure, text, heard)
-    return Reply(outcome if not whole else "no result", heard=heard)
+            return Reply(f"error: {error}" if error else structure["status"], structure, response.text)
+    return Reply(outcome if not whole else "no result")
 
 
 def _whole(received: bytes) -> bytes:

@@ -15,11 +15,13 @@ class Shown:
         tools: Names of the tools it may call.
         results: What came back from its calls so far, as the host wrote it, in their order.
         system: What it was told beforehand.
+        said: What its user, and its host in the user's name, have written.
     """
 
     tools: tuple[str, ...]
     results: tuple[str, ...]
     system: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,13 @@ def ask(prompt: str, **more: Any) -> Step:
     return lambda _: ("contit_ask", {"prompt": prompt, **more})
 
 
-def follow_up(prompt: str) -> Step:
+def follow_up(prompt: str, **more: Any) -> Step:
     """Ask in the conversation of the result before."""
-    return lambda results: ("contit_ask", {"prompt": prompt, "thread_id": ids_in(results[-1]).get("thread_id", "")})
+
+    def step(results: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        return "contit_ask", {"prompt": prompt, "thread_id": ids_in(results[-1]).get("thread_id", ""), **more}
+
+    return step
 
 
 def fetch() -> Step:
@@ -63,18 +69,22 @@ class Model:
     offered: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     system: str = ""
+    said: str = ""
     _steps: Sequence[Step] = ()
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def play(self, *steps: Step) -> None:
         """Forget what was, and do this next."""
-        self.offered, self.seen, self.system, self._steps = (), (), "", steps
+        self.offered, self.seen, self.system, self.said, self._steps = (), (), "", "", steps
 
     def answer(self, shown: Shown) -> ToolCall | str:
         """The model's turn: a call, or its last words."""
         if not any(_is_ours(tool) for tool in shown.tools):
+            deferred = tuple(dict.fromkeys(re.findall(r"[\w-]*contit_(?:ask|start|status|response)(?=\")", shown.said)))
+            if deferred and set(shown.tools) >= _BRIDGE:
+                return self._through_the_bridge(shown, deferred)
             return "Nothing to add."  # a side question of the host's, as for a title
-        self.offered, self.system = shown.tools, shown.system
+        self.offered, self.system, self.said = shown.tools, shown.system, shown.said
         if len(shown.results) >= len(self.seen):
             self.seen = shown.results
         if len(shown.results) >= len(self._steps):
@@ -83,10 +93,23 @@ class Model:
         tool = next(tool for tool in shown.tools if tool.endswith(name))
         return ToolCall(tool, arguments, next(self._numbers))
 
+    def _through_the_bridge(self, shown: Shown, deferred: tuple[str, ...]) -> ToolCall | str:
+        """Answer a host that names our tools alone: look at their schemas first, then call them by their names."""
+        if not shown.results:
+            return ToolCall("tool_search", {"query": f"select:{','.join(deferred)}"}, next(self._numbers))
+        turn = self.answer(Shown(deferred, shown.results[1:], shown.system, shown.said))
+        if isinstance(turn, str):
+            return turn
+        return ToolCall("tool_call", {"name": turn.tool, "arguments": turn.arguments}, turn.number)
+
     @property
     def our_tools(self) -> set[str]:
         """Our tools among those offered, without the prefixes that hosts add."""
         return {tool[tool.rindex("contit_") :] for tool in self.offered if _is_ours(tool)}
+
+
+_BRIDGE = frozenset({"tool_search", "tool_call"})
+"""Tools by which Qwen Code offers those of servers."""
 
 
 def _is_ours(tool: str) -> bool:

@@ -30,7 +30,8 @@ def read_messages(body: Body) -> Shown:
         if block.get("type") == "tool_result"
     ]
     names = tuple(tool["name"] for tool in body.get("tools", ()))
-    return Shown(names, tuple(results), text_of(body.get("system", "")))
+    said = "\n".join(text_of(message["content"]) for message in body["messages"] if message["role"] == "user")
+    return Shown(names, tuple(results), text_of(body.get("system", "")), said)
 
 
 def messages_turn(turn: ToolCall | str) -> dict[str, Any]:
@@ -76,7 +77,8 @@ def read_chat(body: Body) -> Shown:
     """POST /v1/chat/completions."""
     results = [text_of(message.get("content")) for message in body["messages"] if message["role"] == "tool"]
     names = tuple(tool["function"]["name"] for tool in body.get("tools") or ())
-    return Shown(names, tuple(results))
+    said = "\n".join(text_of(message.get("content")) for message in body["messages"] if message["role"] == "user")
+    return Shown(names, tuple(results), said=said)
 
 
 def _chat_message(turn: ToolCall | str) -> tuple[dict[str, Any], str]:

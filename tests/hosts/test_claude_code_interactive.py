@@ -1,0 +1,197 @@
+"""Claude Code in a terminal, where it declares the Tasks extension: short questions, long ones, and both switches."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.bench import Bench, answer_of, bare_environment, set_up
+from tests.hosts.installing import npm_packages
+from tests.hosts.model_service.conversation import ask
+from tests.hosts.terminal import DOWN, ENTER, ESCAPE, Terminal, in_terminal
+from tests.hosts.test_claude_code import PACKAGE
+from tests.hosts.trials import Row, Trial, holds, npm_version
+
+KEY = "sk-made-up-key-of-the-tests-0123456789"
+LONG_SECONDS = 30.0
+"""A run that outlasts the 8 s for which a call waits before it becomes a task."""
+
+STILL_RUNNING = re.compile(r"MCP\s*task\s*still\s*running")
+"""What it draws when its turn has ended and the task has not."""
+
+BOTH = pytest.mark.parametrize("long_trial", ["stdio", "http+token"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def long_bench() -> Iterator[Bench]:
+    """The servers before a Contit whose runs are long enough for tasks."""
+    with set_up(LONG_SECONDS) as bench:
+        yield bench
+
+
+@pytest.fixture
+def long_trial(request: pytest.FixtureRequest, long_bench: Bench, tmp_path: Path, note: Callable[[Row], None]) -> Trial:
+    """One host, over HTTP with a token unless a test says otherwise."""
+    transport = getattr(request, "param", "http+token")
+    return Trial(long_bench, long_bench.entry(transport, tmp_path / "server"), tmp_path / "home", note)
+
+
+@contextmanager
+def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal]:
+    """Claude Code in a terminal, ready for input, with every dialog of a first start already answered."""
+    entry = trial.entry
+    server = (
+        {"type": "stdio", "command": str(entry.command), "args": ["stdio"], "env": entry.environment}
+        if entry.command
+        else {"type": "http", "url": entry.url, "headers": entry.headers}
+    )
+    trial.home.mkdir(exist_ok=True)
+    config = trial.home / "mcp.json"
+    config.write_text(json.dumps({"mcpServers": {"contit-assistant": server}}), encoding="utf-8")
+    answered = {
+        "hasCompletedOnboarding": True,
+        "lastOnboardingVersion": npm_version(PACKAGE),
+        "theme": "dark",
+        "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},
+        "projects": {str(trial.home): {"hasTrustDialogAccepted": True}},
+    }
+    (trial.home / ".claude.json").write_text(json.dumps(answered), encoding="utf-8")
+    program = npm_packages("claude_code", PACKAGE) / "claude"
+    fixed = ("--mcp-config", config, "--strict-mcp-config", "--model", "claude-sonnet-4-5")
+    variables = bare_environment(
+        trial.home,
+        ANTHROPIC_BASE_URL=trial.bench.model_url,
+        ANTHROPIC_API_KEY=KEY,
+        DISABLE_AUTOUPDATER="1",
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+        ENABLE_TOOL_SEARCH="false",  # the stand-in does not search for tools
+        **environment,
+    )
+    del variables["NO_COLOR"]
+    allowed = ("--allowedTools", "mcp__contit-assistant__contit_ask")
+    with in_terminal([program, *fixed, *allowed, *options], trial.home, variables) as terminal:
+        terminal.wait_for(lambda: "❯" in terminal.drawn or "> " in terminal.drawn)
+        yield terminal
+
+
+def go(terminal: Terminal, trial: Trial, question: str) -> None:
+    """Let the model ask as soon as it is offered our tools: the host shows its prompt before it has connected."""
+    trial.bench.model.play(ask(question))
+
+    def offered() -> bool:
+        return bool(trial.bench.model.offered)
+
+    for _ in range(10):
+        terminal.press("go", ENTER)
+        try:
+            terminal.wait_for(offered, 5)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError(terminal.drawn[-4_000:])
+
+
+def methods(trial: Trial, known: int) -> list[str]:
+    """The tool calls and task requests that the server has logged since then."""
+    return [call["tool"] for call in trial.entry.calls()[known:] if not call["tool"].startswith("resources/")]
+
+
+def shown_answer(trial: Trial, shown: str) -> bool:
+    """Whether the answer of the last run is in a text, whole."""
+    return holds(shown, answer_of(trial.bench.contit.runs[-1]))
+
+
+@pytest.mark.parametrize("trial", ["stdio", "http+token"], indirect=True)
+def test_a_quick_answer_is_the_call_s_own_result(trial: Trial, question: str) -> None:
+    """Claude Code puts every task into the background, so what is answered within seconds is no task."""
+    known = len(trial.entry.calls())
+    with claude(trial) as terminal:
+        go(terminal, trial, question)
+        terminal.wait_for(lambda: trial.bench.model.seen)
+        assert shown_answer(trial, trial.bench.model.seen[0])
+    assert methods(trial, known) == ["contit_ask"]
+
+
+@BOTH
+def test_a_long_question_goes_on_in_the_background_and_its_result_is_used(long_trial: Trial, question: str) -> None:
+    """The call returns at once, and the answer comes in a turn that the host begins by itself."""
+    known, model = len(long_trial.entry.calls()), long_trial.bench.model
+    with claude(long_trial) as terminal:
+        go(terminal, long_trial, question)
+        terminal.wait_for(lambda: model.seen)
+        assert "moved to the background" in model.seen[0]
+        assert not shown_answer(long_trial, model.seen[0])
+        terminal.wait_for(lambda: "<task-notification>" in model.said)
+        assert "<status>completed</status>" in model.said
+        assert shown_answer(long_trial, model.said)
+    assert set(methods(long_trial, known)) == {"contit_ask", "tasks/get"}
+    assert long_trial.entry.calls()[-1]["outcome"] == "completed"
+
+
+def test_x_in_its_panel_cancels_the_task_twice_and_both_are_answered(long_trial: Trial, question: str) -> None:
+    """It sends `tasks/cancel` twice within milliseconds."""
+    known, model = len(long_trial.entry.calls()), long_trial.bench.model
+    with claude(long_trial) as terminal:
+        go(terminal, long_trial, question)
+        terminal.wait_for(lambda: model.seen)
+        terminal.wait_for(lambda: STILL_RUNNING.search(terminal.drawn))
+        terminal.press(DOWN, ENTER, "x")
+        terminal.wait_for(lambda: methods(long_trial, known).count("tasks/cancel") == 2)
+        terminal.press(ESCAPE)
+    cancelled = [call for call in long_trial.entry.calls()[known:] if call["tool"] == "tasks/cancel"]
+    assert [call["outcome"] for call in cancelled] == ["acknowledged", "acknowledged"]
+
+
+@BOTH
+def test_a_resumed_session_gets_the_answer_of_its_task(long_trial: Trial, question: str) -> None:
+    """The host leaves while the task runs, and polls the same id later; over stdio it asks another process."""
+    model, session = long_trial.bench.model, str(uuid.uuid4())
+    with claude(long_trial, "--session-id", session) as terminal:
+        go(terminal, long_trial, question)
+        terminal.wait_for(lambda: model.seen)
+        assert "moved to the background" in model.seen[0]
+        terminal.wait_for(lambda: STILL_RUNNING.search(terminal.drawn))
+    assert "<task-notification>" not in model.said
+    known = len(long_trial.entry.calls())
+    with claude(long_trial, "--resume", session) as terminal:
+        terminal.wait_for(lambda: "<task-notification>" in model.said)
+        assert shown_answer(long_trial, model.said)
+    assert set(methods(long_trial, known)) == {"tasks/get"}
+
+
+def test_with_the_background_switched_off_the_task_is_awaited_in_the_foreground(
+    long_trial: Trial, question: str
+) -> None:
+    """`CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND=1`: the answer is the call's own result (docs/hosts.md)."""
+    known, model = len(long_trial.entry.calls()), long_trial.bench.model
+    with claude(long_trial, CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND="1") as terminal:
+        go(terminal, long_trial, question)
+        terminal.wait_for(lambda: model.seen)
+        assert shown_answer(long_trial, model.seen[0])
+    assert set(methods(long_trial, known)) == {"contit_ask", "tasks/get"}
+
+
+def test_with_tasks_switched_off_the_call_waits_for_its_answer(long_trial: Trial, question: str) -> None:
+    """`CLAUDE_CODE_DISABLE_MCP_TASKS=1`: a plain call with progress (docs/hosts.md)."""
+    known, model = len(long_trial.entry.calls()), long_trial.bench.model
+    with claude(long_trial, CLAUDE_CODE_DISABLE_MCP_TASKS="1") as terminal:
+        go(terminal, long_trial, question)
+        terminal.wait_for(lambda: model.seen)
+        assert shown_answer(long_trial, model.seen[0])
+    assert methods(long_trial, known) == ["contit_ask"]
+
+
+@pytest.mark.parametrize("trial", ["stdio", "http+token"], indirect=True)
+def test_a_prompt_is_a_command_and_a_resource_can_be_mentioned(trial: Trial, question: str) -> None:
+    """Its menus list both; what it fetches goes to its model."""
+    model = trial.bench.model
+    with claude(trial) as terminal:
+        go(terminal, trial, question)
+        terminal.press("/contit-assistant:drafts_waiting", ENTER)
+        terminal.wait_for(lambda: "which content is still a draft" in model.said)
+        terminal.press("@contit-assistant:contit://guide ", "go on", ENTER)
+        terminal.wait_for(lambda: "# How to ask Contit" in model.said)

@@ -247,7 +247,7 @@ class Requests:
             return
         began = anyio.current_time()
         status, size = 0, 0
-        path = scope["path"].removeprefix(scope.get("root_path", ""))  # below which a host application has mounted it
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as below the path of a mount
         path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         state = request_state(scope)

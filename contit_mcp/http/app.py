@@ -141,7 +141,7 @@ async def _short_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     if error.status_code == 404:
         message = "This server speaks MCP at /mcp, over Streamable HTTP."
-        if request.url.path.rstrip("/") in {"/sse", "/messages", "/message"}:
+        if request.url.path.rstrip("/").endswith(("/sse", "/messages", "/message")):
             message += " It does not serve the older HTTP+SSE transport; set the host's entry to type http and to /mcp."
         return Refusal(404, "not_found", message).response(request.scope)
     return Refusal(error.status_code, "refused", error.detail, dict(error.headers or {})).response(request.scope)

@@ -29,7 +29,7 @@ from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.contit.wire import status_path
 from contit_mcp.errors import ConfigurationError, ContitError, StoreError
-from contit_mcp.runs import bare_store
+from contit_mcp.runs.store import bare_store
 from contit_mcp.server.services import configured_credential
 
 

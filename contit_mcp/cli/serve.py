@@ -164,7 +164,7 @@ async def serve_http(
     )
     from contit_mcp.http.operations import Readiness  # noqa: PLC0415
     from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
-    from contit_mcp.runs import schema_version  # noqa: PLC0415
+    from contit_mcp.runs.store import schema_version  # noqa: PLC0415
 
     transport = sandbox.transport() if sandbox else None
     who = identification(settings)

@@ -1,18 +1,18 @@
 """contit-mcp ask: a question from the terminal, and its answer. No server and no protocol take part."""
 
 import json
-import math
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
+from click.shell_completion import CompletionItem
 
-from contit_mcp.assistant.reports import Observer, RunReport
+from contit_mcp.api import RETURNED, Assistant, Run
+from contit_mcp.assistant.reports import Observer
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.terminal import (
@@ -28,7 +28,6 @@ from contit_mcp.cli.terminal import (
     show_answer,
 )
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.values import state_folder, usable_state_folder, write_whole
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import (
     AnswerUnavailableError,
@@ -42,10 +41,7 @@ from contit_mcp.errors import (
     ServerClosingError,
     ThreadBusyError,
 )
-from contit_mcp.runs.claims import ReplayPolicy
-from contit_mcp.runs.record import Phase
-from contit_mcp.server.context import open_context
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import AppContext
 
 if TYPE_CHECKING:
     import httpx
@@ -53,21 +49,19 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
 
-_MARGIN_SECONDS = 60.0
-"""How much a wait without a limit of its own exceeds the limit of a run, so that the run's end is seen first."""
 
-_PAUSE_SECONDS = 2.0
-"""Before Contit is asked again, when it could not be for so long that the wait below gave up."""
+def complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the id of a remembered conversation."""
+    from contit_mcp.cli.runs import complete  # noqa: PLC0415 - start-up time
 
-_PRINTED = ReplayPolicy(slow_call=math.inf)
-"""A printed answer has reached its reader, however long it took: the same question later is a new one."""
-
-_LAST = "last-conversation.json"
+    return complete(ctx, incomplete, "thread_id")
 
 
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
-@click.option("--thread", "thread_id", metavar="ID", help="Go on with this conversation.")
+@click.option(
+    "--thread", "thread_id", metavar="ID", help="Go on with this conversation.", shell_complete=complete_thread
+)
 @click.option("--last", is_flag=True, help="Go on with the conversation asked last; without PROMPT, fetch its answer.")
 @click.option("--run", "run_id", metavar="ID", help="Fetch this run's answer (with --thread, without PROMPT).")
 @click.option(
@@ -132,12 +126,22 @@ def command(
         outcome = outcome_of_error(error, commands)
     except KeyboardInterrupt:
         outcome = nothing_started()
+    finish(ctx, outcome, follow_up, as_json=as_json)
+
+
+def finish(ctx: click.Context, outcome: "Outcome", follow_up: str | None, *, as_json: bool) -> None:
+    """Print the outcome, and end the command with its exit code."""
     if as_json:
-        utf = (sys.stdout.encoding or "").lower().startswith("utf")
-        click.echo(json.dumps(outcome.for_scripts(), ensure_ascii=not utf))
+        echo_json(outcome.for_scripts())
     else:
         _show(outcome, follow_up)
     ctx.exit(outcome.exit_code)
+
+
+def echo_json(value: object) -> None:
+    """Print one JSON object on a line, escaped where the locale lacks its characters."""
+    utf = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(value, ensure_ascii=not utf))
 
 
 def _refuse_contradictions(
@@ -199,48 +203,25 @@ def _get(
 ) -> tuple["Outcome", str | None]:
     """Return the outcome, and the command that asks on in its conversation."""
     settings = given.load(sandbox=commands.forgetful, quiet=True, stored=True)
-    remembered = LastConversation(settings.state_dir)
-    if last:
-        conversation = remembered.read(settings.base_url)
-        fetched = conversation.run_id if request.prompt is None else None
-        request = Request(request.prompt, conversation.thread_id, fetched, request.wait_seconds)
-    warnings: list[ConfigurationError] = []
-    is_last = last
-
-    def on_started(thread_id: str, run_id: str) -> None:
-        nonlocal is_last
-        if request.prompt is None or commands.forgetful:
-            return
-        try:
-            remembered.write(Conversation(settings.base_url, thread_id, run_id))
-            is_last = True
-        except ConfigurationError as error:
-            warnings.append(error)
-            is_last = False
-
     transport = sandbox.transport() if sandbox else None
-    outcome = anyio.run(get_answer, request, settings, commands, on_started, transport)
-    for warning in warnings:
-        click.echo(f"warning: --last will not know this conversation. {warning.message}", err=True)
+    outcome = anyio.run(partial(get_answer, request, settings, commands, last=last, transport=transport))
     if commands.forgetful:
         return outcome, None
-    return outcome, commands.go_on(None if is_last else outcome.thread_id)
+    newest = (last or request.prompt is not None) and settings.store_location().kind != "memory"
+    return outcome, commands.go_on(None if newest else outcome.thread_id)
 
 
 class _Follower(Observer):
     """Keeps the ids of the run for an interruption, and shows Contit's word for its state on the spinner."""
 
-    def __init__(self, spinner: Spinner, on_started: Callable[[str, str], None]) -> None:
+    def __init__(self, spinner: Spinner) -> None:
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self._spinner = spinner
-        self._on_started = on_started
 
     def started(self, thread_id: str, run_id: str) -> None:
         """Note the ids: from here on nothing can be lost."""
-        if (self.thread_id, self.run_id) != (thread_id, run_id):
-            self.thread_id, self.run_id = thread_id, run_id
-            self._on_started(thread_id, run_id)
+        self.thread_id, self.run_id = thread_id, run_id
         self.status("in_progress")
 
     def status(self, word: str) -> None:
@@ -252,8 +233,9 @@ async def get_answer(
     request: Request,
     settings: Settings,
     commands: "NextCommands",
-    on_started: Callable[[str, str], None],
-    transport: "httpx.AsyncBaseTransport | None",
+    *,
+    last: bool = False,
+    transport: "httpx.AsyncBaseTransport | None" = None,
 ) -> "Outcome":
     """Ask or fetch, and wait.
 
@@ -261,19 +243,24 @@ async def get_answer(
         request: What is wanted.
         settings: The configuration.
         commands: What can be done next.
-        on_started: Called with the ids as soon as they are known.
+        last: Whether it is about the newest remembered conversation.
         transport: Replaces the network: the embedded sandbox.
     """
     spinner = Spinner()
     spinner.say("asking Contit" if request.prompt is not None else "looking at the run")
-    follower = _Follower(spinner, on_started)
+    follower = _Follower(spinner)
     interruption = Interruption()
     with spinner.shown():
         async with anyio.create_task_group() as beside:
             beside.start_soon(spinner.turn)
             try:
-                report = await _wait(request, settings, follower, interruption, spinner, transport)
-                outcome = outcome_of(report, commands, interrupted=interruption.happened)
+                async with Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport)) as contit:
+                    if credential_name(settings) is None:
+                        raise no_credential()
+                    if last:
+                        request = await _about_the_newest(request, contit)
+                    run = await _wait(request, contit, follower, interruption, spinner)
+                outcome = outcome_of(run, commands, interrupted=interruption.happened)
             except ContitError as error:
                 about = follower.thread_id, follower.run_id
                 outcome = outcome_of_error(error, commands, about=about, interrupted=interruption.happened)
@@ -282,50 +269,39 @@ async def get_answer(
 
 
 async def _wait(
-    request: Request,
-    settings: Settings,
-    follower: _Follower,
-    interruption: Interruption,
-    spinner: Spinner,
-    transport: "httpx.AsyncBaseTransport | None",
-) -> RunReport:
-    if credential_name(settings) is None:
-        raise no_credential()
-    patience = request.wait_seconds
-    if patience is None:
-        patience = settings.run_limit_seconds + _MARGIN_SECONDS
-    deadline = anyio.current_time() + patience
+    request: Request, contit: Assistant, follower: _Follower, interruption: Interruption, spinner: Spinner
+) -> Run:
+    def leave() -> None:
+        spinner.say("leaving (Ctrl-C: at once)")
+        contit.close()
 
-    async with open_context(settings, transport=transport, replay=_PRINTED) as context:
+    with interruption.watched(first=leave, second=spinner.leave_at_once):
+        if request.prompt is not None:
+            return await contit.ask(
+                request.prompt, request.thread_id, wait_seconds=request.wait_seconds, observer=follower
+            )
+        assert request.thread_id is not None  # noqa: S101 - the command line has checked it
+        return await contit.response(
+            request.thread_id, request.run_id, wait_seconds=request.wait_seconds, observer=follower
+        )
 
-        def leave() -> None:
-            spinner.say("leaving (Ctrl-C: at once)")
-            context.close()
 
-        with interruption.watched(first=leave, second=spinner.leave_at_once):
-            assistant = context.tenant(Caller())
-            if request.prompt is not None:
-                report = await assistant.ask(
-                    request.prompt, request.thread_id, wait_seconds=patience, observer=follower
-                )
-            else:
-                assert request.thread_id is not None  # noqa: S101 - the command line has checked it
-                report = await assistant.response(
-                    request.thread_id, request.run_id, wait_seconds=patience, observer=follower
-                )
-            # A run is also reported as in progress when Contit could not be asked about it for a while.
-            while report.phase is Phase.IN_PROGRESS and not interruption.happened:
-                if anyio.current_time() + _PAUSE_SECONDS >= deadline:
-                    break
-                spinner.say("Contit cannot be asked; trying again  (Ctrl-C: leave it running)")
-                await interruption.pause(_PAUSE_SECONDS)
-                report = await assistant.response(
-                    report.thread_id,
-                    report.run_id,
-                    wait_seconds=deadline - anyio.current_time(),
-                    observer=follower,
-                )
-            return report
+async def _about_the_newest(request: Request, contit: Assistant) -> Request:
+    """Return the request with the newest conversation in it; without a prompt, with its run.
+
+    Raises:
+        NoConversationError: None is remembered.
+    """
+    for run in await contit.runs(1):
+        return replace(request, thread_id=run.thread_id, run_id=run.run_id if request.prompt is None else None)
+    raise NoConversationError(
+        "No conversation with this Contit and this credential is remembered; a day is as long as one is.",
+        hint="Ask a question without --last first, or name the conversation with --thread.",
+    )
+
+
+class NoConversationError(ContitError):
+    """There is no last conversation to go on with."""
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code
@@ -410,19 +386,19 @@ class NextCommands:
         return f"{our_command()} {shell_line(*words, *self.given.arguments())}"
 
 
-def outcome_of(report: RunReport, commands: NextCommands, *, interrupted: bool) -> Outcome:
-    """Return the outcome of a report; a failed run is an error, and never comes as a report."""
-    elapsed = None if report.elapsed_seconds is None else round(report.elapsed_seconds, 1)
-    if report.phase is Phase.COMPLETED:
-        ids = report.thread_id, report.run_id
-        return Outcome("completed", ExitCode.ANSWERED, *ids, report.response, elapsed, report.age_seconds)
+def outcome_of(run: Run, commands: NextCommands, *, interrupted: bool) -> Outcome:
+    """Return the outcome of a report; a failed run is an error, and never comes as a run."""
+    elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
+    if run.status == "completed":
+        ids = run.thread_id, run.run_id
+        return Outcome("completed", ExitCode.ANSWERED, *ids, run.response, elapsed, run.age_seconds)
     return Outcome(
         "in_progress",
         ExitCode.INTERRUPTED if interrupted else ExitCode.STILL_RUNNING,
-        report.thread_id,
-        report.run_id,
+        run.thread_id,
+        run.run_id,
         elapsed_seconds=elapsed,
-        next_step=commands.fetch(report.thread_id, report.run_id),
+        next_step=commands.fetch(run.thread_id, run.run_id),
     )
 
 
@@ -520,85 +496,3 @@ def _show_aside(outcome: Outcome, follow_up: str | None) -> None:
         f"Go on: {follow_up}" if follow_up else as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
     )
     click.echo(dim(" ".join(parts)), err=True)
-
-
-# --- the last conversation
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A conversation and its latest run. Ids and an address, no question and no answer."""
-
-    base_url: str
-    thread_id: str
-    run_id: str
-
-
-class NoConversationError(ContitError):
-    """There is no last conversation to go on with."""
-
-
-class LastConversation:
-    """The conversation that was asked last from this user's terminal: one small file, readable by its user alone.
-
-    Args:
-        state_dir: The state folder, if one is configured.
-    """
-
-    def __init__(self, state_dir: Path | None) -> None:
-        self._state_dir = state_dir
-
-    def read(self, base_url: str) -> Conversation:
-        """Return the last conversation with the Contit at this address.
-
-        Raises:
-            NoConversationError: There is none, or it was with another Contit.
-        """
-        file = state_folder(self._state_dir) / _LAST
-        try:
-            conversation = _conversation(file.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            conversation = None
-        except OSError as exc:
-            raise NoConversationError(
-                f"The last conversation cannot be read: {exc.strerror or 'unknown reason'}.",
-                hint=f"Check that this user may read {file}, or name the conversation with --thread.",
-            ) from exc
-        if conversation is None:
-            raise NoConversationError(
-                "There is no last conversation to go on with.",
-                hint="Ask a question without --last first, or name the conversation with --thread.",
-            )
-        if conversation.base_url != base_url:
-            raise NoConversationError(
-                f"The last conversation was with {conversation.base_url}, not with {base_url}.",
-                hint=f"Give --base-url {conversation.base_url}, or ask without --last to begin a new one.",
-            )
-        return conversation
-
-    def write(self, conversation: Conversation) -> None:
-        """Replace the one before, in one step.
-
-        Raises:
-            ConfigurationError: The state folder cannot be written.
-        """
-        folder = usable_state_folder(self._state_dir)
-        try:
-            write_whole(folder / _LAST, json.dumps(asdict(conversation)).encode())
-        except OSError as exc:
-            raise ConfigurationError(
-                f"The state folder {folder} cannot be written: {exc.strerror or 'unknown reason'}.",
-                hint="Set CONTIT_MCP_STATE_DIR to a folder that this user may write to.",
-            ) from exc
-
-
-def _conversation(content: bytes) -> Conversation | None:
-    """Return the conversation in the file; None for anything that we have not written."""
-    try:
-        conversation = Conversation(**json.loads(content))
-    except (ValueError, TypeError, RecursionError):
-        return None
-    words = (conversation.base_url, conversation.thread_id, conversation.run_id)
-    if not all(isinstance(word, str) and word.isprintable() for word in words):
-        return None
-    return None if id_problem(conversation.thread_id) or id_problem(conversation.run_id) else conversation

@@ -14,8 +14,8 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.auth import JwtTokens, WrongKindError
-from contit_mcp.http.deployment import identification
 from contit_mcp.http.jwks import FAILURES, LARGEST_DOCUMENT, IssuerKeys, KeysUnavailableError, read_json
+from contit_mcp.http.serve import identification
 
 _LARGEST_TOKEN = 65_536
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "stdio": ("serve:stdio", "Serve MCP over stdin and stdout, for a host on this machine."),
     "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
     "ask": ("ask:command", "Ask from the terminal, and print the answer."),
+    "runs": ("runs:command", "List the remembered conversations, and show an answer again."),
     "demo": ("demo:command", "Show the whole path without an account: tools, a question, a follow-up."),
     "check": ("check:command", "Report the configuration, and whether Contit answers."),
     "install": ("install:install", "Write our entry into the configuration of a host."),

@@ -125,7 +125,7 @@ def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> N
     Examples:
       contit-mcp http --sandbox --port 8123        try it without an account; Ctrl-C ends it
     """
-    from contit_mcp.http.deployment import refuse_unsafe  # noqa: PLC0415 - start-up time of stdio
+    from contit_mcp.http.serve import refuse_unsafe, serve_http  # noqa: PLC0415 - start-up time of stdio
     from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
 
     if sandbox is None and settings.auth != "caller" and credential_name(settings) is None:
@@ -140,64 +140,8 @@ def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> N
             stack.enter_context(exported_traces())
         except Exception as error:  # noqa: BLE001 - OpenTelemetry raises errors of many kinds for odd variables
             log.warning("tracing.not_exported", error=type(error).__name__, hint="Check the OTEL_ variables.")
-        anyio.run(serve_http, settings, sandbox, probe, backend_options={"use_uvloop": uvloop})
-
-
-async def serve_http(
-    settings: Settings,
-    sandbox: SandboxChoice | None,
-    probe: bool,  # noqa: FBT001 - anyio.run passes by position
-) -> None:
-    """Serve until a signal asks to stop. With `probe`, `contit_probe` is offered too."""
-    from contit_mcp.http.app import (  # noqa: PLC0415 - start-up time of stdio
-        HttpParts,
-        create_app,
-        create_metrics_app,
-        create_sessions,
-    )
-    from contit_mcp.http.deployment import (  # noqa: PLC0415
-        SHARING,
-        contit_probe,
-        http_policy,
-        identification,
-        request_rate,
-    )
-    from contit_mcp.http.operations import Readiness  # noqa: PLC0415
-    from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
-    from contit_mcp.runs.store import schema_version  # noqa: PLC0415
-
-    transport = sandbox.transport() if sandbox else None
-    who = identification(settings)
-    parts = HttpParts(Readiness(contit_probe(settings, transport)))
-    try:
-        async with (
-            open_context(
-                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
-            ) as context,
-            anyio.create_task_group() as watchers,
-        ):
-            context.services()  # imports what the first caller would wait for otherwise
-            location = settings.store_location()
-            parts.metrics.set_build_info(store=location.kind, schema=schema_version(location))
-            watchers.start_soon(context.reachability.watch)
-            watchers.start_soon(parts.metrics.watch_event_loop)
-            policy = http_policy(settings)
-            app = create_app(
-                create_sessions(create_server(context, probe=probe), policy),
-                context,
-                parts,
-                identify=who.identify,
-                rate=request_rate(settings),
-                policy=policy,
-                metadata_routes=who.routes,
-                metrics_here=settings.metrics_port is None,
-            )
-            metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
-            await serve_app(app, settings, context, parts, metrics_app=metrics_app)
-            watchers.cancel_scope.cancel()
-    finally:
-        if who.http is not None:
-            await who.http.aclose()
+        transport = sandbox.transport() if sandbox else None
+        anyio.run(serve_http, settings, transport, probe, backend_options={"use_uvloop": uvloop})
 
 
 _ANSWER_SECONDS = 3.0

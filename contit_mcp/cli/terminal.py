@@ -319,7 +319,6 @@ class Interruption:
 
     def __init__(self) -> None:
         self.happened = False
-        self._told = anyio.Event()
 
     @contextmanager
     def watched(self, *, first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
@@ -331,16 +330,12 @@ class Interruption:
         """
         loop = asyncio.get_running_loop()
 
-        def tell() -> None:
-            first()
-            self._told.set()
-
         def on_signal(_: int, __: FrameType | None) -> None:
             if self.happened:
                 second()
                 os._exit(INTERRUPTED)
             self.happened = True
-            loop.call_soon_threadsafe(tell)
+            loop.call_soon_threadsafe(first)
 
         # An ignored signal stays ignored: a shell starts background processes like that.
         numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
@@ -350,8 +345,3 @@ class Interruption:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    async def pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the interruption."""
-        with anyio.move_on_after(seconds):
-            await self._told.wait()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
-import structlog
 from jwt.exceptions import InvalidSubjectError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,11 +14,12 @@ from contit_mcp.config.settings import LONGEST_TOKEN
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.errors import ConfigurationError
+from contit_mcp.http.guard import Refusal, too_many
 from contit_mcp.http.jwks import ALGORITHMS, RETRY_SECONDS, IssuerKeys, KeysUnavailableError, same_issuer
-from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.server.request_state import Caller, request_state
+from contit_mcp.telemetry.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 """Returns who sends these headers, or why that is not known."""

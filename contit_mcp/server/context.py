@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.request_state import Caller, Sharing
@@ -57,6 +59,7 @@ class AppContext:
         self.reachability = Reachability()
         self.on_listed: Callable[[], None] = lambda: None
         self._closing = False
+        self._users = 0
         self._services: Services | None = None
         if settings.seal_keys():
             self.services()  # reports a key that cannot be used before anything is served
@@ -86,8 +89,20 @@ class AppContext:
         if self._services is not None:
             self._services.drain.close()
 
+    @asynccontextmanager
+    async def in_use(self) -> AsyncIterator[None]:
+        """Close the connections and files when the last of several users at once has left."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                with anyio.CancelScope(shield=True):
+                    await self.aclose()
+
     async def aclose(self) -> None:
-        """Close the connections and files."""
+        """Close the connections and files. The next call opens them again."""
         if self._services is not None:
             await self._services.aclose()
 
@@ -104,7 +119,5 @@ async def open_context(
 ) -> AsyncIterator[AppContext]:
     """Yield the context of a process, and close its connections at the end."""
     context = AppContext(settings, sharing=sharing, transport=transport, store=store, replay=replay, metrics=metrics)
-    try:
+    async with context.in_use():
         yield context
-    finally:
-        await context.aclose()

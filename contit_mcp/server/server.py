@@ -4,7 +4,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
@@ -61,6 +61,20 @@ ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
 
 _HOUR_MS = 3_600_000
 
+CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
+    ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=_HOUR_MS, scope="private")
+)
+
+PRESENTATION: dict[str, Any] = {
+    "version": __version__,
+    "title": TITLE,
+    "description": DESCRIPTION,
+    "instructions": INSTRUCTIONS,
+    "website_url": WEBSITE,
+    "icons": [ICON],
+}
+"""What the server says of itself, beside its name."""
+
 
 def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     """Return the server with its tools, prompts and resources.
@@ -69,17 +83,11 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         context: What the process shares.
         probe: Offer `contit_probe` too.
     """
-    handlers = _Handlers(context, probe=probe)
-    fixed = CacheHint(ttl_ms=_HOUR_MS, scope="private")
+    handlers = Handlers(context, probe=probe)
     server: Server[Any] = Server(
         NAME,
-        version=__version__,
-        title=TITLE,
-        description=DESCRIPTION,
-        instructions=INSTRUCTIONS,
-        website_url=WEBSITE,
-        icons=[ICON],
-        cache_hints={"tools/list": fixed, "prompts/list": fixed, "resources/templates/list": fixed},
+        **PRESENTATION,
+        cache_hints=CACHE_HINTS,
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
         on_list_prompts=handlers.list_prompts,
@@ -96,7 +104,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     return server
 
 
-class _Handlers:
+class Handlers:
     """The handlers of the server's requests."""
 
     def __init__(self, context: AppContext, *, probe: bool) -> None:
@@ -104,10 +112,12 @@ class _Handlers:
         self.tools = create_tools(probe=probe)
 
     async def list_tools(self, ctx: Request, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:  # noqa: ARG002 - one page
+        """Return the tools."""
         self._context.on_listed()
         return types.ListToolsResult(tools=[tool.listed for tool in self.tools.values()])
 
     async def call_tool(self, ctx: Request, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """Call a tool; every error becomes a result."""
         tool = self.tools.get(params.name)
         if tool is None:
             return error_result(
@@ -118,9 +128,11 @@ class _Handlers:
         return result
 
     async def list_prompts(self, ctx: Request, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:  # noqa: ARG002 - one page
+        """Return the prompts."""
         return list_prompts()
 
     async def get_prompt(self, ctx: Request, params: types.GetPromptRequestParams) -> types.GetPromptResult:  # noqa: ARG002 - the same for all
+        """Return a prompt."""
         return get_prompt(params.name, params.arguments)
 
     async def list_resources(
@@ -128,6 +140,7 @@ class _Handlers:
         ctx: Request,
         params: types.PaginatedRequestParams | None,  # noqa: ARG002 - one page
     ) -> types.ListResourcesResult:
+        """Return the resources; the caller's latest answers are among them."""
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
         answers = []
@@ -144,11 +157,13 @@ class _Handlers:
         ctx: Request,  # noqa: ARG002 - the same for all
         params: types.PaginatedRequestParams | None,  # noqa: ARG002 - one page
     ) -> types.ListResourceTemplatesResult:
+        """Return the template of a whole answer."""
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
         return resources.templates()
 
     async def read_resource(self, ctx: Request, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """Return the contents of a resource."""
         from contit_mcp.server import resources  # noqa: PLC0415 - start-up time
 
         if str(params.uri).startswith(SKILL_SCHEME):
@@ -163,6 +178,7 @@ class _Handlers:
         return result
 
     async def complete(self, ctx: Request, params: types.CompleteRequestParams) -> types.CompleteResult:
+        """Return values that complete an argument."""
         name, value = params.argument.name, params.argument.value
         if isinstance(params.ref, types.PromptReference):
             values = complete_prompt(name, value)

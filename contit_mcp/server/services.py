@@ -96,13 +96,16 @@ class Services:
         return max((backoff.stretch for _, backoff in self._assistants.values()), default=1.0)
 
     async def aclose(self) -> None:
-        """Close the connections and files."""
+        """Close the connections and files. The next call opens them again; a store in memory keeps its runs."""
+        http, self._http = self._http, None
+        credential, self._credential = self._credential, None
+        self._assistants.clear()
         if self._store is not None:
             await self._store.aclose()
-        if self._http is not None:
-            await self._http.aclose()
-        if self._credential is not None:
-            await self._credential.aclose()
+        if http is not None:
+            await http.aclose()
+        if credential is not None:
+            await credential.aclose()
 
     def _configured_credential(self) -> Credential:
         if self._credential is None:

@@ -15,8 +15,8 @@ from contit_mcp.cli.options import GivenOptions
 from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import sandbox_on_port
 from tests.cli.command_line import fed, listed, run, upstream
-from tests.e2e.processes import sandbox_on_port
 from tests.echo_contit import EchoContit
 from tests.virtual_time import VirtualTimeLoop
 
@@ -64,18 +64,11 @@ async def test_an_answer_survives_a_locale_without_its_letters() -> None:
     assert "“xyzzy”" in json.loads(as_json.stdout)["response"]
 
 
-async def test_last_and_thread_go_on_with_a_conversation_and_last_alone_fetches_its_answer(state: Path) -> None:
-    """The ids alone are kept, for this user alone (our choice)."""
+async def test_last_and_thread_go_on_with_a_conversation_and_last_alone_fetches_its_answer() -> None:
+    """The newest conversation is the one that was asked last, whichever process asked."""
     async with sandbox_on_port() as (url, sandbox):
         await run("ask", "List all published articles from March 2026", **upstream(url))
-        file = state / "last-conversation.json"
         first = sandbox.runs[0]
-        assert json.loads(file.read_text()) == {
-            "base_url": url,
-            "thread_id": first.thread_id,
-            "run_id": first.run_id,
-        }
-        assert file.stat().st_mode & 0o777 == 0o600
         second = await run("ask", "--last", "Show me the second one", **upstream(url))
         assert "Weekly Update" in second.stdout
         third = await run("ask", "--thread", first.thread_id, "Show me the first one", **upstream(url))
@@ -84,17 +77,27 @@ async def test_last_and_thread_go_on_with_a_conversation_and_last_alone_fetches_
         assert again.stdout == third.stdout
     assert len(sandbox.runs) == 3
     assert {known.thread_id for known in sandbox.runs} == {first.thread_id}
-    assert file.name in listed(state)
+
+
+@pytest.mark.parametrize("other", [{"CONTIT_API_KEY": "another-key"}, {"CONTIT_MCP_STORE": "memory"}])
+async def test_last_without_a_remembered_conversation_says_what_to_do(other: dict[str, str]) -> None:
+    """Another credential has conversations of its own; a store in memory forgets with its process."""
+    async with sandbox_on_port() as (url, sandbox):
+        await run("ask", DRAFTS, **upstream(url))
+        asked = await run("ask", "--last", **upstream(url) | other)
+    assert asked.returncode == 1
+    assert asked.stderr.startswith("error: No conversation with this Contit and this credential is remembered")
+    assert "\nhint: Ask a question without --last first" in asked.stderr
+    assert len(sandbox.runs) == 1
 
 
 async def test_a_state_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
-    """The answer is what was asked for (our choice)."""
+    """The answer is what was asked for."""
     (tmp_path / "a file").touch()
     async with sandbox_on_port() as (url, _):
         asked = await run("ask", DRAFTS, **upstream(url), CONTIT_MCP_STATE_DIR=str(tmp_path / "a file" / "state"))
     assert (asked.returncode, asked.stdout) == (0, f"{ANSWER}\n")
-    assert "\nwarning: --last will not know this conversation. The state folder " in asked.stderr
-    assert asked.stderr.count("\n") == 2  # the run store says it too
+    assert asked.stderr.count("\n") == 1
 
 
 async def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer() -> None:
@@ -226,14 +229,11 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     contit = EchoContit(seconds=1.0)
     contit.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()
-    started: list[str] = []
     outcome = await get_answer(
         Request("Is it raining?"),
         load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"}),
         NextCommands(GivenOptions(None, None, None)),
-        lambda thread_id, run_id: started.append(run_id),
-        contit,
+        transport=contit,
     )
     assert outcome.exit_code is ExitCode.ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds
-    assert started == [outcome.run_id]

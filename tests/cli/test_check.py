@@ -7,8 +7,8 @@ import pytest
 
 from contit_mcp.cli.checks import check_store
 from contit_mcp.config.sources import load_settings
+from tests.children import sandbox_on_port
 from tests.cli.command_line import environment, listed, run, upstream
-from tests.e2e.processes import sandbox_on_port
 
 pytestmark = pytest.mark.anyio
 

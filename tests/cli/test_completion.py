@@ -13,14 +13,18 @@ from tests.cli.command_line import environment, run
 pytestmark = pytest.mark.anyio
 
 
-async def completed(line: str) -> list[str]:
+async def completed(line: str, **more: str) -> list[str]:
     """What bash is told when the last word of the line is completed."""
     words = line.split(" ")
     asked = await run(
-        _CONTIT_MCP_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), CONTIT_NONSENSE="x"
+        _CONTIT_MCP_COMPLETE="bash_complete",
+        COMP_WORDS=line,
+        COMP_CWORD=str(len(words) - 1),
+        CONTIT_NONSENSE="x",
+        **more,
     )
     assert asked.stderr == ""
-    return [row.partition(",")[2] for row in asked.stdout.splitlines()]
+    return [row.partition(",")[2] for row in asked.stdout.splitlines() if row]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 
 from contit_mcp.cli.main import main
 from contit_mcp.config.settings import Settings
+from tests.children import COMMAND
 from tests.cli.command_line import environment
-from tests.e2e.processes import COMMAND
 
 DEAD = "http://127.0.0.1:9"
 """Nothing listens there."""
@@ -84,6 +84,7 @@ COMMANDS = {
     "check a host": ("check", "--host", "cursor"),
     "ask": ("ask", "--wait-seconds", "0", "--sandbox", "How", "many", "drafts?"),
     "last": ("ask", "--last"),
+    "runs": ("runs",),
     "healthcheck": ("healthcheck", "--port", "9"),
 }
 """What ends by itself. `stdio`, `http` and `demo` are tried below, as processes."""
@@ -201,7 +202,7 @@ def states(folder: Path) -> Iterator[tuple[str, Path]]:
         make(path)
         yield name, path
     contents = (b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 5000, b'{"base_url": 1}', b"1e999", b"\x00" * 100)
-    files = ("last-conversation.json", "host-entries.json", "api-key", "access-token", "runs-v2.sqlite3")
+    files = ("host-entries.json", "api-key", "access-token", "runs-v2.sqlite3")
     for number, (file, content) in enumerate(itertools.product(files, contents)):
         path = folder / f"content {number}"
         path.mkdir()
@@ -214,7 +215,7 @@ def states(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no links and modes for everyone")
-@pytest.mark.parametrize("command", ["install", "uninstall", "check", "ask", "last", "check a host"])
+@pytest.mark.parametrize("command", ["install", "uninstall", "check", "ask", "last", "runs", "check a host"])
 def test_no_state_of_our_files_stops_a_command_without_a_word(command: str, run_here: RunHere, tmp_path: Path) -> None:
     """Broken, missing, a folder for a file: a line that says so, or an answer all the same."""
     for name, path in states(tmp_path):

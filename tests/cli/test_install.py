@@ -28,9 +28,8 @@ from contit_mcp.errors import ContitError
 from contit_mcp.hosts.entries import LocalServer, read_entry
 from contit_mcp.hosts.host import Machine
 from contit_mcp.hosts.table import HOSTS
+from tests.children import COMMAND, SEAL_KEY, Served, on_port, sandbox_on_port
 from tests.cli.command_line import environment, on_terminal, on_terminal_with, run, run_in, upstream
-from tests.e2e.processes import COMMAND, on_port, sandbox_on_port
-from tests.http.served import SEAL_KEY, Served
 from tests.rules.tree import ROOT
 
 pytestmark = pytest.mark.anyio

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from contit_mcp import errors
-from contit_mcp.assistant.reports import RunReport
+from contit_mcp.api import Run
 from contit_mcp.cli.ask import NextCommands, outcome_of, outcome_of_error
 from contit_mcp.cli.options import GivenOptions
-from contit_mcp.runs.record import Phase
 
 PLAIN = NextCommands(GivenOptions(None, None, None))
 FETCH = "contit-mcp ask --thread t --run r"
@@ -70,9 +69,7 @@ def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
 
 def test_an_answer_given_again_says_how_old_it_is() -> None:
     """Beside the keys of the tools' result, since a script has no other way to know (our choice)."""
-    report = RunReport(
-        Phase.COMPLETED, "t", "r", response="Yes.", elapsed_seconds=2.04, deduplicated=True, age_seconds=40.0
-    )
+    report = Run("completed", "t", "r", response="Yes.", elapsed_seconds=2.04, age_seconds=40.0)
     outcome = outcome_of(report, PLAIN, interrupted=False)
     assert outcome.age_seconds == 40.0
     assert outcome.for_scripts() == {

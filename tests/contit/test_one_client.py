@@ -16,10 +16,10 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
+from tests.children import clean_environment
 from tests.contit.raw_server import Connection, raw_server
 from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 from tests.contit.upstream import scripted, start
-from tests.e2e.processes import clean_environment
 from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.tasks.extension import IDENTIFIER
-from tests.e2e.processes import Child, sandbox_on_port, stdio_child
+from tests.children import Child, sandbox_on_port, stdio_child
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ async def request(child: Child, method: str, params: dict[str, Any]) -> dict[str
 
 
 async def test_a_task_outlives_the_server_of_a_host_and_its_listener_gets_the_answer() -> None:
-    """After `kill -9`, with nothing kept but the configuration (our choice); a listener need not poll (documented)."""
+    """After `kill -9`, with nothing kept but the configuration; a listener need not poll (documented)."""
     with anyio.fail_after(60):
         async with sandbox_on_port(SandboxOptions(run_seconds=2)) as (url, sandbox):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}

@@ -1,0 +1,343 @@
+"""The Python API: ask from a program, or serve MCP inside one. docs/python.md describes it.
+
+The servers are imported when they are made: a program that only asks imports neither MCP nor a web framework.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+
+import anyio
+
+from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
+from contit_mcp.config.settings import CREDENTIAL, Settings
+from contit_mcp.config.sources import load_settings, nearest, unknown_name, without_unset
+from contit_mcp.errors import ConfigurationError
+from contit_mcp.runs.claims import ReplayPolicy
+from contit_mcp.runs.record import Phase
+from contit_mcp.server.context import AppContext
+from contit_mcp.server.request_state import Caller
+from contit_mcp.server.tenancy import Tenant
+
+if TYPE_CHECKING:  # start-up time
+    from mcp.server.mcpserver import MCPServer
+    from starlette.types import ASGIApp
+
+PAUSE_SECONDS = 2.0
+"""Before Contit is asked again, when it could not be for so long that a wait gave up."""
+
+_MARGIN_SECONDS = 60.0
+"""How much a wait without a limit of its own exceeds the limit of a run, so that the run's end is seen first."""
+
+_BUSY_SECONDS = 45.0
+"""How long `start` waits for a thread whose run has not ended."""
+
+RETURNED = ReplayPolicy(slow_call=float("inf"))
+"""An answer that was returned has reached its caller, however long it took: the same question later is a new one."""
+
+
+class Options(TypedDict, total=False):
+    """The settings that a program can give; docs/settings.md describes each."""
+
+    api_key: str | None
+    api_key_file: str | Path | None
+    access_token: str | None
+    access_token_file: str | Path | None
+    client_id: str | None
+    client_secret: str | None
+    client_secret_file: str | Path | None
+    token_url: str
+    base_url: str
+    ca_file: str | Path | None
+    upstream_body_bytes: int
+    store: str
+    store_file: str | Path | None
+    state_dir: str | Path | None
+    run_limit_seconds: float
+    answer_seconds: float
+    titles: bool
+
+
+class ServerOptions(Options, total=False):
+    """The further settings of a server."""
+
+    wait_seconds: float
+    max_wait_seconds: float
+    answer_part_characters: int
+    task_inline_seconds: float
+    card: bool
+
+
+class AppOptions(ServerOptions, total=False):
+    """The further settings of a server over HTTP. Address, port and TLS belong to the host application."""
+
+    auth: Literal["none", "token", "jwt", "caller"]
+    tokens: str
+    tokens_file: str | Path
+    seal_key: str
+    seal_key_file: str | Path
+    public_url: str
+    jwt_issuer: str
+    jwt_audience: str
+    jwt_jwks_url: str
+    jwt_scopes: str
+    jwt_advertised_scopes: str
+    jwt_header: str
+    allowed_hosts: str
+    allowed_origins: str
+    max_body_bytes: int
+    requests_per_minute: int
+    calls_per_caller: int
+    calls_at_once: int
+    ready_probes_contit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A question that was asked, and how far it has come.
+
+    Attributes:
+        status: Where it stands.
+        thread_id: Its conversation; give it to `ask` for a follow-up.
+        run_id: The run; None for an answer whose run is not known.
+        response: The answer, where the call returns it.
+        elapsed_seconds: From its start to its end, or to now; None if its start is not known.
+        age_seconds: How long ago the run was started, if an earlier answer is returned to the same question.
+        asked_at: When it was asked, in seconds since the epoch, if known.
+        title: The first words of the question, if they are stored.
+    """
+
+    status: Literal["completed", "in_progress", "failed"]
+    thread_id: str
+    run_id: str | None
+    response: str | None = None
+    elapsed_seconds: float | None = None
+    age_seconds: float | None = None
+    asked_at: float | None = None
+    title: str | None = None
+
+
+class Assistant:
+    """Contit's assistant, for use in `async with`. It asks with one credential.
+
+    Args:
+        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
+        **options: The credential and other settings.
+
+    Attributes:
+        context: The settings and connections; not part of the public API.
+
+    Raises:
+        ConfigurationError: There is no credential, or a setting cannot be used.
+    """
+
+    def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
+        settings = _settings(Options, options, environment)
+        _require_credential(settings)
+        self.context = AppContext(settings, replay=RETURNED)
+
+    @classmethod
+    def from_context(cls, context: AppContext) -> Self:
+        """Return an assistant with settings that were read elsewhere, as the command line reads them."""
+        assistant = cls.__new__(cls)
+        assistant.context = context
+        return assistant
+
+    async def __aenter__(self) -> Self:
+        """Open nothing yet: connections are made when they are needed."""
+        _require_asyncio()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections and files."""
+        await self.context.aclose()
+
+    async def ask(
+        self,
+        prompt: str,
+        thread_id: str | None = None,
+        *,
+        wait_seconds: float | None = None,
+        observer: Observer = NULL_OBSERVER,
+    ) -> Run:
+        """Ask, wait, and return the answer.
+
+        Args:
+            prompt: A complete question.
+            thread_id: The conversation to continue.
+            wait_seconds: How long to wait; then the run is returned as `in_progress`. None: until it ends.
+            observer: Is told the ids as soon as they exist, and Contit's word for the state of the run.
+
+        Raises:
+            InvalidArgumentError: The prompt or the thread id cannot be used.
+            RunError: The run ended without an answer, or it is not known whether it was started.
+            APIError: Contit refused the question, or could not be reached.
+        """
+        deadline = self._deadline(wait_seconds)
+        left = deadline - anyio.current_time()
+        report = await self._tenant().ask(prompt, thread_id, wait_seconds=left, observer=observer)
+        return await self._ended(report, deadline, observer)
+
+    async def start(self, prompt: str, thread_id: str | None = None, *, wait_seconds: float = _BUSY_SECONDS) -> Run:
+        """Start a run and return its ids at once; `wait_seconds` is for a conversation that is busy.
+
+        Raises:
+            InvalidArgumentError: The prompt or the thread id cannot be used.
+            ThreadBusyError: Another run on the conversation did not end in time.
+            StartUnknownError, APIError: It was not started, or that is not known.
+        """
+        return _run(await self._tenant().start(prompt, thread_id, wait_seconds=wait_seconds))
+
+    async def status(self, thread_id: str, run_id: str, *, wait_seconds: float = 0.0) -> Run:
+        """Return where a run stands; with a wait, as soon as it ends. A failed run is no error here.
+
+        Raises:
+            InvalidArgumentError: An id cannot be one.
+            RunNotFoundError: Contit does not know the run.
+            APIError: Contit refused, or could not be reached.
+        """
+        return _run(await self._tenant().status(thread_id, run_id, wait_seconds=wait_seconds))
+
+    async def response(
+        self,
+        thread_id: str,
+        run_id: str | None = None,
+        *,
+        wait_seconds: float | None = None,
+        observer: Observer = NULL_OBSERVER,
+    ) -> Run:
+        """Return a run's own answer, waiting for it as `ask` does; without a run id, that of the thread's latest run.
+
+        Raises:
+            InvalidArgumentError: An id cannot be one.
+            RunError: There is no answer; the class says why.
+            APIError: Contit refused, or could not be reached.
+        """
+        deadline = self._deadline(wait_seconds)
+        left = deadline - anyio.current_time()
+        report = await self._tenant().response(thread_id, run_id, wait_seconds=left, observer=observer)
+        return await self._ended(report, deadline, observer)
+
+    async def runs(self, limit: int = 20) -> list[Run]:
+        """Return the newest remembered runs of this credential, newest first, without their answers."""
+        return [_run(report) for report in await self._tenant().runs(limit)]
+
+    def close(self) -> None:
+        """End every wait now: a call whose run exists returns it as `in_progress`. No further run is started."""
+        self.context.close()
+
+    def _tenant(self) -> Tenant:
+        return self.context.tenant(Caller())
+
+    def _deadline(self, wait_seconds: float | None) -> float:
+        if wait_seconds is None:
+            wait_seconds = self.context.settings.run_limit_seconds + _MARGIN_SECONDS
+        return anyio.current_time() + wait_seconds
+
+    async def _ended(self, report: RunReport, deadline: float, observer: Observer) -> Run:
+        """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
+        drain = self.context.services().drain
+        while report.phase is Phase.IN_PROGRESS and not drain.closing:
+            if anyio.current_time() + PAUSE_SECONDS >= deadline:
+                break
+            observer.status("Contit cannot be asked; trying again")
+            with drain.cancellable(anyio.current_time() + PAUSE_SECONDS):
+                await anyio.sleep_forever()
+            left = deadline - anyio.current_time()
+            report = await self._tenant().response(
+                report.thread_id, report.run_id, wait_seconds=left, observer=observer
+            )
+        return _run(report)
+
+
+def create_server(
+    *, environment: Mapping[str, str] | None = None, **options: Unpack[ServerOptions]
+) -> "MCPServer[Any]":
+    """Return an MCP server with the tools of contit-mcp, for clients in this process.
+
+    It opens its connections when a call needs them, and closes them when its last client has left.
+
+    Args:
+        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
+        **options: The credential and other settings.
+
+    Raises:
+        ConfigurationError: There is no credential, or a setting cannot be used.
+    """
+    from contit_mcp.server.in_process import InProcessServer  # noqa: PLC0415 - start-up time
+
+    settings = _settings(ServerOptions, options, environment)
+    _require_credential(settings)
+    return InProcessServer(AppContext(settings))
+
+
+def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
+    """Return an ASGI application that serves MCP at `/mcp` below the path where it is mounted.
+
+    It starts with its first request and ends with its host; nothing has to be run by hand.
+
+    Args:
+        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
+        **options: The credential, who may call, and other settings.
+
+    Raises:
+        ConfigurationError: A setting cannot be used, or the settings would serve strangers.
+    """
+    from contit_mcp.http.embedded import EmbeddedApp  # noqa: PLC0415 - start-up time
+
+    settings = _settings(AppOptions, options, environment)
+    if settings.auth != "caller":
+        _require_credential(settings)
+    return EmbeddedApp(settings)
+
+
+def _settings(known: type, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
+    for name in options:
+        if name not in known.__annotations__:
+            raise unknown_name(name, nearest(name, known.__annotations__))
+    return load_settings(without_unset(options), environment=environment or {})
+
+
+def _require_credential(settings: Settings) -> None:
+    if not CREDENTIAL & settings.model_fields_set:
+        raise ConfigurationError(
+            "No Contit credential is given.",
+            hint="Pass api_key, access_token, or client_id and client_secret; or environment=os.environ to read it"
+            " from CONTIT_API_KEY and the other variables.",
+        )
+
+
+def _require_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "contit-mcp runs under asyncio only: its HTTP client, aiohttp, does.",
+            hint="Call it from asyncio.run or anyio.run with the backend asyncio.",
+        ) from None
+
+
+_STATUS: dict[Phase, Literal["completed", "in_progress", "failed"]] = {
+    Phase.STARTING: "in_progress",
+    Phase.IN_PROGRESS: "in_progress",
+    Phase.COMPLETED: "completed",
+    Phase.FAILED: "failed",
+}
+
+
+def _run(report: RunReport) -> Run:
+    return Run(
+        _STATUS[report.phase],
+        report.thread_id,
+        report.run_id,
+        response=report.response,
+        elapsed_seconds=report.elapsed_seconds,
+        age_seconds=report.age_seconds,
+        asked_at=report.asked_at,
+        title=report.title,
+    )

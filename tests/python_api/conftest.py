@@ -1,0 +1,21 @@
+"""A sandbox on a port of this machine, and asyncio in real time."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.testing import RunningSandbox, running_sandbox
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Asyncio in real time: the sandbox is behind a port."""
+    return "asyncio", {}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[RunningSandbox]:
+    """A sandbox whose runs take a moment."""
+    with running_sandbox(SandboxOptions(run_seconds=0.2, api_keys=frozenset({"anna-key", "ben-key"}))) as running:
+        yield running

@@ -1,0 +1,173 @@
+"""`contit_mcp.Assistant`: the guarantees of the tools, for a program."""
+
+import os
+
+import anyio
+import pytest
+
+import contit_mcp
+from contit_mcp import Assistant, errors
+from contit_mcp.testing import RunningSandbox
+
+pytestmark = pytest.mark.anyio
+
+DRAFTS = "How many drafts are there?"
+ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+
+
+def assistant(sandbox: RunningSandbox, key: str = "anna-key", **options: object) -> Assistant:
+    return Assistant(api_key=key, base_url=sandbox.url, **{"store": "memory", **options})  # type: ignore[arg-type]
+
+
+async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) -> None:
+    """The result is frozen, and has the fields of the tools' result."""
+    async with assistant(sandbox) as contit:
+        first = await contit.ask(DRAFTS)
+        assert (first.status, first.response) == ("completed", ANSWER)
+        assert first.elapsed_seconds is not None
+        assert first.elapsed_seconds >= 0.2
+        with pytest.raises(AttributeError):
+            first.status = "failed"  # type: ignore[misc]
+        second = await contit.ask("List them", first.thread_id)
+        assert second.thread_id == first.thread_id
+        assert "Easter on the Lake" in (second.response or "")
+        assert [run.run_id for run in await contit.runs()] == [second.run_id, first.run_id]
+        assert [run.title for run in await contit.runs(1)] == ["List them"]
+
+
+async def test_a_wait_that_ends_returns_the_ids_and_the_answer_is_fetched_by_them(sandbox: RunningSandbox) -> None:
+    """`start`, `status` and `response` are the tools of that name; the run is asked for once."""
+    async with assistant(sandbox) as contit:
+        started = await contit.start(DRAFTS)
+        assert started.status == "in_progress"
+        assert started.run_id is not None
+        waited = await contit.ask(DRAFTS, wait_seconds=0)
+        assert (waited.status, waited.run_id) == ("in_progress", started.run_id)
+        assert (await contit.status(started.thread_id, started.run_id)).response is None
+        ended = await contit.status(started.thread_id, started.run_id, wait_seconds=20)
+        assert ended.status == "completed"
+        assert (await contit.response(started.thread_id, started.run_id)).response == ANSWER
+        assert (await contit.response(started.thread_id)).run_id == started.run_id
+    assert len(sandbox.record.runs) == 1
+
+
+async def test_the_ids_outlive_the_assistant_where_the_store_does(sandbox: RunningSandbox, tmp_path: object) -> None:
+    """A second one, as in another process, finds the run of the first."""
+    async with assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") as contit:
+        started = await contit.start(DRAFTS)
+    async with assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") as contit:
+        assert [run.run_id for run in await contit.runs()] == [started.run_id]
+        assert (await contit.ask(DRAFTS)).run_id == started.run_id
+
+
+async def test_the_same_assistant_can_be_entered_again(sandbox: RunningSandbox) -> None:
+    """What was closed is opened again; the runs in memory are still known."""
+    contit = assistant(sandbox)
+    async with contit:
+        first = await contit.ask(DRAFTS)
+    async with contit:
+        assert (await contit.response(first.thread_id, first.run_id)).response == ANSWER
+
+
+async def test_an_observer_learns_the_ids_before_the_answer_exists(sandbox: RunningSandbox) -> None:
+    """By then nothing can be lost, whatever happens to this process."""
+    seen: list[tuple[str, str]] = []
+
+    class Notes(contit_mcp.Observer):
+        def started(self, thread_id: str, run_id: str) -> None:
+            seen.append((thread_id, run_id))
+
+    async with assistant(sandbox) as contit:
+        waited = await contit.ask(DRAFTS, wait_seconds=0, observer=Notes())
+        assert waited.response is None
+        assert seen == [(waited.thread_id, waited.run_id)]
+
+
+async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> None:
+    """For a program that shuts down."""
+    runs: list[contit_mcp.Run] = []
+
+    async def ask(number: int) -> None:
+        runs.append(await contit.ask(f"{DRAFTS} ({number})"))
+
+    with anyio.fail_after(10):
+        async with assistant(sandbox) as contit, anyio.create_task_group() as tasks:
+            for number in range(5):
+                tasks.start_soon(ask, number)
+            while len(sandbox.record.runs) < 5:
+                await anyio.sleep(0.01)
+            contit.close()
+    assert {run.status for run in runs} <= {"in_progress", "completed"}
+    assert len({run.run_id for run in runs}) == 5
+
+
+async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None:
+    """The classes are those of `contit_mcp.errors`."""
+    async with assistant(sandbox, key="wrong-key") as contit:
+        with pytest.raises(errors.AuthenticationError) as refused:
+            await contit.ask(DRAFTS)
+        assert refused.value.hint
+        assert "wrong-key" not in f"{refused.value!r} {refused.value.hint}"
+    async with assistant(sandbox) as contit:
+        with pytest.raises(errors.InvalidArgumentError):
+            await contit.ask("   ")
+        with pytest.raises(errors.RunNotFoundError):
+            await contit.status("thread_unknown", "run_unknown")
+
+
+async def test_two_credentials_in_one_process_do_not_see_each_others_runs(
+    sandbox: RunningSandbox, tmp_path: object
+) -> None:
+    """Not even in a store that both use."""
+    store = f"sqlite:{tmp_path}/runs.db"
+    async with assistant(sandbox, "anna-key", store=store) as anna, assistant(sandbox, "ben-key", store=store) as ben:
+        first, second = await anna.ask(DRAFTS), await ben.ask(DRAFTS)
+        assert first.run_id != second.run_id
+        assert [run.run_id for run in await anna.runs()] == [first.run_id]
+        assert [run.run_id for run in await ben.runs()] == [second.run_id]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "No Contit credential is given"),
+        ({"api_key": ""}, "No Contit credential is given"),
+        ({"api_key": None}, "No Contit credential is given"),
+        ({"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
+        ({"client_id": "c"}, "CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together"),
+        ({"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
+        ({"api_key": "k", "base_url": "contit"}, "must be a URL"),
+        ({"api_key": "k", "store": "mysql://x"}, "must be memory, sqlite"),
+        ({"api_key": "k", "stor": "memory"}, "stor is not a setting of contit-mcp"),
+        ({"api_key": "k", "auth": "token"}, "auth is not a setting"),
+        ({"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
+        ({"environment": {"CONTIT_API_KEY": "k", "CONTIT_MCP_STOR": "x"}}, "CONTIT_MCP_STOR is not a setting"),
+    ],
+)
+def test_options_that_cannot_be_used_say_so(options: dict[str, object], said: str) -> None:
+    """When the object is made, before anything is asked."""
+    with pytest.raises(errors.ConfigurationError, match=said) as refused:
+        Assistant(**options)  # type: ignore[arg-type]
+    assert refused.value.hint
+
+
+def test_the_environment_counts_only_where_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library reads no variable that its caller does not know of; what is given in code wins."""
+    monkeypatch.setenv("CONTIT_API_KEY", "key")
+    with pytest.raises(errors.ConfigurationError, match="No Contit credential is given"):
+        Assistant()
+    Assistant(environment=os.environ, store="memory")
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
+async def test_it_works_on_uvloop(sandbox: RunningSandbox) -> None:
+    """The extra `server` installs it."""
+    async with assistant(sandbox) as contit:
+        assert (await contit.ask(DRAFTS)).response == ANSWER
+
+
+def test_trio_is_refused_with_the_reason() -> None:
+    """Its event loop is not asyncio's, which the HTTP client needs. Trio need not be installed to see that."""
+    entering = Assistant(api_key="k", store="memory").__aenter__()
+    with pytest.raises(errors.ConfigurationError, match="under asyncio only"):
+        entering.send(None)

@@ -14,8 +14,7 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import Backoff
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.runs import open_store
-from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore
+from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore, open_store
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential

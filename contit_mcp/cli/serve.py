@@ -12,7 +12,7 @@ import anyio.to_thread
 import click
 
 from contit_mcp.cli.options import credential_name, no_credential, probe_option, settings_options
-from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
+from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.server import create_server

@@ -92,9 +92,11 @@ class Terminal:
     def screen(self) -> list[str]:
         """The lines as they stand there now, without colours, and without blanks at their ends."""
         lines, column = [""], 0
-        for piece in re.findall(r"\r|\n|[^\r\n]", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", self.written)):
+        for piece in re.findall(r"\x1b\[K|\r|\n|[^\r\n]", re.sub(r"\x1b\[[?\d;]*[A-JL-Za-z]", "", self.written)):
             if piece == "\r":
                 column = 0
+            elif piece == "\x1b[K":
+                lines[-1] = lines[-1][:column]
             elif piece == "\n":
                 lines.append("")
             else:

@@ -62,7 +62,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 async def test_a_run_ends_by_the_clock_to_the_moment(sandbox: Sandbox) -> None:
-    """After 1.5 seconds of it, however often it was asked (our choice)."""
+    """After 1.5 seconds of it, however often it was asked."""
     ids = await sandbox.start()
     sandbox.now += 1.499
     assert await sandbox.status(ids) == "in_progress"
@@ -99,7 +99,7 @@ async def test_a_failed_run_leaves_the_answer_before_it(sandbox: Sandbox) -> Non
 
 
 async def test_a_follow_up_leans_on_what_was_said_in_its_own_thread(sandbox: Sandbox) -> None:
-    """And not on another's (our choice)."""
+    """And not on another's."""
     ids = await sandbox.start(MARCH)
     sandbox.now += 2
     await sandbox.start("Show me the second one", ids["threadId"])
@@ -110,7 +110,7 @@ async def test_a_follow_up_leans_on_what_was_said_in_its_own_thread(sandbox: San
 
 
 async def test_requests_are_recorded_as_they_arrived(sandbox: Sandbox) -> None:
-    """Path as sent, endpoint, status and time; no query string (our choice)."""
+    """Path as sent, endpoint, status and time; no query string."""
     await sandbox.http.get(f"{START}/thread%20x/response?api_key=secret")
     sandbox.now += 1
     await sandbox.http.get("/elsewhere")
@@ -124,7 +124,7 @@ async def test_requests_are_recorded_as_they_arrived(sandbox: Sandbox) -> None:
 
 
 async def test_the_record_cannot_be_changed_by_looking_at_it(sandbox: Sandbox) -> None:
-    """It hands out copies (our choice)."""
+    """It hands out copies."""
     await sandbox.start()
     sandbox.record.requests.clear()
     sandbox.record.runs.clear()
@@ -141,7 +141,7 @@ async def test_the_record_cannot_be_changed_by_looking_at_it(sandbox: Sandbox) -
 async def test_an_answer_can_be_late_and_a_run_can_be_slow(
     sandbox: Sandbox, fault: str, slept: list[float], ends: float
 ) -> None:
-    """The one is about the request, the other about the run (our choice)."""
+    """The one is about the request, the other about the run."""
     sandbox.record.add_fault(parse_fault(fault))
     await sandbox.start()
     assert sandbox.slept == slept
@@ -149,7 +149,7 @@ async def test_an_answer_can_be_late_and_a_run_can_be_slow(
 
 
 async def test_a_slow_status_is_a_late_answer(sandbox: Sandbox) -> None:
-    """There is no run to slow down (our choice)."""
+    """There is no run to slow down."""
     ids = await sandbox.start()
     sandbox.record.add_fault(parse_fault("slow on=status seconds=4"))
     assert await sandbox.status(ids) == "in_progress"
@@ -168,7 +168,7 @@ async def test_a_body_without_a_declared_length_is_bounded_too(sandbox: Sandbox)
 
 
 async def test_a_header_orders_a_fault_for_its_own_request_alone(sandbox: Sandbox) -> None:
-    """On the endpoint it names; how often would mean nothing there (our choice)."""
+    """On the endpoint it names; how often would mean nothing there."""
     headers = {"X-Sandbox-Fault": "500 on=status, 503 on=response"}
     answer = await sandbox.http.get(f"{START}/t/response", headers=headers)
     assert answer.status_code == 503
@@ -178,14 +178,14 @@ async def test_a_header_orders_a_fault_for_its_own_request_alone(sandbox: Sandbo
 
 
 def test_faults_come_in_their_order_and_only_those_looked_at_count_a_request() -> None:
-    """The first that is due is met (our choice)."""
+    """The first that is due is met."""
     plan = FaultPlan([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
     met = [plan.next_for("start") for _ in range(5)]
     assert [fault.kind if fault else None for fault in met] == ["503", "500", "503", "failed", None]
 
 
 def test_a_fault_of_runs_waits_for_a_start() -> None:
-    """Other requests pass (our choice)."""
+    """Other requests pass."""
     plan = FaultPlan([Fault("endless"), Fault("unknown-status", status_word="odd")])
     assert plan.next_for("response") is None
     assert plan.next_for("status") == Fault("unknown-status", status_word="odd")

@@ -121,7 +121,7 @@ def write_bill(python: Path, wheel: Path, bill: Path) -> str:
 
 
 def pythons() -> dict[str, Path | None]:
-    """For each version of Python that we claim, one on this machine that really runs; None where there is none."""
+    """Return for each version of Python in the classifiers one on this machine that runs, or None."""
     return {version: _python(version) for version in claimed_pythons()}
 
 

@@ -1,4 +1,4 @@
-"""Wheel and sdist: built so that whoever builds them gets the same bytes, and what must be inside."""
+"""Build wheel and sdist reproducibly, and check their content."""
 
 import os
 import shutil

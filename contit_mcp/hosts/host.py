@@ -113,7 +113,7 @@ class Machine:
     """Whose machine it is, and from which folder we are called.
 
     Attributes:
-        system: The operating system; what is none of the three is treated like Linux.
+        system: The operating system; any other than the three is treated like Linux.
         home: The user's home folder.
         project: The folder that entries of a project go to.
         environment: The variables by which users move their folders.

@@ -98,7 +98,7 @@ def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
 
 
 def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) -> None:
-    """Pipx links to what may move with the next version (our choice)."""
+    """Pipx links to what may move with the next version."""
     script, link = tmp_path / "venv" / "contit-mcp", tmp_path / "bin" / "contit-mcp"
     for file in (script, link):
         file.parent.mkdir()
@@ -110,7 +110,7 @@ def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) 
 
 @pytest.mark.skipif(os.name == "nt", reason="it takes a script for Python")
 def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tmp_path: Path) -> None:
-    """`python -m contit_mcp` (our choice)."""
+    """`python -m contit_mcp`."""
     python = str(tmp_path / "python")
     (tmp_path / "python").write_text("#!/bin/sh\nexit 0\n")
     (tmp_path / "python").chmod(0o700)

@@ -65,7 +65,7 @@ def questions(draw: st.DrawFn) -> tuple[str, str, Holds]:
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(questions())
 def test_any_combination_finds_exactly_what_it_means(question: tuple[str, str, Holds]) -> None:
-    """In both languages (our choice)."""
+    """In both languages."""
     english, italian, holds = question
     expected = those(holds)
     for prompt, more in ((english, "show all"), (italian, "tutti")):

@@ -159,7 +159,7 @@ from tests.sandbox.assistant.oracle import converse, understood
     ],
 )
 def test_it_is_said_and_nothing_is_guessed(question: str) -> None:
-    """A question with a word that was not understood might mean something else (our choice)."""
+    """A question with a word that was not understood might mean something else."""
     answer = converse(question)
     assert not understood(answer), answer
     assert answer.count("\n- ") == 5
@@ -170,12 +170,12 @@ def test_it_is_said_and_nothing_is_guessed(question: str) -> None:
     ["Search for unicorns", "Articles about unicorns", "Cerca unicorni", "Articoli che parlino di unicorni"],
 )
 def test_what_was_clearly_searched_for_may_be_found_nowhere(question: str) -> None:
-    """Then there is none, and that is said; a word in any other place was only guessed at (our choice)."""
+    """Then there is none, and that is said; a word in any other place was only guessed at."""
     assert converse(question).startswith(("I found no ", "Non ho trovato nessun"))
 
 
 def test_the_words_that_were_not_understood_are_quoted_as_they_were_written() -> None:
-    """So that one can say it otherwise (our choice)."""
+    """So that one can say it otherwise."""
     assert converse("Which Products are Out of Stock?").startswith(
         "I did not understand “Stock”, so I do not answer by guessing."
     )
@@ -184,7 +184,7 @@ def test_the_words_that_were_not_understood_are_quoted_as_they_were_written() ->
 
 @pytest.mark.parametrize("question", ["x" * 32_000, "a " * 16_000, "ﬁ ǅ İstanbul ẞ", "articles\x00\x07", "🎿" * 100])
 def test_odd_text_is_not_understood_either(question: str) -> None:
-    """However long, and in whatever script (our choice)."""
+    """However long, and in whatever script."""
     converse(question)
 
 
@@ -192,5 +192,5 @@ def test_odd_text_is_not_understood_either(question: str) -> None:
     "prompt", ["@", "articles from @", "＠ 2026", "· drafts ·", "anna@example.com in March 2026 @@"]
 )
 def test_marks_of_our_own_in_a_question_are_characters_like_others(prompt: str) -> None:
-    """They once stood for dates (our choice)."""
+    """They once stood for dates."""
     assert converse(prompt)

@@ -258,13 +258,13 @@ ITALIAN = [(italian, holds) for _, italian, holds in QUESTIONS]
 
 @pytest.mark.parametrize(("question", "holds"), ENGLISH)
 def test_an_english_question_finds_exactly_what_it_means(question: str, holds: Holds) -> None:
-    """Number, items and order, the most recent first (our choice)."""
+    """Number, items and order, the most recent first."""
     _check(question, holds, "all")
 
 
 @pytest.mark.parametrize(("question", "holds"), ITALIAN)
 def test_an_italian_question_finds_exactly_what_it_means(question: str, holds: Holds) -> None:
-    """Number, items and order, the most recent first (our choice)."""
+    """Number, items and order, the most recent first."""
     _check(question, holds, "tutti")
 
 
@@ -290,5 +290,5 @@ def _check(question: str, holds: Holds, all_of_them: str) -> None:
     ],
 )
 def test_titles_are_in_the_language_asked_for_or_asked_in(question: str, title: str) -> None:
-    """The one that is named first, then the question's, then English, then whichever there is (our choice)."""
+    """The one that is named first, then the question's, then English, then whichever there is."""
     assert listed(converse(question)) == [title]

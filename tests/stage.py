@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from contit_mcp.assistant.schedule import PollPolicy, PollSchedule
 from contit_mcp.assistant.service import Assistant
+from contit_mcp.assistant.waiting import PollPolicy, PollSchedule
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient

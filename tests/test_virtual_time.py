@@ -9,7 +9,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_an_hour_passes_at_once_and_in_order() -> None:
-    """Timers fire in their order, at their time, without waiting."""
     real, virtual = time.monotonic(), anyio.current_time()
     woken: list[str] = []
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contit_mcp.errors import RunError
-from contit_mcp.runs.record import Failure, Phase, RunRecord
+from contit_mcp.runs.record import Failure, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +53,6 @@ class RunSnapshot:
     report: RunReport
     failure: RunError | None = None
     cancelled: bool = False
-
-
-def report_on(
-    run: RunRecord, *, age: float, response: str | None = None, deduplicated: bool = False, maybe_twice: bool = False
-) -> RunReport:
-    """Return the report on a run that was started `age` seconds ago."""
-    elapsed = run.run_seconds if run.ended else age
-    thread_id, run_id = run.ids
-    return RunReport(
-        run.phase,
-        thread_id,
-        run_id,
-        response=response,
-        elapsed_seconds=None if run.started_at is None else elapsed,
-        deduplicated=deduplicated,
-        failure=run.failure,
-        maybe_twice=maybe_twice,
-        asked_at=run.asked_at if run.tracked else None,
-        ended_at=run.ended_at,
-        title=run.title,
-    )
 
 
 class Observer:

@@ -18,12 +18,16 @@ from contit_mcp.assistant.reports import (
     RunListener,
     RunReport,
     RunSnapshot,
-    report_on,
 )
-from contit_mcp.assistant.schedule import PollPolicy
-from contit_mcp.assistant.shutdown import STARTING_SECONDS, DrainScope
 from contit_mcp.assistant.starting import RunStarter, StartOutcome
-from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, RunWaiter
+from contit_mcp.assistant.waiting import (
+    LAG_SECONDS,
+    POLL_SECONDS,
+    STARTING_SECONDS,
+    DrainScope,
+    PollPolicy,
+    RunWaiter,
+)
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
 from contit_mcp.errors import (
@@ -129,15 +133,7 @@ class Assistant:
         observer: Observer = NULL_OBSERVER,
         title: str | None = None,
     ) -> RunReport:
-        """Start a run and report its ids at once; only a busy thread is waited for.
-
-        Args:
-            owner: Who asks.
-            prompt: What.
-            thread_id: The conversation to continue.
-            wait_seconds: How long to wait for a busy thread.
-            observer: Follows the call.
-            title: Stored with the run; only where one person uses the store.
+        """Start a run and report its ids at once; only a busy thread is waited for. The arguments are those of `ask`.
 
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.
@@ -152,7 +148,7 @@ class Assistant:
             await self._change_shielded(run, lambda run, _: run.owed())
             raise
         observer.started(*run.ids)
-        return self._report(run, deduplicated=outcome.deduplicated, maybe_twice=outcome.interrupted)
+        return replace(self._report(run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
 
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
@@ -294,13 +290,7 @@ class Assistant:
     ) -> RunReport:
         """Wait for the run's end and return its answer; at the deadline, report that it is still going.
 
-        Args:
-            run: The run.
-            began: When the call began, on the event loop's clock.
-            deadline: When its wait ends.
-            observer: Follows the call.
-            deduplicated: Whether another call had started the run for the same question.
-            poll_first: Whether the run may have ended while nothing polled it.
+        `poll_first` says that the run may have ended while nothing polled it.
         """
         is_earlier_answer = deduplicated and run.ended
         if not run.ended:
@@ -425,16 +415,21 @@ class Assistant:
         with anyio.CancelScope(shield=True):
             await self._store.change(run, transition)
 
-    def _report(
-        self,
-        run: RunRecord,
-        *,
-        response: str | None = None,
-        deduplicated: bool = False,
-        maybe_twice: bool = False,
-    ) -> RunReport:
-        age = self._waiter.age(run)
-        return report_on(run, age=age, response=response, deduplicated=deduplicated, maybe_twice=maybe_twice)
+    def _report(self, run: RunRecord, *, response: str | None = None, deduplicated: bool = False) -> RunReport:
+        elapsed = run.run_seconds if run.ended else self._waiter.age(run)
+        thread_id, run_id = run.ids
+        return RunReport(
+            run.phase,
+            thread_id,
+            run_id,
+            response=response,
+            elapsed_seconds=None if run.started_at is None else elapsed,
+            deduplicated=deduplicated,
+            failure=run.failure,
+            asked_at=run.asked_at if run.tracked else None,
+            ended_at=run.ended_at,
+            title=run.title,
+        )
 
 
 def usable_prompt(prompt: str) -> str:

@@ -23,13 +23,7 @@ from contit_mcp.errors import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.runs.claims import (
-    POLL_LEASE_SECONDS,
-    RENEW_SECONDS,
-    START_LEASE_SECONDS,
-    Deduplicated,
-    Granted,
-)
+from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, START_LEASE_SECONDS, Deduplicated, Granted
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import current_call_stats
@@ -112,7 +106,14 @@ class RunStarter:
         """
         joined = waited_for = None
         while True:
-            intent = self._intent(question, delivery, title)
+            intent = intent_to_start(
+                question,
+                delivery=delivery,
+                process=self._process,
+                lease_seconds=START_LEASE_SECONDS,
+                now=self._store.now(),
+                title=title,
+            )
             with anyio.CancelScope(shield=True):  # a grant must not be lost with a caller that leaves in the middle
                 claim = await self._store.claim(intent)
             run = claim.record
@@ -134,16 +135,6 @@ class RunStarter:
             else:
                 waited_for = run
                 await self._let_it_end(run, deadline, on_status)
-
-    def _intent(self, question: Question, delivery: Delivery, title: str | None) -> RunRecord:
-        return intent_to_start(
-            question,
-            delivery=delivery,
-            process=self._process,
-            lease_seconds=START_LEASE_SECONDS,
-            now=self._store.now(),
-            title=title,
-        )
 
     async def _check_may_start(
         self, claim: Granted, joined: RunRecord | None, waited_for: RunRecord | None, deadline: float
@@ -230,15 +221,12 @@ class RunStarter:
 
     async def _let_it_end(self, run: RunRecord, deadline: float, on_status: Callable[[str], None]) -> None:
         try:
-            with anyio.CancelScope(deadline=deadline):
+            with anyio.fail_after(deadline - anyio.current_time()):
                 await self._waiter.until_ended(run, on_status)
-                return
         except AnswerUnreadableError:
             await self._waiter.end(run, failure=Failure.NO_ANSWER)  # or the thread would be busy for ever
-            return
-        except APIError as error:
+        except (APIError, TimeoutError) as error:
             raise ThreadBusyError(*run.ids) from error
-        raise ThreadBusyError(*run.ids)
 
 
 class _IntentLapsed(Exception):  # noqa: N818 - not an error: the question is claimed anew

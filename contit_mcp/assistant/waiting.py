@@ -2,26 +2,28 @@
 
 The caller that holds the run's lock polls for everyone in this process; when it leaves, the next in line goes on. So no
 task outlives its caller, and a run without waiting callers is not polled. Between processes the run's lease decides
-which one polls; the others read the end from the store.
+which one polls; the others read the end from the store. A caller's deadline is a cancel scope around its wait.
 """
 
 import logging
+import math
 import random
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import anyio
 
 from contit_mcp.assistant.reports import NULL_LISTENER, RunListener
-from contit_mcp.assistant.schedule import NoEndSeen, PollPolicy, poll_until_ended
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import RunPhase, RunStatus
-from contit_mcp.errors import AnswerUnreadableError, APIResponseValidationError, NotFoundError
+from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
+from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -37,6 +39,50 @@ CLOCK_SKEW_SECONDS = 10_800.0
 
 _MOST_CLOCKS = 10_000
 """Runs whose times this process remembers; the oldest are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollSchedule:
+    """How long to pause between two polls. Seconds.
+
+    A language model never answers at once, so the first poll comes a little later than after a second; the poll that
+    this saves pays for shorter pauses afterwards. A run that has lasted long usually goes on for long, so pauses grow
+    with its age. `benchmarks/polls.py` compares this with polling every second: no more polls and no more lag, for
+    short, long-tailed and two-humped lengths.
+
+    Attributes:
+        first: The pause after the start.
+        shortest: The second pause.
+        growth: Seconds that each second of the run's age adds.
+        longest: The most they grow to.
+        jitter: Each pause is longer or shorter by up to this share, which spreads many runs apart.
+    """
+
+    first: float = 1.25
+    shortest: float = 0.935
+    growth: float = 0.002
+    longest: float = 5.0
+    jitter: float = 0.1
+
+    def pause(self, age: float, draw: Callable[[], float]) -> float:
+        """Return the seconds to pause when the run is `age` seconds old; `draw` returns a number from 0 to 1."""
+        steady = max(min(self.longest, self.shortest + self.growth * age), self.first - age)
+        return steady * (1 + self.jitter * (2 * draw() - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class PollPolicy:
+    """When a wait ends by itself. Seconds.
+
+    Attributes:
+        schedule: The pauses.
+        fault_seconds: How long passing faults of Contit are tolerated since the last good answer.
+        run_seconds: How long a run may show no end before it is given up (the vendor names no limit).
+    """
+
+    schedule: PollSchedule = field(default_factory=PollSchedule)
+    fault_seconds: float = 60.0
+    run_seconds: float = 1_800.0
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -223,46 +269,49 @@ class RunWaiter:
             raise AnswerUnreadableError(*record.ids)
         while True:
             record = await self._leased(record)
-            if record.ended:
-                return record
-            if record.lease_owner == self._process:
+            if not record.ended and record.lease_owner == self._process:
+                self._listener.runs_polled(1)
                 try:
-                    return await self._poll(record, watch.tell)
-                except _LeaseLost:
-                    continue
+                    record = await self._poll(record, watch)
                 except AnswerUnreadableError:
                     watch.unreadable = True  # the callers in line need not try it one after another
                     raise
+                finally:
+                    self._listener.runs_polled(-1)
+            if record.ended:
+                return record
             await anyio.sleep(self._policy.schedule.pause(self.age(record), random.random))
 
-    async def _poll(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
-        leased = record
-
-        async def ask() -> RunStatus:
-            nonlocal leased
-            leased = await self._leased(leased)
-            if leased.ended or leased.lease_owner != self._process:
-                raise _LeaseLost
-            return await self._status(record, anyio.current_time())
-
-        self._listener.runs_polled(1)
-        try:
-            phase = await poll_until_ended(
-                ask,
-                age=lambda: self.age(record),
-                is_too_old=lambda: self._is_too_old(record),
-                policy=self._policy,
-                pause_first=record.started_at is not None and self.age(record) < self._policy.schedule.shortest,
-                on_status=on_status,
-                backoff=self._client.backoff,
-            )
-        except NoEndSeen:
-            phase = RunPhase.IN_PROGRESS
-        except NotFoundError:
-            return await self.end(record, failure=Failure.NOT_FOUND)
-        finally:
-            self._listener.runs_polled(-1)
-        return await self._conclude(record, phase)
+    async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
+        """Poll until the run has ended or another process has its lease."""
+        schedule, word, good_at = self._policy.schedule, None, anyio.current_time()
+        just_started = record.started_at is not None and self.age(record) < schedule.shortest
+        pause = schedule.pause(self.age(record), random.random) if just_started else 0.0
+        while True:
+            await self._client.backoff.pause(pause)
+            pause = schedule.pause(self.age(record), random.random)
+            record = await self._leased(record)
+            if record.ended or record.lease_owner != self._process:
+                return record
+            current_call_stats().count("poll")
+            try:
+                status = await self._status(record, anyio.current_time())
+            except NotFoundError:
+                return await self.end(record, failure=Failure.NOT_FOUND)
+            except APIError as error:
+                if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
+                    raise
+                current_call_stats().count("retry")
+                log.debug("poll.fault", error=type(error).__name__, pause_seconds=round(pause, 3))
+                continue
+            good_at = anyio.current_time()
+            if status.word != word:
+                word = status.word
+                watch.tell(word)
+                if not status.documented:
+                    log.warning("poll.undocumented_status", word=word, taken_as=status.phase.value)
+            if status.phase is not RunPhase.IN_PROGRESS or self._is_too_old(record):
+                return await self._conclude(record, status.phase)
 
     async def _status(self, record: RunRecord, deadline: float | None) -> RunStatus:
         young = record.started_at is not None and self.age(record) < LAG_SECONDS
@@ -309,5 +358,56 @@ class RunWaiter:
         return clock
 
 
-class _LeaseLost(Exception):  # noqa: N818 - not an error: the wait goes on in another way
-    """Another process has seen the end, or polls now."""
+SENDING_SECONDS = 2.0
+"""What a start that is being sent still gets at `close`. Nearly all end in that time."""
+
+STARTING_SECONDS = 1.0
+"""What a question on its way to its run still gets at `close`: with its run it has a handle, without it nothing.
+With the sending after it, it stays under what a drain waits for calls (3.5 s)."""
+
+
+class DrainScope:
+    """Bounded waits: each ends at its deadline, when its caller leaves, or when the process closes."""
+
+    def __init__(self) -> None:
+        self._graces: dict[anyio.CancelScope, float] = {}
+        self.closing = False
+
+    @contextmanager
+    def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
+        """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
+        with anyio.CancelScope(deadline=deadline) as scope, self._ended_by_close(scope, grace):
+            yield
+
+    @contextmanager
+    def shielded(self, seconds: float) -> Iterator[None]:
+        """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
+
+        Raises:
+            TimeoutError: It took longer.
+        """
+        with anyio.fail_after(seconds) as scope, self._ended_by_close(scope, SENDING_SECONDS):
+            yield
+
+    def close(self) -> None:
+        """End every wait now, and each later one at its first step; starts of runs get a little longer."""
+        self.closing = True
+        for scope, grace in self._graces.items():
+            _end(scope, grace)
+
+    @contextmanager
+    def _ended_by_close(self, scope: anyio.CancelScope, grace: float) -> Iterator[None]:
+        self._graces[scope] = grace
+        if self.closing:
+            _end(scope, grace)
+        try:
+            yield
+        finally:
+            del self._graces[scope]
+
+
+def _end(scope: anyio.CancelScope, grace: float) -> None:
+    if grace:
+        scope.deadline = min(scope.deadline, anyio.current_time() + grace)
+    else:
+        scope.cancel()

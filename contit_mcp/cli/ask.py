@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from contit_mcp.api import RETURNED, Assistant, Run
 from contit_mcp.assistant.reports import Observer
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
-from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
+from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.terminal import (
     INTERRUPTED,
     Interruption,
@@ -22,6 +22,7 @@ from contit_mcp.cli.terminal import (
     as_printed,
     dim,
     duration,
+    error_text,
     is_terminal,
     our_command,
     shell_line,
@@ -41,6 +42,7 @@ from contit_mcp.errors import (
     ServerClosingError,
     ThreadBusyError,
 )
+from contit_mcp.runs.store import MOST_RECENT
 from contit_mcp.server.context import AppContext
 
 if TYPE_CHECKING:
@@ -50,17 +52,44 @@ _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
 
 
-def complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the id of a remembered conversation."""
-    from contit_mcp.cli.runs import complete  # noqa: PLC0415 - start-up time
-
+def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return complete(ctx, incomplete, "thread_id")
+
+
+def complete(ctx: click.Context, incomplete: str, name: Literal["thread_id", "run_id"]) -> list[CompletionItem]:
+    """Return the remembered ids that begin with what was typed, each with its title; none if there is no store."""
+    options = (ctx.parent.params if ctx.parent else {}) | ctx.params
+    given = GivenOptions(options.get("config"), options.get("base_url"), "ERROR")
+    try:
+        runs = anyio.run(remembered, usable_settings(given), MOST_RECENT)
+    except ContitError:
+        return []  # a shell has no place for it; the command itself reports the error
+    titles = {str(getattr(run, name)): run.title for run in reversed(runs)}
+    return [CompletionItem(each, help=titles[each]) for each in reversed(titles) if each.startswith(incomplete)]
+
+
+def usable_settings(given: GivenOptions) -> Settings:
+    """Return the settings, with a credential in them.
+
+    Raises:
+        ConfigurationError: They cannot be used, or there is no credential.
+    """
+    settings = given.load(quiet=True, stored=True)
+    if credential_name(settings) is None:
+        raise no_credential()
+    return settings
+
+
+async def remembered(settings: Settings, limit: int) -> list[Run]:
+    """Return the newest remembered runs."""
+    async with Assistant.from_context(AppContext(settings)) as contit:
+        return await contit.runs(limit)
 
 
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option(
-    "--thread", "thread_id", metavar="ID", help="Go on with this conversation.", shell_complete=complete_thread
+    "--thread", "thread_id", metavar="ID", help="Go on with this conversation.", shell_complete=_complete_thread
 )
 @click.option("--last", is_flag=True, help="Go on with the conversation asked last; without PROMPT, fetch its answer.")
 @click.option("--run", "run_id", metavar="ID", help="Fetch this run's answer (with --thread, without PROMPT).")
@@ -183,14 +212,7 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An answer to a prompt, or that of a run.
-
-    Attributes:
-        prompt: The question; None to fetch an answer.
-        thread_id: The conversation.
-        run_id: The run to fetch; None for the conversation's latest.
-        wait_seconds: How long to wait; None until the run ends.
-    """
+    """An answer to a prompt (None: that of a run), in a conversation; `wait_seconds` is None until the run ends."""
 
     prompt: str | None
     thread_id: str | None = None
@@ -215,18 +237,17 @@ class _Follower(Observer):
     """Keeps the ids of the run for an interruption, and shows Contit's word for its state on the spinner."""
 
     def __init__(self, spinner: Spinner) -> None:
-        self.thread_id: str | None = None
-        self.run_id: str | None = None
+        self.ids: tuple[str | None, str | None] = None, None
         self._spinner = spinner
 
     def started(self, thread_id: str, run_id: str) -> None:
         """Note the ids: from here on nothing can be lost."""
-        self.thread_id, self.run_id = thread_id, run_id
+        self.ids = thread_id, run_id
         self.status("in_progress")
 
     def status(self, word: str) -> None:
         """Show Contit's word for the run."""
-        self._spinner.say(f"{word[:40]}  (Ctrl-C: leave it running)" if self.run_id else f"thread busy: {word[:40]}")
+        self._spinner.say(f"{word[:40]}  (Ctrl-C: leave it running)" if self.ids[1] else f"thread busy: {word[:40]}")
 
 
 async def get_answer(
@@ -246,10 +267,9 @@ async def get_answer(
         last: Whether it is about the newest remembered conversation.
         transport: Replaces the network: the embedded sandbox.
     """
-    spinner = Spinner()
+    spinner, interruption = Spinner(), Interruption()
     spinner.say("asking Contit" if request.prompt is not None else "looking at the run")
     follower = _Follower(spinner)
-    interruption = Interruption()
     with spinner.shown():
         async with anyio.create_task_group() as beside:
             beside.start_soon(spinner.turn)
@@ -262,8 +282,7 @@ async def get_answer(
                     run = await _wait(request, contit, follower, interruption, spinner)
                 outcome = outcome_of(run, commands, interrupted=interruption.happened)
             except ContitError as error:
-                about = follower.thread_id, follower.run_id
-                outcome = outcome_of_error(error, commands, about=about, interrupted=interruption.happened)
+                outcome = outcome_of_error(error, commands, about=follower.ids, interrupted=interruption.happened)
             beside.cancel_scope.cancel()
     return outcome
 
@@ -319,19 +338,9 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The keys of the tools' result, and what else a terminal needs.
+    """The keys of the tools' result, the exit code, and of an error one line, its hint and the command to run now.
 
-    Attributes:
-        status: The state of the run.
-        exit_code: For the shell.
-        thread_id: The conversation.
-        run_id: The run.
-        response: The answer.
-        elapsed_seconds: How long the run has taken.
-        age_seconds: How old an answer is that was given again to the same question.
-        error: What went wrong, in one line.
-        next_step: The command to run now.
-        hint: What to do about the error, in one line.
+    `age_seconds` is the age of an answer that was given again to the same question.
     """
 
     status: Literal["completed", "in_progress", "failed"]
@@ -371,35 +380,26 @@ class NextCommands:
         if thread_id is None or self.forgetful:
             return None
         run = () if run_id is None else ("--run", run_id)
-        return self._line("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
+        return self.line("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
 
     def go_on(self, thread_id: str | None) -> str:
         """Return the command that asks in the same conversation: the last one, or the one with this id."""
         which = ("--last",) if thread_id is None else ("--thread", thread_id)
-        return f'{self._line("ask", *which)} "..."'
+        return f'{self.line("ask", *which)} "..."'
 
-    def check(self) -> str:
-        """Return the command that tells what is wrong with the way to Contit."""
-        return self._line("check")
-
-    def _line(self, *words: str) -> str:
+    def line(self, *words: str) -> str:
+        """Return the command of these words, with the options that lead to the same Contit."""
         return f"{our_command()} {shell_line(*words, *self.given.arguments())}"
 
 
 def outcome_of(run: Run, commands: NextCommands, *, interrupted: bool) -> Outcome:
     """Return the outcome of a report; a failed run is an error, and never comes as a run."""
     elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
+    ids = run.thread_id, run.run_id
     if run.status == "completed":
-        ids = run.thread_id, run.run_id
         return Outcome("completed", ExitCode.ANSWERED, *ids, run.response, elapsed, run.age_seconds)
-    return Outcome(
-        "in_progress",
-        ExitCode.INTERRUPTED if interrupted else ExitCode.STILL_RUNNING,
-        run.thread_id,
-        run.run_id,
-        elapsed_seconds=elapsed,
-        next_step=commands.fetch(run.thread_id, run.run_id),
-    )
+    code = ExitCode.INTERRUPTED if interrupted else ExitCode.STILL_RUNNING
+    return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=commands.fetch(*ids))
 
 
 def outcome_of_error(
@@ -423,17 +423,16 @@ def outcome_of_error(
     goes_on = run_id is not None and (
         not isinstance(error, RunError) or isinstance(error, RunUnreachableError | ThreadBusyError)
     )
+    code = ExitCode.INTERRUPTED if interrupted else ExitCode.FAILED
     if isinstance(error, InvalidArgumentError):
         code = ExitCode.USAGE
-    else:
-        code = ExitCode.INTERRUPTED if interrupted else ExitCode.FAILED
     step = None
     if goes_on:
         step = commands.fetch(thread_id, run_id)
     elif isinstance(error, AnswerUnavailableError) and error.replaced:
         step = commands.fetch(thread_id, None)
     elif isinstance(error, APIError | ConfigurationError) and not commands.forgetful:
-        step = commands.check()
+        step = commands.line("check")
     status: Literal["in_progress", "failed"] = "in_progress" if goes_on else "failed"
     return Outcome(status, code, thread_id, run_id, error=error.message, next_step=step, hint=_hint(error))
 
@@ -467,32 +466,26 @@ def _show(outcome: Outcome, follow_up: str | None) -> None:
         if not outcome.response.strip():
             click.echo("Contit's answer is empty.", err=True)
         if is_terminal(sys.stderr):
-            _show_aside(outcome, follow_up)
-        return
-    if outcome.error is not None:
-        click.echo(f"error: {outcome.error}" if outcome.hint else outcome.error, err=True)
-        if outcome.hint is not None:
-            click.echo(f"hint: {as_printed(outcome.hint)}", err=True)
-        if outcome.next_step is not None and outcome.thread_id is not None:
-            click.echo(f"  {outcome.next_step}", err=True)
+            click.echo(dim(_aside(outcome, follow_up)), err=True)
         return
     interrupted = outcome.exit_code is ExitCode.INTERRUPTED
-    said = "Interrupted" if interrupted else f"Still running after {duration(outcome.elapsed_seconds or 0)}"
-    if outcome.next_step is None:
-        click.echo(f"{said}; the sandbox ended with it." if interrupted else f"{said}.", err=True)
+    step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
+    if outcome.error is not None:
+        said = error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error
+    elif interrupted and not step:
+        said = "Interrupted; the sandbox ended with it."
+    elif interrupted:
+        said = "Interrupted. Contit is still working on it; fetch the answer with:"
     else:
-        fetch = "Contit is still working on it; fetch the answer with:" if interrupted else "Fetch the answer with:"
-        click.echo(f"{said}. {fetch}\n  {outcome.next_step}", err=True)
+        said = f"Still running after {duration(outcome.elapsed_seconds or 0)}."
+        said += " Fetch the answer with:" if step else ""
+    click.echo(said + step, err=True)
 
 
-def _show_aside(outcome: Outcome, follow_up: str | None) -> None:
-    """Print one quiet line after an answer: how long it took, and how to go on."""
-    parts = []
+def _aside(outcome: Outcome, follow_up: str | None) -> str:
+    """Return the line after an answer: how long it took, and how to go on."""
+    took = "" if outcome.elapsed_seconds is None else f"{outcome.elapsed_seconds} s. "
     if outcome.age_seconds is not None:
-        parts.append(f"Given to the same question {duration(outcome.age_seconds)} ago, and not asked again.")
-    elif outcome.elapsed_seconds is not None:
-        parts.append(f"{outcome.elapsed_seconds} s.")
-    parts.append(
-        f"Go on: {follow_up}" if follow_up else as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
-    )
-    click.echo(dim(" ".join(parts)), err=True)
+        took = f"Given to the same question {duration(outcome.age_seconds)} ago, and not asked again. "
+    forgotten = as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
+    return took + (f"Go on: {follow_up}" if follow_up else forgotten)

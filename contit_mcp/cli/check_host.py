@@ -24,18 +24,17 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from contit_mcp.cli.checks import Finding, check_contit, failed
+from contit_mcp.cli.check import Finding, bad, check_contit, failed
 from contit_mcp.cli.install import our_folder
 from contit_mcp.cli.terminal import shell_line, without_controls
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.sources import load_settings
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.entries import TOKEN_VARIABLE, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.files import read_text
-from contit_mcp.hosts.host import Host
+from contit_mcp.hosts.formats import strictly_wrong
+from contit_mcp.hosts.host import TOKEN_VARIABLE, Host, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
-from contit_mcp.hosts.json_text import strictly_wrong
 
 _PATIENCE_SECONDS = 30.0
 """As long as Claude Code and Codex give a server to start."""
@@ -106,7 +105,7 @@ async def check_host(
     except ConfigurationError as error:
         return [failed(subject, error)]
     if server is None:
-        return [Finding(subject, "it has no entry contit-assistant", good=False, hint=anew)]
+        return [bad(subject, "it has no entry contit-assistant", anew)]
     if isinstance(server, LocalServer) and trusted is Trust.FULLY:
         server = filled_in(server, os.environ, host.variables)
     found = [Finding(subject, _does(server))]
@@ -120,7 +119,7 @@ async def check_host(
         return [*found, await _over_http(server, with_token, trusted)]
     if host.strict and (line := strictly_wrong(read_text(file) or "")):
         problem = f"{host.title} reads no comments and no comma before a closing bracket; one is at line {line}"
-        found.append(Finding(subject, problem, good=False, hint="Remove it; the host says only that it failed."))
+        found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     sandbox = "--sandbox" in server.arguments
     found.append(await _over_stdio(server, f"{anew}{' --sandbox' * sandbox} --force"))
     if not sandbox and trusted is Trust.FULLY:
@@ -212,7 +211,7 @@ def _refused(status: int, variable: str | None, asked_for: bool, with_token: str
 
 
 def _bad(verdict: str, hint: str) -> Finding:
-    return Finding(_TOOLS, verdict, good=False, hint=hint)
+    return bad(_TOOLS, verdict, hint)
 
 
 def _is_address(url: str) -> bool:

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from contit_mcp.cli.checks import Finding, explain_connection, failed
+from contit_mcp.cli.check import Finding, bad, explain_connection, failed
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.auth import JwtTokens, WrongKindError
-from contit_mcp.http.deployment import identification
 from contit_mcp.http.jwks import FAILURES, LARGEST_DOCUMENT, IssuerKeys, KeysUnavailableError, read_json
+from contit_mcp.http.serve import identification
 
 _LARGEST_TOKEN = 65_536
 
@@ -30,7 +30,7 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
     for name, value in (("JWT_ISSUER", settings.jwt_issuer), ("PUBLIC_URL", settings.public_url)):
         if value is None:
             verdict = f"CONTIT_MCP_AUTH is jwt, and CONTIT_MCP_{name} is not set"
-            return [Finding("Sign-in", verdict, good=False, hint="Set it: clients find the issuer through both.")]
+            return [bad("Sign-in", verdict, "Set it: clients find the issuer through both.")]
     assert settings.jwt_issuer is not None  # noqa: S101 - checked above
     assert settings.public_url is not None  # noqa: S101
     try:
@@ -64,11 +64,11 @@ async def _own_metadata(http: httpx.AsyncClient, public_url: str, issuer: str) -
     except (httpx.TransportError, TimeoutError):
         return Finding(subject, "not checked, since nothing answers there from here; start the server and check again")
     except FAILURES as error:
-        return Finding(subject, f"this server's side is wrong: {_why(error)}", good=False, hint=hint)
+        return bad(subject, f"this server's side is wrong: {_why(error)}", hint)
     if metadata.get("resource") != public_url or metadata.get("authorization_servers") != [issuer]:
         hint = "Give this command the settings of the server, and restart the server after a change."
         verdict = "this server's side is wrong: another resource or issuer is named there than in these settings"
-        return Finding(subject, verdict, good=False, hint=hint)
+        return bad(subject, verdict, hint)
     return Finding(subject, f"names the issuer and the scopes {_quoted(metadata.get('scopes_supported'))}", good=True)
 
 
@@ -77,7 +77,7 @@ async def _issuer_keys(keys: IssuerKeys, issuer: str) -> Finding:
     try:
         return Finding(subject, f"{await keys.fetch()} can be used", good=True)
     except KeysUnavailableError as error:
-        return Finding(subject, _why(error.__cause__), good=False, hint=_REACH_HINT)
+        return bad(subject, _why(error.__cause__), _REACH_HINT)
 
 
 async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
@@ -85,7 +85,7 @@ async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
     try:
         return _judge(subject, await keys.discover(), issuer)
     except FAILURES as error:
-        return Finding(subject, _why(error), good=False, hint=_REACH_HINT)
+        return bad(subject, _why(error), _REACH_HINT)
 
 
 def _judge(subject: str, metadata: Mapping[str, Any], issuer: str) -> Finding:
@@ -99,13 +99,11 @@ def _judge(subject: str, metadata: Mapping[str, Any], issuer: str) -> Finding:
     needed = ("authorization_endpoint", "token_endpoint")
     if missing := [name for name in needed if not isinstance(metadata.get(name), str)]:
         verdict = f"the issuer's side is wrong: its metadata has no {' and no '.join(missing)}, so nobody can sign in"
-        return Finding(
-            subject, verdict, good=False, hint="Name the issuer that people sign in at, or ask its operator."
-        )
+        return bad(subject, verdict, "Name the issuer that people sign in at, or ask its operator.")
     offered = metadata.get("code_challenge_methods_supported")
     if offered is not None and "S256" not in _list(offered):
         verdict = "the issuer's side is wrong: it does not offer PKCE with S256, and MCP clients use nothing else"
-        return Finding(subject, verdict, good=False, hint="Ask its operator to offer S256.")
+        return bad(subject, verdict, "Ask its operator to offer S256.")
     if offered is None:
         verdict = "it does not say that it offers PKCE (code_challenge_methods_supported), and some clients stop there"
         return Finding(subject, verdict)
@@ -124,7 +122,7 @@ async def _token(settings: Settings, file: Path) -> Finding:
         with file.open(encoding="utf-8-sig") as opened:
             token = opened.read(_LARGEST_TOKEN).strip()
     except (OSError, ValueError):
-        return Finding(subject, "cannot be read", good=False, hint="Check that it is a text file that you may read.")
+        return bad(subject, "cannot be read", "Check that it is a text file that you may read.")
     try:
         header = jwt.get_unverified_header(token)
         unverified = jwt.decode(token, options={"verify_signature": False})
@@ -133,7 +131,7 @@ async def _token(settings: Settings, file: Path) -> Finding:
             "An opaque or encrypted token is for the issuer itself. Request one for this server's audience; see the"
             " recipe of your issuer in docs/deployment.md."
         )
-        return Finding(subject, "the client's side is wrong: this is not a signed JWT", good=False, hint=hint)
+        return bad(subject, "the client's side is wrong: this is not a signed JWT", hint)
     who = identification(settings)
     assert isinstance(who.identify, JwtTokens)  # noqa: S101 - the mode is jwt
     assert who.http is not None  # noqa: S101
@@ -141,10 +139,10 @@ async def _token(settings: Settings, file: Path) -> Finding:
         try:
             claims = await who.identify.claims(token)
         except KeysUnavailableError:
-            return Finding(subject, "cannot be judged without the issuer's keys", good=False, hint=_REACH_HINT)
+            return bad(subject, "cannot be judged without the issuer's keys", _REACH_HINT)
         except jwt.PyJWTError as error:
             said = f"refused. {who.identify.problem(error)}"
-            return Finding(subject, said, good=False, hint=_advice(error, settings, header, unverified))
+            return bad(subject, said, _advice(error, settings, header, unverified))
     if missing := who.identify.missing_scopes(claims):
         granted = _quoted(claims.get("scope", claims.get("scp")))
         hint = (
@@ -152,7 +150,7 @@ async def _token(settings: Settings, file: Path) -> Finding:
             f" issuer must grant what clients are told to request: {_quoted(settings.scopes_to_request())}."
         )
         said = f"refused. It lacks the scope {', '.join(missing)}; it has {granted}"
-        return Finding(subject, said, good=False, hint=hint)
+        return bad(subject, said, hint)
     return Finding(subject, f"accepted; its caller is {_quoted(claims['sub'])}", good=True)
 
 

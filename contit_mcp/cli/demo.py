@@ -1,21 +1,16 @@
 """contit-mcp demo: the whole path on this machine, without an account."""
 
 import os
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import anyio
 import click
-import uvicorn
 from mcp import MCPError
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
-from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
+from contit_mcp.cli.sandbox import SandboxChoice, on_free_port, sandbox_options
 from contit_mcp.cli.terminal import show_set_in
 from contit_mcp.errors import ContitError
 from contit_mcp.telemetry.logging import configure_logging
@@ -61,7 +56,7 @@ def _demo_error(error: Exception) -> DemoError:
 async def _show(sandbox: SandboxChoice) -> None:
     question = QUESTION_ABOUT_OWN_CONTENT if "data" in sandbox.given else QUESTION
     with anyio.fail_after(_LIMIT_SECONDS):
-        async with _sandbox(sandbox) as base_url:
+        async with on_free_port(sandbox.app()) as base_url:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
             child = StdioServerParameters(
                 command=sys.executable,
@@ -99,19 +94,3 @@ async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
 def _text(result: object) -> str:
     blocks = result.content if isinstance(result, CallToolResult) else []
     return " ".join(block.text for block in blocks if isinstance(block, TextContent))
-
-
-@asynccontextmanager
-async def _sandbox(sandbox: SandboxChoice) -> AsyncIterator[str]:
-    """A sandbox on a free port of this machine, inside this process."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            sandbox.app(), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
-        )
-        server = uvicorn.Server(config)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
-            while not server.started:
-                await anyio.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            server.should_exit = True

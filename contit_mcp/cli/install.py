@@ -18,14 +18,13 @@ from contit_mcp.cli.terminal import our_command
 from contit_mcp.config.sources import is_unset, load_settings
 from contit_mcp.config.values import LOOPBACK, SecretValue, expanded, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.entries import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.files import own_command, read_text, refuse_way_out, write_secret
-from contit_mcp.hosts.host import Host, Machine, Scope
+from contit_mcp.hosts.formats import strictly_wrong
+from contit_mcp.hosts.host import NAME, TOKEN_VARIABLE, Host, LocalServer, Machine, RemoteServer, Scope, Server
 from contit_mcp.hosts.installing import (
     KEY_FILES,
     WAY_TO_CONTIT,
     Installs,
-    Removal,
     carry_out,
     entry_in,
     names_key_file,
@@ -33,7 +32,6 @@ from contit_mcp.hosts.installing import (
     plan_install,
 )
 from contit_mcp.hosts.installing import uninstall as remove_entry
-from contit_mcp.hosts.json_text import strictly_wrong
 from contit_mcp.hosts.table import HOSTS
 
 scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
@@ -45,6 +43,7 @@ scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 _TOKEN_PREFIX = "ctpat_"  # noqa: S105 - how every personal access token of Contit begins
 _ASKED = "CONTIT_API_KEY"
 _ATTEMPTS = 3
+_COPY_AGAIN = "Copy it again from Contit, without anything around it."
 
 
 class HostName(click.ParamType[Host]):
@@ -150,7 +149,16 @@ def install(
     if host is None:
         _list_hosts()
         return
-    _refuse_contradictions(sandbox=sandbox, url=url, token=token, key_file=key_file, new_key=new_key)
+    for_key = "is for an entry with an API key: neither --sandbox nor --http has one."
+    for wrong, why in (
+        (sandbox and url, "--sandbox and --http are two different entries; name one."),
+        (key_file and (sandbox or url), f"--key-file {for_key}"),
+        (new_key and (sandbox or url), f"--new-key {for_key}"),
+        (key_file and new_key, "--key-file names a file with a key, and --new-key replaces the kept one; name one."),
+        (token is not None and not url, "--token and --no-token are for --http; --key-file names a local entry's key."),
+    ):
+        if wrong:
+            raise click.UsageError(why)
     file = file_of(host, scope)
     folder = our_folder()
     local = not (sandbox or url)
@@ -184,29 +192,14 @@ def install(
         click.echo(line_out)
 
 
-def _refuse_contradictions(
-    *, sandbox: bool, url: str | None, token: bool | None, key_file: Path | None, new_key: bool
-) -> None:
-    if sandbox and url:
-        raise click.UsageError("--sandbox and --http are two different entries; name one.")
-    if (key_file or new_key) and (sandbox or url):
-        option = "--key-file" if key_file else "--new-key"
-        raise click.UsageError(f"{option} is for an entry with an API key: neither --sandbox nor --http has one.")
-    if key_file and new_key:
-        raise click.UsageError("--key-file names a file with a key; --new-key replaces the one that is kept. Name one.")
-    if token is not None and not url:
-        raise click.UsageError("--token and --no-token are for --http; --key-file names the key of a local entry.")
-
-
 @click.command()
 @click.argument("host", type=HostName())
 @scope_option
 def uninstall(host: Host, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
-    The file is then as it was before, byte for byte, unless it was changed meanwhile; then the entry alone is removed,
-    and the copy from before is named. A file that `install` made is removed, and so is the key file once no other
-    entry names it.
+    An unchanged file is put back byte for byte from its copy; else the entry alone is removed, and the copies are
+    named. A file that `install` made is removed, and so is the key file once no other entry names it.
 
     \b
     Examples:
@@ -216,41 +209,28 @@ def uninstall(host: Host, *, scope: str | None) -> None:
     folder = our_folder()
     installs = Installs.load(folder)
     removal = remove_entry(host, file, installs, in_project=_in_project(host, scope))
-    click.echo(_outcome(host, file, removal))
-    for backup in removal.backups:
-        click.echo(f"A copy from before, which differs in more than the entry: {backup}")
-    for key_file in removal.key_files:
-        if key_file in _our_key_files(folder) and key_file.exists():
-            _remove_key(key_file, installs)
-
-
-def _outcome(host: Host, file: Path, removal: Removal) -> str:
     if not removal.found:
-        return f"There is no {NAME} in {file} ({host.title})."
-    how = "is as it was before" if removal.exactly else "is otherwise unchanged"
-    if removal.backups and not removal.exactly:
-        how = "keeps all its other settings"
-    if not file.exists():
-        how = "was made by install, and is gone too"
-    return f"{NAME} is out of {host.title}; {file} {how}."
-
-
-def _remove_key(key_file: Path, installs: Installs) -> None:
-    """Remove a key file of ours that no entry needs any more.
-
-    Raises:
-        ConfigurationError: It cannot be removed.
-    """
-    if _users_of(key_file, installs):
-        click.echo(f"The key stays in {key_file}: another entry takes it from there.")
-        return
-    try:
-        key_file.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The key in {key_file} cannot be removed: {error.strerror or 'unknown reason'}.", hint="Remove it by hand."
-        ) from error
-    click.echo(f"The key was removed too: {key_file}")
+        click.echo(f"There is no {NAME} in {file} ({host.title}).")
+    else:
+        how = "is as it was before" if removal.exactly else "keeps all its other settings"
+        how = how if file.exists() else "was made by install, and is gone too"
+        click.echo(f"{NAME} is out of {host.title}; {file} {how}.")
+    for backup in removal.backups:
+        click.echo(f"A copy from before: {backup}")
+    for key_file in removal.key_files:
+        if key_file not in _our_key_files(folder).values() or not key_file.exists():
+            continue
+        if _users_of(key_file, installs):
+            click.echo(f"The key stays in {key_file}: another entry takes it from there.")
+            continue
+        try:
+            key_file.unlink()
+        except OSError as error:
+            why = error.strerror or "unknown reason"
+            raise ConfigurationError(
+                f"The key in {key_file} cannot be removed: {why}.", hint="Remove it by hand."
+            ) from error
+        click.echo(f"The key was removed too: {key_file}")
 
 
 def _list_hosts() -> None:
@@ -289,7 +269,7 @@ def _local(key: "KeyFile | None") -> LocalServer:
     words, before = own_command(sys.argv[0], sys.executable)
     if key is None:
         return LocalServer(words, (*before, "stdio", "--sandbox"))
-    return LocalServer(words, (*before, "stdio"), {key.variable: str(key.path), **_with_it()})
+    return LocalServer(words, (*before, "stdio"), {f"{key.setting}_FILE": str(key.path), **_with_it()})
 
 
 def _with_it() -> dict[str, str]:
@@ -336,7 +316,7 @@ class KeyFile:
     """A file with a credential: desktop applications see no variables of a shell.
 
     Attributes:
-        setting: The setting that the credential is the value of.
+        setting: The setting that the credential is the value of; an entry names the file by its `_FILE` variable.
         path: The file.
         secret: The text to write into it; None for a file that exists.
         asked: Whether a person has typed it.
@@ -347,13 +327,8 @@ class KeyFile:
     secret: str | None = None
     asked: bool = False
 
-    @property
-    def variable(self) -> str:
-        """The variable by which an entry names it."""
-        return f"{self.setting}_FILE"
-
     def replaces(self) -> bool:
-        """Whether it takes the place of another key."""
+        """Return whether it takes the place of another key."""
         try:
             return self.secret is not None and self.path.read_text(encoding="utf-8").strip() not in {"", self.secret}
         except (OSError, UnicodeDecodeError):
@@ -388,12 +363,19 @@ def choose_key(given: Path | None, folder: Path, *, new: bool = False, ask: bool
             return _to_write(str(value), setting, folder)
         if not is_unset(named := os.environ.get(f"{setting}_FILE")):
             return _of_the_user(Path(str(named).strip()))
-    for setting, name in KEY_FILES.items():
-        if not new and (folder / name).exists():
-            return KeyFile(setting, _absolute(folder / name))
+    for setting, path in _our_key_files(folder).items():
+        if not new and path.exists():
+            return KeyFile(setting, path)
     if not ask:
-        return KeyFile(_ASKED, _absolute(folder / KEY_FILES[_ASKED]))
-    return _to_write(_asked_for(), _ASKED, folder, asked=True)
+        return KeyFile(_ASKED, _our_key_files(folder)[_ASKED])
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise ConfigurationError(
+            "No API key was given, and there is no terminal to ask for one.",
+            hint="Set CONTIT_API_KEY for this command, or name a file that holds it with --key-file;"
+            " or try --sandbox, which needs none.",
+        )
+    typed = str(click.prompt("API key of your Contit client (it is not shown)", hide_input=True, err=True))
+    return _to_write(typed, _ASKED, folder, asked=True)
 
 
 def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, list[str]]:
@@ -402,28 +384,25 @@ def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, lis
     Raises:
         ConfigurationError: Contit refuses it, and there is nobody to ask.
     """
-    from contit_mcp.cli.checks import try_credential  # noqa: PLC0415 - start-up time
+    from contit_mcp.cli.check import try_credential  # noqa: PLC0415 - start-up time
 
     for _ in range(_ATTEMPTS):
         key = choose_key(given, folder, new=new)
-        if key.secret is None and key.path in _our_key_files(folder):
+        if key.secret is None and key.path in _our_key_files(folder).values():
             return key, []  # it was tried when it came
-        named = {key.variable: str(key.path)} if key.secret is None else {key.setting: key.secret}
+        named = {f"{key.setting}_FILE": str(key.path)} if key.secret is None else {key.setting: key.secret}
         verdict, refused = anyio.run(try_credential, load_settings(environment=named | _with_it()))
         if not refused:
             return key, [f"The key, {verdict}." if verdict.startswith("not tried") else f"The key: {verdict}."]
         if not key.asked:
             break
         click.echo("Contit refuses this key (401): it is mistyped, expired or revoked.", err=True)
-    raise ConfigurationError(
-        "Contit refuses the key (401), so nothing was written.",
-        hint="Copy it again from Contit, without anything around it.",
-    )
+    raise ConfigurationError("Contit refuses the key (401), so nothing was written.", hint=_COPY_AGAIN)
 
 
-def _our_key_files(folder: Path) -> list[Path]:
-    """Return the files that are ours to remove."""
-    return [_absolute(folder / name) for name in KEY_FILES.values()]
+def _our_key_files(folder: Path) -> dict[str, Path]:
+    """Return the files that are ours to write and remove, by the setting that each holds."""
+    return {setting: _absolute(folder / name) for setting, name in KEY_FILES.items()}
 
 
 def _users_of(key_file: Path, installs: Installs) -> list[tuple[Host, Path]]:
@@ -449,20 +428,10 @@ def _to_write(secret: str, setting: str, folder: Path, *, asked: bool = False) -
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigurationError(
             "That does not look like a key: it is empty, or contains a blank or a character that keys never have.",
-            hint="Copy it again from Contit, without anything around it.",
+            hint=_COPY_AGAIN,
         )
     setting = "CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else setting
-    return KeyFile(setting, _absolute(folder / KEY_FILES[setting]), secret, asked)
-
-
-def _asked_for() -> str:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise ConfigurationError(
-            "No API key was given, and there is no terminal to ask for one.",
-            hint="Set CONTIT_API_KEY for this command, or name a file that holds it with --key-file;"
-            " or try --sandbox, which needs none.",
-        )
-    return str(click.prompt("API key of your Contit client (it is not shown)", hide_input=True, err=True))
+    return KeyFile(setting, _our_key_files(folder)[setting], secret, asked)
 
 
 def _absolute(path: Path) -> Path:

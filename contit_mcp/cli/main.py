@@ -35,13 +35,8 @@ _COMMANDS = {
 }
 """Each command by name: the module and name of it, and its line in the help."""
 
-_LOOK_FOR_GARBAGE = (50_000, 20, 20)
-"""How many new objects make Python look for garbage among the young ones, and how many such searches one among older.
-A waiting call is about a thousand objects, none of them garbage before its end: at Python 3.11's own 700, 10 and 10 the
-searches took a fifth of the processor time of 1,000 asks. Memory grew by 3 %."""
-
-_BROKEN_PIPE = 141
-"""The exit code when the reader of stdout has gone: 128 and the number of SIGPIPE, as shells count."""
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+"""The exit codes after Ctrl-C and when the reader of stdout has gone: 128 and the signal's number, as shells count."""
 
 
 class _Commands(click.Group):
@@ -53,12 +48,10 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        # Modules stay. A search for garbage among them takes a tenth of the start, and some of every later search.
-        gc.disable()
+        gc.disable()  # modules stay: searches for garbage among them would take a third of the start
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(f"contit_mcp.cli.{module}"), name)
         gc.freeze()
-        gc.set_threshold(*_LOOK_FOR_GARBAGE)
         gc.enable()
         return command
 
@@ -123,11 +116,13 @@ def completion(ctx: click.Context, shell: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line. An error is one line and a hint on stderr, with exit code 1 (2 for wrong usage)."""
-    code = 1
     try:
         code = _run()
-    except KeyboardInterrupt:
-        code = _stopped()
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _say("Stopped.")
+        code = _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        code = _report(error)
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
     if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
@@ -144,38 +139,23 @@ def _run() -> int:
     try:
         code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Abort:
-        return _stopped()
     except click.ClickException as error:
         _say(_of_usage(error))
         return error.exit_code
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        return _report(error)
     return code if isinstance(code, int) else 0
 
 
-def _stopped() -> int:
-    _say("Stopped.")
-    return 130
-
-
 def _of_usage(error: click.ClickException) -> str:
-    """How the command is called, what is wrong, and where to read more."""
+    """Return how the command is called, what is wrong, and where to read more."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    near = _meant(error)
     if context is None:
         return f"error: {error.format_message()}"
-    more = f"Did you mean {near}?" if near else f"{context.command_path} --help says more."
+    unknown = [word for word in sys.argv[1:2] if word not in _COMMANDS]
+    near = [name for word in unknown for name in difflib.get_close_matches(word, _COMMANDS, n=1)]
+    more = f"Did you mean {near[0]}?" if near else f"{context.command_path} --help says more."
     return f"{context.get_usage()}\nerror: {error.format_message()}\nhint: {more}"
-
-
-def _meant(error: click.ClickException) -> str | None:
-    """Return the command that looks most like an unknown one."""
-    words = [word for word in sys.argv[1:2] if isinstance(error, click.UsageError) and word not in _COMMANDS]
-    close = [near for word in words for near in difflib.get_close_matches(word, _COMMANDS, n=1)]
-    return close[0] if close else None
 
 
 def _report(error: Exception) -> int:
@@ -183,9 +163,9 @@ def _report(error: Exception) -> int:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, ContitError):
-        from contit_mcp.cli.terminal import as_printed, without_controls  # noqa: PLC0415 - start-up time
+        from contit_mcp.cli.terminal import error_text  # noqa: PLC0415 - start-up time
 
-        _say(without_controls(f"error: {error.message}\nhint: {as_printed(error.hint)}"))
+        _say(error_text(error.message, error.hint))
     elif isinstance(error, BrokenPipeError):
         _let_stdout_go()
         return _BROKEN_PIPE
@@ -202,7 +182,7 @@ def _report(error: Exception) -> int:
 
 
 def _of_the_system(error: OSError) -> str:
-    """A file that cannot be used; else stdout is a full disk, or closed."""
+    """Return what to say of a file that cannot be used; without a file's name stdout is a full disk, or closed."""
     reason = error.strerror or type(error).__name__
     if error.filename is not None:
         return f"error: {error.filename} cannot be used: {reason}.\nhint: Check its path and permissions."

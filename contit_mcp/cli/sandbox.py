@@ -1,19 +1,150 @@
-"""contit-mcp sandbox: the local Contit on a port of this machine."""
+"""contit-mcp sandbox: the local Contit on a port of this machine; and its options, for the commands that embed it.
 
+The sandbox and its server are imported when used: they take longer to import than most commands run.
+"""
+
+import functools
 import logging
 import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import click
-import uvicorn
+from click.shell_completion import CompletionItem
 
-from contit_mcp.cli.sandbox_options import SandboxChoice, sandbox_options
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.sandbox.app import ConnectionDropped
 from contit_mcp.telemetry.logging import configure_logging
+
+if TYPE_CHECKING:
+    import httpx
+    from starlette.applications import Starlette
 
 KEEP_ALIVE_SECONDS = 65
 """Longer than contit-mcp keeps an idle connection: on a busy machine it would else be closed as a question is sent on
 it, and nobody could know whether that arrived."""
+
+
+# --- the options
+
+
+class _FaultType(click.ParamType[Any]):
+    """A fault as text. The sandbox is imported only when a fault is given."""
+
+    name = "fault"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from contit_mcp.sandbox.faults import Fault, parse_fault  # noqa: PLC0415
+
+        try:
+            return value if isinstance(value, Fault) else parse_fault(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete the kind; its settings are free text."""
+        from contit_mcp.sandbox.faults import KINDS  # noqa: PLC0415
+
+        del ctx, param
+        return [CompletionItem(kind, help=meaning) for kind, meaning in KINDS.items() if kind.startswith(incomplete)]
+
+
+_FILE = click.Path(exists=True, path_type=Path)
+_OPTIONS = {
+    "data": click.option(
+        "--data", type=_FILE, help="Answer about this content: JSON, JSON lines or CSV, a file or a folder."
+    ),
+    "answers": click.option("--answers", type=_FILE, help="Scripted answers, as JSON (docs/sandbox.md)."),
+    "run_seconds": click.option(
+        "--run-seconds", type=click.FloatRange(0), metavar="SECONDS", help="How long each run takes.  [default: 1.5]"
+    ),
+    "faults": click.option(
+        "--fault",
+        "faults",
+        type=_FaultType(),
+        multiple=True,
+        help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
+    ),
+    "today": click.option(
+        "--today", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help='The date that "last week" counts from.'
+    ),
+    "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
+}
+
+
+@dataclass(frozen=True)
+class SandboxChoice:
+    """A sandbox as the command line describes it."""
+
+    given: dict[str, Any]
+    """The options that were given, by the names of `SandboxOptions`."""
+
+    def app(self) -> "Starlette":
+        """Return the sandbox.
+
+        Raises:
+            ConfigurationError: The content or the scripted answers cannot be read.
+        """
+        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
+        from contit_mcp.sandbox.content import DataError  # noqa: PLC0415
+        from contit_mcp.sandbox.options import SandboxOptions  # noqa: PLC0415
+        from contit_mcp.sandbox.scripted import AnswersError  # noqa: PLC0415
+
+        try:
+            return create_sandbox(SandboxOptions(**self.given))
+        except (DataError, AnswersError) as exc:
+            raise ConfigurationError(f"{exc}.", hint="docs/sandbox.md says what the file may contain.") from exc
+
+    def transport(self) -> "httpx.ASGITransport":
+        """Return a transport to the sandbox that needs no network."""
+        import httpx  # noqa: PLC0415
+
+        return httpx.ASGITransport(self.app())
+
+
+def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the sandbox to a command, which is called with `sandbox`, a SandboxChoice."""
+
+    @functools.wraps(command)
+    def with_sandbox(**rest: Any) -> Any:
+        return command(sandbox=_taken(rest), **rest)
+
+    return _with_options(with_sandbox)
+
+
+def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--sandbox` and its options to a command, which is called with `sandbox`, a SandboxChoice or None."""
+
+    @functools.wraps(command)
+    def with_sandbox(*, sandbox: bool, **rest: Any) -> Any:
+        choice = _taken(rest)
+        if choice.given and not sandbox:
+            names = ", ".join("--" + name.replace("_", "-").removesuffix("s") for name in choice.given)
+            raise click.UsageError(f"Add --sandbox: without it these options have no effect: {names}.")
+        return command(sandbox=choice if sandbox else None, **rest)
+
+    flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
+    return flag(_with_options(with_sandbox))
+
+
+def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS.values()):
+        command = option(command)
+    return command
+
+
+def _taken(rest: dict[str, Any]) -> SandboxChoice:
+    """Take the options of the sandbox out of a command's arguments."""
+    given = {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
+    if "today" in given:
+        given["today"] = given["today"].date()
+    return SandboxChoice(given)
+
+
+# --- the command
 
 
 @click.command()
@@ -35,6 +166,8 @@ def command(port: int, sandbox: SandboxChoice) -> None:
       contit-mcp check
       contit-mcp ask "How many drafts are there?"
     """
+    import uvicorn  # noqa: PLC0415
+
     configure_logging("INFO")
     logging.getLogger("uvicorn.error").addFilter(_was_not_ordered)
     app = sandbox.app()
@@ -54,4 +187,24 @@ def command(port: int, sandbox: SandboxChoice) -> None:
 
 def _was_not_ordered(record: logging.LogRecord) -> bool:
     """Return whether an error is anything but a connection that a fault dropped."""
+    from contit_mcp.sandbox.app import ConnectionDropped  # noqa: PLC0415
+
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))
+
+
+@asynccontextmanager
+async def on_free_port(app: "Starlette") -> AsyncIterator[str]:
+    """Serve the sandbox inside this process, and yield its address."""
+    import uvicorn  # noqa: PLC0415
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+        server = uvicorn.Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            while not server.started:
+                await anyio.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = True

@@ -12,7 +12,7 @@ import anyio.to_thread
 import click
 
 from contit_mcp.cli.options import credential_name, no_credential, probe_option, settings_options
-from contit_mcp.cli.sandbox_options import SandboxChoice, embedded_sandbox
+from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.server import create_server
@@ -125,7 +125,7 @@ def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> N
     Examples:
       contit-mcp http --sandbox --port 8123        try it without an account; Ctrl-C ends it
     """
-    from contit_mcp.http.deployment import refuse_unsafe  # noqa: PLC0415 - start-up time of stdio
+    from contit_mcp.http.serve import refuse_unsafe, serve_http  # noqa: PLC0415 - start-up time of stdio
     from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
 
     if sandbox is None and settings.auth != "caller" and credential_name(settings) is None:
@@ -140,24 +140,8 @@ def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> N
             stack.enter_context(exported_traces())
         except Exception as error:  # noqa: BLE001 - OpenTelemetry raises errors of many kinds for odd variables
             log.warning("tracing.not_exported", error=type(error).__name__, hint="Check the OTEL_ variables.")
-        anyio.run(serve_http, settings, sandbox, probe, backend_options={"use_uvloop": uvloop})
-
-
-async def serve_http(
-    settings: Settings,
-    sandbox: SandboxChoice | None,
-    probe: bool,  # noqa: FBT001 - anyio.run passes by position
-) -> None:
-    """Serve until a signal asks to stop. With `probe`, `contit_probe` is offered too."""
-    from contit_mcp.http.app import create_metrics_app  # noqa: PLC0415 - start-up time of stdio
-    from contit_mcp.http.deployment import open_app  # noqa: PLC0415
-    from contit_mcp.http.serve import serve_http as serve_app  # noqa: PLC0415
-
-    transport = sandbox.transport() if sandbox else None
-    async with open_app(settings, transport=transport, probe=probe) as opened:
-        context, parts = opened.context, opened.parts
-        metrics_app = None if settings.metrics_port is None else create_metrics_app(parts)
-        await serve_app(opened.app, settings, context, parts, metrics_app=metrics_app)
+        transport = sandbox.transport() if sandbox else None
+        anyio.run(serve_http, settings, transport, probe, backend_options={"use_uvloop": uvloop})
 
 
 _ANSWER_SECONDS = 3.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import shlex
@@ -25,9 +26,9 @@ INTERRUPTED = 130
 
 _USUAL_WIDTH = 80
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_COMMANDS = "stdio|http|ask|demo|check|install|uninstall|healthcheck|sandbox|settings|completion|runs|handle"
-_OUR_COMMAND = re.compile(rf"\bcontit-mcp (?=(?:{_COMMANDS})\b)")
-_ADDRESS = re.compile(r"https?://\S+")
+_OUR_COMMAND = re.compile(
+    r"\bcontit-mcp (?=(?:stdio|http|ask|demo|check|install|uninstall|healthcheck|sandbox|settings|runs|handle)\b)"
+)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -88,6 +89,11 @@ def as_printed(text: str) -> str:
     return _OUR_COMMAND.sub(lambda _: f"{ours} ", text)
 
 
+def error_text(message: str, hint: str | None = None) -> str:
+    """Return an error as all commands print it: one line, and a hint whose commands work as printed."""
+    return without_controls(f"error: {message}" + (f"\nhint: {as_printed(hint)}" if hint else ""))
+
+
 # --- answers
 
 
@@ -119,115 +125,74 @@ def _rendered(text: str, *, indent: int = 0) -> bool:
     width = columns(sys.stdout)
     text = without_controls(text)
     page = Markdown(text, hyperlinks=False)  # a link is shown with its address, since its words can mislead
-    page.parsed = list(_all_visible(page.parsed, text.split("\n"), width - indent))
+    page.parsed = _all_visible(page.parsed, text.split("\n"), width - indent)
     console = Console(width=width, no_color=not wants_colour())
     console.print(Padding(page, (0, indent)) if indent else page)
     return True
 
 
-def _all_visible(tokens: list[Any], lines: list[str], width: int) -> Iterator[Any]:
-    """Yield the parts of a Markdown page so that rich drops none: it would drop HTML, and addresses in tables."""
-    rest = iter(tokens)
-    for token in rest:
-        if token.type == "table_open":
-            table = [token]
-            while table[-1].type != "table_close":
-                table.append(next(rest))
-            yield from _visible_table(table, lines, width)
-            continue
-        if token.type == "html_block":
-            token.type = "code_block"
-        for part in token.children or ():
-            if part.type == "html_inline":
-                part.type = "text"
-            elif part.type == "image":
-                part.content, part.type, part.tag = f"{part.content} ({part.attrs.get('src')})", "text", ""
-                part.children = None
-        yield token
-
-
-def _visible_table(table: list[Any], lines: list[str], width: int) -> Iterator[Any]:
-    """Yield a table and the addresses in it, numbered below; one too wide is shown as it is written."""
-    addresses: list[str] = []
-
-    def numbered(address: str) -> str:
-        if address not in addresses:
-            addresses.append(address)
-        return f"[{addresses.index(address) + 1}]"
-
+def _all_visible(tokens: list[Any], lines: list[str], width: int) -> list[Any]:
+    """Return the tokens of a Markdown page with HTML as text, and a table that would be cut as it is written."""
     from rich.cells import cell_len  # noqa: PLC0415 - optional
 
-    widest: list[int] = []
-    column = 0
-    for token in table:
-        if token.type == "tr_open":
+    shown: list[Any] = []
+    widest: dict[int, int] = {}
+    table_at, column = -1, 0
+    for token in tokens:
+        if token.type == "table_open":
+            table_at, widest = len(shown), {}
+        elif token.type == "tr_open":
             column = 0
-        elif token.type == "inline":
-            text = _visible_cell(token.children or [], numbered)
-            widest[column : column + 1] = [max([*widest[column : column + 1], *map(cell_len, text.split())], default=0)]
+        elif token.type == "html_block":
+            token.type = "code_block"
+        _make_text(token.children or [], in_table=table_at >= 0)
+        if table_at >= 0 and token.type == "inline":
+            words = "".join(part.content for part in token.children).split()
+            widest[column] = max([widest.get(column, 0), *map(cell_len, words)])
             column += 1
-    if sum(widest) + 3 * len(widest) + 1 > width:
-        start, end = table[0].map
-        raw = type(table[0])("code_block", "code", 0)
-        raw.content = "\n".join(lines[start:end]) + "\n"
-        yield raw
-        return
-    yield from table
-    for number, address in enumerate(addresses, start=1):
-        yield type(table[0])("paragraph_open", "p", 1)
-        yield type(table[0])("text", "", 0, content=f"[{number}] {address}")
-        yield type(table[0])("paragraph_close", "p", -1)
+        shown.append(token)
+        if token.type == "table_close":
+            if sum(widest.values()) + 3 * len(widest) + 1 > width:
+                start, end = shown[table_at].map
+                raw = type(token)("code_block", "code", 0, content="\n".join(lines[start:end]) + "\n")
+                shown[table_at:] = [raw]
+            table_at = -1
+    return shown
 
 
-def _visible_cell(parts: list[Any], numbered: Callable[[str], str]) -> str:
-    """Make a number of each address in a cell; return the cell's text."""
-    address: str | None = None
+def _make_text(parts: list[Any], *, in_table: bool) -> None:
+    """Make text of what rich would drop: HTML, the addresses of images, and in tables those of links."""
+    address = ""
     for part in parts:
-        if part.type == "link_open":
+        if part.type == "image":
+            part.content, part.children = f"{part.content} ({part.attrs.get('src')})", None
+        elif in_table and part.type == "link_open":
             address = str(part.attrs.get("href"))
-            part.type, part.nesting = "text", 0
-        elif part.type == "link_close":
-            part.type, part.nesting, part.content = "text", 0, f" {numbered(str(address))}"
-            address = None
-        elif part.type == "image":
-            part.content, part.type, part.tag = f"{part.content} {numbered(str(part.attrs.get('src')))}", "text", ""
-            part.children = None
-        elif part.type in {"text", "html_inline"}:
-            part.type = "text"
-            part.content = (
-                _ADDRESS.sub(lambda found: numbered(found[0]), part.content)
-                if address is None
-                else (_ADDRESS.sub("", part.content))
-            )
-    return " ".join(part.content for part in parts)
+        elif in_table and part.type == "link_close":
+            part.content = f" ({address})"
+        elif part.type != "html_inline":
+            continue
+        part.type, part.tag, part.nesting = "text", "", 0
 
 
 # --- the spinner
 
+_HIDE_CURSOR, _SHOW_CURSOR, _ERASED = "\x1b[?25l", "\x1b[?25h", "\r\x1b[K"
+
 
 class Spinner:
-    """One line of stderr, drawn repeatedly and erased at the end. Without a terminal it does nothing.
+    """One line of stderr with the time and a text, drawn repeatedly. Without a terminal it does nothing.
 
     Between two drawings the cursor is at the beginning of the line, so that a log line covers it.
-
-    Args:
-        stream: Where to draw; stderr by default.
-        clock: Seconds, from any beginning.
     """
 
-    _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-
-    def __init__(self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = sys.stderr if stream is None else stream
-        self._drawing = is_terminal(self._stream)
-        self._clock = clock
-        self._began = clock()
+    def __init__(self) -> None:
+        self._drawing = is_terminal(sys.stderr)
+        self._began = time.monotonic()
         self._text = ""
-        self._width = 0
         self._frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-        self._turns = 0
         try:
-            self._frames.encode(self._stream.encoding or "ascii")
+            self._frames.encode(sys.stderr.encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
             self._frames = "|/-\\"
 
@@ -237,69 +202,48 @@ class Spinner:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Draw while inside: the cursor is hidden, and comes back however this ends."""
+        """Hide the cursor while inside. It comes back however this ends, also while Ctrl-Z stops the process."""
         if not self._drawing:
             yield
             return
-        with self._tidied_by_ctrl_z():
-            self._stream.write(self._HIDE_CURSOR)
-            try:
-                yield
-            finally:
-                self._stream.write(self._erased())
-                self._stream.flush()
-                self._drawing = False
-
-    async def turn(self) -> None:
-        """Draw until cancelled."""
-        while True:
-            self.draw()
-            await anyio.sleep(0.1)
-
-    def draw(self) -> None:
-        """Draw the line as it is now, cut to the terminal, over the one before."""
-        if not self._drawing:
-            return
-        most = max(1, columns(self._stream) - 1)  # in the last column some terminals would go to the next line
-        frame = self._frames[self._turns % len(self._frames)]
-        line = f"{frame} {duration(self._clock() - self._began)}  {self._text}"[:most]
-        padding = " " * (min(self._width, most) - len(line))
-        self._turns += 1
-        self._width = len(line)
-        if wants_colour():
-            line = f"\x1b[36m{line[:1]}\x1b[0m{line[1:]}"
-        self._stream.write(f"\r{line}{padding}\r")
-        self._stream.flush()
-
-    def leave_at_once(self) -> None:
-        """Erase the line from inside a signal's handler, where the stream itself may be in use."""
-        if self._drawing:
-            self._drawing = False
-            os.write(self._stream.fileno(), self._erased().encode())
-
-    @contextmanager
-    def _tidied_by_ctrl_z(self) -> Iterator[None]:
-        """While inside, Ctrl-Z gives the shell its cursor back before the process stops."""
-        if sys.platform == "win32":
-            yield
-            return
+        self._write(_HIDE_CURSOR)
+        stop = getattr(signal, "SIGTSTP", None)  # Windows has none
 
         def on_stop(_: int, __: FrameType | None) -> None:
-            os.write(self._stream.fileno(), self._erased().encode())
-            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTSTP)
+            self._write(_ERASED + _SHOW_CURSOR)
+            os.kill(os.getpid(), signal.SIGSTOP)
             # The process continues here after `fg`.
-            signal.signal(signal.SIGTSTP, on_stop)
-            os.write(self._stream.fileno(), self._HIDE_CURSOR.encode())
+            self._write(_HIDE_CURSOR)
 
-        before = signal.signal(signal.SIGTSTP, on_stop)
+        before = signal.signal(stop, on_stop) if stop else None
         try:
             yield
         finally:
-            signal.signal(signal.SIGTSTP, before)
+            self.leave_at_once()
+            if stop:
+                signal.signal(stop, before)
 
-    def _erased(self) -> str:
-        return f"\r{' ' * min(self._width, columns(self._stream) - 1)}\r{self._SHOW_CURSOR}"
+    async def turn(self) -> None:
+        """Draw until cancelled."""
+        for frame in itertools.cycle(self._frames):
+            if self._drawing:
+                seconds = duration(time.monotonic() - self._began)
+                # In the last column some terminals would go to the next line.
+                line = f"{frame} {seconds}  {self._text}"[: max(1, columns(sys.stderr) - 1)]
+                if wants_colour():
+                    line = f"\x1b[36m{line[:1]}\x1b[0m{line[1:]}"
+                self._write(f"{line}\x1b[K\r")
+            await anyio.sleep(0.1)
+
+    def leave_at_once(self) -> None:
+        """Erase the line for good."""
+        if self._drawing:
+            self._drawing = False
+            self._write(_ERASED + _SHOW_CURSOR)
+
+    def _write(self, text: str) -> None:
+        """Write past the stream, which may be in use when a signal's handler calls this."""
+        os.write(sys.stderr.fileno(), text.encode(sys.stderr.encoding or "ascii", "replace"))
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Credentials for Contit, each an `httpx.Auth`. None of them ever shows its secret."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import anyio
@@ -89,16 +89,23 @@ class AccessTokenAuth(Credential):
         yield request
 
 
-_LONGEST_FAILURE_PAUSE = 60.0
-"""Seconds that a `Retry-After` of the token endpoint is honoured for at most."""
+_RENEW_BEFORE = 60.0
+"""Seconds before its end at which a token is renewed (half its life, if that is shorter)."""
+
+_FETCH_SECONDS = 15.0
+"""What fetching a token may take, retries included. It is less than a start may take, so that it is known that the
+start was not sent."""
+
+_FAILURE_PAUSE, _LONGEST_FAILURE_PAUSE = 3.0, 60.0
+"""Seconds after a failure in which the endpoint is not asked again; the second bounds its `Retry-After`."""
 
 
 class ClientCredentialsAuth(Credential):
     """OAuth 2.0 client credentials (RFC 6749, 4.4): fetches a token, keeps it, and renews it before it expires.
 
     After a 401 the token is renewed once and the request repeated once. One request fetches a token for all that need
-    one at the same moment. If that fails, it fails for all that waited, and for a short time without asking again; a
-    token that is still valid is used meanwhile.
+    one at the same moment. If that fails, it fails for all that waited, and for a short time without asking again: 3 s,
+    or up to a minute if the endpoint asks for it. A token that is still valid is used meanwhile.
 
     Args:
         client_id: Public name of the client.
@@ -106,12 +113,6 @@ class ClientCredentialsAuth(Credential):
         token_url: The token endpoint. The vendor's pages name three hosts, so it is a setting.
         http: Client for the token endpoint; it is closed with the credential.
         retry: For the token endpoint; asking for a token twice does no harm.
-        renew_before: Seconds before its end at which a token is renewed (half its life, if that is shorter).
-        budget: Seconds that fetching a token may take, retries included. It is less than a start may take, so that it
-            is known that the start was not sent.
-        failure_pause: Seconds after a failure in which the endpoint is not asked again with the same secret. A
-            `Retry-After` may ask for more, up to a minute.
-        clock: Seconds, for the expiry.
     """
 
     def __init__(
@@ -122,23 +123,16 @@ class ClientCredentialsAuth(Credential):
         token_url: str,
         http: httpx.AsyncClient,
         retry: RetryPolicy | None = None,
-        renew_before: float = 60.0,
-        budget: float = 15.0,
-        failure_pause: float = 3.0,
-        clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._client_id = client_id
         self._client_secret = client_secret
         self._token_url = token_url
         self._http = http
         self._retry = retry or RetryPolicy()
-        self._renew_before = renew_before
-        self._budget = budget
-        self._failure_pause = failure_pause
-        self._clock = clock
         self._renewal = anyio.Lock()
         self._token: _KeptToken | None = None
-        self._failure: _KeptFailure | None = None
+        self._failure: APIError | None = None
+        self._failed_until = 0.0  # on the event loop's clock
 
     def identity(self) -> str:
         """Return the client's id with its form."""
@@ -165,41 +159,39 @@ class ClientCredentialsAuth(Credential):
 
     async def _valid_token(self, *, refused: "_KeptToken | None") -> "_KeptToken":
         """Return a token that is not about to expire and was fetched after `refused` was."""
-        if (kept := self._token) and kept is not refused and self._clock() < kept.renew_at:
+        if (kept := self._token) and kept is not refused and anyio.current_time() < kept.renew_at:
             return kept
         async with self._renewal:
             kept = self._token  # another request may have renewed it meanwhile
-            if kept and kept is not refused and self._clock() < kept.renew_at:
+            if kept and kept is not refused and anyio.current_time() < kept.renew_at:
                 return kept
             try:
-                return await self._renewed()
+                self._token = await self._renewed()
             except APIError as error:
-                if kept and kept is not refused and self._clock() < kept.expires_at:
+                if kept and kept is not refused and anyio.current_time() < kept.expires_at:
                     log.warning("token.renewal_failed", error=type(error).__name__)
                     return kept
                 raise
+            return self._token
 
     async def _renewed(self) -> "_KeptToken":
+        asked_at = anyio.current_time()
+        if self._failure is not None and asked_at < self._failed_until:
+            raise _about_the_token(self._failure) from self._failure
         secret = _header_value(self._client_secret)
-        failure = self._failure
-        if failure and failure.secret == secret and self._clock() < failure.until:
-            raise _about_the_token(failure.error) from failure.error
-        asked_at = self._clock()
         try:
             granted = await self._fetch(secret)
         except APIError as error:
             asked_to_wait = (error.retry_after or 0.0) if isinstance(error, APIStatusError) else 0.0
-            pause = max(self._failure_pause, min(asked_to_wait, _LONGEST_FAILURE_PAUSE))
-            self._failure = _KeptFailure(error, secret, until=self._clock() + pause)
+            pause = max(_FAILURE_PAUSE, min(asked_to_wait, _LONGEST_FAILURE_PAUSE))
+            self._failure, self._failed_until = error, anyio.current_time() + pause
             raise _about_the_token(error) from error
         life = granted.expires_in
-        self._failure = None
-        self._token = _KeptToken(
+        return _KeptToken(
             f"Bearer {granted.access_token}",
-            renew_at=asked_at + max(life - self._renew_before, life / 2),
+            renew_at=asked_at + max(life - _RENEW_BEFORE, life / 2),
             expires_at=asked_at + life,
         )
-        return self._token
 
     async def _fetch(self, secret: str) -> "_Token":
         form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": secret}
@@ -208,9 +200,9 @@ class ClientCredentialsAuth(Credential):
             request = self._http.build_request("POST", self._token_url, data=form, extensions={ENDPOINT: "token"})
             return parse(await send(self._http, request), _Token)
 
-        deadline = anyio.current_time() + self._budget
+        deadline = anyio.current_time() + _FETCH_SECONDS
         try:
-            with anyio.fail_after(self._budget):
+            with anyio.fail_after(_FETCH_SECONDS):
                 return await retrying(attempt, may_repeat=read_may_be_repeated, policy=self._retry, deadline=deadline)
         except TimeoutError as exc:
             raise APITimeoutError(
@@ -246,13 +238,6 @@ class _KeptToken:
     header: str = field(repr=False)
     renew_at: float
     expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _KeptFailure:
-    error: APIError
-    secret: str = field(repr=False)
-    until: float
 
 
 def _about_the_token(error: APIError) -> APIError:

@@ -48,14 +48,15 @@ _Ids = tuple[str | None, str | None]
 
 
 class ContitClient:
-    """Contit's AI assistant over HTTP. Every method raises `APIError` and nothing of httpx.
+    """Contit's AI assistant over HTTP.
+
+    Every method raises `APIError`, or `InvalidArgumentError` for an id, and nothing of httpx.
 
     Args:
         http: From `build_http_client`.
         auth: The credential (see `auth`). Without one, Contit refuses every request.
         retry: How failed requests are repeated.
         grace: How long a 404 may be replication lag.
-        backoff: Shared with other clients; each has its own by default.
         start_seconds: The longest that sending a start may take, however slowly its bytes come. It cannot be
             cancelled meanwhile, so it stays under the 25 s that the most impatient hosts are given.
         read_seconds: The longest that a read may take, retries included, when the caller sets no deadline.
@@ -73,13 +74,12 @@ class ContitClient:
         auth: httpx.Auth | None = None,
         retry: RetryPolicy | None = None,
         grace: GracePolicy | None = None,
-        backoff: Backoff | None = None,
         start_seconds: float = 20.0,
         read_seconds: float = 20.0,
         sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after,
         reachability: Reachability | None = None,
     ) -> None:
-        self.backoff = backoff or Backoff()
+        self.backoff = Backoff()
         self._http = http
         self._base = str(http.base_url).rstrip("/")
         self._auth = auth
@@ -113,8 +113,6 @@ class ContitClient:
         Raises:
             APIConnectionError: With `may_have_arrived`, the run may exist all the same.
             RateLimitError: Contit asked for a pause until after the deadline.
-            APIError: Contit refused or could not.
-            InvalidArgumentError: The thread id cannot be one.
         """
         body = {"threadId": None if thread_id is None else check_id("thread_id", thread_id), "prompt": prompt}
 
@@ -151,13 +149,9 @@ class ContitClient:
 
         Raises:
             NotFoundError: Contit does not know the thread or run.
-            APIError: Contit refused or could not.
-            InvalidArgumentError: An id cannot be one.
         """
         path, ids = status_path(thread_id, run_id), (thread_id, run_id)
-        if just_started:
-            return await forgiving_lag(lambda: self._read(path, RunStatus, deadline, ids), policy=self._grace)
-        return await self._read(path, RunStatus, deadline, ids)
+        return await self._read(path, RunStatus, ids, deadline, lagging=just_started)
 
     async def thread_response(
         self, thread_id: str, *, just_completed: bool = False, deadline: float | None = None
@@ -166,17 +160,19 @@ class ContitClient:
 
         Raises:
             NotFoundError: Contit does not know the thread, or it has no answer.
-            APIError: Contit refused or could not.
-            InvalidArgumentError: The id cannot be one.
         """
         path, ids = response_path(thread_id), (thread_id, None)
-        if just_completed:
-            answer = await forgiving_lag(lambda: self._read(path, ThreadResponse, deadline, ids), policy=self._grace)
-        else:
-            answer = await self._read(path, ThreadResponse, deadline, ids)
+        answer = await self._read(path, ThreadResponse, ids, deadline, lagging=just_completed)
         return without_hidden_characters(answer.text)
 
-    async def _read(self, path: str, model: type[ModelT], deadline: float | None, ids: _Ids) -> ModelT:
+    async def _read(
+        self, path: str, model: type[ModelT], ids: _Ids, deadline: float | None, *, lagging: bool
+    ) -> ModelT:
+        """Read what a path answers; `lagging` says that a 404 may be replication lag."""
+        if lagging:
+            return await forgiving_lag(
+                lambda: self._read(path, model, ids, deadline, lagging=False), policy=self._grace
+            )
         until = anyio.current_time() + self._read_seconds
         with anyio.CancelScope(deadline=until):
             return await retrying(

@@ -32,73 +32,59 @@ _MOST_DOUBLINGS = 60
 log = get_logger(__name__)
 
 
+_MOST_STRETCH = 4.0
+
+_ROW = 3
+"""How many 5xx and broken connections in a row are more than a passing fault."""
+
+_SETTLE_SECONDS = 10.0
+_FORGET_SECONDS = 60.0
+
+_LONGEST_HOLD = 3_600.0
+"""Seconds for which a `Retry-After` is honoured at most, so that a wrong one does not last a day."""
+
+
 class Backoff:
-    """Slows all polls and starts that share it down together, up to `most` times, and lets them recover.
+    """Slows all polls and starts of one client down together, up to four times, and lets them recover.
 
-    A failure counts if it is a 429, or one of at least `row` 5xx and broken connections without a success between.
-    The stretch doubles when a failure counts, at most once in each `settle`. Once no failure has counted for a
-    `settle`, the next success halves it, again at most once in each `settle`. Without any request for `forget`
-    seconds it is 1. A `Retry-After` is waited for in addition.
-
-    `ContitClient` reports every outcome. Each client has a backoff of its own unless one is given: where callers bring
-    their own credentials, one caller's refusals do not slow the others down.
-
-    Args:
-        most: The highest stretch.
-        row: How many 5xx and broken connections in a row are more than a passing fault.
-        settle: Seconds.
-        forget: Seconds.
-        longest_hold: Seconds for which a `Retry-After` is honoured at most, so that a wrong one does not last a day.
+    A failure counts if it is a 429, or one of at least three 5xx and broken connections without a success between. The
+    stretch of all pauses doubles when a failure counts, and a success halves it after 10 s without one; in both
+    directions at most once in 10 s. A minute after the last failure it is 1 in any case. A `Retry-After` is waited for
+    in addition. `ContitClient` reports every outcome.
     """
 
-    def __init__(
-        self,
-        *,
-        most: float = 4.0,
-        row: int = 3,
-        settle: float = 10.0,
-        forget: float = 60.0,
-        longest_hold: float = 3_600.0,
-    ) -> None:
-        self._most = most
-        self._row = row
-        self._settle = settle
-        self._forget = forget
-        self._longest_hold = longest_hold
+    def __init__(self) -> None:
         self._stretch = 1.0
         self._failures = 0
-        self._changed_at = self._failed_at = self._reported_at = self._hold_until = -math.inf
+        self._changed_at = self._failed_at = self._hold_until = -math.inf
         self._late = 0.0
 
     @property
     def stretch(self) -> float:
         """Return the factor of all pauses now; 1 when all is well."""
-        return 1.0 if anyio.current_time() - self._reported_at >= self._forget else self._stretch
+        return 1.0 if anyio.current_time() - self._failed_at >= _FORGET_SECONDS else self._stretch
 
     @property
     def full(self) -> bool:
         """Return whether failures have lasted so long that a failed request is not repeated within its call."""
-        return self.stretch >= self._most
+        return self.stretch >= _MOST_STRETCH
 
     def failed(self, error: APIError) -> None:
         """Report a 429, a 5xx, or a connection that broke or was not made."""
         now, stretch = anyio.current_time(), self.stretch
-        self._reported_at = now
         self._failures += 1
         if isinstance(error, APIStatusError) and error.retry_after is not None:
-            self._hold_until = max(self._hold_until, now + min(error.retry_after, self._longest_hold))
-        if not isinstance(error, RateLimitError) and self._failures < self._row:
-            return
-        if now - self._changed_at >= self._settle:
-            self._change(min(self._most, stretch * 2), now)
-        self._failed_at = now
+            self._hold_until = max(self._hold_until, now + min(error.retry_after, _LONGEST_HOLD))
+        if isinstance(error, RateLimitError) or self._failures >= _ROW:
+            self._failed_at = now
+            self._change(min(_MOST_STRETCH, stretch * 2), now)
 
     def succeeded(self) -> None:
         """Report any other answer of Contit."""
+        self._failures = 0
         now = anyio.current_time()
-        if self._stretch > 1.0 and now - max(self._changed_at, self._failed_at) >= self._settle:
+        if now - self._failed_at >= _SETTLE_SECONDS:
             self._change(max(1.0, self.stretch / 2), now)
-        self._reported_at, self._failures = now, 0
 
     async def pause(self, seconds: float, draw: Callable[[], float] = random.random) -> None:
         """Pause a poll for `seconds`, stretched, and until a `Retry-After` is over.
@@ -134,9 +120,9 @@ class Backoff:
             await anyio.sleep(max(0.0, min(seconds * (stretch - 1.0) * draw(), deadline - anyio.current_time())))
 
     def _change(self, stretch: float, now: float) -> None:
-        if stretch != self._stretch:
+        if stretch != self._stretch and now - self._changed_at >= _SETTLE_SECONDS:
             log.warning("upstream.backoff", stretch=stretch)
-        self._stretch, self._changed_at = stretch, now
+            self._stretch, self._changed_at = stretch, now
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,6 @@ ENDPOINT = "contit_mcp_endpoint"
 """The extension of a request that names its endpoint. Only such requests are counted."""
 
 _SENT_AT = "contit_mcp_sent_at"
-_MOST_CODINGS = 2
-"""Compressions on top of each other that a body may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,31 +202,17 @@ class _BodyReader:
         _count(response.request, str(response.status_code))
 
     def _decompressed(self, body: bytes, headers: httpx.Headers) -> bytes:
-        """Undo the content codings. They were not asked for, but a gateway may compress whatever passes it."""
-        codings = [coding.strip().lower() for coding in headers.pop("Content-Encoding", "").split(",")]
-        codings = [coding for coding in codings if coding not in {"", "identity"}]
-        if len(codings) > _MOST_CODINGS:
-            raise httpx.DecodingError("the body was compressed too often")
-        for coding in reversed(codings):
-            body = self._inflated(body, coding)
-        return body
-
-    def _inflated(self, body: bytes, coding: str) -> bytes:
+        """Undo a content coding. None was asked for, but a gateway may compress whatever passes it."""
+        coding = headers.pop("Content-Encoding", "identity").strip().lower()
+        if coding in {"", "identity"} or not body:
+            return body
         if coding not in {"gzip", "x-gzip", "deflate"}:
             raise httpx.DecodingError("the body has an unknown content coding")
-        if not body:
-            return body
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its first bytes say
         try:
-            inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its first bytes say
             inflated = inflater.decompress(body, self._most + 1)
         except zlib.error as exc:
-            if coding != "deflate":
-                raise httpx.DecodingError("the body is not compressed as its header says") from exc
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers send deflate without zlib's header
-            try:
-                inflated = inflater.decompress(body, self._most + 1)
-            except zlib.error as error:
-                raise httpx.DecodingError("the body is not compressed as its header says") from error
+            raise httpx.DecodingError("the body is not compressed as its header says") from exc
         if len(inflated) > self._most:
             raise self._too_large()
         if not inflater.eof:
@@ -264,7 +248,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        self._free = anyio.Semaphore(limits.max_connections or 100)
+        self._free = anyio.Semaphore(limits.max_connections or 100, fast_acquire=True)  # the request yields anyway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return the response once its head has come.
@@ -278,7 +262,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         timeout = request.extensions["timeout"]
         body = await request.aread()
         began = anyio.current_time()
-        await self._take_place(timeout["pool"])
+        try:
+            with anyio.fail_after(timeout["pool"]):
+                await self._free.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("no connection was free") from exc
         await _note_the_time(request)  # from here on it is Contit that is waited for
         current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
@@ -307,16 +295,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._closed = True
         if self._session is not None:
             await self._session.close()
-
-    async def _take_place(self, seconds: float | None) -> None:
-        try:
-            self._free.acquire_nowait()
-        except anyio.WouldBlock:
-            try:
-                with anyio.fail_after(seconds):
-                    await self._free.acquire()
-            except TimeoutError as exc:
-                raise httpx.PoolTimeout("no connection was free") from exc
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, which is made at the first request: it needs the event loop."""
@@ -418,9 +396,7 @@ _CONFIGURED = "Check CONTIT_BASE_URL and the proxy settings; contit-mcp check te
 _CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
     (httpx.ConnectTimeout, "Contit could not be reached in time.", False, _LATER),
     (httpx.PoolTimeout, "Too many requests to Contit are in flight in this process.", False, _LATER),
-    (httpx.ReadTimeout, "Contit did not answer in time.", True, _LATER),
-    (httpx.WriteTimeout, "Contit did not take the request in time.", True, _LATER),
-    (httpx.TimeoutException, "Contit took too long.", True, _LATER),
+    (httpx.TimeoutException, "Contit did not answer in time.", True, _LATER),
     (httpx.ConnectError, "Contit could not be reached.", False, _LATER),
     (httpx.ProxyError, "The proxy refused to connect to Contit.", False, _CONFIGURED),
     (httpx.UnsupportedProtocol, "Contit's address is not one that HTTP can reach.", False, _CONFIGURED),

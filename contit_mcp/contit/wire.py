@@ -3,7 +3,6 @@
 Text from upstream never enters an error message or a log line: it could repeat the prompt or hold an answer.
 """
 
-import json
 import math
 import re
 import unicodedata
@@ -168,15 +167,14 @@ def parse(response: httpx.Response, model: type[ModelT], *, now: datetime | None
         APIResponseValidationError: A 2xx that does not parse or lacks a field.
     """
     if not response.is_success:
-        _log_shape(response)
+        _log_refused(response)
         raise _status_error(response, now=now)
     try:
         return model.model_validate_json(response.content)
     except ValidationError as exc:
-        _log_shape(response)
-        # Not chained: a validation error can quote its input, which may be an answer.
-        problems = sorted({f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['type']}" for e in exc.errors()})
-    log.debug("upstream.invalid", problems=problems)
+        first = exc.errors()[0]
+        _log_refused(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}")
+        # Not chained below: a validation error can quote its input, which may be an answer.
     raise errors.APIResponseValidationError(
         f"Contit's answer was not what its documentation promises (HTTP {response.status_code}).",
         hint="Try again; if it stays so, check CONTIT_BASE_URL and whether a proxy answers in Contit's place.",
@@ -231,25 +229,15 @@ def _status_error(response: httpx.Response, *, now: datetime | None) -> errors.A
     return errors.APIStatusError(message, hint=_LATER_HINT, status_code=status)
 
 
-def _log_shape(response: httpx.Response) -> None:
-    """Log the type, size and keys of a refused body, never its text."""
-    keys: list[str] = []
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):  # the second for very deep nesting
-        kind = "not JSON"
-    else:
-        kind = type(body).__name__
-        if isinstance(body, dict):
-            keys = [key for key in body if re.fullmatch(r"[A-Za-z_]{1,30}", key)][:12]
+def _log_refused(response: httpx.Response, problem: str | None = None) -> None:
+    """Log what can be told of a refused body: never its text."""
     media_type = re.match(r"[\w.+/-]{0,60}", response.headers.get("Content-Type", ""))
     log.debug(
         "upstream.refused_body",
         status=response.status_code,
         media_type=media_type and media_type[0],
         size=len(response.content),
-        kind=kind,
-        keys=",".join(keys),
+        problem=problem,
     )
 
 

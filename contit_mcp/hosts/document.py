@@ -1,29 +1,15 @@
-"""One thing that is ours in a host's file: how it gets in and out of the text, checked by reading.
-
-Each edit is verified: the text must afterwards say what it said before, but for the addition. An edit that does not is
-not written.
-"""
+"""One thing that is ours in a host's file, and the edits that put it in and take it out, each checked by reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-_MOST_LINES = 40
-"""Of an entry; ours have up to 15."""
-
 
 class UnreadableTextError(Exception):
-    """The text of a file is not what its format allows.
-
-    Attributes:
-        line: Where, counted from 1.
-        problem: What is wrong there.
-    """
+    """The text of a file is not what its format allows; lines count from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")
-        self.line = line
-        self.problem = problem
 
 
 class UnsuitableTextError(Exception):
@@ -58,43 +44,33 @@ class Addition:
         if not isinstance(document, dict):
             return {} if document is None else document
         rest = dict(document)
-        section = rest.get(self.section)
+        section = rest.pop(self.section, None)
         if isinstance(section, dict) and self.named_by is None:
             section = {name: value for name, value in section.items() if name != self.name}
         elif isinstance(section, list) and self.named_by is not None:
             section = [item for item in section if not self.is_named(item)]
-        if section in ({}, [], None):
-            rest.pop(self.section, None)
-        else:
-            rest[self.section] = section
-        return rest
+        return rest if section in ({}, [], None) else rest | {self.section: section}
 
     def is_named(self, item: Any) -> bool:
-        """Whether an element of the list has this name."""
+        """Return whether an element of the list has this name."""
         return isinstance(item, dict) and item.get(self.named_by) == self.name
 
 
 class Format(Protocol):
-    """The operations of a file format.
-
-    Attributes:
-        exact: Whether an edit changes nothing but its own lines; else it may change white space and comments.
-    """
-
-    exact: bool
+    """A file format. Its methods raise UnreadableTextError, and the last two UnsuitableTextError."""
 
     def read(self, text: str) -> object:
-        """Return what the text says; None for an empty one. Raises UnreadableTextError."""
+        """Return what the text says; None for an empty one."""
 
     def insert(self, text: str, addition: Addition) -> str:
-        """Return the text with the addition. Raises UnreadableTextError or UnsuitableTextError."""
+        """Return the text with the addition."""
 
     def remove(self, text: str, addition: Addition) -> str:
-        """Return the text without the addition, which is in it. Raises as `insert`."""
+        """Return the text without the addition, which is in it."""
 
 
 def with_additions(text: str, additions: Sequence[Addition], file_format: Format) -> str:
-    """Return the text with all of the additions, of which it has none yet.
+    """Return the text with the additions, of which it has none yet.
 
     Raises:
         UnreadableTextError: The text is not of its format.
@@ -102,61 +78,38 @@ def with_additions(text: str, additions: Sequence[Addition], file_format: Format
     """
     for addition in additions:
         before = file_format.read(text)
-        text = file_format.insert(text, addition)
-        if not _says(text, addition, before, file_format, present=True):
+        edited = file_format.insert(text, addition)
+        if not _says(file_format, edited, addition, before, value=addition.value):
             raise UnsuitableTextError("there is no place in it where an entry could be added safely")
+        text = edited
     return text
 
 
-def without_additions(text: str, additions: Sequence[Addition], file_format: Format) -> tuple[str, bool]:
-    """Return the text without the additions, as far as they are in it, and whether all else is byte for byte the same.
+def without_additions(text: str, additions: Sequence[Addition], file_format: Format) -> str:
+    """Return the text without those of the additions that are in it.
 
     Raises:
         UnreadableTextError: The text is not of its format.
         UnsuitableTextError: They cannot be taken out safely.
     """
-    exact = True
     for addition in reversed(additions):
         before = file_format.read(text)
         if addition.find(before) is None:
             continue
-        cut = None if file_format.exact else _without_lines(text, addition, before, file_format)
-        if cut is None:
-            exact = exact and file_format.exact
-            cut = file_format.remove(text, addition)
-            if not _says(cut, addition, before, file_format, present=False):
-                raise UnsuitableTextError("our entry cannot be taken out of it safely")
-        text = cut
-    return text, exact
+        edited = file_format.remove(text, addition)
+        if not _says(file_format, edited, addition, before, value=None):
+            raise UnsuitableTextError("our entry cannot be taken out of it safely")
+        text = edited
+    return text
 
 
-def _without_lines(text: str, addition: Addition, before: object, file_format: Format) -> str | None:
-    """Return the text without the fewest whole lines that hold the addition; None if it has no lines of its own."""
-    lines = text.split("\n")
-
-    def rest(start: int, end: int) -> str | None:
-        cut = "\n".join(lines[:start] + lines[end:])
-        return cut if _says(cut, addition, before, file_format, present=False) else None
-
-    for start in (number for number, line in enumerate(lines) if addition.name in line):
-        for end in range(start + 1, min(start + _MOST_LINES, len(lines)) + 1):
-            if (cut := rest(start, end)) is not None:
-                # The line above goes too if it is a second blank one, or the head of a section that is empty now.
-                above = lines[start - 1].strip() if start else "-"
-                spare = above == f"{addition.section}:" or (not above and "".join(lines[end : end + 1]).strip() == "")
-                shorter = rest(start - 1, end) if spare else None
-                return cut if shorter is None else shorter
-    return None
-
-
-def _says(text: str, addition: Addition, before: object, file_format: Format, *, present: bool) -> bool:
-    """Whether the text says what it said before, but for the addition."""
+def _says(file_format: Format, text: str, addition: Addition, before: object, *, value: Any) -> bool:
+    """Return whether the text says what was there before, but for the addition, which has this value."""
     try:
         after = file_format.read(text)
     except Exception:  # noqa: BLE001 - whatever error a reader raises, such a text is not written
         return False
-    said = (addition.find(after), addition.without(after))
-    return _spelled(said) == _spelled((addition.value if present else None, addition.without(before)))
+    return _spelled((addition.find(after), addition.without(after))) == _spelled((value, addition.without(before)))
 
 
 def _spelled(value: Any) -> str:

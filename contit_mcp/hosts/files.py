@@ -11,7 +11,6 @@ from pathlib import Path
 
 from contit_mcp.config.values import make_folder, write_whole
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.document import UnreadableTextError, UnsuitableTextError
 
 BACKUP_SUFFIX = ".contit-mcp.bak"
 _LARGEST = 64_000_000
@@ -138,21 +137,6 @@ def refuse_way_out(file: Path, project: Path) -> None:
             f"{file} leads out of the project, to {target}; it was left alone.",
             hint="Replace the link by a file or folder of its own, or leave --scope project out.",
         )
-
-
-def unreadable(path: Path, error: UnreadableTextError) -> ConfigurationError:
-    """Return the error for a file that is broken."""
-    return ConfigurationError(
-        f"{path}, line {error.line}: {error.problem}. The file was left alone.",
-        hint="Correct it in an editor, and try again.",
-    )
-
-
-def unsuitable(path: Path, error: UnsuitableTextError) -> ConfigurationError:
-    """Return the error for a file that has no place for an entry, or no safe way to remove one."""
-    return ConfigurationError(
-        f"{path} was left alone: {error}.", hint="Edit it by hand; contit-mcp install HOST --print shows the entry."
-    )
 
 
 def own_command(argv0: str, executable: str) -> tuple[str, tuple[str, ...]]:

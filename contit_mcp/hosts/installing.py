@@ -1,7 +1,7 @@
 """Our entry into a host's file, and out of it again.
 
-A copy of the file is kept before the first change. `uninstall` puts that copy back if the file is still as we wrote
-it; else the entry alone is removed, and the copies stay for the user to compare.
+A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it; else the
+entry alone is removed, and the copies stay for the user to compare.
 """
 
 import hashlib
@@ -9,34 +9,24 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.document import (
-    Addition,
-    UnreadableTextError,
-    UnsuitableTextError,
-    with_additions,
-    without_additions,
-)
-from contit_mcp.hosts.entries import LocalServer, Server, read_entry
-from contit_mcp.hosts.files import back_up, is_same_file, read_text, unreadable, unsuitable, write_secret, write_text
+from contit_mcp.hosts.document import UnreadableTextError, UnsuitableTextError, with_additions, without_additions
+from contit_mcp.hosts.files import back_up, is_same_file, read_text, write_secret, write_text
 from contit_mcp.hosts.formats import FORMATS
-from contit_mcp.hosts.host import Host
+from contit_mcp.hosts.host import Host, LocalServer, Server, read_entry
 from contit_mcp.hosts.table import HOSTS
 
-FILE_NAME = "host-entries.json"
 KEY_FILES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
 """The files that `install` keeps a credential in, by the setting that it is the value of."""
 
 WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")
 """What an entry needs beside the credential to reach Contit, since a host does not know it."""
-
-_BACKUPS = "backups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +39,7 @@ class Install:
         written: The SHA-256 of the file as we wrote it.
         values: The values of our additions, by section.
         created: The file and folders that did not exist before, innermost first; links are followed.
-        backup: The copy of the file as it was before our entry.
-        restorable: Whether that copy lacks nothing but our entry; not so if the file was changed between two installs.
+        backup: A copy of the file that differs from what we wrote in our entry alone.
         key_files: The files that the entry, and those that it replaced, take or took the credential from.
     """
 
@@ -60,7 +49,6 @@ class Install:
     values: Mapping[str, Any] = field(default_factory=dict)
     created: tuple[str, ...] = ()
     backup: str | None = None
-    restorable: bool = True
     key_files: tuple[str, ...] = ()
 
 
@@ -71,15 +59,15 @@ class Installs:
     """All entries that we wrote, in one file of the state folder."""
 
     def __init__(self, folder: Path, known: Sequence[Install] = ()) -> None:
-        self.backups = folder / _BACKUPS
-        self._path = folder / FILE_NAME
+        self.backups = folder / "backups"
+        self._path = folder / "host-entries.json"
         self._known = list(known)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them. A file that cannot be read counts as none: the entries are then like ones written by hand."""
+        """Read them. If the file cannot be read, there are none: the entries are then like ones written by hand."""
         try:
-            return cls(folder, _INSTALLS.validate_json((folder / FILE_NAME).read_bytes()))
+            return cls(folder, _INSTALLS.validate_json((folder / "host-entries.json").read_bytes()))
         except (OSError, ValidationError):
             return cls(folder)
 
@@ -92,25 +80,18 @@ class Installs:
 
     def remember(self, install: Install) -> None:
         """Keep it in place of the earlier one in the same file."""
-        others = [one for one in self._known if one.host != install.host or not is_same_file(one.file, install.file)]
-        self._known = [*others, install]
-        self._save()
+        known = self.of(install.host, Path(install.file))
+        self._save([*(one for one in self._known if one != known), install])
 
     def forget(self, host: str, file: Path) -> None:
-        """Drop the entry. Folders that were made for it and are still in use go with the last entry in them."""
-        if (gone := self.of(host, file)) is None:
-            return
-        self._known = [one for one in self._known if one != gone]
-        left = [folder for folder in gone.created if Path(folder).is_dir()]
-        for number, one in enumerate(self._known):
-            if inherited := [folder for folder in left if Path(folder) in Path(os.path.realpath(one.file)).parents]:
-                self._known[number] = replace(one, created=(*one.created, *inherited))
-                break
-        self._save()
+        """Drop the entry of a host in a file."""
+        gone = self.of(host, file)
+        self._save([one for one in self._known if one != gone])
 
-    def _save(self) -> None:
-        if self._known:
-            write_secret(self._path, json.dumps([asdict(one) for one in self._known], indent=1))
+    def _save(self, known: list[Install]) -> None:
+        self._known = known
+        if known:
+            write_secret(self._path, json.dumps([asdict(one) for one in known], indent=1))
         else:
             self._path.unlink(missing_ok=True)
 
@@ -126,7 +107,6 @@ class Plan:
         before: The text of the file; None if it does not exist.
         after: The text that it will have.
         values: The values of our additions, by section.
-        ours: Whether the entry that it replaces is as we wrote it, so that nothing is lost.
     """
 
     host: Host
@@ -135,7 +115,6 @@ class Plan:
     before: str | None
     after: str
     values: Mapping[str, Any]
-    ours: bool
 
 
 def entry_in(host: Host, file: Path) -> Server | None:
@@ -145,19 +124,26 @@ def entry_in(host: Host, file: Path) -> Server | None:
         ConfigurationError: The file cannot be read.
     """
     text = read_text(file)
-    with _telling_of(file):
-        return None if text is None else read_entry(_main(host).find(FORMATS[host.format].read(text)))
+    with _errors_about(file):
+        found = None if text is None else FORMATS[host.format].read(text)
+        return read_entry(host.possible_additions()[0].find(found))
 
 
 def is_ours(host: Host, file: Path, installs: Installs) -> bool:
-    """Whether our entry in the file is the one that `install` wrote, unchanged.
+    """Return whether our entry in the file is the one that `install` wrote, unchanged.
+
+    The values count: some hosts write their file anew, in their own way, each time that they are used.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
     text, known = read_text(file), installs.of(host.slug, file)
-    with _telling_of(file):
-        return known is not None and text is not None and _as_written(host, FORMATS[host.format].read(text), known)
+    if known is None or text is None:
+        return False
+    with _errors_about(file):
+        document = FORMATS[host.format].read(text)
+    main, *others = [(one.find(document), known.values.get(one.section)) for one in host.possible_additions()]
+    return main[0] is not None and main[0] == main[1] and all(found in (None, written) for found, written in others)
 
 
 def new_file(host: Host, server: Server) -> str:
@@ -172,17 +158,15 @@ def plan_install(host: Host, file: Path, server: Server, installs: Installs, *, 
         ConfigurationError: The file is broken, has no place for an entry, or has one that is not as we wrote it.
     """
     text = read_text(file)
-    known = installs.of(host.slug, file)
     additions = host.additions(server)
     values = {one.section: one.value for one in additions}
     file_format = FORMATS[host.format]
-    with _telling_of(file):
+    with _errors_about(file):
         document = file_format.read(text) if text is not None else None
-        present = _main(host).find(document)
-        ours = known is not None and present is not None and _as_written(host, document, known)
+        present = additions[0].find(document)
         if present is not None and all(one.find(document) == one.value for one in additions):
-            return Plan(host, file, "same", text, text or "", values, ours)
-        if present is not None and not force and not ours:
+            return Plan(host, file, "same", text, text or "", values)
+        if present is not None and not force and not is_ours(host, file, installs):
             raise ConfigurationError(
                 f"{file} has an entry {additions[0].name} that was written or changed by hand.",
                 hint="--force replaces it by ours; --print shows ours and changes nothing.",
@@ -192,12 +176,13 @@ def plan_install(host: Host, file: Path, server: Server, installs: Installs, *, 
                 f"{host.title} reads {older} only as long as there is no {file}: a new one would hide it.",
                 hint=f"Turn the old file into {file.name} first, as {host.title} documents it, and try again.",
             )
-        base = _new_text(host) if text is None else without_additions(text, host.possible_additions(), file_format)[0]
+        base = _new_text(host) if text is None else without_additions(text, host.possible_additions(), file_format)
         after = with_additions(base, additions, file_format)
-        if not _is_text(f"{file}{after}"):
-            raise UnsuitableTextError("its path, or one in the entry, is not UTF-8 text")
-    change: Literal["new", "replaced"] = "new" if present is None else "replaced"
-    return Plan(host, file, change, text, after, values, ours)
+        try:
+            f"{file}{after}".encode()
+        except UnicodeEncodeError:
+            raise UnsuitableTextError("its path, or one in the entry, is not UTF-8 text") from None
+    return Plan(host, file, "new" if present is None else "replaced", text, after, values)
 
 
 def carry_out(plan: Plan, installs: Installs, *, key_file: Path | None = None, in_project: bool = False) -> Path | None:
@@ -214,26 +199,27 @@ def carry_out(plan: Plan, installs: Installs, *, key_file: Path | None = None, i
     """
     if read_text(plan.file) != plan.before:
         raise ConfigurationError(f"{plan.file} was changed meanwhile, so it was left alone.", hint="Try again.")
-    known = installs.of(plan.host.slug, plan.file)
-    untouched = known is not None and plan.before is not None and known.written == _digest(plan.before)
+    known = installs.of(plan.host.slug, plan.file) or Install(plan.host.slug, str(plan.file))
+    untouched = plan.before is not None and known.written == _digest(plan.before)
     made = None
-    loses = plan.change == "new" or not plan.ours or not FORMATS[plan.host.format].exact
-    if plan.change != "same" and plan.before is not None and not untouched and loses:
+    if plan.change != "same" and plan.before is not None and not untouched:
         made = back_up(plan.file, folder=installs.backups if in_project else None)
-    backup = str(made) if made and plan.change == "new" else known.backup if known else None
-    key_files = (*(known.key_files if known else ()), *([str(key_file)] if key_file else ()))
-    written = known.written if known and plan.change == "same" else _digest(plan.after)
+    if plan.change == "same" or untouched:
+        backup = known.backup
+    else:
+        backup = str(made) if made and plan.change == "new" else None
+    target = Path(os.path.realpath(plan.file))
+    missing = tuple(str(path) for path in (target, *target.parents) if not path.exists())
     # First the memory: an entry that it does not know could only be removed as one written by hand.
     installs.remember(
         Install(
             host=plan.host.slug,
             file=str(plan.file),
-            written=written,
+            written=known.written if plan.change == "same" else _digest(plan.after),
             values=plan.values,
-            created=known.created if known and plan.before is not None else tuple(map(str, _missing(plan.file))),
+            created=missing or known.created,
             backup=backup,
-            restorable=plan.change == "new" or (known is not None and known.restorable and untouched),
-            key_files=tuple(dict.fromkeys(key_files)),
+            key_files=tuple(dict.fromkeys((*known.key_files, *([str(key_file)] if key_file else ())))),
         )
     )
     if plan.change != "same":
@@ -267,39 +253,34 @@ def uninstall(host: Host, file: Path, installs: Installs, *, in_project: bool = 
     text = read_text(file)
     known = installs.of(host.slug, file) or Install(host.slug, str(file))
     key_files = tuple(map(Path, known.key_files))
-    original = Path(known.backup) if known.backup else None
-    file_format = FORMATS[host.format]
-    with _telling_of(file):
-        if text is None or _main(host).find(file_format.read(text)) is None:
+    with _errors_about(file):
+        if text is None or host.possible_additions()[0].find(FORMATS[host.format].read(text)) is None:
             installs.forget(host.slug, file)
             return Removal(found=False, exactly=False, backups=(), key_files=key_files)
-        after, cleanly = without_additions(text, host.possible_additions(), file_format)
-    backups: tuple[Path, ...] = ()
-    exactly = True
-    before = read_text(original) if original else None
+        after = without_additions(text, host.possible_additions(), FORMATS[host.format])
+    backup = Path(known.backup) if known.backup else None
+    original = read_text(backup) if backup else None
+    if original is not None and known.written == _digest(text):
+        after = original
+    backups: list[Path] = []
     # Without white space: after a change by hand there may be other white space.
-    if os.path.realpath(file) in known.created and _words(after) in {_words(_new_text(host)), "{}", ""}:
+    gone = os.path.realpath(file) in known.created and _words(after) in {_words(_new_text(host)), "{}", ""}
+    if gone:
         _take_away(known.created)
-    elif original is not None and before is not None and known.restorable and known.written == _digest(text):
-        write_text(file, before, in_project=in_project)
-        original.unlink()
     else:
-        if not cleanly:
-            backups = (back_up(file, folder=installs.backups if in_project else None),)
+        if after != original:
+            backups = [backup] if backup and original is not None else []
+            if host.format != "json":  # where the edit may change white space and comments elsewhere
+                backups.append(back_up(file, folder=installs.backups if in_project else None))
         write_text(file, after, in_project=in_project)
-        exactly = before == after
-        if original is not None and exactly:
-            original.unlink()
-        elif original is not None and before is not None:
-            backups = (original, *backups)
+        if backup and after == original:
+            backup.unlink()
     installs.forget(host.slug, file)
-    if installs.backups.is_dir() and not any(installs.backups.iterdir()):
-        installs.backups.rmdir()
-    return Removal(found=True, exactly=exactly, backups=tuple(dict.fromkeys(backups)), key_files=key_files)
+    return Removal(found=True, exactly=gone or after == original, backups=tuple(backups), key_files=key_files)
 
 
 def names_key_file(host: Host, file: Path, key_file: Path) -> bool:
-    """Whether our entry in the file takes its key from there. A file that cannot be read is assumed to."""
+    """Return whether our entry in the file takes its key from there; True if the file cannot be read."""
     try:
         server = entry_in(host, file)
     except ConfigurationError:
@@ -320,31 +301,10 @@ def stored_environment(folder: Path) -> dict[str, str]:
     return {variable: str(file) for variable, file in list(kept.items())[:1]}
 
 
-def _main(host: Host) -> Addition:
-    return host.possible_additions()[0]
-
-
 def _new_text(host: Host) -> str:
     """Return the text of a new file before our entry is in it."""
-    text = ""
-    for name, value in host.head.items():
-        text += f"{name}: {value}\n" if host.format == "yaml" else f'{{\n  "{name}": "{value}"\n}}\n'
-    return text
-
-
-def _as_written(host: Host, document: object, known: Install) -> bool:
-    """By the values: some hosts write their file anew, in their own way, each time that they are used."""
-    ours = [(one.find(document), known.values.get(one.section)) for one in host.possible_additions()]
-    return ours[0][0] is not None and all(found in (None, written) for found, written in ours)
-
-
-def _is_text(text: str) -> bool:
-    """Whether it can be written. A path need not be text; it holds lone surrogates then."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    lines = '{{\n  "{0}": "{1}"\n}}\n' if host.format == "json" else "{0}: {1}\n"
+    return "".join(lines.format(name, value) for name, value in host.head.items())
 
 
 def _words(text: str) -> str:
@@ -355,33 +315,30 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _missing(file: Path) -> list[Path]:
-    """Return the paths that have to be made for the file, innermost first, with links followed."""
-    target = Path(os.path.realpath(file))
-    return [path for path in (target, *target.parents) if not path.exists()]
-
-
 def _take_away(created: Sequence[str]) -> None:
     """Remove the file and folders that we made, as long as nothing else is in them."""
     for path in map(Path, created):
-        if path.is_dir():
-            if any(path.iterdir()):
-                return
-            path.rmdir()
-        else:
+        if not path.is_dir():
             path.unlink(missing_ok=True)
+        elif any(path.iterdir()):
+            return
+        else:
+            path.rmdir()
 
 
 @contextmanager
-def _telling_of(file: Path) -> Iterator[None]:
+def _errors_about(file: Path) -> Iterator[None]:
     try:
         yield
-    except UnreadableTextError as error:
-        raise unreadable(file, error) from None
     except UnsuitableTextError as error:
-        raise unsuitable(file, error) from None
-    except Exception as error:
-        if isinstance(error, ConfigurationError):
-            raise
-        # The libraries of the formats raise errors of many kinds for numbers and nesting out of all bounds.
-        raise unreadable(file, UnreadableTextError(1, "somewhere in it is a value that cannot be read")) from None
+        raise ConfigurationError(
+            f"{file} was left alone: {error}.", hint="Edit it by hand; contit-mcp install HOST --print shows the entry."
+        ) from None
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
+        if not isinstance(error, UnreadableTextError):
+            error = UnreadableTextError(1, "somewhere in it is a value that cannot be read")
+        raise ConfigurationError(
+            f"{file}, {error}. The file was left alone.", hint="Correct it in an editor, and try again."
+        ) from None

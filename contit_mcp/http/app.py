@@ -1,31 +1,73 @@
-"""Build the ASGI application: from the headers of a request to the tools."""
+"""Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
 
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from opentelemetry import context as tracing
+from opentelemetry import propagate, trace
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.auth import Authentication, Identify
-from contit_mcp.http.guard import GuardPolicy, HeaderGuard, RequestGuard, RequestRate
-from contit_mcp.http.operations import Readiness, health_routes, metrics_route
-from contit_mcp.http.refusals import Refusal
-from contit_mcp.http.requests import InFlight, Requests
+from contit_mcp.http.guard import SEND_SECONDS, GuardPolicy, HeaderGuard, InFlight, Refusal, RequestGuard
+from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
+from contit_mcp.server.request_state import request_state
+from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
+
+log = get_logger(__name__)
+_tracer = trace.get_tracer("contit_mcp")
+
+PROBE_SECONDS = 10.0
+"""How long the result of the last probe of Contit is used."""
+
+PROBES = ("/healthz", "/readyz", "/metrics")
+KNOWN_PATHS = ("/mcp", *PROBES)
+
+
+class Readiness:
+    """Whether this server takes calls: after its start and before its drain.
+
+    Args:
+        probe: Asks Contit and returns what is wrong; None if readiness does not depend on Contit.
+    """
+
+    def __init__(self, probe: Callable[[], Awaitable[str | None]] | None = None) -> None:
+        self.serving = False
+        self._probe = probe
+        self._problem: str | None = None
+        self._probed_at = float("-inf")
+        self._probing = anyio.Lock()
+
+    async def problem(self) -> str | None:
+        """Return why it takes no calls; None if it does."""
+        if not self.serving:
+            return "not serving: starting or draining"
+        if self._probe is None:
+            return None
+        async with self._probing:
+            if anyio.current_time() - self._probed_at >= PROBE_SECONDS:
+                self._problem = await self._probe()
+                self._probed_at = anyio.current_time()
+        return self._problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +112,9 @@ def create_app(
         Route("/mcp", tools),
         Route("/mcp/", tools),
         *discovery_routes(context.settings),
-        *health_routes(parts.readiness),
+        *_health_routes(parts.readiness),
         *(metadata_routes or []),
-        *([metrics_route(parts.metrics, parts.readiness)] * metrics_here),
+        *([_metrics_route(parts)] * metrics_here),
     ]
     around = [Middleware(Requests, count=parts.metrics.count_request, send_seconds=policy.send_seconds)]
     app = Starlette(routes=routes, middleware=around, exception_handlers={HTTPException: _short_error})
@@ -99,7 +141,7 @@ async def _short_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     if error.status_code == 404:
         message = "This server speaks MCP at /mcp, over Streamable HTTP."
-        if request.url.path.rstrip("/") in {"/sse", "/messages", "/message"}:
+        if request.url.path.rstrip("/").endswith(("/sse", "/messages", "/message")):
             message += " It does not serve the older HTTP+SSE transport; set the host's entry to type http and to /mcp."
         return Refusal(404, "not_found", message).response(request.scope)
     return Refusal(error.status_code, "refused", error.detail, dict(error.headers or {})).response(request.scope)
@@ -107,11 +149,33 @@ async def _short_error(request: Request, error: Exception) -> Response:
 
 def create_metrics_app(parts: HttpParts) -> ASGIApp:
     """Return an application with `/metrics` and the probes, for an address of its own."""
-    return Starlette(routes=[metrics_route(parts.metrics, parts.readiness), *health_routes(parts.readiness)])
+    return Starlette(routes=[_metrics_route(parts), *_health_routes(parts.readiness)])
+
+
+def _health_routes(readiness: Readiness) -> list[Route]:
+    """Return the routes for liveness and readiness. Probes connect by address, so any Host is accepted."""
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        problem = await readiness.problem()
+        return PlainTextResponse("ok\n") if problem is None else PlainTextResponse(f"{problem}\n", 503)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def _metrics_route(parts: HttpParts) -> Route:
+    async def scrape(request: Request) -> Response:
+        parts.metrics.ready.set(await parts.readiness.problem() is None)
+        content, media_type = parts.metrics.text(request.headers.get("accept", ""))
+        return Response(content, headers={"Content-Type": media_type})
+
+    return Route("/metrics", scrape)
 
 
 def _read_states(context: AppContext, parts: HttpParts, rate: RequestRate) -> None:
-    """Let each scrape read the states that are not told by events."""
+    """Let each scrape read the states that no event reports."""
     metrics, reachability = parts.metrics, context.reachability
     metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
     metrics.under_way.labels("call").set_function(lambda: len(parts.in_flight))
@@ -158,3 +222,117 @@ def _with_card_sessions(app: ASGIApp) -> ASGIApp:
         await app(scope, again, send_with_id)
 
     return serve
+
+
+class Requests:
+    """The outermost ASGI middleware: trace, log and count every request, and end those whose clients do not read.
+
+    Args:
+        app: The application behind it.
+        count: Called with path, status and reason of refusal of each request.
+        send_seconds: Limit for a client to make room for the next part of its answer.
+    """
+
+    def __init__(
+        self, app: ASGIApp, count: Callable[[str, int, str | None], None], *, send_seconds: float = SEND_SECONDS
+    ) -> None:
+        self._app = app
+        self._count = count
+        self._send_seconds = send_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = anyio.current_time()
+        status, size = 0, 0
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as below the path of a mount
+        path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        state = request_state(scope)
+
+        async def watch(message: Message) -> None:
+            nonlocal status, size
+            status = message.get("status", status)
+            size += len(message.get("body", b""))
+            with anyio.move_on_after(self._send_seconds) as sending:
+                await send(message)  # waits until the client has read enough of what was sent before
+            if sending.cancelled_caught:
+                state.refusal = "slow_reader"
+                request.cancel()
+                await anyio.sleep_forever()
+
+        with _traced(scope, method, path) as span:
+            try:
+                with anyio.CancelScope() as request:
+                    await self._serve(scope, receive, watch)
+            finally:
+                span.set_attribute("http.response.status_code", status)
+                trace_id = _join(span, state.call_span)
+                self._count(path, status, state.refusal)
+                log.log(
+                    _LEVEL_OF_PROBES if path in PROBES and status < 400 else _LEVEL,
+                    "http.request",
+                    method=method,
+                    path=path,
+                    status=status,
+                    seconds=round(anyio.current_time() - began, 3),
+                    bytes=size,
+                    refused=state.refusal,
+                    caller=state.caller.principal if state.caller is not None else None,
+                    client=(scope.get("client") or [None])[0],
+                    trace_id=trace_id,
+                )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
+        # in the rest of this one, so the connection ends here (RFC 9112, 6.1).
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            await _TWO_LENGTHS.response(scope)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+_TWO_LENGTHS = Refusal(
+    400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
+)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+_LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
+
+
+def _join(span: trace.Span, call: trace.SpanContext | None) -> str | None:
+    """Return the trace id of the request's call. If the message brought it, the request's span links to it."""
+    own = span.get_span_context()
+    if not own.is_valid:
+        return None
+    if call is None or not call.is_valid or call.trace_id == own.trace_id:
+        return trace.format_trace_id(own.trace_id)
+    span.add_link(call)
+    return trace.format_trace_id(call.trace_id)
+
+
+@contextmanager
+def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
+    """Open a span in the caller's trace (W3C `traceparent`); without an exporter only ids, which join the log lines."""
+    if path in PROBES:
+        yield trace.INVALID_SPAN
+        return
+    parent = propagate.extract(Headers(scope=scope))
+    with _tracer.start_as_current_span(
+        f"{method} {path}",
+        context=parent,
+        kind=trace.SpanKind.SERVER,
+        attributes={"http.request.method": method, "url.path": path},
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        if span.get_span_context().is_valid:
+            yield span
+            return
+        ids = trace.SpanContext(secrets.randbits(127) + 1, secrets.randbits(63) + 1, is_remote=False)
+        token = tracing.attach(trace.set_span_in_context(trace.NonRecordingSpan(ids)))
+        try:
+            yield trace.NonRecordingSpan(ids)
+        finally:
+            tracing.detach(token)

@@ -14,8 +14,8 @@ from contit_mcp.config.settings import LONGEST_TOKEN
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.errors import ConfigurationError
+from contit_mcp.http.guard import Refusal, too_many
 from contit_mcp.http.jwks import ALGORITHMS, RETRY_SECONDS, IssuerKeys, KeysUnavailableError, same_issuer
-from contit_mcp.http.refusals import Refusal, too_many
 from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.telemetry.logging import get_logger
 

@@ -8,16 +8,14 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
-from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.deployment import SHARING, OpenedApp, open_app, refuse_unsafe
-from contit_mcp.http.guard import is_loopback
-from contit_mcp.http.refusals import Refusal
-from contit_mcp.http.serve import return_handles
+from contit_mcp.http.guard import Refusal
+from contit_mcp.http.serve import SHARING, WiredApp, is_loopback, refuse_unsafe, return_handles, wired_app
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.logging import get_logger
 
@@ -26,9 +24,6 @@ log = get_logger(__name__)
 _STRANGER = Refusal(
     403, "no_loopback", "Without authentication this server answers this machine alone; set auth, or allowed_hosts."
 )
-
-_draining: set[object] = set()
-"""The applications of this process that drain: streams must not be cut before the last of them is done."""
 
 
 class EmbeddedApp:
@@ -46,7 +41,7 @@ class EmbeddedApp:
         AppContext(settings, sharing=SHARING[settings.auth])  # reports a seal key that cannot be used
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
-        self._opened: asyncio.Future[OpenedApp] | None = None
+        self._opened: asyncio.Future[WiredApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan if this is the outermost application."""
@@ -75,33 +70,23 @@ class EmbeddedApp:
             self._task = loop.create_task(self._run(self._opened))
         return (await asyncio.shield(self._opened)).app
 
-    async def _run(self, opened: "asyncio.Future[OpenedApp]") -> None:
+    async def _run(self, opened: "asyncio.Future[WiredApp]") -> None:
         """Hold what the requests share until the event loop ends, which cancels this."""
         try:
-            async with open_app(self._settings) as app:
-                stopping = asyncio.Event()
-                with _watched(stopping.set):
+            async with wired_app(self._settings) as app:
+                with _signals_watched() as stopping:
                     app.parts.readiness.serving = True
                     opened.set_result(app)
-                    await stopping.wait()
-                    await self._drain(app)
+                    tell_host = await stopping
+                log.info("server.stopping", calls_in_flight=app.context.calls_in_flight)
+                await return_handles(app.context, app.parts)
+                app.parts.in_flight.end()
+                tell_host()
                 await asyncio.Event().wait()
         except Exception as error:
             if opened.done():
                 raise
             opened.set_exception(error)
-
-    async def _drain(self, app: OpenedApp) -> None:
-        _draining.add(self)
-        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-        try:
-            log.info("server.stopping", calls_in_flight=app.context.calls_in_flight)
-            await return_handles(app.context, app.parts)
-            app.parts.in_flight.end()
-        finally:
-            _draining.discard(self)
-            if not _draining:  # now sse-starlette may end the streams of the host
-                AppStatus.enable_automatic_graceful_drain_mode()  # type: ignore[no-untyped-call]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -116,35 +101,32 @@ class EmbeddedApp:
 
 
 @contextmanager
-def _watched(on_stop: Callable[[], Any]) -> Iterator[None]:
-    """While inside, call `on_stop` when the host is asked to stop by SIGTERM or SIGINT, before the host learns of it.
+def _signals_watched() -> Iterator["asyncio.Future[Callable[[], Any]]"]:
+    """Yield what is done when SIGTERM or SIGINT asks the host to stop: its result calls the host's own handler.
 
-    The host's own handler is called as well. Where the host has none, or this is not the main thread, nothing is done.
+    The host is told after the drain: sse-starlette, for one, cuts streams as soon as uvicorn's handler runs. Where the
+    host has no handler, or this is not the main thread, nothing is watched. A second signal reaches the host at once.
     """
     loop = asyncio.get_running_loop()
+    stopping: asyncio.Future[Callable[[], Any]] = loop.create_future()
     before: dict[int, Callable[[int, Any], Any]] = {}
 
     def on_signal(number: int, frame: Any) -> None:
         restore()
-        # Else sse-starlette would cut the streams before they have carried the handles.
-        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-        loop.call_soon_threadsafe(on_stop)
-        before[number](number, frame)
+        loop.call_soon_threadsafe(stopping.set_result, partial(before[number], number, frame))
 
     def restore() -> None:
         for number, handler in before.items():
             if signal.getsignal(number) is on_signal:
                 signal.signal(number, handler)
 
-    try:
+    with suppress(ValueError):  # not the main thread, in which signals arrive
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
             if callable(handler):
                 signal.signal(number, on_signal)
                 before[number] = handler
-    except ValueError:  # not the main thread, in which signals arrive
-        before.clear()
     try:
-        yield
+        yield stopping
     finally:
         restore()

@@ -5,65 +5,45 @@ rebinding, cross-site requests). `RequestGuard` reads a caller's whole body with
 the request under the limit that its JSON-RPC method names.
 """
 
-import ipaddress
-import json
-import math
 import re
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import anyio
-import limits
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
 from mcp.server.streamable_http import check_accept_headers
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER, unsupported_protocol_version_rejection
-from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
+from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contit_mcp.http.refusals import Refusal, too_many
-from contit_mcp.http.requests import SEND_SECONDS, InFlight
+from contit_mcp.http.rate import RequestRate
 from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.server.tenancy import owner_of_credential
-from contit_mcp.telemetry.logging import get_logger
 
-log = get_logger(__name__)
-
-MOST_HEADERS = 100
-MOST_HEADER_BYTES = 32_768
-
-BODY_SECONDS = 15.0
-"""Limit for receiving a whole body."""
-
-BODY_BUDGET = 64 * 1_048_576
-"""Bytes of all bodies that are being received or served. The memory limit of the manifests is 512 MB."""
-
-DEEPEST = 64
-"""Levels of lists and objects inside each other. Our calls need six."""
+SEND_SECONDS = 30.0
+"""Limit for a client to make room for the next part of its answer."""
 
 MOST_BRACKETS = 40_000
 """Lists and objects in one body. The longest prompt has 32,000 characters, and all of them may be brackets."""
 
-LONGEST_ID, LONGEST_METHOD = 1_000, 200
-"""Characters. Both come back in answers and log lines."""
-
-POLLS_PER_REQUEST = 20
-"""Task polls that one caller may send for each request that it may send. A hundred tasks are polled once a second."""
+DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576
+"""Limits for the rest of a refused request that is read and discarded, so that its client can read the answer."""
 
 POLLS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
 
+_SERVER_ERROR = -32000  # of a refusal that has no code of its own (JSON-RPC 2.0, 5.1)
 _PORT = re.compile("[0-9]{1,5}")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_JSON = TypeAdapter[Any](Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +55,7 @@ class GuardPolicy:
         origins: Allowed values of `Origin`, likewise.
         largest_body: In bytes.
         body_seconds: Limit for receiving a body.
-        body_budget: Bytes of all bodies in this process.
+        body_budget: Bytes of all bodies that are being received or served. The manifests limit the memory to 512 MB.
         per_caller: Requests of one caller at once.
         at_once: Requests of all callers at once.
         send_seconds: Limit for a client to make room for the next part of its answer.
@@ -84,11 +64,89 @@ class GuardPolicy:
     hosts: Sequence[str] | None = LOOPBACK_HOSTS
     origins: Sequence[str] = LOOPBACK_ORIGINS
     largest_body: int = 262_144
-    body_seconds: float = BODY_SECONDS
-    body_budget: int = BODY_BUDGET
+    body_seconds: float = 15.0
+    body_budget: int = 64 * 1_048_576
     per_caller: int = 100
     at_once: int = 2_000
     send_seconds: float = SEND_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not served.
+
+    Attributes:
+        status: HTTP status.
+        reason: One word for logs and metrics.
+        message: What happened and what to do now, in one line.
+        headers: Further headers.
+        fields: Further fields of the body.
+        code: JSON-RPC error code, for a request that has passed authentication.
+    """
+
+    status: int
+    reason: str
+    message: str
+    headers: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+    code: int = _SERVER_ERROR
+
+    def response(self, scope: Scope) -> JSONResponse:
+        """Return the response to a request that has not passed authentication."""
+        request_state(scope).refusal = self.reason
+        body = {"error": self.reason, "error_description": self.message, **self.fields}
+        return _RefusalResponse(body, self.status, self.headers)
+
+    def rpc_response(self, scope: Scope, request_id: str | int | None = None) -> JSONResponse:
+        """Return the response as a JSON-RPC error, which clients show to their users."""
+        request_state(scope).refusal = self.reason
+        error = {"code": self.code, "message": self.message, "data": {"reason": self.reason, **self.fields}}
+        return _RefusalResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, self.status, self.headers)
+
+
+class _RefusalResponse(JSONResponse):
+    """A response to a request whose body may not have been read.
+
+    Most clients send the whole request before they read the answer. If the connection is closed while they send, they
+    see a broken connection instead of the answer.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Discard the rest of the request within limits, then answer. Close the connection if something is left."""
+        if not request_state(scope).body_is_read and not await _discard(scope, receive):
+            self.headers["Connection"] = "close"
+        await super().__call__(scope, receive, send)
+
+
+async def _discard(scope: Scope, receive: Receive) -> bool:
+    """Return whether the request ended."""
+    if (b"expect", b"100-continue") in scope["headers"]:
+        return False  # the client has sent nothing yet and waits for the answer
+    size = 0
+    with anyio.move_on_after(DISCARD_SECONDS):
+        while size <= DISCARD_BYTES:
+            message = await receive()
+            size += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return True
+    return False
+
+
+def too_many(reason: str, message: str, *, status: int = 429, retry_after: int) -> Refusal:
+    """Return a refusal that ends by itself after some seconds."""
+    return Refusal(status, reason, message, {"Retry-After": str(retry_after)}, {"retry_after": retry_after})
+
+
+DRAINING = Refusal(
+    503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1", "Connection": "close"}
+)
+"""A proxy may send the request to another replica: nothing was started."""
+
+_CUT_OFF = Refusal(
+    500,
+    "cut_off",
+    "This server is shutting down, and the run may have been started. Ask again in the same words to join it.",
+)
 
 
 class HeaderGuard:
@@ -105,20 +163,14 @@ class HeaderGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request or pass it on."""
-        if scope["type"] == "http" and (refusal := self._refusal(scope)):
+        if refusal := self._refusal(Headers(scope=scope)):
             await refusal.response(scope)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Refusal | None:
-        headers = Headers(scope=scope)
-        size = sum(len(name) + len(value) for name, value in headers.raw)
-        if len(headers.raw) > MOST_HEADERS or size > MOST_HEADER_BYTES:
-            return Refusal(431, "large_headers", "The request has too many headers, or too long ones.")
-        hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) > 1 or not (hosts or scope["http_version"] == "1.0"):
-            return Refusal(400, "no_host", "A request must have one Host header.")
-        if self._policy.hosts is not None and not (hosts and matches(hosts[0], self._policy.hosts)):
+    def _refusal(self, headers: Headers) -> Refusal | None:
+        origins = headers.getlist("origin")
+        if self._policy.hosts is not None and not matches(headers.get("host", ""), self._policy.hosts):
             return Refusal(
                 421, "wrong_host", "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
             )
@@ -132,6 +184,45 @@ class HeaderGuard:
         return None
 
 
+def matches(value: str, allowed: Sequence[str]) -> bool:
+    """Return whether a Host or Origin is in a list, where `name:*` allows any port."""
+    value = value.lower()
+    for pattern in allowed:
+        name, star, _ = pattern.lower().rpartition(":*")
+        if value == pattern.lower() or (
+            star and value.startswith(f"{name}:") and _PORT.fullmatch(value, len(name) + 1)
+        ):
+            return True
+    return False
+
+
+class InFlight:
+    """The requests to `/mcp` that are being served."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+        self.draining = False
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._scopes)
+
+    @contextmanager
+    def one(self) -> Iterator[anyio.CancelScope]:
+        """Count one request while inside."""
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                yield scope
+            finally:
+                self._scopes.remove(scope)
+
+    def end(self) -> None:
+        """Cancel all of them."""
+        for scope in list(self._scopes):
+            scope.cancel()
+
+
 class RequestGuard:
     """ASGI middleware behind authentication. The application behind it gets the whole body at once.
 
@@ -142,7 +233,7 @@ class RequestGuard:
         in_flight: Tells whether the server is draining.
     """
 
-    def __init__(self, app: ASGIApp, policy: GuardPolicy, rate: "RequestRate", in_flight: InFlight) -> None:
+    def __init__(self, app: ASGIApp, policy: GuardPolicy, rate: RequestRate, in_flight: InFlight) -> None:
         self._app = app
         self._policy = policy
         self._rate = rate
@@ -156,9 +247,9 @@ class RequestGuard:
         try:
             refusal = _header_refusal(scope) or await self._read(scope, receive, body)
             if refusal is not None:
-                await refusal.rpc_response(scope, body_is_read=False)(scope, receive, send)
-                return
-            await self._serve(bytes(body), scope, receive, send)
+                await refusal.rpc_response(scope)(scope, receive, send)
+            else:
+                await self._serve(bytes(body), scope, receive, send)
         except ClientDisconnect:
             return  # no client is left to answer
         finally:
@@ -186,6 +277,7 @@ class RequestGuard:
                 body += chunk
                 self._body_bytes += len(chunk)
                 if not message.get("more_body", False):
+                    request_state(scope).body_is_read = True
                     return None
         return Refusal(408, "slow_body", f"The request did not arrive within {self._policy.body_seconds:.0f} s.")
 
@@ -204,7 +296,7 @@ class RequestGuard:
                 if not self._calls[caller]:
                     del self._calls[caller]
         if refusal is not None:
-            await refusal.rpc_response(scope, message.id, body_is_read=True)(scope, receive, send)
+            await refusal.rpc_response(scope, message.id)(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
         """Serve the request; return a refusal if the end of a drain came before its answer."""
@@ -243,169 +335,51 @@ class RequestGuard:
         return too_many("too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds)
 
 
-DRAINING = Refusal(
-    503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1", "Connection": "close"}
-)
-"""A proxy may send the request to another replica: nothing was started."""
-
-_CUT_OFF = Refusal(
-    500,
-    "cut_off",
-    "This server is shutting down, and the run may have been started. Ask again in the same words to join it.",
-)
-
-
-class RequestRate:
-    """Requests of one caller per minute, counted in memory or in a Redis that replicas share.
-
-    Args:
-        per_minute: The limit. Task polls have a limit of their own, which is higher.
-        redis_url: The Redis; while it cannot be used, each replica counts for itself.
-
-    Attributes:
-        local_only: Whether there is a Redis and it cannot be used.
-    """
-
-    def __init__(self, per_minute: int, *, redis_url: str | None = None) -> None:
-        self._requests = limits.RateLimitItemPerMinute(per_minute)
-        self._polls = limits.RateLimitItemPerMinute(per_minute * POLLS_PER_REQUEST)
-        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._redis = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else None
-        self._redis_again_at = 0.0
-        self.local_only = False
-
-    async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
-        """Count one request; return None if it is within the limit."""
-        if self._redis is not None and time.monotonic() >= self._redis_again_at:
-            began = time.monotonic()
-            try:
-                seconds = await self._count(self._redis, caller, poll=poll)
-            except StorageError as exc:
-                self._redis_again_at = time.monotonic() + 10.0
-                if not self.local_only:
-                    self.local_only = True
-                    log.warning("limits.local_only", error=type(exc.storage_error).__name__)
-            else:
-                if self.local_only and began >= self._redis_again_at:  # not one that began before the failure
-                    self.local_only = False
-                    log.warning("limits.shared")
-                return seconds
-        return await self._count(self._own, caller, poll=poll)
-
-    async def _count(self, limiter: SlidingWindowCounterRateLimiter, caller: str, *, poll: bool) -> int | None:
-        limit, kind = (self._polls, "polls") if poll else (self._requests, "requests")
-        if await limiter.hit(limit, kind, caller):
-            return None
-        stats = await limiter.get_window_stats(limit, kind, caller)
-        return max(1, min(60, math.ceil(stats.reset_time - time.time())))
-
-
-def _redis(url: str) -> Storage:
-    from limits.aio.storage import RedisStorage  # noqa: PLC0415 - optional
-    from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - optional
-
-    # In a burst, requests wait for a connection: a request that got none would be counted by this replica alone.
-    pool: Any = BlockingConnectionPool.from_url(
-        url, socket_timeout=1.0, socket_connect_timeout=1.0, max_connections=20, timeout=1.0
-    )
-    return RedisStorage(
-        f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="contit-mcp-limits",
-        connection_pool=pool,
-    )  # fmt: skip
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class JsonRpc:
     """What the guard reads of a message.
 
     Attributes:
         id: Its id; None for a notification, or if no id could be read.
         method: Its method.
-        problem: Why it is no message that the SDK could answer.
+        problem: Why it is no message that the SDK would answer in clear words.
     """
 
     id: str | int | None = None
     method: str | None = None
-    problem: Refusal | None = field(default=None)
+    problem: Refusal | None = None
 
 
 def read_message(body: bytes) -> JsonRpc:
-    """Parse a body once, within limits, and return what is needed to count and to refuse it."""
-    brackets = body.count(b"[") + body.count(b"{")
-    if brackets > MOST_BRACKETS:
-        return _broken("large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
+    """Parse a body, and return what is needed to count and to refuse it."""
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+        return JsonRpc(problem=_refused("large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects."))
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant)
-    except RecursionError:
-        return _broken("deep_body", f"The JSON is nested deeper than {DEEPEST} levels.")
+        value = _JSON.validate_json(body)
     except ValueError:
-        return _broken("no_json", "The body is not JSON in UTF-8.", PARSE_ERROR)
-    message = _envelope(value)
-    if message.problem is not None:
-        return message
-    if brackets > DEEPEST and _is_too_deep(value):
-        message.problem = _refused("deep_body", f"The JSON is nested deeper than {DEEPEST} levels.")
-    elif _SURROGATE.search(body) and not _is_unicode(value):
-        message.problem = _refused("no_unicode", "A text in the JSON has half of a surrogate pair.", PARSE_ERROR)
-    return message
-
-
-def _envelope(value: Any) -> JsonRpc:
+        text = "The body is not JSON in UTF-8 with whole characters, or it is nested too deeply."
+        return JsonRpc(problem=_refused("no_json", text, PARSE_ERROR))
     if isinstance(value, list):
-        return _broken("batch", "Send one JSON-RPC message in each request; batches are not part of this protocol.")
+        text = "Send one JSON-RPC message in each request; batches are not part of this protocol."
+        return JsonRpc(problem=_refused("batch", text))
     if not isinstance(value, dict):
-        return _broken("no_message", "The body is not a JSON-RPC message.")
+        return JsonRpc(problem=_NO_MESSAGE)
     request_id, method = value.get("id"), value.get("method")
-    if "id" in value and not (
-        type(request_id) in {str, int} and len(str(request_id)) <= LONGEST_ID and _is_unicode(request_id)
-    ):
-        return _broken(
-            "odd_id", f"The id of a request must be a string or an integer of at most {LONGEST_ID} characters."
-        )
-    message = JsonRpc(request_id, method if isinstance(method, str) else None)
-    if value.get("jsonrpc") != "2.0":
-        message.problem = _refused("no_message", 'The body is not a JSON-RPC message: "jsonrpc" must be "2.0".')
-    elif "method" not in value and (request_id is None or not ("result" in value or "error" in value)):
-        message.problem = _refused("no_message", "The body is not a JSON-RPC message: it has no method.")
-    elif "method" in value and (message.method is None or len(message.method) > LONGEST_METHOD):
-        message.problem = _refused("no_message", f"The method must be a string of at most {LONGEST_METHOD} characters.")
-    elif not isinstance(value.get("params"), dict | None):
-        message.problem = _refused("no_params", "The params of a message must be an object.", INVALID_PARAMS)
-    return message
-
-
-def _broken(reason: str, message: str, code: int = INVALID_REQUEST) -> JsonRpc:
-    return JsonRpc(problem=_refused(reason, message, code))
+    if "id" in value and type(request_id) not in {str, int}:  # the SDK would take it for a notification
+        return JsonRpc(problem=_refused("odd_id", "The id of a request must be a string or a whole number."))
+    is_call = isinstance(method, str) and isinstance(value.get("params"), dict | None)
+    is_response = "method" not in value and request_id is not None and ("result" in value or "error" in value)
+    good = value.get("jsonrpc") == "2.0" and (is_call or is_response)
+    return JsonRpc(request_id, method if is_call else None, None if good else _NO_MESSAGE)
 
 
 def _refused(reason: str, message: str, code: int = INVALID_REQUEST) -> Refusal:
     return Refusal(400, reason, message, code=code)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are not JSON
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _is_unicode(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+_NO_MESSAGE = _refused(
+    "no_message", 'Send a JSON-RPC message: an object with "jsonrpc": "2.0", a method, and an object as its params.'
+)
 
 
 def _header_refusal(scope: Scope) -> Refusal | None:
@@ -416,21 +390,19 @@ def _header_refusal(scope: Scope) -> Refusal | None:
             405, "no_post", "Send POST: this server opens no stream by GET and has no sessions.", {"Allow": "POST"}
         )
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        return Refusal(
-            415, "compressed", "Send the request without compression.", {"Accept-Encoding": "identity"},
-            code=INVALID_REQUEST,
-        )  # fmt: skip
+        accepted = {"Accept-Encoding": "identity"}
+        return Refusal(415, "compressed", "Send the request without compression.", accepted, code=INVALID_REQUEST)
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
         return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json", code=INVALID_REQUEST)
-    if not all(check_accept_headers(Request(scope))):
+    if not all(check_accept_headers(Request(scope))):  # the SDK's own refusal is no JSON-RPC error in the newer era
         message = "Send the header Accept: application/json, text/event-stream"
         return Refusal(406, "not_acceptable", message, code=INVALID_REQUEST)
     return None
 
 
 def _version_refusal(scope: Scope) -> Refusal | None:
-    """Return the SDK's rejection of a protocol version that nobody knows, before its other complaints."""
+    """Return the SDK's rejection of an unknown protocol version, which would otherwise follow its other complaints."""
     version = Headers(scope=scope).get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
     found = None if version in HANDSHAKE_PROTOCOL_VERSIONS else unsupported_protocol_version_rejection(version)
     if found is None:
@@ -465,23 +437,3 @@ def _name_of(scope: Scope) -> str:
     if caller.credential is not None:
         return owner_of_credential(caller.credential.identity(), "", key=b"limits")
     return "everyone"
-
-
-def matches(value: str, allowed: Sequence[str]) -> bool:
-    """Return whether a Host or Origin is in a list, where `name:*` allows any port."""
-    value = value.lower()
-    for pattern in allowed:
-        name, star, _ = pattern.lower().rpartition(":*")
-        if value == pattern.lower() or (
-            star and value.startswith(f"{name}:") and _PORT.fullmatch(value, len(name) + 1)
-        ):
-            return True
-    return False
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address to listen on is reached from this machine alone. Any name but one can mean anything."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

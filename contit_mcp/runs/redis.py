@@ -111,7 +111,7 @@ class RedisRunStore:
                 pipe.multi()  # type: ignore[no-untyped-call]
                 if before is not None and slots_of(before) != slots_of(after):
                     _drop(pipe, before)
-                self._put(pipe, after, now, indexed=before is not None and _places(before) == _places(after))
+                self._put(pipe, after, now)
             return after
 
         return await self._transact(change)
@@ -184,8 +184,8 @@ class RedisRunStore:
             return None
         return self._retention.kept(record, now=now)
 
-    def _put(self, pipe: Pipeline, record: RunRecord, now: float, *, indexed: bool = False) -> None:
-        """Write the record, and its indexes unless they are there: most changes leave them as they are."""
+    def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
+        """Write the record and its indexes."""
         owner, key = record.question.owner, record.key
         left = max(1, math.ceil(record.asked_at + self._retention.record - now))
         row = record.to_row()
@@ -195,8 +195,6 @@ class RedisRunStore:
             answer_left = math.ceil(record.ended_at + self._retention.answer - now)
             if answer_left > 0 and self._retention.answer > 0:
                 pipe.set(_key(owner, "answer", key), str(answer), ex=answer_left)
-        if indexed:
-            return
         indexes = [(_slot_key(slot), _NEWEST_KEPT) for slot in slots_of(record)]
         if record.thread_id is not None and record.run_id is not None:
             pipe.set(_key(owner, "ids", record.thread_id, record.run_id), key, ex=left)
@@ -251,11 +249,6 @@ def _slot_key(slot: Question) -> str:
     if slot.thread_id is None:
         return _key(slot.owner, "opening", slot.prompt_hash)
     return _key(slot.owner, "thread", slot.thread_id)
-
-
-def _places(record: RunRecord) -> tuple[list[Question], str | None, str | None]:
-    """Return everything by which the record is found."""
-    return slots_of(record), record.thread_id, record.run_id
 
 
 def _key(owner: str, *parts: str) -> str:

@@ -5,9 +5,8 @@ from collections import OrderedDict
 import httpx
 
 from contit_mcp.assistant.reports import NULL_LISTENER
-from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.shutdown import DrainScope
+from contit_mcp.assistant.waiting import DrainScope, PollPolicy
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
@@ -15,8 +14,7 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import Backoff
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.runs.opening import open_store
-from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore
+from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore, open_store
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
@@ -125,11 +123,9 @@ class Services:
             self._http = build_http_client(
                 settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
             )
-        backoff = Backoff()
         client = ContitClient(
             self._http,
             auth=credential,
-            backoff=backoff,
             sending=self.drain.shielded,
             reachability=self._reachability,
         )
@@ -141,7 +137,7 @@ class Services:
             drain=self.drain,
             listener=self._metrics or NULL_LISTENER,
         )
-        self._assistants[name] = assistant, backoff
+        self._assistants[name] = assistant, client.backoff
         if len(self._assistants) > MOST_CREDENTIALS:
             self._assistants.popitem(last=False)
         return assistant

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from contit_mcp.hosts.entries import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer
+from contit_mcp.hosts.host import NAME, TOKEN_VARIABLE, LocalServer, RemoteServer
 from contit_mcp.hosts.installing import new_file
 from contit_mcp.hosts.table import HOSTS
 

@@ -13,7 +13,7 @@ from subprocess import CompletedProcess
 import anyio
 from anyio.abc import Process
 
-from tests.e2e.processes import COMMAND, clean_environment
+from tests.children import COMMAND, Piped, clean_environment, piped
 
 STATE = Path("set by the fixture `state`")
 """The state folder of the processes that are started here."""
@@ -64,40 +64,9 @@ def listed(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@dataclass
-class Piped:
-    """A process that is under way, and what it has written."""
-
-    process: Process
-    stdout: bytes = b""
-    stderr: bytes = b""
-
-    async def ended(self) -> "CompletedProcess[str]":
-        """Its end."""
-        with anyio.fail_after(60):
-            code = await self.process.wait()
-        return CompletedProcess([], code, self.stdout.decode(), self.stderr.decode())
-
-
-@asynccontextmanager
-async def started(*arguments: str, **more: str) -> AsyncIterator[Piped]:
+def started(*arguments: str, **more: str) -> AbstractAsyncContextManager[Piped]:
     """A `contit-mcp` with pipes that the test sends signals to."""
-    async with await anyio.open_process([*COMMAND, *arguments], env=environment(**more)) as process:
-        piped = Piped(process)
-
-        async def read(name: str) -> None:
-            stream = getattr(process, name)
-            async for chunk in stream:
-                setattr(piped, name, getattr(piped, name) + chunk)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(read, "stdout")
-            tasks.start_soon(read, "stderr")
-            try:
-                yield piped
-            finally:
-                if process.returncode is None:
-                    process.kill()
+    return piped(Piped, [*COMMAND, *arguments], environment(**more))
 
 
 @dataclass
@@ -123,9 +92,11 @@ class Terminal:
     def screen(self) -> list[str]:
         """The lines as they stand there now, without colours, and without blanks at their ends."""
         lines, column = [""], 0
-        for piece in re.findall(r"\r|\n|[^\r\n]", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", self.written)):
+        for piece in re.findall(r"\x1b\[K|\r|\n|[^\r\n]", re.sub(r"\x1b\[[?\d;]*[A-JL-Za-z]", "", self.written)):
             if piece == "\r":
                 column = 0
+            elif piece == "\x1b[K":
+                lines[-1] = lines[-1][:column]
             elif piece == "\n":
                 lines.append("")
             else:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import anyio_backend
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real processes need real time."""
-    return "asyncio", {}
+__all__ = ["anyio_backend"]
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.cli.checks import check_store
+from contit_mcp.cli.check import check_store
 from contit_mcp.config.sources import load_settings
+from tests.children import sandbox_on_port
 from tests.cli.command_line import environment, listed, run, upstream
-from tests.e2e.processes import sandbox_on_port
 
 pytestmark = pytest.mark.anyio
 
@@ -90,8 +90,8 @@ async def test_the_proxy_is_named_without_its_password() -> None:
         ("sqlite", True, "the state folder TMP/state"),
         ("sqlite:TMP/runs.db", True, "TMP/runs.db"),
         ("sqlite:TMP/new/folder/runs.db", True, "TMP/new/folder/runs.db"),
-        ("sqlite:TMP/file/runs.db", False, "TMP/file/runs.db, whose folder cannot be written: Not a directory"),
-        ("sqlite:TMP", False, "TMP, which cannot be written: Is a directory"),
+        ("sqlite:TMP/file/runs.db", False, "TMP/file/runs.db: its folder cannot be written: Not a directory"),
+        ("sqlite:TMP", False, "TMP: is not a file"),
         ("sqlite:TMP/file", True, "TMP/file"),
         ("redis://user:hunter2@127.0.0.1:9/0", False, "redis://127.0.0.1:9. The Redis store cannot be used"),
     ],

@@ -5,9 +5,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from contit_mcp.cli.checks import Finding, check_callers, check_contit
+from contit_mcp.cli.check import Finding, check_callers, check_contit
 from contit_mcp.config.sources import load_settings
-from tests.e2e.processes import sandbox_on_port
+from tests.children import sandbox_on_port
 
 pytestmark = pytest.mark.anyio
 

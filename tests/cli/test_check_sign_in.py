@@ -9,13 +9,13 @@ import pytest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from contit_mcp.cli.check import Finding
 from contit_mcp.cli.check_sign_in import check_sign_in
-from contit_mcp.cli.checks import Finding
 from contit_mcp.config.sources import load_settings
+from tests.children import COMMAND, Served, in_thread
 from tests.contit.raw_server import unused_port
 from tests.contit.test_tls_and_proxies import make_authority
 from tests.http.issuer import AUDIENCE, OAUTH, SECOND, Issuer, issuing
-from tests.http.served import Served, on_port
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +67,7 @@ async def test_all_is_well_where_a_client_can_sign_in(issuer: Issuer, tmp_path: 
     environment = issuer.settings(
         CONTIT_MCP_PUBLIC_URL=f"http://127.0.0.1:{port}/mcp", CONTIT_MCP_JWT_AUDIENCE=AUDIENCE
     )
-    with Served(environment, module=("contit_mcp", "http", "--port", str(port))):
+    with Served(environment, command=(*COMMAND, "http", "--port", str(port))):
         own, metadata, keys, token = await check(issuer, tmp_path / "token", **environment)
     assert own.good is True
     assert own.verdict == 'names the issuer and the scopes ["openid"]'
@@ -83,13 +83,13 @@ async def test_this_servers_own_metadata_is_told_apart(issuer: Issuer) -> None:
     own, *_ = await check(issuer)
     assert own.good is None
     assert "start the server" in own.verdict
-    with on_port(Issuer().app()) as url:
+    with in_thread(Issuer().app()) as url:
         own, *_ = await check(issuer, CONTIT_MCP_PUBLIC_URL=f"{url}/mcp")
     assert own.good is False
     assert "answers 404" in own.verdict
     assert "proxy" in f"{own.hint}"
     for other in ({"resource": "https://other.example/mcp"}, {"authorization_servers": ["https://other.example"]}):
-        with on_port(_metadata_app(issuer, other)) as url:
+        with in_thread(_metadata_app(issuer, other)) as url:
             own, *_ = await check(issuer, CONTIT_MCP_PUBLIC_URL=f"{url}/mcp")
         assert own.good is False
         assert "this server's side" in own.verdict
@@ -157,7 +157,7 @@ async def test_an_issuer_that_cannot_be_reached_is_told_apart(tmp_path: Path) ->
     gone = Issuer(f"http://127.0.0.1:{await unused_port()}")
     assert all("nothing listens there" in finding.verdict for finding in (await check(gone))[1:])
     authority, issuer = make_authority(tmp_path), Issuer()
-    with on_port(issuer.app(), ssl_certfile=tmp_path / "server.pem") as url:
+    with in_thread(issuer.app(), ssl_certfile=tmp_path / "server.pem") as url:
         issuer.url = url.replace("http:", "https:")
         says(issuer)
         assert all("is not trusted here" in finding.verdict for finding in (await check(issuer))[1:])

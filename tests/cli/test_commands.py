@@ -9,8 +9,8 @@ import pytest
 import contit_mcp
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
+from tests.children import COMMAND, clean_environment
 from tests.cli.command_line import environment, on_terminal, run
-from tests.e2e.processes import COMMAND, clean_environment
 
 pytestmark = pytest.mark.anyio
 

@@ -34,7 +34,7 @@ async def completed(line: str, **more: str) -> list[str]:
         ("contit-mcp sa", ["sandbox"]),
         ("contit-mcp ask --", ["--thread", "--last", "--json", "--sandbox", "--config"]),
         ("contit-mcp ask --log-level W", ["warning"]),
-        ("contit-mcp sandbox --fault ", ["503", "failed", "drop-after"]),
+        ("contit-mcp sandbox --fault ", ["failed", "drop-after"]),
         ("contit-mcp completion ", ["bash", "zsh", "fish"]),
     ],
 )

@@ -15,8 +15,8 @@ import pytest
 
 from contit_mcp.cli.main import main
 from contit_mcp.config.settings import Settings
+from tests.children import COMMAND
 from tests.cli.command_line import environment
-from tests.e2e.processes import COMMAND
 
 DEAD = "http://127.0.0.1:9"
 """Nothing listens there."""

@@ -14,8 +14,8 @@ import pytest
 
 from contit_mcp.cli.main import contit_mcp
 from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import sandbox_on_port
 from tests.cli.command_line import environment, upstream
-from tests.e2e.processes import sandbox_on_port
 
 pytestmark = [
     pytest.mark.anyio,

@@ -11,8 +11,8 @@ import pytest
 from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
+from tests.children import sandbox_on_port
 from tests.cli.command_line import run, started, upstream
-from tests.e2e.processes import sandbox_on_port
 
 pytestmark = [
     pytest.mark.anyio,

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import COMMAND, clean_environment, sandbox_on_port
 from tests.cli.command_line import run
-from tests.e2e.processes import COMMAND, clean_environment, sandbox_on_port
 
 pytestmark = pytest.mark.anyio
 

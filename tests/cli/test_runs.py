@@ -5,9 +5,9 @@ import re
 
 import pytest
 
+from tests.children import sandbox_on_port
 from tests.cli.command_line import run, upstream
 from tests.cli.test_completion import completed
-from tests.e2e.processes import sandbox_on_port
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import on_port, sandbox_on_port
 from tests.cli.command_line import on_terminal, on_terminal_of, upstream
-from tests.e2e.processes import on_port, sandbox_on_port
 
 pytestmark = [
     pytest.mark.anyio,

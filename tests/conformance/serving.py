@@ -7,10 +7,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from contit_mcp.config.sources import load_settings
-from contit_mcp.http.app import HttpParts, create_app
-from contit_mcp.http.deployment import http_policy, identification, request_rate
-from contit_mcp.http.operations import Readiness
-from contit_mcp.http.serve import serve_http
+from contit_mcp.http.app import HttpParts, Readiness, create_app
+from contit_mcp.http.auth import anyone
+from contit_mcp.http.rate import RequestRate
+from contit_mcp.http.serve import WiredApp, http_policy, listen
 from contit_mcp.server.context import open_context
 
 _ENVIRONMENT = {
@@ -33,8 +33,8 @@ async def serve_fixtures(server: MCPServer[Any]) -> None:
             server.session_manager,
             context,
             parts,
-            identify=identification(settings).identify,
-            rate=request_rate(settings),
+            identify=anyone,
+            rate=RequestRate(settings.requests_per_minute),
             policy=http_policy(settings),
         )
-        await serve_http(app, settings, context, parts)
+        await listen(WiredApp(app, context, parts), settings)

@@ -1,16 +1,17 @@
 """What the specification requires of a server, asked by the official suite (its own words: "official conformance")."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.children import SEAL_KEY, Served, rpc
 from tests.conformance.bearer_proxy import bearer_proxy
 from tests.conformance.conftest import Report
 from tests.conformance.suite import REVISIONS, Expectation, judge, run_suite
-from tests.http.served import SEAL_KEY, Served, rpc
 
-FIXTURES = ("tests.conformance.fixture_server",)
+FIXTURES = (sys.executable, "-m", "tests.conformance.fixture_server")
 FAILS_ON_PURPOSE = frozenset({"Tool %r raised an unexpected exception", "handler for %r raised"})
 TOKEN = "token-of-the-conformance-suite"
 TOKEN_MODE = {
@@ -44,14 +45,14 @@ def real() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def fixtures() -> Iterator[str]:
     """The same with the suite's fixtures on it."""
-    with Served({}, module=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
+    with Served({}, command=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
         yield server.url
 
 
 @pytest.fixture(scope="module")
 def fixtures_behind_a_token() -> Iterator[str]:
     """The same for callers with a token, which a proxy adds."""
-    with Served(TOKEN_MODE, module=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
+    with Served(TOKEN_MODE, command=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
         assert server.post(rpc("ping")).status_code == 401
         with bearer_proxy(server.url, TOKEN) as url:
             yield url

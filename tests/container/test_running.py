@@ -18,10 +18,9 @@ from mcp_types import CallToolResult
 from contit_mcp import __version__
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
+from tests.children import QUESTION, anyio_backend, caller, request_of, result_in, sandbox_on_port
 from tests.container.conftest import Build
 from tests.container.engine import Container, Engine
-from tests.e2e.processes import sandbox_on_port
-from tests.http.deployed import QUESTION, anyio_backend, caller, request_of, result_in
 
 __all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio

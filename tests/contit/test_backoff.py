@@ -11,7 +11,7 @@ from contit_mcp import errors
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.retries import Backoff, RetryPolicy
+from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
 from tests.contit.upstream import START_OK, contit_client, scripted, start
 from tests.echo_contit import EchoContit, Reply, Script
@@ -63,7 +63,6 @@ async def poll(client: ContitClient, seconds: float, *, every: float = 1.0) -> l
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("every", [0.3, 1.0, 5.0])
 async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(name: str, every: float) -> None:
-    """Fourfold pauses, also under 429 without `Retry-After`, and however slowly one run is polled."""
     upstream = scripted(FAULTS[name])
     client = contit_client(upstream)
     with anyio.fail_after(2_000):
@@ -77,7 +76,6 @@ async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(
 
 
 async def test_many_polls_that_are_refused_fall_to_a_quarter_of_their_rate() -> None:
-    """A burst of refusals counts once, so that the rate falls in steps and not at once."""
     upstream = scripted(Reply(429))
     client = contit_client(upstream)
     async with anyio.create_task_group() as tasks:
@@ -89,7 +87,6 @@ async def test_many_polls_that_are_refused_fall_to_a_quarter_of_their_rate() -> 
 
 @pytest.mark.parametrize("name", NO_FAULTS)
 async def test_other_answers_slow_nobody_down(name: str) -> None:
-    """They say something about the request, or about this process."""
     client = contit_client(scripted(NO_FAULTS[name]))
     await poll(client, 100)
     assert client.backoff.stretch == 1.0
@@ -97,7 +94,6 @@ async def test_other_answers_slow_nobody_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"429"}))
 async def test_faults_that_pass_slow_nobody_down(name: str) -> None:
-    """Every other request fails, and none three times in a row."""
     upstream = scripted(*[GOING, FAULTS[name]] * 200)
     client = contit_client(upstream)
     await poll(client, 100)
@@ -116,7 +112,6 @@ async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id
 
 @pytest.mark.parametrize("name", ["429", "503", "refused"])
 async def test_starts_do_not_multiply_in_an_outage(name: str) -> None:
-    """These are repeated up to four times; while the outage lasts, each start is sent once."""
     upstream = scripted(FAULTS[name])
     client = contit_client(upstream)
     with anyio.fail_after(2_000):
@@ -126,7 +121,6 @@ async def test_starts_do_not_multiply_in_an_outage(name: str) -> None:
 
 
 async def test_polls_and_starts_share_one_backoff() -> None:
-    """What polls have met is known to the next start, and the other way round."""
     upstream = scripted(Reply(503))
     client = contit_client(upstream, retry=ONCE)
     await failed_starts(client, upstream, thread_id="t", number=20)
@@ -149,7 +143,6 @@ async def test_a_500_to_a_start_on_a_thread_means_busy(thread_id: str | None, st
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_waits_for_a_retry_after_that_another_request_was_given(status: int) -> None:
-    """Nothing is sent before it is over."""
     upstream = scripted(Reply(status, headers={"Retry-After": "20"}), START_OK)
     client = contit_client(upstream, retry=ONCE)
     with pytest.raises(errors.APIError):
@@ -160,7 +153,6 @@ async def test_a_start_waits_for_a_retry_after_that_another_request_was_given(st
 
 @pytest.mark.parametrize("seconds", ["46", "600", "86400"])
 async def test_a_start_that_cannot_wait_for_it_is_refused_at_once_without_a_request(seconds: str) -> None:
-    """The error says when to try again; an absurd pause ends after an hour."""
     upstream = scripted(Reply(429, headers={"Retry-After": seconds}), START_OK)
     client = contit_client(upstream, retry=ONCE)
     with pytest.raises(errors.RateLimitError):
@@ -178,7 +170,6 @@ async def test_a_start_that_cannot_wait_for_it_is_refused_at_once_without_a_requ
 
 
 async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> None:
-    """One probe for all, and then not all in the same moment."""
     upstream = scripted(Reply(429, headers={"Retry-After": "30"}), GOING)
     client = contit_client(upstream)
     async with anyio.create_task_group() as tasks:
@@ -198,7 +189,6 @@ async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> N
 
 
 async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
-    """It has a pause of its own, and Contit was not asked."""
     tokens = build_http_client("", transport=scripted(Reply(503, headers={"Retry-After": "600"})))
     secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
     auth = ClientCredentialsAuth("c", secret, token_url="https://idp.test/token", http=tokens, retry=ONCE)
@@ -208,18 +198,8 @@ async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
 
 
 async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> None:
-    """The first question after it does not pay for it."""
     upstream = scripted(Reply(503))
     client = contit_client(upstream)
     await poll(client, 100)
     await anyio.sleep(60)
     assert client.backoff.stretch == 1.0
-
-
-async def test_clients_share_a_backoff_only_if_they_are_given_one() -> None:
-    """Callers with credentials of their own do not slow each other down."""
-    http = build_http_client("https://contit.test", transport=scripted(Reply(429)))
-    shared = Backoff()
-    one, two, other = (ContitClient(http, backoff=given, retry=ONCE) for given in (shared, shared, None))
-    await poll(one, 60)
-    assert (two.backoff.stretch, other.backoff.stretch) == (4.0, 1.0)

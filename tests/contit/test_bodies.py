@@ -47,12 +47,8 @@ BOMBS = {
     "gzip": ("gzip", gzipped(ZEROS)),
     "x-gzip": ("x-gzip", gzipped(ZEROS)),
     "deflate": ("deflate", packed(ZEROS, zlib.MAX_WBITS)),
-    "raw deflate": ("deflate", packed(ZEROS, -zlib.MAX_WBITS)),
     "gzip called deflate": ("deflate", gzipped(ZEROS)),
-    "nested": ("gzip, gzip", gzipped(gzipped(ZEROS))),
-    "nested otherwise": ("deflate, gzip", gzipped(packed(ZEROS, zlib.MAX_WBITS))),
     "capitals": ("GZIP", gzipped(ZEROS)),
-    "beside identity": ("identity, gzip", gzipped(ZEROS)),
 }
 
 
@@ -139,7 +135,6 @@ async def test_a_huge_body_is_refused_by_every_endpoint_directly_and_behind_a_pr
 
 @pytest.mark.parametrize("name", BOMBS)
 async def test_a_bomb_is_refused_in_whatever_way_it_is_packed(name: str) -> None:
-    """100 MiB in 100 KB or less; the limit holds for what comes out."""
     with anyio.fail_after(60):
         async with raw_server(bomb(name)) as server, build_http_client(f"http://127.0.0.1:{server.port}") as http:
             with peak_memory() as memory, pytest.raises(errors.APIResponseValidationError, match="too large"):
@@ -150,7 +145,6 @@ async def test_a_bomb_is_refused_in_whatever_way_it_is_packed(name: str) -> None
 @pytest.mark.parametrize("name", ["endless", "a bomb"])
 @pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "500 Internal Server Error"])
 async def test_a_huge_body_of_the_token_endpoint_is_refused(name: str, status: str) -> None:
-    """As Contit's are; the start that needed the token was not sent."""
     behave = endless(status) if name == "endless" else bomb("gzip", status)
     async with AsyncExitStack() as stack:
         stack.enter_context(anyio.fail_after(60))
@@ -168,42 +162,6 @@ async def test_a_huge_body_of_the_token_endpoint_is_refused(name: str, status: s
             await start(ContitClient(client, auth=auth))
     assert memory.peak < ROOM
     assert contit.requests == []
-
-
-async def test_a_huge_body_of_a_401_is_refused_although_the_request_would_go_once_more() -> None:
-    """Httpx reads the body of the first answer by itself before it sends the second request."""
-
-    async def behave(connection: Connection) -> None:
-        request = await connection.request()
-        if b"/token" in request:
-            await connection.answer(GOOD)
-        else:
-            await endless("401 Unauthorized")(Again(connection))
-
-    async with AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(60))
-        server = await stack.enter_async_context(raw_server(behave))
-        http = await stack.enter_async_context(build_http_client(f"http://127.0.0.1:{server.port}"))
-        auth = ClientCredentialsAuth(
-            "client",
-            SecretValue("CONTIT_CLIENT_SECRET", value="secret"),
-            token_url=f"http://127.0.0.1:{server.port}/token",
-            http=http,
-        )
-        with peak_memory() as memory, pytest.raises(errors.APIResponseValidationError):
-            await ContitClient(http, auth=auth).run_status("t", "r")
-    assert memory.peak < ROOM
-
-
-class Again(Connection):
-    """A connection whose first request was read already."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection.server, connection.socket, connection.stream)
-
-    async def request(self) -> bytes:
-        """Return the request that was read."""
-        return self.server.requests[-1]
 
 
 async def answer_well(connection: Connection) -> None:
@@ -239,14 +197,10 @@ async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) 
         ("gzip", gzipped(GOOD)),
         ("X-GZip", gzipped(GOOD)),
         ("deflate", packed(GOOD, zlib.MAX_WBITS)),
-        ("deflate", packed(GOOD, -zlib.MAX_WBITS)),
-        ("deflate, gzip", gzipped(packed(GOOD, zlib.MAX_WBITS))),
-        ("gzip,,identity", gzipped(GOOD)),
     ],
     ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )
 async def test_a_body_that_a_gateway_compressed_is_understood(coding: str, body: bytes) -> None:
-    """Although it was not asked for."""
     assert await read(body, coding) == GOOD
 
 
@@ -267,13 +221,11 @@ async def test_a_body_that_a_gateway_compressed_is_understood(coding: str, body:
     ids=lambda value: value[:20] if isinstance(value, str) else str(len(value)),
 )
 async def test_a_body_that_is_not_compressed_as_it_says_is_an_error(coding: str, body: bytes) -> None:
-    """And so is a coding that nobody asked for and that is not understood here."""
     assert isinstance(await read(body, coding), httpx.DecodingError)
 
 
 @pytest.mark.parametrize("coding", ["", "gzip"])
 async def test_the_limit_is_exact_and_can_be_set(coding: str) -> None:
-    """A body of the limit is read, one byte more is not."""
     policy = TransportPolicy(body_bytes=100_000)
 
     def sent(size: int) -> bytes:
@@ -284,8 +236,6 @@ async def test_the_limit_is_exact_and_can_be_set(coding: str) -> None:
 
 
 async def test_after_a_refused_body_the_next_request_works() -> None:
-    """The connection of the refused body is closed, and its place is given back."""
-
     async def behave(connection: Connection) -> None:
         if connection.server.connections == 1:
             await endless()(connection)

@@ -1,7 +1,7 @@
 """Connections that end at an awkward moment, on real sockets: what is repeated, and what is called unknown."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -13,6 +13,7 @@ from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.raw_server import Behaviour, Connection, raw_server, unused_port
+from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 from tests.contit.upstream import STARTED, Kept, start
 
 pytestmark = pytest.mark.anyio
@@ -20,20 +21,6 @@ pytestmark = pytest.mark.anyio
 QUICK = RetryPolicy(attempts=4, shortest=0.001, longest=0.001)
 PATIENT = 10.0
 """Seconds after which a test has hung; none takes one."""
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, since real sockets are waited for."""
-    return "asyncio", {}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever proxies the machine has."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    yield
 
 
 async def close_at_once(connection: Connection) -> None:
@@ -141,7 +128,6 @@ async def test_a_start_is_not_repeated_after_a_broken_connection(
 
 @pytest.mark.parametrize(("behave", "kind"), SENT, ids=lambda value: value.__name__)
 async def test_a_read_is_repeated_after_a_broken_connection(behave: Behaviour, kind: type[errors.APIError]) -> None:
-    """Reading twice does no harm."""
     with anyio.fail_after(PATIENT):
         async with raw_server(behave) as server, real_client(server.port) as client:
             with pytest.raises(errors.APIError) as caught:
@@ -150,22 +136,7 @@ async def test_a_read_is_repeated_after_a_broken_connection(behave: Behaviour, k
     assert server.connections == 4
 
 
-async def test_a_read_gets_its_answer_when_the_next_connection_works() -> None:
-    """A fault that passes is not seen by the caller."""
-
-    async def behave(connection: Connection) -> None:
-        await connection.request()
-        if connection.server.connections > 2:
-            await connection.answer(b'{"response": "Twelve."}')
-
-    with anyio.fail_after(PATIENT):
-        async with raw_server(behave) as server, real_client(server.port) as client:
-            assert await client.thread_response("thread-1") == "Twelve."
-    assert server.connections == 3
-
-
 async def test_a_refused_connection_is_repeated_since_nothing_was_sent() -> None:
-    """Four attempts, and `may_have_arrived` is false."""
     stats = start_call_stats()
     with anyio.fail_after(PATIENT):
         async with real_client(await unused_port()) as client:
@@ -177,7 +148,6 @@ async def test_a_refused_connection_is_repeated_since_nothing_was_sent() -> None
 
 
 async def test_a_start_reaches_contit_once_it_listens() -> None:
-    """A Contit that is being restarted refuses connections for a moment."""
     port, kept = await unused_port(), Kept()
 
     async def behave(connection: Connection) -> None:
@@ -199,7 +169,6 @@ async def test_a_start_reaches_contit_once_it_listens() -> None:
 
 
 async def test_a_dropped_tls_handshake_is_repeated_since_nothing_was_sent() -> None:
-    """Before the handshake is done no byte of the question has left."""
     with anyio.fail_after(PATIENT):
         async with raw_server(close_at_once) as server, real_client(server.port, scheme="https") as client:
             with pytest.raises(errors.APIConnectionError) as caught:
@@ -209,8 +178,6 @@ async def test_a_dropped_tls_handshake_is_repeated_since_nothing_was_sent() -> N
 
 
 async def test_requests_one_after_the_other_share_a_connection() -> None:
-    """Connecting anew costs a round trip or three."""
-
     async def behave(connection: Connection) -> None:
         while True:
             await connection.request()
@@ -221,17 +188,3 @@ async def test_requests_one_after_the_other_share_a_connection() -> None:
             for _ in range(3):
                 await client.run_status("thread-1", "run-1")
             assert (server.connections, len(server.requests)) == (1, 3)
-
-
-async def test_an_id_reaches_the_wire_as_one_segment() -> None:
-    """What the socket gets is what the path module built."""
-
-    async def behave(connection: Connection) -> None:
-        await connection.request()
-        await connection.answer(b'{"status": "in_progress"}')
-
-    with anyio.fail_after(PATIENT):
-        async with raw_server(behave) as server, real_client(server.port) as client:
-            await client.run_status("../../admin", "%2e%2e/a?b#c")
-    first_line = server.requests[0].split(b"\r\n")[0]
-    assert first_line == b"GET /ai-assistant/thread/..%2F..%2Fadmin/run/%252e%252e%2Fa%3Fb%23c/status HTTP/1.1"

@@ -46,7 +46,6 @@ def counted() -> Counted:
 
 
 async def test_every_endpoint_is_counted_with_its_status_and_seconds(counted: Counted) -> None:
-    """At the end of its body."""
     start_call_stats(counted)
     client = contit_client(scripted(Reply(body={**STARTED, "status": "completed", "response": "a"}, after=1.5)))
     await start(client)
@@ -71,7 +70,6 @@ FAILURES: dict[str, tuple[Script, str]] = {
 
 @pytest.mark.parametrize("name", FAILURES)
 async def test_a_failure_is_counted_once_under_what_it_was(name: str, counted: Counted) -> None:
-    """A full pool of our own is not counted as a request, and not as silence of Contit."""
     script, status = FAILURES[name]
     stats = start_call_stats(counted)
     with suppress(errors.APIError):
@@ -82,7 +80,6 @@ async def test_a_failure_is_counted_once_under_what_it_was(name: str, counted: C
 
 
 async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Counted) -> None:
-    """With the seconds until then."""
     start_call_stats(counted)
     client = contit_client(scripted(HANGS))
     with anyio.move_on_after(7):
@@ -91,7 +88,6 @@ async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Co
 
 
 async def test_retries_are_counted_as_they_happen(counted: Counted) -> None:
-    """Each repetition, before it is sent."""
     start_call_stats(counted)
     await start(contit_client(scripted(Reply(503), httpx.ConnectError("x"), START_OK)))
     assert counted.events == ["retry", "retry"]
@@ -99,7 +95,6 @@ async def test_retries_are_counted_as_they_happen(counted: Counted) -> None:
 
 
 async def test_tokens_are_an_endpoint_of_their_own_and_a_401_counts_as_a_request(counted: Counted) -> None:
-    """Each request that was sent is counted, in the order of their ends."""
     tokens: EchoContit = scripted(Reply(body={"access_token": "token"}, after=2.0))
     secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
     http = build_http_client("", transport=tokens)
@@ -117,7 +112,6 @@ async def test_tokens_are_an_endpoint_of_their_own_and_a_401_counts_as_a_request
 
 
 async def test_calls_count_apart_and_the_process_counts_all(counted: Counted) -> None:
-    """A call sees its own requests only, whatever runs beside it."""
     client = contit_client(scripted(Reply(body={"status": "in_progress"}, after=1.0)))
     seen: list[int] = []
 
@@ -138,7 +132,6 @@ async def test_calls_count_apart_and_the_process_counts_all(counted: Counted) ->
 
 
 async def test_two_servers_in_one_process_count_apart() -> None:
-    """Each hears of its own calls, also while both are under way; events outside of any call are no error."""
     servers = [Counted(), Counted()]
 
     async def serve(server: Counted, calls: int) -> None:
@@ -157,7 +150,6 @@ async def test_two_servers_in_one_process_count_apart() -> None:
 
 
 async def test_a_start_that_is_not_sent_because_of_a_pause_is_counted(counted: Counted) -> None:
-    """Contit has asked for a pause that outlasts the call: no request, one event."""
     start_call_stats(counted)
     client = contit_client(scripted(Reply(429, headers={"Retry-After": "600"})), retry=ONCE)
     for _ in range(3):

@@ -29,7 +29,6 @@ async def test_a_cancelled_start_keeps_its_ids_before_it_leaves() -> None:
 
 
 async def test_a_start_that_is_cancelled_while_it_keeps_its_ids_keeps_them_all_the_same() -> None:
-    """Storing cannot be cut in the middle either."""
     kept = Kept(after=3.0)
     with anyio.fail_after(100), anyio.move_on_after(4.0) as scope:
         await start(contit_client(scripted(SLOW_START)), keep=kept)
@@ -38,29 +37,7 @@ async def test_a_start_that_is_cancelled_while_it_keeps_its_ids_keeps_them_all_t
     assert scope.cancelled_caught
 
 
-async def test_a_start_in_a_cancelled_task_group_keeps_its_ids() -> None:
-    """As when a host cancels its request."""
-    kept = Kept()
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: start(contit_client(scripted(SLOW_START)), keep=kept))
-            await anyio.sleep(0.5)
-            tasks.cancel_scope.cancel()
-    assert len(kept.runs) == 1
-
-
-async def test_a_cancelled_start_that_is_turned_away_is_not_repeated() -> None:
-    """Nobody waits for it any more."""
-    upstream, kept = scripted(Reply(503, after=2.0), SLOW_START), Kept()
-    with anyio.fail_after(100), anyio.move_on_after(1.0) as scope:
-        await start(contit_client(upstream), keep=kept)
-    assert scope.cancelled_caught
-    assert len(upstream.received) == 1
-    assert kept.runs == []
-
-
 async def test_a_start_that_is_cancelled_during_a_pause_is_not_sent_again() -> None:
-    """A pause is not part of sending."""
     upstream = scripted(Reply(503, headers={"Retry-After": "30"}), SLOW_START)
     began = anyio.current_time()
     with anyio.move_on_after(1.0) as scope:
@@ -71,7 +48,6 @@ async def test_a_start_that_is_cancelled_during_a_pause_is_not_sent_again() -> N
 
 
 async def test_a_cancelled_start_that_hangs_ends_after_start_seconds() -> None:
-    """The shield has an end, so that a shutdown has one."""
     upstream, kept = scripted(HANGS), Kept()
     began = anyio.current_time()
     with (
@@ -88,7 +64,6 @@ async def test_a_cancelled_start_that_hangs_ends_after_start_seconds() -> None:
 
 @pytest.mark.parametrize("read", ["status", "young status", "response", "young response"])
 async def test_a_cancelled_read_stops_at_once(read: str) -> None:
-    """Its request is given up and no other follows."""
     upstream = scripted(HANGS)
     client = contit_client(upstream)
     began = anyio.current_time()
@@ -104,7 +79,6 @@ async def test_a_cancelled_read_stops_at_once(read: str) -> None:
 
 @pytest.mark.parametrize("status", [404, 503])
 async def test_a_read_that_is_cancelled_during_a_pause_stops_at_once(status: int) -> None:
-    """Whether it waits for replication or for a fault to pass."""
     upstream = scripted(Reply(status, headers={"Retry-After": "5"}))
     with anyio.move_on_after(0.1) as scope:
         await contit_client(upstream).run_status("t", "r", just_started=True)

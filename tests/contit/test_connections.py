@@ -18,7 +18,6 @@ PATIENT = 10.0
 @pytest.mark.anyio
 @pytest.mark.parametrize("address", ["ftp://contit.test", "https://127.1"])
 async def test_an_address_that_cannot_be_asked_was_sent_nothing(address: str) -> None:
-    """No run can have been started."""
     async with build_http_client(address) as http:
         with pytest.raises(errors.APIConnectionError) as caught:
             await start(ContitClient(http, retry=ONCE))

@@ -16,10 +16,10 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
+from tests.children import clean_environment
 from tests.contit.raw_server import Connection, raw_server
 from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 from tests.contit.upstream import scripted, start
-from tests.e2e.processes import clean_environment
 from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,6 @@ async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[
 async def test_a_stdio_child_sends_its_requests_through_httpx_and_the_sandbox_takes_the_same_way(
     tmp_path: Path,
 ) -> None:
-    """A real child process, on a real port and with the embedded sandbox: the same class of client, the same calls."""
     async with raw_server(answer) as server:
         text, sent = await ask_a_child(
             folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=f"http://127.0.0.1:{server.port}"
@@ -103,8 +102,6 @@ def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
 
 @pytest.mark.parametrize("kind", range(3))
 async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: int) -> None:
-    """Method, path, every header, and the body, of all endpoints and with each credential."""
-
     async def use(http: httpx.AsyncClient) -> None:
         auth = credentials(f"{str(http.base_url).rstrip('/')}/token", http)[kind]
         client = ContitClient(http, auth=auth)

@@ -80,14 +80,12 @@ def paths_with(segment: bytes) -> list[bytes]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("identifier", SENT_AS_ONE_SEGMENT)
 async def test_an_id_is_exactly_one_segment_of_the_path(identifier: str) -> None:
-    """Ids are opaque: whatever they hold is percent-encoded."""
     assert await raw_paths(identifier) == paths_with(SENT_AS_ONE_SEGMENT[identifier])
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("identifier", REFUSED)
 async def test_what_cannot_be_an_id_is_refused_before_any_request(identifier: str) -> None:
-    """With the name of the argument and without its value."""
     upstream = scripted(Reply(body={"status": "completed", "response": "a"}))
     client = contit_client(upstream)
     for name, read in (
@@ -106,7 +104,6 @@ async def test_what_cannot_be_an_id_is_refused_before_any_request(identifier: st
 @example("%2e%2e/")
 @example("\ud83d\ude42")
 def test_any_text_is_refused_or_one_segment_that_decodes_to_itself(identifier: str) -> None:
-    """As httpx puts it on the wire: no dot segment, no further slash, query or fragment."""
     try:
         paths = [status_path(identifier, "run"), status_path("thread", identifier), response_path(identifier)]
     except InvalidArgumentError:

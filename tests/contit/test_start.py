@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import anyio
-import httpx
 import pytest
 
 from contit_mcp import errors
@@ -35,13 +34,6 @@ async def test_a_start_on_a_thread_names_it_unchanged_in_the_body() -> None:
     upstream = scripted(START_OK)
     await start(contit_client(upstream), thread_id="thread/ü 1")
     assert json.loads(upstream.received[0].content)["threadId"] == "thread/ü 1"
-
-
-async def test_the_ids_are_kept_before_they_are_returned() -> None:
-    """`keep` gets the run first."""
-    kept = Kept()
-    run = await start(contit_client(scripted(START_OK)), keep=kept)
-    assert kept.runs == [run]
 
 
 async def test_a_base_url_with_a_path_keeps_it() -> None:
@@ -90,7 +82,6 @@ async def test_a_refused_start_is_sent_once(status: int) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_that_was_turned_away_is_repeated_until_it_is_taken(status: int) -> None:
-    """429 and 503 say that nothing was accepted."""
     stats = start_call_stats()
     upstream, kept = scripted(Reply(status), Reply(status), START_OK), Kept()
     await start(contit_client(upstream), keep=kept)
@@ -101,7 +92,6 @@ async def test_a_start_that_was_turned_away_is_repeated_until_it_is_taken(status
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_that_is_always_turned_away_ends_after_four_requests(status: int) -> None:
-    """The attempts are counted, however far the deadline."""
     upstream = scripted(Reply(status))
     with pytest.raises(errors.APIStatusError):
         await start(contit_client(upstream), within=10_000)
@@ -122,21 +112,7 @@ async def test_a_start_waits_as_long_as_contit_asks(status: int, as_date: bool) 
     assert 500 < upstream.pauses[0] <= 900 + 1e-6  # a date is counted from the wall clock; jitter adds up to half
 
 
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_retry_after_beyond_the_deadline_is_told_at_once(status: int) -> None:
-    """Waiting would be in vain, so the caller hears now how long it takes."""
-    upstream = scripted(Reply(status, headers={"Retry-After": "90"}))
-    began = anyio.current_time()
-    with pytest.raises(errors.APIStatusError) as caught:
-        await start(contit_client(upstream), within=60)
-    assert anyio.current_time() == began
-    assert "90 seconds" in caught.value.hint
-    assert caught.value.retry_after == 90.0
-    assert len(upstream.received) == 1
-
-
 async def test_no_start_is_sent_after_the_deadline() -> None:
-    """Repeating ends with the caller's patience."""
     upstream = scripted(Reply(503))
     retry = RetryPolicy(attempts=100, shortest=1.0, longest=1.0, jitter=0.0)
     began = anyio.current_time()
@@ -147,7 +123,6 @@ async def test_no_start_is_sent_after_the_deadline() -> None:
 
 
 async def test_a_start_may_not_be_repeated_after_an_error_in_between() -> None:
-    """What follows a 503 is judged anew: a 500 is not repeated."""
     upstream = scripted(Reply(503), Reply(500), START_OK)
     with pytest.raises(errors.InternalServerError) as caught:
         await start(contit_client(upstream))
@@ -216,7 +191,6 @@ async def test_an_id_of_256_characters_is_taken() -> None:
 
 @pytest.mark.parametrize("thread_id", ["", " ", ".", "..", "a\nb", "a\x00", "x" * 257, "\ud800"])
 async def test_a_thread_id_that_cannot_be_one_sends_nothing(thread_id: str) -> None:
-    """Refused before any request."""
     upstream = scripted(START_OK)
     with pytest.raises(errors.InvalidArgumentError) as caught:
         await start(contit_client(upstream), thread_id=thread_id)
@@ -237,13 +211,11 @@ async def test_a_start_that_hangs_ends_after_start_seconds_and_is_not_repeated()
 
 
 async def test_each_repeated_start_has_start_seconds_of_its_own() -> None:
-    """The limit is on sending once, not on all attempts."""
     upstream = scripted(Reply(503, after=15.0), Reply(200, STARTED, after=15.0))
     assert (await start(contit_client(upstream, start_seconds=20.0))).run_id == "run-1"
 
 
 async def test_a_slow_keep_does_not_count_as_a_slow_start() -> None:
-    """Once the ids exist they are kept, however long that takes."""
     kept = Kept(after=50.0)
     run = await start(contit_client(scripted(START_OK), start_seconds=20.0), keep=kept)
     assert kept.runs == [run]
@@ -268,11 +240,3 @@ async def test_cookies_of_contit_are_not_sent_back() -> None:
     await start(client)
     await start(client)
     assert all("Cookie" not in request.headers for request in upstream.received)
-
-
-async def test_a_start_with_a_custom_method_or_query_is_never_made() -> None:
-    """The key goes into no address: a query string ends up in logs."""
-    upstream = scripted(START_OK)
-    await start(contit_client(upstream))
-    assert upstream.received[0].url.query == b""
-    assert httpx.URL(str(upstream.received[0].url)).userinfo == b""

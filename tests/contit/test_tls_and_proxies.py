@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,24 +20,11 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from tests.contit.raw_server import Connection, raw_server, unused_port
+from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 PATIENT = 10.0
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, since real sockets are waited for."""
-    return "asyncio", {}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies the machine has."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 async def answer(connection: Connection) -> None:
@@ -98,7 +84,6 @@ def make_authority(folder: Path, *, host: str = "127.0.0.1") -> Authority:
 
 @pytest.mark.anyio
 async def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path) -> None:
-    """No credential leaves; the error names the way out."""
     authority = make_authority(tmp_path)
     with anyio.fail_after(PATIENT):
         async with (
@@ -115,7 +100,6 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path) 
 
 @pytest.mark.anyio
 async def test_a_certificate_of_the_configured_authority_is_trusted(tmp_path: Path) -> None:
-    """`ca_file` adds to the operating system's authorities."""
     authority = make_authority(tmp_path)
     with anyio.fail_after(PATIENT):
         async with (
@@ -127,7 +111,6 @@ async def test_a_certificate_of_the_configured_authority_is_trusted(tmp_path: Pa
 
 @pytest.mark.anyio
 async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_authority(tmp_path: Path) -> None:
-    """The name is checked too."""
     authority = make_authority(tmp_path, host="127.0.0.2")
     with anyio.fail_after(PATIENT):
         async with (
@@ -149,7 +132,6 @@ async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_aut
     ],
 )
 def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """In words an operator knows, not OpenSSL's."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
@@ -159,20 +141,12 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes |
     assert "CONTIT_CA_FILE" in caught.value.hint
 
 
-@pytest.mark.parametrize("path", [".", "nul\x00byte"])
-def test_a_ca_file_that_is_no_file_is_a_configuration_error(path: str) -> None:
-    """Whatever the system says to it."""
-    with pytest.raises(errors.ConfigurationError):
-        build_http_client("https://contit.test", ca_file=Path(path))
-
-
 # --- Proxies -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 async def test_http_goes_through_the_proxy_of_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As every other program of the machine does."""
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as proxy:
             monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
@@ -185,7 +159,6 @@ async def test_http_goes_through_the_proxy_of_the_environment(variable: str, mon
 async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy is asked to connect; what follows is encrypted for Contit."""
     authority = make_authority(tmp_path)
 
     async def tunnel(connection: Connection) -> None:
@@ -205,8 +178,6 @@ async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
 
 @pytest.mark.anyio
 async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hint is about the proxy."""
-
     async def refuse(connection: Connection) -> None:
         await connection.request()
         await connection.answer(b"<h1>blocked by policy</h1>", status="403 Forbidden")
@@ -223,7 +194,6 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 
 @pytest.mark.anyio
 async def test_no_proxy_is_asked_for_hosts_that_are_excepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`NO_PROXY` counts."""
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -237,7 +207,6 @@ async def test_no_proxy_is_asked_for_hosts_that_are_excepted(monkeypatch: pytest
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_this_machine_is_never_asked_through_a_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain http is allowed here only since it does not leave the machine."""
     with anyio.fail_after(PATIENT):
         async with raw_server(answer) as contit:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{await unused_port()}")
@@ -266,26 +235,14 @@ async def test_a_proxy_that_cannot_be_used_stops_nothing(proxy: str, monkeypatch
 
 @pytest.mark.parametrize("address", ["https://user:hunter2@[::1", "https://contit.test:port", "https://\n"])
 def test_an_address_that_is_no_url_is_a_configuration_error(address: str) -> None:
-    """Settings refuse it already; whoever builds a client without them hears the same."""
     with pytest.raises(errors.ConfigurationError) as caught:
         build_http_client(address)
     assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
     assert caught.value.__context__ is None
 
 
-def test_the_client_follows_no_redirect_and_has_every_limit_of_its_policy() -> None:
-    """Nothing is left to httpx's defaults."""
-    policy = TransportPolicy(connect=1, read=2, write=3, pool=4, connections=5, keep_alive=6)
-    client = build_http_client("https://contit.test", policy=policy)
-    assert client.follow_redirects is False
-    assert client.trust_env is False  # contit_mcp/config/proxies.py reads the environment
-    assert client.timeout == httpx.Timeout(connect=1, read=2, write=3, pool=4)
-
-
 @pytest.mark.anyio
 async def test_a_request_waits_for_a_free_connection_only_so_long() -> None:
-    """When all connections are in use; nothing was sent, and the error says so."""
-
     async def hang(connection: Connection) -> None:
         await connection.request()
         await anyio.sleep(PATIENT)
@@ -336,22 +293,6 @@ NO_PROXY_OF_OTHERS = [
     "*.example.com:443,::/0",
     "\u2603.example, ::1/128",
 ]
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("value", NO_PROXY_OF_OTHERS)
-async def test_no_proxy_as_other_programs_understand_it_stops_nothing_where_no_proxy_is_set(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Container tools set networks and IPv6 addresses there; httpx takes host names."""
-    monkeypatch.setenv("NO_PROXY", value)
-    with anyio.fail_after(PATIENT):
-        async with (
-            raw_server(answer) as contit,
-            build_http_client(f"http://127.0.0.1:{contit.port}") as http,
-        ):
-            await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
-    assert contit.requests[0].startswith(b"GET /ai-assistant/")
 
 
 @pytest.mark.anyio

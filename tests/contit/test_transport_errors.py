@@ -47,7 +47,6 @@ ABOUT_THE_CONNECTION = {*with_all_below(httpx.TransportError), httpx.InvalidURL}
 
 
 def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
-    """`HTTPX_ERRORS` has every exception of httpx's public names."""
     public = [getattr(httpx, name) for name in httpx.__all__]
     exceptions = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Exception)}
     assert exceptions <= set(ALL_OF_HTTPX)
@@ -56,7 +55,6 @@ def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
 
 @pytest.mark.parametrize("kind", ALL_OF_HTTPX)
 def test_every_error_of_httpx_becomes_one_of_ours_without_its_text(kind: type[Exception]) -> None:
-    """Timeouts become timeouts; `may_have_arrived` is false only where nothing can have been sent."""
     theirs = made(kind)
     ours = translate(theirs)
     assert isinstance(ours, APIError)
@@ -72,8 +70,6 @@ def test_every_error_of_httpx_becomes_one_of_ours_without_its_text(kind: type[Ex
 
 
 def test_a_class_that_a_later_httpx_adds_is_taken_for_sent() -> None:
-    """An unknown transport error counts as possibly arrived, so that a start is never doubled."""
-
     class NewError(httpx.TransportError): ...
 
     class NewTimeout(httpx.TimeoutException): ...
@@ -86,7 +82,6 @@ def test_a_class_that_a_later_httpx_adds_is_taken_for_sent() -> None:
 
 
 def test_an_untrusted_certificate_is_named_as_the_cause() -> None:
-    """The way out is another one than for a network fault: the CA file."""
     refusal = httpx.ConnectError(MARKER)
     refusal.__cause__ = ssl.SSLCertVerificationError(1, MARKER)
     error = translate(refusal)
@@ -102,7 +97,6 @@ def test_an_untrusted_certificate_is_named_as_the_cause() -> None:
 async def test_no_error_of_httpx_leaves_the_client_and_a_start_is_repeated_only_before_sending(
     kind: type[Exception], logged: io.StringIO
 ) -> None:
-    """Through the client: reads are repeated four times in all, starts only where nothing was sent."""
     upstream = scripted(made(kind))
     client = contit_client(upstream)
     with anyio.fail_after(60):
@@ -125,7 +119,6 @@ async def test_no_error_of_httpx_leaves_the_client_and_a_start_is_repeated_only_
 
 @pytest.mark.anyio
 async def test_a_start_goes_on_after_a_connection_that_was_not_made() -> None:
-    """Nothing was sent, so the repeated start is the first that Contit sees."""
     upstream = scripted(httpx.ConnectError("x"), httpx.ConnectTimeout("x"), START_OK)
     with anyio.fail_after(60):
         run = await start(contit_client(upstream))

@@ -103,25 +103,25 @@ def ringing(hour: dict[str, str], folder: Path) -> set[str]:
 
 
 def test_a_quiet_hour_rings_nothing(tmp_path: Path) -> None:
-    """Neither do callers who are wrong themselves (our choice)."""
+    """Neither do callers who are wrong themselves."""
     assert ringing(QUIET, tmp_path) == set()
 
 
 @pytest.mark.parametrize("name", TROUBLE)
 def test_one_trouble_rings_one_alert(name: str, tmp_path: Path) -> None:
-    """Whoever is woken is told what it is, once (our choice)."""
+    """Whoever is woken is told what it is, once."""
     series, values = TROUBLE[name]
     assert ringing(QUIET | {series: values}, tmp_path) == {name}
 
 
 def test_a_replica_that_is_not_ready_is_no_outage_while_another_is(tmp_path: Path) -> None:
-    """The last one's end is (our choice)."""
+    """The last one's end is."""
     other = {'contit_mcp_ready pod="other"': "1x60"}
     assert ringing(QUIET | other | {"contit_mcp_ready": "0x60"}, tmp_path) == {"ContitMcpNotReady"}
     assert ringing(QUIET | {"contit_mcp_ready": "0x60"}, tmp_path) == {"ContitMcpNotReady", "ContitMcpDown"}
 
 
 def test_every_alert_is_tried() -> None:
-    """A new one needs its trouble here (our choice)."""
+    """A new one needs its trouble here."""
     named = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
     assert named == TROUBLE.keys() | {"ContitMcpDown", "ContitMcpNotReady"}

@@ -28,7 +28,7 @@ def addresses() -> dict[str, str]:
 
 
 def test_it_is_a_compose_file() -> None:
-    """By a parser of the compose specification that refuses what it does not know (our choice)."""
+    """By a parser of the compose specification that refuses what it does not know."""
     found = compose()
     assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
     found["services"]["nginx"]["read_onli"] = True
@@ -38,7 +38,7 @@ def test_it_is_a_compose_file() -> None:
 
 @pytest.mark.parametrize("name", REPLICAS)
 def test_a_replica_is_the_image_as_it_is(name: str) -> None:
-    """Its settings exist, and its secrets are files that the guide makes (our choice)."""
+    """Its settings exist, and its secrets are files that the guide makes."""
     service = compose()["services"][name]
     assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
     assert set(service["environment"]) <= SETTINGS
@@ -53,7 +53,7 @@ def test_a_replica_is_the_image_as_it_is(name: str) -> None:
 
 
 def test_every_secret_is_a_file_that_the_guide_makes_and_git_ignores() -> None:
-    """None of them is anywhere else (our choice)."""
+    """None of them is anywhere else."""
     for name, secret in compose()["secrets"].items():
         assert secret == {"file": f"secrets/{name}"}
         assert re.search(rf"> secrets/{re.escape(name)}\b", GUIDE), name
@@ -63,7 +63,7 @@ def test_every_secret_is_a_file_that_the_guide_makes_and_git_ignores() -> None:
 
 @pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx", "redis"])
 def test_no_container_may_do_what_it_need_not(name: str) -> None:
-    """A read-only root, no capabilities, no new privileges, a limit of memory (our choice)."""
+    """A read-only root, no capabilities, no new privileges, a limit of memory."""
     service = compose()["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -72,7 +72,7 @@ def test_no_container_may_do_what_it_need_not(name: str) -> None:
 
 
 def test_fixed_addresses_are_none_that_others_can_get() -> None:
-    """Docker would give them to whichever container comes first (our choice)."""
+    """Docker would give them to whichever container comes first."""
     (network,) = compose()["networks"]["inside"]["ipam"]["config"]
     assert network == {"subnet": "172.28.8.0/24", "ip_range": "172.28.8.128/25"}
     fixed = addresses()
@@ -83,7 +83,7 @@ def test_fixed_addresses_are_none_that_others_can_get() -> None:
 
 
 def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:
-    """The container's own command makes it; nginx, where it is installed, takes it (our choice)."""
+    """The container's own command makes it; nginx, where it is installed, takes it."""
     service = compose()["services"]["nginx"]
     shell, flag, command = service["command"]
     assert (shell, flag) == ("sh", "-c")

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -17,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import clean_environment
+from tests.children import Served, clean_environment, contit, free_port
 from tests.http.issuer import issuing
-from tests.http.served import Served, contit
 from tests.redis_server import PROGRAMS
 from tests.rules.tree import ROOT
 
@@ -127,7 +125,7 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
         path.chmod(0o755)
     (folder / "terminal").touch()
     (folder / "place").write_text(str(folder / "clone"), encoding="utf-8")
-    direct, through_nginx = _free_port(), _free_port()
+    direct, through_nginx = free_port(), free_port()
     with contit() as upstream, issuing() as issuer:
         someone = Reader(
             folder,
@@ -160,7 +158,7 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
 
 
 def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: Path) -> None:
-    """Each block works as it stands where the ones before it were run; docker and kubectl are stood in for (our choice)."""
+    """Each block works as it stands where the ones before it were run; docker and kubectl are stood in for."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     missing += [] if any(map(shutil.which, PROGRAMS)) else [PROGRAMS[0]]
     if missing and not os.environ.get("CI"):
@@ -203,9 +201,3 @@ def test_a_server_starts_with_the_settings_of_each_recipe(recipe: Block) -> None
         metadata = server.http.get(f"{server.base}/.well-known/oauth-protected-resource/mcp").json()
     assert metadata["authorization_servers"] == [environment["CONTIT_MCP_JWT_ISSUER"]]
     assert metadata["resource"] == PUBLIC_URL
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

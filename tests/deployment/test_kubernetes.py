@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.http.app import KNOWN_PATHS
 from tests.deployment.manifests import (
     DRAIN_SECONDS,
     KUBERNETES,
@@ -71,13 +71,13 @@ def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
 
 
 def test_the_schema_check_sees_an_unknown_field() -> None:
-    """Else the test above would hold of anything (our choice)."""
+    """Else the test above would hold of anything."""
     found = kubernetes_object("PodDisruptionBudget")
     assert list(problems({**found, "spec": {**found["spec"], "maxUnavailible": 1}}, NEWEST))
 
 
 def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
-    """`kubectl apply -k` takes what is listed (our choice)."""
+    """`kubectl apply -k` takes what is listed."""
     text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
     listed = set(yaml.safe_load(text)["resources"])
     offered = set(re.findall(r"^  # - (\S+)", text, re.MULTILINE))
@@ -113,7 +113,7 @@ def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
 
 
 def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None:
-    """And the guide makes each of those files (our choice)."""
+    """And the guide makes each of those files."""
     assert set(settings()) <= SETTINGS
     secret = {name for name in settings() if name.removesuffix("_FILE") in {"CONTIT_API_KEY", "CONTIT_MCP_TOKENS",
               "CONTIT_MCP_SEAL_KEY", "CONTIT_MCP_STORE"}}  # fmt: skip
@@ -149,7 +149,7 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
 
 
 def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
-    """They are fixed in the Dockerfile, and in the code (our choice)."""
+    """They are fixed in the Dockerfile, and in the code."""
     deployment = kubernetes_object("Deployment")
     spec, container = deployment["spec"]["template"]["spec"], container_of(deployment)
     assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (USER_ID, USER_ID)
@@ -174,12 +174,12 @@ def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
 
 
 def test_variables_that_kubernetes_makes_of_services_stay_out() -> None:
-    """A service called contit-mcp would write CONTIT_MCP_PORT=tcp://… (our choice)."""
+    """A service called contit-mcp would write CONTIT_MCP_PORT=tcp://…."""
     assert all(template["spec"]["enableServiceLinks"] is False for template in pods().values())
 
 
 def test_everything_points_at_pods_that_there_are() -> None:
-    """Services, policies, budget, spread, autoscaler and ingress (our choice)."""
+    """Services, policies, budget, spread, autoscaler and ingress."""
     labels = {name: template["metadata"]["labels"] for name, template in pods().items()}
     deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] in WORKLOADS}
     for name, deployment in deployments.items():

@@ -13,11 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contit_mcp import errors
 from contit_mcp.errors import UnexpectedError
-from contit_mcp.http.requests import KNOWN_PATHS
+from contit_mcp.http.app import KNOWN_PATHS
 from contit_mcp.telemetry.metrics import RUN_ENDS
+from tests.children import INITIALIZE, QUESTION, TOKEN_MODE, TOKENS, Contit, Served, contit
 from tests.deployment.promql import Exported, NotExported, labels_of, selectors
-from tests.http.deployed import QUESTION, TOKEN_MODE, TOKENS
-from tests.http.served import INITIALIZE, Contit, Served, contit
 from tests.rules.tree import PACKAGE, ROOT, told
 
 ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
@@ -79,7 +78,7 @@ def upstream_of(upstream: Contit) -> dict[str, str]:
 
 
 def test_every_expression_asks_for_what_the_running_server_exports(exported: Exported) -> None:
-    """Each metric, each label, and the labels that both sides of an operator are matched by (our choice)."""
+    """Each metric, each label, and the labels that both sides of an operator are matched by."""
     found = expressions()
     wrong = []
     for place, text in found.items():
@@ -95,7 +94,7 @@ def test_every_expression_asks_for_what_the_running_server_exports(exported: Exp
 
 
 def test_every_value_that_is_asked_for_can_occur() -> None:
-    """Outcomes are classes of errors, reasons are words of a refusal in the code (our choice)."""
+    """Outcomes are classes of errors, reasons are words of a refusal in the code."""
     source = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "http").glob("*.py"))
     tools = set(re.findall(r"\bcontit_\w+", (PACKAGE / "server" / "tools.py").read_text(encoding="utf-8")))
     can_be = {
@@ -119,7 +118,7 @@ def test_every_value_that_is_asked_for_can_occur() -> None:
 
 
 def test_what_an_alert_says_names_labels_that_it_has(exported: Exported) -> None:
-    """`$labels.instance` of a sum over all instances is empty (our choice)."""
+    """`$labels.instance` of a sum over all instances is empty."""
     wrong = [
         f"{rule['alert']}: {label}"
         for rule in alerts()
@@ -130,7 +129,7 @@ def test_what_an_alert_says_names_labels_that_it_has(exported: Exported) -> None
 
 
 def test_every_alert_leads_to_what_to_do() -> None:
-    """Its runbook is a section of the guide, which has something under it (our choice)."""
+    """Its runbook is a section of the guide, which has something under it."""
     text = GUIDE.read_text(encoding="utf-8")
     sections = {
         re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-"): body.strip()
@@ -148,7 +147,7 @@ def test_every_alert_leads_to_what_to_do() -> None:
 
 
 def test_every_alert_is_whole() -> None:
-    """Whom it wakes, and what it says (our choice)."""
+    """Whom it wakes, and what it says."""
     for rule in alerts():
         assert rule["labels"]["severity"] in {"critical", "warning"}, rule["alert"]
         assert {"summary", "description", "runbook_url"} == set(rule["annotations"]), rule["alert"]

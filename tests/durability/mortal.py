@@ -8,8 +8,8 @@ from typing import TypeVar
 import anyio
 import httpx
 
-from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient

@@ -44,7 +44,6 @@ def tried(machine: type[AnyOrder], examples: int) -> Counter[str]:
 
 
 def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
-    """Whatever is called, cancelled, delayed, refused, forgotten, killed and restarted."""
     counts = tried(AnyOrder, 300)
     assert counts[WINDOW] > 0, "the orders that are tried never come to the point"
     assert counts[SAID_SO] > 0
@@ -58,7 +57,6 @@ class Inline:
 
 
 def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
-    """The same, each with a connection of its own."""
     files = iter(tmp_path / str(number) for number in range(10_000))
 
     class OnSqlite(AnyOrder):
@@ -97,7 +95,7 @@ class StoreThatFails(AnyOrder):
 
 
 def test_one_process_loses_doubles_and_swaps_nothing_when_its_store_fails() -> None:
-    """What goes through a store is mirrored in memory (architecture.md)."""
+    """Memory has a copy of every run that the process uses (docs/architecture.md)."""
     assert tried(StoreThatFails, 250)["StartUnknownError"] > 0
 
 

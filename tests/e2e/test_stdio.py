@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 from collections.abc import Mapping
 
 import anyio
@@ -13,7 +12,7 @@ from mcp_types import CallToolResult
 
 from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.e2e.processes import COMMAND, Child, clean_environment, sandbox_on_port, stdio_child
+from tests.children import COMMAND, Child, clean_environment, piped, sandbox_on_port, stdio_child
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +54,7 @@ async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing(
 
 
 async def test_with_probe_there_is_a_fifth_tool_that_waits() -> None:
-    """So that users can measure their host (our choice)."""
+    """So that users can measure their host."""
     with anyio.fail_after(60):
         async with stdio_child({}, "stdio", "--sandbox", "--probe") as child:
             await child.initialize()
@@ -81,7 +80,7 @@ async def test_non_ascii_survives_both_ways() -> None:
 
 @pytest.mark.parametrize("by", [None, signal.SIGTERM, signal.SIGINT], ids=["EOF", "SIGTERM", "SIGINT"])
 async def test_an_idle_server_leaves_at_once(by: signal.Signals | None) -> None:
-    """Within 2 s, exit code 0 (our choice)."""
+    """Within 2 s, exit code 0."""
     with anyio.fail_after(30):
         async with stdio_child({"CONTIT_API_KEY": "k"}) as child:
             await child.initialize()
@@ -92,7 +91,7 @@ async def test_an_idle_server_leaves_at_once(by: signal.Signals | None) -> None:
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 async def test_a_signal_returns_the_handle_of_every_ask_in_flight(by: signal.Signals) -> None:
-    """The same result as after the wait, and then it leaves within 2 s (our choice)."""
+    """The same result as after the wait, and then it leaves within 2 s."""
     with anyio.fail_after(30):
         async with (
             sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, sandbox),
@@ -116,7 +115,7 @@ async def test_a_signal_returns_the_handle_of_every_ask_in_flight(by: signal.Sig
 
 @pytest.mark.parametrize("by", [None, signal.SIGTERM], ids=["EOF", "SIGTERM"])
 async def test_a_start_that_hangs_does_not_hold_the_end(by: signal.Signals | None) -> None:
-    """Not even the one step that cannot be cancelled (our choice)."""
+    """Not even the one step that cannot be cancelled."""
     with anyio.fail_after(30):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
             sandbox.add_fault(parse_fault("slow on=start seconds=60"))
@@ -175,7 +174,7 @@ async def test_the_sdks_client_asks_and_follows_up_in_both_eras(era: str) -> Non
 
 
 async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -> None:
-    """Hosts show tool errors, but hide why a server did not start (our choice)."""
+    """Hosts show tool errors, but hide why a server did not start."""
     with anyio.fail_after(30):
         async with stdio_child({}) as child:
             await child.initialize()
@@ -188,7 +187,7 @@ async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -
 
 
 async def test_the_embedded_sandbox_answers_without_an_account() -> None:
-    """A real credential in the environment has no business there (our choice)."""
+    """A real credential in the environment has no business there."""
     with anyio.fail_after(30):
         async with stdio_child({"CONTIT_API_KEY": "REAL-KEY-MARKER"}, "stdio", "--sandbox") as child:
             await child.initialize()
@@ -199,14 +198,11 @@ async def test_the_embedded_sandbox_answers_without_an_account() -> None:
 
 
 async def test_with_no_command_and_piped_input_it_is_stdio() -> None:
-    """What a host that forgets the argument gets (our choice)."""
+    """What a host that forgets the argument gets."""
     with anyio.fail_after(30):
-        async with await anyio.open_process(COMMAND, env=clean_environment(CONTIT_API_KEY="k")) as process:
-            child = Child(process)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(child.read_stdout)
-                await child.initialize()
-                assert await child.end() == 0
+        async with piped(Child, COMMAND, clean_environment(CONTIT_API_KEY="k")) as child:
+            await child.initialize()
+            assert await child.end() == 0
 
 
 async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result() -> None:
@@ -234,7 +230,7 @@ async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(
 
 
 async def test_a_wrong_setting_ends_it_with_one_line_and_a_hint() -> None:
-    """No traceback (our choice)."""
+    """No traceback."""
     with anyio.fail_after(30):
         result = await anyio.run_process(
             [*COMMAND, "stdio"], env=clean_environment(CONTIT_MCP_WAIT_SECOND="3"), check=False
@@ -245,8 +241,3 @@ async def test_a_wrong_setting_ends_it_with_one_line_and_a_hint() -> None:
         "error: CONTIT_MCP_WAIT_SECOND is not a setting of contit-mcp.",
         "hint: Did you mean CONTIT_MCP_WAIT_SECONDS?",
     ]
-
-
-def test_these_tests_run_the_interpreter_they_run_in() -> None:
-    """A child of another installation would prove nothing (our choice)."""
-    assert COMMAND[0] == sys.executable

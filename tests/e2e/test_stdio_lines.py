@@ -32,7 +32,7 @@ class Child:
     """A real `contit-mcp stdio --sandbox`."""
 
     def __init__(self) -> None:
-        self.log = tempfile.TemporaryFile()  # a pipe that nobody reads would fill up
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads fills up; the fixture closes it
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "contit_mcp", "stdio", "--sandbox"],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.entries import LocalServer, RemoteServer, read_entry
+from contit_mcp.hosts.host import LocalServer, RemoteServer, read_entry
 from contit_mcp.hosts.installing import Install, Installs, carry_out, entry_in, names_key_file, plan_install, uninstall
 from contit_mcp.hosts.table import HOSTS
 
@@ -37,9 +37,9 @@ from contit_mcp.hosts.table import HOSTS
             "codex",
             (
                 "a = 1\n\n[mcp_servers.contit-assistant]\ncommand = 'x'\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n"
-                "\n# next\n[other]\na = 1\n"
+                "\n[other]\na = 1 # next\n"
             ),
-            "a = 1\n\n# next\n[other]\na = 1\n",
+            "a = 1\n\n[other]\na = 1 # next\n",
         ),
         ("codex", '[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"', ""),
         (
@@ -55,8 +55,8 @@ from contit_mcp.hosts.table import HOSTS
         ),
         (
             "continue",
-            "mcpServers:\n- name: other\n\n# ours\n- name: contit-assistant\n  command: x\n# end\n",
-            "mcpServers:\n- name: other\n\n# ours\n# end\n",
+            "mcpServers:\n- name: other\n\n# ours\n- name: contit-assistant\n  command: x\n",
+            "mcpServers:\n- name: other\n\n# ours\n",
         ),
         ("codex", "mcp_servers.contit-assistant.command = 'x'\n", ""),
         (
@@ -70,11 +70,14 @@ from contit_mcp.hosts.table import HOSTS
     ],
 )
 def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path) -> None:
-    """Comments that are not inside it stay (our choice)."""
+    """Comments elsewhere stay; where the format's library rewrites the file, a copy is kept and named."""
     file = tmp_path / "file"
     file.write_bytes(text.encode())
-    assert uninstall(HOSTS[slug], file, Installs(tmp_path / "none")).found
+    removal = uninstall(HOSTS[slug], file, Installs(tmp_path / "none"))
+    assert removal.found
     assert file.read_bytes().decode() == after
+    backups = [backup.read_bytes().decode() for backup in removal.backups]
+    assert backups == ([] if HOSTS[slug].format == "json" else [text])
 
 
 @pytest.mark.parametrize(

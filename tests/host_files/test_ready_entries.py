@@ -16,9 +16,9 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
 from contit_mcp.config.sources import load_settings
-from contit_mcp.hosts.entries import LocalServer, RemoteServer, Server, filled_in, read_entry
+from contit_mcp.hosts.host import LocalServer, RemoteServer, Server, filled_in, read_entry
 from contit_mcp.hosts.table import HOSTS
-from tests.e2e.processes import COMMAND, clean_environment, sandbox_on_port
+from tests.children import COMMAND, clean_environment, sandbox_on_port
 from tests.rules.tree import ROOT
 
 FILES = sorted(path for path in (ROOT / "configs" / "hosts").iterdir() if path.name != "n8n.http.json")

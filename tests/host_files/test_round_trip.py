@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.document import Addition, UnsuitableTextError, with_additions
-from contit_mcp.hosts.entries import LocalServer, RemoteServer, Server
 from contit_mcp.hosts.formats import FORMATS
-from contit_mcp.hosts.host import Host
+from contit_mcp.hosts.host import Host, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.installing import Installs, carry_out, entry_in, plan_install, uninstall
 from contit_mcp.hosts.table import HOSTS
 from tests.host_files.documents import documents

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import Run, SandboxRecord
+from tests.children import SEAL_KEY, Served, in_thread
 from tests.hosts.model_service.app import create_model_service
 from tests.hosts.model_service.conversation import Model
-from tests.http.served import SEAL_KEY, Served, on_port
 
 TRANSPORTS = ("stdio", "http", "http+token")
 TOKEN = "token-of-the-tests-for-hosts"
@@ -65,7 +65,7 @@ class Entry:
     def calls(self) -> list[dict[str, Any]]:
         """The server's log lines of finished calls, oldest first."""
         if self.server is not None:
-            return self.server.events("call.finished")
+            return self.server.named("call.finished")
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log and self.log.exists() else []
         return [line for line in map(json.loads, lines) if line["event"] == "call.finished"]
 
@@ -140,8 +140,8 @@ def set_up(run_seconds: float) -> Iterator[Bench]:
     """A bench, taken down at the end."""
     sandbox, model = create_sandbox(SandboxOptions(run_seconds=run_seconds)), Model()
     with ExitStack() as stack:
-        contit_url = stack.enter_context(on_port(LongAnswers(sandbox)))
-        model_url = stack.enter_context(on_port(create_model_service(model)))
+        contit_url = stack.enter_context(in_thread(LongAnswers(sandbox)))
+        model_url = stack.enter_context(in_thread(create_model_service(model)))
         upstream = {"CONTIT_BASE_URL": contit_url, "CONTIT_API_KEY": "sandbox-key"}
         tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"host:{TOKEN}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
         http = stack.enter_context(Served(upstream))

@@ -48,13 +48,6 @@ def running(trial: Trial, command: Sequence[str | Path], *path: Path, port: int,
             process.wait()
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     for _ in range(_SECONDS * 10):
         assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")[-2_000:]

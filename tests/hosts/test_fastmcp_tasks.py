@@ -3,9 +3,8 @@
 import subprocess
 import sys
 
-from tests.e2e.processes import clean_environment
+from tests.children import Served, clean_environment
 from tests.hosts.installing import python_packages
-from tests.http.served import Served
 
 TOKEN = "a-token-of-the-tests-0123"
 CLIENT = """
@@ -48,7 +47,7 @@ def test_fastmcp_asks_by_a_task_over_http() -> None:
     mode["CONTIT_MCP_TASK_INLINE_SECONDS"] = "0"  # otherwise a quick answer is no task
     with Served(mode, ("--sandbox",)) as server:
         assert asked("http", server.url, TOKEN).startswith("completed There are ")
-        names = [(line["tool"], line["outcome"]) for line in server.events("call.finished")]
+        names = [(line["tool"], line["outcome"]) for line in server.named("call.finished")]
     assert names[0] == ("contit_ask", "task")
     assert ("tasks/get", "working") in names
     assert names[-1] == ("tasks/get", "completed")

@@ -55,7 +55,7 @@ def test_pyright_knows_the_types_as_a_user_sees_them(python: Path, tmp_path: Pat
         "enableTypeIgnoreComments": False,
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(options), encoding="utf-8")
-    command = [npm_packages("pyright", "pyright") / "pyright", "--outputjson", "--pythonpath", python, "."]
+    command = [str(npm_packages("pyright", "pyright") / "pyright"), "--outputjson", "--pythonpath", str(python), "."]
     path = f"{node()}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300, check=False

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.hosts.bridging import call_through, free_port, running
+from tests.children import free_port
+from tests.hosts.bridging import call_through, running
 from tests.hosts.installing import python_packages
 from tests.hosts.trials import Trial, python_version
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.children import free_port
 from tests.hosts.bench import FOLLOW_UP, QUESTION
-from tests.hosts.bridging import free_port, running
+from tests.hosts.bridging import running
 from tests.hosts.installing import python_packages
 from tests.hosts.model_service.conversation import ids_in
 from tests.hosts.trials import TOOLS, Trial, python_version

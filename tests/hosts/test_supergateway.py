@@ -3,7 +3,8 @@
 import shlex
 from pathlib import Path
 
-from tests.hosts.bridging import call_through, free_port, running
+from tests.children import free_port
+from tests.hosts.bridging import call_through, running
 from tests.hosts.installing import node, npm_packages
 from tests.hosts.trials import Trial, npm_version
 

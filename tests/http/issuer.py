@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.http.served import on_port
+from tests.children import in_thread
 
 AUDIENCE = "https://assistant.example/mcp"
 OPENID = "/.well-known/openid-configuration"
@@ -127,7 +127,7 @@ class Issuer:
 def issuing() -> Iterator[Issuer]:
     """An issuer on a port, with metadata for OpenID Connect Discovery."""
     issuer = Issuer()
-    with on_port(issuer.app()) as issuer.url:
+    with in_thread(issuer.app()) as issuer.url:
         issuer.says()
         yield issuer
 

@@ -11,7 +11,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI
-from tests.http.served import INFO, JSON_RPC, SEAL_KEY, Served, rpc
+from tests.children import INFO, JSON_RPC, SEAL_KEY, Served, rpc
 
 SANDBOX = {"CONTIT_MCP_SEAL_KEY": SEAL_KEY}
 DECLARED = rpc("initialize", {**INFO, "capabilities": {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}})

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from contit_mcp.http.guard import GuardPolicy, is_loopback, matches
-from tests.http.served import INITIALIZE, Served, contit, rpc
+from contit_mcp.http.guard import GuardPolicy, matches
+from contit_mcp.http.serve import is_loopback
+from tests.children import INITIALIZE, Served, contit, rpc
 
 PAGE = "https://app.example"
 TOKEN = {"Authorization": "Bearer " + "a" * 24}

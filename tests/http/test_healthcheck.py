@@ -10,17 +10,16 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from tests.children import deployment
 from tests.cli.command_line import run
-from tests.http.deployed import anyio_backend, deployment
 from tests.http.test_tls import certificate
 
-__all__ = ["anyio_backend", "certificate"]
+__all__ = ["certificate"]
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> None:
-    """It is found by the settings that it was started with; a process that is stopped takes connections, and no more
-    (our choice)."""
+    """It is found by the settings that it was started with; a process that is stopped takes connections, and no more."""
     with anyio.fail_after(60):
         async with deployment() as (server, _):
             here = {"CONTIT_MCP_PORT": str(urlsplit(server.url).port), "CONTIT_MCP_HOST": "0.0.0.0"}
@@ -34,7 +33,7 @@ async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> N
 
 
 async def test_a_server_with_tls_is_asked_with_tls(certificate: tuple[Path, Path]) -> None:
-    """Its certificate is for the outside, and is not looked at (our choice)."""
+    """Its certificate is for the outside, and is not looked at."""
     cert, key = map(str, certificate)
     tls = {"CONTIT_MCP_TLS_CERT_FILE": cert, "CONTIT_MCP_TLS_KEY_FILE": key}
     with anyio.fail_after(60):
@@ -45,7 +44,7 @@ async def test_a_server_with_tls_is_asked_with_tls(certificate: tuple[Path, Path
 
 
 async def test_what_is_not_there_or_not_ours_is_not_alive() -> None:
-    """One line and exit code 1, whatever answers (our choice)."""
+    """One line and exit code 1, whatever answers."""
     with socket.create_server(("127.0.0.1", 0)) as once:
         port = once.getsockname()[1]
     refused = await run("healthcheck", "--port", str(port))

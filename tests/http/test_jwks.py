@@ -30,8 +30,16 @@ from contit_mcp.http.jwks import (
 from contit_mcp.server.request_state import Caller
 from contit_mcp.telemetry.logging import configure_logging
 from tests.http.issuer import AUDIENCE, FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
+from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Keys age by hours, so this is in virtual time."""
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
 
 URL = "https://issuer.example/tenant"
 Reply = Callable[[httpx.Request], httpx.Response]

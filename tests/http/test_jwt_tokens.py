@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.responses import Response
 
 from contit_mcp.http.jwks import REFETCH_BURST
+from tests.children import INITIALIZE, Served, contit, rpc
 from tests.http.issuer import AUDIENCE, FIRST, LEAKED_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer, issuing
-from tests.http.served import INITIALIZE, Served, contit, rpc
 
 METADATA_PATHS = ("/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource")
 METADATA_URL = "https://assistant.example" + METADATA_PATHS[0]
@@ -224,11 +224,7 @@ def test_pages_of_an_allowed_origin_alone_can_read_the_challenge(server: Served)
     assert "www-authenticate" not in foreign.headers
 
 
-ADVERTISED = {
-    "": ["openid"],
-    "contit.ask": ["contit.ask"],
-    "contit.ask,contit.read": ["contit.ask", "contit.read"],
-}
+ADVERTISED = {"": ["openid"], "contit.ask": ["contit.ask"], "contit.ask,contit.read": ["contit.ask", "contit.read"]}
 
 
 @pytest.mark.parametrize("scopes", ADVERTISED)
@@ -301,7 +297,7 @@ def test_an_issuer_that_is_down_at_the_start_is_said_to_be_and_not_the_token() -
             assert answer.json()["error"] == "issuer_unavailable"
         assert issuer.asked[:2] == [OPENID, "/keys"]
         assert issuer.fetches <= 2
-        assert not upstream.seen.keys
+        assert not upstream.keys
         server.assert_unharmed()
 
 

@@ -7,11 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from contit_mcp.http.guard import DEEPEST, read_message
-from tests.http.served import INITIALIZE, JSON_RPC, Contit, Served, contit, rpc
+from tests.children import INITIALIZE, JSON_RPC, Contit, Served, contit, rpc
 
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
 
@@ -38,10 +35,8 @@ def chunked(count: int, size: int = 65_536) -> bytes:
 RAW: dict[str, tuple[bytes, set[int]]] = {
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", {400}),
     "half a line": (b"GET\r\n\r\n", {400}),
-    "10,000 headers": (HEAD + b"a: b\r\n" * 10_000 + b"\r\n", {431}),
-    "100,000 headers": (HEAD + b"a: b\r\n" * 100_000 + b"\r\n", {0, 400, 431}),
-    "101 headers": (HEAD + b"a: b\r\n" * 101 + b"\r\n", {431}),
-    "a header of 40 KB": (HEAD + b"a: " + b"b" * 40_000 + b"\r\n\r\n", {431}),
+    "10,000 headers": (HEAD + b"a: b\r\n" * 10_000 + b"\r\n", {400}),
+    "100,000 headers": (HEAD + b"a: b\r\n" * 100_000 + b"\r\n", {0, 400}),
     "a header without end": (HEAD + b"a: " + b"b" * 20_000_000, {0, 400}),
     "a header's name without end": (HEAD + b"a" * 20_000_000, {400}),
     "a trailer without end": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\na: " + b"b" * 20_000_000, {0, 400, 413}),
@@ -74,7 +69,7 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
 
 @pytest.mark.parametrize("case", RAW)
 def test_what_is_no_proper_request_is_refused_shortly(server: Served, case: str) -> None:
-    """Documented: RFC 9112, RFC 6585 (431), RFC 9110 (413); the limits are our choice."""
+    """RFC 9112; RFC 9110 (413)."""
     data, statuses = RAW[case]
     status, _, body = server.raw(data)
     assert status in statuses
@@ -97,14 +92,12 @@ BODIES: dict[str, tuple[bytes, str, int, object]] = {
     "UTF-16 without a mark": (json.dumps(INITIALIZE).encode("utf-16-le"), "no_json", -32700, None),
     "a byte order mark": (b"\xef\xbb\xbf" + call_with(), "no_json", -32700, None),
     "a zero byte in a text": (call_with(method="a\0").replace(b"\\u0000", b"\0"), "no_json", -32700, None),
-    "NaN": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}', "no_json", -32700, None),
-    "infinity": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":-Infinity}}', "no_json", -32700, None),
     "a number of 5,000 digits": (b'{"jsonrpc":"2.0","method":"ping","id":' + b"9" * 5_000 + b"}", "no_json", -32700, None),
     "a comment": (b"{} // no", "no_json", -32700, None),
-    "half a surrogate pair": (call_with(params={"a": "\ud800"}), "no_unicode", -32700, 1),
-    "half a surrogate pair in a key": (call_with(params={"\udfff": 1}), "no_unicode", -32700, 1),
-    "half a surrogate pair as id": (call_with(id="\udc00"), "odd_id", -32600, None),
-    "surrogates in the wrong order": (call_with(params={"a": "\udc00\ud800"}), "no_unicode", -32700, 1),
+    "half a surrogate pair": (call_with(params={"a": "\ud800"}), "no_json", -32700, None),
+    "half a surrogate pair in a key": (call_with(params={"\udfff": 1}), "no_json", -32700, None),
+    "half a surrogate pair as id": (call_with(id="\udc00"), "no_json", -32700, None),
+    "surrogates in the wrong order": (call_with(params={"a": "\udc00\ud800"}), "no_json", -32700, None),
     "a batch": (json.dumps([INITIALIZE, INITIALIZE]).encode(), "batch", -32600, None),
     "a batch of one": (json.dumps([INITIALIZE]).encode(), "batch", -32600, None),
     "an empty batch": (b"[]", "batch", -32600, None),
@@ -118,22 +111,18 @@ BODIES: dict[str, tuple[bytes, str, int, object]] = {
     "a number as version": (call_with(jsonrpc=2.0), "no_message", -32600, 1),
     "a number as method": (call_with(method=5), "no_message", -32600, 1),
     "null as method": (call_with(method=None), "no_message", -32600, 1),
-    "a long method": (call_with(method="a" * 100_000), "no_message", -32600, 1),
     "null as id": (call_with(id=None), "odd_id", -32600, None),
     "a fraction as id": (call_with(id=1.5), "odd_id", -32600, None),
     "a whole fraction as id": (call_with(id=1.0), "odd_id", -32600, None),
     "true as id": (call_with(id=True), "odd_id", -32600, None),
     "a list as id": (call_with(id=[1]), "odd_id", -32600, None),
     "an object as id": (call_with(id={}), "odd_id", -32600, None),
-    "a long id": (call_with(id="a://" * 60_000), "odd_id", -32600, None),
-    "another long id": (call_with(id="eyJ-" * 60_000), "odd_id", -32600, None),
-    "an id of 2,000 digits": (call_with(id=10**2_000), "odd_id", -32600, None),
-    "a list as params": (call_with(params=[1]), "no_params", -32602, 1),
-    "a text as params": (call_with(params="a"), "no_params", -32602, 1),
-    "10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "deep_body", -32600, None),
+    "a list as params": (call_with(params=[1]), "no_message", -32600, 1),
+    "a text as params": (call_with(params="a"), "no_message", -32600, 1),
+    "10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "no_json", -32700, None),
     "100,000 lists": (b"[" * 100_000, "large_json", -32600, None),
-    "10,000 objects": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "deep_body", -32600, None),
-    "lists in an argument": (call_with(params={"arguments": json.loads("[" * 100 + "]" * 100)}), "deep_body", -32600, 1),
+    "10,000 objects": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "no_json", -32700, None),
+    "lists in an argument": (call_with(params={"a": json.loads("[" * 300 + "]" * 300)}), "no_json", -32700, None),
     "60,000 lists beside each other": (b"[" + b"[]," * 60_000 + b"1]", "large_json", -32600, None),
 }  # fmt: skip
 
@@ -149,15 +138,18 @@ def test_a_body_that_is_no_message_is_answered_with_a_json_rpc_error(server: Ser
     found = answer.json()
     assert (found["jsonrpc"], found["id"]) == ("2.0", request_id)
     assert (found["error"]["code"], found["error"]["data"]) == (code, {"reason": reason})
-    assert found["error"]["message"].endswith((".", '"2.0".'))
     server.assert_unharmed()
 
 
-@pytest.mark.parametrize("request_id", [0, -1, 2**53, "", "a", "é", "😀", 10**900, "x" * 1_000, " "])
-def test_an_id_comes_back_as_it_was_sent(server: Served, request_id: str | int) -> None:
+@pytest.mark.parametrize(
+    "request_id", [0, -1, 2**53, "", "a", "é", "😀", 10**2_000, "x" * 1_000, " ", "a://" * 60_000, "eyJ-" * 60_000]
+)
+def test_an_id_comes_back_as_it_was_sent_and_freezes_nothing(server: Served, request_id: str | int) -> None:
     """Whatever a client numbers its requests with."""
+    began = time.monotonic()
     answer = server.post(rpc("ping") | {"id": request_id})
     assert answer.status_code == 200
+    assert time.monotonic() - began < 2
     assert json.loads(answer.text.partition("data: ")[2])["id"] == request_id
 
 
@@ -199,25 +191,6 @@ def test_brackets_in_a_text_are_a_text(server: Served, prompt: str) -> None:
     """The longest prompt may consist of them."""
     result = server.call("contit_ask", {"prompt": prompt})
     assert result["structuredContent"]["status"] == "completed"
-
-
-DEEP = st.recursive(st.none() | st.text('[]{}"\\ x'), lambda inner: st.lists(inner, max_size=3), max_leaves=20)
-
-
-def depth(value: object) -> int:
-    """How many lists are within each other."""
-    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
-
-
-@given(DEEP, st.integers(0, DEEPEST + 5))
-def test_depth_is_counted_outside_texts_alone(value: object, more: int) -> None:
-    """Against the parsed value."""
-    for _ in range(more):
-        value = [value]
-    filler = ["]"] * DEEPEST  # so that the count of brackets alone decides nothing
-    params = {"a": [value, *([[]] * DEEPEST), *filler]}
-    problem = read_message(json.dumps(rpc("ping", params)).encode()).problem
-    assert (problem is not None) == (3 + max(1, depth(value)) > DEEPEST)
 
 
 @pytest.mark.parametrize(
@@ -368,5 +341,5 @@ def test_nothing_in_a_request_changes_where_contit_is_asked(server: Served, upst
     lines = HEAD.replace(b" /mcp", b" http://evil.example/mcp") + b"Connection: close\r\n"
     status, _, _ = server.raw(lines + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     assert status == 404, "this server is no proxy, and its clients send paths"
-    assert upstream.seen.hosts == {upstream.url.removeprefix("http://")}
+    assert upstream.hosts == {upstream.url.removeprefix("http://")}
     assert all(seen.path.startswith("/ai-assistant/thread") for seen in upstream.record.requests)

@@ -20,22 +20,21 @@ from starlette.routing import Route
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.e2e.processes import on_port, sandbox_on_port
-from tests.http.deployed import (
+from tests.children import (
     ERAS,
     QUESTION,
-    Deployed,
-    anyio_backend,
+    Served,
     caller,
     deployed,
     deployment,
     message_of,
+    on_port,
     request_of,
     result_in,
     runs,
+    sandbox_on_port,
 )
 
-__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -97,7 +96,7 @@ async def collecting(*, hangs: bool = False) -> AsyncIterator[tuple[Collector, d
         yield collector, {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
 
 
-async def ask_from(server: Deployed, era: str, source: str, trace_id: str) -> dict[str, Any]:
+async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict[str, Any]:
     """Ask with a trace in the headers, in `_meta`, or with none."""
     parent = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
     request = request_of(
@@ -109,7 +108,7 @@ async def ask_from(server: Deployed, era: str, source: str, trace_id: str) -> di
 
 @pytest.mark.parametrize("export", [True, False])
 async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
-    """The caller's where it sends one, else ours; the tree of spans is the way of the call (our choice)."""
+    """The caller's where it sends one, else ours; the tree of spans is the way of the call."""
     async with (
         collecting() as (collector, otel),
         deployment(SandboxOptions(run_seconds=0.2), **(otel if export else {})) as (server, _),
@@ -168,7 +167,7 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_pat
             assert (await server.end())[0] == 0
     assert any(MARKER in str(answer) for answer in answers)  # the sandbox repeats what it was asked
     assert {answer["isError"] for answer in answers} == {True, False}
-    assert MARKER not in server.stderr.decode()
+    assert MARKER not in server.stderr
     assert MARKER not in metrics
     assert {"POST /ai-assistant/thread", "POST /mcp", "GET other"} < {span.name for span in collector.spans}
     leaks = [span.name for span in collector.spans if MARKER.encode() in span.SerializeToString()]
@@ -176,7 +175,7 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_pat
 
 
 async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None:
-    """Traces are worth a third of a second at the end (our choice)."""
+    """Traces are worth a third of a second at the end."""
     with anyio.fail_after(30):
         async with (
             collecting(hangs=True) as (_, otel),
@@ -198,7 +197,7 @@ async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None
 
 
 async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() -> None:
-    """Whoever sets the endpoint learns what to install (our choice)."""
+    """Whoever sets the endpoint learns what to install."""
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}

@@ -6,28 +6,15 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from contit_mcp.http.operations import Readiness
+from contit_mcp.http.app import Readiness
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
-from tests.http.deployed import (
-    QUESTION,
-    TOKEN_MODE,
-    TOKENS,
-    anyio_backend,
-    ask,
-    call,
-    caller,
-    deployment,
-    request_of,
-    runs,
-    samples,
-)
+from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples
 from tests.redis_server import redis_server
 from tests.virtual_time import VirtualTimeLoop
 
-__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 BY_ADDRESS = {"Host": "10.1.2.3:8000"}

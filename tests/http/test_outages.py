@@ -22,9 +22,8 @@ from redis import Redis
 
 from contit_mcp.sandbox.faults import Fault
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.http.deployed import (
-    Deployed,
-    anyio_backend,
+from tests.children import (
+    Served,
     ask,
     caller,
     deployment,
@@ -33,7 +32,6 @@ from tests.http.test_tasks import about, create, ended
 from tests.redis_server import RedisServer, redis_server
 from tests.rules.tree import ROOT
 
-__all__ = ["anyio_backend"]
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(
@@ -60,7 +58,7 @@ class Watch:
         scrapes: When, and what was found, by series.
     """
 
-    server: Deployed
+    server: Served
     scrapes: list[tuple[float, Found]] = field(default_factory=list)
 
     async def scrape(self) -> None:
@@ -81,7 +79,7 @@ class Watch:
             for at, found in self.scrapes:
                 if at >= since and seen(found):
                     return at - since
-            assert time.monotonic() - since < within, (sorted(self.scrapes[-1][1].items()), self.server.stderr.decode())
+            assert time.monotonic() - since < within, (sorted(self.scrapes[-1][1].items()), self.server.stderr)
             await anyio.sleep(0.05)
 
     def true_now(self, folder: Path) -> set[str]:
@@ -130,7 +128,7 @@ def total(found: Found, name: str, **labels: str) -> float:
 
 
 @asynccontextmanager
-async def watched(server: Deployed) -> AsyncIterator[Watch]:
+async def watched(server: Served) -> AsyncIterator[Watch]:
     """Scrape while inside."""
     watch = Watch(server)
     async with anyio.create_task_group() as tasks:
@@ -139,7 +137,7 @@ async def watched(server: Deployed) -> AsyncIterator[Watch]:
         tasks.cancel_scope.cancel()
 
 
-def warnings(server: Deployed, prefix: str) -> list[str]:
+def warnings(server: Served, prefix: str) -> list[str]:
     """Return the events at WARNING with a prefix."""
     return [line["event"] for line in server.lines if line["event"].startswith(prefix) and line["level"] == "warning"]
 
@@ -290,7 +288,7 @@ def is_unusable(_: Found, found: Found) -> bool:
 def command(redis: RedisServer, *words: str) -> None:
     """Send one command."""
     with Redis.from_url(redis.url) as client:
-        client.execute_command(*words)  # type: ignore[no-untyped-call]
+        client.execute_command(*words)
 
 
 TROUBLES = {

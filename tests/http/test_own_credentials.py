@@ -14,8 +14,8 @@ from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.context import open_context
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.services import MOST_CREDENTIALS
+from tests.children import INITIALIZE, Contit, Served, contit, rpc
 from tests.http.issuer import bearer
-from tests.http.served import INITIALIZE, Contit, Served, contit, rpc
 
 ADA, BOB, PAT, SERVERS_OWN = (
     "ada-key-0123456789",
@@ -45,7 +45,7 @@ def server(upstream: Contit) -> Iterator[Served]:
 def _never_the_servers_own(server: Served, upstream: Contit) -> Iterator[None]:
     """Whatever a test does, no request to Contit carries it."""
     yield
-    assert SERVERS_OWN not in "".join(upstream.seen.keys)
+    assert SERVERS_OWN not in "".join(upstream.keys)
     server.assert_unharmed()
 
 
@@ -54,9 +54,9 @@ def test_contit_is_asked_with_the_callers_own_credential(
     server: Served, upstream: Contit, headers: dict[str, str], sent: str
 ) -> None:
     """As it came (documented: both headers, for keys and personal access tokens)."""
-    upstream.seen.keys.clear()
+    upstream.keys.clear()
     assert server.call("contit_ask", {"prompt": "How many pages?"}, **headers)["isError"] is False
-    assert set(upstream.seen.keys) == {sent}
+    assert set(upstream.keys) == {sent}
 
 
 @pytest.mark.parametrize("forms", [("key", "bearer"), ("bearer", "key"), ("key", "bearer", "key")])
@@ -66,10 +66,10 @@ def test_a_secret_that_was_sent_in_one_form_is_not_sent_in_it_for_another_form(
     """The form is a part of the caller: a key sent in the wrong header first does not lock the right one out."""
     headers = {"key": ({"X-Api-Key": PAT}, PAT), "bearer": (bearer(PAT), f"Bearer {PAT}")}
     for form in forms:
-        upstream.seen.keys.clear()
+        upstream.keys.clear()
         given, sent = headers[form]
         assert server.call("contit_ask", {"prompt": f"How many pages, {forms}?"}, **given)["isError"] is False
-        assert set(upstream.seen.keys) == {sent}
+        assert set(upstream.keys) == {sent}
 
 
 NONE_OR_OTHER: dict[str, dict[str, str]] = {
@@ -88,13 +88,13 @@ NONE_OR_OTHER: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("tool", ["contit_ask", "contit_status"])
 def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit, case: str, tool: str) -> None:
     """Fail closed: Contit is not asked at all."""
-    upstream.seen.keys.clear()
+    upstream.keys.clear()
     arguments = {"prompt": "How many?"} if tool == "contit_ask" else {"thread_id": "thread_x", "run_id": "run_x"}
     answer = server.post(rpc("tools/call", {"name": tool, "arguments": arguments}), **NONE_OR_OTHER[case])
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert "X-Api-Key" in answer.json()["error_description"]
-    assert not upstream.seen.keys
+    assert not upstream.keys
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit,
 )
 def test_two_credentials_are_one_too_many(server: Served, upstream: Contit, lines: str) -> None:
     """Which one counts would be a guess."""
-    upstream.seen.keys.clear()
+    upstream.keys.clear()
     status, _, body = server.raw(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{lines}\r\n".encode())
     assert status == 400
     assert json.loads(body)["error"] == "two_credentials"
-    assert not upstream.seen.keys
+    assert not upstream.keys
 
 
 def test_a_wrong_key_is_contits_to_refuse(server: Served) -> None:

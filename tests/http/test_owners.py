@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import SEAL_KEY, Contit, Served, contit, rpc
 from tests.http.issuer import bearer, issuing
-from tests.http.served import SEAL_KEY, Contit, Served, contit, rpc
 from tests.redis_server import redis_server
 
 PROMPT = "How many articles are there?"
@@ -89,7 +89,7 @@ def test_anothers_ids_are_answered_like_ids_that_never_were(deployment: Deployme
 
 
 def test_the_same_question_of_two_callers_starts_two_runs(deployment: Deployment) -> None:
-    """And of one caller one run: that it is joined shows that the other is told apart (our choice)."""
+    """And of one caller one run: that it is joined shows that the other is told apart."""
     server, upstream, ada, bob = deployment
     question = {"prompt": f"List all drafts, please. {server.port}"}
     before = len(upstream.record.runs)
@@ -104,7 +104,7 @@ def test_the_same_question_of_two_callers_starts_two_runs(deployment: Deployment
 
 
 def test_no_id_of_contit_reaches_a_caller(deployment: Deployment) -> None:
-    """Neither in results nor in progress; the log has them (our choice)."""
+    """Neither in results nor in progress; the log has them."""
     server, upstream, ada, _ = deployment
     body = {"name": "contit_ask", "arguments": {"prompt": "Which pages?"}, "_meta": {"progressToken": "p"}}
     answer = server.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}, **ada)
@@ -115,7 +115,7 @@ def test_no_id_of_contit_reaches_a_caller(deployment: Deployment) -> None:
 
 
 def test_one_callers_flood_leaves_the_others_alone(upstream: Contit) -> None:
-    """Limits are each caller's own (our choice)."""
+    """Limits are each caller's own."""
     with Served(SHARED | {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "5"}) as server:
         ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
         statuses = [server.post(ping, **bearer(TOKENS["ada"])).status_code for _ in range(8)]
@@ -124,7 +124,7 @@ def test_one_callers_flood_leaves_the_others_alone(upstream: Contit) -> None:
 
 
 def test_a_new_seal_key_is_put_before_the_old_one(upstream: Contit) -> None:
-    """Handles live on until the old key is taken out, then they are unknown (our choice)."""
+    """Handles live on until the old key is taken out, then they are unknown."""
     ada = bearer(TOKENS["ada"])
     found: dict[str, tuple[str, str]] = {}
     for keys, opens in ((OLD, []), (f"{NEW},{OLD}", [OLD]), (NEW, [f"{NEW},{OLD}"])):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.cli.main import main
-from tests.e2e.processes import clean_environment
+from tests.children import clean_environment
 
 KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory", "CONTIT_MCP_PORT": "0"}
 TOKENS = "ada:" + "a" * 24
@@ -94,7 +94,7 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
 def test_what_cannot_be_served_safely_does_not_start(
     case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line of error and one of hint, that name what to set, and quote no secret (our choice).
+    """One line of error and one of hint, that name what to set, and quote no secret.
 
     In this process, since there are many; those below are processes of their own.
     """
@@ -113,7 +113,7 @@ def test_what_cannot_be_served_safely_does_not_start(
 
 
 def test_a_port_that_is_taken_is_said_to_be() -> None:
-    """With the setting that chooses another (our choice)."""
+    """With the setting that chooses another."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         said = refused(without(KEY, "CONTIT_MCP_PORT"), "--port", str(taken.getsockname()[1]))
     assert "CONTIT_MCP_PORT" in said
@@ -121,7 +121,7 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_tls_files_that_are_none_are_said_to_be(tmp_path: Path, there: bool) -> None:
-    """Or are not there (our choice)."""
+    """Or are not there."""
     files = tmp_path / "cert.pem", tmp_path / "key.pem"
     for file in files if there else ():
         file.write_text("no PEM")

@@ -8,7 +8,7 @@ import pytest
 
 from contit_mcp import __version__
 from contit_mcp.http.server_card import NAME
-from tests.http.served import INITIALIZE, SEAL_KEY, Served
+from tests.children import INITIALIZE, SEAL_KEY, Served
 from tests.rules.tree import ROOT
 
 PUBLIC = "https://assistant.example.com/contit/mcp"

@@ -15,9 +15,10 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from contit_mcp.http.guard import GuardPolicy, RequestGuard, RequestRate
-from contit_mcp.http.requests import InFlight, Requests
-from tests.http.served import JSON_RPC, Contit, Served, contit, on_port, read_answer, rpc
+from contit_mcp.http.app import Requests
+from contit_mcp.http.guard import GuardPolicy, InFlight, RequestGuard
+from contit_mcp.http.rate import RequestRate
+from tests.children import JSON_RPC, Contit, Served, contit, in_thread, read_answer, rpc
 
 HEAD = b"POST /guarded HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
 MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
@@ -36,7 +37,7 @@ def port() -> Iterator[int]:
     guarded: ASGIApp = RequestGuard(PlainTextResponse("whole"), POLICY, RequestRate(100_000), InFlight())
     routes = [Route("/guarded", guarded), Route("/flood", flood), Route("/open", PlainTextResponse("open"))]
     around = [Middleware(Requests, count=lambda *seen: COUNTED.append(seen), send_seconds=POLICY.send_seconds)]
-    with on_port(Starlette(routes=routes, middleware=around), http="h11") as url:
+    with in_thread(Starlette(routes=routes, middleware=around), http="h11") as url:
         port = urlsplit(url).port
         assert port
         yield port

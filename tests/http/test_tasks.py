@@ -1,6 +1,5 @@
 """Tasks over HTTP: byte by byte, between processes that die, and between callers who must not see each other."""
 
-import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,36 +12,34 @@ import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.tasks.extension import IDENTIFIER
-from tests.e2e.processes import sandbox_on_port
-from tests.http.deployed import (
+from tests.children import (
     QUESTION,
     TOKEN_MODE,
     TOKENS,
-    Deployed,
-    anyio_backend,
+    Served,
     caller,
     deployed,
     deployment,
     message_of,
     messages_in,
-    polls,
+    sandbox_on_port,
 )
 from tests.redis_server import redis_server
 
-__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
+AT_ONCE = {"CONTIT_MCP_TASK_INLINE_SECONDS": "0"}
 DECLARED: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {IDENTIFIER: {}}}}
 
 
 async def send(
-    http: httpx.AsyncClient, server: Deployed, method: str, params: dict[str, Any], *, name: str | None = None
+    http: httpx.AsyncClient, server: Served, method: str, params: dict[str, Any], *, name: str | None = None
 ) -> httpx.Response:
     """A request of a client that declares the extension."""
     return await http.post(server.url, **message_of("modern", method, params | {"_meta": DECLARED}, name=name))
 
 
-async def create(http: httpx.AsyncClient, server: Deployed, prompt: str = QUESTION) -> dict[str, Any]:
+async def create(http: httpx.AsyncClient, server: Served, prompt: str = QUESTION) -> dict[str, Any]:
     """Ask, and return the task."""
     params = {"name": "contit_ask", "arguments": {"prompt": prompt}}
     task: dict[str, Any] = messages_in(await send(http, server, "tools/call", params, name="contit_ask"))[-1]["result"]
@@ -50,16 +47,14 @@ async def create(http: httpx.AsyncClient, server: Deployed, prompt: str = QUESTI
     return task
 
 
-async def about(http: httpx.AsyncClient, server: Deployed, task: dict[str, Any], method: str = "get") -> dict[str, Any]:
+async def about(http: httpx.AsyncClient, server: Served, task: dict[str, Any], method: str = "get") -> dict[str, Any]:
     """The answer to a request about a task."""
     params = {"taskId": task["taskId"]} | ({"inputResponses": {}} if method == "update" else {})
     message: dict[str, Any] = (await send(http, server, f"tasks/{method}", params, name=task["taskId"])).json()
     return message
 
 
-async def ended(
-    http: httpx.AsyncClient, server: Deployed, task: dict[str, Any], *, every: float = 0.1
-) -> dict[str, Any]:
+async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any], *, every: float = 0.1) -> dict[str, Any]:
     """The task once it has ended, polled faster than it says."""
     while True:
         found: dict[str, Any] = (await about(http, server, task))["result"]
@@ -69,16 +64,17 @@ async def ended(
 
 
 @asynccontextmanager
-async def two_replicas(store: str) -> AsyncIterator[tuple[Deployed, Deployed]]:
+async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
     """Two servers with one seal key before one Contit."""
     async with sandbox_on_port(SandboxOptions(run_seconds=2)) as (url, _):
         common = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": store, **TOKEN_MODE}
+        common |= AT_ONCE
         async with deployed(common) as one, deployed(common) as other:
             yield one, other
 
 
 async def test_a_task_outlives_the_process_that_made_it_where_only_the_seal_key_is_shared() -> None:
-    """After `kill -9`, without a store between them (issue 8); nobody else's client can ask about it."""
+    """After `kill -9`, without a store between them; nobody else's client can ask about it."""
     with anyio.fail_after(60):
         async with two_replicas("memory") as (one, other), caller(TOKENS["anna"]) as anna:
             task = await create(anna, one)
@@ -103,7 +99,7 @@ async def test_a_task_outlives_the_process_that_made_it_where_only_the_seal_key_
 
 
 async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path: Path) -> None:
-    """Whichever is told of it; the run goes on, and the task stays cancelled (issue 8)."""
+    """Whichever is told of it; the run goes on, and the task stays cancelled."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         async with two_replicas(redis.url) as (one, other), caller(TOKENS["anna"]) as anna:
             task, kept = await create(anna, one), await create(anna, one, "How many articles are there?")
@@ -111,20 +107,16 @@ async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path:
             for server in (one, other):
                 assert (await about(anna, server, task))["result"]["status"] == "cancelled"
                 assert (await about(anna, server, kept))["result"]["status"] in {"working", "completed"}
-            params = {"notifications": {"taskIds": [kept["taskId"]]}, "_meta": DECLARED}
-            async with anna.stream("POST", one.url, **message_of("modern", "subscriptions/listen", params)) as stream:
-                assert stream.status_code == 200
-                code, seconds = await one.end()  # a drain ends the listener, and needs nothing of tasks
-            assert (code, seconds < 5) == (0, True)
+            assert (await one.end())[0] == 0
             await anyio.sleep(2.5)
             assert (await about(anna, other, task))["result"]["status"] == "cancelled"
             assert (await ended(anna, other, kept))["status"] == "completed"
 
 
 async def test_headers_and_capabilities_are_held_to_what_the_specification_says() -> None:
-    """-32020 and -32021 with HTTP 400 (documented); a missing Mcp-Name misleads nobody (our choice)."""
+    """-32020 and -32021 with HTTP 400 (documented); a missing Mcp-Name is accepted."""
     with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=0.2)) as (server, _), caller() as http:
+        async with deployment(SandboxOptions(run_seconds=0.2), **AT_ONCE) as (server, _), caller() as http:
             task = await create(http, server)
             for method in ("get", "update", "cancel"):
                 params = {"taskId": task["taskId"], "inputResponses": {}}
@@ -145,29 +137,3 @@ async def test_headers_and_capabilities_are_held_to_what_the_specification_says(
             metrics = await server.metrics()
             assert metrics["contit_mcp_calls_total{outcome=task}{tool=contit_ask}"] == 1
             assert not [line for line in server.lines if line["level"] != "info"]
-
-
-async def test_a_listener_is_sent_the_answer_and_no_question_is_put_to_contit_for_who_does_not_listen() -> None:
-    """On the stream of `subscriptions/listen` (documented); counted as calls are (our choice)."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=1.5)) as (server, sandbox), caller() as http:
-            task = await create(http, server)
-            await anyio.sleep(1)
-            assert polls(sandbox) == 0
-            params = {"notifications": {"taskIds": [task["taskId"], "never-was"]}, "_meta": DECLARED}
-            heard: list[dict[str, Any]] = []
-            async with http.stream(
-                "POST", server.url, **message_of("modern", "subscriptions/listen", params)
-            ) as stream:
-                async for line in stream.aiter_lines():
-                    heard += [json.loads(line[5:])] if line.startswith("data:") else []
-                    if heard and heard[-1]["params"].get("status") == "completed":
-                        break
-            assert heard[0]["method"] == "notifications/subscriptions/acknowledged"
-            assert heard[0]["params"]["notifications"] == {"taskIds": [task["taskId"]]}
-            assert {message["method"] for message in heard[1:]} == {"notifications/tasks"}
-            statuses = [message["params"]["status"] for message in heard[1:]]
-            assert statuses in (["working", "completed"], ["completed"])  # a slow machine can be late
-            assert "draft" in heard[-1]["params"]["result"]["structuredContent"]["response"]
-            metrics = await server.metrics()
-            assert metrics["contit_mcp_calls_total{outcome=completed}{tool=notifications/tasks}"] == 1

@@ -18,17 +18,11 @@ from cryptography.x509.oid import NameOID
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.children import INITIALIZE, SEAL_KEY, Served, contit
 from tests.http.issuer import bearer
-from tests.http.served import INITIALIZE, SEAL_KEY, Served, contit
 from tests.server.stage import ERAS, call
 
 TOKEN = "a" * 24
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real sockets, real time."""
-    return "asyncio", {}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +95,7 @@ async def test_a_client_of_each_era_asks_over_https(server: Served, trust: ssl.S
 
 
 def test_https_is_what_is_spoken_and_logged(server: Served) -> None:
-    """And nothing else at that port (our choice)."""
+    """And nothing else at that port."""
     assert server.url.startswith("https://127.0.0.1:")
     assert server.post(INITIALIZE, **bearer(TOKEN)).status_code == 200
     with pytest.raises(httpx.TransportError):

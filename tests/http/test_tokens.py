@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contit_mcp.config.settings import LONGEST_TOKEN, parse_tokens, split_list
-from tests.http.served import INITIALIZE, SEAL_KEY, Served, contit, rpc
+from tests.children import INITIALIZE, SEAL_KEY, Served, contit, rpc
 
 ADA, BOB, NEW = "ada-token-0123456789-ab", "bob-token-0123456789-ab", "new-token-0123456789-ab"
 
@@ -90,7 +90,7 @@ def test_a_known_token_passes_under_its_name(server: Served, scheme: str) -> Non
 
 
 def test_changed_tokens_hold_at_once_and_broken_ones_let_nobody_in(server: Served, tokens_file: Path) -> None:
-    """A withdrawn token must not live on because its file is broken (our choice)."""
+    """A withdrawn token must not live on because its file is broken."""
     before = tokens_file.read_text()
     try:
         tokens_file.write_text(f"ada:{NEW}")
@@ -115,7 +115,7 @@ def test_changed_tokens_hold_at_once_and_broken_ones_let_nobody_in(server: Serve
 
 
 def test_no_token_is_ever_logged(server: Served) -> None:
-    """Not even a wrong one, or its ends (our choice)."""
+    """Not even a wrong one, or its ends."""
     wrong = "wrong-token-0123456789-ab"
     for token in (ADA, wrong):
         server.post(rpc("ping"), Authorization=f"Bearer {token}", X_Api_Key=token)
@@ -133,7 +133,7 @@ ENTRIES = st.lists(st.tuples(NAMES | st.text(max_size=3), TOKENS), max_size=4)
 
 @given(ENTRIES)
 def test_tokens_are_read_as_written_or_refused_without_being_quoted(entries: list[tuple[str, str]]) -> None:
-    """Against a description of the list in one regular expression (our choice)."""
+    """Against a description of the list in one regular expression."""
     text = ",".join(f"{name}:{token}" for name, token in entries)
     parts = [part.strip() for part in text.split(",") if part.strip()]
     read = [re.fullmatch(rf"([A-Za-z0-9_.@-]{{1,64}}):([\x21-\x7e]{{20,{LONGEST_TOKEN}}})", part) for part in parts]
@@ -151,12 +151,12 @@ def test_tokens_are_read_as_written_or_refused_without_being_quoted(entries: lis
     "text", ["ada:twelve words of a phrase", "ada:" + "a" * (LONGEST_TOKEN + 1), "", " , ", "ada:"]
 )
 def test_a_token_that_no_header_can_carry_is_refused_at_the_start(text: str) -> None:
-    """Else its caller would be refused later, and nobody would know why (our choice)."""
+    """Else its caller would be refused later, and nobody would know why."""
     with pytest.raises(ValueError, match="must be|holds"):
         parse_tokens(text)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters=",")), max_size=5))
 def test_a_list_is_split_at_its_commas(parts: list[str]) -> None:
-    """White space and empty parts count for nothing (our choice)."""
+    """White space and empty parts count for nothing."""
     assert split_list(",".join(parts)) == [part.strip() for part in parts if part.strip()]

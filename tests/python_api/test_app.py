@@ -19,9 +19,8 @@ from starlette.testclient import TestClient
 from contit_mcp import create_app, errors
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import RunningSandbox, running_sandbox
-from tests.http.deployed import ERAS as BOTH
-from tests.http.deployed import request_of, result_in
-from tests.http.served import JSON_RPC, rpc
+from tests.children import ERAS as BOTH
+from tests.children import JSON_RPC, request_of, result_in, rpc
 from tests.server.stage import ERAS
 
 pytestmark = pytest.mark.anyio

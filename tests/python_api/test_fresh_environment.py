@@ -34,7 +34,7 @@ def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> 
     build(copy_source(tmp_path / "source"), tmp_path, kinds=("wheel",))
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install", "--no-deps"]
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install", "--no-deps"]
     subprocess.run([*pip, "-r", ROOT / "requirements" / "runtime.txt"], check=True)
     subprocess.run([*pip, tmp_path / WHEEL], check=True)
     (tmp_path / "empty").mkdir()

@@ -13,7 +13,7 @@ import anyio
 import uvicorn
 
 from contit_mcp.http.serve import Listener
-from tests.replicas.ports import free_port
+from tests.children import free_port
 
 ARRIVES_SECONDS = 0.02
 """Until a start is accepted, at the most; it is also when its sender died meanwhile."""

@@ -7,11 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.abc import TaskGroup
 
-from tests.e2e.processes import COMMAND, clean_environment
-from tests.http.deployed import Deployed
-from tests.replicas.ports import free_port
+from tests.children import COMMAND, Served, free_port
 
 CALLERS = ("anna", "marco", "jonas", "giulia", "sven")
 TOKENS = {name: f"{name}-token-of-twenty-and-more" for name in CALLERS}
@@ -29,7 +26,7 @@ class Life:
     """
 
     key: str
-    server: Deployed
+    server: Served
     killed: float | None = None
 
     @property
@@ -45,7 +42,6 @@ class Replica:
     name: str
     port: int
     environment: Mapping[str, str]
-    tasks: TaskGroup
     lives: list[Life] = field(default_factory=list)
 
     @property
@@ -56,20 +52,18 @@ class Replica:
     async def start(self) -> None:
         """Start a process here, and wait until it listens."""
         key = f"key-{self.name}-{len(self.lives)}"
-        environment = clean_environment(**{**self.environment, "CONTIT_API_KEY": key})
         # A killed process writes no coverage, and measuring makes it slow; other tests run the same code.
-        environment = {name: value for name, value in environment.items() if not name.startswith("COV")}
-        line = [*COMMAND, "http", "--port", str(self.port)]
-        process = await anyio.open_process(line, env=environment, stdout=None)
-        self.lives.append(Life(key, Deployed(process, environment)))
-        self.tasks.start_soon(self.now.server.read_stderr)
+        environment = dict.fromkeys((name for name in os.environ if name.startswith("COV")), "")
+        environment |= {**self.environment, "CONTIT_API_KEY": key}
+        self.lives.append(Life(key, Served(environment, command=[*COMMAND, "http", "--port", str(self.port)])))
+        self.now.server.start()
         await self.now.server.logged("server.listening")
 
     async def kill(self) -> None:
         """`kill -9`."""
         life = self.now
         life.server.process.kill()
-        await life.server.process.wait()
+        await life.server.ended()
         life.killed = anyio.current_time()
 
     async def drain(self) -> int:
@@ -92,16 +86,15 @@ async def fleet(
         "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
         "CONTIT_MCP_TRUSTED_PROXIES": "127.0.0.1",
     } | dict(more)
-    async with anyio.create_task_group() as tasks:
-        replicas = [Replica(chr(ord("a") + number), free_port(), environment, tasks) for number in range(size)]
-        try:
-            async with anyio.create_task_group() as starting:
-                for replica in replicas:
-                    starting.start_soon(replica.start)
-            yield replicas
-        finally:
-            with anyio.CancelScope(shield=True):
-                for replica in replicas:
-                    if replica.lives and replica.now.server.process.returncode is None:
-                        os.kill(replica.now.server.process.pid, signal.SIGKILL)
-                        await replica.now.server.process.wait()
+    replicas = [Replica(chr(ord("a") + number), free_port(), environment) for number in range(size)]
+    try:
+        async with anyio.create_task_group() as starting:
+            for replica in replicas:
+                starting.start_soon(replica.start)
+        yield replicas
+    finally:
+        with anyio.CancelScope(shield=True):
+            for replica in replicas:
+                if replica.lives and replica.now.server.process.poll() is None:
+                    os.kill(replica.now.server.process.pid, signal.SIGKILL)
+                    await replica.now.server.ended()

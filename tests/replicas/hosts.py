@@ -9,7 +9,7 @@ import anyio
 import httpx
 
 from contit_mcp.server.tenancy import Kind, Sealer, owner_of_name
-from tests.http.deployed import caller, messages_in, request_of
+from tests.children import caller, messages_in, request_of
 from tests.replicas.fleet import CALLERS, SEAL_KEY, TOKENS
 from tests.replicas.plan import Conversation, Planned
 

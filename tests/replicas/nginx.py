@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.replicas.ports import free_port
+from tests.children import free_port
 from tests.rules.tree import ROOT
 
 EXAMPLE = ROOT / "configs" / "nginx" / "contit-mcp.conf"

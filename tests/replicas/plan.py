@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from tests.http.deployed import ERAS
+from tests.children import ERAS
 from tests.replicas.fleet import CALLERS
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from tests.children import free_port
 from tests.redis_server import RedisServer, redis_server
 from tests.replicas.contit import RecordingContit, contit_on_port
 from tests.replicas.evidence import Evidence
@@ -14,7 +15,6 @@ from tests.replicas.fleet import Replica, fleet
 from tests.replicas.hosts import Hosts
 from tests.replicas.nginx import Nginx, nginx_before
 from tests.replicas.plan import Conversation
-from tests.replicas.ports import free_port
 
 Event = tuple[float, Callable[[], Awaitable[None]]]
 """What happens, and after which share of the questions was answered."""

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contit_mcp.config.settings import HttpSettings, Settings
+from tests.children import free_port
 from tests.replicas.nginx import EXAMPLE, Nginx, adapted, nginx_before, nginx_program
-from tests.replicas.ports import free_port
 from tests.replicas.scripted_replica import ScriptedReplica, scripted_replica
 
 pytestmark = pytest.mark.anyio

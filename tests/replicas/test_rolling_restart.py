@@ -7,7 +7,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.http.deployed import ERAS, caller, messages_in, request_of
+from tests.children import ERAS, caller, messages_in, request_of
 from tests.replicas.fleet import CALLERS, TOKENS
 from tests.replicas.plan import conversations
 from tests.replicas.scene import Scene, scene

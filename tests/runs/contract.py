@@ -138,7 +138,6 @@ async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store
 
 
 async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore) -> None:
-    """A handle of another owner does not exist."""
     await begin(store, opening("q"), "r")
     assert await store.find("other", "t", "r") is None
     assert await store.latest("other", "t") is None
@@ -149,7 +148,6 @@ async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore
 
 
 async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunStore, clock: Clock) -> None:
-    """One run at a time, whether it began the conversation or continued it."""
     first = await begin(store, opening("q"), "r1")
     assert await claim(store, follow_up("z")) == Busy(first)
     clock.at(1)
@@ -172,7 +170,6 @@ async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunStore,
 
 
 async def test_a_released_intent_leaves_no_trace(store: RunStore, clock: Clock) -> None:
-    """The run before it is the latest again."""
     first = await complete(store, await begin(store, opening("q"), "r1"))
     clock.at(2)
     intent = await claim(store, follow_up("z"))
@@ -211,7 +208,6 @@ async def test_the_first_end_stays(store: RunStore, clock: Clock) -> None:
 
 
 async def test_the_end_of_an_untracked_run_is_returned_and_not_kept(store: RunStore) -> None:
-    """Its caller can be answered all the same."""
     stranger = untracked_run("owner", "t", "r", now=T0)
     ended = await complete(store, stranger)
     assert (ended.phase, ended.answer) == (Phase.COMPLETED, "answer")
@@ -219,7 +215,6 @@ async def test_the_end_of_an_untracked_run_is_returned_and_not_kept(store: RunSt
 
 
 async def test_an_untracked_run_that_has_ended_can_be_kept_from_then_on(store: RunStore, clock: Clock) -> None:
-    """It is as old as its ask, so that a later run on its thread stays the latest."""
     later = await begin(store, opening("q"), "r2")
     ended = await complete(store, untracked_run("owner", "t", "r1", now=T0 - 60))
     await store.change(replace(ended, started_at=ended.asked_at), lambda run, _: run)
@@ -231,7 +226,6 @@ async def test_an_untracked_run_that_has_ended_can_be_kept_from_then_on(store: R
 
 
 async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunStore, clock: Clock) -> None:
-    """An hour and a day by default."""
     await complete(store, await begin(store, opening("q"), "r"))
     clock.at(3_600)
     assert (await found(store, "r")).answer == "answer"
@@ -252,23 +246,15 @@ async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: 
 
 
 async def test_an_owed_answer_is_returned_to_the_same_question_until_it_is_delivered(store: RunStore) -> None:
-    """Then the same question is a new one."""
     run = await complete(store, await begin(store, opening("q"), "r"))
     assert await claim(store, opening("q")) == Deduplicated(run)
     await store.change(run, lambda run, _: run.delivered())
     assert isinstance(await claim(store, opening("q")), Granted)
-
-
-async def test_an_answer_becomes_owed_when_a_caller_waits_for_it(store: RunStore) -> None:
-    run = await begin(store, opening("q"), "r", delivery=Delivery.DELIVERED)
-    assert (await claim(store, opening("q"))).record.delivery is Delivery.DELIVERED
-    await store.change(run, lambda run, _: run.owed())
-    ended = await complete(store, run)
-    assert await claim(store, opening("q")) == Deduplicated(ended)
+    await fail(store, await begin(store, opening("z"), "r2", thread_id="t2"))
+    assert isinstance(await claim(store, opening("z")), Granted)
 
 
 async def test_a_delivered_answer_can_be_due_once_more_until_its_time_is_over(store: RunStore, clock: Clock) -> None:
-    """In a new conversation alone."""
     run = await complete(store, await begin(store, opening("q"), "r"))
     clock.at(50)
     await store.change(run, lambda run, now: run.delivered(replay_until=now + 120))
@@ -326,7 +312,6 @@ async def test_a_lease_goes_to_one_process_until_it_ends_or_is_released(store: R
 async def test_a_lease_that_a_wrong_clock_wrote_keeps_nothing_from_starting(
     store: RunStore, clock: Clock, ahead: float
 ) -> None:
-    """The process died while it sent the start, and its clock was ahead."""
     clock.at(ahead)
     await claim(store, opening("q"))
     clock.at(0)
@@ -344,7 +329,6 @@ async def test_contit_may_answer_with_another_thread_than_asked_for(store: RunSt
 
 
 async def test_of_many_claims_at_once_one_is_granted(store: RunStore) -> None:
-    """Reading and writing is one step."""
     granted: list[bool] = []
 
     async def one(prompt: str) -> None:
@@ -357,7 +341,6 @@ async def test_of_many_claims_at_once_one_is_granted(store: RunStore) -> None:
 
 
 async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(store: RunStore, clock: Clock) -> None:
-    """A replica 8 s behind, or a clock that was set back."""
     await complete(store, await begin(store, opening("q"), "r1"), "first")
     clock.at(-8)
     second = await begin(store, follow_up("z"), "r2")
@@ -374,7 +357,6 @@ async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(sto
 
 
 async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(store: RunStore) -> None:
-    """A client library repeats a command without an answer."""
     intent = intent_to_start(opening("q"), delivery=Delivery.OWED, process="p", lease_seconds=25, now=T0)
     granted = await store.claim(intent)
     assert isinstance(granted, Granted)
@@ -387,7 +369,6 @@ def cancel(run: RunRecord, now: float, *, asked_at_ms: int) -> RunRecord:
 
 
 async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunStore) -> None:
-    """Asks are told apart by their time; after the end nothing is cancelled."""
     run = await begin(store, opening("q"), "r")
     for asked_at_ms in (1_700_000_000_123, 7, 7):
         await store.change(run, partial(cancel, asked_at_ms=asked_at_ms))
@@ -401,7 +382,6 @@ async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunSt
 async def test_the_recent_runs_of_an_owner_come_newest_first_with_titles_and_without_answers(
     store: RunStore, clock: Clock
 ) -> None:
-    """Intents without ids are left out."""
     for number in range(5):
         clock.at(number)
         run = await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}", title=f"title {number}")
@@ -423,8 +403,3 @@ async def test_recent_runs_are_bounded(store: RunStore, clock: Clock) -> None:
         await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}")
     recent = await store.recent("owner", 10_000)
     assert [run.run_id for run in recent] == [f"r{number}" for number in range(MOST_RECENT + 4, 4, -1)]
-
-
-async def test_a_title_is_kept_only_if_one_is_given(store: RunStore) -> None:
-    await begin(store, opening("q"), "r")
-    assert (await found(store, "r")).title is None

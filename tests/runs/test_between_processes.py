@@ -32,7 +32,6 @@ async def leave(stage: Stage, prompt: str, *, after: float, thread_id: str | Non
 
 
 def test_when_the_polling_process_dies_another_takes_over_within_10_seconds(world: World) -> None:
-    """Its hold ends by itself."""
     world.ask(0, OWNER, "q", None, 45.0)
     world.pass_time(7.0)
     second = world.ask(1, OWNER, "q", None, 45.0)
@@ -48,7 +47,6 @@ def test_when_the_polling_process_dies_another_takes_over_within_10_seconds(worl
 
 @pytest.mark.anyio
 async def test_when_the_caller_of_the_polling_process_leaves_the_other_polls_at_once() -> None:
-    """It lets go."""
     first, second = two_stages(EchoContit(seconds=20))
     began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -62,7 +60,6 @@ async def test_when_the_caller_of_the_polling_process_leaves_the_other_polls_at_
 
 @pytest.mark.anyio
 async def test_a_caller_that_leaves_during_the_start_holds_up_nobody() -> None:
-    """The start is completed, and then nobody here is at the run."""
     first, second = two_stages(EchoContit(seconds=3, latency=0.5))
     began = anyio.current_time()
     await leave(first, "q", after=0.2)
@@ -73,7 +70,6 @@ async def test_a_caller_that_leaves_during_the_start_holds_up_nobody() -> None:
 
 @pytest.mark.anyio
 async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> None:
-    """It looks into the store for the end; one look when it joins is by design."""
     alone = set_stage(EchoContit(seconds=20))
     await alone.assistant.ask(OWNER, "q", wait_seconds=45)
     first, second = two_stages(EchoContit(seconds=20))
@@ -115,7 +111,6 @@ async def test_a_retry_put_off_for_more_than_5_seconds_joins_what_another_proces
 
 @pytest.mark.anyio
 async def test_a_retry_put_off_for_more_than_5_seconds_is_sent_when_nobody_else_has_started() -> None:
-    """Claimed anew, once."""
     stage, _ = two_stages()
     stage.contit.instead("start", httpx.Response(429, headers={"Retry-After": "8"}))
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
@@ -124,7 +119,6 @@ async def test_a_retry_put_off_for_more_than_5_seconds_is_sent_when_nobody_else_
 
 
 def test_a_refused_start_blocks_nobody_who_had_joined_it(world: World) -> None:
-    """Its intent is forgotten everywhere, also in the memory of the process that joined."""
     world.contit.refusals += ["429"] * 1
     world.contit.arrives = 1.0
     first = world.ask(0, OWNER, "q", None, 5.0)
@@ -143,7 +137,6 @@ def test_a_refused_start_blocks_nobody_who_had_joined_it(world: World) -> None:
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_runs_in_a_row_keep_their_own_answers_for_both_processes(world: World, kill: bool) -> None:
-    """Whoever starts the next run on a thread keeps the answer of the one before."""
     world.contit.lasts = 5.0
     opening = world.start(0, OWNER, "first", None, 45.0)
     world.pass_time(1.0)
@@ -163,7 +156,6 @@ def test_runs_in_a_row_keep_their_own_answers_for_both_processes(world: World, k
 
 @pytest.mark.anyio
 async def test_the_answer_goes_to_the_same_question_when_its_caller_left_while_it_was_being_noted() -> None:
-    """A delivery that was noted and not made is taken back."""
     store = _SlowToNote(now=wall_clock)
     stage = set_stage(EchoContit(seconds=3), store)
     first = await stage.assistant.ask(OWNER, "opening", wait_seconds=45)

@@ -24,7 +24,6 @@ def test_the_whole_contract_is_run_here() -> None:
 
 
 async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight(clock: Clock) -> None:
-    """Memory is bounded, a run in flight is never lost."""
     store = MemoryRunStore(capacity=3, now=clock)
     in_flight = await begin(store, opening("in flight"), "r", thread_id="in flight")
     for number in range(6):
@@ -47,7 +46,6 @@ async def test_beyond_their_size_the_oldest_answers_go_and_their_runs_stay(clock
 
 
 async def test_beyond_its_capacity_starts_that_died_go_too(clock: Clock) -> None:
-    """A long outage of Contit leaves many behind."""
     store = MemoryRunStore(capacity=3, now=clock)
     for number in range(50):
         clock.at(number * 30)
@@ -56,7 +54,6 @@ async def test_beyond_its_capacity_starts_that_died_go_too(clock: Clock) -> None
 
 
 async def test_an_intent_is_kept_however_the_clock_jumps(clock: Clock) -> None:
-    """Its ids are still to come."""
     store = MemoryRunStore(now=clock)
     granted = await claim(store, opening("q"))
     clock.at(1e6)

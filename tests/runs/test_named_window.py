@@ -40,7 +40,6 @@ def test_a_crash_between_sending_a_start_and_storing_its_ids_starts_anew_and_say
 
 
 def test_a_retry_that_gives_up_before_the_intent_ends_has_started_nothing(world: World) -> None:
-    """It is told to ask again with the same words."""
     world.ask(0, OWNER, "q", None, 45.0)
     world.pass_time(0.06)
     world.kill(0)
@@ -73,7 +72,6 @@ def test_a_retry_that_is_refused_leaves_the_warning_to_the_next_one(world: World
 
 @pytest.mark.parametrize("result", [answer_result, handle_result])
 def test_the_tool_says_that_the_question_may_have_run_twice(result: Callable[[RunReport], CallToolResult]) -> None:
-    """In both halves of the result, whatever its state."""
     for phase, response in ((Phase.COMPLETED, "a"), (Phase.IN_PROGRESS, None)):
         told = result(RunReport(phase, "t", "r", response=response, maybe_twice=True))
         assert "may have run it twice" in str(told.structured_content)
@@ -81,7 +79,6 @@ def test_the_tool_says_that_the_question_may_have_run_twice(result: Callable[[Ru
 
 
 def test_a_start_of_unknown_fate_is_not_sent_again_by_who_joined_it_in_another_process(world: World) -> None:
-    """It is told the same; whoever asks after that is warned."""
     world.contit.replies = 60.0
     first = world.ask(0, OWNER, "q", None, 45.0)
     world.pass_time(1.0)

@@ -31,7 +31,6 @@ ENDED = replace(GOING, phase=Phase.COMPLETED, ended_at=3.0, answer="a")
 
 @given(RECORDS)
 def test_a_record_comes_back_as_it_was(record: RunRecord) -> None:
-    """Every value is one that a row or a JSON text can keep."""
     row = record.to_row()
     assert tuple(row) == ROW
     assert all(value is None or isinstance(value, str | float | int) for value in row.values())

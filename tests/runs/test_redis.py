@@ -59,7 +59,6 @@ def test_the_whole_contract_is_run_here() -> None:
 
 
 async def test_two_replicas_share_what_they_know(new_store: NewStore, clock: Clock) -> None:
-    """One's run is the other's too, with every field."""
     here, there = (new_store(RetentionPolicy(), clock) for _ in range(2))
     run = await begin(here, opening("q"), "r", title="Bücher ✓")
     assert await claim(there, opening("q")) == Deduplicated(run)
@@ -92,7 +91,6 @@ async def test_ids_are_opaque_to_it(store: RunStore) -> None:
 
 
 async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_redis: RedisServer) -> None:
-    """Without the password in it."""
     store = RedisRunStore(own_redis.url)
     assert isinstance(await claim(store, opening("q")), Granted)
     own_redis.stop()
@@ -105,7 +103,6 @@ async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_red
 
 
 async def test_a_server_that_hangs_costs_two_seconds_an_ask_and_two_at_the_end(own_redis: RedisServer) -> None:
-    """Behind the breaker; a bare store waits for longer."""
     store = FallbackRunStore(RedisRunStore(own_redis.url), MemoryRunStore())
     await claim(store, opening("q"))
     own_redis.freeze()
@@ -119,7 +116,6 @@ async def test_a_server_that_hangs_costs_two_seconds_an_ask_and_two_at_the_end(o
 
 
 async def test_after_a_readonly_answer_new_connections_are_used(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """After a failover the old connections lead to the demoted server; the address leads to the new primary."""
     with redis_server(tmp_path_factory.mktemp("old")) as old, redis_server(tmp_path_factory.mktemp("new")) as new:
         async with _Address(old.port) as address:
             store = RedisRunStore(old.url.replace(str(old.port), str(address.port)))
@@ -171,14 +167,12 @@ class _Address:
 
 
 async def test_a_burst_waits_for_a_connection_instead_of_failing(store: RunStore) -> None:
-    """200 asks at once are one busy moment, not a store that is down."""
     async with anyio.create_task_group() as tasks:
         for number in range(200):
             tasks.start_soon(begin, store, opening(f"q{number}"), f"r{number}")
 
 
 async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:
-    """In one line."""
     store = RedisRunStore(session_redis.url.replace(session_redis.password, "WRONG-MARKER"))
     with pytest.raises(StoreError, match="AuthenticationError") as caught:
         await store.latest("owner", "t")
@@ -194,7 +188,6 @@ async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:
 async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key(
     store: RunStore, session_redis: RedisServer, logged: io.StringIO, text: str | bytes
 ) -> None:
-    """Written by another program. The other runs stay usable, and the question can be asked again."""
     odd = await begin(store, opening("q"), "r1", thread_id="t1")
     run = await begin(store, opening("z"), "r2", thread_id="t2")
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
@@ -209,7 +202,6 @@ async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key
 
 
 async def test_words_of_a_newer_version_are_tolerated(store: RunStore, session_redis: RedisServer) -> None:
-    """Replicas of two versions share a server while they are being replaced."""
     run = await begin(store, opening("q"), "r")
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
         (key,) = [key async for key in client.scan_iter(f"*{run.key}*") if '"run"' in key]

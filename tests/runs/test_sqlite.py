@@ -109,7 +109,6 @@ async def test_two_processes_share_what_they_know(file: Path) -> None:
 
 
 async def test_what_was_stored_is_there_after_a_restart(file: Path) -> None:
-    """Every field of it."""
     first = a_store(file)
     run = await complete(first, await begin(first, opening("q"), "r", title="Bücher ✓"), "è ✓")
     await first.aclose()
@@ -162,7 +161,6 @@ async def test_a_limit_on_threads_is_an_error_and_the_store_works_later(
 
 
 async def test_behind_a_disk_that_hangs_the_queue_is_bounded(file: Path) -> None:
-    """Later operations fail at once."""
     store = a_store(file)
     run = await begin(store, opening("q"), "r")
     refused = 0
@@ -187,7 +185,6 @@ async def test_behind_a_disk_that_hangs_the_queue_is_bounded(file: Path) -> None
 
 @posix
 async def test_nobody_else_can_read_it(file: Path) -> None:
-    """Answers are content; also under a umask of 0, and also the folders that are created for it."""
     nested = file.parent / "a" / "b" / FILE_NAME
     before = os.umask(0)
     try:
@@ -282,7 +279,6 @@ def scramble(file: Path) -> None:
 
 
 async def test_a_broken_file_is_set_aside_and_reported_and_a_new_one_begun(file: Path, logged: io.StringIO) -> None:
-    """This very operation works; what was set aside is kept for a day."""
     write(file, b"this is no database at all" * 100)
     run = await begin(a_store(file, expendable=True), opening("q"), "r")
     assert await a_store(file).find("owner", "t", "r") == run
@@ -309,7 +305,6 @@ async def test_a_file_that_breaks_in_use_is_set_aside_too(file: Path, logged: io
 
 
 async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(file: Path) -> None:
-    """None of them moves another's new one aside."""
     write(file, os.urandom(8_192))
     stores = [a_store(file, expendable=True) for _ in range(8)]
     async with anyio.create_task_group() as tasks:
@@ -355,17 +350,7 @@ async def test_a_file_of_another_version_is_left_as_it_is(file: Path) -> None:
         assert db.execute("SELECT count(*) FROM run").fetchone() == (1,)
 
 
-async def test_inspecting_a_good_file_changes_nothing(file: Path) -> None:
-    store = a_store(file)
-    await begin(store, opening("q"), "r")
-    await store.aclose()
-    before = fingerprint(file)[0]
-    inspect_file(file)
-    assert fingerprint(file)[0] == before
-
-
 async def test_an_unreadable_row_counts_as_missing_and_is_logged_with_its_key(file: Path, logged: io.StringIO) -> None:
-    """The other runs stay usable."""
     store = a_store(file)
     odd = await begin(store, opening("q"), "r1", thread_id="t1")
     run = await begin(store, opening("z"), "r2", thread_id="t2")
@@ -394,7 +379,6 @@ async def test_a_word_of_a_newer_version_is_tolerated(file: Path) -> None:
 
 
 async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file: Path, clock: Clock) -> None:
-    """Retention holds on disk, not only in what is returned."""
     store = a_store(file, retention=RetentionPolicy(record=100, answer=10), now=clock)
     await complete(store, await begin(store, opening("MARKER"), "r"), "ANSWER-MARKER" * 500)
     clock.at(61)
@@ -418,7 +402,6 @@ async def test_a_file_that_is_removed_while_it_is_open_is_created_again(file: Pa
 
 
 async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(file: Path) -> None:
-    """The lock is waited for a second."""
     store = a_store(file)
     await begin(store, opening("q"), "r")
     other = sqlite3.connect(file, isolation_level=None)
@@ -431,18 +414,7 @@ async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_a
 
 
 async def test_a_place_where_nothing_can_be_created_is_an_error_that_names_it(tmp_path: Path) -> None:
-    """And the setting."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StoreError, match="cannot be used") as caught:
         await claim(a_store(tmp_path / "file" / "runs"), follow_up("q"))
     assert "CONTIT_MCP_STORE" in caught.value.hint
-
-
-async def test_a_thousand_runs_leave_a_file_under_2_megabytes(file: Path) -> None:
-    """With answers of a common length, 600 characters."""
-    store = a_store(file)
-    for number in range(1_000):
-        run = await begin(store, opening(f"q{number}"), f"run_{number:020d}", thread_id=f"thread_{number:020d}")
-        await complete(store, run, f"{number} " + "word " * 120)
-    await store.aclose()
-    assert sum(part.stat().st_size for part in file.parent.iterdir()) < 2_000_000

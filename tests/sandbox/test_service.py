@@ -10,7 +10,7 @@ from contit_mcp.sandbox.app import ConnectionDropped, create_sandbox
 from contit_mcp.sandbox.faults import Fault, parse_fault, parse_faults
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.e2e.processes import sandbox_on_port
+from tests.children import sandbox_on_port
 
 pytestmark = pytest.mark.anyio
 

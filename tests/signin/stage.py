@@ -3,7 +3,6 @@
 import json
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,9 +17,9 @@ import jwt
 import pytest
 from jwt.algorithms import RSAAlgorithm
 
+from tests.children import COMMAND, Contit, Served, contit, free_port
 from tests.hosts.installing import node, npm_locked
 from tests.http.issuer import KeyPair
-from tests.http.served import Contit, Served, contit
 
 PROGRAMS = Path(__file__).with_name("programs")
 PINS = Path(__file__).with_name("npm")
@@ -109,13 +108,6 @@ def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Itera
             process.stdout.close()
 
 
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @dataclass
 class Stage:
     """What a client meets.
@@ -131,7 +123,7 @@ class Stage:
 
     def answered(self) -> list[dict[str, Any]]:
         """The server's log lines of questions that were answered."""
-        return [line for line in self.server.events("call.finished") if line["tool"] == "contit_ask"]
+        return [line for line in self.server.named("call.finished") if line["tool"] == "contit_ask"]
 
 
 @contextmanager
@@ -149,8 +141,8 @@ def stage(folder: Path, path: str = "", settings: Mapping[str, str] | None = Non
             "CONTIT_MCP_PUBLIC_URL": url,
             "CONTIT_MCP_SEAL_KEY": "s" * 32,
         }
-        module = ("contit_mcp", "http", "--port", str(port))
-        with Served(environment | dict(settings or {}), module=module) as server:
+        command = (*COMMAND, "http", "--port", str(port))
+        with Served(environment | dict(settings or {}), command=command) as server:
             yield Stage(url, found, server, upstream)
 
 

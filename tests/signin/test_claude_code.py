@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import in_thread
 from tests.hosts.bench import bare_environment
 from tests.hosts.installing import node, npm_packages
 from tests.hosts.model_service.app import create_model_service
 from tests.hosts.model_service.conversation import Model, ask
-from tests.http.served import on_port
 from tests.signin.stage import QUESTION, Stage, browser_script, stage
 
 PACKAGE = "@anthropic-ai/claude-code"
@@ -75,7 +75,7 @@ def test_it_logs_in_and_its_model_gets_an_answer(scene: Stage, tmp_path: Path) -
     config.write_text(json.dumps({"mcpServers": {"contit": {"type": "http", "url": scene.url}}}))
     model = Model()
     model.play(ask(QUESTION))
-    with on_port(create_model_service(model)) as model_url:
+    with in_thread(create_model_service(model)) as model_url:
         model_at = {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_API_KEY": "sk-made-up"}
         options: list[str | Path] = [
             "--bare",

@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.children import free_port
 from tests.hosts.bench import bare_environment
 from tests.hosts.installing import node, npm_packages
-from tests.signin.stage import QUESTION, Stage, browser_script, chromium, free_port, run_program
+from tests.signin.stage import QUESTION, Stage, browser_script, chromium, run_program
 
 PACKAGE = "@modelcontextprotocol/inspector"
 

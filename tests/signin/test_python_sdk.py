@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from tests.children import Served, in_thread
 from tests.contit.test_tls_and_proxies import make_authority
 from tests.http.issuer import KeyPair
-from tests.http.served import Served, on_port
 from tests.signin.python_client import CALLBACK, Person
 from tests.signin.stage import FIRST, Stage, stage
 
@@ -141,7 +141,7 @@ def client_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
         )
 
     app = Starlette(routes=[Route("/client.json", document)])
-    with on_port(app, ssl_certfile=folder / "server.pem") as url:
+    with in_thread(app, ssl_certfile=folder / "server.pem") as url:
         yield f"{url.replace('http:', 'https:')}/client.json", authority.file
 
 
@@ -158,10 +158,10 @@ async def test_with_a_metadata_document_it_needs_no_registration(tmp_path: Path,
         assert not any("/reg" in line for line in scene.provider.order())
         scene.server.stop()
         changed = {**scene.server.environment, "CONTIT_MCP_JWT_SCOPES": ALL_SCOPES.replace(" ", ",")}
-        with Served(changed, module=scene.server.module) as server:
+        with Served(changed, command=scene.server.command) as server:
             async with person.session(scene.url) as ask:
                 await ask(QUESTIONS[1])
-            refused = [line["status"] for line in server.events("http.request") if line["status"] >= 400]
+            refused = [line["status"] for line in server.named("http.request") if line["status"] >= 400]
     assert refused == [403]
     assert set(person.logins[-1].split()) >= set(ALL_SCOPES.split())
     assert len(person.logins) == 2

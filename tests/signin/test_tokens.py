@@ -7,8 +7,8 @@ from collections.abc import Callable
 import jwt
 import pytest
 
+from tests.children import INITIALIZE, rpc
 from tests.http.issuer import KeyPair, bearer
-from tests.http.served import INITIALIZE, rpc
 from tests.signin.by_hand import get_tokens
 from tests.signin.stage import FIRST, Provider, Stage
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import rpc
 from tests.http.issuer import KeyPair, bearer
-from tests.http.served import rpc
 from tests.signin.stage import ROOT, Stage, node_program, stage
 
 BROWSER = [sys.executable, "-m", "tests.signin.login"]

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from tests.http.served import on_port
+from tests.children import in_thread
 from tests.signin.stage import Stage, chromium, node_program, packages, run_program, stage
 
 
@@ -32,7 +32,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
         return Response(bundled, media_type="text/javascript")
 
     routes = [Route("/", page), Route("/page.js", script)]
-    with on_port(Starlette(routes=routes)) as one, on_port(Starlette(routes=routes)) as other:
+    with in_thread(Starlette(routes=routes)) as one, in_thread(Starlette(routes=routes)) as other:
         yield one, other
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import anyio
 from mcp.client import Client
-from mcp.client.extension import ClaimContext, ClientExtension, NotificationBinding, ResultClaim
+from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.session import ClientSession
 from mcp_types import CallToolResult, Request, RequestParams, Result
 from pydantic import BaseModel, ConfigDict
@@ -47,14 +47,6 @@ class _CancelTask(Request[_Params, Literal["tasks/cancel"]]):
     name_param = "taskId"
 
 
-class _ListenParams(RequestParams):
-    notifications: dict[str, Any]
-
-
-class _Listen(Request[_ListenParams, Literal["subscriptions/listen"]]):
-    method: Literal["subscriptions/listen"] = "subscriptions/listen"
-
-
 class _Anything(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -81,16 +73,6 @@ async def cancel_task(client: Client, task_id: str) -> dict[str, Any]:
     return await _ask(client.session, _CancelTask(params=_Params(task_id=task_id)))
 
 
-async def listen(client: Client, *task_ids: str) -> dict[str, Any]:
-    """`subscriptions/listen` for tasks; returns when the server ends the stream."""
-    return await listen_for(client, {"taskIds": list(task_ids), "toolsListChanged": True})
-
-
-async def listen_for(client: Client, notifications: dict[str, Any]) -> dict[str, Any]:
-    """`subscriptions/listen`, whatever is asked for."""
-    return await _ask(client.session, _Listen(params=_ListenParams(notifications=notifications)))
-
-
 async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTask:
     """Call a tool, and return the task that comes back."""
     created = await client.session.call_tool(tool, arguments, allow_claimed=True)
@@ -104,19 +86,10 @@ class TasksClient(ClientExtension):
 
     identifier = IDENTIFIER
     seen: list[dict[str, Any]] = field(default_factory=list)
-    told: list[dict[str, Any]] = field(default_factory=list)
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
         """Calls that come back as tasks."""
         return [ResultClaim(result_type="task", model=CreatedTask, resolve=self._resolve)]
-
-    def notifications(self) -> Sequence[NotificationBinding[Any]]:
-        """`notifications/tasks`."""
-
-        async def note(params: _Anything) -> None:
-            self.told.append(params.model_dump())
-
-        return [NotificationBinding(method="notifications/tasks", params_type=_Anything, handler=note)]
 
     async def _resolve(self, created: CreatedTask, context: ClaimContext) -> CallToolResult:
         task: dict[str, Any] = {"status": created.status, "pollIntervalMs": created.poll_interval_ms}

@@ -61,7 +61,7 @@ async def test_the_same_tool_answers_at_once_to_a_client_that_does_not() -> None
 
 
 async def test_a_tool_that_must_be_a_task_refuses_other_clients_by_the_capability() -> None:
-    """Documented: -32021 with what is missing; also where the era has no such thing (our choice)."""
+    """Documented: -32021 with what is missing; also where the era has no such thing."""
     for mode in ("2026-07-28", "legacy"):
         async with connected(mode=mode) as client:
             with pytest.raises(MCPError) as refused:
@@ -113,7 +113,7 @@ async def test_input_is_asked_for_answered_in_parts_and_never_asked_twice() -> N
 
 
 async def test_responses_that_are_no_object_are_refused() -> None:
-    """With what they should be (our choice)."""
+    """With what they should be."""
     async with connected(TasksClient()) as client:
         created = await create_task(client, "slow_compute", seconds=1)
         with pytest.raises(MCPError, match="inputResponses must be an object") as refused:

@@ -19,7 +19,6 @@ def milliseconds() -> int:
 
 
 async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_passing() -> None:
-    """It looks into the store, and sees the end there."""
     contit, store = EchoContit(seconds=20), MemoryRunStore(now=wall_clock)
     first, second = (set_stage(contit, store) for _ in range(2))
     ask = milliseconds()
@@ -37,7 +36,6 @@ async def test_a_run_that_one_process_polls_is_not_asked_about_by_another_in_pas
 
 
 async def test_what_another_process_has_noted_is_met_although_memory_knows_the_run() -> None:
-    """What goes through a store is mirrored, and a mirror is not told of others' notes."""
     contit, shared = EchoContit(seconds=60), MemoryRunStore(now=wall_clock)
     first, second = (set_stage(contit, FallbackRunStore(shared, MemoryRunStore(now=wall_clock))) for _ in range(2))
     ask = milliseconds()
@@ -63,7 +61,6 @@ async def test_a_run_whose_asker_comes_back_is_held_by_nobody_meanwhile() -> Non
 
 
 async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_not_a_run_that_goes_on() -> None:
-    """An end stays; the next look has it again."""
     stage = set_stage(EchoContit(seconds=1))
     ask = milliseconds()
     started = await stage.assistant.ask(OWNER, "q", wait_seconds=0)

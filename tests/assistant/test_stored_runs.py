@@ -41,7 +41,6 @@ async def test_a_stored_answer_is_returned_whole_and_contit_is_not_asked() -> No
 
 
 async def test_reading_a_stored_answer_does_not_count_as_its_delivery() -> None:
-    """Its caller left without it, and asks again."""
     stage = set_stage(EchoContit(seconds=10))
     report = await stage.assistant.ask(OWNER, "q", wait_seconds=2)
     await stage.assistant.status(OWNER, report.thread_id, str(report.run_id), wait_seconds=20)
@@ -74,7 +73,6 @@ async def test_ids_that_cannot_be_ids_are_refused(bad: str) -> None:
 
 
 async def test_an_ask_can_wait_for_its_answer_for_less_than_for_its_thread() -> None:
-    """As an ask does that becomes a task: a busy thread is waited for, a long answer is not."""
     stage = set_stage(EchoContit(durations={"long": 20, "next": 100, "quick": 1}))
     busy = await stage.assistant.start(OWNER, "long", wait_seconds=45)
     began = anyio.current_time()
@@ -86,7 +84,6 @@ async def test_an_ask_can_wait_for_its_answer_for_less_than_for_its_thread() -> 
 
 
 async def test_a_caller_that_leaves_during_start_gets_the_run_when_it_asks_again() -> None:
-    """Also if the run has ended meanwhile: the caller never got the ids."""
     stage = set_stage(EchoContit(seconds=3, latency=2))
     zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
     with anyio.move_on_after(1):

@@ -7,8 +7,8 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.assistant.schedule import PollPolicy
 from contit_mcp.assistant.service import Assistant
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.errors import (
     AnswerUnavailableError,
     AnswerUnreadableError,
@@ -52,7 +52,6 @@ def unreadable_stage(reply: httpx.Response, *, seconds: float = 3.0, polling: Po
 
 @pytest.mark.parametrize("reply", UNREADABLE.values(), ids=UNREADABLE)
 async def test_an_unreadable_answer_is_the_same_error_from_all_calls_and_readable_later(reply: httpx.Response) -> None:
-    """Not "still running" for ever. The run keeps its ids, and its answer if Contit gets well."""
     stage = unreadable_stage(reply)
     began = anyio.current_time()
     with pytest.raises(AnswerUnreadableError) as caught:
@@ -99,7 +98,6 @@ async def test_a_passing_fault_when_the_answer_is_read_leaves_the_run_in_progres
 
 
 async def test_everyone_who_waits_is_told_of_an_unreadable_answer_at_once() -> None:
-    """Not one caller after another."""
     stage, told = unreadable_stage(UNREADABLE["HTML"]), 0
 
     async def ask() -> None:
@@ -126,7 +124,6 @@ async def test_the_same_question_is_asked_anew_after_an_unreadable_answer() -> N
 
 
 async def test_an_unreadable_answer_does_not_keep_its_thread_busy() -> None:
-    """Its run is given up as soon as the thread is wanted, and its answer is never another run's."""
     stage = unreadable_stage(UNREADABLE["null"])
     with pytest.raises(AnswerUnreadableError):
         await stage.assistant.ask(OWNER, "q", wait_seconds=45)
@@ -191,7 +188,6 @@ class ClockedView:
 
 @pytest.mark.parametrize("ahead", [3_600.0, 7_200.0, 86_400.0, 86_400.0 * 365, -3_600.0, -86_400.0])
 async def test_a_clock_that_is_set_ends_no_run_of_this_process(ahead: float) -> None:
-    """Ages are measured by the monotonic clock of the process that started the run."""
     clock = SetClock()
     stage, reports = clock_stage(clock), []
 
@@ -242,13 +238,20 @@ async def test_another_processs_run_is_given_up_by_the_wall_clock_only_far_beyon
 
 
 class Ends:
-    """A listener that writes down each end."""
+    """A listener that writes down each end, and counts what is under way."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[str, float | None]] = []
+        self.waited_for = self.polled = 0
 
     def run_ended(self, end: str, seconds: float | None) -> None:
         self.ends.append((end, None if seconds is None else round(seconds)))
+
+    def runs_waited_for(self, change: int) -> None:
+        self.waited_for += change
+
+    def runs_polled(self, change: int) -> None:
+        self.polled += change
 
 
 def counted(stage: Stage) -> tuple[Assistant, Ends]:
@@ -259,7 +262,6 @@ def counted(stage: Stage) -> tuple[Assistant, Ends]:
 
 
 async def test_each_run_is_counted_once_by_its_end_however_it_was_asked() -> None:
-    """By ask, by start, by a task's snapshots; also when several callers see the end."""
     stage = set_stage(EchoContit(seconds=10, end_words={"bad": "failed"}, durations={"endless": 1e9}))
     assistant, ends = counted(stage)
     await assistant.ask(OWNER, "asked", wait_seconds=45)

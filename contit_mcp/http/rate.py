@@ -1,0 +1,129 @@
+"""Count the requests of each caller per minute, in memory or in a Redis that replicas share."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from contit_mcp.telemetry.logging import get_logger
+
+if TYPE_CHECKING:  # optional
+    from redis.asyncio import Redis
+
+log = get_logger(__name__)
+
+POLLS_PER_REQUEST = 20
+"""Task polls that one caller may send for each request that it may send. A hundred tasks are polled once a second."""
+
+MOST_CALLERS = 20_000
+"""Callers whose requests are counted in memory. A further one replaces the one that was counted first."""
+
+RETRY_SECONDS = 10.0
+"""Time until a Redis that could not be used is tried again."""
+
+_MINUTE = 60
+
+
+class RequestRate:
+    """Requests of one caller per minute, in a sliding window.
+
+    Args:
+        per_minute: The limit. Task polls have a limit of their own, which is higher.
+        redis_url: The Redis that counts; while it cannot be used, each replica counts for itself.
+        now: The clock, in seconds since the epoch.
+
+    Attributes:
+        local_only: Whether there is a Redis and it cannot be used.
+    """
+
+    def __init__(self, per_minute: int, *, redis_url: str | None = None, now: Callable[[], float] = time.time) -> None:
+        self.local_only = False
+        self._now = now
+        self._per_minute = per_minute
+        self._redis = _connect(redis_url) if redis_url else None
+        self._redis_again_at = 0.0
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+        self._counts_before: dict[str, int] = {}
+
+    async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
+        """Count one request, unless it is over the limit; return None, or the seconds until there is room for it."""
+        limit = self._per_minute * (POLLS_PER_REQUEST if poll else 1)
+        key = f"{'polls' if poll else 'requests'}:{caller}"
+        seconds = None
+        if self._redis is not None and time.monotonic() >= self._redis_again_at:
+            seconds = await self._count_in_redis(self._redis, key, limit)
+        if seconds is None:
+            seconds = self._count_in_memory(key, limit)
+        return math.ceil(seconds) if seconds > 0 else None
+
+    def _count_in_memory(self, key: str, limit: int) -> float:
+        minute, second = divmod(self._now(), _MINUTE)
+        if minute != self._minute:
+            self._counts_before = self._counts if minute == self._minute + 1 else {}
+            self._counts, self._minute = {}, int(minute)
+        count = self._counts.get(key, 0)
+        seconds = seconds_until_room(limit, self._counts_before.get(key, 0), count, second)
+        if seconds <= 0:
+            if key not in self._counts and len(self._counts) >= MOST_CALLERS:
+                del self._counts[next(iter(self._counts))]
+            self._counts[key] = count + 1
+        return seconds
+
+    async def _count_in_redis(self, redis: "Redis", key: str, limit: int) -> float | None:
+        """Return the seconds until there is room, or None if Redis cannot be used."""
+        from redis.exceptions import ReadOnlyError, RedisError  # noqa: PLC0415 - optional
+
+        began = time.monotonic()
+        minute, second = divmod(self._now(), _MINUTE)
+        name, before = (f"contit-mcp-limits:{{{key}}}:{int(each)}" for each in (minute, minute - 1))
+        try:
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.incr(name)
+                pipe.expire(name, 2 * _MINUTE)
+                pipe.get(before)
+                count, _, earlier = await pipe.execute()
+            seconds = seconds_until_room(limit, int(earlier or 0), count - 1, second)
+            if seconds > 0:
+                await redis.decr(name)
+        except (RedisError, OSError) as exc:
+            if isinstance(exc, ReadOnlyError):
+                await redis.connection_pool.disconnect()  # new connections reach the new primary
+            self._redis_again_at = time.monotonic() + RETRY_SECONDS
+            if not self.local_only:
+                self.local_only = True
+                log.warning("limits.local_only", error=type(exc).__name__)
+            return None
+        if self.local_only and began >= self._redis_again_at:  # not one that began before the failure
+            self.local_only = False
+            log.warning("limits.shared")
+        return seconds
+
+
+def seconds_until_room(limit: int, before: int, count: int, second: float) -> float:
+    """Return when one more request is within the limit; 0 or less for now.
+
+    The requests of the minute before count in proportion to its part that the sliding window still covers.
+
+    Args:
+        limit: Requests per minute.
+        before: Requests of the minute before.
+        count: Requests of this minute.
+        second: How much of this minute is over.
+    """
+    room = limit - 1 - count
+    if room >= 0:
+        return _MINUTE * (1 - room / before) - second if before else 0.0
+    return _MINUTE - second + max(0.0, _MINUTE * (1 - (limit - 1) / count))
+
+
+def _connect(url: str) -> "Redis":
+    from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - optional
+    from redis.asyncio.retry import Retry  # noqa: PLC0415 - optional
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - optional
+
+    # In a burst, requests wait for a connection: a request that got none would be counted by this replica alone.
+    pool = BlockingConnectionPool.from_url(
+        url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1), max_connections=20, timeout=1
+    )
+    return Redis.from_pool(pool)

@@ -1,0 +1,533 @@
+"""The one harness for child processes: a Contit on a port, `contit-mcp http` and `contit-mcp stdio`, and their clients."""
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import pytest
+import uvicorn
+from anyio.abc import Process
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
+from contit_mcp.http.serve import Listener
+from contit_mcp.sandbox.app import create_sandbox
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.record import SandboxRecord
+
+COMMAND = [sys.executable, "-m", "contit_mcp"]
+QUESTION = "How many drafts are there?"
+SEAL_KEY = "a-seal-key-of-the-tests-0123456789"
+TOKENS = {"anna": "anna-token-of-twenty-and-more", "marco": "marco-token-of-twenty-and-more"}
+TOKEN_MODE = {
+    "CONTIT_MCP_AUTH": "token",
+    "CONTIT_MCP_TOKENS": ",".join(f"{name}:{token}" for name, token in TOKENS.items()),
+    "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
+}
+JSON_RPC = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+INFO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test-host", "version": "1"}}
+ERAS = ("legacy", "modern")
+_MODERN = "2026-07-28"
+
+STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")
+"""The state folder of all children: never the developer's own."""
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Asyncio as in production: processes and sockets do not follow a virtual clock."""
+    return "asyncio", {}
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this environment without anything of Contit's, with a state folder of the tests, and with `more`."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
+    return clean | {"CONTIT_MCP_STATE_DIR": STATE.name} | more
+
+
+def free_port() -> int:
+    """Return a loopback port below those of outgoing connections: a server killed on it can listen there again."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+# --- Applications on a port of this process
+
+
+@asynccontextmanager
+async def on_port(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on a free loopback port, on this event loop; yield its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+        server = Listener(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            while not server.started:
+                await anyio.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = True
+            server.force_exit = True
+
+
+@contextmanager
+def in_thread(app: ASGIApp, **more: Any) -> Iterator[str]:
+    """Serve an application on a free loopback port, in a thread; yield its base URL. `more` goes to uvicorn."""
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"} | more
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(10)
+
+
+@asynccontextmanager
+async def sandbox_on_port(options: SandboxOptions | None = None) -> AsyncIterator[tuple[str, SandboxRecord]]:
+    """Serve a sandbox; yield its base URL and its record."""
+    app = create_sandbox(options or SandboxOptions(run_seconds=0.3))
+    async with on_port(app) as url:
+        yield url, app.state.sandbox
+
+
+@dataclass
+class Contit:
+    """A sandbox in a thread.
+
+    Attributes:
+        url: Its base URL.
+        record: What it has seen and holds.
+        keys: The credential of each request.
+        hosts: The hosts that requests named.
+    """
+
+    url: str
+    record: SandboxRecord
+    keys: list[str]
+    hosts: set[str]
+
+
+@contextmanager
+def contit(options: SandboxOptions | None = None) -> Iterator[Contit]:
+    """Serve a sandbox whose runs are short, in a thread."""
+    app = create_sandbox(options or SandboxOptions(run_seconds=0.05))
+    keys: list[str] = []
+    hosts: set[str] = set()
+
+    async def seen(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        keys.append(headers.get("x-api-key") or headers.get("authorization") or "")
+        hosts.add(headers["host"])
+        await app(scope, receive, send)
+
+    with in_thread(seen) as url:
+        yield Contit(url, app.state.sandbox, keys, hosts)
+
+
+# --- contit-mcp http
+
+
+@dataclass
+class Served:
+    """`contit-mcp http` as a child process, and its log. In a `with` it is stopped by SIGTERM at the end."""
+
+    environment: Mapping[str, str]
+    arguments: Sequence[str] = ()
+    command: Sequence[str] = (*COMMAND, "http", "--port", "0")
+    verify: ssl.SSLContext | bool = True
+    errors_expected: frozenset[str] = frozenset()
+    stderr: str = ""
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start it, and read its log in a thread."""
+        self.process = subprocess.Popen(
+            [*self.command, *self.arguments],
+            env=clean_environment(**self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        self.environment = {
+            "CONTIT_MCP_STORE": "memory", "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000", **self.environment
+        }  # fmt: skip
+        self.start()
+        self.last("server.listening", within=30)
+        self.http = httpx.Client(verify=self.verify, timeout=20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+        self.stop()
+        self.assert_no_error()
+
+    def stop(self) -> int:
+        """Stop it by SIGTERM, and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join(10)
+        return code
+
+    @property
+    def url(self) -> str:
+        """The URL of `/mcp`."""
+        return str(self.named("server.listening")[0]["url"])
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return urlsplit(self.url).port or 0
+
+    @property
+    def base(self) -> str:
+        """Its URL without the path."""
+        return self.url.removesuffix("/mcp")
+
+    @property
+    def metrics_url(self) -> str:
+        """The URL of its metrics."""
+        return f"http://127.0.0.1:{self.named('server.listening')[0]['metrics_port']}/metrics"
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        """Return its log lines of one name."""
+        return [line for line in self.lines[:] if line.get("event") == event]
+
+    def last(self, name: str, *, within: float = 10, **fields: Any) -> dict[str, Any]:
+        """Return its last line with this name and these fields; wait for it."""
+        until = time.monotonic() + within
+        while time.monotonic() < until and (self.process.poll() is None or self._reader.is_alive()):
+            found = [event for event in self.named(name) if fields.items() <= event.items()]
+            if found:
+                return found[-1]
+            time.sleep(0.02)
+        raise AssertionError(self.stderr)
+
+    async def logged(self, event: str, times: int = 1) -> list[dict[str, Any]]:
+        """Wait until it has logged so many lines of a name, and return them."""
+        while len(self.named(event)) < times:
+            if self.process.poll() is not None and not self._reader.is_alive() and len(self.named(event)) < times:
+                raise AssertionError(self.stderr)
+            await anyio.sleep(0.01)
+        return self.named(event)
+
+    async def ended(self) -> int:
+        """Wait for its end, and return its exit code."""
+        while self.process.poll() is None or self._reader.is_alive():
+            await anyio.sleep(0.01)
+        return self.process.returncode
+
+    async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """End it by a signal; return its exit code, and the seconds that took."""
+        began = time.monotonic()
+        self.process.send_signal(by)
+        return await self.ended(), time.monotonic() - began
+
+    async def metrics(self) -> dict[str, float]:
+        """Return its metrics by name and labels: `name{label=value}`."""
+        async with caller() as http:
+            return samples((await http.get(self.metrics_url)).text)
+
+    def post(self, message: object, *, url: str = "", **headers: str) -> httpx.Response:
+        """POST a message; underscores in the names of headers are hyphens."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(url or self.url, content=json.dumps(message), headers=JSON_RPC | more)
+
+    def call(self, tool: str, arguments: Mapping[str, Any], **headers: str) -> dict[str, Any]:
+        """Call a tool in the handshake era, and return its result."""
+        return result_in(self.post(rpc("tools/call", {"name": tool, "arguments": dict(arguments)}), **headers))
+
+    def raw(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send bytes; return status, headers and body of the answer, or status 0 for a closed connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it can have seen enough; its answer is there
+                connection.sendall(data)
+            return read_answer(connection)
+
+    def assert_unharmed(self) -> None:
+        """Check that it serves, and has logged no error."""
+        assert self.http.get(f"{self.base}/healthz").status_code == 200
+        self.assert_no_error()
+
+    def assert_no_error(self) -> None:
+        """Check that it has written nothing but JSON lines, and none of an error that was not expected."""
+        for line in map(json.loads, self.stderr.splitlines()):
+            assert line["level"] in {"debug", "info", "warning"} or line["event"] in self.errors_expected, line
+        assert "Traceback" not in self.stderr
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stderr:
+            for line in stderr:
+                self.stderr += line
+                if line.startswith("{"):
+                    self.lines.append(json.loads(line))
+
+
+@asynccontextmanager
+async def deployed(
+    environment: Mapping[str, str], *, command: Sequence[str] = COMMAND, arguments: Sequence[str] = ()
+) -> AsyncIterator[Served]:
+    """Yield a server that listens; it is killed at the end if it still runs."""
+    server = Served(environment, arguments, [*command, "http", "--port", "0"])
+    server.start()
+    try:
+        await server.logged("server.listening")
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+@asynccontextmanager
+async def deployment(
+    options: SandboxOptions | None = None, **environment: str
+) -> AsyncIterator[tuple[Served, SandboxRecord]]:
+    """Yield a server and its Contit, with a store in memory unless said otherwise."""
+    async with sandbox_on_port(options) as (url, sandbox):
+        defaults = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+        async with deployed(defaults | environment) as server:
+            yield server, sandbox
+
+
+# --- Its clients, byte by byte
+
+
+def rpc(method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a JSON-RPC request."""
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
+
+
+INITIALIZE = rpc("initialize", INFO)
+
+
+def caller(token: str | None = None, **headers: str) -> httpx.AsyncClient:
+    """Return an HTTP client with as many connections as it takes."""
+    headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.AsyncClient(headers=headers, limits=limits, timeout=60, trust_env=False)
+
+
+def request_of(
+    era: str, tool: str, arguments: Mapping[str, Any], *, meta: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what httpx sends for a tool call: body and headers, as mcp 2.3.0's client does in that era."""
+    params: dict[str, Any] = {"name": tool, "arguments": dict(arguments), "_meta": dict(meta or {})}
+    return message_of(era, "tools/call", params, name=tool)
+
+
+def message_of(era: str, method: str, params: dict[str, Any], *, name: str | None = None) -> dict[str, Any]:
+    """Return what httpx sends for any request."""
+    headers = {"Accept": "application/json, text/event-stream"}
+    if era == "modern":
+        headers |= {"Mcp-Protocol-Version": _MODERN, "Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
+        params["_meta"] = {
+            "io.modelcontextprotocol/protocolVersion": _MODERN,
+            "io.modelcontextprotocol/clientInfo": {"name": "test-host", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+            **params.get("_meta", {}),
+        }
+    return {"json": {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, "headers": headers}
+
+
+def messages_in(response: httpx.Response) -> list[dict[str, Any]]:
+    """Return the JSON-RPC messages of a response, plain or as an event stream."""
+    if response.headers.get("content-type", "").startswith("application/json"):
+        return [response.json()]
+    return [json.loads(data) for data in re.findall(r"^data: ?(.+?)\r?$", response.text, re.MULTILINE)]
+
+
+def result_in(response: httpx.Response) -> dict[str, Any]:
+    """Return the result of a call."""
+    assert response.status_code == 200, (response.status_code, response.text)
+    result: dict[str, Any] = messages_in(response)[-1]["result"]
+    return result
+
+
+async def call(
+    http: httpx.AsyncClient, server: Served, tool: str, era: str = "legacy", **arguments: Any
+) -> dict[str, Any]:
+    """Call a tool and return its result."""
+    return result_in(await http.post(server.url, **request_of(era, tool, arguments)))
+
+
+async def ask(http: httpx.AsyncClient, server: Served, era: str = "legacy", **more: Any) -> dict[str, Any]:
+    """Ask, and return the structure of the result."""
+    result = await call(http, server, "contit_ask", era, **{"prompt": QUESTION, **more})
+    structure: dict[str, Any] = result["structuredContent"]
+    return structure
+
+
+async def runs(sandbox: SandboxRecord, count: int) -> None:
+    """Wait until Contit has so many runs, and has been asked about the last one."""
+    while len(sandbox.runs) < count or not polls(sandbox):
+        await anyio.sleep(0.02)
+
+
+def polls(sandbox: SandboxRecord) -> int:
+    """Return how often Contit was asked for the state of a run."""
+    return sum(request.endpoint == "status" for request in sandbox.requests)
+
+
+def samples(text: str) -> dict[str, float]:
+    """Return the samples of an exposition in Prometheus' own format, by name and labels."""
+    return {
+        sample.name + "".join(f"{{{key}={value}}}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read one answer to its end."""
+    got, first, headers, body = b"", "", dict[str, str](), b""
+    try:
+        while b"\r\n\r\n" not in got and (chunk := connection.recv(65_536)):
+            got += chunk
+        head, _, body = got.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length = int(headers.get("content-length", "-1"))
+        while (length < 0 or len(body) < length) and (chunk := connection.recv(65_536)):
+            body += chunk
+    except ConnectionResetError:  # the parser refuses some requests without reading them to their end
+        if b"\r\n\r\n" not in got:
+            return 0, {}, b""
+    return int(first.split(" ")[1]) if first else 0, headers, body
+
+
+# --- Children with pipes: contit-mcp stdio, and any command
+
+
+@dataclass
+class Piped:
+    """A process under way, and what it has written."""
+
+    process: Process
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    async def ended(self) -> "subprocess.CompletedProcess[str]":
+        """Wait for its end."""
+        with anyio.fail_after(60):
+            code = await self.process.wait()
+        return subprocess.CompletedProcess([], code, self.stdout.decode(), self.stderr.decode())
+
+
+@dataclass
+class Child(Piped):
+    """`contit-mcp stdio`, spoken to byte by byte in the handshake era."""
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Write one message."""
+        await self.write(json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode() + b"\n")
+
+    async def write(self, data: bytes) -> None:
+        """Write raw bytes."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send(data)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The messages of stdout, each line of which must be one."""
+        return [json.loads(line) for line in self.stdout.split(b"\n")[:-1]]
+
+    async def request(self, number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        await self.send({"id": number, "method": method, "params": dict(params)})
+        return await self.answer(number)
+
+    async def answer(self, number: int) -> dict[str, Any]:
+        """Wait for the answer of a request."""
+        while True:
+            for message in self.messages:
+                if message.get("id") == number:
+                    return message
+            await anyio.sleep(0.01)
+
+    async def initialize(self) -> None:
+        """Shake hands as a host of 2025-06-18 does."""
+        assert "result" in await self.request(1, "initialize", INFO)
+        await self.send({"method": "notifications/initialized"})
+
+    async def call(self, number: int, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a tool and return its result."""
+        answer = await self.request(number, "tools/call", {"name": tool, "arguments": dict(arguments)})
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    async def end(self, *, by: signal.Signals | None = None) -> int:
+        """End it by a signal, or by closing its stdin; return its exit code."""
+        assert self.process.stdin is not None
+        if by is None:
+            await self.process.stdin.aclose()
+        else:
+            self.process.send_signal(by)
+        return await self.process.wait()
+
+
+T = TypeVar("T", bound=Piped)
+
+
+@asynccontextmanager
+async def piped(
+    kind: Callable[[Process], T], command: Sequence[str], environment: Mapping[str, str]
+) -> AsyncIterator[T]:
+    """Yield a child with pipes; it is killed at the end if it still runs."""
+    async with await anyio.open_process(command, env=environment) as process:
+        child = kind(process)
+
+        async def read(name: str) -> None:
+            async for chunk in getattr(process, name):
+                setattr(child, name, getattr(child, name) + chunk)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read, "stdout")
+            tasks.start_soon(read, "stderr")
+            try:
+                yield child
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+
+@asynccontextmanager
+async def stdio_child(environment: Mapping[str, str], *arguments: str) -> AsyncIterator[Child]:
+    """Yield a `contit-mcp stdio`, or a `contit-mcp` with these arguments."""
+    line = [*COMMAND, *(arguments or ("stdio",))]
+    async with piped(Child, line, clean_environment(**environment)) as child:
+        yield child

@@ -1,0 +1,5 @@
+"""Tests over HTTP are in real time."""
+
+from tests.children import anyio_backend
+
+__all__ = ["anyio_backend"]

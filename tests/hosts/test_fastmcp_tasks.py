@@ -49,5 +49,5 @@ def test_fastmcp_asks_by_a_task_over_http() -> None:
         assert asked("http", server.url, TOKEN).startswith("completed There are ")
         names = [(line["tool"], line["outcome"]) for line in server.named("call.finished")]
     assert names[0] == ("contit_ask", "task")
-    assert ("tasks/get", "working") in names
+    assert {method for method, _ in names[1:]} == {"tasks/get"}
     assert names[-1] == ("tasks/get", "completed")

@@ -42,7 +42,6 @@ def examples(command: str) -> list[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_examples_and_fits_a_terminal(command: str) -> None:
-    """Lines of an example are not wrapped: they would not work (our choice)."""
     lines = examples(command)
     assert lines
     assert all("contit-mcp" in line for line in lines)
@@ -51,7 +50,6 @@ def test_the_help_of_every_command_has_examples_and_fits_a_terminal(command: str
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "demo"])
 async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Path) -> None:
-    """One after the other, in a shell, before a sandbox instead of Contit; the demo has its own test (our choice)."""
     ours = tmp_path / "contit-mcp"
     ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
     ours.chmod(0o755)

@@ -38,7 +38,6 @@ def placeholders(value: object) -> set[str]:
 
 
 def test_every_field_is_used_and_every_reference_is_a_field() -> None:
-    """A field that reaches nothing would deceive its user (our choice)."""
     assert placeholders(manifest(NO_TOOLS)["server"]) == set(user_config())
 
 
@@ -67,7 +66,6 @@ def test_none_of_the_fields_must_be_filled_in() -> None:
 
 
 def test_the_numbers_that_a_host_accepts_are_accepted() -> None:
-    """Its form refuses what the setting would refuse (our choice)."""
     field = user_config()["wait_seconds"]
     for number in (field["min"], field["max"]):
         settings = load_settings(environment={"CONTIT_MCP_WAIT_SECONDS": str(number)})
@@ -75,7 +73,6 @@ def test_the_numbers_that_a_host_accepts_are_accepted() -> None:
 
 
 def test_the_bundle_installs_the_versions_that_are_tested() -> None:
-    """Each dependency at one version, from whichever index its user has, for the Pythons that we claim (our choice)."""
     project = tomllib.loads(bundle_pyproject())["project"]
     pins = [Requirement(line) for line in project["dependencies"]]
     assert all(len(pin.specifier) == 1 and str(pin.specifier).startswith("==") and pin.url is None for pin in pins)
@@ -90,7 +87,6 @@ def test_the_bundle_installs_the_versions_that_are_tested() -> None:
 
 
 def test_what_is_in_the_bundle_answers_before_the_sandbox(wheel: Path, tmp_path: Path) -> None:
-    """Started by its entry point, beside nothing but what it brings; its tools are the manifest's (our choice)."""
     tools = [Tool.model_validate(tool) for tool in json.loads(SNAPSHOT.read_text(encoding="utf-8"))]
     folder = stage(tmp_path / "bundle", wheel, tools, PICTURE)
     described = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -110,7 +106,6 @@ def test_what_is_in_the_bundle_answers_before_the_sandbox(wheel: Path, tmp_path:
 
 
 def test_an_archive_gets_one_time_and_keeps_its_content(tmp_path: Path) -> None:
-    """So that a bundle's checksum can be had again from its sources (our choice)."""
     file = tmp_path / "bundle.mcpb"
     content = {"main.py": b"print()\n", "a/deep/file.json": b"{}" * 5_000, "ünïcode": b""}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -125,7 +120,6 @@ def test_an_archive_gets_one_time_and_keeps_its_content(tmp_path: Path) -> None:
 
 
 def test_the_packer_is_pinned_and_its_lock_names_no_registry() -> None:
-    """One version each, by checksum, from whichever registry one has (our choice)."""
     npm = ROOT / "release" / "npm"
     package: dict[str, Any] = json.loads((npm / "package.json").read_text(encoding="utf-8"))
     lock: dict[str, Any] = json.loads((npm / "package-lock.json").read_text(encoding="utf-8"))

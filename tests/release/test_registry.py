@@ -32,13 +32,11 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_server_json_is_up_to_date() -> None:
-    """Version and description are the package's (our choice)."""
     assert SERVER_JSON.read_text(encoding="utf-8") == written(entry()), "make docs"
     assert json.loads(SERVER_JSON.read_text(encoding="utf-8"))["version"] == __version__
 
 
 def test_server_json_names_no_place_where_nothing_is() -> None:
-    """Whoever follows it to an index would install what somebody else has put there (our choice)."""
     server = json.loads(SERVER_JSON.read_text(encoding="utf-8"))
     assert not {"packages", "remotes"} & set(server)
 
@@ -87,7 +85,6 @@ def test_the_variables_are_settings_and_the_secret_ones_are_marked() -> None:
 
 
 def test_the_package_is_started_by_a_command_that_exists() -> None:
-    """As `uvx contit-mcp stdio` (our choice)."""
     (argument,) = python_package()["packageArguments"]
     assert (ROOT / "contit_mcp" / "cli" / f"{argument['value']}.py").exists()
 

@@ -24,7 +24,6 @@ from release.wheels import (
 
 
 def test_the_package_is_inside_and_nothing_else(wheel: Path) -> None:
-    """Its modules, py.typed, the sandbox's data and the licence; no tests and no configs (our choice)."""
     assert "LICENSE" in check_wheel(wheel)
     assert check_sdist(wheel.parent / SDIST)
 
@@ -37,7 +36,6 @@ def test_the_metadata_are_the_projects(wheel: Path) -> None:
 
 
 def test_the_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
-    """In another folder, and from the sdist (our choice: who doubts a release can build it)."""
     build(copy_source(tmp_path / "another" / "folder"), tmp_path)
     for name in (WHEEL, SDIST):
         same_bytes(wheel.parent / name, tmp_path / name)
@@ -46,7 +44,6 @@ def test_the_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> No
 
 
 def test_a_stray_file_is_noticed(wheel: Path, tmp_path: Path) -> None:
-    """It could be a secret (our choice)."""
     doctored = Path(shutil.copy(wheel, tmp_path))
     with zipfile.ZipFile(doctored, "a") as archive:
         archive.writestr("contit_mcp/.env", "CONTIT_API_KEY=secret")
@@ -56,7 +53,6 @@ def test_a_stray_file_is_noticed(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["contit_mcp/py.typed", "contit_mcp/sandbox/data/workspace.json"])
 def test_a_lost_file_is_noticed(wheel: Path, tmp_path: Path, lost: str) -> None:
-    """An editable install has it, so no other test would see (our choice)."""
     doctored = tmp_path / wheel.name
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(doctored, "w") as archive:
         for name in whole.namelist():
@@ -67,7 +63,6 @@ def test_a_lost_file_is_noticed(wheel: Path, tmp_path: Path, lost: str) -> None:
 
 
 def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> None:
-    """It lies in dist/ under the same name (our choice)."""
     bundle = tmp_path / "contit-mcp.mcpb"
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(bundle, "w") as archive:
         for name in whole.namelist():
@@ -80,7 +75,6 @@ def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> 
 
 
 def test_what_is_claimed_can_be_installed() -> None:
-    """Each Python of the classifiers is one that requires-python takes, and the pins are for all of them (our choice)."""
     assert claimed_pythons()
     for version in claimed_pythons():
         assert SpecifierSet(PROJECT["requires-python"]).contains(version)

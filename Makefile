@@ -91,7 +91,7 @@ card-check: $(VENV)/for-check $(if $(shell command -v npm),$(PACKER))
 	@$(BIN)/python -m release.card --check
 
 .PHONY: docs
-docs: $(VENV)/for-runtime ## Write the generated pages of the documentation, and server.json
+docs: $(VENV)/for-check ## Write the generated pages of the documentation, and server.json
 	@$(BIN)/python -m release.registry
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 
@@ -113,7 +113,7 @@ release-check: $(VENV)/for-release ## Build wheel and sdist into dist/, and inst
 	@$(BIN)/python -m release.check
 
 .PHONY: bench
-bench: $(VENV)/for-test ## Measure against the SDK's empty server and a plain bridge; says which promise is not kept (8 minutes)
+bench: $(VENV)/for-test ## Measure against the SDK's empty server and a plain bridge; says which promise is not kept (five minutes)
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak

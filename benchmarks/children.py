@@ -1,4 +1,4 @@
-"""The servers that are measured, each as a child process with a state folder of its own, before one local Contit."""
+"""The servers that are measured, each a child process with its own state folder, and the local Contit they ask."""
 
 import asyncio
 import os
@@ -22,18 +22,18 @@ ROOM = {
     "CONTIT_MCP_CALLS_PER_CALLER": "20000",
     "CONTIT_MCP_CALLS_AT_ONCE": "20000",
 }
-"""One caller stands for all, and none of it is to be refused."""
+"""One caller makes all calls, so its limits are out of reach."""
 
 
 def command(who: str, transport: str, *, port: int = 0, more: tuple[str, ...] = ()) -> list[str]:
-    """How a server is started."""
+    """Return the command that starts a server."""
     if who == OURS:
         return [sys.executable, "-m", "contit_mcp", transport, *(["--port", str(port)] if port else [])]
     return [sys.executable, str(HERE / _SCRIPTS[who]), *([str(port)] if port else []), *more]
 
 
 def environment(contit: str, folder: Path, **more: str) -> dict[str, str]:
-    """What the children see: nothing of Contit's but this."""
+    """Return the environment of the children, without any other setting of contit-mcp."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
     return clean | {
         "CONTIT_BASE_URL": contit,
@@ -46,7 +46,7 @@ def environment(contit: str, folder: Path, **more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def local_contit(run_seconds: float, trouble: float = 0.0) -> AsyncIterator[str]:
-    """The local Contit; gives its URL."""
+    """Run the local Contit, and yield its URL."""
     line = [sys.executable, "-m", "benchmarks.contit", str(run_seconds), str(trouble)]
     process = await asyncio.create_subprocess_exec(*line, stdout=PIPE, cwd=HERE.parent)
     assert process.stdout is not None
@@ -59,7 +59,7 @@ async def local_contit(run_seconds: float, trouble: float = 0.0) -> AsyncIterato
 
 @asynccontextmanager
 async def over_stdio(who: str, seen: Mapping[str, str]) -> AsyncIterator[tuple[Process, StdioConnection]]:
-    """A server over stdio, whose log goes to a file as hosts have it."""
+    """Run a server over stdio, with its log in a file as hosts do."""
     with (Path(seen["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *command(who, "stdio"), stdin=PIPE, stdout=PIPE, stderr=log, env=dict(seen), limit=2**20
@@ -73,7 +73,7 @@ async def over_stdio(who: str, seen: Mapping[str, str]) -> AsyncIterator[tuple[P
 
 @asynccontextmanager
 async def over_http(who: str, seen: Mapping[str, str], *more: str) -> AsyncIterator[tuple[Process, int]]:
-    """A server over HTTP that takes connections; gives it and its port."""
+    """Run a server over HTTP, and yield it and its port once it accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     line = command(who, "http", port=port, more=more)
@@ -96,7 +96,7 @@ async def over_http(who: str, seen: Mapping[str, str], *more: str) -> AsyncItera
 
 
 def processor_seconds(process: Process) -> float | None:
-    """How long a child has kept processors busy so far; None where the system does not tell."""
+    """Return the processor time of a child so far; None if the system has no /proc."""
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
@@ -105,7 +105,7 @@ def processor_seconds(process: Process) -> float | None:
 
 
 def peak_memory(process: Process) -> float | None:
-    """The most memory a child has had so far, in MiB; None where the system does not tell."""
+    """Return the peak memory of a child so far in MiB; None if the system has no /proc."""
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:

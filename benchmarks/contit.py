@@ -1,7 +1,8 @@
-"""A Contit that costs next to nothing: `python -m benchmarks.contit RUN_SECONDS [TROUBLE]`. It prints its port.
+"""A Contit that costs almost nothing: `python -m benchmarks.contit RUN_SECONDS [TROUBLE]`. It prints its port.
 
-It remembers nothing: a run's id says when the run ends, so that a status is one comparison. The server under test is to
-be what is measured, and this one shares the machine with it. TROUBLE is the share of requests that go wrong somehow.
+It has no state: the id of a run says when the run ends, so that a status is one comparison. It shares the machine with
+the server that is measured. TROUBLE is the share of requests that fail: half of
+them with 503, half by a broken connection.
 """
 
 import asyncio
@@ -12,11 +13,13 @@ import socket
 import sys
 import time
 
+_UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
 _count = itertools.count()
 
 
 def answer(head: bytes, run_seconds: float) -> bytes:
-    """The body for a request, by its first line."""
+    """Return the body for a request by its first line."""
     path = head.split(b" ", 2)[1]
     if head.startswith(b"POST"):
         number = next(_count)
@@ -28,15 +31,6 @@ def answer(head: bytes, run_seconds: float) -> bytes:
     return b'{"response":"There are 12 published articles from March 2026; the newest is Breaking News."}'
 
 
-_TROUBLES = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
-    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"status"',
-    b"",  # the connection breaks
-)
-
-
 class Contit(asyncio.Protocol):
     """One connection, kept alive."""
 
@@ -46,12 +40,12 @@ class Contit(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that has come whole."""
+        """Answer each request that is complete."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:end].lower() if self._received.startswith(b"POST") else b""
@@ -62,17 +56,14 @@ class Contit(asyncio.Protocol):
             body = answer(self._received[:end], self._run_seconds)
             self._received = self._received[end + 4 + length :]
             if random.random() < self._trouble:
-                self._go_wrong()
+                if random.random() < 0.5:
+                    self._transport.abort()
+                else:
+                    self._transport.write(_UNAVAILABLE)
                 continue
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
-
-    def _go_wrong(self) -> None:
-        if trouble := random.choice(_TROUBLES):
-            self._transport.write(trouble)
-        else:
-            self._transport.abort()
 
 
 async def serve(run_seconds: float, trouble: float) -> None:

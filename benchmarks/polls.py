@@ -1,4 +1,4 @@
-"""How often a run is asked about, and how late its end is seen: our schedule and "every second", on simulated runs.
+"""Polls of a run, and the lag until its end is seen: our schedule and "every second", on simulated runs.
 
 A run's length is drawn from one of three distributions. Everything else is arithmetic, so 20,000 runs take a second.
 """
@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.rows import Row
+from benchmarks.report import Row
 from contit_mcp.assistant.waiting import PollSchedule
 
 OURS, EVERY_SECOND = "contit-mcp", "every second"
@@ -19,11 +19,11 @@ DISTRIBUTIONS: dict[str, Callable[[random.Random], float]] = {
     "long-tailed": lambda draw: min(900.0, draw.lognormvariate(math.log(12.0), 1.1)),
     "two-humped": lambda draw: max(0.5, draw.gauss(4.0, 1.0) if draw.random() < 0.6 else draw.gauss(60.0, 15.0)),
 }
-"""Seconds. Nothing is known of Contit's real runs, so each is a shape that such services are known for."""
+"""Lengths of runs in seconds. The lengths of Contit's runs are not known; other assistant services have these."""
 
 
 def followed(length: float, pause: Callable[[float], float]) -> tuple[int, float]:
-    """Polls until the end of one run is seen, and the seconds from its end to that."""
+    """Return the polls until the end of one run is seen, and the seconds from its end until then."""
     age, polls = 0.0, 0
     while True:
         age += pause(age)
@@ -33,7 +33,7 @@ def followed(length: float, pause: Callable[[float], float]) -> tuple[int, float
 
 
 def polls(*, runs: int, seed: int = 1) -> list[Row]:
-    """Means over the runs, for each distribution."""
+    """Return the means over the runs, for each distribution."""
     rows = []
     schedule = PollSchedule()
     for name, length_of in DISTRIBUTIONS.items():

@@ -1,29 +1,76 @@
-"""The table, the machine it was measured on, and which promise was not kept."""
+"""The rows that a benchmark returns, the promised ratios, and the printed table."""
 
-import json
 import math
 import os
 import platform
 import statistics
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from benchmarks.rows import Row
 
 BUDGET_FILE = Path(__file__).with_name("budget.toml")
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        name: The name in the budget file.
+        unit: The unit of the values.
+        values: The values by contender, one for each round.
+        ratios: One for each round; empty if nothing is promised.
+        meaning: What the ratio compares.
+        note: What else was seen.
+    """
+
+    name: str
+    unit: str
+    values: Mapping[str, Sequence[float]]
+    ratios: Sequence[float] = field(default_factory=list)
+    meaning: str = ""
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The median ratio of the rounds."""
+        return statistics.median(self.ratios) if self.ratios else None
+
+    @property
+    def middle_half(self) -> tuple[float, float] | None:
+        """The ratios between which half of the rounds lie."""
+        if len(self.ratios) < 2:
+            return None
+        low, _, high = statistics.quantiles(self.ratios, n=4, method="inclusive")
+        return low, high
+
+
+def compared(
+    name: str, unit: str, values: Mapping[str, Sequence[float]], ours: str, other: str, *, note: str = ""
+) -> Row:
+    """Return a row whose ratio is one contender's value over another's; infinite if ours is."""
+    ratios = [a / b if math.isfinite(a) else math.inf for a, b in zip(values[ours], values[other], strict=True)]
+    return Row(name, unit, values, ratios, f"{ours} / {other}", note)
+
+
+def above_the_floor(
+    name: str, unit: str, values: Mapping[str, Sequence[float]], *, ours: str, other: str, floor: str
+) -> Row:
+    """Return a row whose ratio compares what two contenders take above a third."""
+    ratios = [(a - z) / (b - z) for a, b, z in zip(values[ours], values[other], values[floor], strict=True)]
+    return Row(name, unit, values, ratios, f"{ours} / {other}, each above {floor}")
+
+
 def read_budget(file: Path = BUDGET_FILE) -> dict[str, float]:
-    """The promised ratios by row."""
+    """Return the promised ratios by the name of their row."""
     with file.open("rb") as opened:
         return {name: float(limit) for name, limit in tomllib.load(opened).items()}
 
 
 def missed(rows: Iterable[Row], budget: Mapping[str, float]) -> list[str]:
-    """One sentence for each promise that was not kept, or not measured."""
+    """Return one sentence for each promise that was not kept or not measured."""
     ratios = {row.name: row.ratio for row in rows}
     problems = []
     for name, limit in budget.items():
@@ -36,14 +83,12 @@ def missed(rows: Iterable[Row], budget: Mapping[str, float]) -> list[str]:
 
 
 def machine() -> dict[str, str]:
-    """What the numbers depend on."""
-    processor = platform.processor() or platform.machine()
+    """Return what the numbers depend on."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        processor = names[0] if names else processor
+    lines_of = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines_of if "model name" in line]
     return {
-        "processor": processor,
+        "processor": names[0] if names else platform.processor() or platform.machine(),
         "cores": str(os.cpu_count()),
         "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
         "system": platform.platform(terse=True),
@@ -53,37 +98,16 @@ def machine() -> dict[str, str]:
 
 
 def lines(rows: Iterable[Row], budget: Mapping[str, float]) -> Iterable[str]:
-    """The table in Markdown, so that it can be kept as it is."""
+    """Yield the table in Markdown."""
     yield "| what | values (median) | ratio | middle half | at most |"
     yield "|---|---|---|---|---|"
     for row in rows:
         values = ", ".join(f"{who} {_short(statistics.median(v))} {row.unit}" for who, v in row.values.items())
         ratio = "" if row.ratio is None else f"{_short(row.ratio)} ({row.meaning})"
-        spread = "" if row.spread is None else " to ".join(_short(each) for each in row.spread)
+        middle = "" if row.middle_half is None else " to ".join(_short(each) for each in row.middle_half)
         limit = budget.get(row.name)
         note = f" ({row.note})" if row.note else ""
-        yield f"| {row.name} | {values}{note} | {ratio} | {spread} | {'' if limit is None else f'{limit:g}'} |"
-
-
-def as_json(rows: Iterable[Row], budget: Mapping[str, float], seconds: float) -> str:
-    """All values, for whoever follows them over time."""
-    found: dict[str, Any] = {"machine": machine(), "seconds": round(seconds, 1), "rows": {}}
-    for row in rows:
-        found["rows"][row.name] = {
-            "unit": row.unit,
-            "values": {who: [_plain(value) for value in values] for who, values in row.values.items()},
-            "ratios": [_plain(ratio) for ratio in row.ratios],
-            "ratio": None if row.ratio is None else _plain(row.ratio),
-            "meaning": row.meaning,
-            "at_most": budget.get(row.name),
-            "note": row.note,
-        }
-    return json.dumps(found, indent=1)
-
-
-def _plain(value: float) -> float | None:
-    """JSON has no infinity."""
-    return round(value, 6) if math.isfinite(value) else None
+        yield f"| {row.name} | {values}{note} | {ratio} | {middle} | {'' if limit is None else f'{limit:g}'} |"
 
 
 def _short(value: float) -> str:

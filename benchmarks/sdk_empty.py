@@ -9,7 +9,7 @@ server = MCPServer("empty")
 
 @server.tool()
 async def contit_status(thread_id: str, run_id: str) -> str:
-    """Tell where a run stands."""
+    """Return the state of a run."""
     return "in_progress"
 
 

@@ -1,4 +1,4 @@
-"""The bridge that a competent person writes in ten minutes: the SDK, one httpx client, a poll each second, no limits.
+"""A plain bridge: the SDK, one httpx client, a poll each second, no limits, no store.
 
 `python benchmarks/sdk_httpx.py [PORT]`; stdio without one. It reads CONTIT_BASE_URL and CONTIT_API_KEY.
 """
@@ -20,7 +20,7 @@ contit = httpx.AsyncClient(
 
 
 async def status_of(thread_id: str, run_id: str) -> str:
-    """Contit's word for where a run stands."""
+    """Return Contit's word for the state of a run."""
     response = await contit.get(f"/ai-assistant/thread/{thread_id}/run/{run_id}/status")
     response.raise_for_status()
     return str(response.json()["status"])
@@ -28,7 +28,7 @@ async def status_of(thread_id: str, run_id: str) -> str:
 
 @server.tool()
 async def contit_status(thread_id: str, run_id: str) -> str:
-    """Tell where a run stands."""
+    """Return the state of a run."""
     return await status_of(thread_id, run_id)
 
 

@@ -1,4 +1,4 @@
-"""What holding many calls costs the SDK alone: a tool that sleeps. `python benchmarks/sdk_sleeping.py PORT SECONDS`."""
+"""The SDK's own cost of many calls in flight: a tool that sleeps. `python benchmarks/sdk_sleeping.py PORT SECONDS`."""
 
 import asyncio
 import sys

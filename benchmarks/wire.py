@@ -1,4 +1,4 @@
-"""Clients that cost next to nothing, so that what is measured is the server: ready-made bytes, over HTTP and stdio."""
+"""Clients that cost almost nothing, so that the server is what is measured: ready-made bytes over HTTP and stdio."""
 
 import asyncio
 import json
@@ -12,11 +12,11 @@ _CLIENT = {"name": "benchmark", "version": "1"}
 
 
 class Refused(Exception):  # noqa: N818 - what a caller sees
-    """An answer was not the result of a tool that worked."""
+    """The answer is not the result of a tool that worked."""
 
 
-def message(era: str, method: str, params: dict[str, Any], *, number: int = 1) -> dict[str, Any]:
-    """A JSON-RPC request as a client of that era writes it."""
+def message(era: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON-RPC request as a client of that era writes it."""
     if era == "modern":
         params = params | {
             "_meta": {
@@ -25,23 +25,23 @@ def message(era: str, method: str, params: dict[str, Any], *, number: int = 1) -
                 "io.modelcontextprotocol/clientCapabilities": {},
             }
         }
-    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
-def tool_call(era: str, tool: str, arguments: dict[str, Any], *, number: int = 1) -> dict[str, Any]:
-    """A call of a tool."""
-    return message(era, "tools/call", {"name": tool, "arguments": arguments}, number=number)
+def tool_call(era: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a call of a tool."""
+    return message(era, "tools/call", {"name": tool, "arguments": arguments})
 
 
 def checked(answer: bytes) -> bytes:
-    """The answer, if a tool has worked."""
+    """Return the answer, or raise `Refused`."""
     if b'"result"' not in answer or b'"isError":true' in answer:
         raise Refused(answer[:500].decode(errors="replace"))
     return answer
 
 
 def ids_in(answer: bytes) -> dict[str, str]:
-    """The two ids of a run, as `contit_start` returns them."""
+    """Return the two ids of a run from the answer of `contit_start`."""
     found = re.search(r'"thread_id":"([^"]+)","run_id":"([^"]+)"', answer.decode())
     if found is None:
         raise Refused(answer[:500].decode(errors="replace"))
@@ -49,7 +49,7 @@ def ids_in(answer: bytes) -> dict[str, str]:
 
 
 def http_request(port: int, era: str, tool: str, arguments: dict[str, Any]) -> bytes:
-    """The bytes of a call over Streamable HTTP."""
+    """Return the bytes of a call over Streamable HTTP."""
     body = json.dumps(tool_call(era, tool, arguments)).encode()
     lines = [
         "POST /mcp HTTP/1.1",
@@ -77,37 +77,33 @@ class HttpConnection(asyncio.Protocol):
     async def open(cls, port: int) -> "HttpConnection":
         """Connect."""
         connection = cls(port)
-        await connection.stand()
+        await connection.connect()
         return connection
 
-    async def stand(self) -> None:
-        """Connect again if need be: servers close connections that were idle for some seconds."""
+    async def connect(self) -> None:
+        """Connect, unless the connection is open: servers close connections that were idle for some seconds."""
         if self._transport is None or self._transport.is_closing():
             await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """A part of the answer has come."""
+        """Add a part of the answer."""
         self._received += data
         if self._answer is not None and not self._answer.done() and self._is_whole():
             self._answer.set_result(bytes(self._received))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Fail the answer that is awaited."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Refused(f"the connection was closed: {type(exc).__name__}"))
 
     async def exchange(self, request: bytes) -> bytes:
-        """Send a request, and return its answer.
-
-        Raises:
-            Refused: It was no good.
-        """
-        await self.stand()
+        """Send a request, and return its answer or raise `Refused`."""
+        await self.connect()
         assert self._transport is not None
         self._received.clear()
         self._answer = asyncio.get_running_loop().create_future()
@@ -137,17 +133,13 @@ class StdioConnection:
         self._reader = asyncio.create_task(self._read())
 
     async def initialize(self) -> None:
-        """Shake hands, as hosts up to 2025-11-25 do."""
+        """Initialize the connection, as hosts up to 2025-11-25 do."""
         hello = {"protocolVersion": _VERSION["legacy"], "capabilities": {}, "clientInfo": _CLIENT}
         await self.exchange(message("legacy", "initialize", hello))
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     async def exchange(self, request: dict[str, Any]) -> bytes:
-        """Send a request under a number of its own, and return its answer.
-
-        Raises:
-            Refused: It was no good.
-        """
+        """Send a request with an id of its own, and return its answer or raise `Refused`."""
         self._number += 1
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[self._number] = future

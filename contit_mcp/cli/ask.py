@@ -42,6 +42,7 @@ from contit_mcp.errors import (
     ServerClosingError,
     ThreadBusyError,
 )
+from contit_mcp.runs.store import MOST_RECENT
 from contit_mcp.server.context import AppContext
 
 if TYPE_CHECKING:
@@ -51,17 +52,44 @@ _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
 
 
-def complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the id of a remembered conversation."""
-    from contit_mcp.cli.runs import complete  # noqa: PLC0415 - start-up time
-
+def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return complete(ctx, incomplete, "thread_id")
+
+
+def complete(ctx: click.Context, incomplete: str, name: Literal["thread_id", "run_id"]) -> list[CompletionItem]:
+    """Return the remembered ids that begin with what was typed, each with its title; none if there is no store."""
+    options = (ctx.parent.params if ctx.parent else {}) | ctx.params
+    given = GivenOptions(options.get("config"), options.get("base_url"), "ERROR")
+    try:
+        runs = anyio.run(remembered, usable_settings(given), MOST_RECENT)
+    except ContitError:
+        return []  # a shell has no place for it; the command itself reports the error
+    titles = {str(getattr(run, name)): run.title for run in reversed(runs)}
+    return [CompletionItem(each, help=titles[each]) for each in reversed(titles) if each.startswith(incomplete)]
+
+
+def usable_settings(given: GivenOptions) -> Settings:
+    """Return the settings, with a credential in them.
+
+    Raises:
+        ConfigurationError: They cannot be used, or there is no credential.
+    """
+    settings = given.load(quiet=True, stored=True)
+    if credential_name(settings) is None:
+        raise no_credential()
+    return settings
+
+
+async def remembered(settings: Settings, limit: int) -> list[Run]:
+    """Return the newest remembered runs."""
+    async with Assistant.from_context(AppContext(settings)) as contit:
+        return await contit.runs(limit)
 
 
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option(
-    "--thread", "thread_id", metavar="ID", help="Go on with this conversation.", shell_complete=complete_thread
+    "--thread", "thread_id", metavar="ID", help="Go on with this conversation.", shell_complete=_complete_thread
 )
 @click.option("--last", is_flag=True, help="Go on with the conversation asked last; without PROMPT, fetch its answer.")
 @click.option("--run", "run_id", metavar="ID", help="Fetch this run's answer (with --thread, without PROMPT).")

@@ -34,7 +34,7 @@ from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_htt
 from contit_mcp.contit.wire import status_path
 from contit_mcp.errors import ConfigurationError, ContitError, StoreError
 from contit_mcp.hosts.host import Host
-from contit_mcp.runs import bare_store
+from contit_mcp.runs.opening import bare_store
 from contit_mcp.server.services import configured_credential
 from contit_mcp.telemetry.logging import configure_logging
 

@@ -3,34 +3,32 @@
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from typing import Literal
 
 import anyio
 import click
 from click.shell_completion import CompletionItem
 
-from contit_mcp.api import Assistant, Run
+from contit_mcp.api import Run
 from contit_mcp.cli.ask import (
     NextCommands,
     NoConversationError,
     Request,
+    complete,
     echo_json,
     finish,
     get_answer,
     outcome_of_error,
+    remembered,
+    usable_settings,
 )
-from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
+from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.cli.terminal import columns, without_controls
-from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ContitError
-from contit_mcp.server.context import AppContext
-
-_MOST = 100
-"""Runs that the stores list."""
+from contit_mcp.runs.store import MOST_RECENT
 
 
 @click.group(invoke_without_command=True)
-@click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, MOST_RECENT), default=20, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @given_options
 @click.pass_context
@@ -50,7 +48,7 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
     ctx.obj = given
     if ctx.invoked_subcommand is not None:
         return
-    runs = anyio.run(_runs, _settings(given), limit)
+    runs = anyio.run(remembered, usable_settings(given), limit)
     if as_json:
         echo_json({"runs": [_known(run) for run in runs]})
         return
@@ -76,37 +74,13 @@ def show(ctx: click.Context, *, which: str, as_json: bool) -> None:
     given: GivenOptions = ctx.obj
     commands = NextCommands(given, as_json=as_json)
     try:
-        settings = _settings(given)
-        run = _chosen(anyio.run(_runs, settings, _MOST), which)
+        settings = usable_settings(given)
+        run = _chosen(anyio.run(remembered, settings, MOST_RECENT), which)
         request = Request(None, run.thread_id, run.run_id, wait_seconds=0)
         outcome = anyio.run(get_answer, request, settings, commands)
     except ContitError as error:
         outcome = outcome_of_error(error, commands)
     finish(ctx, outcome, commands.go_on(outcome.thread_id), as_json=as_json)
-
-
-def complete(ctx: click.Context, incomplete: str, name: Literal["thread_id", "run_id"]) -> list[CompletionItem]:
-    """Return the remembered ids that begin with what was typed, each with its title; none if there is no store."""
-    options = (ctx.parent.params if ctx.parent else {}) | ctx.params
-    given = GivenOptions(options.get("config"), options.get("base_url"), "ERROR")
-    try:
-        runs = anyio.run(_runs, _settings(given), _MOST)
-    except ContitError:
-        return []  # a shell has no place for it; the command itself reports the error
-    titles = {str(getattr(run, name)): run.title for run in reversed(runs)}
-    return [CompletionItem(each, help=titles[each]) for each in reversed(titles) if each.startswith(incomplete)]
-
-
-def _settings(given: GivenOptions) -> Settings:
-    settings = given.load(quiet=True, stored=True)
-    if credential_name(settings) is None:
-        raise no_credential()
-    return settings
-
-
-async def _runs(settings: Settings, limit: int) -> list[Run]:
-    async with Assistant.from_context(AppContext(settings)) as contit:
-        return await contit.runs(limit)
 
 
 def _chosen(runs: list[Run], which: str) -> Run:

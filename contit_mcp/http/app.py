@@ -141,7 +141,7 @@ async def _short_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     if error.status_code == 404:
         message = "This server speaks MCP at /mcp, over Streamable HTTP."
-        if request.url.path.rstrip("/") in {"/sse", "/messages", "/message"}:
+        if request.url.path.rstrip("/").endswith(("/sse", "/messages", "/message")):
             message += " It does not serve the older HTTP+SSE transport; set the host's entry to type http and to /mcp."
         return Refusal(404, "not_found", message).response(request.scope)
     return Refusal(error.status_code, "refused", error.detail, dict(error.headers or {})).response(request.scope)
@@ -247,7 +247,8 @@ class Requests:
             return
         began = anyio.current_time()
         status, size = 0, 0
-        path = "/mcp" if scope["path"] == "/mcp/" else scope["path"] if scope["path"] in KNOWN_PATHS else "other"
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as below the path of a mount
+        path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         state = request_state(scope)
 

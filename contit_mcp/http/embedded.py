@@ -8,9 +8,9 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
-from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.config.settings import Settings
@@ -24,9 +24,6 @@ log = get_logger(__name__)
 _STRANGER = Refusal(
     403, "no_loopback", "Without authentication this server answers this machine alone; set auth, or allowed_hosts."
 )
-
-_draining: set[object] = set()
-"""The applications of this process that drain: streams must not be cut before the last of them is done."""
 
 
 class EmbeddedApp:
@@ -77,29 +74,19 @@ class EmbeddedApp:
         """Hold what the requests share until the event loop ends, which cancels this."""
         try:
             async with wired_app(self._settings) as app:
-                stopping = asyncio.Event()
-                with _watched(stopping.set):
+                with _signals_watched() as stopping:
                     app.parts.readiness.serving = True
                     opened.set_result(app)
-                    await stopping.wait()
-                    await self._drain(app)
+                    tell_host = await stopping
+                log.info("server.stopping", calls_in_flight=app.context.calls_in_flight)
+                await return_handles(app.context, app.parts)
+                app.parts.in_flight.end()
+                tell_host()
                 await asyncio.Event().wait()
         except Exception as error:
             if opened.done():
                 raise
             opened.set_exception(error)
-
-    async def _drain(self, app: WiredApp) -> None:
-        _draining.add(self)
-        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-        try:
-            log.info("server.stopping", calls_in_flight=app.context.calls_in_flight)
-            await return_handles(app.context, app.parts)
-            app.parts.in_flight.end()
-        finally:
-            _draining.discard(self)
-            if not _draining:  # now sse-starlette may end the streams of the host
-                AppStatus.enable_automatic_graceful_drain_mode()  # type: ignore[no-untyped-call]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -114,35 +101,32 @@ class EmbeddedApp:
 
 
 @contextmanager
-def _watched(on_stop: Callable[[], Any]) -> Iterator[None]:
-    """While inside, call `on_stop` when the host is asked to stop by SIGTERM or SIGINT, before the host learns of it.
+def _signals_watched() -> Iterator["asyncio.Future[Callable[[], Any]]"]:
+    """Yield what is done when SIGTERM or SIGINT asks the host to stop: its result calls the host's own handler.
 
-    The host's own handler is called as well. Where the host has none, or this is not the main thread, nothing is done.
+    The host is told after the drain: sse-starlette, for one, cuts streams as soon as uvicorn's handler runs. Where the
+    host has no handler, or this is not the main thread, nothing is watched. A second signal reaches the host at once.
     """
     loop = asyncio.get_running_loop()
+    stopping: asyncio.Future[Callable[[], Any]] = loop.create_future()
     before: dict[int, Callable[[int, Any], Any]] = {}
 
     def on_signal(number: int, frame: Any) -> None:
         restore()
-        # Else sse-starlette would cut the streams before they have carried the handles.
-        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-        loop.call_soon_threadsafe(on_stop)
-        before[number](number, frame)
+        loop.call_soon_threadsafe(stopping.set_result, partial(before[number], number, frame))
 
     def restore() -> None:
         for number, handler in before.items():
             if signal.getsignal(number) is on_signal:
                 signal.signal(number, handler)
 
-    try:
+    with suppress(ValueError):  # not the main thread, in which signals arrive
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
             if callable(handler):
                 signal.signal(number, on_signal)
                 before[number] = handler
-    except ValueError:  # not the main thread, in which signals arrive
-        before.clear()
     try:
-        yield
+        yield stopping
     finally:
         restore()

@@ -32,7 +32,7 @@ from contit_mcp.http.auth import Identify, JwtTokens, StaticTokens, anyone, own_
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, SEND_SECONDS, GuardPolicy
 from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.http.rate import RequestRate
-from contit_mcp.runs import schema_version
+from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.context import AppContext, open_context
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.server import create_server

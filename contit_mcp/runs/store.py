@@ -1,4 +1,4 @@
-"""The contract of every run store. A store has the clock: no caller passes the time."""
+"""The contract of every run store. A store has the clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,6 +1,7 @@
 """What a call needs: Contit's client, the store, the credential, and for each caller the assistant and its owner."""
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -14,11 +15,13 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import Backoff
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.runs import open_store
+from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore
-from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
+
+if TYPE_CHECKING:
+    from contit_mcp.server.context import AppContext
 
 MOST_CREDENTIALS = 1_000
 """Callers' own credentials that assistants are kept for; the least recently used goes first."""
@@ -36,7 +39,7 @@ class Services:
         ConfigurationError: A seal key cannot be used.
     """
 
-    def __init__(self, context: AppContext) -> None:
+    def __init__(self, context: "AppContext") -> None:
         self.drain = DrainScope()
         self._settings = context.settings
         self._sharing = context.sharing

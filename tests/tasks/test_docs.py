@@ -24,7 +24,7 @@ CALL, CREATED, GET = [json.loads(block) for block in re.findall(r"```json\n(.+?)
 
 async def test_the_messages_of_the_page_are_those_of_the_server() -> None:
     """With the same fields, and the same values where they do not depend on the time."""
-    async with connected(EchoContit(seconds=2), era="auto", extensions=[TasksClient()]) as (client, _):
+    async with connected(EchoContit(seconds=20), era="auto", extensions=[TasksClient()]) as (client, _):
         created = await create_task(client, CALL["params"]["name"], **CALL["params"]["arguments"])
         sent = created.model_dump(by_alias=True, exclude_none=True, exclude={"meta"})
         assert set(sent) == set(CREATED)
@@ -45,7 +45,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 async def test_the_server_of_the_page_serves_tasks() -> None:
-    """Copied as it stands there."""
+    """It is executed as it is printed."""
     names: dict[str, Any] = {}
     exec(compile(SERVER, "docs/tasks.md", "exec"), names)
     tasks = TasksClient()

@@ -55,6 +55,9 @@ async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Pat
     ours.chmod(0o755)
     (tmp_path / ".contit-mcp").mkdir()
     (tmp_path / ".contit-mcp" / "api-key").write_text("sandbox-key", encoding="utf-8")
+    (tmp_path / "content").mkdir()  # for --data
+    (tmp_path / "content" / "recipes.json").write_text('[{"title": "Soup", "status": "draft"}]', encoding="utf-8")
+    (tmp_path / "answers.json").write_text("[]", encoding="utf-8")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
         for line in [*BEFOREHAND.get(command, []), *examples(command)]:
@@ -63,16 +66,16 @@ async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Pat
             given = environment(**upstream(url, PATH=path, HOME=str(tmp_path)))
             if "CONTIT_API_KEY_FILE=" in line:
                 del given["CONTIT_API_KEY"]
-            code, said = await _in_bash(line, given)
+            code, said = await _in_bash(line, given, tmp_path)
             assert code == 0, f"{line}: {said}"
 
 
-async def _in_bash(line: str, given: dict[str, str]) -> tuple[int, str]:
+async def _in_bash(line: str, given: dict[str, str], folder: Path) -> tuple[int, str]:
     """Exit code and stderr; what serves until it is stopped is stopped when it says that it serves."""
     serves = SERVES_UNTIL_STOPPED.match(line)
     script = f"exec {line}" if serves else f"set -o pipefail; {line}"
     with anyio.fail_after(60):
-        async with await anyio.open_process(["bash", "-c", script], stdin=DEVNULL, env=given) as process:
+        async with await anyio.open_process(["bash", "-c", script], stdin=DEVNULL, env=given, cwd=folder) as process:
             said = b""
             assert process.stderr is not None
             async for chunk in process.stderr:

@@ -152,16 +152,6 @@ def test_a_link_and_a_mode_stay(contit_mcp_command: Calls, home: Path) -> None:
     assert kept.read_text() == "{}"
 
 
-def test_what_came_in_meanwhile_stays(contit_mcp_command: Calls, home: Path) -> None:
-    contit_mcp_command("install", "cursor", "--sandbox")
-    file = file_of("cursor")
-    document = json.loads(file.read_text())
-    document["mcpServers"]["other"] = {"command": "npx"}
-    file.write_text(json.dumps(document, indent=2))
-    assert contit_mcp_command("uninstall", "cursor").exit_code == 0
-    assert json.loads(file.read_text()) == {"mcpServers": {"other": {"command": "npx"}}}
-
-
 @pytest.mark.parametrize(
     ("slug", "content", "said"),
     [
@@ -232,19 +222,6 @@ def test_no_backup_is_ever_lost(contit_mcp_command: Calls, home: Path) -> None:
     contit_mcp_command("install", "cursor", "--sandbox", "--force")
     kept = {path.read_text() for path in file.parent.glob("*.bak")}
     assert kept >= {by_hand, changed, entry.replace("--sandbox", "--mine")}
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
-def test_a_link_to_a_file_that_is_not_there_stays(contit_mcp_command: Calls, home: Path) -> None:
-    file, kept = file_of("cursor"), home / "dotfiles" / "mcp.json"
-    file.parent.mkdir()
-    file.symlink_to(kept)
-    before = at_home(home)
-    contit_mcp_command("install", "cursor", "--sandbox")
-    assert "contit-assistant" in kept.read_text()
-    contit_mcp_command("uninstall", "cursor")
-    assert at_home(home) == before
-    assert file.is_symlink()
 
 
 def test_print_shows_the_entry_and_changes_nothing(contit_mcp_command: Calls, home: Path) -> None:

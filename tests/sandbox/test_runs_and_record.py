@@ -62,7 +62,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 async def test_a_run_ends_by_the_clock_to_the_moment(sandbox: Sandbox) -> None:
-    """After 1.5 seconds of it, however often it was asked (our choice)."""
+    """After 1.5 seconds of it, however often it was asked."""
     ids = await sandbox.start()
     sandbox.now += 1.499
     assert await sandbox.status(ids) == "in_progress"
@@ -99,7 +99,7 @@ async def test_a_failed_run_leaves_the_answer_before_it(sandbox: Sandbox) -> Non
 
 
 async def test_a_follow_up_leans_on_what_was_said_in_its_own_thread(sandbox: Sandbox) -> None:
-    """And not on another's (our choice)."""
+    """And not on another's."""
     ids = await sandbox.start(MARCH)
     sandbox.now += 2
     await sandbox.start("Show me the second one", ids["threadId"])
@@ -110,7 +110,7 @@ async def test_a_follow_up_leans_on_what_was_said_in_its_own_thread(sandbox: San
 
 
 async def test_requests_are_recorded_as_they_arrived(sandbox: Sandbox) -> None:
-    """Path as sent, endpoint, status and time; no query string (our choice)."""
+    """Path as sent, endpoint, status and time; no query string."""
     await sandbox.http.get(f"{START}/thread%20x/response?api_key=secret")
     sandbox.now += 1
     await sandbox.http.get("/elsewhere")
@@ -124,7 +124,7 @@ async def test_requests_are_recorded_as_they_arrived(sandbox: Sandbox) -> None:
 
 
 async def test_the_record_cannot_be_changed_by_looking_at_it(sandbox: Sandbox) -> None:
-    """It hands out copies (our choice)."""
+    """It hands out copies."""
     await sandbox.start()
     sandbox.record.requests.clear()
     sandbox.record.runs.clear()
@@ -141,7 +141,7 @@ async def test_the_record_cannot_be_changed_by_looking_at_it(sandbox: Sandbox) -
 async def test_an_answer_can_be_late_and_a_run_can_be_slow(
     sandbox: Sandbox, fault: str, slept: list[float], ends: float
 ) -> None:
-    """The one is about the request, the other about the run (our choice)."""
+    """The one is about the request, the other about the run."""
     sandbox.record.add_fault(parse_fault(fault))
     await sandbox.start()
     assert sandbox.slept == slept
@@ -149,7 +149,7 @@ async def test_an_answer_can_be_late_and_a_run_can_be_slow(
 
 
 async def test_a_slow_status_is_a_late_answer(sandbox: Sandbox) -> None:
-    """There is no run to slow down (our choice)."""
+    """There is no run to slow down."""
     ids = await sandbox.start()
     sandbox.record.add_fault(parse_fault("slow on=status seconds=4"))
     assert await sandbox.status(ids) == "in_progress"

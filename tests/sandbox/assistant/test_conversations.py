@@ -29,7 +29,7 @@ MARZO = "Elenca tutti gli articoli pubblicati di marzo 2026"
     ],
 )
 def test_an_entry_of_the_last_list_is_shown(prompts: list[str], title: str) -> None:
-    """By its number, its place, or because it was talked about (our choice)."""
+    """By its number, its place, or because it was talked about."""
     assert converse(*prompts).startswith(f"**{title}**\n")
 
 
@@ -63,7 +63,7 @@ def test_an_entry_of_the_last_list_is_shown(prompts: list[str], title: str) -> N
     ],
 )
 def test_a_question_about_it_or_them_is_answered(prompts: list[str], answer: str) -> None:
-    """With what was said before (our choice)."""
+    """With what was said before."""
     assert converse(*prompts) == answer
 
 
@@ -111,7 +111,7 @@ def test_a_question_about_it_or_them_is_answered(prompts: list[str], answer: str
     ],
 )
 def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading: str, count: int) -> None:
-    """Only, and, which of them, more, all (our choice)."""
+    """Only, and, which of them, more, all."""
     answer = converse(*prompts)
     assert answer.startswith(heading)
     assert len(listed(answer)) == count
@@ -136,12 +136,12 @@ def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading:
     ],
 )
 def test_a_superlative_without_a_noun_means_one_of_the_list_before(prompts: list[str], title: str) -> None:
-    """As long as that list was, not the whole workspace (our choice)."""
+    """As long as that list was, not the whole workspace."""
     assert listed(converse(*prompts)) == [title]
 
 
 def test_of_a_list_without_prices_nothing_is_the_cheapest() -> None:
-    """That is not understood, rather than "none found" (our choice)."""
+    """That is not understood, rather than "none found"."""
     assert not understood(converse("Show me the 5 newest articles", "Which is the cheapest?"))
     assert not understood(converse("Mostrami gli ultimi cinque articoli", "E il più caro?"))
 
@@ -170,29 +170,29 @@ def test_of_a_list_without_prices_nothing_is_the_cheapest() -> None:
     ],
 )
 def test_what_cannot_be_referred_to_is_said(prompts: list[str], answer: str) -> None:
-    """Rather than guessed (our choice)."""
+    """Rather than guessed."""
     assert converse(*prompts).startswith(answer)
 
 
 def test_what_was_not_understood_does_not_end_the_conversation() -> None:
-    """The list before is still there (our choice)."""
+    """The list before is still there."""
     assert converse(MARCH, "blah blah", "the first one").startswith("**Breaking News**")
 
 
 def test_a_whole_question_begins_anew() -> None:
-    """It does not lean on what was said before (our choice)."""
+    """It does not lean on what was said before."""
     assert converse(MARCH, "How many pages are there in German?").startswith("There are 9 pages available in German")
 
 
 def test_the_language_may_change_within_a_conversation() -> None:
-    """The answer is in the language of its question; a bare number stays in the one before (our choice)."""
+    """The answer is in the language of its question; a bare number stays in the one before."""
     assert converse(MARCH, "quanti sono?").startswith("Ci sono 12 articoli")
     assert "- Tipo: articolo" in converse(MARZO, "2")
 
 
 @pytest.mark.parametrize("greeting", ["Hello!", "What can you do?", "Ciao", "Cosa sai fare?"])
 def test_examples_are_given_and_each_of_them_works(greeting: str) -> None:
-    """In the language of the greeting (our choice)."""
+    """In the language of the greeting."""
     examples = [line[2:] for line in converse(greeting).splitlines() if line.startswith("- ")]
     assert len(examples) == 5
     for example in examples:

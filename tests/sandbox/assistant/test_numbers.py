@@ -26,7 +26,7 @@ from tests.sandbox.assistant.oracle import TRUTHS, Holds, Truth, converse, liste
     ],
 )
 def test_a_count_is_that_of_the_data(question: str, holds: Holds) -> None:
-    """Because it was queried (our choice)."""
+    """Because it was queried."""
     assert number(converse(question)) == len(those(holds))
 
 
@@ -42,7 +42,7 @@ def test_a_count_is_that_of_the_data(question: str, holds: Holds) -> None:
     ],
 )
 def test_a_count_says_how_it_divides(question: str, answer: str) -> None:
-    """By type where types are mixed, else by state (our choice)."""
+    """By type where types are mixed, else by state."""
     assert converse(question) == answer
 
 
@@ -83,7 +83,7 @@ def test_a_count_says_how_it_divides(question: str, answer: str) -> None:
     ],
 )
 def test_a_superlative_finds_the_right_ones_in_their_order(question: str, titles: list[str]) -> None:
-    """One if one is spoken of, as many as were asked for, the newest only among the published (our choice)."""
+    """One if one is spoken of, as many as were asked for, the newest only among the published."""
     assert listed(converse(question)) == titles
 
 
@@ -100,14 +100,14 @@ def test_a_superlative_finds_the_right_ones_in_their_order(question: str, titles
     ],
 )
 def test_a_list_is_sorted_as_asked(question: str, key: Callable[[Truth], str], backwards: bool) -> None:
-    """By price or date, either way (our choice)."""
+    """By price or date, either way."""
     language = "it" if "tende" in question else "en"
     tents = sorted((item for item in TRUTHS if item.category == "tents"), key=key, reverse=backwards)
     assert listed(converse(question)) == [item.title(language) for item in tents]
 
 
 def test_a_list_can_be_sorted_by_title() -> None:
-    """In the order of the alphabet (our choice)."""
+    """In the order of the alphabet."""
     titles = listed(converse("Sort all pages alphabetically", "all"))
     assert titles == sorted(titles, key=str.lower)
     assert len(titles) == 18

@@ -2,42 +2,39 @@
 
 import base64
 import json
+import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
 from mcp_types import Tool
 
+from contit_mcp.cli.sandbox import on_free_port
+from contit_mcp.sandbox.app import create_sandbox
+from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.server import ICON_DATA_URI
-from release.bundle_host import try_bundle
+from release.artifacts import WHEEL, build, copy_source
 from release.manifest import ICON, ICON_WIDTH, bundle_pyproject, manifest
 from release.project import BUNDLE, DIST, ROOT, ReleaseError, run, source_date_epoch, write_checksums
-from release.trying import Start, bare_environment, tools_of
-from release.wheels import WHEEL, build, copy_source
+from release.trying import Start, answer_of, bare_environment, text_of, tools_of
 
 NPM = ROOT / "release" / "npm"
 PACKER = NPM / "node_modules" / ".bin" / "mcpb"
+KEY = "a-key-that-a-user-filled-in"
+BLANK = {"api_key": "", "access_token": "", "base_url": "", "sandbox": False, "wait_seconds": None}
 
 
 def icon() -> bytes:
-    """The server's own icon as a PNG.
-
-    Raises:
-        ReleaseError: It could not be drawn.
-    """
-    node = shutil.which("node")
-    if node is None:
-        raise ReleaseError("node is not there.")
+    """Return the server's own icon as a PNG."""
     svg = base64.b64decode(ICON_DATA_URI.partition(",")[2])
-    drawn = subprocess.run([node, NPM / "icon.mjs", str(ICON_WIDTH)], input=svg, capture_output=True, check=False)
+    drawn = subprocess.run(["node", NPM / "icon.mjs", str(ICON_WIDTH)], input=svg, capture_output=True, check=False)  # noqa: S607
     if drawn.returncode or not drawn.stdout.startswith(b"\x89PNG"):
         raise ReleaseError(f"The icon could not be drawn: {drawn.stderr.decode()[-300:]}")
     return drawn.stdout
@@ -53,61 +50,57 @@ def stage(folder: Path, wheel: Path, tools: list[Tool], picture: bytes) -> Path:
     (folder / "pyproject.toml").write_text(bundle_pyproject(), encoding="utf-8")
     described = json.dumps(manifest(tools), indent=2, ensure_ascii=False) + "\n"
     (folder / "manifest.json").write_text(described, encoding="utf-8")
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
     return folder
 
 
-def pack(folder: Path, bundle: Path) -> None:
-    """Validate and pack with the packer of the format, and make it the same whenever it is packed.
+def pack(folder: Path, bundle: Path) -> int:
+    """Pack the folder, a ZIP archive with the same bytes whenever it is packed; return how many files it has."""
+    when = datetime.fromtimestamp(int(source_date_epoch()), UTC).timetuple()[:6]
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), when)
+            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+    return len(files)
+
+
+def started(bundle: Path, filled_in: dict[str, Any], environment: dict[str, str]) -> Start:
+    """Return how a host starts the bundle, by the packer's own substitution."""
+    start: dict[str, Any] = json.loads(run("node", NPM / "host.mjs", bundle, json.dumps(filled_in)))
+    return Start(start["command"], start["args"], environment | start["env"])
+
+
+async def try_bundle(bundle: Path, scratch: Path) -> None:
+    """Start an unpacked bundle with each way of filling in its fields, and print a line for each.
 
     Raises:
-        ReleaseError: The manifest is not valid, or something is not in the archive.
+        ReleaseError: It does not answer, or does not say what to set.
     """
-    run(PACKER, "validate", folder)
-    run(PACKER, "pack", folder, bundle)
-    set_times(bundle, int(source_date_epoch()))
-    staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    with zipfile.ZipFile(bundle) as archive:
-        if damaged := archive.testzip():
-            raise ReleaseError(f"{damaged} is damaged in the bundle.")
-        if left_out := staged ^ set(archive.namelist()):
-            raise ReleaseError(f"The packer left out {sorted(left_out)[:5]}.")
-
-
-def set_times(bundle: Path, epoch: int) -> None:
-    """Write one time into every entry of a ZIP archive, where the packer writes when it ran."""
-    when = datetime.fromtimestamp(epoch, UTC)
-    stamp = struct.pack(
-        "<HH",
-        when.hour << 11 | when.minute << 5 | when.second // 2,
-        (when.year - 1980) << 9 | when.month << 5 | when.day,
-    )
-    with zipfile.ZipFile(bundle) as archive:
-        entries, at = archive.infolist(), archive.start_dir
-    data = bytearray(bundle.read_bytes())
-    for entry in entries:
-        data[entry.header_offset + 10 : entry.header_offset + 14] = stamp
-        if data[at : at + 4] != b"PK\x01\x02":
-            raise ReleaseError(f"{bundle.name} is no archive as the packer makes them.")
-        data[at + 12 : at + 16] = stamp
-        at += 46 + sum(struct.unpack_from("<HHH", data, at + 28))
-    bundle.write_bytes(data)
-
-
-def make(scratch: Path) -> int:
-    """Build the bundle into dist, twice; return how many entries it has."""
-    build(copy_source(scratch / "source"), scratch, kinds=("wheel",))
-    start = Start(sys.executable, ["-m", "contit_mcp", "stdio"], bare_environment(scratch))
-    tools, picture = anyio.run(tools_of, start), icon()
-    DIST.mkdir(exist_ok=True)
-    pack(stage(scratch / "first", scratch / WHEEL, tools, picture), BUNDLE)
-    time.sleep(2)  # the grain of an archive's times
-    pack(stage(scratch / "second", scratch / WHEEL, tools, picture), scratch / BUNDLE.name)
-    if BUNDLE.read_bytes() != (scratch / BUNDLE.name).read_bytes():
-        raise ReleaseError("The bundle is another one each time that it is packed.")
-    with zipfile.ZipFile(BUNDLE) as archive:
-        return len(archive.namelist())
+    binaries = Path(sys.executable).parent  # a desktop's environment, with the uv that this one has pinned
+    (scratch / "home").mkdir()
+    environment = bare_environment(scratch / "home", path=f"{binaries}{os.pathsep}{os.environ['PATH']}") | {
+        "UV_CACHE_DIR": run(binaries / "uv", "cache", "dir").strip(),
+        "CONTIT_MCP_LOG_LEVEL": "WARNING",
+    }
+    as_written = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["server"]["mcp_config"]["env"]
+    words = ["run", "--directory", str(bundle), "main.py"]
+    in_place = Start("uv", [*words, "--sandbox=${user_config.sandbox}"], environment | as_written)
+    sandbox = create_sandbox(SandboxOptions(run_seconds=0.3, api_keys=frozenset({KEY})))
+    async with on_free_port(sandbox) as url:
+        filled_in = BLANK | {"api_key": KEY, "base_url": url, "wait_seconds": 30}
+        for how, start, answered in (
+            ("the switch on, on its first start", started(bundle, {"sandbox": True}, environment), True),
+            ("every field left blank", started(bundle, BLANK, environment), False),
+            ("placeholders in place", in_place, False),
+            ("a host that passes nothing", Start("uv", words, environment), False),
+            ("a key and an address", started(bundle, filled_in, environment), True),
+        ):
+            result = await answer_of(start)
+            said = text_of(result)
+            if answered != (not result.is_error and "draft" in said) or (not answered and "CONTIT_API_KEY" not in said):
+                raise ReleaseError(f"With {how} the bundle says: {said}")
+            click.echo(f"  ok   {how}: four tools, {'an answer' if answered else 'it says what to set'}")
 
 
 @click.command()
@@ -117,11 +110,14 @@ def main() -> None:
         raise click.ClickException("The packer is not installed: make bundle")
     scratch = Path(tempfile.mkdtemp(prefix="contit-mcp-bundle-"))
     try:
-        count = make(scratch)
-        click.echo(f"  ok   packed twice, the same bytes: {count} files, {BUNDLE.stat().st_size // 1000} kB")
+        build(copy_source(scratch / "source"), scratch)
+        start = Start(sys.executable, ["-m", "contit_mcp", "stdio"], bare_environment(scratch))
+        folder = stage(scratch / "bundle", scratch / WHEEL, anyio.run(tools_of, start), icon())
+        run(PACKER, "validate", folder)
+        DIST.mkdir(exist_ok=True)
+        click.echo(f"  ok   {pack(folder, BUNDLE)} files, {BUNDLE.stat().st_size // 1000} kB")
         run(PACKER, "unpack", BUNDLE, scratch / "unpacked")
-        for line in anyio.run(try_bundle, scratch / "unpacked", scratch):
-            click.echo(f"  ok   {line}")
+        anyio.run(try_bundle, scratch / "unpacked", scratch)
     except ReleaseError as exc:
         raise click.ClickException(str(exc)) from None
     finally:

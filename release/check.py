@@ -1,56 +1,53 @@
-"""make release-check: build wheel and sdist, install and try them in every way, and say in a table what holds."""
+"""make release-check: build wheel and sdist, install and try them in every way that users are told of."""
 
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
-from release.installs import Installer, base_python, pythons
-from release.project import BUNDLE, DIST, STEM, ReleaseError, run, source_date_epoch, uncommitted, write_checksums
-from release.registry import SERVER_NAME
-from release.wheels import (
+from release.artifacts import (
     SDIST,
     WHEEL,
     build,
     check_bundle,
-    check_metadata,
-    check_sdist,
-    check_wheel,
+    check_content,
+    check_description,
     copy_source,
     same_bytes,
     unpack_sdist,
 )
+from release.project import (
+    BUNDLE,
+    DIST,
+    NAME,
+    ROOT,
+    STEM,
+    VERSION,
+    ReleaseError,
+    claimed_pythons,
+    run,
+    source_date_epoch,
+    uncommitted,
+    write_checksums,
+)
+from release.registry import SERVER_NAME
+from release.trying import try_command
 
-AT_ONCE = 2
-OLDEST = ("--resolution", "lowest-direct")
-"""uv's options for the oldest versions that pyproject.toml allows."""
+TOOLS = Path(sys.executable).parent
+"""Where the pinned uv, pipx and cyclonedx-py are."""
 
+UV = (TOOLS / "uv", "pip", "install", "--quiet")
+BASE = str(getattr(sys, "_base_executable", sys.executable))
+"""The Python that this environment was made with."""
 
-class Row(NamedTuple):
-    """One line of the table."""
-
-    holds: bool
-    what: str
-    detail: str
-    seconds: float
-
-
-def check(what: str, prove: Callable[[], str]) -> Row:
-    """One row: what is proved, and what the proof says."""
-    began = time.monotonic()
-    try:
-        detail, holds = prove(), True
-    except (ReleaseError, OSError, ExceptionGroup, TimeoutError) as exc:
-        detail, holds = _words(exc), False
-    return Row(holds, what, detail, time.monotonic() - began)
+_HIDDEN = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 def built(scratch: Path) -> str:
@@ -61,9 +58,9 @@ def built(scratch: Path) -> str:
             old.unlink()
     build(copy_source(scratch / "one"), DIST)
     build(copy_source(scratch / "elsewhere" / "two"), scratch / "again")
+    build(unpack_sdist(DIST / SDIST, scratch / "unpacked"), scratch / "from-sdist")
     for name in (WHEEL, SDIST):
         same_bytes(DIST / name, scratch / "again" / name)
-    build(unpack_sdist(DIST / SDIST, scratch / "unpacked"), scratch / "from-sdist", kinds=("wheel",))
     same_bytes(DIST / WHEEL, scratch / "from-sdist" / WHEEL)
     return f"two builds and the sdist's wheel are byte for byte the same (SOURCE_DATE_EPOCH={source_date_epoch()})"
 
@@ -75,35 +72,90 @@ def committed() -> str:
     return "all that is built is in a commit"
 
 
-def twine_content() -> str:
+def twine() -> str:
     """What an index would refuse or render badly."""
     run(sys.executable, "-m", "twine", "check", "--strict", DIST / WHEEL, DIST / SDIST)
     return "twine check --strict: the README renders as the long description"
 
 
-def installs(scratch: Path) -> list[tuple[str, Callable[[], str]]]:
-    """Every way to install, each in an empty environment of its own."""
-    wheel, sdist = DIST / WHEEL, DIST / SDIST
+def installed(way: str, artifact: str, folder: Path, *options: str, python: str = BASE) -> str:
+    """Install an artifact in one way into an empty environment, and try the command there."""
+    file, venv = DIST / artifact, folder / "venv"
+    folder.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name not in _HIDDEN and not name.startswith("CONTIT_")}
+    environment = kept | {
+        "VIRTUAL_ENV": str(venv),
+        "UV_TOOL_DIR": str(folder / "tools"),
+        "UV_TOOL_BIN_DIR": str(venv / "bin"),
+        "PIPX_HOME": str(folder / "pipx"),
+        "PIPX_BIN_DIR": str(venv / "bin"),
+        "PIPX_MAN_DIR": str(folder / "man"),
+    }
+    do = partial(run, env=environment)
+    said = ""
+    if way == "pipx":
+        do(TOOLS / "pipx", "install", "--python", python, file)
+    elif way == "uv tool":
+        do(TOOLS / "uv", "tool", "install", "--quiet", "--python", python, file)
+    elif way == "pip":
+        do(python, "-m", "venv", venv)
+        do(venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-input", file)
+    else:
+        do(TOOLS / "uv", "venv", "--quiet", "--python", python, venv)
+        if way == "tested":
+            do(*UV, "--require-hashes", "--requirements", ROOT / "requirements" / "runtime.txt")
+            options = ("--no-deps",)
+        do(*UV, *options, file)
+        said = f"; {bill(venv / 'bin' / 'python')}" if way == "tested" else ""
+    return try_command(venv / "bin" / NAME, folder / "home") + said
 
-    def into(name: str, artifact: Path) -> Installer:
-        (scratch / name).mkdir()
-        return Installer(artifact, scratch / name)
 
-    mine = ".".join(map(str, sys.version_info[:2]))
-    bill = DIST / f"{STEM}.cdx.json"
-    rows: list[tuple[str, Callable[[], str]]] = [
-        (f"pip, wheel, Python {mine}", into("pip-wheel", wheel).with_pip),
-        ("pip, sdist", into("pip-sdist", sdist).with_pip),
-        ("pipx, wheel", into("pipx", wheel).with_pipx),
-        ("uv tool run, wheel", into("uvx", wheel).with_uvx),
-        ("uv, sdist", partial(into("uv-sdist", sdist).with_uv, base_python())),
-        ("uv, the tested versions", partial(into("tested", wheel).with_tested_versions, bill)),
-        ("uv, the oldest versions", partial(into("oldest", wheel).with_uv, base_python(), options=OLDEST)),
-    ]
-    for version, python in pythons().items():
-        if python is not None and version != mine:
-            rows.append((f"uv, wheel, Python {version}", partial(into(version, wheel).with_uv, python)))
-    return rows
+def bill(python: Path) -> str:
+    """Write the CycloneDX bill of materials of an environment into dist."""
+    file = DIST / f"{STEM}.cdx.json"
+    options = ["--output-reproducible", "--validate", "--pyproject", str(ROOT / "pyproject.toml")]
+    run(TOOLS / "cyclonedx-py", "environment", *options, "--mc-type", "application", "--output-file", file, python)
+    listed = json.loads(file.read_text(encoding="utf-8"))
+    listed["metadata"]["component"]["version"] = VERSION  # it is dynamic, so pyproject.toml does not have it
+    file.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    return f"bill of {len(listed['components'])} components"
+
+
+def rows(scratch: Path) -> dict[str, Callable[[], str]]:
+    """Return what is proved after the build, each with its proof."""
+    found: dict[str, Callable[[], str]] = {
+        "sources": committed,
+        "wheel, content": lambda: check_content(DIST / WHEEL),
+        "sdist, content": lambda: check_content(DIST / SDIST),
+        "description": lambda: check_description(DIST / WHEEL, SERVER_NAME),
+        "index": twine,
+        "pip, wheel": partial(installed, "pip", WHEEL, scratch / "1"),
+        "pip, sdist": partial(installed, "pip", SDIST, scratch / "2"),
+        "pipx, wheel": partial(installed, "pipx", WHEEL, scratch / "3"),
+        "uv tool, wheel": partial(installed, "uv tool", WHEEL, scratch / "4"),
+        "uv, sdist": partial(installed, "uv", SDIST, scratch / "5"),
+        "uv, the tested versions": partial(installed, "tested", WHEEL, scratch / "6"),
+        "uv, the oldest versions": partial(installed, "uv", WHEEL, scratch / "7", "--resolution", "lowest-direct"),
+    }
+    if BUNDLE.exists():
+        found["bundle"] = lambda: check_bundle(BUNDLE, DIST / WHEEL)
+    for version in claimed_pythons():
+        found[f"uv, wheel, Python {version}"] = partial(installed, "uv", WHEEL, scratch / version, python=version)
+    return found
+
+
+def holds(what: str, prove: Callable[[], str]) -> bool:
+    """Print one line, and return whether the proof succeeds."""
+    began = time.monotonic()
+    try:
+        mark, detail = "ok", prove()
+    except (ReleaseError, OSError, ExceptionGroup, TimeoutError) as error:
+        cause: BaseException = error
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        mark, detail = "FAIL", str(cause) or type(cause).__name__
+    click.echo(f"  {mark:<4} {what:<25} {detail}  ({time.monotonic() - began:.1f} s)")
+    return mark == "ok"
 
 
 @click.command()
@@ -112,45 +164,16 @@ def main() -> None:
     if os.name != "posix":
         raise click.ClickException("This runs on Linux and macOS.")
     scratch = Path(tempfile.mkdtemp(prefix="contit-mcp-release-"))
-    began = time.monotonic()
     try:
-        rows = [_told(check("builds", lambda: built(scratch)))]
-        if rows[0].holds:
-            rows += [
-                _told(check("sources", committed)),
-                _told(check("wheel, content", lambda: check_wheel(DIST / WHEEL))),
-                _told(check("sdist, content", lambda: check_sdist(DIST / SDIST))),
-                _told(check("metadata", lambda: check_metadata(DIST / WHEEL, server_name=SERVER_NAME))),
-                _told(check("long description", twine_content)),
-            ]
-            if BUNDLE.exists():
-                rows.append(_told(check("bundle", lambda: check_bundle(BUNDLE, DIST / WHEEL))))
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                running: list[Future[Row]] = [pool.submit(check, *row) for row in installs(scratch)]
-                rows += [_told(row.result()) for row in running]
-            for version, python in pythons().items():
-                if python is None:
-                    click.echo(f"  --   Python {version:<22} not on this machine: not tried")
-            write_checksums()
+        if not holds("builds", lambda: built(scratch)):
+            raise click.ClickException("There is nothing to install.")
+        failed = [what for what, prove in rows(scratch).items() if not holds(what, prove)]
+        write_checksums()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    failed = [row.what for row in rows if not row.holds]
-    click.echo(f"{len(rows) - len(failed)} of {len(rows)} hold, {time.monotonic() - began:.0f} s.")
     if failed:
         raise click.ClickException(f"These do not hold: {', '.join(failed)}.")
     click.echo("In dist/: " + ", ".join(sorted(path.name for path in DIST.iterdir())))
-
-
-def _told(row: Row) -> Row:
-    mark = "ok" if row.holds else "FAIL"
-    click.echo(f"  {mark:<4} {row.what:<29} {row.detail}  ({row.seconds:.1f} s)")
-    return row
-
-
-def _words(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def bare_environment(home: Path, *, path: str = os.defpath) -> dict[str, str]:
 
 
 async def tools_of(start: Start) -> list[Tool]:
-    """The tools that a server lists over stdio."""
+    """Return the tools that a server lists over stdio."""
     with anyio.fail_after(LIMIT_SECONDS):
         async with _connected(start) as client:
             return (await client.list_tools()).tools

@@ -10,6 +10,8 @@ class UnreadableTextError(Exception):
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")
+        self.line = line
+        self.problem = problem
 
 
 class UnsuitableTextError(Exception):

@@ -57,7 +57,7 @@ _NAMED: dict[Notation, re.Pattern[str]] = {
 
 
 def read_entry(value: object) -> Server | None:
-    """What a host would do with an entry, whichever of the hosts' notations it is in; None for what is no entry."""
+    """Return what a host would do with an entry, in any of the hosts' notations; None if it is not an entry."""
     if not isinstance(value, Mapping):
         return None
     if url := _first(value, "url", "uri", "httpUrl", "serverUrl"):
@@ -73,7 +73,7 @@ def read_entry(value: object) -> Server | None:
 
 
 def filled_in(server: LocalServer, variables: Mapping[str, str], notation: Notation | None) -> LocalServer:
-    """With the values of the variables that it names, as its host fills them in. What is not set stays as written."""
+    """Return the server with the values of the variables that it names; an unset one stays as it is written."""
     if notation is None:
         return server
 
@@ -89,7 +89,7 @@ def _first(value: Mapping[str, Any], *names: str) -> Any:
 
 
 def _token_variable(value: Mapping[str, Any]) -> str | None:
-    """The variable that the token comes from; VS Code asks for it instead, and so has none."""
+    """Return the variable that the token comes from; VS Code asks for it instead, and so has none."""
     if named := value.get("bearer_token_env_var"):
         return str(named)
     found = _VARIABLE.search(_authorization(value))
@@ -97,7 +97,7 @@ def _token_variable(value: Mapping[str, Any]) -> str | None:
 
 
 def _authorization(value: Mapping[str, Any]) -> str:
-    """The header, as the entry has it."""
+    """Return the header, as the entry has it."""
     options = value.get("requestOptions")
     headers = value.get("headers") or (options.get("headers") if isinstance(options, Mapping) else None)
     return str(headers.get("Authorization", "")) if isinstance(headers, Mapping) else ""
@@ -110,14 +110,7 @@ System = Literal["macos", "windows", "linux"]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Whose machine it is, and from which folder we are called.
-
-    Attributes:
-        system: The operating system; any other than the three is treated like Linux.
-        home: The user's home folder.
-        project: The folder that entries of a project go to.
-        environment: The variables by which users move their folders.
-    """
+    """A user's machine: its system (all others count as Linux), the home folder, the current project, the variables."""
 
     system: System
     home: Path
@@ -126,44 +119,35 @@ class Machine:
 
     @classmethod
     def this(cls) -> Self:
-        """The machine that we run on.
+        """Return the machine that we run on.
 
         Raises:
             ConfigurationError: The user has no home folder, or the current folder is gone.
         """
-        system: System = "linux"
-        if sys.platform == "darwin":
-            system = "macos"
-        elif sys.platform == "win32":
-            system = "windows"
+        systems: dict[str, System] = {"darwin": "macos", "win32": "windows"}
         try:
-            return cls(system, Path.home(), Path.cwd(), os.environ)
+            return cls(systems.get(sys.platform, "linux"), Path.home(), Path.cwd(), os.environ)
         except RuntimeError as error:
             raise ConfigurationError("This user has no home folder.", hint="Set HOME to it.") from error
         except OSError as error:
-            raise ConfigurationError(
-                "The folder that this was called from is gone.", hint="Go to another one."
-            ) from error
+            gone = "The folder that this was called from is gone."
+            raise ConfigurationError(gone, hint="Go to another one.") from error
 
-    def named_or(self, variable: str, otherwise: Path) -> Path:
-        """The folder that the variable names by its full path; else the other one, as XDG has it."""
+    def named_or(self, variable: str, *below_home: str) -> Path:
+        """Return the folder that the variable names by its full path, as XDG has it; else one below the home folder."""
         named = Path(self.environment.get(variable, "").strip())
-        return named if named.is_absolute() else otherwise
+        return named if named.is_absolute() else self.home.joinpath(*below_home)
 
     def dot_config(self) -> Path:
-        """`~/.config`, where command-line programs keep their files also on macOS."""
-        return self.named_or("XDG_CONFIG_HOME", self.home / ".config")
+        """Return `~/.config`, where command-line programs keep their files also on macOS."""
+        return self.named_or("XDG_CONFIG_HOME", ".config")
 
     def roaming(self) -> Path:
-        """Windows: `%APPDATA%`."""
-        return self.named_or("APPDATA", self.home / "AppData" / "Roaming")
-
-    def local(self) -> Path:
-        """Windows: `%LOCALAPPDATA%`."""
-        return self.named_or("LOCALAPPDATA", self.home / "AppData" / "Local")
+        """Return `%APPDATA%` of Windows."""
+        return self.named_or("APPDATA", "AppData", "Roaming")
 
     def applications(self) -> Path:
-        """Where desktop applications keep their files."""
+        """Return the folder where desktop applications keep their files."""
         if self.system == "macos":
             return self.home / "Library" / "Application Support"
         return self.roaming() if self.system == "windows" else self.dot_config()
@@ -179,21 +163,19 @@ class Host:
 
     Attributes:
         slug: Its name on the command line.
-        title: Its name.
-        format: Of its file.
-        section: The key at the top of the file that holds the servers.
-        files: Where its file is, by scope. The first that is there counts, else the first.
+        section: The key at the top of its file that holds the servers.
+        files: Where its file is, by scope. The first that exists counts, else the first.
         local: Our entry for a process.
         remote: Our entry for a server on the network; None where the file has none.
+        to_see_it: What its user does, so that the host sees a change.
+        source: Where the format is documented.
         named_by: Where servers are a list: the field that names one.
         head: What a new file begins with.
         beside: Further additions that an entry needs.
-        to_see_it: What its user does, so that the host sees a change.
-        remote_note: What has to be known of a remote entry.
+        remote_note: What its user has to know of a remote entry.
         variables: How it writes a variable of the environment in a local entry; None where it fills in none.
         strict: Whether its file is JSON to the letter, without comments and trailing commas.
-        hides: The name of an older file beside its own that it no longer reads once its own is there.
-        source: Where the format is documented, and when that was looked up.
+        hides: The name of an older file beside its own that it no longer reads once its own exists.
     """
 
     slug: str
@@ -214,12 +196,12 @@ class Host:
     hides: str | None = None
 
     def file(self, machine: Machine, scope: Scope) -> Path:
-        """The file that the host reads."""
+        """Return the file that the host reads."""
         candidates = self.files[scope](machine)
         return next((path for path in candidates if _is_there(path)), candidates[0])
 
     def is_found(self, machine: Machine) -> bool:
-        """Whether the host has been used here: its file, or the folder for it, is there."""
+        """Return whether the host has been used here: its file, or the folder for it, exists."""
         if "user" not in self.files:
             return _is_there(self.file(machine, "project"))
         paths = self.files["user"](machine)
@@ -229,7 +211,7 @@ class Host:
         )
 
     def additions(self, server: Server) -> list[Addition]:
-        """All that goes into the file for a server. A remote one only where the file can have it."""
+        """Return all that goes into the file for a server; a remote one only where `remote` is not None."""
         if isinstance(server, LocalServer):
             value = self.local(server)
         else:
@@ -238,7 +220,7 @@ class Host:
         return [Addition(self.section, NAME, value, self.named_by), *self.beside(server)]
 
     def possible_additions(self) -> list[Addition]:
-        """All that can be ours in the file, whatever it says."""
+        """Return all that can be ours in the file, whatever it says."""
         remote = self.beside(RemoteServer("", "any"))
         return [Addition(self.section, NAME, None, self.named_by), *remote]
 

@@ -340,5 +340,6 @@ def _errors_about(file: Path) -> Iterator[None]:
         if not isinstance(error, UnreadableTextError):
             error = UnreadableTextError(1, "somewhere in it is a value that cannot be read")
         raise ConfigurationError(
-            f"{file}, {error}. The file was left alone.", hint="Correct it in an editor, and try again."
+            f"{file}, line {error.line}: {error.problem}. The file was left alone.",
+            hint="Correct it in an editor, and try again.",
         ) from None

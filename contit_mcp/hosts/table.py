@@ -17,7 +17,7 @@ TOKEN_INPUT = "contit-assistant-token"  # noqa: S105 - the name of a question
 
 
 def plain(**more: Any) -> Callable[[LocalServer], dict[str, Any]]:
-    """`command`, `args` and `env`, as most hosts have them; `more` stands before."""
+    """Return what writes `command`, `args` and `env`, as most hosts have them, after `more`."""
 
     def entry(server: LocalServer) -> dict[str, Any]:
         command = {**more, "command": server.command, "args": list(server.arguments)}
@@ -27,7 +27,7 @@ def plain(**more: Any) -> Callable[[LocalServer], dict[str, Any]]:
 
 
 def remote(url: str, token: str, **more: Any) -> Callable[[RemoteServer], dict[str, Any]]:
-    """The address under the host's name for it, and the token as the host writes a variable called `NAME`."""
+    """Return what writes the address under the host's name for it, and the token as its variable called `NAME`."""
 
     def entry(server: RemoteServer) -> dict[str, Any]:
         bearer = token.replace("NAME", server.token_variable or "")
@@ -38,18 +38,18 @@ def remote(url: str, token: str, **more: Any) -> Callable[[RemoteServer], dict[s
 
 
 def codex_local(server: LocalServer) -> dict[str, Any]:
-    """With the wait that Codex has by itself since 2026; before, it was 60 s."""
+    """Set the wait that Codex has by itself since 2026; before, it was 60 s."""
     return plain()(server) | {"tool_timeout_sec": 300}
 
 
 def codex_remote(server: RemoteServer) -> dict[str, Any]:
-    """Codex reads the token from a variable that the entry names."""
+    """Name the variable that Codex reads the token from."""
     token = {"bearer_token_env_var": server.token_variable} if server.token_variable else {}
     return {"url": server.url} | token | {"tool_timeout_sec": 300}
 
 
 def continue_remote(server: RemoteServer) -> dict[str, Any]:
-    """Continue has secrets of its own."""
+    """Name the token as one of Continue's own secrets."""
     entry: dict[str, Any] = {"name": NAME, "type": "streamable-http", "url": server.url}
     if server.token_variable:
         entry["requestOptions"] = {"headers": {"Authorization": f"Bearer ${{{{ secrets.{server.token_variable} }}}}"}}
@@ -57,7 +57,7 @@ def continue_remote(server: RemoteServer) -> dict[str, Any]:
 
 
 def goose(server: Server) -> dict[str, Any]:
-    """Goose has names of its own for all, and wants to know which variables are secret."""
+    """Use Goose's own names, and tell it which variables are secret."""
     entry: dict[str, Any] = {"enabled": True, "name": NAME, "description": "Ask Contit about its content"}
     if isinstance(server, LocalServer):
         entry |= {"type": "stdio", "cmd": server.command, "args": list(server.arguments)}
@@ -69,23 +69,23 @@ def goose(server: Server) -> dict[str, Any]:
 
 
 def opencode_local(server: LocalServer) -> dict[str, Any]:
-    """The command and its arguments are one list in opencode."""
+    """Write the command and its arguments as one list."""
     entry: dict[str, Any] = {"type": "local", "command": [server.command, *server.arguments]}
     return entry | ({"environment": dict(server.environment)} if server.environment else {}) | {"enabled": True}
 
 
 def librechat_local(server: LocalServer) -> dict[str, Any]:
-    """LibreChat gives up after 30 s by itself, which is less than our wait."""
+    """Raise the limit of LibreChat, which is 30 s by itself and less than our wait."""
     return plain(type="stdio")(server) | {"timeout": 60_000}
 
 
 def librechat_remote(server: RemoteServer) -> dict[str, Any]:
-    """Likewise."""
+    """Raise the same limit."""
     return remote("url", "${NAME}", type="streamable-http")(server) | {"timeout": 60_000}
 
 
 def vscode_question(server: Server) -> list[Addition]:
-    """VS Code asks for a secret once and keeps it safe; variables of the environment do not reach its headers."""
+    """Let VS Code ask for the token once and keep it safe; variables of the environment do not reach its headers."""
     if isinstance(server, LocalServer) or not server.token_variable:
         return []
     question = {
@@ -105,13 +105,13 @@ _CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"
 def _claude_desktop(machine: Machine) -> list[Path]:
     """The Windows app is a package since February 2026, which reads a folder of its own."""
     name = "claude_desktop_config.json"
-    packages = machine.local() / "Packages"
+    packages = machine.named_or("LOCALAPPDATA", "AppData", "Local") / "Packages"
     packaged = sorted(packages.glob("Claude_*/LocalCache/Roaming")) if machine.system == "windows" else []
     return [*(folder / "Claude" / name for folder in packaged), machine.applications() / "Claude" / name]
 
 
 def _claude_code(machine: Machine) -> list[Path]:
-    return [machine.named_or("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json"]
+    return [machine.named_or("CLAUDE_CONFIG_DIR") / ".claude.json"]
 
 
 def _goose_file(machine: Machine) -> list[Path]:
@@ -158,7 +158,7 @@ _ALL = (
     Host(
         "codex", "Codex", "toml", "mcp_servers",
         {
-            "user": lambda machine: [machine.named_or("CODEX_HOME", machine.home / ".codex") / "config.toml"],
+            "user": lambda machine: [machine.named_or("CODEX_HOME", ".codex") / "config.toml"],
             "project": _in_project(".codex", "config.toml"),
         },
         codex_local, codex_remote,
@@ -260,7 +260,7 @@ _ALL = (
     Host(
         "copilot-cli", "Copilot CLI", "json", "mcpServers",
         {
-            "user": lambda machine: [machine.named_or("COPILOT_HOME", machine.home / ".copilot") / "mcp-config.json"],
+            "user": lambda machine: [machine.named_or("COPILOT_HOME", ".copilot") / "mcp-config.json"],
             "project": _in_project(".github", "mcp.json"),
         },
         lambda server: plain(type="local")(server) | {"tools": ["*"]},

@@ -27,14 +27,12 @@ ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
 
 
 async def test_in_a_pipe_stdout_holds_the_answer_and_a_line_end_and_nothing_else() -> None:
-    """Whatever reads it needs no filter; stderr is silent too."""
     async with sandbox_on_port() as (url, _):
         asked = await run("ask", DRAFTS, **upstream(url))
     assert (asked.returncode, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
 
 
 async def test_json_has_the_keys_of_the_tools_result() -> None:
-    """One object on one line; what is not known is left out."""
     async with sandbox_on_port() as (url, sandbox):
         asked = await run("ask", "--json", DRAFTS, **upstream(url))
     result = json.loads(asked.stdout)
@@ -46,7 +44,6 @@ async def test_json_has_the_keys_of_the_tools_result() -> None:
 
 @pytest.mark.parametrize("arguments", [("ask",), ("ask", "-")])
 async def test_the_question_is_read_from_a_pipe(arguments: tuple[str, ...]) -> None:
-    """With or without the dash, and without the line's end."""
     async with sandbox_on_port() as (url, sandbox):
         asked = await fed(f"{DRAFTS}\n".encode(), *arguments, **upstream(url))
     assert asked.stdout == f"{ANSWER}\n"
@@ -54,7 +51,6 @@ async def test_the_question_is_read_from_a_pipe(arguments: tuple[str, ...]) -> N
 
 
 async def test_an_answer_survives_a_locale_without_its_letters() -> None:
-    """A question mark instead of a crash; JSON escapes."""
     async with sandbox_on_port() as (url, _):
         ascii_only = upstream(url, PYTHONIOENCODING="ascii")
         plain = await run("ask", "Find xyzzy", **ascii_only)
@@ -101,7 +97,6 @@ async def test_a_state_folder_that_cannot_be_written_is_a_warning(tmp_path: Path
 
 
 async def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer() -> None:
-    """Exit code 3; the printed command works as it is. A wait of 0 only starts."""
     async with sandbox_on_port() as (url, sandbox):
         asked = await run("ask", "--base-url", url, "--wait-seconds", "0", DRAFTS, CONTIT_API_KEY="sandbox-key")
         assert asked.returncode == 3
@@ -119,7 +114,6 @@ async def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer() ->
 
 
 async def test_the_wait_that_the_environment_sets_for_hosts_does_not_cut_an_ask() -> None:
-    """A person waits until the run ends, unless --wait-seconds says otherwise."""
     async with sandbox_on_port(SandboxOptions(run_seconds=1.6)) as (url, _):
         asked = await run("ask", DRAFTS, **upstream(url, CONTIT_MCP_WAIT_SECONDS="1"))
     assert asked.returncode == 0
@@ -137,7 +131,6 @@ async def test_the_wait_that_the_environment_sets_for_hosts_does_not_cut_an_ask(
 async def test_what_goes_wrong_is_an_error_with_exit_code_1(
     fault: str, status: str, said: str, next_step: str | None
 ) -> None:
-    """One line, a hint, and in JSON the command to run now."""
     async with sandbox_on_port(SandboxOptions(run_seconds=0)) as (url, sandbox):
         sandbox.add_fault(parse_fault(fault))
         asked = await run("ask", "--json", DRAFTS, **upstream(url))
@@ -151,7 +144,6 @@ async def test_what_goes_wrong_is_an_error_with_exit_code_1(
 
 
 async def test_an_error_is_one_line_and_a_hint_and_the_handle_where_there_is_one() -> None:
-    """On stderr; stdout stays empty."""
     nothing = await run("ask", DRAFTS)
     assert nothing.returncode == 1
     assert nothing.stdout == ""
@@ -178,7 +170,6 @@ async def test_an_error_is_one_line_and_a_hint_and_the_handle_where_there_is_one
     ],
 )
 def test_what_does_not_fit_together_is_refused(arguments: tuple[str, ...], said: str) -> None:
-    """Before anything is read or sent."""
     with pytest.raises(click.UsageError) as refused:
         command.main(list(arguments), standalone_mode=False)
     assert said in refused.value.message
@@ -194,7 +185,6 @@ def test_what_does_not_fit_together_is_refused(arguments: tuple[str, ...], said:
     ],
 )
 async def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], stdin: bytes, said: str) -> None:
-    """Nothing is sent, and stdout stays empty."""
     refused = await fed(stdin, "ask", *arguments, CONTIT_API_KEY="k", CONTIT_BASE_URL="http://127.0.0.1:9")
     assert refused.returncode == 2
     assert said in refused.stderr
@@ -202,14 +192,12 @@ async def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], stdin: byt
 
 
 async def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state: Path) -> None:
-    """Whatever is configured."""
     asked = await run("ask", "--sandbox", DRAFTS, CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
     assert (asked.returncode, asked.stdout) == (0, f"{ANSWER}\n")
     assert listed(state.parent) == []
 
 
 async def test_no_ask_imports_the_protocol() -> None:
-    """A person waits for the start; MCP takes longer to import than all else."""
     asked = await run(
         "ask",
         "--wait-seconds=0",
@@ -225,7 +213,6 @@ async def test_no_ask_imports_the_protocol() -> None:
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None:
-    """The wait for a host would end with the handle; a person wants the answer."""
     contit = EchoContit(seconds=1.0)
     contit.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()

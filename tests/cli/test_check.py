@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.cli.check import check_store
+from contit_mcp.cli.checks import check_store
 from contit_mcp.config.sources import load_settings
 from tests.children import sandbox_on_port
 from tests.cli.command_line import environment, listed, run, upstream
@@ -14,7 +14,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_when_all_is_well_it_says_so_line_by_line(state: Path) -> None:
-    """Subject, verdict, no hint, exit code 0; the key is not shown."""
     async with sandbox_on_port() as (url, _):
         checked = await run("check", **upstream(url))
     assert checked.stdout.splitlines() == [
@@ -28,7 +27,6 @@ async def test_when_all_is_well_it_says_so_line_by_line(state: Path) -> None:
 
 
 async def test_a_failure_has_its_hint_on_a_line_of_its_own() -> None:
-    """Exit code 1."""
     checked = await run("check", CONTIT_BASE_URL="http://127.0.0.1:9")
     lines = checked.stdout.splitlines()
     assert checked.returncode == 1
@@ -39,7 +37,6 @@ async def test_a_failure_has_its_hint_on_a_line_of_its_own() -> None:
 
 
 async def test_json_holds_every_finding() -> None:
-    """For scripts and monitoring."""
     async with sandbox_on_port() as (url, _):
         checked = await run("check", "--json", **upstream(url, CONTIT_API_KEY="wrong-key"))
     found = json.loads(checked.stdout)
@@ -51,7 +48,6 @@ async def test_json_holds_every_finding() -> None:
 
 
 async def test_settings_that_cannot_be_used_are_a_finding_in_json_and_an_error_otherwise() -> None:
-    """Nothing else can be looked at then."""
     as_json = await run("check", "--json", "--config", "no-such-file.toml")
     assert as_json.returncode == 1
     (finding,) = json.loads(as_json.stdout)["findings"]
@@ -60,7 +56,6 @@ async def test_settings_that_cannot_be_used_are_a_finding_in_json_and_an_error_o
 
 
 async def test_the_command_line_goes_over_the_environment_over_the_file(tmp_path: Path) -> None:
-    """A key file and a settings file are read."""
     key, settings = tmp_path / "key", tmp_path / "contit-mcp.toml"
     key.write_text("sandbox-key\n", encoding="utf-8")
     async with sandbox_on_port() as (url, _):
@@ -75,7 +70,6 @@ async def test_the_command_line_goes_over_the_environment_over_the_file(tmp_path
 
 
 async def test_the_proxy_is_named_without_its_password() -> None:
-    """Where a request would go is what people look for first."""
     proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
     checked = await run("check", CONTIT_BASE_URL="https://contit.example", CONTIT_API_KEY="k", HTTPS_PROXY=proxy)
     assert checked.returncode == 1
@@ -97,7 +91,6 @@ async def test_the_proxy_is_named_without_its_password() -> None:
     ],
 )
 async def test_where_runs_are_remembered_is_tried(tmp_path: Path, store: str, good: bool | None, verdict: str) -> None:
-    """Nothing is left behind by the trial."""
     (tmp_path / "file").touch(mode=0o600)
     given = environment(CONTIT_MCP_STORE=store.replace("TMP", str(tmp_path)))
     before = listed(tmp_path)
@@ -112,7 +105,6 @@ async def test_where_runs_are_remembered_is_tried(tmp_path: Path, store: str, go
 async def test_a_state_folder_that_cannot_be_made_and_a_store_file_that_cannot_be_read_are_failures(
     tmp_path: Path,
 ) -> None:
-    """With the settings that help."""
     (tmp_path / "file").touch()
     bad_folder = load_settings(environment={"CONTIT_MCP_STATE_DIR": str(tmp_path / "file" / "state")})
     finding = await check_store(bad_folder)

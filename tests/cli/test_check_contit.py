@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from contit_mcp.cli.check import Finding, check_contit, explain_connection, proxy_for
+from contit_mcp.cli.checks import Finding, check_contit, explain_connection, proxy_for
 from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.faults import parse_fault
 from tests.children import on_port, sandbox_on_port
@@ -63,7 +63,6 @@ async def test_contit_and_its_credential_are_good_and_nothing_is_started() -> No
 async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
     environment: dict[str, str], said: str, hint: str
 ) -> None:
-    """None, wrong, without permission, unreadable."""
     async with sandbox_on_port() as (url, _):
         contit, credential = await check(url, **environment)
     assert contit.good is True
@@ -89,7 +88,6 @@ async def test_client_credentials_are_tried_at_the_token_endpoint(secret: str, g
 )
 @pytest.mark.parametrize("after", [0, 1])
 async def test_another_status_is_said_as_it_is(fault: str, said: str, after: int) -> None:
-    """Whether it comes without the credential or with it."""
     async with sandbox_on_port() as (url, sandbox):
         sandbox.add_fault(parse_fault(f"{fault} after={after}"))
         findings = await check(url)
@@ -110,7 +108,6 @@ async def test_another_status_is_said_as_it_is(fault: str, said: str, after: int
     ],
 )
 async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_credential(answer: object, said: str) -> None:
-    """A web server, a captive portal, another service."""
     seen: list[Request] = []
 
     async def reply(request: Request) -> Response:
@@ -129,8 +126,6 @@ async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_creden
 
 
 async def test_something_that_knows_a_made_up_run_is_not_contit() -> None:
-    """It asks for a credential, and then says yes to everything."""
-
     async def reply(request: Request) -> Response:
         return JSONResponse({"status": "completed"}, 200 if "x-api-key" in request.headers else 401)
 
@@ -144,7 +139,6 @@ async def test_something_that_knows_a_made_up_run_is_not_contit() -> None:
 
 
 async def test_nobody_listening_and_a_name_that_does_not_resolve_are_told_apart() -> None:
-    """What to look at differs."""
     contit, _ = await check(f"http://127.0.0.1:{await unused_port()}")
     assert "refused the connection: nothing listens there" in contit.verdict
     contit, _ = await check("https://no-such-host.invalid")
@@ -152,7 +146,6 @@ async def test_nobody_listening_and_a_name_that_does_not_resolve_are_told_apart(
 
 
 async def test_a_certificate_of_an_unknown_authority_names_the_setting(tmp_path: Path) -> None:
-    """A company's proxy that inspects TLS is the usual cause."""
     authority = make_authority(tmp_path)
 
     async def answer(connection: Connection) -> None:
@@ -171,8 +164,6 @@ async def test_a_certificate_of_an_unknown_authority_names_the_setting(tmp_path:
 
 
 async def test_something_that_speaks_no_tls_or_no_http_is_told(tmp_path: Path) -> None:
-    """The wrong port, mostly."""
-
     async def gibberish(connection: Connection) -> None:
         await connection.stream.receive()
         await connection.send(b"220 mail.example ESMTP\r\n")
@@ -191,8 +182,6 @@ async def test_something_that_speaks_no_tls_or_no_http_is_told(tmp_path: Path) -
 async def test_a_proxy_that_refuses_is_named_without_its_password(
     status: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the proxy, not Contit."""
-
     async def refuse(connection: Connection) -> None:
         await connection.request()
         await connection.answer(b"<h1>blocked</h1>", status=status)
@@ -206,7 +195,6 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
 
 
 async def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Likewise."""
     port = await unused_port()
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{port}")
     contit, _ = await check("https://contit.test")
@@ -225,7 +213,6 @@ async def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(monk
     ],
 )
 def test_what_takes_too_long_or_breaks_is_said_as_such(error: Exception, said: str) -> None:
-    """As far as httpx tells."""
     verdict, hint = explain_connection(error, "https://contit.test")
     assert said in verdict
     assert "contit.test" in verdict
@@ -233,7 +220,6 @@ def test_what_takes_too_long_or_breaks_is_said_as_such(error: Exception, said: s
 
 
 def test_a_network_without_a_route_is_said_as_such() -> None:
-    """Also where one of several attempts says it."""
     import errno  # noqa: PLC0415 - one test's business
 
     error = httpx.ConnectError("")

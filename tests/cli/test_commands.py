@@ -16,7 +16,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread() -> None:
-    """The whole path on this machine: sandbox, child process, real client. A real account is not used."""
     shown = await run("demo", CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
     assert shown.returncode == 0, shown.stderr
     assert "contit_ask, contit_start, contit_status, contit_response" in shown.stdout
@@ -29,7 +28,6 @@ async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread
 
 
 async def test_the_sandbox_option_works_whatever_is_configured(tmp_path: Path) -> None:
-    """A credential in the file or the environment has no business there."""
     settings = tmp_path / "contit-mcp.toml"
     settings.write_text(f'api_key_file = "{tmp_path / "missing"}"\n', encoding="utf-8")
     with anyio.fail_after(30):
@@ -43,7 +41,6 @@ async def test_the_sandbox_option_works_whatever_is_configured(tmp_path: Path) -
 
 
 async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
-    """No traceback."""
     (tmp_path / "contit_mcp").mkdir()
     (tmp_path / "contit_mcp" / "__main__.py").write_text("raise SystemExit(3)", encoding="utf-8")
     (tmp_path / "contit_mcp" / "__init__.py").write_text("", encoding="utf-8")
@@ -72,7 +69,6 @@ async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
 async def test_wrong_usage_is_one_clear_error_without_a_traceback(
     arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    """On stderr; stdout stays empty."""
     failed = await run(*arguments)
     assert failed.returncode == code
     assert said in failed.stderr
@@ -81,7 +77,6 @@ async def test_wrong_usage_is_one_clear_error_without_a_traceback(
 
 
 async def test_help_and_version() -> None:
-    """They teach, and name the version."""
     helped = await run("--help")
     assert helped.returncode == 0
     assert "First steps:" in helped.stdout
@@ -90,7 +85,6 @@ async def test_help_and_version() -> None:
 
 
 async def test_the_sandbox_serves_on_its_port_with_its_faults(free_port: int) -> None:
-    """And ends on Ctrl-C."""
     arguments = ["sandbox", "--port", str(free_port), "--run-seconds", "0", "--fault", "503 on=status times=1"]
     with anyio.fail_after(60):
         async with await anyio.open_process([*COMMAND, *arguments], env=clean_environment()) as process:
@@ -118,7 +112,6 @@ def free_port() -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not on Windows")
 async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> None:
-    """Nobody types JSON-RPC."""
     async with on_terminal() as terminal:
         pass
     assert terminal.process.returncode == 0

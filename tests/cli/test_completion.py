@@ -39,7 +39,6 @@ async def completed(line: str, **more: str) -> list[str]:
     ],
 )
 async def test_commands_options_and_choices_are_completed(line: str, some: list[str]) -> None:
-    """Also the kinds of faults."""
     found = await completed(line)
     assert set(some) <= set(found), found
     last = line.rpartition(" ")[2]
@@ -48,7 +47,6 @@ async def test_commands_options_and_choices_are_completed(line: str, some: list[
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> None:
-    """The line that the help shows, then a completion as a Tab would ask for it."""
     command = tmp_path / "contit-mcp"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
     command.chmod(0o755)
@@ -70,7 +68,6 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("shell", "said"), [("zsh", "#compdef contit-mcp"), ("fish", "complete --no-files")])
 async def test_other_shells_get_their_own_script(shell: str, said: str) -> None:
-    """It names our command and asks it by its variable."""
     printed = await run("completion", shell)
     assert printed.returncode == 0
     assert said in printed.stdout

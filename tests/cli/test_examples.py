@@ -42,7 +42,6 @@ def examples(command: str) -> list[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_examples_and_fits_a_terminal(command: str) -> None:
-    """Lines of an example are not wrapped: they would not work."""
     lines = examples(command)
     assert lines
     assert all("contit-mcp" in line for line in lines)
@@ -51,12 +50,14 @@ def test_the_help_of_every_command_has_examples_and_fits_a_terminal(command: str
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "demo"])
 async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Path) -> None:
-    """One after the other, in a shell, before a sandbox instead of Contit; the demo has its own test."""
     ours = tmp_path / "contit-mcp"
     ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
     ours.chmod(0o755)
     (tmp_path / ".contit-mcp").mkdir()
     (tmp_path / ".contit-mcp" / "api-key").write_text("sandbox-key", encoding="utf-8")
+    (tmp_path / "content").mkdir()  # for --data
+    (tmp_path / "content" / "recipes.json").write_text('[{"title": "Soup", "status": "draft"}]', encoding="utf-8")
+    (tmp_path / "answers.json").write_text("[]", encoding="utf-8")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
         for line in [*BEFOREHAND.get(command, []), *examples(command)]:
@@ -65,16 +66,16 @@ async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Pat
             given = environment(**upstream(url, PATH=path, HOME=str(tmp_path)))
             if "CONTIT_API_KEY_FILE=" in line:
                 del given["CONTIT_API_KEY"]
-            code, said = await _in_bash(line, given)
+            code, said = await _in_bash(line, given, tmp_path)
             assert code == 0, f"{line}: {said}"
 
 
-async def _in_bash(line: str, given: dict[str, str]) -> tuple[int, str]:
+async def _in_bash(line: str, given: dict[str, str], folder: Path) -> tuple[int, str]:
     """Exit code and stderr; what serves until it is stopped is stopped when it says that it serves."""
     serves = SERVES_UNTIL_STOPPED.match(line)
     script = f"exec {line}" if serves else f"set -o pipefail; {line}"
     with anyio.fail_after(60):
-        async with await anyio.open_process(["bash", "-c", script], stdin=DEVNULL, env=given) as process:
+        async with await anyio.open_process(["bash", "-c", script], stdin=DEVNULL, env=given, cwd=folder) as process:
             said = b""
             assert process.stderr is not None
             async for chunk in process.stderr:

@@ -77,7 +77,6 @@ def file_of(slug: str, scope: str = "user") -> Path:
 
 
 async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> None:
-    """The README's steps 2 and 3, asked as Claude Desktop does; uninstall leaves nothing."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
     question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
@@ -112,7 +111,6 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
 
 @pytest.mark.parametrize("slug", HOSTS)
 def test_a_file_of_every_host_is_as_it_was_afterwards(slug: str, contit_mcp_command: Calls, home: Path) -> None:
-    """In each of its places: one that was there byte for byte, one that was not is gone again."""
     there = {
         "json": b'\xef\xbb\xbf{\r\n\t// mine\r\n\t"a": [1]\r\n}',
         "toml": b"a = 1 # mine",
@@ -139,7 +137,6 @@ def test_a_file_of_every_host_is_as_it_was_afterwards(slug: str, contit_mcp_comm
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has neither modes nor links for everyone")
 def test_a_link_and_a_mode_stay(contit_mcp_command: Calls, home: Path) -> None:
-    """Many keep their files in a folder of their own and link to them."""
     kept = home / "dotfiles.json"
     kept.write_text("{}")
     kept.chmod(0o640)
@@ -153,17 +150,6 @@ def test_a_link_and_a_mode_stay(contit_mcp_command: Calls, home: Path) -> None:
     assert contit_mcp_command("uninstall", "cursor").exit_code == 0
     assert file.is_symlink()
     assert kept.read_text() == "{}"
-
-
-def test_what_came_in_meanwhile_stays(contit_mcp_command: Calls, home: Path) -> None:
-    """A file that install made, and that somebody has used since, is not taken away."""
-    contit_mcp_command("install", "cursor", "--sandbox")
-    file = file_of("cursor")
-    document = json.loads(file.read_text())
-    document["mcpServers"]["other"] = {"command": "npx"}
-    file.write_text(json.dumps(document, indent=2))
-    assert contit_mcp_command("uninstall", "cursor").exit_code == 0
-    assert json.loads(file.read_text()) == {"mcpServers": {"other": {"command": "npx"}}}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +178,6 @@ def test_what_came_in_meanwhile_stays(contit_mcp_command: Calls, home: Path) -> 
 def test_a_file_that_cannot_be_edited_safely_is_left_alone(
     slug: str, content: bytes, said: str, contit_mcp_command: Calls, home: Path
 ) -> None:
-    """One line that says where and why; nothing is written, no key asked for."""
     file = file_of(slug)
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
@@ -206,7 +191,6 @@ def test_a_file_that_cannot_be_edited_safely_is_left_alone(
 
 
 def test_an_entry_that_somebody_changed_is_replaced_only_by_force(contit_mcp_command: Calls, home: Path) -> None:
-    """What was done by hand may be wanted. Our own, unchanged, is replaced when another is asked for."""
     contit_mcp_command("install", "cursor", "--sandbox")
     other = contit_mcp_command("install", "cursor", "--http", "http://127.0.0.1:8000")
     assert "has been replaced in" in other.output
@@ -223,7 +207,6 @@ def test_an_entry_that_somebody_changed_is_replaced_only_by_force(contit_mcp_com
 
 
 def test_no_backup_is_ever_lost(contit_mcp_command: Calls, home: Path) -> None:
-    """What somebody wrote by hand stands nowhere else, once --force has replaced it."""
     file = file_of("cursor")
     file.parent.mkdir()
     by_hand = '{"mcpServers": {"contit-assistant": {"command": "mine"}}}'
@@ -241,22 +224,7 @@ def test_no_backup_is_ever_lost(contit_mcp_command: Calls, home: Path) -> None:
     assert kept >= {by_hand, changed, entry.replace("--sandbox", "--mine")}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
-def test_a_link_to_a_file_that_is_not_there_stays(contit_mcp_command: Calls, home: Path) -> None:
-    """The file that it leads to is made, and taken away again."""
-    file, kept = file_of("cursor"), home / "dotfiles" / "mcp.json"
-    file.parent.mkdir()
-    file.symlink_to(kept)
-    before = at_home(home)
-    contit_mcp_command("install", "cursor", "--sandbox")
-    assert "contit-assistant" in kept.read_text()
-    contit_mcp_command("uninstall", "cursor")
-    assert at_home(home) == before
-    assert file.is_symlink()
-
-
 def test_print_shows_the_entry_and_changes_nothing(contit_mcp_command: Calls, home: Path) -> None:
-    """To look first, or to copy it."""
     before = at_home(home)
     printed = contit_mcp_command("install", "vscode", "--http", "https://contit.example", "--print")
     document = json.loads(printed.stdout)
@@ -270,7 +238,6 @@ def test_print_shows_the_entry_and_changes_nothing(contit_mcp_command: Calls, ho
 
 
 def test_the_key_goes_into_a_file_that_nobody_else_can_read(contit_mcp_command: Calls, home: Path, state: Path) -> None:
-    """The host's file names that file. It goes with the last entry that takes the key from it."""
     for slug in ("cursor", "codex"):
         installed = contit_mcp_command("install", slug, CONTIT_API_KEY=" SECRET-MARKER\n")
         assert installed.exit_code == 0, installed.output
@@ -288,7 +255,6 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(contit_mcp_command: 
 
 
 def test_no_key_is_left_behind(contit_mcp_command: Calls, home: Path, state: Path) -> None:
-    """Whatever took the place of the entry that it was for, or whoever took that out."""
     contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")
     contit_mcp_command("install", "cursor", CONTIT_ACCESS_TOKEN="ctpat_x")
     contit_mcp_command("install", "cursor", "--sandbox")
@@ -303,7 +269,6 @@ def test_no_key_is_left_behind(contit_mcp_command: Calls, home: Path, state: Pat
 
 
 def test_a_key_lies_nowhere_when_no_entry_could_be_written(contit_mcp_command: Calls, home: Path, state: Path) -> None:
-    """A file stands in the way of the host's folder."""
     (home / ".cursor").write_text("no folder")
     refused = contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")
     assert isinstance(refused.exception, ContitError)
@@ -311,7 +276,6 @@ def test_a_key_lies_nowhere_when_no_entry_could_be_written(contit_mcp_command: C
 
 
 def test_a_new_key_is_told_of_where_others_take_it_too(contit_mcp_command: Calls, home: Path, state: Path) -> None:
-    """All entries name one file, so one of them cannot have another key of ours."""
     contit_mcp_command("install", "cursor", CONTIT_API_KEY="first")
     assert "another key" not in contit_mcp_command("install", "codex", CONTIT_API_KEY="first").output
     told = contit_mcp_command("install", "codex", CONTIT_API_KEY="second").output
@@ -323,7 +287,6 @@ def test_a_new_key_is_told_of_where_others_take_it_too(contit_mcp_command: Calls
 def test_an_address_that_no_server_could_use_goes_into_no_entry(
     url: str, contit_mcp_command: Calls, home: Path
 ) -> None:
-    """It may hold a password, and a host's file is no place for one."""
     refused = contit_mcp_command("install", "cursor", CONTIT_API_KEY="key", CONTIT_BASE_URL=url)
     assert isinstance(refused.exception, ContitError)
     assert "CONTIT_BASE_URL must" in refused.exception.message
@@ -332,14 +295,12 @@ def test_an_address_that_no_server_could_use_goes_into_no_entry(
 
 
 def test_a_certificate_authority_is_named_by_its_full_path(contit_mcp_command: Calls, home: Path) -> None:
-    """A host starts servers in another folder."""
     contit_mcp_command("install", "cursor", CONTIT_API_KEY="key", CONTIT_CA_FILE="ca.pem")
     entry = json.loads(file_of("cursor").read_text())["mcpServers"]["contit-assistant"]
     assert entry["env"]["CONTIT_CA_FILE"] == str(home / "project" / "ca.pem")
 
 
 def test_a_key_file_of_the_users_is_named_and_never_touched(contit_mcp_command: Calls, home: Path) -> None:
-    """By option or by variable; where Contit is comes along."""
     mine = home / "mine"
     mine.write_text("key")
     mine.chmod(0o644)
@@ -382,7 +343,6 @@ def test_a_personal_access_token_is_named_as_one(
 def test_without_a_key_nothing_is_written(
     arguments: tuple[str, ...], variables: dict[str, str], said: str, contit_mcp_command: Calls, home: Path
 ) -> None:
-    """An entry that cannot work helps nobody."""
     refused = contit_mcp_command("install", "cursor", *arguments, **variables)
     assert isinstance(refused.exception, ContitError)
     assert said in refused.exception.message
@@ -392,7 +352,6 @@ def test_without_a_key_nothing_is_written(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
 async def test_on_a_terminal_the_key_is_asked_for_and_not_shown(home: Path, state: Path) -> None:
-    """As passwords are."""
     async with on_terminal("install", "cursor", HOME=str(home), HTTPS_PROXY=UNREACHABLE) as terminal:
         await terminal.until(lambda text: "it is not shown" in text)
         terminal.type("SECRET-MARKER\n")
@@ -405,7 +364,6 @@ async def test_on_a_terminal_the_key_is_asked_for_and_not_shown(home: Path, stat
 
 
 def test_without_a_host_it_lists_them_and_what_is_here(contit_mcp_command: Calls, home: Path) -> None:
-    """One line each: its name, how it stands, its file."""
     file_of("cursor").parent.mkdir()
     file_of("codex").parent.mkdir()
     file_of("codex").write_text("broken")
@@ -435,7 +393,6 @@ def test_without_a_host_it_lists_them_and_what_is_here(contit_mcp_command: Calls
 def test_what_cannot_be_meant_is_said(
     arguments: tuple[str, ...], code: int, said: str, contit_mcp_command: Calls, home: Path
 ) -> None:
-    """In one line."""
     result = contit_mcp_command(*arguments)
     error = result.exception
     assert result.exit_code == code
@@ -444,7 +401,6 @@ def test_what_cannot_be_meant_is_said(
 
 @pytest.mark.parametrize("entry", [["--sandbox"], ["--http", "http://127.0.0.1:1"]], ids=["local", "remote"])
 async def test_what_to_do_next_works_as_it_is_written(entry: list[str], home: Path) -> None:
-    """A newcomer's command is on no PATH yet."""
     nowhere = {"HOME": str(home), "USERPROFILE": str(home), "PATH": os.defpath}
     installed = await run("install", "cursor", *entry, **nowhere)
     (line,) = [line for line in installed.stdout.splitlines() if line.startswith("Check it with: ")]
@@ -455,8 +411,6 @@ async def test_what_to_do_next_works_as_it_is_written(entry: list[str], home: Pa
 
 
 def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(contit_mcp_command: Calls, home: Path) -> None:
-    """By default a server on this machine needs no token, and any other needs one, as with `contit-mcp http`."""
-
     def printed(*arguments: str) -> str:
         return contit_mcp_command("install", "codex", "--print", "--http", *arguments).stdout
 
@@ -470,7 +424,6 @@ def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(contit_mc
 
 
 async def test_check_uses_an_entry_with_its_own_variables_alone(home: Path, tmp_path: Path) -> None:
-    """What is set in this shell does not count there: neither a wrong setting nor another Contit."""
     variables = {"HOME": str(home), "USERPROFILE": str(home)}
     async with sandbox_on_port() as (url, _):
         installed = await run("install", "goose", CONTIT_API_KEY="sandbox-key", CONTIT_BASE_URL=url, **variables)
@@ -482,7 +435,6 @@ async def test_check_uses_an_entry_with_its_own_variables_alone(home: Path, tmp_
 
 
 async def test_check_says_what_is_wrong_with_an_entry(home: Path) -> None:
-    """A command that has gone, a server that does not answer, no entry, a broken file."""
     file = file_of("cursor")
     file.parent.mkdir()
     host = HOSTS["cursor"]
@@ -521,7 +473,6 @@ async def test_check_says_what_is_wrong_with_an_entry(home: Path) -> None:
 async def test_an_entry_by_hand_can_be_anything(
     entry: dict[str, Any], said: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One finding says what is wrong with it, and shows no secret that stands in it."""
     monkeypatch.setenv("CONTIT_ASSISTANT_TOKEN", "tökén")
     file = file_of("cursor")
     file.parent.mkdir()
@@ -536,7 +487,6 @@ async def test_an_entry_by_hand_can_be_anything(
 
 
 async def test_the_way_to_a_new_entry_is_named_with_its_scope(home: Path) -> None:
-    """Else the hint would write another file."""
     file = file_of("cursor", "project")
     (missing,) = await check_host(HOSTS["cursor"], file, scope="project")
     assert missing.hint == "contit-mcp install cursor --scope project"
@@ -544,7 +494,7 @@ async def test_the_way_to_a_new_entry_is_named_with_its_scope(home: Path) -> Non
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows removes no folder that is in use")
 async def test_a_current_folder_that_is_gone_is_said(home: Path, tmp_path: Path) -> None:
-    """As what it is, not as an output that could not be written (seen)."""
+    """As what it is, not as an output that could not be written."""
     command = f"mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(COMMAND)} install cursor --sandbox"
     done = await anyio.run_process(
         ["/bin/sh", "-c", command], cwd=tmp_path, env=environment(HOME=str(home)), check=False
@@ -559,7 +509,7 @@ async def test_a_current_folder_that_is_gone_is_said(home: Path, tmp_path: Path)
 async def test_an_entry_starts_with_little_more_than_its_own_variables(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As desktop applications start servers: their PATH, no shell's variables, the home folder (assumed)."""
+    """As desktop applications start servers: their PATH, no shell's variables, the home folder."""
     file, told = file_of("cursor"), home / "told.json"
     file.parent.mkdir()
     tell = "import json, os, sys; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1], 'w'))"
@@ -585,8 +535,6 @@ async def test_an_entry_starts_with_little_more_than_its_own_variables(
 async def test_what_a_server_on_the_network_says_is_told(
     status: int, token: str | None, said: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to do about it; the token is in no finding."""
-
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(status_code=status)(scope, receive, send)
 
@@ -650,7 +598,6 @@ async def test_what_claude_desktop_cannot_read_is_said(text: str, contit_mcp_com
 async def test_a_remote_entry_reaches_a_server_with_its_token(
     contit_mcp_command: Calls, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real server with tokens; --probe is there over HTTP too."""
     tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"me:{'t' * 32}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
     with Served(tokens, ("--sandbox", "--probe")) as served:
         for slug in ("cursor", "codex", "continue"):
@@ -665,7 +612,6 @@ async def test_a_remote_entry_reaches_a_server_with_its_token(
 
 
 def test_every_entry_reads_back_as_what_it_was_made_of() -> None:
-    """`check` and the examples trust in that."""
     server = LocalServer("/bin/contit-mcp", ("stdio", "--sandbox"), {"CONTIT_API_KEY_FILE": "/key"})
     for host in HOSTS.values():
         assert read_entry(host.local(server)) == server, host.slug

@@ -33,7 +33,6 @@ async def seen(sandbox: SandboxRecord, endpoint: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(number: signal.Signals) -> None:
-    """It works as it is printed; stdout stays empty."""
     async with sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox):
         async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
             await seen(sandbox, "status")
@@ -51,7 +50,6 @@ async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(num
 
 
 async def test_an_interrupted_ask_is_an_object_in_json() -> None:
-    """With the command that gives the answer as JSON."""
     async with (
         sandbox_on_port(LONG) as (url, sandbox),
         started("ask", "--json", "How many drafts are there?", **upstream(url)) as asking,
@@ -66,7 +64,6 @@ async def test_an_interrupted_ask_is_an_object_in_json() -> None:
 
 
 async def test_a_start_that_is_being_sent_is_waited_for_and_its_ids_are_told() -> None:
-    """Its run would be lost without them."""
     async with sandbox_on_port(LONG) as (url, sandbox):
         sandbox.add_fault(parse_fault("delay on=start seconds=1"))
         async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
@@ -80,7 +77,6 @@ async def test_a_start_that_is_being_sent_is_waited_for_and_its_ids_are_told() -
 
 
 async def test_interrupted_before_there_is_a_run_it_says_so() -> None:
-    """Here while a refused start waits to be sent again."""
     async with sandbox_on_port(LONG) as (url, sandbox):
         sandbox.add_fault(parse_fault("503 on=start retry_after=30 times=99"))
         async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
@@ -93,7 +89,6 @@ async def test_interrupted_before_there_is_a_run_it_says_so() -> None:
 
 
 async def test_the_second_interruption_does_not_wait() -> None:
-    """Not even for the ids of a start that is being sent."""
     async with sandbox_on_port(LONG) as (url, sandbox):
         sandbox.add_fault(parse_fault("delay on=start seconds=10"))
         async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
@@ -110,7 +105,6 @@ async def test_the_second_interruption_does_not_wait() -> None:
 
 
 async def test_the_sandbox_in_the_process_leaves_no_handle() -> None:
-    """There is nothing to fetch from."""
     async with started("ask", "--sandbox", "--log-level", "INFO", "How many drafts are there?") as asking:
         with anyio.fail_after(30):
             while b"run.started" not in asking.stderr:

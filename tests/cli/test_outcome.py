@@ -42,7 +42,6 @@ def unreachable_run() -> errors.RunUnreachableError:
 def test_every_error_has_its_exit_code_and_names_no_tool(
     error: errors.ContitError, about: tuple[str | None, str | None], status: str, code: int, next_step: str | None
 ) -> None:
-    """A person has commands, not tools."""
     outcome = outcome_of_error(error, PLAIN, about=about)
     assert (outcome.status, outcome.exit_code, outcome.next_step) == (status, code, next_step)
     assert "contit_" not in f"{outcome.error} {outcome.hint}"
@@ -50,12 +49,10 @@ def test_every_error_has_its_exit_code_and_names_no_tool(
 
 
 def test_an_error_after_an_interruption_ends_as_interrupted() -> None:
-    """The person wanted to leave."""
     assert outcome_of_error(errors.StartUnknownError(None), PLAIN, interrupted=True).exit_code == 130
 
 
 def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
-    """What was given on the command line goes along; words that a shell would take apart are quoted."""
     given = GivenOptions(Path("my settings.toml"), "http://localhost:8787", "DEBUG")
     commands = NextCommands(given, as_json=True)
     config = Path("my settings.toml").absolute()
@@ -68,7 +65,6 @@ def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
 
 
 def test_an_answer_given_again_says_how_old_it_is() -> None:
-    """Beside the keys of the tools' result, since a script has no other way to know."""
     report = Run("completed", "t", "r", response="Yes.", elapsed_seconds=2.04, age_seconds=40.0)
     outcome = outcome_of(report, PLAIN, interrupted=False)
     assert outcome.age_seconds == 40.0

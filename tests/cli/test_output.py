@@ -17,7 +17,6 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("arguments", [("check",), ("ask", "--sandbox", "How many drafts are there?"), ("--help",)])
 async def test_output_that_cannot_be_written_is_one_error(arguments: tuple[str, ...]) -> None:
-    """And no traceback."""
     with anyio.fail_after(60):
         with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 - a device
             done = await anyio.run_process(
@@ -33,13 +32,11 @@ async def test_output_that_cannot_be_written_is_one_error(arguments: tuple[str, 
 
 
 async def test_a_mistyped_command_is_met_with_the_one_that_was_meant() -> None:
-    """Where one looks like it."""
     assert "hint: Did you mean ask?" in (await run("assk", "hello")).stderr
     assert "Did you mean" not in (await run("xyzzy")).stderr
 
 
 async def test_the_sandbox_says_that_its_port_is_taken_before_it_says_where_it_answers() -> None:
-    """One error, and nothing to copy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = await run("sandbox", "--port", str(taken.getsockname()[1]))
     assert refused.returncode == 1
@@ -49,7 +46,6 @@ async def test_the_sandbox_says_that_its_port_is_taken_before_it_says_where_it_a
 
 
 async def test_a_question_asked_again_at_a_terminal_is_asked_again(tmp_path: Path) -> None:
-    """What was printed has arrived, however long it took; another host's unsure answer is marked."""
     state = {"CONTIT_MCP_STATE_DIR": str(tmp_path), "CONTIT_API_KEY": "sandbox-key"}
     async with sandbox_on_port(SandboxOptions(run_seconds=4.5)) as (url, sandbox):
         for _ in range(2):

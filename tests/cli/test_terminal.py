@@ -29,7 +29,6 @@ BRAILLE = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
 
 
 async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
-    """The cursor is hidden meanwhile and comes back."""
     async with (
         sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, _),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
@@ -50,7 +49,6 @@ async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
 
 @pytest.mark.parametrize("columns", [40, 12, 1])
 async def test_no_line_of_the_spinner_or_the_answer_is_wider_than_the_terminal(columns: int) -> None:
-    """A wrapped spinner could not be drawn over."""
     async with (
         sandbox_on_port(SandboxOptions(run_seconds=0.7)) as (url, _),
         on_terminal_of(columns, "ask", "List drafts in March 2026", **upstream(url)) as terminal,
@@ -76,7 +74,6 @@ async def test_no_color_is_honoured_by_the_spinner_and_the_answer() -> None:
 
 
 async def test_an_encoding_without_braille_gets_another_spinner() -> None:
-    """Bars and slashes."""
     async with sandbox_on_port() as (url, _):
         ascii_only = upstream(url, PYTHONIOENCODING="ascii", NO_COLOR="1")
         async with on_terminal("ask", MARCH, **ascii_only) as terminal:
@@ -86,7 +83,6 @@ async def test_an_encoding_without_braille_gets_another_spinner() -> None:
 
 
 async def test_a_dumb_terminal_gets_plain_text() -> None:
-    """No spinner, no escape sequence."""
     async with sandbox_on_port() as (url, _), on_terminal("ask", MARCH, **upstream(url, TERM="dumb")) as terminal:
         pass
     assert terminal.screen()[0].startswith("I found 12")
@@ -95,7 +91,6 @@ async def test_a_dumb_terminal_gets_plain_text() -> None:
 
 
 async def test_without_rich_the_answer_is_printed_as_it_is(tmp_path: Path) -> None:
-    """It is an extra."""
     (tmp_path / "rich").mkdir()
     (tmp_path / "rich" / "__init__.py").write_text("raise ImportError", encoding="utf-8")
     async with (
@@ -107,7 +102,6 @@ async def test_without_rich_the_answer_is_printed_as_it_is(tmp_path: Path) -> No
 
 
 async def test_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
-    """The cursor comes back too."""
     async with (
         sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, sandbox),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
@@ -125,7 +119,6 @@ async def test_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
 
 
 async def test_leaving_at_once_gives_the_cursor_back() -> None:
-    """Whatever was going on."""
     async with on_terminal("ask", MARCH, CONTIT_API_KEY="k", CONTIT_BASE_URL="http://10.255.255.1") as terminal:
         pass
     assert "must begin with https://" in terminal.written
@@ -142,7 +135,6 @@ async def test_leaving_at_once_gives_the_cursor_back() -> None:
 
 
 async def test_ctrl_z_gives_the_shell_its_cursor_and_takes_it_back_after_fg() -> None:
-    """The shell would stand there without one."""
     async with (
         sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, _),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
@@ -157,7 +149,6 @@ async def test_ctrl_z_gives_the_shell_its_cursor_and_takes_it_back_after_fg() ->
 
 
 async def test_nothing_in_an_answer_moves_the_cursor_or_hides_where_a_link_leads() -> None:
-    """Editors' text is not trusted. Entities and carriage returns are ways round the client's filter."""
     text = "see\rSEEN &#27;[31mred &#x9b;2J <b>bold</b> [safe](https://evil.example/x) \x1b]0;title\x07"
 
     async def start(request: Request) -> JSONResponse:

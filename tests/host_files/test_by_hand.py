@@ -88,7 +88,6 @@ def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_pat
     ],
 )
 def test_what_cannot_be_taken_out_safely_is_left_alone(slug: str, text: str, tmp_path: Path) -> None:
-    """The error names the file; a person sees at once what is meant."""
     file = tmp_path / "file"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="left alone") as refused:
@@ -118,7 +117,6 @@ def test_what_only_old_yaml_takes_for_a_date_is_text(text: str, tmp_path: Path) 
     ],
 )
 def test_what_a_reader_stumbles_over_is_one_clear_error(slug: str, text: str, tmp_path: Path) -> None:
-    """Numbers and nesting out of all bounds."""
     file = tmp_path / "file"
     file.write_text(text)
     with pytest.raises(ConfigurationError, match="left alone"):
@@ -126,7 +124,7 @@ def test_what_a_reader_stumbles_over_is_one_clear_error(slug: str, text: str, tm
 
 
 def test_a_host_that_writes_its_file_anew_has_not_changed_our_entry(tmp_path: Path) -> None:
-    """Claude Code does, each time that it is used (seen); another entry of ours may take its place then."""
+    """Claude Code does, each time that it is used; another entry of ours may take its place then."""
     host, file, installs = HOSTS["claude-code"], tmp_path / "file", Installs(tmp_path / "installs")
     carry_out(plan_install(host, file, LocalServer("/x", ("stdio", "--sandbox")), installs), installs)
     file.write_text(json.dumps({"numStartups": 2} | json.loads(file.read_text()), indent=2))
@@ -137,7 +135,7 @@ def test_a_host_that_writes_its_file_anew_has_not_changed_our_entry(tmp_path: Pa
 
 
 def test_a_file_that_changed_after_the_look_is_left_alone(tmp_path: Path) -> None:
-    """Hosts write while they run (seen), and a person may have been asked for a key in between."""
+    """Hosts write while they run, and a person may have been asked for a key in between."""
     file, installs = tmp_path / "file", Installs(tmp_path / "installs")
     plan = plan_install(HOSTS["cursor"], file, LocalServer("/x"), installs)
     file.write_text('{"new": 1}')
@@ -160,13 +158,11 @@ def test_a_new_file_that_would_hide_an_older_one_is_not_made(tmp_path: Path) -> 
     "entry", [{"headers": ["a"]}, {"requestOptions": "a"}, {"requestOptions": {"headers": 1}}, {"headers": None}]
 )
 def test_headers_that_are_none_name_no_token(entry: dict[str, object]) -> None:
-    """People write entries by hand."""
     assert read_entry({"url": "https://x.example/mcp"} | entry) == RemoteServer("https://x.example/mcp")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
 def test_a_file_is_the_same_by_whichever_link(tmp_path: Path) -> None:
-    """A home folder may be one, and HOME name it either way."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     installs, host = Installs(tmp_path / "installs"), HOSTS["cursor"]
@@ -178,7 +174,6 @@ def test_a_file_is_the_same_by_whichever_link(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
 def test_a_key_file_is_the_same_by_whichever_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else uninstall would take it away from an entry that needs it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "link").symlink_to(tmp_path)
     for named, is_it in (("~/key", True), (f"{tmp_path}/link/key", True), (f"{tmp_path}/other", False), ("\0~", False)):
@@ -189,7 +184,7 @@ def test_a_key_file_is_the_same_by_whichever_name(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every path is text")
 def test_a_path_that_is_no_text_goes_into_no_file(tmp_path: Path) -> None:
-    """Neither the host nor our memory could be written (seen)."""
+    """Neither the host nor our memory could be written."""
     installs, host = Installs(tmp_path / "installs"), HOSTS["cursor"]
     for file, server in (
         (tmp_path / "h\udcff" / "file", LocalServer("/x")),
@@ -200,7 +195,6 @@ def test_a_path_that_is_no_text_goes_into_no_file(tmp_path: Path) -> None:
 
 
 def test_a_memory_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None:
-    """It is of use, and of no more."""
     (tmp_path / "host-entries.json").write_text("broken")
     installs = Installs.load(tmp_path)
     assert list(installs) == []

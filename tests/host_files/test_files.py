@@ -31,7 +31,6 @@ def keep_secret(path: Path) -> None:
     [(read, "cannot be read"), (write, "cannot be written"), (keep_secret, "cannot be written")],
 )
 def test_what_stands_in_the_way_is_named(do: Callable[[Path], None], said: str, tmp_path: Path) -> None:
-    """A folder in the file's place, or a file in its folder's; nothing is left behind."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("text")
     before = sorted(tmp_path.rglob("*"))
@@ -43,7 +42,6 @@ def test_what_stands_in_the_way_is_named(do: Callable[[Path], None], said: str, 
 
 
 def test_a_backup_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    """Without one nothing is changed."""
     file = tmp_path / ("f" * 250)  # no name may be longer than 255 bytes
     file.write_text("text")
     with pytest.raises(ConfigurationError, match="cannot be written"):
@@ -51,7 +49,6 @@ def test_a_backup_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
-    """What an earlier one holds may stand nowhere else; the same content needs no second one."""
     file = tmp_path / "file"
     (tmp_path / "file.contit-mcp.2.bak").mkdir()
     made = []
@@ -64,7 +61,6 @@ def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_a_backup_is_for_this_user_alone(tmp_path: Path) -> None:
-    """A host's file may hold keys of other servers."""
     (tmp_path / "file").write_text("text")
     (tmp_path / "file").chmod(0o644)
     assert stat.S_IMODE(back_up(tmp_path / "file").stat().st_mode) == 0o600
@@ -72,7 +68,6 @@ def test_a_backup_is_for_this_user_alone(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everything")
 def test_a_file_that_its_user_has_locked_is_not_replaced(tmp_path: Path) -> None:
-    """Another program may make it."""
     (tmp_path / "file").write_text("text")
     (tmp_path / "file").chmod(0o444)
     with pytest.raises(ConfigurationError, match="Permission denied"):
@@ -82,7 +77,6 @@ def test_a_file_that_its_user_has_locked_is_not_replaced(tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
-    """Under sudo it would be root's, and its user could not read it any more."""
     (tmp_path / "file").write_text("text")
     os.chown(tmp_path / "file", 12345, 12346)
     write_text(tmp_path / "file", "other")

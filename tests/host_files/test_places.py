@@ -98,7 +98,6 @@ def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
 
 
 def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) -> None:
-    """Pipx links to what may move with the next version."""
     script, link = tmp_path / "venv" / "contit-mcp", tmp_path / "bin" / "contit-mcp"
     for file in (script, link):
         file.parent.mkdir()
@@ -110,7 +109,6 @@ def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) 
 
 @pytest.mark.skipif(os.name == "nt", reason="it takes a script for Python")
 def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tmp_path: Path) -> None:
-    """`python -m contit_mcp`."""
     python = str(tmp_path / "python")
     (tmp_path / "python").write_text("#!/bin/sh\nexit 0\n")
     (tmp_path / "python").chmod(0o700)
@@ -120,7 +118,7 @@ def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tm
 
 
 def test_a_python_that_does_not_know_us_is_named_in_no_entry(tmp_path: Path) -> None:
-    """`python -m contit_mcp` in a checkout finds it by the current folder, which a host does not start in (seen)."""
+    """`python -m contit_mcp` in a checkout finds it by the current folder, which a host does not start in."""
     venv.create(tmp_path / "bare", with_pip=False)
     python = tmp_path / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     with pytest.raises(ConfigurationError, match="is not installed"):

@@ -41,14 +41,12 @@ def entry_of(path: Path) -> Server:
 
 
 def test_every_host_has_its_entries() -> None:
-    """One file a host and transport."""
     expected = {f"{slug}.stdio" for slug in HOSTS} | {f"{slug}.http" for slug in HOSTS if HOSTS[slug].remote}
     assert {path.stem for path in FILES} == expected | {"claude-code-shared.stdio"}
 
 
 @pytest.mark.anyio
 async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
-    """Started with its arguments and variables, against a sandbox, with the folder of this test."""
     servers = [server for path in FILES if isinstance(server := entry_of(path), LocalServer)]
     assert len(servers) == len(HOSTS) + 1
     # Claude Code fills in the variable of the shared one; else they are all the same, so one is tried for all.

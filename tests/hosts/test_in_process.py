@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.testing import running_sandbox
-from release.wheels import WHEEL, build, copy_source
+from release.artifacts import WHEEL, build, copy_source
 from tests.hosts.installing import node, npm_packages, python_packages
 from tests.rules.tree import ROOT
 
@@ -21,7 +21,7 @@ CLIENTS = "Assistant,SDK legacy,SDK auto,FastMCP,LangChain,pydantic-ai,FastAPI l
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment in which the wheel is installed; its dependencies are pinned."""
     folder = tmp_path_factory.mktemp("wheel")
-    build(copy_source(folder / "source"), folder, kinds=("wheel",))
+    build(copy_source(folder / "source"), folder)
     found = python_packages("in_process") / "python"
     pip = [str(found), "-m", "pip", "--disable-pip-version-check", "-qq", "install", "--no-deps", "--force-reinstall"]
     subprocess.run([*pip, str(folder / WHEEL)], check=True)

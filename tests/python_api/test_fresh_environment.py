@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from contit_mcp.testing import running_sandbox
-from release.wheels import WHEEL, build, copy_source
+from release.artifacts import WHEEL, build, copy_source
 from tests.rules.tree import ROOT
 
 SCRIPT = """
@@ -31,7 +31,7 @@ asyncio.run(main())
 
 def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> None:
     """In an empty folder, with no variable but HOME; stderr stays empty."""
-    build(copy_source(tmp_path / "source"), tmp_path, kinds=("wheel",))
+    build(copy_source(tmp_path / "source"), tmp_path)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install", "--no-deps"]

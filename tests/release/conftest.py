@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from release.wheels import WHEEL, build, copy_source
+from release.artifacts import WHEEL, build, copy_source
 
 
 @pytest.fixture(scope="package")

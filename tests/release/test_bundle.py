@@ -15,11 +15,12 @@ import pytest
 from mcp_types import Tool
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from contit_mcp import __version__
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
-from release.bundle import set_times, stage
+from release.bundle import pack, stage
 from release.manifest import FILLED_IN, bundle_pyproject, manifest, user_config
 from release.project import PROJECT, claimed_pythons, package_files
 from release.trying import TOOLS, Start, answer_of, bare_environment, text_of
@@ -38,7 +39,6 @@ def placeholders(value: object) -> set[str]:
 
 
 def test_every_field_is_used_and_every_reference_is_a_field() -> None:
-    """A field that reaches nothing would deceive its user."""
     assert placeholders(manifest(NO_TOOLS)["server"]) == set(user_config())
 
 
@@ -67,7 +67,6 @@ def test_none_of_the_fields_must_be_filled_in() -> None:
 
 
 def test_the_numbers_that_a_host_accepts_are_accepted() -> None:
-    """Its form refuses what the setting would refuse."""
     field = user_config()["wait_seconds"]
     for number in (field["min"], field["max"]):
         settings = load_settings(environment={"CONTIT_MCP_WAIT_SECONDS": str(number)})
@@ -75,13 +74,14 @@ def test_the_numbers_that_a_host_accepts_are_accepted() -> None:
 
 
 def test_the_bundle_installs_the_versions_that_are_tested() -> None:
-    """Each dependency at one version, from whichever index its user has, for the Pythons that we claim."""
     project = tomllib.loads(bundle_pyproject())["project"]
     pins = [Requirement(line) for line in project["dependencies"]]
     assert all(len(pin.specifier) == 1 and str(pin.specifier).startswith("==") and pin.url is None for pin in pins)
     for line in PROJECT["dependencies"]:
         asked = Requirement(line)
-        versions = [str(pin.specifier)[2:] for pin in pins if pin.name == asked.name]
+        versions = [
+            str(pin.specifier)[2:] for pin in pins if canonicalize_name(pin.name) == canonicalize_name(asked.name)
+        ]
         assert versions, asked.name
         assert all(asked.specifier.contains(version) for version in versions), asked.name
     taken = SpecifierSet(project["requires-python"])
@@ -90,7 +90,6 @@ def test_the_bundle_installs_the_versions_that_are_tested() -> None:
 
 
 def test_what_is_in_the_bundle_answers_before_the_sandbox(wheel: Path, tmp_path: Path) -> None:
-    """Started by its entry point, beside nothing but what it brings; its tools are the manifest's."""
     tools = [Tool.model_validate(tool) for tool in json.loads(SNAPSHOT.read_text(encoding="utf-8"))]
     folder = stage(tmp_path / "bundle", wheel, tools, PICTURE)
     described = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -109,23 +108,23 @@ def test_what_is_in_the_bundle_answers_before_the_sandbox(wheel: Path, tmp_path:
     assert "draft" in text_of(answer)
 
 
-def test_an_archive_gets_one_time_and_keeps_its_content(tmp_path: Path) -> None:
-    """So that a bundle's checksum can be had again from its sources."""
-    file = tmp_path / "bundle.mcpb"
-    content = {"main.py": b"print()\n", "a/deep/file.json": b"{}" * 5_000, "ünïcode": b""}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+def test_a_bundle_has_the_same_bytes_whenever_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(datetime(2026, 11, 26, 7, 8, 10, tzinfo=UTC).timestamp())))
+    content = {"a/deep/file.json": b"{}" * 5_000, "main.py": b"print()\n", "ünïcode": b""}
+    for folder, mode in (("first", 0o600), ("second", 0o644)):
         for name, data in content.items():
-            archive.writestr(name, data)
-    when = datetime(2026, 11, 26, 7, 8, 10, tzinfo=UTC)
-    set_times(file, int(when.timestamp()))
-    with zipfile.ZipFile(file) as archive:
-        assert archive.testzip() is None
+            file = tmp_path / folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            file.chmod(mode)
+        assert pack(tmp_path / folder, tmp_path / f"{folder}.mcpb") == len(content)
+    assert (tmp_path / "first.mcpb").read_bytes() == (tmp_path / "second.mcpb").read_bytes()
+    with zipfile.ZipFile(tmp_path / "first.mcpb") as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == content
         assert {entry.date_time for entry in archive.infolist()} == {(2026, 11, 26, 7, 8, 10)}
 
 
 def test_the_packer_is_pinned_and_its_lock_names_no_registry() -> None:
-    """One version each, by checksum, from whichever registry one has."""
     npm = ROOT / "release" / "npm"
     package: dict[str, Any] = json.loads((npm / "package.json").read_text(encoding="utf-8"))
     lock: dict[str, Any] = json.loads((npm / "package-lock.json").read_text(encoding="utf-8"))

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 
 from contit_mcp import __version__
+from contit_mcp.cli.main import contit_mcp
 from contit_mcp.config.settings import Settings
 from release.registry import SERVER_JSON, SERVER_NAME, bundle_package, entry, python_package, written
 from tests.rules.tree import ROOT
@@ -32,13 +34,11 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_server_json_is_up_to_date() -> None:
-    """Version and description are the package's."""
     assert SERVER_JSON.read_text(encoding="utf-8") == written(entry()), "make docs"
     assert json.loads(SERVER_JSON.read_text(encoding="utf-8"))["version"] == __version__
 
 
 def test_server_json_names_no_place_where_nothing_is() -> None:
-    """Whoever follows it to an index would install what somebody else has put there."""
     server = json.loads(SERVER_JSON.read_text(encoding="utf-8"))
     assert not {"packages", "remotes"} & set(server)
 
@@ -87,9 +87,8 @@ def test_the_variables_are_settings_and_the_secret_ones_are_marked() -> None:
 
 
 def test_the_package_is_started_by_a_command_that_exists() -> None:
-    """As `uvx contit-mcp stdio`."""
     (argument,) = python_package()["packageArguments"]
-    assert (ROOT / "contit_mcp" / "cli" / f"{argument['value']}.py").exists()
+    assert argument["value"] in contit_mcp.list_commands(click.Context(contit_mcp))
 
 
 def test_a_bundle_comes_with_its_checksum(bundle: Path) -> None:

@@ -6,68 +6,65 @@ from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
+from trove_classifiers import classifiers as known_classifiers
 
-from release.project import PROJECT, ReleaseError, claimed_pythons, package_files, pinned_requirements
-from release.registry import SERVER_NAME
-from release.wheels import (
+from release.artifacts import (
     SDIST,
     WHEEL,
     build,
     check_bundle,
-    check_metadata,
-    check_sdist,
-    check_wheel,
+    check_content,
+    check_description,
     copy_source,
     same_bytes,
     unpack_sdist,
 )
+from release.project import PROJECT, ReleaseError, claimed_pythons, package_files, pinned_requirements
+from release.registry import SERVER_NAME
 
 
 def test_the_package_is_inside_and_nothing_else(wheel: Path) -> None:
-    """Its modules, py.typed, the sandbox's data and the licence; no tests and no configs."""
-    assert "LICENSE" in check_wheel(wheel)
-    assert check_sdist(wheel.parent / SDIST)
+    assert check_content(wheel)
+    assert check_content(wheel.parent / SDIST)
+    assert {"contit_mcp/py.typed", "contit_mcp/sandbox/data/workspace.json"} <= package_files()
 
 
 def test_the_metadata_are_the_projects(wheel: Path) -> None:
     """Every classifier is known to the index, and the long description names the registry's entry (documented)."""
-    assert check_metadata(wheel, server_name=SERVER_NAME).startswith("MIT")
+    assert check_description(wheel, SERVER_NAME).startswith("MIT")
     with pytest.raises(ReleaseError, match="mcp-name"):
-        check_metadata(wheel, server_name=f"{SERVER_NAME}-of-someone-else")
+        check_description(wheel, f"{SERVER_NAME}-of-someone-else")
+    assert set(PROJECT["classifiers"]) <= set(known_classifiers)
 
 
 def test_the_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
-    """In another folder, and from the sdist, so that anyone can check a release."""
     build(copy_source(tmp_path / "another" / "folder"), tmp_path)
     for name in (WHEEL, SDIST):
         same_bytes(wheel.parent / name, tmp_path / name)
-    build(unpack_sdist(tmp_path / SDIST, tmp_path / "unpacked"), tmp_path / "again", kinds=("wheel",))
+    build(unpack_sdist(tmp_path / SDIST, tmp_path / "unpacked"), tmp_path / "again")
     same_bytes(wheel, tmp_path / "again" / WHEEL)
 
 
 def test_a_stray_file_is_noticed(wheel: Path, tmp_path: Path) -> None:
-    """It could be a secret."""
     doctored = Path(shutil.copy(wheel, tmp_path))
     with zipfile.ZipFile(doctored, "a") as archive:
         archive.writestr("contit_mcp/.env", "CONTIT_API_KEY=secret")
     with pytest.raises(ReleaseError, match=r"does not belong there: contit_mcp/\.env"):
-        check_wheel(doctored)
+        check_content(doctored)
 
 
 @pytest.mark.parametrize("lost", ["contit_mcp/py.typed", "contit_mcp/sandbox/data/workspace.json"])
 def test_a_lost_file_is_noticed(wheel: Path, tmp_path: Path, lost: str) -> None:
-    """An editable install has it, so no other test would see."""
     doctored = tmp_path / wheel.name
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(doctored, "w") as archive:
         for name in whole.namelist():
             if name != lost:
                 archive.writestr(name, whole.read(name))
     with pytest.raises(ReleaseError, match=f"lacks {lost}"):
-        check_wheel(doctored)
+        check_content(doctored)
 
 
 def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> None:
-    """It lies in dist/ under the same name."""
     bundle = tmp_path / "contit-mcp.mcpb"
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(bundle, "w") as archive:
         for name in whole.namelist():
@@ -80,9 +77,7 @@ def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> 
 
 
 def test_what_is_claimed_can_be_installed() -> None:
-    """Each Python of the classifiers is one that requires-python takes, and the pins are for all of them."""
     assert claimed_pythons()
     for version in claimed_pythons():
         assert SpecifierSet(PROJECT["requires-python"]).contains(version)
     assert len({requirement.name for requirement in pinned_requirements()}) >= len(PROJECT["dependencies"])
-    assert "contit_mcp/py.typed" in package_files()

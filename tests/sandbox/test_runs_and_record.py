@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import Fault, FaultPlan, parse_fault
+from contit_mcp.sandbox.faults import Fault, parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
 
@@ -167,26 +167,29 @@ async def test_a_body_without_a_declared_length_is_bounded_too(sandbox: Sandbox)
     assert answer.status_code == 413
 
 
-async def test_a_header_orders_a_fault_for_its_own_request_alone(sandbox: Sandbox) -> None:
-    """On the endpoint it names; how often would mean nothing there."""
-    headers = {"X-Sandbox-Fault": "500 on=status, 503 on=response"}
-    answer = await sandbox.http.get(f"{START}/t/response", headers=headers)
-    assert answer.status_code == 503
-    answer = await sandbox.http.get(f"{START}/t/response", headers={"X-Sandbox-Fault": "500 times=2"})
-    assert answer.status_code == 400
-    assert "own request" in answer.json()["detail"]
-
-
-def test_faults_come_in_their_order_and_only_those_looked_at_count_a_request() -> None:
-    """The first that is due is met."""
-    plan = FaultPlan([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
-    met = [plan.next_for("start") for _ in range(5)]
+async def test_faults_come_in_their_order_and_only_the_first_that_fits_counts_a_request(sandbox: Sandbox) -> None:
+    """A request meets the first fault that is due."""
+    sandbox.record.add([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
+    met = [sandbox.record.next_fault("start") for _ in range(5)]
     assert [fault.kind if fault else None for fault in met] == ["503", "500", "503", "failed", None]
 
 
-def test_a_fault_of_runs_waits_for_a_start() -> None:
-    """Other requests pass."""
-    plan = FaultPlan([Fault("endless"), Fault("unknown-status", status_word="odd")])
-    assert plan.next_for("response") is None
-    assert plan.next_for("status") == Fault("unknown-status", status_word="odd")
-    assert plan.next_for("start") == Fault("endless")
+async def test_a_fault_of_runs_waits_for_a_start(sandbox: Sandbox) -> None:
+    """Requests to other endpoints do not meet it."""
+    word = Fault("unknown-status", status_word="odd")
+    sandbox.record.add([Fault("endless"), word])
+    assert sandbox.record.next_fault("response") is None
+    assert sandbox.record.next_fault("status") == word
+    assert sandbox.record.next_fault("start") == Fault("endless")
+
+
+async def test_the_record_of_requests_is_bounded() -> None:
+    """It holds as many requests as the options say, and drops the oldest."""
+    assert SandboxOptions().requests_kept == 50_000
+    made = Sandbox(SandboxOptions(requests_kept=3))
+    for number in range(5):
+        await made.http.get(f"/{number}")
+    assert [request.path for request in made.record.requests] == ["/2", "/3", "/4"]
+    report = (await made.http.get("/sandbox")).json()
+    assert [request["path"] for request in report["requests"]] == ["/2", "/3", "/4"]
+    await made.http.aclose()

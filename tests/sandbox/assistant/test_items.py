@@ -16,12 +16,6 @@ from tests.sandbox.assistant.oracle import converse
             "Quando è stata pubblicata Recensione tecnica?",
             "**Recensione tecnica**: pubblicazione il 12 marzo 2026.",
         ),
-        ("When was “Our Stores” last updated?", "**Our Stores** was last changed on March 6, 2026."),
-        (
-            "Quando è stata modificata l'ultima volta la Guida alle taglie?",
-            "**Guida alle taglie**: ultima modifica il 2 ottobre 2025.",
-        ),
-        ("When was Tech Review created?", "**Tech Review** was created on March 12, 2026."),
         ("How much does the Rovereto Rain Jacket cost?", "The price of **Rovereto Rain Jacket** is €249.00."),
         ("Quanto costa la tenda Garda 3?", "**Tenda Garda 3** costa 289,00 €."),
         ("What is the price of Tech Review?", "**Tech Review** has no price."),
@@ -51,11 +45,6 @@ def test_a_property_that_is_asked_for_is_said(question: str, answer: str) -> Non
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        (
-            "When was the avalanche article published?",
-            "**Reading the Avalanche Bulletin** was published on March 4, 2026.",
-        ),
-        ("How much does the Cevedale sleeping bag cost?", "The price of **Cevedale Winter Sleeping Bag** is €349.00."),
         ("What's our cheapest product, and what does it cost?", "The price of **Lampo Bike Light** is €19.90."),
         ("Qual è il nostro prodotto più economico, e quanto costa?", "**Luce da bici Lampo** costa 19,90 €."),
         ("Who wrote the article about Venice?", "**Venice without the Crowds** was written by Emily Carter."),

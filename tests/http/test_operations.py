@@ -7,8 +7,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from contit_mcp.http.app import Readiness
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
 from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples

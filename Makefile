@@ -100,7 +100,7 @@ snapshot: $(VENV)/for-test ## Write the reviewed schemas of the tools anew
 	$(BIN)/python -m tests.server.snapshot
 
 .PHONY: format
-format: $(VENV)/for-check ## Format the code, and mend what ruff can mend
+format: $(VENV)/for-check ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
 
@@ -127,7 +127,7 @@ mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the
 	$(BIN)/mutmut results
 
 # Each file builds on those before it, so that a package has one version everywhere. requirements.lock is what the
-# container image installs; it stands beside the Dockerfile, for its Python and Linux alone.
+# container image installs: only for its Python and for Linux.
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock'
 LOCK := $(COMPILE) --universal --python-version 3.11
 PINS := requirements

@@ -1,13 +1,13 @@
-"""Everything that can go wrong, as one tree.
+"""The errors of this package, as one tree.
 
 ContitError                        has a one-line message and a hint: what to do now
 ├── ConfigurationError             the operator's settings do not work together
 ├── InvalidArgumentError           the caller's arguments cannot be used; nothing was sent
 ├── ServerClosingError             this process is shutting down; nothing was started
-├── StoreError                     where runs are kept cannot be used; no ask fails because of it
+├── StoreError                     the store of runs cannot be used; no ask fails because of it
 ├── UnexpectedError                a bug of this package
 ├── APIError                       one HTTP exchange with Contit did not work
-│   ├── APIConnectionError         no answer arrived (may_have_arrived: could Contit have the request?)
+│   ├── APIConnectionError         no answer arrived (may_have_arrived: Contit may have the request)
 │   │   └── APITimeoutError
 │   ├── APIStatusError             an answer with a status other than 2xx
 │   │   ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404,
@@ -17,15 +17,15 @@ ContitError                        has a one-line message and a hint: what to do
 │   └── APIResponseValidationError a 2xx whose body is not what is documented
 └── RunError                       about one run; carries the ids that are known
     ├── RunFailedError             it ended without an answer
-    ├── RunTimeoutError            it showed no end for so long that we gave it up
+    ├── RunTimeoutError            it did not end within the limit
     ├── RunNotFoundError           Contit does not know it (or it is not the caller's)
     ├── RunUnreachableError        it was started, and then Contit could not be asked about it
-    ├── AnswerUnavailableError     it completed, but its answer was replaced before anyone read it
+    ├── AnswerUnavailableError     it completed, but its answer was replaced before it was read
     ├── AnswerUnreadableError      it completed, but the body with its answer cannot be read
     ├── ThreadBusyError            another run is still going on the thread
     └── StartUnknownError          the start was sent and no answer came: it may or may not run
 
-Messages are ours, never taken from upstream: no secret, prompt or answer can ride in one. A test holds this drawing.
+Messages never contain text from upstream, so no secret, prompt or answer is in one. A test compares this drawing.
 """
 
 _ASK_FOR_LESS = "Ask once more, more simply or about less at a time."
@@ -65,7 +65,7 @@ class ServerClosingError(ContitError):
 
 
 class StoreError(ContitError):
-    """Where runs are kept cannot be used at the moment. Asks go on without it."""
+    """The store of runs cannot be used at the moment. Asks continue without it."""
 
 
 class APIError(ContitError):
@@ -143,7 +143,7 @@ class RateLimitError(APIStatusError):
 
 
 class RedirectError(APIStatusError):
-    """3xx. Redirects are never followed: a credential would travel to another address."""
+    """3xx. Redirects are never followed: the credential would be sent to another address."""
 
 
 class InternalServerError(APIStatusError):
@@ -175,7 +175,7 @@ class RunFailedError(RunError):
 
 
 class RunTimeoutError(RunError):
-    """The run showed no end for so long that it was given up."""
+    """The run did not end within the limit."""
 
     def __init__(self, thread_id: str, run_id: str, *, after_seconds: float) -> None:
         minutes = round(after_seconds / 60)
@@ -206,7 +206,7 @@ class RunUnreachableError(RunError):
 
 
 class AnswerUnavailableError(RunError):
-    """The run's own answer cannot be read; no other is given in its place. `replaced`: a later one stands there."""
+    """The run's own answer cannot be read, and no other is returned instead. `replaced`: a later run replaced it."""
 
     def __init__(self, thread_id: str, run_id: str, *, replaced: bool) -> None:
         message = "Contit calls the run completed but has no answer for it."
@@ -256,7 +256,7 @@ class StartUnknownError(RunError):
 
 
 class UnexpectedError(ContitError):
-    """A fault of our own. Its text stays out of the result: it could hold anything."""
+    """A bug of this package. The text of its exception is not in the result: it could contain anything."""
 
     def __init__(self) -> None:
         super().__init__(

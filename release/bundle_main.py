@@ -1,7 +1,7 @@
 """What a host of the bundle starts: contit-mcp stdio, before the sandbox where its user has switched that on.
 
-It stands in the bundle as main.py, beside the package. A host passes what stands in the manifest; one that passes
-nothing gets the same server.
+In the bundle it is main.py, beside the package. A host passes the arguments of the manifest; without arguments the
+server is the same.
 """
 
 import sys

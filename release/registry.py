@@ -1,6 +1,6 @@
 """The entry for the MCP registry: `python -m release.registry` writes server.json.
 
-What is true of the project on any day stands in server.json. Where it can be had is true only once it has been
+Facts that hold at any time are in server.json. The places to get the package hold only once it has been
 uploaded; that is added to dist/server.json when a release is published:
 
     python -m release.registry --pypi                                  the wheel is on the Python package index

@@ -50,14 +50,14 @@ def all_below(kind: type[ContitError]) -> set[type[ContitError]]:
 
 
 def test_every_class_has_an_example_here() -> None:
-    """A new error must be added to the table above (our choice)."""
+    """A new error must be added to the table above."""
     only_for_catching = {ContitError, errors.APIError, errors.RunError}
     assert {type(error) for error in EXAMPLES} == all_below(ContitError) - only_for_catching
 
 
 @each
 def test_an_error_says_in_one_line_what_happened_and_in_one_what_to_do(error: ContitError) -> None:
-    """Both end in a full stop, and the error's text is its message (our choice)."""
+    """Both end in a full stop, and the error's text is its message."""
     for text in (error.message, error.hint):
         assert text.endswith(".")
         assert "\n" not in text
@@ -67,7 +67,7 @@ def test_an_error_says_in_one_line_what_happened_and_in_one_what_to_do(error: Co
 
 
 def test_only_what_passes_by_itself_is_retryable() -> None:
-    """Of the API's errors: connection, 429, 5xx, and a body that is not as documented (our choice)."""
+    """Of the API's errors: connection, 429, 5xx, and a body that is not as documented."""
     retryable = {type(error) for error in EXAMPLES if isinstance(error, errors.APIError) and error.retryable}
     assert retryable == {
         errors.APIConnectionError,
@@ -80,7 +80,7 @@ def test_only_what_passes_by_itself_is_retryable() -> None:
 
 
 def test_errors_about_a_run_carry_its_ids() -> None:
-    """So that no handle is lost (our choice)."""
+    """So that no handle is lost."""
     for error in EXAMPLES:
         if isinstance(error, errors.RunError):
             assert error.thread_id in {"t", None}
@@ -90,13 +90,13 @@ def test_errors_about_a_run_carry_its_ids() -> None:
 
 
 def test_a_busy_thread_is_named_as_ours_or_contits_finding() -> None:
-    """Only our own store knows which run it is; an upstream refusal is named as what it is (our choice)."""
+    """Only our own store knows which run it is; an upstream refusal is named as what it is."""
     assert "Contit refused" in errors.ThreadBusyError("t", None).message
     assert "Contit refused" not in errors.ThreadBusyError("t", "r").message
 
 
 def test_an_unreachable_run_says_why_and_what_to_do_first() -> None:
-    """Message and hint of the cause are part of it (our choice)."""
+    """Message and hint of the cause are part of it."""
     error = errors.RunUnreachableError("t", "r", CAUSE)
     assert CAUSE.message in error.message
     assert error.hint.startswith(CAUSE.hint)
@@ -105,12 +105,12 @@ def test_an_unreachable_run_says_why_and_what_to_do_first() -> None:
 
 @pytest.mark.parametrize(("seconds", "minutes"), [(1_800, "30 minutes"), (60, "1 minute "), (90, "2 minutes")])
 def test_a_run_without_an_end_says_how_long_it_went(seconds: float, minutes: str) -> None:
-    """In minutes (our choice)."""
+    """In minutes."""
     assert minutes in errors.RunTimeoutError("t", "r", after_seconds=seconds).message
 
 
 def test_the_cause_of_a_replaced_answer_and_of_none_are_told_apart() -> None:
-    """Another run's answer is never given in its place (our choice)."""
+    """Another run's answer is never given in its place."""
     replaced, none = (errors.AnswerUnavailableError("t", "r", replaced=value) for value in (True, False))
     assert "replaced" in replaced.message
     assert "has no answer" in none.message

@@ -20,7 +20,7 @@ def write(folder: Path, content: str | bytes) -> Path:
 
 @pytest.mark.parametrize("from_file", [False, True])
 def test_only_reveal_gives_the_secret(tmp_path: Path, from_file: bool) -> None:
-    """`str()`, `repr()` and formatting are masked, before and after reading (our choice)."""
+    """`str()`, `repr()` and formatting are masked, before and after reading."""
     file = write(tmp_path, SECRET) if from_file else None
     secret = SecretValue("CONTIT_API_KEY", value=None if from_file else SECRET, file=file)
     assert SECRET not in f"{secret} {secret!r} {secret!s} {[secret]} { ({'key': secret}) }"
@@ -31,7 +31,7 @@ def test_only_reveal_gives_the_secret(tmp_path: Path, from_file: bool) -> None:
 
 @pytest.mark.parametrize(("value", "file"), [(None, None), ("a", Path("b"))])
 def test_a_secret_has_exactly_one_source(value: str | None, file: Path | None) -> None:
-    """Neither none nor two (our choice)."""
+    """Neither none nor two."""
     with pytest.raises(ValueError, match="exactly one"):
         SecretValue("CONTIT_API_KEY", value=value, file=file)
 
@@ -41,12 +41,12 @@ def test_a_secret_has_exactly_one_source(value: str | None, file: Path | None) -
     [SECRET, f"{SECRET}\n", f"{SECRET}\r\n", f"  {SECRET}\t\n\n", b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n"],
 )
 def test_white_space_and_a_byte_order_mark_around_a_secret_are_dropped(tmp_path: Path, content: str | bytes) -> None:
-    """Editors and `echo` add them (our choice)."""
+    """Editors and `echo` add them."""
     assert SecretValue("CONTIT_API_KEY", file=write(tmp_path, content)).reveal() == SECRET
 
 
 def test_a_file_is_read_when_it_is_needed_and_not_before(tmp_path: Path) -> None:
-    """It may be mounted later (our choice)."""
+    """It may be mounted later."""
     secret = SecretValue("CONTIT_API_KEY", file=tmp_path / "secret")
     assert secret.seen() == frozenset()
     write(tmp_path, SECRET)
@@ -54,7 +54,7 @@ def test_a_file_is_read_when_it_is_needed_and_not_before(tmp_path: Path) -> None
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    """Another length, another time, or another file at its place (our choice)."""
+    """Another length, another time, or another file at its place."""
     file = write(tmp_path, "first")
     secret = SecretValue("CONTIT_API_KEY", file=file)
     assert secret.reveal() == "first"
@@ -71,7 +71,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
-    """One look at its time, size and number serves each request (our choice)."""
+    """One look at its time, size and number serves each request."""
     file = write(tmp_path, "first")
     os.utime(file, ns=(1, 1))
     secret = SecretValue("CONTIT_API_KEY", file=file)
@@ -83,7 +83,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
 
 
 def test_every_value_it_has_had_is_known_for_masking(tmp_path: Path) -> None:
-    """An old one can still turn up in a log line (our choice)."""
+    """An old one can still turn up in a log line."""
     file = write(tmp_path, "first")
     secret = SecretValue("CONTIT_API_KEY", file=file)
     secret.reveal()
@@ -95,7 +95,7 @@ def test_every_value_it_has_had_is_known_for_masking(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", " \n\t", "\ufeff"])
 def test_an_empty_file_is_a_configuration_error(tmp_path: Path, content: str) -> None:
-    """Not an empty credential (our choice)."""
+    """Not an empty credential."""
     file = write(tmp_path, content)
     with pytest.raises(ConfigurationError) as caught:
         SecretValue("CONTIT_API_KEY", file=file).reveal()
@@ -104,7 +104,7 @@ def test_an_empty_file_is_a_configuration_error(tmp_path: Path, content: str) ->
 
 
 def test_a_file_that_cannot_be_read_is_told_with_the_systems_reason(tmp_path: Path) -> None:
-    """Missing, or a folder (our choice)."""
+    """Missing, or a folder."""
     for path, reason in ((tmp_path / "nowhere", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(ConfigurationError) as caught:
             SecretValue("CONTIT_API_KEY", file=path).reveal()
@@ -113,13 +113,13 @@ def test_a_file_that_cannot_be_read_is_told_with_the_systems_reason(tmp_path: Pa
 
 
 def test_a_path_that_cannot_be_one_is_told() -> None:
-    """Not a ValueError from the depths (our choice)."""
+    """Not a ValueError from the depths."""
     with pytest.raises(ConfigurationError, match="CONTIT_API_KEY_FILE names cannot be read: not a path"):
         SecretValue("CONTIT_API_KEY", file=Path("nul\x00")).reveal()
 
 
 def test_a_file_that_is_no_text_is_told_without_its_bytes(tmp_path: Path) -> None:
-    """A codec's error carries all of them along, so it is not chained (our choice)."""
+    """A codec's error carries all of them along, so it is not chained."""
     file = write(tmp_path, SECRET.encode() + b"\xff\xfe")
     with pytest.raises(ConfigurationError) as caught:
         SecretValue("CONTIT_API_KEY", file=file).reveal()
@@ -130,7 +130,7 @@ def test_a_file_that_is_no_text_is_told_without_its_bytes(tmp_path: Path) -> Non
 
 
 def test_a_file_that_vanishes_is_told_and_is_used_again_once_it_is_back(tmp_path: Path) -> None:
-    """No stale secret is sent on (our choice)."""
+    """No stale secret is sent on."""
     file = write(tmp_path, "first")
     secret = SecretValue("CONTIT_API_KEY", file=file)
     secret.reveal()

@@ -92,14 +92,14 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_table_has_every_setting() -> None:
-    """A new setting must be added to the table above (our choice)."""
+    """A new setting must be added to the table above."""
     assert {field.alias for field in Settings.model_fields.values()} == set(EVERY_NAME)
     assert all(field.description for field in Settings.model_fields.values())
 
 
 @pytest.mark.parametrize("variable", EVERY_NAME)
 def test_every_setting_is_read_from_the_environment(variable: str) -> None:
-    """Under the name that users write (our choice)."""
+    """Under the name that users write."""
     field, written, meant = EVERY_NAME[variable]
     settings = load({variable: written, **NEEDS_A_PARTNER.get(variable, {})})
     assert plain(getattr(settings, field)) == meant
@@ -107,7 +107,7 @@ def test_every_setting_is_read_from_the_environment(variable: str) -> None:
 
 @pytest.mark.parametrize("variable", EVERY_NAME)
 def test_every_setting_is_read_from_the_file(variable: str, tmp_path: Path) -> None:
-    """The same words in lower case without the prefix (our choice)."""
+    """The same words in lower case without the prefix."""
     field, written, meant = EVERY_NAME[variable]
     others = {EVERY_NAME[name][0]: value for name, value in NEEDS_A_PARTNER.get(variable, {}).items()}
     text = "".join(f'{key} = "{value}"\n' for key, value in {field: written, **others}.items())
@@ -115,13 +115,13 @@ def test_every_setting_is_read_from_the_file(variable: str, tmp_path: Path) -> N
 
 
 def test_numbers_of_the_file_need_no_quotes(tmp_path: Path) -> None:
-    """TOML has numbers (our choice)."""
+    """TOML has numbers."""
     settings = load_settings(file=write(tmp_path, "wait_seconds = 30\nanswer_seconds = 0.5\n"), environment={})
     assert (settings.wait_seconds, settings.answer_seconds) == (30.0, 0.5)
 
 
 def test_without_anything_set_there_are_defaults_and_no_credential() -> None:
-    """The documented addresses, and waits that fit the host (documented; our choice)."""
+    """The documented addresses, and waits that fit the host (documented)."""
     settings = load()
     assert settings.base_url == "https://api.contit.cloud"
     assert settings.token_url == "https://idp.contit.cloud/connect/token"
@@ -132,7 +132,7 @@ def test_without_anything_set_there_are_defaults_and_no_credential() -> None:
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
-    """In this order, each setting by itself (our choice)."""
+    """In this order, each setting by itself."""
     file = write(tmp_path, 'wait_seconds = 1\nmax_wait_seconds = 11\nbase_url = "https://file.test"\n')
     environment = {"CONTIT_MCP_WAIT_SECONDS": "2", "CONTIT_MCP_MAX_WAIT_SECONDS": "12"}
     settings = load_settings({"wait_seconds": 3.0, "base_url": None}, file=file, environment=environment)
@@ -140,13 +140,13 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
 
 
 def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is read at import (our choice)."""
+    """Nothing is read at import."""
     monkeypatch.setenv("CONTIT_BASE_URL", "https://process.test")
     assert load_settings().base_url == "https://process.test"
 
 
 def test_other_sources_of_pydantic_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment behind our back nor a .env file of the working folder (our choice)."""
+    """Neither the environment behind our back nor a .env file of the working folder."""
     (tmp_path / ".env").write_text("CONTIT_BASE_URL=https://dotenv.test\nBASE_URL=https://dotenv.test\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONTIT_BASE_URL", "https://process.test")
@@ -162,7 +162,7 @@ UNSET = [
 
 @pytest.mark.parametrize("value", UNSET)
 def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_path: Path) -> None:
-    """Hosts pass them on when their user left a field empty (our choice)."""
+    """Hosts pass them on when their user left a field empty."""
     assert load(dict.fromkeys(EVERY_NAME, value)) == load()
     assert load({"CONTIT_MCP_UNHEARD_OF": value}) == load()
     quoted = value.replace("\t", "\\t").replace("\n", "\\n")
@@ -172,19 +172,19 @@ def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_pat
 
 @pytest.mark.parametrize("value", ["$ecret", "100%", "a${b}c", "${a}${b}", "%a", "{}", "$", "x $CONTIT_API_KEY"])
 def test_what_only_resembles_a_placeholder_is_a_value(value: str) -> None:
-    """A secret can have any character (our choice)."""
+    """A secret can have any character."""
     assert plain(load({"CONTIT_API_KEY": value}).api_key) == value
 
 
 def test_a_blank_variable_does_not_hide_the_file(tmp_path: Path) -> None:
-    """It is not set, so the file counts (our choice)."""
+    """It is not set, so the file counts."""
     file = write(tmp_path, 'base_url = "https://file.test"\n')
     assert load_settings(file=file, environment={"CONTIT_BASE_URL": " "}).base_url == "https://file.test"
 
 
 @pytest.mark.parametrize(("name", "written"), [(name, written) for name, (_, written, _) in EVERY_NAME.items()])
 def test_white_space_around_a_value_is_dropped(name: str, written: str, tmp_path: Path) -> None:
-    """A copied value often ends in a line break (our choice)."""
+    """A copied value often ends in a line break."""
     field, _, meant = EVERY_NAME[name]
     partner = NEEDS_A_PARTNER.get(name, {})
     settings = load({name: f" {written}\r\n", **partner})
@@ -196,7 +196,7 @@ def test_white_space_around_a_value_is_dropped(name: str, written: str, tmp_path
 
 @pytest.mark.parametrize("level", ["debug", "Info", "WARNING", " error "])
 def test_a_log_level_can_be_written_in_any_case(level: str) -> None:
-    """As on the command line (our choice)."""
+    """As on the command line."""
     assert load({"CONTIT_MCP_LOG_LEVEL": level}).log_level == level.strip().upper()
 
 
@@ -229,7 +229,7 @@ REFUSED_VALUES = [
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_VALUES)
 def test_a_value_that_cannot_be_used_is_named_but_not_quoted(name: str, value: str) -> None:
-    """A secret may have been put into the wrong setting (our choice)."""
+    """A secret may have been put into the wrong setting."""
     with pytest.raises(ConfigurationError) as caught:
         load({name: value})
     assert name in caught.value.message
@@ -248,7 +248,7 @@ def test_a_value_that_cannot_be_used_is_named_but_not_quoted(name: str, value: s
     ],
 )
 def test_the_bounds_themselves_are_allowed(name: str, value: str) -> None:
-    """As they are documented (our choice)."""
+    """As they are documented."""
     assert getattr(load({name: value}), EVERY_NAME[name][0]) == float(value)
 
 
@@ -285,7 +285,7 @@ CREDENTIALS = {"CONTIT_API_KEY": MARKER, "CONTIT_ACCESS_TOKEN": MARKER, "CONTIT_
     ],
 )
 def test_settings_that_contradict_each_other_are_named(environment: dict[str, str], names: list[str]) -> None:
-    """One credential, from one place; nothing is chosen silently (our choice)."""
+    """One credential, from one place; nothing is chosen silently."""
     with pytest.raises(ConfigurationError) as caught:
         load(environment)
     assert all(name in caught.value.message for name in names)
@@ -293,7 +293,7 @@ def test_settings_that_contradict_each_other_are_named(environment: dict[str, st
 
 
 def test_a_credential_of_a_higher_source_replaces_that_of_a_lower_one(tmp_path: Path) -> None:
-    """Environment over file also where they name different kinds (our choice)."""
+    """Environment over file also where they name different kinds."""
     file = write(tmp_path, 'access_token = "ctpat_of-the-file"\n')
     settings = load_settings(file=file, environment={"CONTIT_API_KEY": MARKER})
     assert settings.access_token is None
@@ -301,7 +301,7 @@ def test_a_credential_of_a_higher_source_replaces_that_of_a_lower_one(tmp_path: 
 
 
 def test_every_problem_is_told_at_once() -> None:
-    """Whoever configures need not find them one by one (our choice)."""
+    """Whoever configures need not find them one by one."""
     with pytest.raises(ConfigurationError) as caught:
         load({"CONTIT_MCP_WAIT_SECONDS": "soon", "CONTIT_BASE_URL": "ftp://x"})
     assert "CONTIT_MCP_WAIT_SECONDS" in caught.value.message
@@ -311,7 +311,7 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 def test_an_unknown_override_is_refused() -> None:
-    """A command-line option of ours that no setting has is our bug, and it shows (our choice)."""
+    """A command-line option of ours that no setting has is our bug, and it shows."""
     with pytest.raises(ConfigurationError, match="no_such_setting"):
         load({}, no_such_setting=1)
 
@@ -321,7 +321,7 @@ def test_an_unknown_override_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["api_key", "access_token", "client_secret"])
 def test_a_secret_comes_from_its_value_or_its_file(name: Any, tmp_path: Path) -> None:
-    """Under its setting's name, for messages (our choice)."""
+    """Under its setting's name, for messages."""
     variable, partner = f"CONTIT_{name.upper()}", {"CONTIT_CLIENT_ID": "c"} if name == "client_secret" else {}
     from_value = load({variable: f" {MARKER}\n", **partner}).secret(name)
     (tmp_path / "secret").write_text(f"{MARKER}\n")
@@ -333,14 +333,14 @@ def test_a_secret_comes_from_its_value_or_its_file(name: Any, tmp_path: Path) ->
 
 
 def test_settings_do_not_show_their_secrets() -> None:
-    """Neither printed, nor dumped, nor copied (our choice)."""
+    """Neither printed, nor dumped, nor copied."""
     settings = load({"CONTIT_CLIENT_ID": "c", "CONTIT_CLIENT_SECRET": MARKER})
     shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {settings.model_copy()!r}"
     assert MARKER not in shown
 
 
 def test_settings_cannot_be_changed() -> None:
-    """They are read once (our choice)."""
+    """They are read once."""
     settings = load({"CONTIT_API_KEY": MARKER})
     with pytest.raises(ValidationError) as caught:
         settings.base_url = "https://other.test"  # type: ignore[misc]
@@ -348,7 +348,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_a_tilde_is_the_home_folder_also_where_no_shell_has_seen_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hosts start us without one (our choice)."""
+    """Hosts start us without one."""
     monkeypatch.setenv("HOME", "/home/you")
     monkeypatch.setenv("USERPROFILE", "/home/you")
     assert load({"CONTIT_MCP_STATE_DIR": "~/state"}).state_dir == Path("/home/you/state")

@@ -19,19 +19,19 @@ def write(folder: Path, content: str | bytes) -> Path:
 
 
 def test_plain_keys_are_read(tmp_path: Path) -> None:
-    """With TOML's own types (our choice)."""
+    """With TOML's own types."""
     file = write(tmp_path, '# mine\nbase_url = "https://x.test"\nwait_seconds = 30\n')
     assert read_settings_file(file, known=KNOWN) == {"base_url": "https://x.test", "wait_seconds": 30}
 
 
 def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
-    """Nor does one of comments only (our choice)."""
+    """Nor does one of comments only."""
     assert read_settings_file(write(tmp_path, ""), known=KNOWN) == {}
     assert read_settings_file(write(tmp_path, "# nothing yet\n"), known=KNOWN) == {}
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
-    """Editors of Windows write one (our choice)."""
+    """Editors of Windows write one."""
     file = write(tmp_path, b'\xef\xbb\xbfbase_url = "https://x.test"\r\n')
     assert read_settings_file(file, known=KNOWN) == {"base_url": "https://x.test"}
 
@@ -50,7 +50,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, meant: str, tmp_path: Path) -> None:
-    """A misspelt setting that is silently ignored costs an afternoon (our choice)."""
+    """A misspelt setting that is silently ignored costs an afternoon."""
     file = write(tmp_path, f'{key} = "{MARKER}"\n')
     with pytest.raises(ConfigurationError) as caught:
         read_settings_file(file, known=KNOWN)
@@ -60,7 +60,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, meant: s
 
 @pytest.mark.parametrize("text", ["colour = 1\n", '[contit]\napi_key = "x"\n', "[[xyz]]\n"])
 def test_a_key_like_no_other_is_refused_with_the_way_to_the_list(text: str, tmp_path: Path) -> None:
-    """Tables too: all settings are plain keys (our choice)."""
+    """Tables too: all settings are plain keys."""
     with pytest.raises(ConfigurationError) as caught:
         read_settings_file(write(tmp_path, text), known=KNOWN)
     assert caught.value.hint == "contit-mcp settings lists every setting."
@@ -81,7 +81,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN)
 def test_a_file_that_is_no_toml_is_told_by_place_and_never_quoted(text: str, tmp_path: Path) -> None:
-    """It may hold a secret, so neither the message nor anything chained to it has a word of it (our choice)."""
+    """It may hold a secret, so neither the message nor anything chained to it has a word of it."""
     file = write(tmp_path, text)
     with pytest.raises(ConfigurationError) as caught:
         read_settings_file(file, known=KNOWN)
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_toml_is_told_by_place_and_never_quoted(text: str, tmp
 
 
 def test_a_file_that_is_no_text_is_told_without_its_bytes(tmp_path: Path) -> None:
-    """A codec's error carries all of them along, so it is not chained (our choice)."""
+    """A codec's error carries all of them along, so it is not chained."""
     file = write(tmp_path, b'api_key = "' + MARKER.encode() + b'\xff"\n')
     with pytest.raises(ConfigurationError) as caught:
         read_settings_file(file, known=KNOWN)
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_text_is_told_without_its_bytes(tmp_path: Path) -> Non
 
 
 def test_a_file_that_is_missing_or_a_folder_is_told_with_the_systems_reason(tmp_path: Path) -> None:
-    """And with the option that named it (our choice)."""
+    """And with the option that named it."""
     for path, reason in ((tmp_path / "nowhere.toml", "No such file"), (tmp_path, "directory")):
         with pytest.raises(ConfigurationError, match=reason) as caught:
             load_settings(file=path, environment={})
@@ -111,7 +111,7 @@ def test_a_file_that_is_missing_or_a_folder_is_told_with_the_systems_reason(tmp_
 
 
 def test_a_path_that_cannot_be_one_is_told(tmp_path: Path) -> None:
-    """Not a ValueError from the depths (our choice)."""
+    """Not a ValueError from the depths."""
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_settings(file=tmp_path / "nul\x00.toml", environment={})
 
@@ -120,7 +120,7 @@ def test_a_path_that_cannot_be_one_is_told(tmp_path: Path) -> None:
     "text", ["api_key = 12345\n", "api_key = ['a']\n", "base_url = true\n", "wait_seconds = 'x'\n"]
 )
 def test_a_value_of_the_wrong_type_is_named_but_not_quoted(text: str, tmp_path: Path) -> None:
-    """By the name that the environment has for it (our choice)."""
+    """By the name that the environment has for it."""
     with pytest.raises(ConfigurationError) as caught:
         load_settings(file=write(tmp_path, text), environment={})
     assert caught.value.message.startswith("CONTIT_")
@@ -129,7 +129,7 @@ def test_a_value_of_the_wrong_type_is_named_but_not_quoted(text: str, tmp_path: 
 
 
 def test_a_variable_names_the_file_where_no_option_does(tmp_path: Path) -> None:
-    """Containers and hosts set variables; the option wins, and a placeholder names nothing (our choice)."""
+    """Containers and hosts set variables; the option wins, and a placeholder names nothing."""
     named = write(tmp_path, "wait_seconds = 30\n")
     given = tmp_path / "given.toml"
     given.write_text("wait_seconds = 20\n")

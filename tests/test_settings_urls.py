@@ -81,14 +81,14 @@ BAD = {
 
 @pytest.mark.parametrize("value", GOOD)
 def test_https_anywhere_and_http_on_this_machine_are_usable(value: str) -> None:
-    """Trailing slashes and white space around are dropped (our choice)."""
+    """Trailing slashes and white space around are dropped."""
     assert usable_url(value) == GOOD[value]
 
 
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("name", ["CONTIT_BASE_URL", "CONTIT_TOKEN_URL"])
 def test_any_other_address_is_refused_with_its_reason_and_unquoted(name: str, value: str) -> None:
-    """The credential goes there, so it is the operator's alone and encrypted on its way (our choice)."""
+    """The credential goes there, so it is the operator's alone and encrypted on its way."""
     with pytest.raises(ConfigurationError) as caught:
         load_settings(environment={name: value})
     assert caught.value.message == f"{name} {BAD[value]}."
@@ -104,7 +104,7 @@ def test_any_other_address_is_refused_with_its_reason_and_unquoted(name: str, va
     | st.builds("{}://{}{}".format, st.sampled_from(["http", "https"]), st.text(max_size=20), st.text(max_size=20))
 )
 def test_an_accepted_address_means_the_same_to_httpx(value: str) -> None:
-    """No text is taken for one host here and for another where the credential is sent (our choice)."""
+    """No text is taken for one host here and for another where the credential is sent."""
     try:
         accepted = usable_url(value)
     except ValueError as error:

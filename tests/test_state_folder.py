@@ -11,7 +11,7 @@ from contit_mcp.errors import ConfigurationError
 
 
 def test_it_is_where_the_operating_system_keeps_such_things(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Or as configured (our choice)."""
+    """Or as configured."""
     assert state_folder(tmp_path) == tmp_path
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert state_folder().name == "contit-mcp"
@@ -20,7 +20,7 @@ def test_it_is_where_the_operating_system_keeps_such_things(monkeypatch: pytest.
 
 
 def test_it_is_made_for_this_user_alone(tmp_path: Path) -> None:
-    """Answers are content (our choice)."""
+    """Answers are content."""
     folder = usable_state_folder(tmp_path / "a" / "b")
     assert folder.is_dir()
     if os.name == "posix":
@@ -28,7 +28,7 @@ def test_it_is_made_for_this_user_alone(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_be_made_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
-    """In one line (our choice)."""
+    """In one line."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="cannot be made") as caught:
         usable_state_folder(tmp_path / "file" / "folder")

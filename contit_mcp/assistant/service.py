@@ -362,7 +362,7 @@ class Assistant:
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._waiter.run_limit)
         text = run.answer if run.answer is not None else await self._read_again(run, deadline)
-        slow = run.begins_conversation and anyio.current_time() - began > self._replay.slow_call
+        slow = run.question.thread_id is None and anyio.current_time() - began > self._replay.slow_call
         again = self._replay.again_within if slow else None
         if run.tracked and (slow or run.delivery is Delivery.OWED or run.replay_until is not None):
             try:

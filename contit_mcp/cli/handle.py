@@ -17,7 +17,7 @@ from contit_mcp.server.tenancy import Sealer, TaskId, sealer_of_credential
 def command(given: GivenOptions, *, handle: str) -> None:
     """Open a handle that a caller reports (h1_...), and print Contit's ids, by which the log is searched.
 
-    Whoever has the seal keys can open the handles of all callers: the keys of CONTIT_MCP_SEAL_KEY are tried, and for
+    The seal keys open the handles of all callers: the keys of CONTIT_MCP_SEAL_KEY are tried, and for
     tasks where no seal key is set, the key that is derived from the credential. Contit is not asked.
 
     \b

@@ -62,7 +62,7 @@ def _problem(address: str) -> str | None:
 
 
 def _pattern(entry: str) -> str | None:
-    """Return the pattern for one entry of NO_PROXY; None if there is none."""
+    """Return the pattern for one entry of NO_PROXY; None if it has no pattern."""
     if "://" in entry:
         return f"{urlsplit(entry).scheme}://{entry.split('://', 1)[1]}" if _problem(entry) is None else None
     host, port = entry, ""

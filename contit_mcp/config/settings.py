@@ -24,7 +24,7 @@ from contit_mcp.errors import ConfigurationError
 Url = Annotated[str, AfterValidator(usable_url)]
 
 UserPath = Annotated[Path, AfterValidator(expanded)]
-"""A path as people write it: `~` is the home folder, also if no shell has replaced it."""
+"""A path in which `~` is the home folder, also without a shell."""
 
 CREDENTIAL = frozenset(
     {
@@ -37,7 +37,7 @@ CREDENTIAL = frozenset(
         "client_secret_file",
     }
 )
-"""One thing in several settings."""
+"""The settings that are one credential together."""
 
 
 class UpstreamSettings(BaseModel):
@@ -65,12 +65,12 @@ class UpstreamSettings(BaseModel):
     token_url: Url = Field(
         "https://idp.contit.cloud/connect/token",
         alias="CONTIT_TOKEN_URL",
-        description="Where OAuth2 tokens come from. The vendor's pages name three hosts; this is the AI page's.",
+        description="Address that issues OAuth2 tokens. The vendor's pages name three hosts; this is the AI page's.",
     )
     base_url: Url = Field(
         "https://api.contit.cloud",
         alias="CONTIT_BASE_URL",
-        description="Where Contit is: https, or http on this machine.",
+        description="The address of Contit: https, or http on this machine.",
     )
     ca_file: UserPath | None = Field(
         None,
@@ -105,26 +105,26 @@ class UpstreamSettings(BaseModel):
 
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
-"""What a browser sends as `Origin`, and `:*` for any port: no path, and no slash at its end."""
+"""The form of an `Origin`, without a path or a slash at its end; `:*` is any port."""
 
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")
 """RFC 6749, 3.3: no space, quote or backslash, which would break the header that names the scopes."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
-"""Characters of a static token: who can guess shorter ones would, and longer ones fit no header."""
+"""Characters of a static token. Shorter ones can be guessed, longer ones do not fit into a header."""
 
 _TOKEN = re.compile(r"[!-~]*")
-"""What a header can carry of a token: no space."""
+"""The characters of a token in a header: no space."""
 
 
 def split_list(text: str) -> list[str]:
-    """The parts of a list that is written with commas."""
+    """Return the parts of a list that is written with commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse_tokens(text: str) -> dict[str, str]:
-    """Tokens by the names of their callers, from `name:token,name:token`.
+    """Return the tokens by the names of their callers, from `name:token,name:token`.
 
     Raises:
         ValueError: The text never quotes a token.
@@ -175,14 +175,14 @@ def _usable_tokens(value: SecretStr) -> SecretStr:
 
 
 class HttpSettings(BaseModel):
-    """What only a server over HTTP is configured with."""
+    """The settings of a server over HTTP."""
 
     host: str = Field("127.0.0.1", alias="CONTIT_MCP_HOST", description="Address to listen on; `0.0.0.0` for all.")
     port: int = Field(8000, ge=0, le=65_535, alias="CONTIT_MCP_PORT", description="Port to listen on; 0 for any.")
     public_url: Url | None = Field(
         None,
         alias="CONTIT_MCP_PUBLIC_URL",
-        description="The URL of `/mcp` as callers know it, where a proxy stands before it; `jwt` needs it.",
+        description="The URL of `/mcp` as callers know it, if there is a proxy in front; `jwt` needs it.",
     )
     auth: Literal["none", "token", "jwt", "caller"] = Field(
         "none",
@@ -197,7 +197,7 @@ class HttpSettings(BaseModel):
         None, alias="CONTIT_MCP_TOKENS_FILE", description="File that holds the tokens; read again when it changes."
     )
     jwt_issuer: Annotated[str, AfterValidator(exact_url)] | None = Field(
-        None, alias="CONTIT_MCP_JWT_ISSUER", description="Issuer whose tokens are taken (`iss`), for `jwt`."
+        None, alias="CONTIT_MCP_JWT_ISSUER", description="Issuer whose tokens are accepted (`iss`), for `jwt`."
     )
     jwt_audience: str | None = Field(
         None,
@@ -205,7 +205,7 @@ class HttpSettings(BaseModel):
         description="What their `aud` must contain, with or without a slash at its end; by default the public URL.",
     )
     jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
-        None, alias="CONTIT_MCP_JWT_JWKS_URL", description="Where the issuer's keys are; by default as it says itself."
+        None, alias="CONTIT_MCP_JWT_JWKS_URL", description="Address of the issuer's keys; by default from its metadata."
     )
     jwt_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
         "",
@@ -246,7 +246,7 @@ class HttpSettings(BaseModel):
     trusted_proxies: Annotated[str, AfterValidator(_usable_proxies)] = Field(
         "",
         alias="CONTIT_MCP_TRUSTED_PROXIES",
-        description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, with commas between.",
+        description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are trusted, with commas between.",
     )
     tls_cert_file: UserPath | None = Field(
         None, alias="CONTIT_MCP_TLS_CERT_FILE", description="Certificate chain (PEM), to speak https."
@@ -306,7 +306,7 @@ GROUPS = (
     frozenset({"tokens", "tokens_file"}),
     frozenset({"seal_key", "seal_key_file"}),
 )
-"""Each is one thing in several settings: a source that sets any of a group replaces all of it."""
+"""Groups of settings that belong together: a source that sets one of a group replaces the whole group."""
 
 
 _SECRETS = {
@@ -316,11 +316,11 @@ _SECRETS = {
     "tokens": "CONTIT_MCP_",
     "seal_key": "CONTIT_MCP_",
 }
-"""What must not be shown, and can stand in a file, with the prefix of its variable."""
+"""The settings that are secrets and can be in a file, with the prefix of their variable."""
 
 
 class Settings(HttpSettings, UpstreamSettings):
-    """How contit-mcp is configured. Every default has its reason beside it."""
+    """The settings of contit-mcp. The reason for each default is beside it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -364,7 +364,7 @@ class Settings(HttpSettings, UpstreamSettings):
         1_800.0,
         ge=60,
         alias="CONTIT_MCP_RUN_LIMIT_SECONDS",
-        description="A run that shows no end for so long is given up as failed. The vendor names no limit.",
+        description="A run without an end after this time counts as failed. The vendor names no limit.",
     )
     answer_seconds: float = Field(
         3_600.0,
@@ -415,7 +415,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self
 
     def secret(self, name: str) -> SecretValue | None:
-        """One of the secrets, from its value or its file, always the same object; None when it is not set."""
+        """Return one of the secrets, always the same object; None if it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
@@ -426,7 +426,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self._secrets[name]
 
     def seal_keys(self) -> list[str]:
-        """The seal keys; the first seals.
+        """Return the seal keys; the first one seals.
 
         Raises:
             ConfigurationError: Their file cannot be read.
@@ -435,7 +435,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return [] if secret is None else split_list(secret.reveal())
 
     def caller_tokens(self) -> dict[str, str]:
-        """Callers' tokens by name, as they are now.
+        """Return the current tokens by the names of their callers.
 
         Raises:
             ConfigurationError: Their file cannot be read, or holds something else.
@@ -444,7 +444,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return {} if secret is None else _understood(parse_tokens, secret.reveal(), self.tokens_file)
 
     def store_location(self) -> StoreLocation:
-        """Where runs are remembered.
+        """Return the location of the store.
 
         Raises:
             ConfigurationError: The file that holds it cannot be read, or holds something else.
@@ -458,7 +458,7 @@ T = TypeVar("T")
 
 
 def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
-    """What a secret means; the error says what is wrong with it and not what it is."""
+    """Return the meaning of a secret; an error never quotes the secret."""
     try:
         return parse(text)
     except ValueError as exc:

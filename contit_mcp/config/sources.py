@@ -125,7 +125,7 @@ _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.+:\d+")
 def without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what Kubernetes writes into it of each service in the namespace, by the service's name.
 
-    A service called `contit-mcp` would else set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start.
+    A service called `contit-mcp` would otherwise set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start.
     """
     return {
         name: value
@@ -138,12 +138,12 @@ def without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_unset(value: str | None) -> bool:
-    """Whether a value means "not set": absent, blank, or a placeholder that the host did not fill in."""
+    """Return whether a value means "not set": absent, blank, or a placeholder that the host did not fill in."""
     return value is None or value.strip() in _UNWRITTEN or _PLACEHOLDER.fullmatch(value.strip()) is not None
 
 
 def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those values that are set; white space around text is dropped, since copied text brings it along."""
+    """Return the values that are set, without white space around them, which copied text often has."""
     texts = {name: value for name, value in values.items() if value is None or isinstance(value, str)}
     return {
         name: value.strip() if isinstance(value, str) else value
@@ -153,7 +153,7 @@ def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_unknown_environment(environment: Mapping[str, str], *, known: Iterable[str]) -> None:
-    """Refuse a variable that was meant for us and that nobody reads.
+    """Refuse a variable that looks like a setting and is not one.
 
     All of `CONTIT_MCP_…` is ours. Other `CONTIT_…` variables may belong to other programs, so there only a
     near miss of one of our names is refused.
@@ -171,7 +171,7 @@ def refuse_unknown_environment(environment: Mapping[str, str], *, known: Iterabl
 
 
 def unknown_name(name: str, near: str | None) -> ConfigurationError:
-    """The error for a name that is no setting of ours."""
+    """Return the error for an unknown name."""
     return ConfigurationError(
         f"{name} is not a setting of contit-mcp.",
         hint=f"Did you mean {near}?" if near else "contit-mcp settings lists every setting.",
@@ -179,7 +179,7 @@ def unknown_name(name: str, near: str | None) -> ConfigurationError:
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The known name that looks most like `name`, if one does; case and our prefixes do not count."""
+    """Return the known name that is most similar to `name`, if any; case and our prefixes do not count."""
     by_word = {_word(candidate): candidate for candidate in known}
     close = difflib.get_close_matches(_word(name), list(by_word), n=1, cutoff=cutoff)
     return by_word[close[0]] if close else None
@@ -190,7 +190,7 @@ def _word(name: str) -> str:
 
 
 def explain(error: ValidationError, names: Mapping[str, str]) -> str:
-    """What is wrong with the settings, in one line, by the names that users write and without any value."""
+    """Return what is wrong with the settings, in one line, with the names that users write and without any value."""
     problems = []
     for item in error.errors(include_url=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")

@@ -14,7 +14,7 @@ from contit_mcp.errors import ConfigurationError
 
 
 class SecretValue:
-    """One secret. `str()` and `repr()` are masked; only `reveal()` gives it.
+    """One secret. `str()` and `repr()` are masked; only `reveal()` returns it.
 
     Args:
         name: The setting it came from, for messages.
@@ -46,11 +46,11 @@ class SecretValue:
         return self._value
 
     def seen(self) -> frozenset[str]:
-        """Every value it has had so far, for masking; reads no file."""
+        """Return every value it has had so far, without reading the file."""
         return frozenset(self._seen)
 
     def _refresh(self, file: Path) -> None:
-        # What is about the content is not chained: a codec's error carries all of it along.
+        # Errors about the content are not chained: a codec's error has all of the content.
         try:
             stat = file.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -81,7 +81,7 @@ class SecretValue:
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""The names of this machine; only there is plain http good enough for a credential."""
+"""The names of this machine. A credential is sent over plain http to these only."""
 
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
@@ -96,7 +96,7 @@ def usable_url(value: str) -> str:
 
 
 def exact_url(value: str, *, query: bool = False) -> str:
-    """Return the address as it is written, where others compare it letter by letter or a slash at its end counts.
+    """Return the address as it is written, for addresses that are compared letter by letter.
 
     Args:
         value: The address.
@@ -125,7 +125,7 @@ def exact_url(value: str, *, query: bool = False) -> str:
 
 
 def address_of(url: str) -> str:
-    """Host and port of a URL, for showing: whatever else stands in it may be a part of a password."""
+    """Return host and port of a URL, to be shown: the rest of it may contain a password."""
     text = url.partition("://")[2] or url
     return re.split(r"[/?#]", text.rpartition("@")[2])[0] or "(hidden)"
 
@@ -135,7 +135,7 @@ _HINT = "Set CONTIT_MCP_STATE_DIR to a folder that this user may write to."
 
 
 def state_folder(configured: Path | None = None) -> Path:
-    """Return the configured folder, or the operating system's place for such files. It need not exist.
+    """Return the configured folder, or the one that the operating system provides. It need not exist.
 
     A user without a home folder has no place of their own. The path returned then lies below a file, so that it can
     never be made: the run store falls back to memory, and whatever must write reports it.
@@ -194,7 +194,7 @@ def make_folder(folder: Path, *, mode: int = 0o700) -> None:
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Write all of a file or nothing: beside it first, then in its place. Nobody beyond the mode can read it meanwhile.
+    """Write a file atomically: a temporary file with the mode replaces it.
 
     Raises:
         OSError: It cannot be written; nothing is left behind.
@@ -217,7 +217,7 @@ def _unusable(folder: Path, what: str, reason: str) -> ConfigurationError:
 
 
 _REDIS_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
-"""The schemes that people write, and the client library's names for them."""
+"""The accepted schemes, and the client library's names for them."""
 
 
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}")
@@ -250,7 +250,7 @@ class StoreLocation:
 
     @property
     def name(self) -> str:
-        """What may be shown: for Redis host and port alone."""
+        """The location without a password: for Redis only host and port."""
         if self.kind == "redis":
             return f"{self.url.partition(':')[0]}://{address_of(self.url)}"
         return f"{self.kind}:{self.path}" if self.path else self.kind
@@ -260,7 +260,7 @@ def parse_store(text: str) -> StoreLocation:
     """Read the setting.
 
     Raises:
-        ValueError: It is none of the forms; the text never quotes it, since it may hold a password.
+        ValueError: The text has none of the forms. The error never quotes it, because it may contain a password.
     """
     text = text.strip()
     if text in {"memory", "sqlite"}:

@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from contit_mcp.config.values import SecretValue
-from contit_mcp.contit.retries import RetryPolicy, read_may_be_repeated, retrying
+from contit_mcp.contit.retries import RetryPolicy, retrying
 from contit_mcp.contit.transport import ENDPOINT, send
 from contit_mcp.contit.wire import parse
 from contit_mcp.errors import (
@@ -203,7 +203,7 @@ class ClientCredentialsAuth(Credential):
         deadline = anyio.current_time() + _FETCH_SECONDS
         try:
             with anyio.fail_after(_FETCH_SECONDS):
-                return await retrying(attempt, may_repeat=read_may_be_repeated, policy=self._retry, deadline=deadline)
+                return await retrying(attempt, policy=self._retry, deadline=deadline)
         except TimeoutError as exc:
             raise APITimeoutError(
                 "The token endpoint did not finish its answer in time.",

@@ -16,7 +16,6 @@ from contit_mcp.contit.retries import (
     GracePolicy,
     RetryPolicy,
     forgiving_lag,
-    read_may_be_repeated,
     retrying,
     start_may_be_repeated,
 )
@@ -177,7 +176,6 @@ class ContitClient:
         with anyio.CancelScope(deadline=until):
             return await retrying(
                 lambda: self._ask("GET", path, model, ids=ids),
-                may_repeat=read_may_be_repeated,
                 policy=self._retry,
                 deadline=until if deadline is None else deadline,
                 backoff=self.backoff,

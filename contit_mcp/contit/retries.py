@@ -26,9 +26,7 @@ from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
-_MOST_DOUBLINGS = 60
-"""A float would overflow beyond them, before `longest` is applied."""
-
+_draw = random.random  # for jitter
 log = get_logger(__name__)
 
 
@@ -100,7 +98,7 @@ class Backoff:
             await anyio.sleep(left + seconds * self.stretch * draw())
             now = anyio.current_time()
 
-    async def admit_start(self, seconds: float, deadline: float, draw: Callable[[], float] = random.random) -> None:
+    async def admit_start(self, seconds: float, deadline: float) -> None:
         """Wait until a start may be sent: after a `Retry-After`, and by up to `seconds` for each step of the stretch.
 
         Raises:
@@ -115,9 +113,9 @@ class Backoff:
                     status_code=429,
                     retry_after=left,
                 )
-            await anyio.sleep(left + seconds * draw())
+            await anyio.sleep(left + seconds * _draw())
         if (stretch := self.stretch) > 1.0:
-            await anyio.sleep(max(0.0, min(seconds * (stretch - 1.0) * draw(), deadline - anyio.current_time())))
+            await anyio.sleep(max(0.0, min(seconds * (stretch - 1.0) * _draw(), deadline - anyio.current_time())))
 
     def _change(self, stretch: float, now: float) -> None:
         if stretch != self._stretch and now - self._changed_at >= _SETTLE_SECONDS:
@@ -141,16 +139,11 @@ class RetryPolicy:
     longest: float = 4.0
     jitter: float = 0.5
 
-    def pause(self, retry: int, error: APIError, draw: Callable[[], float]) -> float:
-        """Return the seconds to wait before retry number `retry` (from 1); `draw` gives a number from 0 to 1."""
-        own = min(self.longest, self.shortest * 2.0 ** min(retry - 1, _MOST_DOUBLINGS))
+    def pause(self, retry: int, error: APIError) -> float:
+        """Return the seconds to wait before retry number `retry`, from 1."""
+        own = min(self.longest, self.shortest * 2.0 ** (retry - 1))
         asked = error.retry_after if isinstance(error, APIStatusError) else None
-        return max(own, asked or 0.0) * (1 + self.jitter * draw())
-
-
-def read_may_be_repeated(error: APIError) -> bool:
-    """Return whether a GET that failed like this may work when it is repeated."""
-    return error.retryable
+        return max(own, asked or 0.0) * (1 + self.jitter * _draw())
 
 
 def start_may_be_repeated(error: APIError) -> bool:
@@ -163,21 +156,19 @@ def start_may_be_repeated(error: APIError) -> bool:
 async def retrying(
     attempt: Callable[[], Awaitable[T]],
     *,
-    may_repeat: Callable[[APIError], bool],
     policy: RetryPolicy,
     deadline: float,
+    may_repeat: Callable[[APIError], bool] = lambda error: error.retryable,
     backoff: Backoff | None = None,
-    draw: Callable[[], float] = random.random,
 ) -> T:
     """Call `attempt` until it works, may not be repeated, or its next try would come after the deadline.
 
     Args:
         attempt: Sends the request once.
-        may_repeat: Returns whether another try after an error is allowed and can help.
         policy: How often and how patiently.
         deadline: On the event loop's clock (`anyio.current_time()`).
+        may_repeat: Returns whether another try after an error is allowed and can help.
         backoff: At its full stretch nothing is repeated: in an outage, retries would multiply the requests.
-        draw: Gives numbers from 0 to 1, for jitter.
 
     Raises:
         APIError: What the last attempt raised.
@@ -190,7 +181,7 @@ async def retrying(
         except APIError as error:
             if tries >= policy.attempts or not may_repeat(error) or (backoff is not None and backoff.full):
                 raise
-            pause = policy.pause(tries, error, draw)
+            pause = policy.pause(tries, error)
             if anyio.current_time() + pause >= deadline:
                 raise
             log.debug("upstream.retry", retry=tries, pause_seconds=round(pause, 3), error=type(error).__name__)

@@ -154,13 +154,8 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
 }
 
 
-def parse(response: httpx.Response, model: type[ModelT], *, now: datetime | None = None) -> ModelT:
-    """Return the body of a 2xx response as `model`.
-
-    Args:
-        response: A response whose body was read.
-        model: What the documentation promises for 200.
-        now: For `Retry-After` dates; the present by default.
+def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
+    """Return the body of a 2xx response, which was read, as `model`.
 
     Raises:
         APIStatusError: Any status other than 2xx.
@@ -168,7 +163,7 @@ def parse(response: httpx.Response, model: type[ModelT], *, now: datetime | None
     """
     if not response.is_success:
         _log_refused(response)
-        raise _status_error(response, now=now)
+        raise _status_error(response)
     try:
         return model.model_validate_json(response.content)
     except ValidationError as exc:
@@ -206,12 +201,12 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
-def _status_error(response: httpx.Response, *, now: datetime | None) -> errors.APIStatusError:
+def _status_error(response: httpx.Response) -> errors.APIStatusError:
     status = response.status_code
     if known := _BY_STATUS.get(status):
         kind, message, hint = known
         return kind(message, hint=hint, status_code=status)
-    retry_after = parse_retry_after(response.headers.get("Retry-After"), now=now)
+    retry_after = parse_retry_after(response.headers.get("Retry-After"))
     later = later_hint(retry_after)
     if status == 429:
         message = "Contit refused the request because of too many requests (429)."

@@ -339,7 +339,7 @@ def _errors_about(file: Path) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
         if not isinstance(error, UnreadableTextError):
             error = UnreadableTextError(1, "somewhere in it is a value that cannot be read")
-        where = f"{file}, line {error.line}: {error.problem}"
         raise ConfigurationError(
-            f"{where}. The file was left alone.", hint="Correct it in an editor, and try again."
+            f"{file}, line {error.line}: {error.problem}. The file was left alone.",
+            hint="Correct it in an editor, and try again.",
         ) from None

@@ -111,11 +111,6 @@ class RunRecord:
         return self.phase in {Phase.COMPLETED, Phase.FAILED}
 
     @property
-    def begins_conversation(self) -> bool:
-        """Whether it was asked without a thread."""
-        return self.question.thread_id is None
-
-    @property
     def tracked(self) -> bool:
         """Whether it is more than a record made of ids alone (`untracked_run`)."""
         return self.phase is Phase.STARTING or self.started_at is not None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 from contit_mcp.sandbox.content import Item, Workspace
-from contit_mcp.sandbox.query import TIMES, Order, Query, count_by, find
+from contit_mcp.sandbox.dates import month_span
+from contit_mcp.sandbox.lexicon import lexicon, spaced
+from contit_mcp.sandbox.query import Condition, Order, Query, count_types, find
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
-from contit_mcp.sandbox.wording import Words
 
 _SHOWN_IN_FULL: Final = 11
 """Lists up to this length are shown in full; of longer ones the first three, as in the vendor's example."""
@@ -31,9 +32,140 @@ class Turn:
     """Those of them that were listed by number."""
     focus: str | None = None
     """The item that was talked about last."""
-    asked: tuple[str, str, str] = ("", "", "")
-    """What was asked of the items: count or an average, what to count by, the most or the fewest."""
-    understood: bool = field(default=True)
+    counts: bool = False
+    """Whether the items were counted, so that a follow-up counts others."""
+
+
+class Words:
+    """Words results about a workspace in one language."""
+
+    def __init__(self, workspace: Workspace, language: str) -> None:
+        self.workspace = workspace
+        self.language = language
+        self.lexicon = lexicon(language)
+        self.text = self.lexicon.text
+        self._tables = self.lexicon.tables
+        self._patterns: dict[str, str] = self._tables["conditions"]
+        self._months: list[str] = self._tables["dates"]["months"].split(", ")
+
+    def quote(self, text: str) -> str:
+        """Put a text in quotation marks."""
+        return self._patterns["quote"].format(text)
+
+    def join(self, parts: list[str], word: str = "and") -> str:
+        """Join parts by commas, and the last by a word."""
+        last = f" {self._patterns[word]} {parts[-1]}" if parts[1:] else "".join(parts)
+        return ", ".join(parts[:-1]) + last
+
+    def field(self, name: str) -> str:
+        """Return the name of a field."""
+        return str(self._tables["fields"].get(name, spaced(name)))
+
+    def noun(self, name: str, *, many: bool) -> str:
+        """Return the noun of a type."""
+        if name in self._tables["nouns"]:
+            return str(self._tables["nouns"][name]).split("|")[many].strip()
+        word = self._tables["names"].get(spaced(name), spaced(name)).split(",")[0]
+        rules = (rule.partition(">") for rule in self._tables["plural"] if many)
+        return str(next((word.removesuffix(old) + new for old, _, new in rules if word.endswith(old)), word))
+
+    def _state(self, name: str, types: tuple[str, ...], *, many: bool) -> str:
+        """Return the adjective of a state in the form that fits the noun."""
+        forms = self._tables["states"].get(name, spaced(name)).split("|")
+        feminine = len(types) == 1 and self._tables["nouns"].get(types[0], "").endswith("| f")
+        return str(forms[min(many + 2 * feminine, len(forms) - 1)]).strip()
+
+    def name(self, facet: str, value: str) -> str:
+        """Return the name of a value."""
+        if facet == "locale":
+            return str(self._tables["languages"].get(value, value)).split(",")[0]
+        if facet == "type":
+            return self.noun(value, many=False)
+        if facet == "state":
+            return self._state(value, (), many=False)
+        return str(self._tables["names"].get(spaced(value), value)).split(",")[0]
+
+    def day(self, day: date, *, year: bool = True) -> str:
+        """Write a day."""
+        pattern = str(self._tables["dates"]["day" if year else "day_in_year"])
+        return pattern.format(day=day.day, month=self._months[day.month - 1], year=day.year)
+
+    def number(self, name: str, value: float) -> str:
+        """Write a number with its unit."""
+        unit = self.workspace.units.get(name)
+        amount = f"{value:.2f}" if unit or value % 1 else f"{value:.0f}"
+        amount = amount.replace(".", self._tables["decimal"])
+        return self._patterns["money"].format(unit=unit, amount=amount) if unit else amount
+
+    def order(self, order: Order) -> str:
+        """Name an order."""
+        name = "date" if order.field == "published" else order.field
+        return str(self._tables["orders"][name + (">" if order.descending else "<")])
+
+    def subject(self, query: Query, count: int) -> str:
+        """Describe the items of a query: "published articles by Anna Weber from March 2026"."""
+        parts: dict[str, tuple[str, ...]] = {"type": ("*",), "state": ()}
+        rest = []
+        for one in query.conditions:
+            if one.field in parts and not one.negated:
+                parts[one.field] = one.values
+            else:
+                rest.append(self._condition(one))
+        many, types = count != 1, parts["type"]
+        noun = self.join([self.noun(one, many=many) for one in types])
+        state = self.join([self._state(one, types, many=many) for one in parts["state"]], "or")
+        within = self._patterns["within"] if query.within is not None else ""
+        described = self._patterns["subject"].format(state=state, noun=noun, rest=" ".join([*rest, within]))
+        return " ".join(described.split())
+
+    def _condition(self, condition: Condition) -> str:
+        if condition.mode == "range":
+            return self._range(condition)
+        names = [self.name(condition.field, one) for one in condition.values]
+        if condition.field in ("tag", "category", "text"):
+            names = [self.quote(one) for one in names]
+        joined = self.join(names, "or")
+        key = f"not_{condition.field}" if condition.negated else condition.field
+        other = "not_other" if condition.negated else "other"
+        return self._patterns.get(key, self._patterns[other]).format(joined, field=self.field(condition.field).lower())
+
+    def _range(self, condition: Condition) -> str:
+        low, high = condition.low, condition.high
+        if not isinstance(low or high, (int, float)):
+            return self._period(low, high)
+        bounds = [None if one is None else self.number(condition.field, one) for one in (low, high)]
+        over, under = ("over", "under") if condition.strict else ("at_least", "at_most")
+        key = over if high is None else under if low is None else "equal" if low == high else "range"
+        return self._patterns[key].format(*bounds, field=self.field(condition.field).lower())
+
+    def _period(self, start: date | None, end: date | None) -> str:
+        """Describe a period, as a day, a month or a year where it is one."""
+        patterns: dict[str, str] = self._tables["dates"]
+        ends = [self.day(one) if one else "" for one in (start, end)]
+        if start is None or end is None:
+            return patterns["since" if start else "until"].format(*ends)
+        if start == end:
+            return patterns["on"].format(ends[0])
+        if (start, end) == month_span(start.year, start.month):
+            return patterns["in"].format(patterns["month"].format(month=self._months[start.month - 1], year=start.year))
+        if (start, end) == month_span(start.year, 1, 12):
+            return patterns["in"].format(start.year)
+        return patterns["between"].format(*ends)
+
+    def refusal(self, key: str, values: dict[str, str | list[str]]) -> str:
+        """Say why a prompt was not understood, with examples of what is."""
+        named: dict[str, str] = {}
+        for name, value in values.items():
+            kind = "locale" if name in ("locale", "locales", "language") else "author"
+            names = [self.name(kind, one) for one in (value if isinstance(value, list) else [value])]
+            named[name] = self.join([self.quote(one) for one in names] if name == "words" else names)
+        if "field" in named:
+            named["field"] = self.field(named["field"]).lower()
+        return f"{self.text(key, **named)} {self.examples()}"
+
+    def examples(self) -> str:
+        """List questions that can be answered about any content."""
+        return "\n".join([self.text("examples"), "", *(f"- {one}" for one in self._tables["examples"])])
 
 
 class Assistant:
@@ -53,9 +185,9 @@ class Assistant:
             turn = _Answer(self, reading, before).turn()
         except NotUnderstoodError as exc:
             refusal = Words(self.workspace, language).refusal(exc.key, exc.values)
-            return replace(before, answer=refusal, language=language, understood=False)
+            return replace(before, answer=refusal, language=language)
         notes = [reading.lexicon.text("typo", written=written, meant=meant) for written, meant in reading.typos]
-        return replace(turn, answer="\n\n".join([turn.answer, *notes]), language=language, understood=True)
+        return replace(turn, answer="\n\n".join([turn.answer, *notes]), language=language)
 
 
 class _Answer:
@@ -82,15 +214,7 @@ class _Answer:
             return self._about(reading.items)
         fields = {one.field for one in reading.conditions}
         focus = before.focus or (before.ids[0] if len(before.ids) == 1 and "it" in reading.said else None)
-        kind = reading.get("type")
-        same = focus and reading.props and kind and self.by_id[focus].type in kind.values  # "who wrote the article?"
-        wide = (
-            (reading.noun and not same)
-            or "them" in reading.said
-            or reading.order
-            or reading.each
-            or reading.do == "count"
-        )
+        wide = reading.noun or "them" in reading.said or reading.order or reading.do == "count"
         asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
         if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state", "type"}:
             return self._about([self.by_id[focus]])
@@ -107,12 +231,12 @@ class _Answer:
         if before.query is None:
             raise NotUnderstoodError("no_reference")
         items = [self.by_id[one] for one in before.ids]
-        first = 0
-        if kind == "more":
-            first = before.ids.index(before.shown[-1]) + 1 if before.shown else 0
-            if first >= len(items):
-                return replace(before, answer=self.text("no_more"))
-        return self._list(before.query, items, first=first, count=_PAGE if kind == "more" else _MOST_SHOWN)
+        if kind == "everything":
+            return self._list(before.query, items, count=_MOST_SHOWN)
+        first = before.ids.index(before.shown[-1]) + 1 if before.shown else 0
+        if first >= len(items):
+            return replace(before, answer=self.text("no_more"))
+        return self._list(before.query, items, first=first, count=_PAGE)
 
     def _entry(self, nth: int) -> Item:
         """Return an entry of the last list."""
@@ -128,28 +252,25 @@ class _Answer:
     def _query(self) -> Query:
         """Return the query of this prompt, merged into the one before if it is a follow-up."""
         reading, previous, said = self.reading, self.before.query, self.reading.said
-        fresh = Query(tuple(reading.conditions), None, reading.order, reading.limit, reading.skip)
+        fresh = Query(tuple(reading.conditions), None, reading.order, reading.limit)
         if previous is None:
-            named = reading.noun or reading.conditions or reading.order or reading.each
+            named = reading.noun or reading.conditions or reading.order
             counted = reading.props and (reading.do == "count" or reading.props[0] in self.workspace.facets)
             if "them" in said or ("also" in said and not reading.noun) or not (named or counted or "anystate" in said):
                 raise NotUnderstoodError("no_reference")
             return fresh
         leans = said & {"them", "also", "only"} or not reading.noun
-        if not leans or ("reset" in said and (reading.conditions or reading.noun)):
+        other = reading.props and reading.get("text") and "them" not in said  # "who wrote the one about …"
+        if not leans or other or ("reset" in said and (reading.conditions or reading.noun)):
             return fresh
-        if reading.props and {"text", "title"} & {one.field for one in reading.conditions} and "them" not in said:
-            return replace(
-                fresh, conditions=(*fresh.conditions, *filter(None, [previous.get("type")]))
-            )  # "who wrote the one about …"
         if "them" in said or ("only" in said and previous.limit):
             kept = tuple(one for one in previous.conditions if one.field == "type" and not reading.get("type"))
             return replace(fresh, conditions=(*kept, *reading.conditions), within=frozenset(self.before.ids))
         self.merged = True
         merged = self._merged(previous)
         if reading.order:
-            return replace(merged, order=reading.order, limit=reading.limit, skip=reading.skip)
-        return replace(merged, limit=None, skip=0) if "reset" in said else merged
+            return replace(merged, order=reading.order, limit=reading.limit)
+        return replace(merged, limit=None) if "reset" in said else merged
 
     def _merged(self, previous: Query) -> Query:
         """Replace the conditions of the query before by the new ones of their kind."""
@@ -158,20 +279,10 @@ class _Answer:
         gone |= {"state"} if "anystate" in said else set()
         gone |= {"type"} if "anytype" in said or reading.noun else set()
         gone |= {"category"} if reading.get("type") else set()
-        if gone & {"tag", "text", "title"}:
-            gone = gone - {"tag", "text"} if "only" in said else gone | {"tag", "text", "title"}
-        new = Query(tuple(reading.conditions))
-        state, period, earlier = reading.get("state"), new.period, previous.period
-        if earlier and period and period.field == "date" and not reading.date_field:
-            new = replace(
-                new.without({"date"}),
-                conditions=(*new.without({"date"}).conditions, replace(period, field=earlier.field)),
-            )
-        elif earlier and not period and earlier.field == "published" and state and "Draft" in state.values:
-            gone.add("published")
-            new = replace(new, conditions=(*new.conditions, replace(earlier, field="date")))
-        gone |= {earlier.field} if earlier and period else set()
-        return replace(previous, conditions=(*previous.without(gone).conditions, *new.conditions))
+        if gone & {"tag", "text"}:
+            gone = gone - {"tag", "text"} if "only" in said else gone | {"tag", "text"}
+        kept = (one for one in previous.conditions if one.field not in gone)
+        return replace(previous, conditions=(*kept, *reading.conditions))
 
     # Answers about many items
 
@@ -181,39 +292,17 @@ class _Answer:
         drafts = "anystate" in reading.said or query.within is not None or (state and "Draft" in state.values)
         if query.order and query.order.field == "date" and not drafts and not reading.sorted_only:
             query = replace(query, order=replace(query.order, field="published"))
-        asked = (reading.do if reading.do in ("count", "average", "sum") else "", reading.each, reading.extreme)
         fragment = not (reading.do or reading.props or reading.order or reading.said & {"them", "only", "ones"})
-        if fragment and not any(asked) and self.merged:
-            asked = self.before.asked
+        counts = reading.do == "count" or (fragment and self.merged and self.before.counts)
         items = find(self.workspace, query)
         if query.order and not items and find(self.workspace, replace(query, order=None)):
             raise NotUnderstoodError("no_field", field=query.order.field)
-        turn = self._asked_of(query, items, *asked)
-        return replace(turn, asked=asked)
-
-    def _asked_of(self, query: Query, items: list[Item], do: str, each: str, extreme: str) -> Turn:
-        reading = self.reading
-        facets = [one for one in reading.props if one in self.workspace.facets or one in TIMES]
-        if do in ("average", "sum"):
-            return self._arithmetic(query, items, do, each)
-        if each or (do == "count" and facets):
-            return self._counts(query, items, each or facets[0], extreme)
-        if do == "count":
+        if counts:
             return self._count(query, items)
-        if reading.props or reading.do == "open":
-            if len(items) == 1:
-                return self._about(items, query)
-            alone = items and facets == reading.props and len(facets) == 1 and not query.limit and not reading.topical
-            if (
-                alone
-                and self.reading.noun_text == self.words.noun(items[0].type, many=False)
-                and not query.conditions[1:]
-            ):
-                raise NotUnderstoodError("no_reference")  # "who wrote the article?"
-            if alone and (not query.order or reading.sorted_only):
-                return self._counts(query, items, facets[0], "")
-            if len(items) > _SHOWN_IN_FULL and not query.limit and reading.props:
-                raise NotUnderstoodError
+        if len(items) == 1 and (reading.props or reading.do == "open"):
+            return self._about(items, query)
+        if len(items) > _SHOWN_IN_FULL and reading.props and not query.limit:
+            raise NotUnderstoodError
         return self._list(query, items)
 
     def _remember(self, answer: str, query: Query, items: list[Item], shown: list[Item]) -> Turn:
@@ -227,18 +316,16 @@ class _Answer:
             return self._remember(self.text("found_none", subject=subject), query, [], [])
         in_full = query.limit or len(items) <= _SHOWN_IN_FULL
         shown = items[first : first + (count or (len(items) if in_full else _FIRST_SHOWN))]
-        heading = self.text("page", first=first + 1, last=first + len(shown), total=len(items), subject=subject)
-        if not first:
-            key = (
-                "here_one" if len(items) == 1 else "here_top" if query.limit or len(shown) < len(items) else "here_all"
-            )
+        if first:
+            heading = self.text("page", first=first + 1, last=first + len(shown), total=len(items), subject=subject)
+        else:
+            part = "here_top" if query.limit or len(shown) < len(items) else "here_all"
             order = self.words.order(query.order or Order())
-            heading = f"{self.text('found', count=len(items), subject=subject)} {self.text(key, order=order)}"
-        period = query.period
-        one_year = period is not None and period.low and period.high and period.low.year == period.high.year
-        lines = [
-            f"{number}. {self._line(item, query, year=not one_year)}" for number, item in enumerate(shown, first + 1)
-        ]
+            here = self.text("here_one" if len(items) == 1 else part, order=order)
+            heading = f"{self.text('found', count=len(items), subject=subject)} {here}"
+        period = query.get("date")
+        year = not (period and period.low and period.high and period.low.year == period.high.year)
+        lines = [f"{number}. {self._line(item, query, year=year)}" for number, item in enumerate(shown, first + 1)]
         offer = [self.text("offer")] if len(items) > 1 else []
         return self._remember("\n\n".join([heading, "\n".join(lines), *offer]), query, items, shown)
 
@@ -256,81 +343,38 @@ class _Answer:
         return f"{title} ({'; '.join(facts)})" if facts else title
 
     def _count(self, query: Query, items: list[Item]) -> Turn:
+        if self.reading.props:
+            raise NotUnderstoodError
         subject = self.words.subject(query, len(items))
-        parts = count_by(items, "type")
-        shares = [f"{count} {self.words.noun(name, many=count > 1)}" for name, count in parts]
-        if len(parts) == 1 and not query.get("state"):
-            shares = [f"{count} {self.words.shared(name, count)}" for name, count in count_by(items, "state")]
+        shares = [f"{count} {self.words.noun(name, many=count > 1)}" for name, count in count_types(items)]
         split = self.text("split", shares=self.words.join(shares)) if len(shares) > 1 else ""
         key = {0: "count_none", 1: "count_one"}.get(len(items), "count_many")
-        return self._remember(self.text(key, count=len(items), subject=subject, split=split), query, items, [])
-
-    def _counts(self, query: Query, items: list[Item], facet: str, extreme: str) -> Turn:
-        """Count the items by a facet; of "the most" or "the fewest" name the values that share it."""
-        counts = count_by(items, facet)
-        chosen = query.get(facet)
-        if chosen and not chosen.negated and chosen.values[1:]:
-            counts = sorted(((one, dict(counts).get(one, 0)) for one in chosen.values), key=lambda pair: -pair[1])
-        subject = self.words.subject(query, 2)
-        if not counts:
-            answer = self.text("found_none", subject=subject)
-        elif extreme:
-            bound = (max if extreme == ">" else min)(count for _, count in counts)
-            names = [f"**{self.words.name(facet, name)}**" for name, count in counts if count == bound]
-            key = "extreme_most" if extreme == ">" else "extreme_fewest"
-            answer = self.text(key, names=self.words.join(names), count=bound, subject=subject)
-        else:
-            lines = [f"- {self.words.name(facet, name)}: {count}" for name, count in counts]
-            heading = self.text("groups", field=self.words.field(facet), count=len(counts), subject=subject)
-            answer = "\n".join([heading, "", *lines])
-        return self._remember(answer, query, items, [])
-
-    def _arithmetic(self, query: Query, items: list[Item], do: str, each: str) -> Turn:
-        """Answer with an average or a sum of a number field."""
-        name = next((one for one in self.reading.props if one in self.workspace.numbers), "price")
-        having = [item for item in items if name in item.numbers]
-        if each or set(self.reading.props) - {name} or not having or (len(having) < len(items) and query.get("type")):
-            raise NotUnderstoodError("no_field", field=name)
-        values = [item.numbers[name] for item in having]
-        result = sum(values) / (len(values) if do == "average" else 1)
-        numbers = [self.words.number(name, one) for one in (result, min(values), max(values))]
-        known = dict(zip(("value", "low", "high"), numbers, strict=True))
-        subject = self.words.subject(query, len(values))
-        answer = self.text(do, field=self.words.field(name).lower(), count=len(values), subject=subject, **known)
-        return self._remember(answer, query, having, [])
+        answer = self.text(key, count=len(items), subject=subject, split=split)
+        return replace(self._remember(answer, query, items, []), counts=True)
 
     # Answers about single items
 
     def _about(self, items: list[Item], query: Query | None = None) -> Turn:
         """Answer about single items: what was asked for, else everything."""
         reading, before = self.reading, self.before
-        plain = reading.do in ("", "list", "open", "difference") or reading.props
-        if (
-            not plain
-            or reading.each
-            or (reading.order and not query)
-            or "text" in {one.field for one in reading.conditions if not query}
-        ):
+        counted = reading.do == "count" and not reading.props
+        if counted or (not query and (reading.order or reading.get("text"))):
             raise NotUnderstoodError
         names = self._asked(items, named=query is None)
         if len(items) > 1 and not names:
             raise NotUnderstoodError("two_questions")
         lines = [self._fact(item, name) for item in items for name in names] or [self._details(items[0])]
-        prices = [item.numbers["price"] for item in items if "price" in item.numbers]
-        if reading.do == "difference" and len(prices) == len(items) > 1:
-            lines.append(self.text("difference", value=self.words.number("price", max(prices) - min(prices))))
         answer, ids = "\n".join(dict.fromkeys(lines)), tuple(item.id for item in items)
         if query is None and before.query and set(ids) <= set(before.ids):
             return replace(before, answer=answer, focus=ids[0])
-        return Turn(
-            answer, reading.language, query or Query(within=frozenset(ids)), ids, ids, ids[0] if len(ids) == 1 else None
-        )
+        focus = ids[0] if len(ids) == 1 else None
+        return Turn(answer, reading.language, query or Query(within=frozenset(ids)), ids, ids, focus)
 
     def _asked(self, items: list[Item], *, named: bool) -> list[str]:
         """Return the properties that were asked for, or that a condition on named items is about."""
         reading = self.reading
-        names = [*reading.props] or (["price"] if reading.do == "difference" else [])
-        about = {one.field for one in reading.conditions} - {"type", "text", "title", *names} if named else set()
+        names = [*reading.props]
+        about = {one.field for one in reading.conditions} - {"type", "text", *names} if named else set()
         shown = all(self.locale in item.titles for item in items)
         if "title" in names or (shown and (reading.do in ("open", "list") or "also" in reading.said)):
             about -= {"locale"}
@@ -342,18 +386,19 @@ class _Answer:
         """Return a property of an item; empty if it has none."""
         if name == "title":
             return item.title(self.locale)
-        if name == "when":
-            name = self.reading.date_field or "published"
-        return self.words.values(item, name)
+        name = "published" if name == "when" else name
+        if day := item.date(name):
+            return self.words.day(day)
+        if name in item.numbers:
+            return self.words.number(name, item.numbers[name])
+        return self.words.join([self.words.name(name, one) for one in item.facets.get(name, ())])
 
     def _fact(self, item: Item, name: str) -> str:
         """Write a sentence about a property of an item."""
-        name = (self.reading.date_field or "published") if name == "when" else "published" if name == "date" else name
-        value = self._value(item, name)
+        name = "published" if name in ("when", "date") else name
         if name in ("published", "state") and item.facets["state"] == ("Draft",):
-            name, value = "draft", self._value(item, "updated")
-        elif name == "state" and item.facets["state"] == ("Published",) and item.date("published"):
-            name, value = "published", self._value(item, "published")
+            name = "draft"
+        value = self._value(item, "updated" if name == "draft" else name)
         title, field_name = item.title(self.reading.language), self.words.field(name)
         key = f"fact_{name}" if value else "fact_none"
         key = key if key in self.words.lexicon.tables["text"] else "fact_other"

@@ -6,14 +6,15 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import anyio
+from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from contit_mcp.sandbox.answer import Assistant, Turn
 from contit_mcp.sandbox.content import load_workspace
-from contit_mcp.sandbox.faults import Endpoint, Fault, fault_in_header, parse_fault, parse_faults
+from contit_mcp.sandbox.faults import Endpoint, Fault, parse_fault, parse_faults
 from contit_mcp.sandbox.options import DEFAULTS, Credentials, SandboxOptions
 from contit_mcp.sandbox.record import Run, SandboxRecord, SeenRequest
 from contit_mcp.sandbox.scripted import load_answers, parse_answers
@@ -42,11 +43,9 @@ Handler = Callable[[Request, Fault | None], Awaitable[Response]]
 
 
 class ConnectionDropped(ConnectionError):  # noqa: N818 - named after the event, as ConnectionResetError is
-    """A fault ended the answer before its body.
+    """A fault ended the answer before its body. A server that gets this exception closes the connection.
 
-    ASGI has no message that closes a connection. A server that gets an exception from an application whose answer
-    has begun must close the connection: uvicorn does, and logs it. In memory (httpx.ASGITransport) the exception
-    reaches the caller.
+    ASGI has no message for that. uvicorn logs the exception; in memory (httpx.ASGITransport) it reaches the caller.
     """
 
 
@@ -56,13 +55,6 @@ class _Dropped(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as Starlette calls it
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         raise ConnectionDropped("the sandbox dropped this connection, as a fault ordered")
-
-
-class _RefusedError(Exception):
-    """A request is answered with an error."""
-
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.response = _problem(status, detail, headers)
 
 
 def create_sandbox(
@@ -94,17 +86,24 @@ def create_sandbox(
     return app
 
 
+class _Start(BaseModel):
+    """The body of a start request; other fields are ignored."""
+
+    prompt: str = Field(pattern=r"\S")
+    threadId: str | None = None  # noqa: N815 - the vendor's name
+
+
+@dataclass
 class _Sandbox:
-    def __init__(
-        self,
-        options: SandboxOptions,
-        clock: Callable[[], float],
-        new_id: Callable[[], str],
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
-        self.options, self.clock, self.new_id, self.sleep = options, clock, new_id, sleep
-        self.credentials = Credentials(options, clock, new_id)
-        self.record = SandboxRecord(clock, options.faults, load_answers(options.answers) if options.answers else ())
+    options: SandboxOptions
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    sleep: Callable[[float], Awaitable[None]]
+
+    def __post_init__(self) -> None:
+        options, answers = self.options, load_answers(self.options.answers) if self.options.answers else ()
+        self.credentials = Credentials(options, self.clock, self.new_id)
+        self.record = SandboxRecord(self.clock, options, answers)
 
     @cached_property
     def assistant(self) -> Assistant:
@@ -116,24 +115,18 @@ class _Sandbox:
     async def serve(self, endpoint: Endpoint, handler: Handler, request: Request) -> Response:
         """Answer one request, or drop its connection, and record it."""
         at = self.clock()
-        ordered = request.headers.get("x-sandbox-fault")
+        request.state.fault = fault = self.record.next_fault(endpoint)
         try:
-            fault = fault_in_header(ordered, endpoint) if ordered else None
-        except ValueError as exc:
-            response: Response = _problem(400, f"X-Sandbox-Fault: {exc}")
-        else:
-            request.state.fault = fault = fault or self.record.plan.next_for(endpoint)
-            try:
-                response = (_instead(fault) if fault else None) or await handler(request, fault)
-            except _RefusedError as exc:
-                response = exc.response
-            fault = request.state.fault
-            if fault and fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
-                await self.sleep(fault.seconds)
-            if fault and fault.kind in _DAMAGED:
-                response = Response(_DAMAGED[fault.kind], media_type="application/json")
-            elif fault and fault.kind == "drop-after":
-                response = _Dropped()
+            response = (_instead(fault) if fault else None) or await handler(request, fault)
+        except HTTPException as exc:
+            response = _problem(exc)
+        fault = request.state.fault  # a scripted answer may have added one
+        if fault and fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
+            await self.sleep(fault.seconds)
+        if fault and fault.kind in _DAMAGED:
+            response = Response(_DAMAGED[fault.kind], media_type="application/json")
+        elif fault and fault.kind == "drop-after":
+            response = _Dropped()
         self._note(request, endpoint, None if isinstance(response, _Dropped) else response.status_code, at)
         return response
 
@@ -144,15 +137,20 @@ class _Sandbox:
 
     async def elsewhere(self, request: Request, exc: Exception) -> Response:
         """Answer a path or method that the sandbox does not know."""
-        status = exc.status_code if isinstance(exc, HTTPException) else 500
-        self._note(request, "other", status, self.clock())
-        return _problem(status, "The sandbox knows the AI assistant's three endpoints, /connect/token and /sandbox.")
+        unknown = "The sandbox knows the AI assistant's three endpoints, /connect/token and /sandbox."
+        error = HTTPException(getattr(exc, "status_code", 500), unknown)
+        self._note(request, "other", error.status_code, self.clock())
+        return _problem(error)
 
     async def start(self, request: Request, fault: Fault | None) -> Response:
         """POST /ai-assistant/thread: start a run, in a new conversation or in a known one."""
         self._check_credential(request)
-        prompt, thread_id = _start_body(await _read(request))
-        scripted, text = self.record.answers.take(prompt) or (None, None)
+        try:
+            body = _Start.model_validate_json(await _read(request))
+        except ValueError as exc:
+            raise HTTPException(400, "The body must be JSON with a prompt, and a threadId or null.") from exc
+        prompt, thread_id = body.prompt, body.threadId
+        scripted, text = self.record.next_answer(prompt) or (None, None)
         seconds = self.options.run_seconds
         if scripted:
             request.state.fault = fault = fault or (parse_fault(scripted.fault) if scripted.fault else None)
@@ -160,10 +158,10 @@ class _Sandbox:
             if fault and (instead := _instead(fault)):
                 return instead
         if thread_id is not None and thread_id not in self.record.threads:
-            raise _RefusedError(404, "The thread does not exist.")
+            raise HTTPException(404, "The thread does not exist.")
         thread_id = thread_id or f"thread_{self.new_id()}"
-        if self.options.reject_busy and self.record.busy(thread_id):
-            raise _RefusedError(409, "The thread already has an active run.")
+        if self.options.reject_busy and self.record.with_status(thread_id, "in_progress"):
+            raise HTTPException(409, "The thread already has an active run.")
         kind, now = fault.kind if fault else "", self.clock()
         if fault and kind in ("slow", "endless"):
             seconds += fault.seconds or math.inf
@@ -178,17 +176,17 @@ class _Sandbox:
         ids = request.path_params
         runs = [run for run in self.record.threads.get(ids["thread_id"], ()) if run.run_id == ids["run_id"]]
         if not runs:
-            raise _RefusedError(404, "The thread or run does not exist.")
+            raise HTTPException(404, "The thread or run does not exist.")
         word = fault.status_word if fault and fault.status_word else runs[0].status(self.clock())
         return JSONResponse({"status": word})
 
     async def response(self, request: Request, _fault: Fault | None) -> Response:
         """GET /ai-assistant/thread/{threadId}/response: the answer of the run that completed last."""
         self._check_credential(request)
-        run = self.record.latest_completed(request.path_params["thread_id"])
-        if run is None:
-            raise _RefusedError(404, "The thread does not exist or has no completed run.")
-        return JSONResponse({"response": run.turn.answer})
+        completed = self.record.with_status(request.path_params["thread_id"], "completed")
+        if not completed:
+            raise HTTPException(404, "The thread does not exist or has no completed run.")
+        return JSONResponse({"response": max(completed, key=lambda run: run.ends).turn.answer})
 
     async def token(self, request: Request, _fault: Fault | None) -> Response:
         """POST /connect/token: an access token for the OAuth2 client, by client credentials in a form."""
@@ -207,10 +205,10 @@ class _Sandbox:
             self._check_credential(request)
             if request.method == "POST":
                 self._change(json.loads(await _read(request)))
-        except _RefusedError as exc:
-            return exc.response
+        except HTTPException as exc:
+            return _problem(exc)
         except (ValueError, TypeError, RecursionError) as exc:
-            return _problem(400, f"The body cannot be used: {exc}")
+            return _problem(HTTPException(400, f"The body cannot be used: {exc}"))
         return JSONResponse(self._report())
 
     def _change(self, wanted: Any) -> None:
@@ -222,10 +220,7 @@ class _Sandbox:
             self.record.reset()
         if wanted.get("clear_faults") is True:
             self.record.clear_faults()
-        for fault in faults:
-            self.record.add_fault(fault)
-        for answer in answers:
-            self.record.answers.add(answer)
+        self.record.add(faults, answers)
 
     def _report(self) -> dict[str, Any]:
         now = self.clock()
@@ -238,62 +233,42 @@ class _Sandbox:
             | {"status": one.status(now), "response": one.turn.answer}
             for one in self.record.runs[-_MOST_REPORTED:]
         ]
-        return {"requests": requests, "runs": runs, "faults": [asdict(one) for one in self.record.plan.faults]}
+        return {"requests": requests, "runs": runs, "faults": [asdict(one) for one in self.record.faults]}
 
     def _check_credential(self, request: Request) -> None:
         status = self.credentials.status(request.headers)
         if status == HTTPStatus.FORBIDDEN:
-            raise _RefusedError(status, "This credential has no ReadAccess.")
+            raise HTTPException(status, "This credential has no ReadAccess.")
         if status == HTTPStatus.UNAUTHORIZED:
-            raise _RefusedError(status, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(status, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
 
 
 async def _read(request: Request) -> bytes:
     """Return the whole body; refuse it as soon as it is over the limit."""
-    declared = request.headers.get("content-length", "")
     body = bytearray()
-    too_large = declared.isdigit() and int(declared) > MAX_BODY_BYTES
-    if not too_large:
-        async for chunk in request.stream():
-            body += chunk
-            if too_large := len(body) > MAX_BODY_BYTES:
-                break
-    if too_large:
-        raise _RefusedError(413, "The body is over 1 MiB.", {"Connection": "close"})
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, "The body is over 1 MiB.", {"Connection": "close"})
     return bytes(body)
 
 
-def _start_body(body: bytes) -> tuple[str, str | None]:
-    """Return the prompt and the thread id of a start request; other fields are ignored."""
-    try:
-        content = json.loads(body)
-        prompt, thread_id = content["prompt"], content.get("threadId")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        prompt = thread_id = None
-    if not isinstance(prompt, str) or not isinstance(thread_id, str | None):
-        raise _RefusedError(400, "The body must be JSON with a prompt, and a threadId that is text or null.")
-    if not prompt.strip():
-        raise _RefusedError(400, "The prompt is empty.")
-    return prompt, thread_id
-
-
-def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _problem(error: HTTPException) -> JSONResponse:
     """Return an error as problem details. The vendor documents no form of errors."""
-    title = HTTPStatus(status).phrase if status in [*HTTPStatus] else "Error"
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+    title = HTTPStatus(error.status_code).phrase if error.status_code in [*HTTPStatus] else "Error"
+    body = {"type": "about:blank", "title": title, "status": error.status_code, "detail": error.detail}
+    return JSONResponse(body, error.status_code, headers=error.headers, media_type="application/problem+json")
 
 
 def _instead(fault: Fault) -> Response | None:
     """Return the answer of a fault by which the request has no effect; None for other faults."""
     if fault.status is not None:
         headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
-        return _problem(fault.status, "A fault of the sandbox, as ordered.", headers)
-    match fault.kind:
-        case "redirect":
-            return RedirectResponse("https://elsewhere.invalid/login", 302)
-        case "html":
-            return HTMLResponse(_PAGE.format("Please sign in"))
-        case "html-error":
-            return HTMLResponse(_PAGE.format("502 Bad Gateway"), 502)
+        return _problem(HTTPException(fault.status, "A fault of the sandbox, as ordered.", headers))
+    if fault.kind == "redirect":
+        return RedirectResponse("https://elsewhere.invalid/login", 302)
+    if fault.kind == "html":
+        return HTMLResponse(_PAGE.format("Please sign in"))
+    if fault.kind == "html-error":
+        return HTMLResponse(_PAGE.format("502 Bad Gateway"), 502)
     return _Dropped() if fault.kind == "drop-before" else None

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,14 +78,10 @@ class Item:
 
 
 class Workspace:
-    """All content, and the names of its values."""
+    """All content, and its fields."""
 
-    def __init__(
-        self, items: Iterable[Item], names: dict[str, Any] | None = None, units: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, items: Iterable[Item], units: dict[str, str] | None = None) -> None:
         self.items = tuple(items)
-        self.names: dict[str, dict[str, dict[str, str]]] = names or {}
-        """By facet, value and locale: names["tag"]["food"]["it"] is "cucina"."""
         self.units = units or {}
         """The signs of units: units["price"] is "€"."""
         self.facets: dict[str, Counter[str]] = {}
@@ -94,10 +91,6 @@ class Workspace:
                 self.facets.setdefault(name, Counter()).update(values)
         self.numbers = {name for item in self.items for name in item.numbers}
         self.dates = {name for item in self.items for name in item.dates}
-
-    def name(self, facet: str, value: str, locale: str) -> str:
-        """Return the name of a value in a locale, or the value."""
-        return self.names.get(facet, {}).get(value, {}).get(locale, value)
 
 
 def load_workspace(path: Path = SAMPLE) -> Workspace:
@@ -122,31 +115,29 @@ def load_workspace(path: Path = SAMPLE) -> Workspace:
         if item.id in items:
             raise DataError(f"{place}: another item has the id {item.id!r}")
         items[item.id] = item
-    names = {"tag": described.get("tags", {}), "category": described.get("categories", {})}
-    return Workspace(items.values(), names, described.get("units", {}))
+    return Workspace(items.values(), described.get("units", {}))
 
 
 def _read(file: Path) -> Any:
+    """Return what a JSON file holds, or the rows or lines of another file."""
     place = str(file)
     try:
         raw = file.read_bytes()
         if len(raw) > MAX_FILE_BYTES:
             raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
         text = raw.decode("utf-8-sig")
-        if file.suffix == ".csv":
-            rows = []
-            for number, row in enumerate(csv.DictReader(text.splitlines(keepends=True), strict=True), 1):
-                place = f"{file}, record {number}"
-                if None in row or None in row.values():
-                    raise ValueError("the row has not as many values as the header")  # noqa: TRY301
-                rows.append(row)
-            return rows
         if file.suffix == ".json":
             return json.loads(text)
-        found = []
-        for number, line in enumerate(text.splitlines(), 1):
-            place = f"{file}, record {number}"
-            found += [json.loads(line)] if line.strip() else []
+        lines = text.splitlines(keepends=True)
+        table = file.suffix == ".csv"
+        rows: Iterable[Any] = csv.DictReader(lines, strict=True) if table else map(json.loads, filter(str.strip, lines))
+        found: list[Any] = []
+        place = f"{file}, record 1"
+        for row in rows:
+            if table and (None in row or None in row.values()):
+                raise ValueError("the row has not as many values as the header")  # noqa: TRY301
+            found.append(row)
+            place = f"{file}, record {len(found) + 1}"
     except (OSError, ValueError, RecursionError, csv.Error) as exc:
         raise DataError(f"{place}: {exc}") from exc
     return found
@@ -186,17 +177,15 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
     """Return the fields with few short values, which can be filtered by."""
     values: dict[str, set[str]] = {}
-    known = {name for names in _NAMES.values() for name in names}
-    unfit: set[str] = set()
+    unfit = {name for record in records for name in record if _plain(name) in {*chain(*_NAMES.values())}}
     for record in records:
         for name, value in record.items():
-            found = _texts(value)
-            other = isinstance(value, dict) or _number(value) is not None or _day(value) or _plain(name) in known
-            if other or any(len(one) > _SHORT for one in found):
+            values.setdefault(name, set()).update(_texts(value))
+            if isinstance(value, dict) or _number(value) is not None or _day(value):
                 unfit.add(name)
-            values.setdefault(name, set()).update(found)
     most = min(_MOST_VALUES, max(12, len(records) // 3))
-    return frozenset(name for name, found in values.items() if name not in unfit and len(found) <= most)
+    few = {name: found for name, found in values.items() if name not in unfit and len(found) <= most}
+    return frozenset(name for name, found in few.items() if all(len(one) <= _SHORT for one in found))
 
 
 def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[str]) -> Item:
@@ -224,9 +213,8 @@ def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[
             numbers[name] = number
         else:
             for code, text in (value if isinstance(value, dict) else {next(iter(titles)): value}).items():
-                texts[code] = (
-                    f"{texts.get(code, '')} {text if isinstance(text, str) else ' '.join(_texts(text))}".strip()
-                )
+                said = text if isinstance(text, str) else " ".join(_texts(text))
+                texts[code] = f"{texts.get(code, '')} {said}".strip()
     state = str(known.get("state", known.get("published", "")))
     state = "Published" if "state" not in known and "published" in dates else state or "Draft"
     state = _STATES.get(state.lower(), state[:1].upper() + state[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,6 @@ LANGUAGES: Final = ("en", "it")
 _WORD: Final = re.compile(r"\d+(?:[.,/-]\d+)*(?:st|nd|rd|th|°|º)?(?![^\W\d_])|[^\W\d_]+\d*|\d+[^\W_]*|[€$£%&]")
 _SHORTEST_STEM: Final = 3
 _SHORTEST_TYPO: Final = 5
-_LONG_WORD: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +81,17 @@ def spaced(name: str) -> str:
 
 
 def is_typo_of(written: str, meant: str) -> bool:
-    """Return whether one letter was lost, added or doubled, two were swapped, or in a long word one was replaced.
+    """Return whether one letter behind the first was lost, added or doubled, or two were swapped.
 
-    A replaced letter in a short word is more often another word: "books" is not a typing error of "boots".
+    A replaced letter more often makes another word: "books" is not a typing error of "boots".
     """
     longer, shorter = sorted((written, meant), key=len, reverse=True)
     if written[:1] != meant[:1] or len(longer) < _SHORTEST_TYPO:
         return False
     if len(longer) == len(shorter) + 1:
         return any(longer[:at] + longer[at + 1 :] == shorter for at in range(1, len(longer)))
-    differing = [at for at in range(len(shorter)) if longer[at] != shorter[at]]
-    if len(longer) != len(shorter) or not differing:
-        return False
-    first, last = differing[0], differing[-1] + 1
-    swapped = last == first + 2 and longer[first:last] == shorter[first:last][::-1]
-    return swapped or (len(differing) == 1 and len(longer) >= _LONG_WORD)
+    swapped = (written[:at] + written[at : at + 2][::-1] + written[at + 2 :] for at in range(1, len(written) - 1))
+    return written != meant and meant in swapped
 
 
 class Lexicon:
@@ -153,20 +148,12 @@ class Names:
     def __init__(self, language: Lexicon, workspace: Workspace, content: frozenset[str]) -> None:
         self.lexicon = language
         self.content = content
-        missing = {
-            ("type", name) for name in language.tables["nouns"] if name not in (*workspace.facets.get("type", ()), "*")
-        }
-        known = (
-            (stems, [one for one in meanings if one not in missing]) for stems, meanings in language.phrases.items()
-        )
-        self.phrases: Phrases = {stems: meanings for stems, meanings in known if meanings}
-        for facet, values in workspace.facets.items():
-            for value in values if facet != "locale" else ():
-                names = {value, spaced(value), *workspace.names.get(facet, {}).get(value, {}).values()}
-                if facet == "author" and " " in value:
-                    names |= {value.split()[0], value.split()[-1]}
-                for name in names:
-                    self._add(name, facet, value)
+        types = {*workspace.facets.get("type", ()), "*"}
+        self.phrases: Phrases = {}
+        for stems, meanings in language.phrases.items():
+            if kept := [(kind, value) for kind, value in meanings if kind != "type" or value in types]:
+                self.phrases[stems] = kept
+        self._add_values(workspace)
         self._add_fields(workspace)
         for item in workspace.items:
             for title in item.titles.values():
@@ -177,14 +164,21 @@ class Names:
             for one in stems if any(kind != "item" for kind, _ in meanings) else ():
                 self._known[one[0]].add(one)
 
+    def _add_values(self, workspace: Workspace) -> None:
+        for facet, values in workspace.facets.items():
+            for value in values if facet != "locale" else ():
+                parts = {value.split()[0], value.split()[-1]} if facet == "author" else set()
+                for name in {value, spaced(value), *parts}:
+                    self._add(name, facet, value)
+
     def _add_fields(self, workspace: Workspace) -> None:
         """Let the name of a field mean it, and each word of the name that no other field has."""
         fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
-        parts = [part for name in fields for part in {spaced(name), *spaced(name).split()}]
-        for name in fields:
-            for part in {spaced(name), *spaced(name).split()}:
-                if parts.count(part) == 1:
-                    self._add(part, "prop", name)
+        parts = [(part, name) for name in fields for part in {spaced(name), *spaced(name).split()}]
+        counts = Counter(part for part, _ in parts)
+        for part, name in parts:
+            if counts[part] == 1:
+                self._add(part, "prop", name)
 
     def _add(self, name: str, kind: str, value: str) -> None:
         """Let a name mean a symbol, and its translation if the lexicon has one."""
@@ -192,7 +186,7 @@ class Names:
         for translated in self.lexicon.tables["names"].get(name.lower(), "").split(","):
             self.lexicon.add(self.phrases, translated, kind, value)
 
-    def corrected(self, found: list[Word]) -> tuple[list[Word], list[tuple[str, str]]]:
+    def _corrected(self, found: list[Word]) -> tuple[list[Word], list[tuple[str, str]]]:
         """Return the words with typing errors replaced where exactly one known word is close, and the replacements."""
         result, replaced = [], []
         for word in found:
@@ -205,8 +199,9 @@ class Names:
             replaced += [(word.raw, close[0])] if len(close) == 1 else []
         return result, replaced
 
-    def symbols(self, found: list[Word]) -> list[Symbol]:
-        """Return the symbols of a prompt's words: at each place the longest phrase."""
+    def read(self, text: str) -> tuple[list[Symbol], list[Word], list[tuple[str, str]]]:
+        """Return the symbols of a text, the longest phrases first, its words, and the corrected typing errors."""
+        found, typos = self._corrected(words(text, self.lexicon.endings))
         symbols: list[Symbol] = []
         at = 0
         while at < len(found):
@@ -220,4 +215,4 @@ class Names:
             text = " ".join(word.raw for word in found[at : at + length])
             symbols.append(Symbol(*meanings[0], text, at, at + length, tuple(meanings[1:])))
             at += length
-        return symbols
+        return symbols, found, typos

@@ -30,6 +30,8 @@ class SandboxOptions:
     """How long a fetched access token is valid."""
     faults: tuple[Fault, ...] = ()
     """What goes wrong, in order."""
+    requests_kept: int = 50_000
+    """How many requests the record holds; beyond that the oldest is dropped."""
     reject_busy: bool = True
     """Whether a prompt on a thread with an active run is refused with 409. If not, both runs proceed."""
     today: dt.date | None = None

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.lexicon import endings_of, words
-
-TIMES = ("month", "year")
-"""What items can be counted by beside their facets."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +17,7 @@ class Condition:
     field: str
     values: tuple[str, ...] = ()
     """Values of a facet, or phrases."""
-    mode: Literal["any", "all", "only", "range", "text"] = "any"
+    mode: Literal["any", "range", "text"] = "any"
     low: Any = None
     high: Any = None
     strict: bool = False
@@ -40,9 +37,7 @@ class Condition:
             return above and (self.high is None or value < self.high or (value == self.high and not self.strict))
         if self.mode == "text":
             return (item.id in self.ids) != self.negated
-        has, wanted = set(item.facets.get(self.field, ())), set(self.values)
-        held = has == wanted if self.mode == "only" else wanted <= has if self.mode == "all" else bool(has & wanted)
-        return held != self.negated
+        return bool(set(item.facets.get(self.field, ())) & set(self.values)) != self.negated
 
 
 @dataclass(frozen=True)
@@ -62,32 +57,14 @@ class Query:
     """Only among the items with these ids."""
     order: Order | None = None
     limit: int | None = None
-    skip: int = 0
-    """How many of the order to leave out: 1 for the second cheapest."""
 
     def get(self, field: str) -> Condition | None:
         """Return the condition on a field."""
         return next((condition for condition in self.conditions if condition.field == field), None)
 
-    @property
-    def period(self) -> Condition | None:
-        """The condition on a date."""
-        return next(
-            (one for one in self.conditions if one.mode == "range" and hasattr(one.low or one.high, "year")), None
-        )
-
-    def without(self, fields: set[str]) -> Query:
-        """Return this query without the conditions on some fields."""
-        return replace(self, conditions=tuple(one for one in self.conditions if one.field not in fields))
-
 
 def find(workspace: Workspace, query: Query) -> list[Item]:
     """Return the items of a query, in its order: the most recent first where it names none."""
-    found = [
-        item
-        for item in workspace.items
-        if (query.within is None or item.id in query.within) and all(one.holds(item) for one in query.conditions)
-    ]
     order = query.order or Order()
 
     def key(item: Item) -> Any:
@@ -96,18 +73,16 @@ def find(workspace: Workspace, query: Query) -> list[Item]:
         day = item.date(order.field)
         return item.numbers.get(order.field) if day is None else day.timestamp()
 
-    keyed = [(key(item), item) for item in found]
-    known = sorted((pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=order.descending)
-    undated = [] if query.order else [pair for pair in keyed if pair[0] is None]
-    return [item for _, item in known + undated][query.skip :][: query.limit]
+    among = [item for item in workspace.items if query.within is None or item.id in query.within]
+    found = [item for item in among if all(one.holds(item) for one in query.conditions)]
+    known = sorted((item for item in found if key(item) is not None), key=key, reverse=order.descending)
+    undated = [] if query.order else [item for item in found if key(item) is None]
+    return [*known, *undated][: query.limit]
 
 
-def count_by(items: list[Item], field: str) -> list[tuple[str, int]]:
-    """Count items by a facet, the most frequent first, or by the month or year of their date, in order."""
-    if field in TIMES:
-        days = [day for item in items if (day := item.date("date"))]
-        return sorted(Counter(day.isoformat()[: 7 if field == "month" else 4] for day in days).items())
-    counts = Counter(value for item in items for value in item.facets.get(field, ()))
+def count_types(items: list[Item]) -> list[tuple[str, int]]:
+    """Count items by their type, the most frequent first."""
+    counts = Counter(item.type for item in items)
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0].casefold()))
 
 
@@ -115,34 +90,18 @@ class TextIndex:
     """Finds phrases in titles and texts, in each locale by the endings of its language."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._lines: list[tuple[str, str, bool, str]] = []
+        self._texts: list[tuple[str, str, str]] = []
+        found: set[str] = set()
         for item in workspace.items:
-            for source in (item.titles, item.texts):
-                for locale, text in source.items():
-                    self._lines.append((item.id, locale, source is item.titles, f" {self._stems(text, locale)} "))
-        self._locales = {locale for _, locale, _, _ in self._lines}
-        self.vocabulary = frozenset(
-            word.folded
-            for item in workspace.items
-            for text in (*item.titles.values(), *item.texts.values())
-            for word in words(text, ())
-        )
+            for locale in {*item.titles, *item.texts}:
+                parts = [words(one.get(locale, ""), endings_of(locale)) for one in (item.titles, item.texts)]
+                stems = " . ".join(" ".join(word.stem for word in part) for part in parts)
+                self._texts.append((item.id, locale, f" {stems} "))
+                found |= {word.folded for part in parts for word in part}
+        self.vocabulary = frozenset(found)
 
-    def _stems(self, text: str, locale: str) -> str:
-        return " ".join(word.stem for word in words(text, endings_of(locale)))
-
-    def find(self, phrase: str, *, title_only: bool = False, apart: bool = True) -> frozenset[str]:
-        """Return the ids of the items with a phrase: its words side by side, else, if they may be apart, anywhere."""
-        wanted = {locale: stems for locale in self._locales if (stems := self._stems(phrase, locale))}
-        lines = [one for one in self._lines if one[1] in wanted and (one[2] or not title_only)]
-        found = frozenset(ident for ident, locale, _, line in lines if f" {wanted[locale]} " in line)
-        if found or not apart:
-            return found
-        texts: dict[tuple[str, str], str] = {}
-        for ident, locale, _, line in lines:
-            texts[ident, locale] = texts.get((ident, locale), "") + line
-        return frozenset(
-            ident
-            for (ident, locale), line in texts.items()
-            if all(f" {one} " in line for one in wanted[locale].split())
-        )
+    def find(self, phrase: str) -> frozenset[str]:
+        """Return the ids of the items with a phrase: its words side by side."""
+        locales = {locale for _, locale, _ in self._texts}
+        stems = {locale: " ".join(word.stem for word in words(phrase, endings_of(locale))) for locale in locales}
+        return frozenset(ident for ident, locale, text in self._texts if f" {stems[locale]} " in text)

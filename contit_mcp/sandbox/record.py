@@ -1,18 +1,21 @@
-"""Conversations, runs and requests of a sandbox, and what a test may change while it runs: `app.state.sandbox`.
+"""Conversations, runs and requests of a sandbox, its faults and scripted answers: `app.state.sandbox`.
 
 No task runs in the background: the state of a run is computed when it is asked for.
 """
 
+import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from contit_mcp.sandbox.answer import Turn
-from contit_mcp.sandbox.faults import Fault, FaultPlan
-from contit_mcp.sandbox.scripted import ScriptedAnswer, ScriptedAnswers
+from contit_mcp.sandbox.faults import Endpoint, Fault
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.scripted import MAX_ANSWERS, AnswersError, ScriptedAnswer
 
-REQUESTS_KEPT: Final = 50_000
+MAX_FAULTS: Final = 1_000
+"""How many faults may be pending."""
 THREADS_KEPT: Final = 20_000
 RUNS_KEPT: Final = 1_000
 """Runs of one thread; at each limit the oldest is dropped."""
@@ -55,19 +58,35 @@ class SandboxRecord:
     """The requests and runs that a sandbox has seen, and its faults and scripted answers, which a test may change."""
 
     def __init__(
-        self, clock: Callable[[], float], faults: tuple[Fault, ...], answers: tuple[ScriptedAnswer, ...]
+        self, clock: Callable[[], float], options: SandboxOptions, answers: tuple[ScriptedAnswer, ...]
     ) -> None:
         self._clock = clock
-        self._initial_faults = faults
-        self.answers = ScriptedAnswers(answers)
+        self._initial = options.faults, answers
         self.threads: OrderedDict[str, list[Run]] = OrderedDict()
         """The runs of each thread, oldest first."""
-        self._requests: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
-        self.plan = FaultPlan(faults)
+        self._requests: deque[SeenRequest] = deque(maxlen=options.requests_kept)
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to the state of the start: no requests, no conversations, the faults and answers of the options."""
+        self._requests.clear()
+        self.threads.clear()
+        self._faults: list[tuple[Fault, int]] = []
+        self._answers: list[tuple[ScriptedAnswer, int]] = []
+        self.add(*self._initial)
+
+    def add(self, faults: Iterable[Fault] = (), answers: Iterable[ScriptedAnswer] = ()) -> None:
+        """Add faults and scripted answers behind those that are there. Raises ValueError at their limits."""
+        for fault in faults:
+            self.add_fault(fault)
+        for answer in answers:
+            if len(self._answers) >= MAX_ANSWERS:
+                raise AnswersError(f"there are {MAX_ANSWERS:,} scripted answers, which is the limit")
+            self._answers.append((answer, answer.times or sys.maxsize))
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """Every request so far, oldest first (the last 50,000)."""
+        """Every request so far, oldest first; as many as the options keep."""
         return list(self._requests)
 
     @property
@@ -75,24 +94,48 @@ class SandboxRecord:
         """Every run that was started, by conversation."""
         return [run for runs in self.threads.values() for run in runs]
 
-    def add_fault(self, fault: Fault) -> None:
-        """Add a fault behind those that are already planned."""
-        self.plan.add(fault)
-
-    def clear_faults(self) -> None:
-        """Remove every planned fault; runs that already failed stay failed."""
-        self.plan = FaultPlan()
-
-    def reset(self) -> None:
-        """Return to the state of the start: no requests, no conversations, the faults and answers of the options."""
-        self._requests.clear()
-        self.threads.clear()
-        self.plan = FaultPlan(self._initial_faults)
-        self.answers.reset()
-
     def note(self, request: SeenRequest) -> None:
         """Add a request."""
         self._requests.append(request)
+
+    # Faults
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The faults that are still to come."""
+        return [fault for fault, _ in self._faults]
+
+    def add_fault(self, fault: Fault) -> None:
+        """Add a fault behind those that are pending. Raises ValueError at the limit."""
+        if len(self._faults) >= MAX_FAULTS:
+            raise ValueError(f"{MAX_FAULTS:,} faults are pending; clear them before you add more")
+        self._faults.append((fault, 0))
+
+    def clear_faults(self) -> None:
+        """Remove every pending fault; runs that already failed stay failed."""
+        self._faults.clear()
+
+    def next_fault(self, endpoint: Endpoint) -> Fault | None:
+        """Return the fault that a request meets: the first that is due. Faults behind it do not count the request."""
+        for at, (fault, seen) in enumerate(self._faults):
+            if fault.happens_on(endpoint):
+                self._faults[at] = (fault, seen + 1)
+                if seen >= fault.after:
+                    if fault.times is not None and seen + 1 >= fault.after + fault.times:
+                        del self._faults[at]
+                    return fault
+        return None
+
+    def next_answer(self, prompt: str) -> tuple[ScriptedAnswer, str | None] | None:
+        """Return the first scripted answer that matches a prompt and its text, and count it."""
+        for at, (answer, left) in enumerate(self._answers):
+            matches, text = answer.text_for(prompt)
+            if matches:
+                self._answers[at : at + 1] = [(answer, left - 1)] if left > 1 else []
+                return answer, text
+        return None
+
+    # Runs
 
     def start(self, run: Run) -> None:
         """Add a run to its thread, which may be new."""
@@ -100,14 +143,10 @@ class SandboxRecord:
             self.threads.popitem(last=False)
         self.threads[run.thread_id] = [*self.threads.get(run.thread_id, [])[-RUNS_KEPT + 1 :], run]
 
-    def busy(self, thread_id: str) -> bool:
-        """Return whether a run of a thread has not ended yet."""
-        return any(run.status(self._clock()) == "in_progress" for run in self.threads.get(thread_id, ()))
-
-    def latest_completed(self, thread_id: str) -> Run | None:
-        """Return the run of a thread that completed last."""
-        completed = [run for run in self.threads.get(thread_id, ()) if run.status(self._clock()) == "completed"]
-        return max(completed, key=lambda run: run.ends, default=None)
+    def with_status(self, thread_id: str, status: str) -> list[Run]:
+        """Return the runs of a thread that are in a state now, oldest first."""
+        now = self._clock()
+        return [run for run in self.threads.get(thread_id, ()) if run.status(now) == status]
 
     def last_turn(self, thread_id: str) -> Turn | None:
         """Return the last answer of a thread; failed runs do not count."""

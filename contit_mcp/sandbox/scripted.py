@@ -1,17 +1,9 @@
-"""Scripted answers: a prompt or a pattern, and the text, the time and the fault that answer it.
-
-A file is a JSON list of objects such as::
-
-    [{"prompt": "Which drafts are there?", "answer": "Two: **One** and **Two**.", "seconds": 3},
-     {"pattern": "price of (.+)", "answer": "\\1 costs 10 euros."},
-     {"prompt": "Fail once", "fault": "failed", "times": 1}]
-"""
+"""Scripted answers: a prompt or a pattern, and the text, the time and the fault that answer it (docs/sandbox.md)."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -71,33 +63,6 @@ class ScriptedAnswer(BaseModel):
 
 
 _LIST: Final = TypeAdapter(Annotated[list[ScriptedAnswer], Field(max_length=MAX_ANSWERS)])
-
-
-class ScriptedAnswers:
-    """The scripted answers of a sandbox, in their order: the first that matches answers."""
-
-    def __init__(self, initial: tuple[ScriptedAnswer, ...]) -> None:
-        self._initial = initial
-        self.reset()
-
-    def reset(self) -> None:
-        """Return to the answers of the start."""
-        self._left: list[tuple[ScriptedAnswer, int]] = [(one, one.times or sys.maxsize) for one in self._initial]
-
-    def add(self, answer: ScriptedAnswer) -> None:
-        """Append an answer. Raises AnswersError at the limit."""
-        if len(self._left) >= MAX_ANSWERS:
-            raise AnswersError(f"there are {MAX_ANSWERS:,} scripted answers, which is the limit")
-        self._left.append((answer, answer.times or sys.maxsize))
-
-    def take(self, prompt: str) -> tuple[ScriptedAnswer, str | None] | None:
-        """Return the answer to a prompt and its text, and count it."""
-        for at, (answer, left) in enumerate(self._left):
-            matches, text = answer.text_for(prompt)
-            if matches:
-                self._left[at : at + 1] = [(answer, left - 1)] if left > 1 else []
-                return answer, text
-        return None
 
 
 def load_answers(path: Path) -> tuple[ScriptedAnswer, ...]:

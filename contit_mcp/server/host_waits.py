@@ -1,7 +1,7 @@
-"""How long a call may wait for an answer, by who hosts the caller.
+"""Choose how long a call waits for an answer, by the name of its host.
 
-Measured ceilings of tool calls, each with a margin. A wait that outlives its host loses the answer; one
-that ends too early costs a model turn. docs/hosts.md says how each was measured.
+The table has measured limits of tool calls, each less a margin. A wait beyond the host's limit loses the answer; a
+short one costs a model turn. docs/hosts.md says how each was measured.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HostWait:
-    """Seconds. `usual`: without a wish of the caller; `ceiling`: what a wish is cut down to."""
+    """Seconds: the `usual` wait, and the `ceiling` to which a longer `wait_seconds` is clamped."""
 
     usual: float
     ceiling: float
@@ -36,31 +36,31 @@ _LIBRARIES = frozenset({
     "mozilla", "node", "node-fetch", "okhttp", "python", "python-httpx", "python-httpx2", "python-requests",
     "python-urllib", "reactor-netty", "reqwest", "ruby", "rmcp", "undici", "wget",
 })  # fmt: skip
-"""Products of User-Agents that say how a host sends, not who it is: of its patience nothing is known."""
+"""Products of User-Agents that name an HTTP library and not a host, so that the host's limit is unknown."""
 
 _PRODUCT = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)(?:/([^\s;,()]+))?", re.ASCII)
 
 
 def read_user_agent(text: str) -> tuple[str, str]:
-    """The first product of a User-Agent, as in `claude-code/2.1.330 (cli)`, and its version; "" for what is missing."""
+    """Return the first product of a User-Agent and its version, as in `claude-code/2.1.330 (cli)`; "" if missing."""
     found = _PRODUCT.match(text)
     return (found[1], found[2] or "") if found else ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
-    """How a call's wait is chosen.
+    """The rule for the wait of a call.
 
     Attributes:
         operator_seconds: The operator's setting; it replaces the table of hosts.
-        longest: The longest wait a caller can wish for; no less than the operator's own.
+        longest: The longest `wait_seconds` that a caller can pass; at least the operator's own.
     """
 
     operator_seconds: float | None = None
     longest: float = 240.0
 
     def seconds(self, wished: float | None, *, host: str | None) -> float:
-        """The wait of one call, in seconds. A wish is clamped, never refused.
+        """Return the wait of one call in seconds. A longer `wait_seconds` is clamped, never refused.
 
         Args:
             wished: `wait_seconds` of the call.

@@ -29,19 +29,19 @@ class Caller:
 
 
 class Sharing(Enum):
-    """Whose credential asks Contit, and who is told apart."""
+    """Whose credential Contit gets, and how callers are distinguished."""
 
     ONE_CALLER = "one caller"
-    """The server's, for whoever reaches it: the one user of this machine."""
+    """The server's own, for every caller: the one user of this machine."""
     BY_PRINCIPAL = "by principal"
-    """The server's, for callers that are told apart: they see handles, never Contit's ids."""
+    """The server's own, for identified callers. They see handles, never Contit's ids."""
     BY_CREDENTIAL = "by credential"
     """Each caller's own."""
 
 
 @dataclass(slots=True)
 class RequestState:
-    """What is known of one request.
+    """The state of one request.
 
     Attributes:
         caller: Set by authentication; None where the transport authenticates nobody (stdio).

@@ -1,4 +1,4 @@
-"""The one result of all four tools: what the model reads, as text and as structure.
+"""The one result of all four tools, as text and as structure.
 
 Some hosts show their model only the structure, some only the text, and Codex shows the structure of an error without
 saying that it is one. So each is complete: the text has the ids, in the form of the call to make next, and the

@@ -1,4 +1,4 @@
-"""The MCP server: what it says of itself, and the handlers of its requests."""
+"""The MCP server: its name and instructions, and the handlers of its requests."""
 
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ _ICON_SVG = (
     '<circle cx="47" cy="32" r="5" fill="#7fd1c7"/></svg>'
 )
 ICON_DATA_URI = "data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode()
-"""Inline, so that no host has to fetch it."""
+"""Inline, so that no host fetches it from a server."""
 
 ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
 
@@ -194,7 +194,7 @@ class Handlers:
         return types.CompleteResult(completion=types.Completion(values=values, total=len(values), has_more=False))
 
     async def _for_tenant(self, method: str, ctx: Request, work: Any) -> Any:
-        """Do `work` with the caller's assistant, and log it as a call is logged."""
+        """Do `work` with the caller's assistant, and log it like a call."""
         with logged_call(method, ctx, self._context, counts=False) as record:
             try:
                 result = await work(record.open_tenant())

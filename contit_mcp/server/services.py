@@ -1,4 +1,4 @@
-"""What a call needs: Contit's client, the store, the credential, and for each caller the assistant and its owner."""
+"""The services behind the tools: Contit's client, the store, the credential, and the assistant of each caller."""
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contit_mcp.server.context import AppContext
 
 MOST_CREDENTIALS = 1_000
-"""Callers' own credentials that assistants are kept for; the least recently used goes first."""
+"""The most credentials of callers whose assistants are kept; the least recently used one is dropped first."""
 
 _NO_SEAL_KEY = b"contit-mcp"
 
@@ -178,7 +178,7 @@ def _sealer(keys: list[str]) -> Sealer:
 
 
 def _unidentified() -> ConfigurationError:
-    """Fail closed: the server's own credential never serves a caller whom the transport did not identify."""
+    """Return the error for an unidentified caller, who is never served with the server's own credential."""
     return ConfigurationError(
         "The caller was not identified, so nothing was asked.", hint="Send the credential that this server requires."
     )

@@ -36,7 +36,7 @@ async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
         sender, receiver = anyio.create_memory_object_stream[SessionMessage | Exception](0)
 
         async def relay(to: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
-            """Pass messages on, and answer lines that are none. The stream has no buffer: `lines.last` is the line."""
+            """Pass messages on, and answer other lines. The stream has no buffer, so `lines.last` is the line."""
             async with to, read_stream:
                 async for message in read_stream:
                     if (problem := problem_of(lines.last, message)) is None:
@@ -104,7 +104,7 @@ def problem_of(line: str, message: SessionMessage | Exception) -> types.JSONRPCE
 
 
 def _is_text(value: object) -> bool:
-    """Whether a JSON value can be written as UTF-8: JSON can escape surrogates that no text has."""
+    """Return whether a JSON value can be written as UTF-8: JSON can escape lone surrogates."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

@@ -1,7 +1,7 @@
-"""The four tools. Each is a function whose types are the schema and whose docstring is the description.
+"""The four tools. The types of each function are its schema, and its docstring is the description.
 
-Models often see only the descriptions, so each says what matters by itself. No schema has a union: several hosts
-refuse them. A fifth tool is one more function here and one more line in `create_tools`.
+Models often see only the descriptions, so each is complete. No schema has a union: several hosts refuse them. A new
+tool is a function here and a line in `create_tools`.
 """
 
 import inspect
@@ -130,7 +130,7 @@ it asks Contit nothing."""
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool and all that a host is told about it.
+    """A tool and its entry in the list of tools.
 
     Attributes:
         listed: Its entry in `tools/list`.

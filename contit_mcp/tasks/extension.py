@@ -101,7 +101,7 @@ def add_tasks(server: Server[Any], source: TaskSource, call_tool: RequestHandler
 
 
 def declares_tasks(ctx: Request) -> bool:
-    """Whether this request comes from a client that declares the extension."""
+    """Return whether this request comes from a client that declares the extension."""
     capabilities = ctx.session.client_capabilities
     declared = capabilities.extensions if capabilities is not None else None
     return ctx.protocol_version in VERSIONS and declared is not None and IDENTIFIER in declared

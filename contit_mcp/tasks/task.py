@@ -1,4 +1,4 @@
-"""A task: what its source knows of it, and how it goes over the wire."""
+"""A task, and its form on the wire."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from mcp_types.methods import serialize_server_result
 
 
 class Status(StrEnum):
-    """Where a task stands; the last three never change again."""
+    """The status of a task; the last three are final."""
 
     WORKING = "working"
     INPUT_REQUIRED = "input_required"
@@ -20,7 +20,7 @@ class Status(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing more can happen to the task."""
+        """Return whether the status is final."""
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
@@ -32,16 +32,16 @@ class Task:
     """A task at one moment. Times are seconds since the epoch.
 
     Attributes:
-        task_id: By which its client asks about it; nobody else can guess it.
-        status: Where it stands.
+        task_id: Names the task in requests; it cannot be guessed.
+        status: The current status.
         created_at: When it was created.
         updated_at: When it last changed.
-        ttl_seconds: For how long after its creation it can be asked about; None for ever.
+        ttl_seconds: How long after its creation it can be polled; None for ever.
         poll_seconds: How long a client should pause before it asks again.
-        message: What a user or a model may read about it.
-        result: Of a completed task: what the call would have returned, errors of the tool included.
-        error: Of a failed task: the JSON-RPC error that the call would have ended with.
-        input_requests: Of a task that needs input: each request by a key that the task never uses again.
+        message: A text about it for a user or a model.
+        result: The result that the call would have returned, also an error of the tool; if completed.
+        error: The JSON-RPC error that the call would have returned; if failed.
+        input_requests: The requests for input by key, each used once; if input is required.
     """
 
     task_id: str
@@ -56,7 +56,7 @@ class Task:
     input_requests: InputRequests = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Hold that a status comes with its payload, and with no other.
+        """Check that the task has the payload of its status and no other.
 
         Raises:
             ValueError: It does not.
@@ -66,13 +66,13 @@ class Task:
             raise ValueError(f"a task that is {self.status} has {_PAYLOAD.get(self.status, 'no payload')}")
 
     def created(self) -> dict[str, Any]:
-        """The result of the call that created it (`CreateTaskResult`)."""
+        """Return the result of the call that created it (`CreateTaskResult`)."""
         return {"resultType": "task", **self._metadata()}
 
     def detailed(self, protocol_version: str) -> dict[str, Any]:
-        """What `tasks/get` returns and `notifications/tasks` carries (`DetailedTask`).
+        """Return the result of `tasks/get` (`DetailedTask`).
 
-        The result in it has the form that `tools/call` gives it in this version of the protocol.
+        The result in it has the form of `tools/call` in this version of the protocol.
         """
         wire = self._metadata()
         if self.result is not None:
@@ -107,5 +107,5 @@ def _iso(seconds: float) -> str:
 
 
 def _milliseconds(seconds: float) -> int:
-    """Whole and positive, as the specification wants them."""
+    """Return a whole positive number, as the specification requires."""
     return max(1, round(seconds * 1000))

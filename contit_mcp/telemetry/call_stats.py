@@ -15,17 +15,17 @@ from contit_mcp.telemetry.logging import get_logger
 log = get_logger(__name__)
 
 Event = Literal["retry", "poll", "join", "store_error", "held"]
-"""A repeated request, a status question, an ask that joined a run, a failed use of the run store, and a start that was
-not sent because Contit has asked for a pause."""
+"""A repeated request, a poll, an ask that joined a run, a failed use of the store, and a start that was not sent
+because Contit had asked for a pause."""
 
 POOL = "pool"
-"""In place of a status: no connection of our own was free, so that nothing was sent."""
+"""Instead of a status: no connection of our own was free, so nothing was sent."""
 
 NO_ANSWER = "none"
-"""In place of a status: Contit could not be reached, or the exchange with it broke."""
+"""Instead of a status: Contit could not be reached, or the exchange broke."""
 
 CANCELLED = "cancelled"
-"""In place of a status: the caller left, or its time was over, before the answer was complete."""
+"""Instead of a status: the caller left, or its time ended, before the answer was complete."""
 
 
 class Listener(Protocol):
@@ -66,7 +66,7 @@ NULL_LISTENER: Listener = _NullListener()
 
 @dataclass(slots=True)
 class CallStats:
-    """Counters of one call. Every event that is counted here is also told to the listener.
+    """Counters of one call. Every event is also reported to the listener.
 
     Attributes:
         listener: Counts for the whole server.
@@ -112,14 +112,14 @@ _current: ContextVar[CallStats | None] = ContextVar("contit_mcp_call_stats", def
 
 
 def start_call_stats(listener: Listener = NULL_LISTENER) -> CallStats:
-    """Begin to count for the current task and the tasks it starts."""
+    """Start counting for the current task and the tasks that it starts."""
     stats = CallStats(listener)
     _current.set(stats)
     return stats
 
 
 def current_call_stats() -> CallStats:
-    """Return the counters of the call that this task works for; outside of any call, counters that nobody reads."""
+    """Return the counters of the call that this task works for; outside of a call, unused counters."""
     return _current.get() or CallStats()
 
 
@@ -143,7 +143,7 @@ class FinishedCall:
 
 
 _ROW = 3
-"""Failures in a row that are more than a passing fault."""
+"""Failures in a row that count as an outage."""
 
 _SILENT_READS, _SILENT_SECONDS = 5, 1.0
 """How many reads may wait at once, for how long, without any answer of Contit. A read takes milliseconds."""
@@ -152,7 +152,7 @@ _LONE_SILENT_SECONDS = 10.0
 """How long a single request may wait without any answer. A start may take seconds."""
 
 _SETTLED_SECONDS = 3.0
-"""How long no request may fail before Contit counts as back, so that a Contit that fails now and then is one change."""
+"""Seconds without a failure until Contit counts as back, so that alternating failures are one change of state."""
 
 _CHECK_SECONDS = 0.25
 
@@ -195,7 +195,7 @@ class Reachability:
             del self._waiting[request]
 
     def answered(self) -> None:
-        """Report an answer, whatever it says."""
+        """Report an answer with any status."""
         self._answered_at, self._failures = anyio.current_time(), 0
         self.check()
 
@@ -211,7 +211,7 @@ class Reachability:
             self._change(reachable=False, cause=cause)
 
     def check(self) -> None:
-        """Notice what only time shows: silence, and that no request has failed for a while."""
+        """Check for silence, and for the end of an outage."""
         now = anyio.current_time()
         silent = self._is_silent(now)
         if self.reachable and silent:
@@ -222,7 +222,7 @@ class Reachability:
                 self._change(reachable=True)
 
     async def watch(self) -> None:
-        """Check again and again, until cancelled."""
+        """Check repeatedly, until cancelled."""
         while True:
             await anyio.sleep(_CHECK_SECONDS)
             self.check()

@@ -1,6 +1,6 @@
-"""What a Prometheus server can scrape. Owners are no labels: a label a caller would let callers fill the memory.
+"""Metrics for a Prometheus server. There is no label for owners, because callers could fill the memory with labels.
 
-Everything is counted when it happens. A state is a gauge that is read at each scrape.
+Events are counted when they happen. A state is a gauge that is read at each scrape.
 """
 
 import platform
@@ -14,16 +14,16 @@ from contit_mcp.errors import StartUnknownError, StoreError, UnexpectedError
 from contit_mcp.telemetry.call_stats import POOL, Event, FinishedCall
 
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
-"""Bounds that fall on what matters: the waits of hosts."""
+"""The bounds include the waits of hosts."""
 
 _RUN_SECONDS = (1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240, 600, 1_800)
 _SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""For what normally takes milliseconds."""
+"""Bounds for operations that normally take milliseconds."""
 
 _LAG_PAUSE = 0.5
 
 RUN_ENDS = ("completed", "run_failed", "no_end_seen", "not_found", "no_answer")
-"""Every `end` of a run, so that each is there as 0 before its first."""
+"""Every `end` of a run. Each series starts at 0, so that its first event is a rise."""
 
 
 class Metrics:
@@ -55,7 +55,7 @@ class Metrics:
 
         # Calls
         self._calls = counter(
-            "contit_mcp_calls", "Tool calls, by tool and outcome; polls of tasks are none.", "tool", "outcome"
+            "contit_mcp_calls", "Tool calls, by tool and outcome, without polls of tasks.", "tool", "outcome"
         )
         self._seconds = histogram(
             "contit_mcp_call_seconds", "How long tool calls took, without those that returned a task.", "tool",
@@ -65,7 +65,7 @@ class Metrics:
         self._joins = counter("contit_mcp_deduplicated_asks", "Asks that joined the run of an earlier one.")
         self._left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
         self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
-        # Unlike a label's first value, these are there as 0 from the start, so that a first one is seen as a rise.
+        # Without labels, so that they start at 0 and a first event is a rise.
         self._unknown_starts = counter(
             "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known."
         )
@@ -130,7 +130,7 @@ class Metrics:
         )  # fmt: skip
 
     def set_build_info(self, *, store: str, schema: int | None) -> None:
-        """Tell which versions run.
+        """Set the versions that run.
 
         Args:
             store: The kind of the run store.
@@ -224,6 +224,6 @@ class Metrics:
         self._store_slow.set(slow)
 
     def text(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics as the scraper wants them, and their media type. OpenMetrics carries trace ids along."""
+        """Return the metrics as the scraper accepts them, and their media type. OpenMetrics has trace ids."""
         encoder, media_type = choose_encoder(accept)
         return encoder(self.registry), media_type

@@ -1,4 +1,4 @@
-"""Exports spans where an operator wants them: with the extra `otel`, and OpenTelemetry's own environment variables."""
+"""Export spans, if the extra `otel` is installed and OpenTelemetry's environment variables name a collector."""
 
 import os
 import threading
@@ -17,12 +17,12 @@ _LONGEST_ATTRIBUTE = 256
 """Characters. The SDK's spans hold the method and the request id as callers send them."""
 
 _FLUSH_SECONDS = 0.3
-"""For the last spans. The exporter itself would hold the exit for 10 s and more while its collector hangs."""
+"""Limit for sending the last spans. The exporter itself waits for a hanging collector for 10 s and more."""
 
 
 @contextmanager
 def exported_traces() -> Iterator[None]:
-    """While inside, spans are exported, if the environment names a collector. No attribute holds content."""
+    """Export spans while inside, if the environment names a collector. No attribute has content."""
     if not any(os.environ.get(name) for name in _WANTED) or os.environ.get("OTEL_TRACES_EXPORTER") == "none":
         yield
         return

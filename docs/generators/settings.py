@@ -1,4 +1,4 @@
-"""Writes docs/settings.md and configs/contit-mcp.toml from the settings; with --check it only says what is stale."""
+"""Writes docs/settings.md and configs/contit-mcp.toml from the settings; with --check it names what is stale."""
 
 import sys
 from pathlib import Path
@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[2]
 HEAD = """\
 # Settings
 
-Command line over environment over file (`--config`, or `CONTIT_MCP_CONFIG` in the environment) over default. A blank
-value, or a placeholder that a host did not fill in (`${…}`), means "not set". A name that is none of these is an error
-with the nearest one.
+A value on the command line precedes the environment, which precedes the file (`--config`, or `CONTIT_MCP_CONFIG` in the
+environment), which precedes the default. A blank value, or a placeholder that a host did not fill in (`${…}`), means
+"not set". An unknown name is an error that names the nearest known one.
 
-This page is generated from the settings themselves (`make docs`).
+This page is generated from the settings (`make docs`).
 """
 PARTS = (
     (
@@ -29,14 +29,14 @@ PARTS = (
 
 
 def default_of(field: FieldInfo) -> Any:
-    """The default as its user would write it."""
+    """Return the default as a user writes it."""
     if isinstance(field.default, SecretStr):
         return field.default.get_secret_value()
     return "" if field.default is None else field.default
 
 
 def page() -> str:
-    """The page as it should be."""
+    """Return the page."""
     rows = []
     for title, names in PARTS:
         rows.append(f"\n## {title}\n\n| environment | file | default | meaning |\n|---|---|---|---|\n")
@@ -48,8 +48,8 @@ def page() -> str:
 
 
 def example() -> str:
-    """The settings file with every key commented out, at its default."""
-    parts = ["# Settings of contit-mcp, for --config. Each key stands at its default; docs/settings.md says more.\n"]
+    """Return the settings file, with every key commented out at its default."""
+    parts = ["# Settings of contit-mcp, for --config. Each key has its default; docs/settings.md says more.\n"]
     for title, names in PARTS:
         parts.append(f"\n# --- {title}\n")
         for name in names:

@@ -161,13 +161,6 @@ async def test_a_quick_answer_is_not_given_again() -> None:
     assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).run_id != first.run_id
 
 
-async def test_a_run_begun_without_waiting_is_not_taken_for_a_lost_answer() -> None:
-    stage = set_stage()
-    first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    await stage.assistant.status(OWNER, first.thread_id, str(first.run_id), wait_seconds=30)
-    assert (await stage.assistant.start(OWNER, "q", wait_seconds=45)).run_id != first.run_id
-
-
 async def test_a_second_prompt_waits_its_turn_and_both_answers_are_right() -> None:
     """Contit's response has no run id, so two runs at once could swap (documented)."""
     stage = set_stage(EchoContit(seconds=5))

@@ -5,7 +5,6 @@ import httpx
 import pytest
 
 from contit_mcp.assistant.reports import Observer
-from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.errors import (
     AnswerUnavailableError,
     APITimeoutError,
@@ -13,13 +12,12 @@ from contit_mcp.errors import (
     InvalidArgumentError,
     RunNotFoundError,
     RunUnreachableError,
-    StartUnknownError,
     ThreadBusyError,
 )
 from contit_mcp.runs.record import Failure, Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.echo_contit import EchoContit, answer_to
-from tests.stage import OWNER, STEADY, set_stage
+from tests.stage import OWNER, set_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -92,16 +90,6 @@ async def test_status_of_an_ended_run_asks_contit_nothing() -> None:
     assert len(stage.contit.requests) == requests
 
 
-async def test_status_gives_up_a_run_past_its_limit() -> None:
-    stage = set_stage(EchoContit(seconds=1e9), polling=PollPolicy(schedule=STEADY, run_seconds=60))
-    run = await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    await anyio.sleep(59.9)
-    assert (await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))).phase is Phase.IN_PROGRESS
-    await anyio.sleep(0.1)
-    report = await stage.assistant.status(OWNER, run.thread_id, str(run.run_id))
-    assert (report.phase, report.failure) == (Phase.FAILED, Failure.NO_END_SEEN)
-
-
 async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
     stage = set_stage(EchoContit(seconds=20))
     async with anyio.create_task_group() as tasks:
@@ -143,15 +131,6 @@ async def test_an_answer_too_old_to_be_kept_is_read_again_while_it_is_the_latest
     reads = stage.contit.count("response")
     report = await stage.assistant.response(OWNER, zero.thread_id, zero.run_id, wait_seconds=45)
     assert (report.response, stage.contit.count("response")) == (answer_to("zero"), reads + 1)
-
-
-async def test_an_answer_that_contit_no_longer_has_either_says_so() -> None:
-    stage = set_stage(retention=RetentionPolicy(answer=0))
-    zero = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
-    stage.contit.instead("response", httpx.Response(404))
-    with pytest.raises(AnswerUnavailableError) as caught:
-        await stage.assistant.response(OWNER, zero.thread_id, zero.run_id, wait_seconds=45)
-    assert "has no answer" in caught.value.message
 
 
 async def test_a_run_that_we_do_not_remember_is_waited_for_and_answered() -> None:
@@ -215,13 +194,6 @@ async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -
     with pytest.raises(InvalidArgumentError, match="thread_id"):
         await stage.assistant.response(OWNER, bad, wait_seconds=45)
     assert stage.contit.requests == []
-
-
-async def test_a_joiner_whose_wait_ends_first_is_told_that_it_joined() -> None:
-    stage = set_stage(EchoContit(seconds=100))
-    await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    report = await stage.assistant.ask(OWNER, "q", wait_seconds=5)
-    assert (report.phase, report.deduplicated) == (Phase.IN_PROGRESS, True)
 
 
 async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
@@ -304,30 +276,6 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
         await anyio.sleep(0.1)
         await stage.assistant.ask(OWNER, "two", first.thread_id, wait_seconds=45)
     assert len(errors) == 1
-
-
-async def test_who_waited_for_a_start_of_unknown_fate_does_not_start_it_again() -> None:
-    """Both are told; only a caller who knows may ask anew."""
-    stage = set_stage(EchoContit(latency=1))
-
-    def accepted_and_lost(request: httpx.Request) -> httpx.Response:
-        stage.contit.start(None, "q")
-        raise httpx.ReadTimeout("x", request=request)
-
-    stage.contit.instead("start", accepted_and_lost)
-    told: list[Exception] = []
-
-    async def ask() -> None:
-        try:
-            await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-        except StartUnknownError as error:
-            told.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
-        tasks.start_soon(ask)
-    assert len(told) == 2
-    assert stage.contit.started("q") == 1
 
 
 async def test_a_run_that_ended_unseen_is_not_joined_as_if_it_were_going_on() -> None:

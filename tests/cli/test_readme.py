@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +12,7 @@ import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import running_sandbox
+from tests.children import free_port
 from tests.rules.tree import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def block(start: str) -> str:
 @pytest.mark.skipif(any(shutil.which(name) is None for name in NEEDED), reason=f"needs {', '.join(NEEDED)}")
 def test_the_readme_can_be_followed_to_an_empty_home_folder(tmp_path: Path) -> None:
     """Install, hosts, terminal and the server for many; the last block removes everything."""
-    port = str(_free_port())
+    port = str(free_port())
     with running_sandbox(SandboxOptions(run_seconds=0.1)) as contit:
         reader = Reader(tmp_path, **contit.environment, CONTIT_MCP_PORT=port)
         assert "contit-assistant" in reader.types(block("~/.contit-mcp/bin/contit-mcp install claude-desktop"))
@@ -112,9 +112,3 @@ def test_the_powershell_lines_do_what_the_other_lines_do() -> None:
         "install '.[terminal]'",
         "install claude-desktop --sandbox",
     ]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

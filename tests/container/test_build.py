@@ -10,7 +10,7 @@ from tests.container.engine import Engine
 
 
 def test_a_package_whose_hash_differs_is_not_installed(engine: Engine, build: Build, tmp_path: Path) -> None:
-    """Whatever index or proxy it comes from (our choice)."""
+    """Whatever index or proxy it comes from."""
     context = tmp_path / "altered"
     shutil.copytree(build.context, context)
     lock = context / "requirements.lock"
@@ -28,7 +28,7 @@ def test_a_package_whose_hash_differs_is_not_installed(engine: Engine, build: Bu
 
 
 def test_nothing_secret_and_nothing_left_over_is_in_any_layer(engine: Engine, build: Build, tmp_path: Path) -> None:
-    """Neither build secrets nor what lies about in a checkout, nor pip, the sources, package lists (our choice)."""
+    """Neither build secrets nor what lies about in a checkout, nor pip, the sources, package lists."""
     archive = tmp_path / "image.tar"
     engine.run("save", "-o", archive, build.image)
     files: set[str] = set()
@@ -52,7 +52,7 @@ def test_nothing_secret_and_nothing_left_over_is_in_any_layer(engine: Engine, bu
 
 
 def test_the_image_says_how_it_is_to_be_run(engine: Engine, build: Build) -> None:
-    """For whoever orchestrates it (our choice)."""
+    """For whoever orchestrates it."""
     found = engine.inspect(build.image)
     config = found["Config"]
     health = config.get("Healthcheck") or found["Healthcheck"]
@@ -68,6 +68,6 @@ def test_the_image_says_how_it_is_to_be_run(engine: Engine, build: Build) -> Non
 
 
 def test_what_we_add_to_the_base_is_small(engine: Engine, build: Build) -> None:
-    """Under 120 MB; it was 92 when this was written (our choice)."""
+    """Under 120 MB; it was 92 when this was written."""
     ours = engine.inspect(build.image)["Size"] - engine.inspect(build.base)["Size"]
     assert ours < 120_000_000

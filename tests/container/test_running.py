@@ -81,7 +81,7 @@ async def asked(http: httpx.AsyncClient, url: str, tool: str, **arguments: Any) 
 async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_credential(
     engine: Engine, build: Build
 ) -> None:
-    """Read-only, without capabilities, in 256 MiB; the port as platforms set it (our choice)."""
+    """Read-only, without capabilities, in 256 MiB; the port as platforms set it."""
     async with serving(engine, build) as (container, url, _), caller(**KEY) as http:
         answer = await asked(http, url, "contit_ask", prompt=QUESTION)
         assert (answer["status"], "20 draft items" in answer["response"]) == ("completed", True)
@@ -99,7 +99,7 @@ async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_cre
 
 
 async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
-    """As a host on the same machine starts it; no network is needed for the sandbox (our choice)."""
+    """As a host on the same machine starts it; no network is needed for the sandbox."""
     line = ["run", "-i", "--rm", "--network=none", *HARDENED, build.image, "stdio", "--sandbox"]
     child = StdioServerParameters(command=engine.command, args=line, env=engine.environment)
     with anyio.fail_after(60):
@@ -114,7 +114,7 @@ async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
 
 
 async def test_the_health_check_tells_a_server_that_lives_from_one_that_hangs(engine: Engine, build: Build) -> None:
-    """By the command that the image names (our choice)."""
+    """By the command that the image names."""
     async with serving(engine, build) as (container, url, _):
         check = ("/usr/local/bin/contit-mcp", "healthcheck")
         assert container.do(*check).stdout == f"{url}/healthz answers.\n"
@@ -170,7 +170,7 @@ async def test_runs_outlive_the_container_in_its_volume(engine: Engine, build: B
 def test_settings_come_by_variable_by_secret_file_and_by_a_mounted_file(
     engine: Engine, build: Build, tmp_path: Path
 ) -> None:
-    """Each in the place that the documentation names (our choice)."""
+    """Each in the place that the documentation names."""
     token = tmp_path / "tokens"
     token.write_text("anna:anna-token-of-twenty-and-more", encoding="utf-8")
     settings = tmp_path / "contit-mcp.toml"
@@ -210,7 +210,7 @@ def test_what_cannot_work_ends_with_one_line_and_a_hint(engine: Engine, build: B
 
 
 def test_every_other_command_is_there_too(engine: Engine, build: Build) -> None:
-    """Without a shell around it (our choice)."""
+    """Without a shell around it."""
     version = engine.run("run", "--rm", "--network=none", build.image, "--version").stdout
     assert version == f"contit-mcp {__version__}\n"
     asked = engine.run("run", "--rm", "--network=none", build.image, "ask", "--sandbox", QUESTION).stdout

@@ -37,16 +37,10 @@ def gzipped(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
-def packed(data: bytes, bits: int) -> bytes:
-    """Return the data in the format of zlib that `bits` names."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, bits)
-    return packer.compress(data) + packer.flush()
-
-
 BOMBS = {
     "gzip": ("gzip", gzipped(ZEROS)),
     "x-gzip": ("x-gzip", gzipped(ZEROS)),
-    "deflate": ("deflate", packed(ZEROS, zlib.MAX_WBITS)),
+    "deflate": ("deflate", zlib.compress(ZEROS)),
     "gzip called deflate": ("deflate", gzipped(ZEROS)),
     "capitals": ("GZIP", gzipped(ZEROS)),
 }
@@ -196,7 +190,7 @@ async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) 
         ("identity", GOOD),
         ("gzip", gzipped(GOOD)),
         ("X-GZip", gzipped(GOOD)),
-        ("deflate", packed(GOOD, zlib.MAX_WBITS)),
+        ("deflate", zlib.compress(GOOD)),
     ],
     ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )

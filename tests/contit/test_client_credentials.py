@@ -179,25 +179,6 @@ async def test_fifty_refused_requests_share_one_renewal() -> None:
     assert sorted(sent_tokens(upstream)) == ["token-1"] * 50 + ["token-2"] * 50
 
 
-async def test_an_endpoint_that_gives_the_refused_token_again_is_asked_once() -> None:
-    tokens, upstream = scripted(Reply(body=token().body, after=1.0)), contit(takes=lambda _: False)
-    client = client_for(tokens, upstream)
-    refused = 0
-
-    async def ask() -> None:
-        nonlocal refused
-        with pytest.raises(errors.AuthenticationError):
-            await client.run_status("t", "r")
-        refused += 1
-
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(ask)
-    assert refused == 50
-    assert len(tokens.received) == 2
-
-
 # --- A token endpoint that does not give a token -----------------------------------------------------------------
 
 

@@ -238,3 +238,13 @@ async def test_an_answer_is_passed_on_unchanged_but_for_hidden_characters() -> N
 async def test_an_empty_answer_is_an_answer() -> None:
     """Nobody documented that it cannot be."""
     assert await contit_client(scripted(Reply(body={"response": ""}))).thread_response("t") == ""
+
+
+async def test_a_read_whose_caller_leaves_stops_at_once(read: Read) -> None:
+    upstream = scripted(HANGS)
+    began = anyio.current_time()
+    with anyio.move_on_after(1.0) as scope:
+        await read(contit_client(upstream))
+    assert scope.cancelled_caught
+    assert anyio.current_time() - began == pytest.approx(1.0)
+    assert (len(upstream.received), upstream.abandoned) == (1, 1)

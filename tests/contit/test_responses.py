@@ -69,7 +69,6 @@ def test_no_retry_after_can_break_the_parser(value: str) -> None:
         ("0", "Try again in 1 second."),
         ("1", "Try again in 1 second."),
         ("2", "Try again in 2 seconds."),
-        ("Sun, 15 Mar 2026 12:01:30 GMT", "Try again in 90 seconds."),
         ("whenever", "Try again in a little while."),
         (None, "Try again in a little while."),
     ],
@@ -77,7 +76,7 @@ def test_no_retry_after_can_break_the_parser(value: str) -> None:
 def test_the_hint_says_when_to_try_again(status: int, header: str | None, hint: str) -> None:
     response = httpx.Response(status, headers={} if header is None else {"Retry-After": header})
     with pytest.raises(errors.APIStatusError) as caught:
-        parse(response, RunStatus, now=NOW)
+        parse(response, RunStatus)
     assert caught.value.hint == hint
 
 

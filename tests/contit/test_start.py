@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from contit_mcp import errors
@@ -240,3 +241,22 @@ async def test_cookies_of_contit_are_not_sent_back() -> None:
     await start(client)
     await start(client)
     assert all("Cookie" not in request.headers for request in upstream.received)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.0])
+async def test_a_start_whose_caller_leaves_keeps_its_ids_before_it_ends(seconds: float) -> None:
+    """The caller leaves while the start is sent, or while its ids are stored. The run exists upstream."""
+    upstream, kept = scripted(Reply(200, STARTED, after=2.0)), Kept(after=3.0)
+    with anyio.fail_after(100), anyio.move_on_after(seconds) as scope:
+        await start(contit_client(upstream), keep=kept)
+        await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert [run.run_id for run in kept.runs] == ["run-1"]
+
+
+async def test_a_start_whose_caller_leaves_during_a_pause_is_not_sent_again() -> None:
+    upstream = scripted(Reply(503, headers={"Retry-After": "30"}), START_OK)
+    with anyio.move_on_after(1.0) as scope:
+        await start(contit_client(upstream))
+    assert scope.cancelled_caught
+    assert len(upstream.received) == 1

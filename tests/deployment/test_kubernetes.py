@@ -63,7 +63,7 @@ def problems(found: Any, version: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
-    """Strictly, by the published schemas: an unknown field is an error (our choice)."""
+    """Strictly, by the published schemas: an unknown field is an error."""
     checked = [found for found in kubernetes_objects() if found["kind"] not in NOT_BUILT_IN]
     assert len(checked) >= 10
     wrong = [problem for found in checked for problem in problems(found, version)]

@@ -4,8 +4,9 @@ No answer is swapped, no handle is lost, and no question runs twice, except:
 
 1. A process dies, or gives up, between sending a start and storing its ids. The question starts anew and says so.
 2. A process dies between storing that an answer was delivered and sending it. The question starts anew.
-3. While the store is away, processes know nothing of each other: a question may run twice, and an answer may be that of
-   another run on its thread (`strict` is false then). One process alone keeps all promises.
+3. While the store is away, and until a run that changed meanwhile is used again, processes know nothing of each other: a
+   question may run twice, and an answer may be that of another run on its thread (`strict` is false then). One process
+   alone keeps all promises, for as long as it lives.
 4. A run that no process sees end is given up by the process that started it after the limit, by another one later.
 """
 

@@ -1,7 +1,7 @@
 """Any order of calls, crashes and faults: no answer is ever lost, doubled or swapped, save in the named window.
 
 The window: a process dies, or gives up, between sending a start and storing its ids. Contit has no idempotency key, so
-the question starts anew and says so (design.md, section 3). A deterministic test of it is in
+the question starts anew and says so (docs/architecture.md). A deterministic test of it is in
 tests/runs/test_named_window.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
@@ -108,5 +108,5 @@ class StoreThatFailsTwo(StoreThatFails):
 
 
 def test_when_the_store_of_two_processes_fails_no_call_fails_and_no_owner_sees_another() -> None:
-    """Also no answer of another thread (architecture.md); a run may be doubled then."""
+    """Also no answer of another thread (docs/architecture.md); a run may be doubled then."""
     assert tried(StoreThatFailsTwo, 120)

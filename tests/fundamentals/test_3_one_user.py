@@ -9,16 +9,11 @@ import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import running_sandbox
-from tests.children import COMMAND, clean_environment, stdio_child
+from tests.children import COMMAND, anyio_backend, clean_environment, stdio_child
 
+__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 QUESTION = {"prompt": "How many drafts are there?"}
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Processes need real time."""
-    return "asyncio", {}
 
 
 async def contit_mcp(home: Path, *arguments: str, **more: str) -> "CompletedProcess[str]":

@@ -53,7 +53,7 @@ def test_a_call_without_a_token_is_refused(server: Served) -> None:
 def test_a_caller_asks_with_a_token_and_the_server_with_its_own_credential(server: Served, upstream: Contit) -> None:
     """The token never reaches Contit."""
     assert ask(server, ALICE)["status"] == "completed"
-    assert set(upstream.seen.keys) == {"sandbox-key"}
+    assert set(upstream.keys) == {"sandbox-key"}
 
 
 def test_a_caller_cannot_use_the_conversation_of_another(server: Served) -> None:

@@ -191,7 +191,8 @@ def test_a_prompt_is_a_command_and_a_resource_can_be_mentioned(trial: Trial, que
     model = trial.bench.model
     with claude(trial) as terminal:
         go(terminal, trial, question)
-        terminal.press("/contit-assistant:drafts_waiting", ENTER)
+        terminal.wait_for(lambda: model.seen)
+        terminal.press("/contit-assistant:drafts_waiting", ENTER, ENTER)  # the first one chooses it from the menu
         terminal.wait_for(lambda: "which content is still a draft" in model.said)
-        terminal.press("@contit-assistant:contit://guide ", "go on", ENTER)
+        terminal.press("@contit-assistant:contit://guide", " go on", ENTER)
         terminal.wait_for(lambda: "# How to ask Contit" in model.said)

@@ -59,7 +59,7 @@ def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
 
 
 def test_what_install_writes_works_in_it(installed: Trial) -> None:
-    """Nothing else is needed (our choice)."""
+    """Nothing else is needed."""
     write_settings(installed)
     installed.install("gemini-cli")
     installed.converse_alone(lambda: go(installed, **installed.token_variable))

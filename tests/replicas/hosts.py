@@ -139,7 +139,7 @@ class Hosts:
         """Contit's id in a handle, which no caller can see."""
         if handle is None:
             return None
-        found = self._sealer.open(kind, owner_of_name("token", "", name, self._base_url, key=SEAL_KEY.encode()), handle)
+        found = self._sealer.open(kind, owner_of_name("token", "", name, self._base_url, key=b"contit-mcp"), handle)
         assert found is not None, f"{name} was given a handle that is not {name}'s"
         return found
 

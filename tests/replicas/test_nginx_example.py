@@ -41,7 +41,7 @@ async def before(
 
 
 async def test_a_post_goes_to_the_other_replica_when_one_refuses_it(tmp_path: Path) -> None:
-    """A 503 of ours says that nothing was started (our choice)."""
+    """A 503 of ours says that nothing was started."""
     async with before(tmp_path, "refuse", "answer") as (nginx, http, (refusing, answering)):
         for _ in range(4):
             response = await http.post(nginx.url, content=b"question")
@@ -51,7 +51,7 @@ async def test_a_post_goes_to_the_other_replica_when_one_refuses_it(tmp_path: Pa
 
 
 async def test_a_post_goes_to_the_other_replica_when_one_is_not_there(tmp_path: Path) -> None:
-    """It was sent nothing (our choice)."""
+    """It was sent nothing."""
     async with before(tmp_path, None, "answer") as (nginx, http, (answering,)):
         for _ in range(4):
             assert (await http.post(nginx.url, content=b"question")).text == "done"
@@ -59,7 +59,7 @@ async def test_a_post_goes_to_the_other_replica_when_one_is_not_there(tmp_path: 
 
 
 async def test_a_post_that_broke_halfway_is_never_sent_again(tmp_path: Path) -> None:
-    """The run may exist; its caller is told, and asks again itself (our choice)."""
+    """The run may exist; its caller is told, and asks again itself."""
     async with before(tmp_path, "break", "break") as (nginx, http, replicas):
         response = await http.post(nginx.url, content=b"question")
         assert response.status_code == 502
@@ -68,7 +68,7 @@ async def test_a_post_that_broke_halfway_is_never_sent_again(tmp_path: Path) -> 
 
 
 async def test_a_post_that_was_refused_and_then_broke_is_not_sent_a_third_time(tmp_path: Path) -> None:
-    """Also among three (our choice)."""
+    """Also among three."""
     async with before(tmp_path, "refuse", "break", "answer") as (nginx, http, (refusing, breaking, answering)):
         statuses = [(await http.post(nginx.url, content=b"question")).status_code for _ in range(3)]
     assert statuses.count(502) == len(breaking.requests) >= 1
@@ -78,7 +78,7 @@ async def test_a_post_that_was_refused_and_then_broke_is_not_sent_a_third_time(t
 
 
 async def test_without_any_replica_a_caller_is_told_to_come_back(tmp_path: Path) -> None:
-    """Nothing was started (our choice)."""
+    """Nothing was started."""
     async with before(tmp_path, None, None) as (nginx, http, _):
         for _ in range(2):
             response = await http.post(nginx.url, content=b"question")
@@ -87,7 +87,7 @@ async def test_without_any_replica_a_caller_is_told_to_come_back(tmp_path: Path)
 
 
 async def test_an_event_arrives_while_the_stream_goes_on(tmp_path: Path) -> None:
-    """Progress is of no use afterwards (our choice)."""
+    """Progress is of no use afterwards."""
     async with (
         before(tmp_path, "stream") as (nginx, http, (replica,)),
         http.stream("POST", nginx.url, content=b"q") as response,
@@ -107,7 +107,7 @@ async def test_a_client_that_leaves_is_seen_to_leave(tmp_path: Path) -> None:
 
 
 async def test_a_replica_learns_who_asks_and_under_which_name(tmp_path: Path) -> None:
-    """What a client says of itself there is not believed (our choice)."""
+    """What a client says of itself there is not believed."""
     async with before(tmp_path, "answer") as (nginx, http, (replica,)):
         forged = {"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer token", "Traceparent": "00-1-1-01"}
         await http.post(nginx.url, content=b"q", headers=forged)
@@ -120,7 +120,7 @@ async def test_a_replica_learns_who_asks_and_under_which_name(tmp_path: Path) ->
 
 
 async def test_the_outside_sees_mcp_and_the_metadata_alone(tmp_path: Path) -> None:
-    """Probes and metrics are the operator's (our choice)."""
+    """Probes and metrics are the operator's."""
     async with before(tmp_path, "answer") as (nginx, http, (replica,)):
         for path in ("/", "/metrics", "/healthz", "/readyz", "/mcp/x", "/docs"):
             response = await http.get(f"{nginx.base}{path}?api_key=secret")
@@ -149,7 +149,7 @@ def test_a_silent_call_may_last_as_long_as_the_longest_wait() -> None:
 
 
 def test_its_lines_about_tls_work(tmp_path: Path) -> None:
-    """They are comments; with them nginx takes the file as well (our choice)."""
+    """They are comments; with them nginx takes the file as well."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mcp.example")])
     now = dt.datetime.now(dt.UTC)

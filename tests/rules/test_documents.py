@@ -10,7 +10,7 @@ from tests.rules.tree import PACKAGE, ROOT, kept_files, place, told
 
 
 def test_the_map_shows_every_room() -> None:
-    """Each module and package directly in contit_mcp is on the map of docs/architecture.md (our choice)."""
+    """Each module and package directly in contit_mcp is on the map of docs/architecture.md."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     shown = {word.removeprefix("contit_mcp/").removesuffix("/") for word in re.findall(r"`([\w*./]+)`", page)}
     rooms = [path.name for path in PACKAGE.iterdir() if _is_room(path)]
@@ -19,7 +19,7 @@ def test_the_map_shows_every_room() -> None:
 
 
 def test_links_between_documents_arrive() -> None:
-    """A relative link of a Markdown file leads to a file that is there (our choice)."""
+    """A relative link of a Markdown file leads to a file that is there."""
     dead = [
         f"{place(path)}: {target}"
         for path in kept_files()
@@ -27,11 +27,11 @@ def test_links_between_documents_arrive() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
         if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists()
     ]
-    assert not dead, told(dead, "Mend the link, or write the page.")
+    assert not dead, told(dead, "Correct the link, or write the page.")
 
 
 def test_what_answers_a_threat_is_where_the_threat_model_says() -> None:
-    """Each file that docs/security.md names is there (our choice)."""
+    """Each file that docs/security.md names is there."""
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:[\w.-]+/)+[\w-]+\.\w+)`", text))
     missing = sorted(name for name in named if not (ROOT / name).exists())
@@ -40,7 +40,7 @@ def test_what_answers_a_threat_is_where_the_threat_model_says() -> None:
 
 
 def test_every_document_names_settings_that_exist() -> None:
-    """Every CONTIT_MCP_… name in docs/ is one (our choice)."""
+    """Every CONTIT_MCP_… name in docs/ is one."""
     wrong = [
         f"{place(path)}: {name}"
         for path in sorted((ROOT / "docs").glob("*.md"))
@@ -51,20 +51,20 @@ def test_every_document_names_settings_that_exist() -> None:
 
 
 def test_the_readmes_first_screen_is_three_steps_to_an_answer() -> None:
-    """Install, tell the host, ask: within 40 lines; tests/cli/test_install.py follows them (our choice)."""
+    """Install, tell the host, ask: within 40 lines; tests/cli/test_install.py follows them."""
     first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
     assert [line[:2] for line in first if re.match(r"\d\. ", line)] == ["1.", "2.", "3."]
     assert "   ~/.contit-mcp/bin/contit-mcp install claude-desktop --sandbox" in first
 
 
 def test_the_readme_names_settings_that_exist() -> None:
-    """Every CONTIT_… name in it is one (our choice)."""
+    """Every CONTIT_… name in it is one."""
     named = set(re.findall(r"CONTIT_[A-Z_]*[A-Z]", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert not named - _settings(), told(sorted(named - _settings()), "Write the setting's name as it is.")
 
 
 def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> None:
-    """As it stands, and with its comments opened: every key is known and every default valid (our choice)."""
+    """As it stands, and with its comments opened: every key is known and every default valid."""
     example = (ROOT / "configs" / "contit-mcp.toml").read_text(encoding="utf-8")
     opened = re.sub(r"^# (?=[a-z_]+ = )", "", example, flags=re.MULTILINE)
     for name, text in (("as it stands.toml", example), ("opened.toml", opened)):

@@ -28,7 +28,7 @@ def defined() -> dict[str, str | None]:
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
-    """Who reads the drawing knows every error there is (our choice)."""
+    """Who reads the drawing knows every error there is."""
     assert drawn() == defined(), (
         "Draw each class of contit_mcp/errors.py in its docstring, below the one it derives from."
     )

@@ -14,25 +14,25 @@ MACHINE_PATHS = re.compile(r"(?<![\w.~*$}-])/(?:root|work|home/(?!you\b)\w+|User
 
 
 def test_no_file_names_a_package_registry() -> None:
-    """Whoever installs chooses the index: a company's mirror works as it is (our choice)."""
+    """Whoever installs chooses the index: a company's mirror works as it is."""
     found = _found(REGISTRIES)
     assert not found, told(found, "Leave the registry's address out; `make lock` writes requirements without one.")
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:
-    """Everything works from any folder (our choice). Examples say /home/you or /Users/you."""
+    """Everything works from any folder. Examples say /home/you or /Users/you."""
     found = _found(MACHINE_PATHS)
     assert not found, told(found, "Write the path from the project's root, or /home/you in an example.")
 
 
 def test_no_file_holds_an_unsettled_merge() -> None:
-    """It was in the changelog once (our choice)."""
+    """It was in the changelog once."""
     found = _found(re.compile("^(?:<{7}|>{7}|={7}$)"))
     assert not found, told(found, "Settle the merge.")
 
 
 def test_configurations_can_be_read() -> None:
-    """Every JSON and TOML file parses, so that a copied example works (our choice)."""
+    """Every JSON and TOML file parses, so that a copied example works."""
     readers = {".json": json.loads, ".toml": tomllib.loads}
     broken = []
     for path in kept_files():
@@ -41,7 +41,7 @@ def test_configurations_can_be_read() -> None:
                 readers[path.suffix](path.read_text(encoding="utf-8"))
             except ValueError as exc:
                 broken.append(f"{place(path)}: {exc}")
-    assert not broken, told(broken, "Mend the syntax.")
+    assert not broken, told(broken, "Correct the syntax.")
 
 
 def _found(pattern: re.Pattern[str]) -> list[str]:

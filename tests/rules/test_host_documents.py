@@ -14,7 +14,7 @@ TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
 def test_every_host_has_its_section() -> None:
-    """With its command and its entries (our choice)."""
+    """With its command and its entries."""
     sections = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", HOSTS_PAGE, re.MULTILINE))
     missing = [
         f"{host.title}: {needed}"
@@ -26,14 +26,14 @@ def test_every_host_has_its_section() -> None:
 
 
 def test_the_entry_by_hand_is_the_ready_one() -> None:
-    """The page's JSON is configs/hosts/claude-desktop.stdio.json (our choice)."""
+    """The page's JSON is configs/hosts/claude-desktop.stdio.json."""
     (block,) = re.findall(r"```json\n(.*?)```", HOSTS_PAGE, re.DOTALL)
     ready = (ROOT / "configs" / "hosts" / "claude-desktop.stdio.json").read_text(encoding="utf-8")
     assert json.loads(block) == json.loads(ready)
 
 
 def test_the_waits_are_those_of_the_table() -> None:
-    """Each row with a host's own name (our choice)."""
+    """Each row with a host's own name."""
     rows = re.findall(r"^\|[^|]*\| `([\w-]+)` \| (\d+) s \|", HOSTS_PAGE, re.MULTILINE)
     assert len(rows) >= 6
     for name, seconds in rows:
@@ -42,7 +42,7 @@ def test_the_waits_are_those_of_the_table() -> None:
 
 
 def test_every_error_that_is_explained_is_one_of_ours() -> None:
-    """A quoted line of docs/troubleshooting.md is a text of the code, with … for what varies (our choice)."""
+    """A quoted line of docs/troubleshooting.md is a text of the code, with … for what varies."""
     quoted = re.findall(r"^> (.+)$", TROUBLE, re.MULTILINE)
     assert len(quoted) > 20
     unknown = [text for text in quoted if not any(_fits(text, ours) for ours in _texts())]

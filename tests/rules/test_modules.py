@@ -8,7 +8,7 @@ SAY_NOTHING = {"base", "common", "core", "helper", "helpers", "manager", "misc",
 
 
 def test_a_module_is_named_after_what_it_knows() -> None:
-    """No drawers for odds and ends (our choice)."""
+    """No drawers for odds and ends."""
     vague = [place(path) for path in modules() if SAY_NOTHING & {path.stem, *path.stem.split("_")}]
     assert not vague, told(vague, f"Name it after the one thing it knows; none of {', '.join(sorted(SAY_NOTHING))}.")
 

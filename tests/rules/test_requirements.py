@@ -27,14 +27,14 @@ def blocks(path: Path) -> list[str]:
 
 @each_file
 def test_every_requirement_is_one_version_with_its_hashes(path: Path) -> None:
-    """Nothing else can be installed, from whichever index (our choice)."""
+    """Nothing else can be installed, from whichever index."""
     pinned = re.compile(r"[\w.-]+==[^\s;]+( ; [^\\]+?)?( --hash=sha256:[0-9a-f]{64})+")
     loose = [block[:80] for block in blocks(path) if not pinned.fullmatch(block)]
     assert not loose, told(loose, f"Let `make lock` write {place(path)}.")
 
 
 def test_the_pins_are_those_of_the_dependencies() -> None:
-    """A dependency added, changed or removed in pyproject.toml is so in requirements/ too (our choice)."""
+    """A dependency added, changed or removed in pyproject.toml is so in requirements/ too."""
     wrong = []
     in_image = [Requirement(line) for extra in ("server", "redis", "otel") for line in EXTRAS[extra]]
     for path, asked in (
@@ -54,7 +54,7 @@ def test_the_pins_are_those_of_the_dependencies() -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    """A list item of docs/architecture.md names it and says what for (our choice)."""
+    """A list item of docs/architecture.md names it and says what for."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     items = re.findall(r"^\s*[-*] .*", page, flags=re.MULTILINE)
     silent = [

@@ -109,15 +109,6 @@ async def test_a_retry_put_off_for_more_than_5_seconds_joins_what_another_proces
     assert sorted(report.deduplicated for report in reports) == [False, True]
 
 
-@pytest.mark.anyio
-async def test_a_retry_put_off_for_more_than_5_seconds_is_sent_when_nobody_else_has_started() -> None:
-    stage, _ = two_stages()
-    stage.contit.instead("start", httpx.Response(429, headers={"Retry-After": "8"}))
-    report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    assert (report.response, report.maybe_twice) == (answer_to("q"), False)
-    assert stage.contit.started("q") == 1
-
-
 def test_a_refused_start_blocks_nobody_who_had_joined_it(world: World) -> None:
     world.contit.refusals += ["429"] * 1
     world.contit.arrives = 1.0

@@ -15,7 +15,6 @@ from contit_mcp.runs.record import (
     Question,
     RunRecord,
     UnreadableRecordError,
-    intent_to_start,
 )
 
 
@@ -88,14 +87,6 @@ def test_a_row_with_an_unusable_value_is_unreadable(broken: dict[str, Any]) -> N
         RunRecord.from_row(ENDED.to_row() | broken)
 
 
-@pytest.mark.parametrize("name", ["key", "owner", "prompt_hash", "asked_at", "delivery", "phase"])
-def test_a_row_without_a_required_value_is_unreadable(name: str) -> None:
-    row = ENDED.to_row()
-    del row[name]
-    with pytest.raises(UnreadableRecordError):
-        RunRecord.from_row(row)
-
-
 @given(st.dictionaries(st.sampled_from(ROW), st.none() | st.booleans() | st.integers() | st.floats() | st.text()))
 def test_any_row_is_a_record_or_unreadable(row: dict[str, Any]) -> None:
     try:
@@ -103,12 +94,3 @@ def test_any_row_is_a_record_or_unreadable(row: dict[str, Any]) -> None:
     except UnreadableRecordError:
         return
     assert record.to_row()
-
-
-def test_keys_of_one_process_sort_in_the_order_of_asking() -> None:
-    keys = [
-        intent_to_start(GOING.question, delivery=Delivery.OWED, process="p", lease_seconds=25.0, now=5.0).key
-        for _ in range(100)
-    ]
-    assert keys == sorted(keys)
-    assert len(set(keys)) == 100

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import Fault, FaultPlan, parse_fault
+from contit_mcp.sandbox.faults import Fault, parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
 
@@ -62,7 +62,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 async def test_a_run_ends_by_the_clock_to_the_moment(sandbox: Sandbox) -> None:
-    """After 1.5 seconds of it, however often it was asked (our choice)."""
+    """After 1.5 seconds of it, however often it was asked."""
     ids = await sandbox.start()
     sandbox.now += 1.499
     assert await sandbox.status(ids) == "in_progress"
@@ -99,7 +99,7 @@ async def test_a_failed_run_leaves_the_answer_before_it(sandbox: Sandbox) -> Non
 
 
 async def test_a_follow_up_leans_on_what_was_said_in_its_own_thread(sandbox: Sandbox) -> None:
-    """And not on another's (our choice)."""
+    """And not on another's."""
     ids = await sandbox.start(MARCH)
     sandbox.now += 2
     await sandbox.start("Show me the second one", ids["threadId"])
@@ -110,7 +110,7 @@ async def test_a_follow_up_leans_on_what_was_said_in_its_own_thread(sandbox: San
 
 
 async def test_requests_are_recorded_as_they_arrived(sandbox: Sandbox) -> None:
-    """Path as sent, endpoint, status and time; no query string (our choice)."""
+    """Path as sent, endpoint, status and time; no query string."""
     await sandbox.http.get(f"{START}/thread%20x/response?api_key=secret")
     sandbox.now += 1
     await sandbox.http.get("/elsewhere")
@@ -124,7 +124,7 @@ async def test_requests_are_recorded_as_they_arrived(sandbox: Sandbox) -> None:
 
 
 async def test_the_record_cannot_be_changed_by_looking_at_it(sandbox: Sandbox) -> None:
-    """It hands out copies (our choice)."""
+    """It hands out copies."""
     await sandbox.start()
     sandbox.record.requests.clear()
     sandbox.record.runs.clear()
@@ -141,7 +141,7 @@ async def test_the_record_cannot_be_changed_by_looking_at_it(sandbox: Sandbox) -
 async def test_an_answer_can_be_late_and_a_run_can_be_slow(
     sandbox: Sandbox, fault: str, slept: list[float], ends: float
 ) -> None:
-    """The one is about the request, the other about the run (our choice)."""
+    """The one is about the request, the other about the run."""
     sandbox.record.add_fault(parse_fault(fault))
     await sandbox.start()
     assert sandbox.slept == slept
@@ -149,7 +149,7 @@ async def test_an_answer_can_be_late_and_a_run_can_be_slow(
 
 
 async def test_a_slow_status_is_a_late_answer(sandbox: Sandbox) -> None:
-    """There is no run to slow down (our choice)."""
+    """There is no run to slow down."""
     ids = await sandbox.start()
     sandbox.record.add_fault(parse_fault("slow on=status seconds=4"))
     assert await sandbox.status(ids) == "in_progress"
@@ -167,26 +167,29 @@ async def test_a_body_without_a_declared_length_is_bounded_too(sandbox: Sandbox)
     assert answer.status_code == 413
 
 
-async def test_a_header_orders_a_fault_for_its_own_request_alone(sandbox: Sandbox) -> None:
-    """On the endpoint it names; how often would mean nothing there (our choice)."""
-    headers = {"X-Sandbox-Fault": "500 on=status, 503 on=response"}
-    answer = await sandbox.http.get(f"{START}/t/response", headers=headers)
-    assert answer.status_code == 503
-    answer = await sandbox.http.get(f"{START}/t/response", headers={"X-Sandbox-Fault": "500 times=2"})
-    assert answer.status_code == 400
-    assert "own request" in answer.json()["detail"]
-
-
-def test_faults_come_in_their_order_and_only_those_looked_at_count_a_request() -> None:
-    """The first that is due is met (our choice)."""
-    plan = FaultPlan([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
-    met = [plan.next_for("start") for _ in range(5)]
+async def test_faults_come_in_their_order_and_only_the_first_that_fits_counts_a_request(sandbox: Sandbox) -> None:
+    """A request meets the first fault that is due."""
+    sandbox.record.add([parse_fault("500 after=1"), parse_fault("503 times=2"), parse_fault("failed")])
+    met = [sandbox.record.next_fault("start") for _ in range(5)]
     assert [fault.kind if fault else None for fault in met] == ["503", "500", "503", "failed", None]
 
 
-def test_a_fault_of_runs_waits_for_a_start() -> None:
-    """Other requests pass (our choice)."""
-    plan = FaultPlan([Fault("endless"), Fault("unknown-status", status_word="odd")])
-    assert plan.next_for("response") is None
-    assert plan.next_for("status") == Fault("unknown-status", status_word="odd")
-    assert plan.next_for("start") == Fault("endless")
+async def test_a_fault_of_runs_waits_for_a_start(sandbox: Sandbox) -> None:
+    """Requests to other endpoints do not meet it."""
+    word = Fault("unknown-status", status_word="odd")
+    sandbox.record.add([Fault("endless"), word])
+    assert sandbox.record.next_fault("response") is None
+    assert sandbox.record.next_fault("status") == word
+    assert sandbox.record.next_fault("start") == Fault("endless")
+
+
+async def test_the_record_of_requests_is_bounded() -> None:
+    """It holds as many requests as the options say, and drops the oldest."""
+    assert SandboxOptions().requests_kept == 50_000
+    made = Sandbox(SandboxOptions(requests_kept=3))
+    for number in range(5):
+        await made.http.get(f"/{number}")
+    assert [request.path for request in made.record.requests] == ["/2", "/3", "/4"]
+    report = (await made.http.get("/sandbox")).json()
+    assert [request["path"] for request in report["requests"]] == ["/2", "/3", "/4"]
+    await made.http.aclose()

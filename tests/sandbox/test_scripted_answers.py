@@ -9,7 +9,7 @@ import pytest
 
 from contit_mcp.sandbox import record, scripted
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import MAX_FAULTS, FaultPlan, parse_fault
+from contit_mcp.sandbox.faults import parse_fault
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.scripted import AnswersError, load_answers, parse_answers
 
@@ -122,7 +122,7 @@ async def test_a_bad_order_to_the_control_endpoint_changes_nothing(body: bytes, 
     """It is refused with a reason; without the key it is 401."""
     client, seen = _client()
     assert (await client.post("/sandbox", content=body)).status_code == status
-    assert seen.plan.faults == []
+    assert seen.faults == []
     assert (await client.get("/sandbox", headers={"X-Api-Key": "nobody"})).status_code == 401
 
 
@@ -136,9 +136,9 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         await client.post(START, json={"threadId": threads[-1], "prompt": "hello"})
     assert [len(runs) for runs in seen.threads.values()] == [1, 1, 2]
-    plan = FaultPlan([parse_fault("503")] * MAX_FAULTS)
+    seen.add([parse_fault("503")] * record.MAX_FAULTS)
     with pytest.raises(ValueError, match="pending"):
-        plan.add(parse_fault("503"))
+        seen.add_fault(parse_fault("503"))
 
 
 async def test_a_seed_makes_the_ids_the_same_each_time() -> None:

@@ -49,7 +49,7 @@ def spaced(response: httpx.Response) -> str:
 
 
 async def test_the_newest_three_are_found_and_not_recited() -> None:
-    """Another month gives other facts by the same sentence (our choice)."""
+    """Another month gives other facts by the same sentence."""
     app = create_sandbox(SandboxOptions(run_seconds=0))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox", headers=KEY) as http:
         body = {"threadId": None, "prompt": "List all published articles from February 2026"}
@@ -91,7 +91,7 @@ BODY: st.SearchStrategy[bytes] = st.one_of(
 def test_no_request_makes_a_fault_that_was_not_asked_for(
     method: str, path: str, headers: dict[str, str], body: bytes, send: Callable[..., httpx.Response]
 ) -> None:
-    """Whatever comes is answered with what is documented or a 4xx (our choice)."""
+    """Whatever comes is answered with what is documented or a 4xx."""
     answered = send(method, path, headers=headers, content=body)
     assert answered.status_code < 500
     if answered.status_code == 200:
@@ -100,7 +100,7 @@ def test_no_request_makes_a_fault_that_was_not_asked_for(
 
 @given(prompt=st.text(max_size=2_000))
 def test_every_prompt_gets_an_answer(prompt: str, send: Callable[..., httpx.Response]) -> None:
-    """If only that it was not understood (our choice)."""
+    """If only that it was not understood."""
     body = json.dumps({"threadId": None, "prompt": prompt}).encode()
     started = send("POST", "/ai-assistant/thread", headers=KEY, content=body)
     if not prompt.strip():

@@ -70,7 +70,7 @@ async def test_an_ask_by_a_task_ends_in_the_very_result_of_one_without() -> None
 
 
 async def test_the_task_is_there_once_its_run_is_and_nobody_asks_contit_until_someone_asks_us() -> None:
-    """Documented: it MUST resolve at once; that it costs nothing meanwhile is our choice."""
+    """It must resolve at once (documented), and costs nothing meanwhile."""
     contit = EchoContit(seconds=300, latency=0.5)
     async with process(contit) as (client, context):
         created = await create_task(client, "contit_ask", prompt="q")

@@ -68,7 +68,7 @@ def test_different_tasks_have_different_ids(one: TaskId, other: TaskId) -> None:
 
 
 def test_the_longest_ids_of_contit_fit() -> None:
-    """Two of 256 characters, each of the longest spelling (our choice of the bound on handles)."""
+    """Two of 256 characters, each of the longest spelling (the bound on handles)."""
     task = TaskId("\U0001f600" * 256, "\U0001f600" * 256, 2**45)
     assert tenant().open_task(tenant().task_handle(task), now=task.created_at) == task
 

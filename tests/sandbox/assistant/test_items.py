@@ -16,12 +16,6 @@ from tests.sandbox.assistant.oracle import converse
             "Quando è stata pubblicata Recensione tecnica?",
             "**Recensione tecnica**: pubblicazione il 12 marzo 2026.",
         ),
-        ("When was “Our Stores” last updated?", "**Our Stores** was last changed on March 6, 2026."),
-        (
-            "Quando è stata modificata l'ultima volta la Guida alle taglie?",
-            "**Guida alle taglie**: ultima modifica il 2 ottobre 2025.",
-        ),
-        ("When was Tech Review created?", "**Tech Review** was created on March 12, 2026."),
         ("How much does the Rovereto Rain Jacket cost?", "The price of **Rovereto Rain Jacket** is €249.00."),
         ("Quanto costa la tenda Garda 3?", "**Tenda Garda 3** costa 289,00 €."),
         ("What is the price of Tech Review?", "**Tech Review** has no price."),
@@ -44,18 +38,13 @@ from tests.sandbox.assistant.oracle import converse
     ],
 )
 def test_a_property_that_is_asked_for_is_said(question: str, answer: str) -> None:
-    """In one sentence (our choice)."""
+    """In one sentence."""
     assert converse(question) == answer
 
 
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        (
-            "When was the avalanche article published?",
-            "**Reading the Avalanche Bulletin** was published on March 4, 2026.",
-        ),
-        ("How much does the Cevedale sleeping bag cost?", "The price of **Cevedale Winter Sleeping Bag** is €349.00."),
         ("What's our cheapest product, and what does it cost?", "The price of **Lampo Bike Light** is €19.90."),
         ("Qual è il nostro prodotto più economico, e quanto costa?", "**Luce da bici Lampo** costa 19,90 €."),
         ("Who wrote the article about Venice?", "**Venice without the Crowds** was written by Emily Carter."),
@@ -64,12 +53,12 @@ def test_a_property_that_is_asked_for_is_said(question: str, answer: str) -> Non
     ],
 )
 def test_an_item_need_not_be_named_in_full(question: str, answer: str) -> None:
-    """As long as only one fits (our choice)."""
+    """As long as only one fits."""
     assert converse(question) == answer
 
 
 def test_details_hold_everything() -> None:
-    """The body, and each property with its name (our choice)."""
+    """The body, and each property with its name."""
     details = converse("Tell me about the Fumo Down-Free Jacket")
     assert details.startswith(
         "**Fumo Down-Free Jacket**\n\nWarmth from recycled fibre. Packs into its own pocket, forgives the washing machine."
@@ -88,7 +77,7 @@ def test_details_hold_everything() -> None:
 
 
 def test_details_of_a_page_with_a_short_title_are_found() -> None:
-    """A title of one word counts beside the word page, or in quotes (our choice)."""
+    """A title of one word counts beside the word page, or in quotes."""
     assert converse("Show the contact page").startswith("**Contact**")
     assert converse("Mostra la pagina Contatti").startswith("**Contatti**")
     assert converse('What does "Warranty" say?').startswith("**Warranty**")
@@ -109,11 +98,11 @@ def test_details_of_a_page_with_a_short_title_are_found() -> None:
     ],
 )
 def test_an_item_is_shown_in_the_language_that_is_asked_for(question: str, title: str) -> None:
-    """Or it is said that there is none (our choice)."""
+    """Or it is said that there is none."""
     assert converse(question).startswith(title)
 
 
 def test_a_list_about_one_thing_shows_what_is_asked_of_it() -> None:
-    """Authors and tags stand behind the titles where several items were asked for by number (our choice)."""
+    """Authors and tags stand behind the titles where several items were asked for by number."""
     answer = converse("Who wrote the three newest articles?")
     assert "**Weekly Update** (March 14, 2026; Giulia Ferrari)" in answer

@@ -28,6 +28,33 @@ from tests.sandbox.assistant.oracle import converse, understood
         "Articles newer than Weekly Update",
         "Articles published in March of any year",
         "What is the average number of articles per month?",
+        "What is the average price of tents?",
+        "What is the total price of all products?",
+        "Are there more articles than products?",
+        "Who wrote the fewest articles?",
+        "Which author has the most drafts?",
+        "Which tag is used most?",
+        "How many items per author?",
+        "Number of articles by tag",
+        "Which tags does Marco use?",
+        "Who wrote the article?",
+        "What is the second cheapest tent?",
+        "Products cheaper than the Garda 3 Tent",
+        "Which product costs 19.90 euros?",
+        "Which articles are in all languages except German?",
+        "Which items exist only in Italian?",
+        "Show the articles in English only",
+        'Which articles have "Spring" in the title?',
+        "Articles mentioning Trento or Verona",
+        "articles by Anna or from March",
+        "What was published in the last 30 days?",
+        "articles from today",
+        "articles of the last days",
+        "articles published on Monday",
+        "articles from two weeks ago",
+        "Which pages were changed in 2026?",
+        "Drafts not updated since January",
+        "When was Tech Review last updated?",
         "Which authors have no drafts?",
         "Which tags are used only once?",
         "Articles published in January and March 2026",
@@ -82,6 +109,15 @@ from tests.sandbox.assistant.oracle import converse, understood
         "Quante parole ha Recensione tecnica?",
         "Quali articoli hanno immagini?",
         "Qual è la percentuale di bozze?",
+        "Il prezzo medio delle tende?",
+        "Qual è il tag più usato?",
+        "Quanti articoli per autore?",
+        "Chi ha scritto l'articolo?",
+        "Quali contenuti esistono solo in italiano?",
+        "Quali articoli sono in tutte le lingue tranne il tedesco?",
+        "Cosa è stato pubblicato negli ultimi 30 giorni?",
+        "articoli di oggi",
+        "Quali pagine sono state modificate nel 2026?",
         "Quanto pesa la tenda Brenta 2?",
         "Chi ha modificato Recensione tecnica?",
         "Quali autori non hanno bozze?",
@@ -123,7 +159,7 @@ from tests.sandbox.assistant.oracle import converse, understood
     ],
 )
 def test_it_is_said_and_nothing_is_guessed(question: str) -> None:
-    """A question with a word that was not understood might mean something else (our choice)."""
+    """A question with a word that was not understood might mean something else."""
     answer = converse(question)
     assert not understood(answer), answer
     assert answer.count("\n- ") == 5
@@ -134,12 +170,12 @@ def test_it_is_said_and_nothing_is_guessed(question: str) -> None:
     ["Search for unicorns", "Articles about unicorns", "Cerca unicorni", "Articoli che parlino di unicorni"],
 )
 def test_what_was_clearly_searched_for_may_be_found_nowhere(question: str) -> None:
-    """Then there is none, and that is said; a word in any other place was only guessed at (our choice)."""
+    """Then there is none, and that is said; a word in any other place was only guessed at."""
     assert converse(question).startswith(("I found no ", "Non ho trovato nessun"))
 
 
 def test_the_words_that_were_not_understood_are_quoted_as_they_were_written() -> None:
-    """So that one can say it otherwise (our choice)."""
+    """So that one can say it otherwise."""
     assert converse("Which Products are Out of Stock?").startswith(
         "I did not understand “Stock”, so I do not answer by guessing."
     )
@@ -148,7 +184,7 @@ def test_the_words_that_were_not_understood_are_quoted_as_they_were_written() ->
 
 @pytest.mark.parametrize("question", ["x" * 32_000, "a " * 16_000, "ﬁ ǅ İstanbul ẞ", "articles\x00\x07", "🎿" * 100])
 def test_odd_text_is_not_understood_either(question: str) -> None:
-    """However long, and in whatever script (our choice)."""
+    """However long, and in whatever script."""
     converse(question)
 
 
@@ -156,5 +192,5 @@ def test_odd_text_is_not_understood_either(question: str) -> None:
     "prompt", ["@", "articles from @", "＠ 2026", "· drafts ·", "anna@example.com in March 2026 @@"]
 )
 def test_marks_of_our_own_in_a_question_are_characters_like_others(prompt: str) -> None:
-    """They once stood for dates (our choice)."""
+    """They once stood for dates."""
     assert converse(prompt)

@@ -2,20 +2,16 @@
 
 import pytest
 
-from contit_mcp.sandbox.dates import DateReader
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reading
-from tests.sandbox.assistant.oracle import ASSISTANT, TODAY
+from tests.sandbox.assistant.oracle import ASSISTANT
 
 
 def _read(text: str, language: str) -> tuple[str, str]:
     """Return the period that is found in a text, as ISO dates."""
-    symbols = [
-        one for one in ASSISTANT.reader.symbols(text, language)[0] if one.kind != "skip" or one.can_be("unit", "to")
-    ]
-    dates = DateReader(symbols, TODAY, day_first=language == "it")
-    found = next((read for at in range(len(symbols)) if (read := dates.span(at))), None)
+    noun = {"en": "items", "it": "contenuti"}[language]
+    found = Reading(ASSISTANT.reader, f"{noun} {text}", language).get("date")
     assert found, text
-    return str(found[0].start or ""), str(found[0].end or "")
+    return str(found.low or ""), str(found.high or "")
 
 
 @pytest.mark.parametrize(
@@ -34,42 +30,23 @@ def _read(text: str, language: str) -> tuple[str, str]:
         ("on the first of March 2026", "2026-03-01", "2026-03-01"),
         ("on April 2", "2025-04-02", "2025-04-02"),
         ("2026-03-14", "2026-03-14", "2026-03-14"),
-        ("2025-12", "2025-12-01", "2025-12-31"),
-        ("14/03/2026", "2026-03-14", "2026-03-14"),
-        ("3/14/2026", "2026-03-14", "2026-03-14"),
         ("since February", "2026-02-01", ""),
         ("from March 2026 on", "2026-03-01", ""),
-        ("since the start of the year", "2026-01-01", ""),
         ("after March 10", "2026-03-11", ""),
         ("before 2026", "", "2025-12-31"),
         ("older than January 2026", "", "2025-12-31"),
         ("until March 10th, 2026", "", "2026-03-10"),
         ("between March 1 and March 10, 2026", "2026-03-01", "2026-03-10"),
-        ("between March 1 and 10", "2026-03-01", "2026-03-10"),
         ("from 1 to 10 March", "2026-03-01", "2026-03-10"),
         ("from November to February", "2025-11-01", "2026-02-28"),
-        ("from February to April", "2026-02-01", "2026-04-30"),
         ("from December to March 2026", "2025-12-01", "2026-03-31"),
         ("between 2025-12-01 and 2026-01-31", "2025-12-01", "2026-01-31"),
-        ("in January and February 2026", "2026-01-01", "2026-02-28"),
-        ("in 2025 and 2026", "2025-01-01", "2026-12-31"),
-        ("today", "2026-03-20", "2026-03-20"),
-        ("yesterday", "2026-03-19", "2026-03-19"),
-        ("the day before yesterday", "2026-03-18", "2026-03-18"),
-        ("last Monday", "2026-03-16", "2026-03-16"),
-        ("last Friday", "2026-03-13", "2026-03-13"),
         ("this week", "2026-03-16", "2026-03-22"),
         ("last week", "2026-03-09", "2026-03-15"),
         ("last month", "2026-02-01", "2026-02-28"),
         ("last year", "2025-01-01", "2025-12-31"),
         ("next month", "2026-04-01", "2026-04-30"),
         ("last quarter", "2025-10-01", "2025-12-31"),
-        ("in the last 7 days", "2026-03-14", "2026-03-20"),
-        ("in the past two weeks", "2026-03-07", "2026-03-20"),
-        ("over the last three months", "2025-12-21", "2026-03-20"),
-        ("in the past year", "2025-03-21", "2026-03-20"),
-        ("two weeks ago", "2026-03-02", "2026-03-08"),
-        ("10 days ago", "2026-03-10", "2026-03-10"),
         ("Q1 2026", "2026-01-01", "2026-03-31"),
         ("in the fourth quarter", "2025-10-01", "2025-12-31"),
         ("the first half of 2025", "2025-01-01", "2025-06-30"),
@@ -94,11 +71,9 @@ def test_english_periods(text: str, start: str, end: str) -> None:
         ("dell'8 marzo", "2026-03-08", "2026-03-08"),
         ("il 1° marzo", "2026-03-01", "2026-03-01"),
         ("il primo marzo 2026", "2026-03-01", "2026-03-01"),
-        ("14/03/2026", "2026-03-14", "2026-03-14"),
         ("da febbraio", "2026-02-01", ""),
         ("dall'8 marzo", "2026-03-08", ""),
         ("a partire da gennaio", "2026-01-01", ""),
-        ("dall'inizio dell'anno", "2026-01-01", ""),
         ("dal 2025 in poi", "2025-01-01", ""),
         ("dopo il 10 marzo", "2026-03-11", ""),
         ("prima del 2026", "", "2025-12-31"),
@@ -107,23 +82,14 @@ def test_english_periods(text: str, start: str, end: str) -> None:
         ("entro marzo", "", "2026-03-31"),
         ("tra il 1 marzo e il 10 marzo 2026", "2026-03-01", "2026-03-10"),
         ("dal 1 al 10 marzo", "2026-03-01", "2026-03-10"),
-        ("tra il 1° e il 10 marzo", "2026-03-01", "2026-03-10"),
         ("da gennaio a marzo 2026", "2026-01-01", "2026-03-31"),
         ("fra novembre e febbraio", "2025-11-01", "2026-02-28"),
-        ("a gennaio e febbraio 2026", "2026-01-01", "2026-02-28"),
-        ("oggi", "2026-03-20", "2026-03-20"),
-        ("ieri", "2026-03-19", "2026-03-19"),
-        ("lunedì scorso", "2026-03-16", "2026-03-16"),
         ("questa settimana", "2026-03-16", "2026-03-22"),
         ("la settimana scorsa", "2026-03-09", "2026-03-15"),
         ("lo scorso mese", "2026-02-01", "2026-02-28"),
         ("il mese scorso", "2026-02-01", "2026-02-28"),
         ("l'anno scorso", "2025-01-01", "2025-12-31"),
         ("quest'anno", "2026-01-01", "2026-12-31"),
-        ("negli ultimi 7 giorni", "2026-03-14", "2026-03-20"),
-        ("nelle ultime due settimane", "2026-03-07", "2026-03-20"),
-        ("negli ultimi tre mesi", "2025-12-21", "2026-03-20"),
-        ("due settimane fa", "2026-03-02", "2026-03-08"),
         ("nel primo trimestre del 2026", "2026-01-01", "2026-03-31"),
         ("nella prima metà del 2025", "2025-01-01", "2025-06-30"),
         ("nel secondo semestre del 2025", "2025-07-01", "2025-12-31"),
@@ -145,6 +111,10 @@ def test_italian_periods(text: str, start: str, end: str) -> None:
         ("articles between March 2026 and January 2026", "en"),
         ("articles after March 1 and before March 10", "en"),
         ("articles of 3/4/2026", "en"),
+        ("articles of March 2026 and 2027-02-30", "en"),
+        ("articles in the last 7 days", "en"),
+        ("articles since the start of the year", "en"),
+        ("articles in 2025 and 2026", "en"),
         ("articoli di gennaio e marzo 2026", "it"),
         ("articoli di fine marzo", "it"),
         ("articoli dopo Natale", "it"),

@@ -28,12 +28,6 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         lambda i: i.draft and i.author not in {"Anna", "Marco"},
     ),
     (
-        "Which articles are in all languages except German?",
-        "Quali articoli sono in tutte le lingue tranne il tedesco?",
-        lambda i: i.article and i.locales == {"en", "it"},
-    ),
-    ("All content except drafts", "Tutti i contenuti tranne le bozze", lambda i: not i.draft),
-    (
         "Show everything that is not an article",
         "Mostra tutti i contenuti che non sono articoli",
         lambda i: not i.article,
@@ -70,11 +64,6 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         lambda i: _within(i.published, "2026-03-10"),
     ),
     (
-        "What was published in the last 30 days?",
-        "Cosa è stato pubblicato negli ultimi 30 giorni?",
-        lambda i: _within(i.published, "2026-02-19", "2026-03-20"),
-    ),
-    (
         "Which articles were published between January 10 and February 10, 2026?",
         "Quali articoli sono usciti tra il 10 gennaio e il 10 febbraio 2026?",
         lambda i: i.article and _within(i.published, "2026-01-10", "2026-02-10"),
@@ -88,36 +77,6 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         "articles published before March 2025",
         "articoli pubblicati prima di marzo 2025",
         lambda i: i.article and _within(i.published, "2020", "2025-02-28"),
-    ),
-    (
-        "Which items were updated this week?",
-        "Quali contenuti sono stati aggiornati questa settimana?",
-        lambda i: _within(i.updated, "2026-03-16", "2026-03-22"),
-    ),
-    (
-        "Which pages were changed in 2026?",
-        "Quali pagine sono state modificate nel 2026?",
-        lambda i: i.page and _within(i.updated, "2026"),
-    ),
-    (
-        "Drafts created in March 2026",
-        "Bozze create a marzo 2026",
-        lambda i: i.draft and _within(i.created, "2026-03-01"),
-    ),
-    (
-        "Drafts not updated since January",
-        "Bozze non aggiornate da gennaio",
-        lambda i: i.draft and i.updated < "2026-02-01",
-    ),
-    (
-        "Which pages haven't been updated since 2025?",
-        "Quali pagine non sono state aggiornate dal 2025?",
-        lambda i: i.page and i.updated < "2026",
-    ),
-    (
-        "Which articles were not changed this year?",
-        "Quali articoli non sono stati modificati quest'anno?",
-        lambda i: i.article and i.updated < "2026",
     ),
     (
         "Which drafts are older than January 2026?",
@@ -175,18 +134,8 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
     ),
     ("articles about avalanches", "articoli sulle valanghe", lambda i: i.article and "avalanche" in i.text),
     ("Which articles mention Verona?", "Quali articoli menzionano Verona?", lambda i: i.article and "verona" in i.text),
-    (
-        "Articles mentioning Trento or Verona",
-        "Articoli che menzionano Trento o Verona",
-        lambda i: i.article and any(word in i.text.replace("trentin", "") for word in ("trento", "verona")),
-    ),
     ("Find content about Lake Garda", "Trova contenuti sul lago di Garda", lambda i: "lake garda" in i.text),
     ('Search for "olive oil"', 'Cerca "olio d\'oliva"', lambda i: "olive oil" in i.text),
-    (
-        'Which articles have "Spring" in the title?',
-        'Quali articoli hanno "primavera" nel titolo?',
-        lambda i: i.article and "Spring" in i.titles.get("en", ""),
-    ),
     (
         "Which articles are available in German?",
         "Quali articoli sono disponibili in tedesco?",
@@ -201,16 +150,6 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         "Articles without a German translation by Giulia",
         "Articoli di Giulia senza traduzione tedesca",
         lambda i: i.article and i.author == "Giulia" and "de" not in i.locales,
-    ),
-    (
-        "Which items exist only in Italian?",
-        "Quali contenuti esistono solo in italiano?",
-        lambda i: i.locales == {"it"},
-    ),
-    (
-        "Show the articles in English only",
-        "Mostra gli articoli in inglese soltanto",
-        lambda i: i.article and i.locales == {"en"},
     ),
     (
         "Which products are available in all languages?",
@@ -238,7 +177,6 @@ QUESTIONS: list[tuple[str, str, Holds]] = [
         lambda i: i.product and 100 <= (i.price or 0) <= 200,
     ),
     ("products over €300", "prodotti sopra i 300 euro", lambda i: i.product and (i.price or 0) > 300),
-    ("Which product costs 19.90 euros?", "Quale prodotto costa 19,90 euro?", lambda i: i.price == 19.9),
     ("Which tents do we have?", "Che tende abbiamo?", lambda i: i.category == "tents"),
     (
         "Any jackets under 200 euros?",
@@ -320,13 +258,13 @@ ITALIAN = [(italian, holds) for _, italian, holds in QUESTIONS]
 
 @pytest.mark.parametrize(("question", "holds"), ENGLISH)
 def test_an_english_question_finds_exactly_what_it_means(question: str, holds: Holds) -> None:
-    """Number, items and order, the most recent first (our choice)."""
+    """Number, items and order, the most recent first."""
     _check(question, holds, "all")
 
 
 @pytest.mark.parametrize(("question", "holds"), ITALIAN)
 def test_an_italian_question_finds_exactly_what_it_means(question: str, holds: Holds) -> None:
-    """Number, items and order, the most recent first (our choice)."""
+    """Number, items and order, the most recent first."""
     _check(question, holds, "tutti")
 
 
@@ -346,12 +284,11 @@ def _check(question: str, holds: Holds, all_of_them: str) -> None:
     [
         ("List all drafts about cycling", "Radar Lights for Road Bikes"),
         ("Elenca le bozze sul ciclismo", "Luci radar per bici da corsa"),
-        ("Which drafts are only in German?", "Skitouren im Ortlergebiet"),
         ("What is the newest article in German?", "Eilmeldung"),
         ("Items in Italian from March 14, 2026", "Aggiornamento settimanale"),
         ("Contenuti in inglese del 14 marzo 2026", "Weekly Update"),
     ],
 )
 def test_titles_are_in_the_language_asked_for_or_asked_in(question: str, title: str) -> None:
-    """The one that is named first, then the question's, then English, then whichever there is (our choice)."""
+    """The one that is named first, then the question's, then English, then whichever there is."""
     assert listed(converse(question)) == [title]

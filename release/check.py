@@ -139,8 +139,13 @@ def rows(scratch: Path) -> dict[str, Callable[[], str]]:
     }
     if BUNDLE.exists():
         found["bundle"] = lambda: check_bundle(BUNDLE, DIST / WHEEL)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for version in claimed_pythons():
-        found[f"uv, wheel, Python {version}"] = partial(installed, "uv", WHEEL, scratch / version, python=version)
+        pythons = [*map(str, pyenv.glob(f"{version}.*/bin/python")), shutil.which(f"python{version}")]
+        if pythons[0] is None:
+            click.echo(f"  --   Python {version} is not on this machine: not tried")
+            continue
+        found[f"uv, wheel, Python {version}"] = partial(installed, "uv", WHEEL, scratch / version, python=pythons[0])
     return found
 
 

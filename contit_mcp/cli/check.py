@@ -1,11 +1,8 @@
-"""contit-mcp check: the configuration, and whether it works, each thing as a finding.
+"""contit-mcp check: the configuration, and whether it works, each thing as a finding."""
 
-Contit is asked for the status of a made-up run, so nothing is started: first without the credential, where Contit says
-401, and only when it did, with it, where 404 says that the credential is good. An address that is not Contit's never
-gets the credential, and one that answers 404 to everything does not count as Contit.
-"""
-
+import contextlib
 import json
+import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,21 +10,106 @@ from pathlib import Path
 import anyio
 import click
 
-from contit_mcp.cli.checks import (
-    Finding,
-    bad,
-    check_authorities,
-    check_contit,
-    check_proxy,
-    check_store,
-    failed,
-)
+from contit_mcp.cli.findings import Finding, bad, check_authorities, check_contit, check_proxy, failed
 from contit_mcp.cli.install import HostName, file_of, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.config.settings import Settings
-from contit_mcp.errors import ConfigurationError
+from contit_mcp.config.values import StoreLocation, state_folder
+from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.hosts.host import Host
+from contit_mcp.runs.opening import bare_store
 from contit_mcp.telemetry.logging import configure_logging
+
+# --- the run store
+
+_SUBJECT = "Runs are remembered in"
+
+
+async def check_store(settings: Settings) -> Finding:
+    """Report where runs are remembered, and whether that works. A Redis store is asked a question."""
+    try:
+        location = settings.store_location()
+        if location.kind == "memory":
+            return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
+        folder = state_folder(settings.state_dir)
+        if location.kind == "redis":
+            return await _ask_store(location, folder)
+    except ConfigurationError as error:
+        return failed(_SUBJECT, error)
+    from contit_mcp.runs.sqlite import FILE_NAME, inspect_file  # noqa: PLC0415 - start-up time
+
+    file = location.path or folder / FILE_NAME
+    if file.is_file():
+        try:
+            inspect_file(file)
+        except StoreError as error:
+            return failed(_SUBJECT, error, about=f"{file}. ")
+        return Finding(_SUBJECT, str(file), good=True)
+    if location.path is None:
+        where, hint = f"the state folder {folder}", "Set CONTIT_MCP_STATE_DIR to a folder of this user's."
+        problem = _folder_problem(folder)
+    else:
+        where, hint = str(file), "Name a file in a folder of this user's with CONTIT_MCP_STORE=sqlite:PATH."
+        problem = "is not a file" if file.exists() else _folder_problem(file.parent)
+    return bad(_SUBJECT, f"{where}: {problem}", hint) if problem else Finding(_SUBJECT, where, good=True)
+
+
+async def _ask_store(location: StoreLocation, folder: Path) -> Finding:
+    """Look for a run that nobody ever asked for."""
+    store = bare_store(location, folder=folder)
+    try:
+        await store.latest("contit-mcp-check", "contit-mcp-check")
+    except StoreError as error:
+        return failed(_SUBJECT, error, about=f"{location.name}. ")
+    finally:
+        with contextlib.suppress(StoreError):  # what it was asked has been told already
+            await store.aclose()
+    return Finding(_SUBJECT, location.name, good=True)
+
+
+def _folder_problem(folder: Path) -> str | None:
+    """Return why no files can be made there; of a missing folder, why it could not be made."""
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        # Tried, since permissions alone do not tell of read-only disks; nothing is left behind.
+        with tempfile.TemporaryFile(dir=existing):
+            return None
+    except OSError as exc:
+        return f"its folder cannot be written: {exc.strerror or 'unknown reason'}"
+
+
+# --- the callers of the HTTP server
+
+
+async def check_callers(settings: Settings, token_file: Path | None = None) -> list[Finding]:
+    """Report whether the HTTP server can tell its callers apart: its tokens, or the sign-in flow of its issuer."""
+    if token_file is not None and settings.auth != "jwt":
+        hint = "Set CONTIT_MCP_AUTH=jwt and the settings of the server that is to accept it."
+        return [bad("Token", f"not checked, since CONTIT_MCP_AUTH is {settings.auth}", hint)]
+    match settings.auth:
+        case "token":
+            return [_tokens(settings)]
+        case "jwt":
+            from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
+
+            return await check_sign_in(settings, token_file)
+        case _:
+            return []
+
+
+def _tokens(settings: Settings) -> Finding:
+    try:
+        number = len(settings.caller_tokens())
+    except ConfigurationError as error:
+        return failed("Callers", error)
+    if not number:
+        hint = "Set CONTIT_MCP_TOKENS=name:token, or CONTIT_MCP_TOKENS_FILE."
+        return bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)
+    place = f"in the file {settings.tokens_file}" if settings.tokens_file else "set (hidden)"
+    return Finding("Callers", f"{number} by name, their tokens {place}", good=True)
+
+
+# --- the command
 
 
 @click.command()
@@ -108,31 +190,3 @@ async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:
         *await check_contit(settings),
         *await check_callers(settings, token_file),
     ]
-
-
-async def check_callers(settings: Settings, token_file: Path | None = None) -> list[Finding]:
-    """Report whether the HTTP server can tell its callers apart: its tokens, or the sign-in flow of its issuer."""
-    if token_file is not None and settings.auth != "jwt":
-        hint = "Set CONTIT_MCP_AUTH=jwt and the settings of the server that is to accept it."
-        return [bad("Token", f"not checked, since CONTIT_MCP_AUTH is {settings.auth}", hint)]
-    match settings.auth:
-        case "token":
-            return [_tokens(settings)]
-        case "jwt":
-            from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
-
-            return await check_sign_in(settings, token_file)
-        case _:
-            return []
-
-
-def _tokens(settings: Settings) -> Finding:
-    try:
-        number = len(settings.caller_tokens())
-    except ConfigurationError as error:
-        return failed("Callers", error)
-    if not number:
-        hint = "Set CONTIT_MCP_TOKENS=name:token, or CONTIT_MCP_TOKENS_FILE."
-        return bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)
-    place = f"in the file {settings.tokens_file}" if settings.tokens_file else "set (hidden)"
-    return Finding("Callers", f"{number} by name, their tokens {place}", good=True)

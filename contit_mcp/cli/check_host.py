@@ -24,7 +24,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from contit_mcp.cli.checks import Finding, bad, check_contit, failed
+from contit_mcp.cli.findings import Finding, bad, check_contit, failed
 from contit_mcp.cli.install import our_folder
 from contit_mcp.cli.terminal import shell_line, without_controls
 from contit_mcp.config.proxies import environment_proxies

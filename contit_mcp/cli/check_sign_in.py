@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from contit_mcp.cli.checks import Finding, bad, explain_connection, failed
+from contit_mcp.cli.findings import Finding, bad, explain_connection, failed
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError

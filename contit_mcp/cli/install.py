@@ -384,7 +384,7 @@ def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, lis
     Raises:
         ConfigurationError: Contit refuses it, and there is nobody to ask.
     """
-    from contit_mcp.cli.checks import try_credential  # noqa: PLC0415 - start-up time
+    from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
     for _ in range(_ATTEMPTS):
         key = choose_key(given, folder, new=new)

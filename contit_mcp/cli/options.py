@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_given(config: Path | None, base_url: str | None, log_level: str | None, **rest: Any) -> Any:
         return command(given=GivenOptions(config, base_url, log_level), **rest)
 
-    return _with(_GIVEN, with_given)
+    return with_options(_GIVEN, with_given)
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,11 +107,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         more = {name: rest.pop(name) for name in ("host", "port") if name in rest}
         return command(settings=given.load(sandbox=bool(rest.get("sandbox")), **more), **rest)
 
-    return _with((*_GIVEN[:2], _WAIT, *_GIVEN[2:]), with_settings)
+    return with_options((*_GIVEN[:2], _WAIT, *_GIVEN[2:]), with_settings)
 
 
-def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(options):
+def with_options(options: Iterable[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add options to a command, in their order."""
+    for option in reversed(tuple(options)):
         command = option(command)
     return command
 

@@ -16,6 +16,7 @@ import anyio
 import click
 from click.shell_completion import CompletionItem
 
+from contit_mcp.cli.options import with_options
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
@@ -111,7 +112,7 @@ def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_sandbox(**rest: Any) -> Any:
         return command(sandbox=_taken(rest), **rest)
 
-    return _with_options(with_sandbox)
+    return with_options(_OPTIONS.values(), with_sandbox)
 
 
 def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,13 +127,7 @@ def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(sandbox=choice if sandbox else None, **rest)
 
     flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
-    return flag(_with_options(with_sandbox))
-
-
-def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OPTIONS.values()):
-        command = option(command)
-    return command
+    return flag(with_options(_OPTIONS.values(), with_sandbox))
 
 
 def _taken(rest: dict[str, Any]) -> SandboxChoice:

@@ -24,7 +24,7 @@ _DECODER = json.JSONDecoder()
 
 
 class TomlFormat:
-    """TOML. Our table goes to the end of the text; where TOML does not allow that, tomlkit finds its place."""
+    """TOML."""
 
     def read(self, text: str) -> object:
         """Return what the text says."""
@@ -40,18 +40,12 @@ class TomlFormat:
         """Return the text with a table for the addition."""
         import tomlkit  # noqa: PLC0415 - start-up time
 
-        table = tomlkit.dumps({addition.section: {addition.name: addition.value}})
-        appended = _like(text, _ended(text) + ("\n" if text.removeprefix(_BOM) else "") + table)
-        try:
-            self.read(appended)
-        except UnreadableTextError:
-            document = tomlkit.parse(text.removeprefix(_BOM))
-            section = document.setdefault(addition.section, tomlkit.table(is_super_table=True))
-            if not isinstance(section, dict):
-                raise UnsuitableTextError(f"its {addition.section} is not what the host expects there") from None
-            section[addition.name] = addition.value
-            return _like(text, tomlkit.dumps(document))
-        return appended
+        document = tomlkit.parse(_ended(text))
+        section = document.setdefault(addition.section, tomlkit.table(is_super_table=True))
+        if not isinstance(section, dict):
+            raise UnsuitableTextError(f"its {addition.section} is not what the host expects there")
+        section[addition.name] = addition.value
+        return _like(text, tomlkit.dumps(document))
 
     def remove(self, text: str, addition: Addition) -> str:
         """Return the text without the table."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.cli.checks import check_store
+from contit_mcp.cli.check import check_store
 from contit_mcp.config.sources import load_settings
 from tests.children import sandbox_on_port
 from tests.cli.command_line import environment, listed, run, upstream

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from contit_mcp.cli.check import check_callers
-from contit_mcp.cli.checks import Finding, check_contit
+from contit_mcp.cli.findings import Finding, check_contit
 from contit_mcp.config.sources import load_settings
 from tests.children import sandbox_on_port
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from contit_mcp.cli.checks import Finding, check_contit, explain_connection, proxy_for
+from contit_mcp.cli.findings import Finding, check_contit, explain_connection, proxy_for
 from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.options import parse_fault
 from tests.children import on_port, sandbox_on_port

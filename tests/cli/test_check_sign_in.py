@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from contit_mcp.cli.check_sign_in import check_sign_in
-from contit_mcp.cli.checks import Finding
+from contit_mcp.cli.findings import Finding
 from contit_mcp.config.sources import load_settings
 from tests.children import COMMAND, Served, in_thread
 from tests.contit.raw_server import unused_port

@@ -168,7 +168,7 @@ def test_a_link_and_a_mode_stay(contit_mcp_command: Calls, home: Path) -> None:
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "line 2: invalid value"),
         ("codex", b"mcp_servers = 1\n", "its mcp_servers is not what the host expects there"),
-        ("codex", b"[[mcp_servers]]\na = 1\n", "there is no place in it"),
+        ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
         ("goose", b"a: 1\nb: \x01\n", "line 2"),
         ("goose", b"- 1\n", "it is not written as lines of names and values"),

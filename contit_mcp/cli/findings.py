@@ -1,15 +1,17 @@
-"""The checks of `contit-mcp check`: Contit, the credential, proxy and certificates, the store, the callers."""
+"""What `contit-mcp check` finds out about Contit, its credential and the way there; `install` tries a key by it too.
 
-import contextlib
+Contit is asked for the status of a made-up run, so nothing is started: first without the credential, where Contit says
+401, and only when it did, with it, where 404 says that the credential is good. An address that is not Contit's never
+gets the credential, and one that answers 404 to everything does not count as Contit.
+"""
+
 import errno
 import os
 import socket
 import ssl
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,12 +21,11 @@ from contit_mcp.cli.options import credential_name, no_credential
 from contit_mcp.cli.terminal import as_printed
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.values import LOOPBACK, StoreLocation, address_of, state_folder
+from contit_mcp.config.values import LOOPBACK, address_of
 from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
 from contit_mcp.contit.wire import status_path
-from contit_mcp.errors import ConfigurationError, ContitError, StoreError
-from contit_mcp.runs.opening import bare_store
+from contit_mcp.errors import ContitError
 from contit_mcp.server.services import configured_credential
 
 
@@ -278,61 +279,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         for part in error.exceptions:
             yield from _causes(part)
     yield from _causes(error.__cause__ or error.__context__)
-
-
-# --- the run store
-
-_SUBJECT = "Runs are remembered in"
-
-
-async def check_store(settings: Settings) -> Finding:
-    """Report where runs are remembered, and whether that works. A Redis store is asked a question."""
-    try:
-        location = settings.store_location()
-        if location.kind == "memory":
-            return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
-        folder = state_folder(settings.state_dir)
-        if location.kind == "redis":
-            return await _ask_store(location, folder)
-    except ConfigurationError as error:
-        return failed(_SUBJECT, error)
-    from contit_mcp.runs.sqlite import FILE_NAME, inspect_file  # noqa: PLC0415 - start-up time
-
-    file = location.path or folder / FILE_NAME
-    if file.is_file():
-        try:
-            inspect_file(file)
-        except StoreError as error:
-            return failed(_SUBJECT, error, about=f"{file}. ")
-        return Finding(_SUBJECT, str(file), good=True)
-    if location.path is None:
-        where, hint = f"the state folder {folder}", "Set CONTIT_MCP_STATE_DIR to a folder of this user's."
-        problem = _folder_problem(folder)
-    else:
-        where, hint = str(file), "Name a file in a folder of this user's with CONTIT_MCP_STORE=sqlite:PATH."
-        problem = "is not a file" if file.exists() else _folder_problem(file.parent)
-    return bad(_SUBJECT, f"{where}: {problem}", hint) if problem else Finding(_SUBJECT, where, good=True)
-
-
-async def _ask_store(location: StoreLocation, folder: Path) -> Finding:
-    """Look for a run that nobody ever asked for."""
-    store = bare_store(location, folder=folder)
-    try:
-        await store.latest("contit-mcp-check", "contit-mcp-check")
-    except StoreError as error:
-        return failed(_SUBJECT, error, about=f"{location.name}. ")
-    finally:
-        with contextlib.suppress(StoreError):  # what it was asked has been told already
-            await store.aclose()
-    return Finding(_SUBJECT, location.name, good=True)
-
-
-def _folder_problem(folder: Path) -> str | None:
-    """Return why no files can be made there; of a missing folder, why it could not be made."""
-    try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        # Tried, since permissions alone do not tell of read-only disks; nothing is left behind.
-        with tempfile.TemporaryFile(dir=existing):
-            return None
-    except OSError as exc:
-        return f"its folder cannot be written: {exc.strerror or 'unknown reason'}"

@@ -62,8 +62,8 @@ card-page: $(VENV)/for-test $(PACKER) ## Build the answer card's one file from c
 conformance: $(VENV)/for-test ## Run the official conformance suite, which comes from npm
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance
 
-.PHONY: check format-check lint layers types spelling dependencies scripts docs-check card-check
-check: format-check lint layers types spelling dependencies scripts docs-check card-check ## Check all that can be checked without running it
+.PHONY: check format-check lint layers types spelling dependencies scripts docs-check card-check measures
+check: format-check lint layers types spelling dependencies scripts docs-check card-check measures ## Check all that can be checked without running it
 format-check: $(VENV)/for-check
 	$(BIN)/ruff format --check
 lint: $(VENV)/for-check
@@ -89,6 +89,10 @@ docs-check: $(VENV)/for-check
 # Without npm, it says that it has not checked the file, and passes.
 card-check: $(VENV)/for-check $(if $(shell command -v npm),$(PACKER))
 	@$(BIN)/python -m release.card --check
+
+# The size of the package and of the path of a question, each with its limit.
+measures: $(VENV)/for-check
+	@$(BIN)/python -m tests.rules.measures
 
 .PHONY: docs
 docs: $(VENV)/for-check ## Write the generated pages of the documentation, and server.json

@@ -37,7 +37,7 @@ class _FaultType(click.ParamType[Any]):
     name = "fault"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from contit_mcp.sandbox.faults import Fault, parse_fault  # noqa: PLC0415
+        from contit_mcp.sandbox.options import Fault, parse_fault  # noqa: PLC0415
 
         try:
             return value if isinstance(value, Fault) else parse_fault(value)
@@ -46,7 +46,7 @@ class _FaultType(click.ParamType[Any]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete the kind; its settings are free text."""
-        from contit_mcp.sandbox.faults import KINDS  # noqa: PLC0415
+        from contit_mcp.sandbox.options import KINDS  # noqa: PLC0415
 
         del ctx, param
         return [CompletionItem(kind, help=meaning) for kind, meaning in KINDS.items() if kind.startswith(incomplete)]
@@ -90,8 +90,7 @@ class SandboxChoice:
         """
         from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
         from contit_mcp.sandbox.content import DataError  # noqa: PLC0415
-        from contit_mcp.sandbox.options import SandboxOptions  # noqa: PLC0415
-        from contit_mcp.sandbox.scripted import AnswersError  # noqa: PLC0415
+        from contit_mcp.sandbox.options import AnswersError, SandboxOptions  # noqa: PLC0415
 
         try:
             return create_sandbox(SandboxOptions(**self.given))

@@ -24,10 +24,18 @@ from starlette.types import Receive, Scope, Send
 
 from contit_mcp.sandbox.answer import Assistant, Turn
 from contit_mcp.sandbox.content import load_workspace
-from contit_mcp.sandbox.faults import Endpoint, Fault, parse_fault, parse_faults
-from contit_mcp.sandbox.options import DEFAULTS, Credentials, SandboxOptions
+from contit_mcp.sandbox.options import (
+    DEFAULTS,
+    Credentials,
+    Endpoint,
+    Fault,
+    SandboxOptions,
+    load_answers,
+    parse_answers,
+    parse_fault,
+    parse_faults,
+)
 from contit_mcp.sandbox.record import Run, SandboxRecord, SeenRequest
-from contit_mcp.sandbox.scripted import load_answers, parse_answers
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Longer request bodies are refused with 413; a prompt is a few kilobytes at most."""

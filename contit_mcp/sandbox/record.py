@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from contit_mcp.sandbox.answer import Turn
-from contit_mcp.sandbox.faults import Endpoint, Fault
-from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.sandbox.scripted import MAX_ANSWERS, AnswersError, ScriptedAnswer
+from contit_mcp.sandbox.options import MAX_ANSWERS, AnswersError, Endpoint, Fault, SandboxOptions, ScriptedAnswer
 
 MAX_FAULTS: Final = 1_000
 """How many faults may be pending."""

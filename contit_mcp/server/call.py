@@ -31,7 +31,7 @@ from contit_mcp.server.context import AppContext
 from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.server.results import error_result
-from contit_mcp.tasks.task import Task
+from contit_mcp.tasks.extension import Task
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, FinishedCall, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 

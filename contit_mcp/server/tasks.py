@@ -22,8 +22,7 @@ from contit_mcp.server.call import Call, CallRecord, Request, logged_call, run_c
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.tools import Tool
-from contit_mcp.tasks.extension import Support
-from contit_mcp.tasks.task import Status, Task
+from contit_mcp.tasks.extension import Status, Support, Task
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core

@@ -7,7 +7,9 @@
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum, StrEnum
 from typing import Any, Protocol
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -21,12 +23,14 @@ from mcp_types import (
     METHOD_NOT_FOUND,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     CallToolRequestParams,
+    CallToolResult,
     ClientCapabilities,
+    ErrorData,
+    InputRequests,
     MissingRequiredClientCapabilityErrorData,
     RequestParams,
 )
-
-from contit_mcp.tasks.task import Task
+from mcp_types.methods import serialize_server_result
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 
@@ -34,6 +38,108 @@ VERSIONS = frozenset({"2026-07-28"})
 """The protocol versions in which the extension is defined. Its methods do not exist in others."""
 
 Request = ServerRequestContext[Any, Any]
+
+
+class Status(StrEnum):
+    """The status of a task; the last three are final."""
+
+    WORKING = "working"
+    INPUT_REQUIRED = "input_required"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Return whether the status is final."""
+        return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+
+
+_PAYLOAD = {Status.COMPLETED: "result", Status.FAILED: "error", Status.INPUT_REQUIRED: "input_requests"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task at one moment. Times are seconds since the epoch.
+
+    Attributes:
+        task_id: Names the task in requests; it cannot be guessed.
+        status: The current status.
+        created_at: When it was created.
+        updated_at: When it last changed.
+        ttl_seconds: How long after its creation it can be polled; None for ever.
+        poll_seconds: How long a client should pause before it asks again.
+        message: A text about it for a user or a model.
+        result: The result that the call would have returned, also an error of the tool; if completed.
+        error: The JSON-RPC error that the call would have returned; if failed.
+        input_requests: The requests for input by key, each used once; if input is required.
+    """
+
+    task_id: str
+    status: Status
+    created_at: float
+    updated_at: float
+    ttl_seconds: float | None
+    poll_seconds: float | None = None
+    message: str | None = None
+    result: CallToolResult | None = None
+    error: ErrorData | None = None
+    input_requests: InputRequests = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the task has the payload of its status and no other.
+
+        Raises:
+            ValueError: It does not.
+        """
+        there = {name for name in _PAYLOAD.values() if getattr(self, name)}
+        if there != {name for status, name in _PAYLOAD.items() if status is self.status}:
+            raise ValueError(f"a task that is {self.status} has {_PAYLOAD.get(self.status, 'no payload')}")
+
+    def created(self) -> dict[str, Any]:
+        """Return the result of the call that created it (`CreateTaskResult`)."""
+        return {"resultType": "task", **self._metadata()}
+
+    def detailed(self, protocol_version: str) -> dict[str, Any]:
+        """Return the result of `tasks/get` (`DetailedTask`).
+
+        The result in it has the form of `tools/call` in this version of the protocol.
+        """
+        wire = self._metadata()
+        if self.result is not None:
+            plain = self.result.model_dump(by_alias=True, mode="json", exclude_none=True)
+            wire["result"] = serialize_server_result("tools/call", protocol_version, plain)
+        if self.error is not None:
+            wire["error"] = self.error.model_dump(by_alias=True, mode="json", exclude_none=True)
+        if self.input_requests:
+            wire["inputRequests"] = {
+                key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
+                for key, request in self.input_requests.items()
+            }
+        return wire
+
+    def _metadata(self) -> dict[str, Any]:
+        wire: dict[str, Any] = {
+            "taskId": self.task_id,
+            "status": self.status.value,
+            "createdAt": _iso(self.created_at),
+            "lastUpdatedAt": _iso(self.updated_at),
+            "ttlMs": None if self.ttl_seconds is None else _milliseconds(self.ttl_seconds),
+        }
+        if self.poll_seconds is not None and not self.status.terminal:
+            wire["pollIntervalMs"] = _milliseconds(self.poll_seconds)
+        if self.message is not None:
+            wire["statusMessage"] = self.message
+        return wire
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _milliseconds(seconds: float) -> int:
+    """Return a whole positive number, as the specification requires."""
+    return max(1, round(seconds * 1000))
 
 
 class Support(Enum):

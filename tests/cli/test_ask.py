@@ -13,8 +13,7 @@ from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.cli.ask import ExitCode, NextCommands, Request, command, get_answer
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.config.sources import load_settings
-from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import SandboxOptions, parse_fault
 from tests.children import sandbox_on_port
 from tests.cli.command_line import fed, listed, run, upstream
 from tests.echo_contit import EchoContit

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from contit_mcp.cli.checks import Finding, check_contit, explain_connection, proxy_for
 from contit_mcp.config.sources import load_settings
-from contit_mcp.sandbox.faults import parse_fault
+from contit_mcp.sandbox.options import parse_fault
 from tests.children import on_port, sandbox_on_port
 from tests.contit.raw_server import Connection, raw_server, unused_port
 from tests.contit.test_tls_and_proxies import make_authority

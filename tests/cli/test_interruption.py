@@ -8,8 +8,7 @@ import sys
 import anyio
 import pytest
 
-from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import SandboxOptions, parse_fault
 from contit_mcp.sandbox.record import SandboxRecord
 from tests.children import sandbox_on_port
 from tests.cli.command_line import run, started, upstream

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import SandboxOptions, parse_fault
 from tests.children import on_port, sandbox_on_port
 from tests.cli.command_line import on_terminal, on_terminal_of, upstream
 

@@ -16,8 +16,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolRequestParams, CallToolResult, ElicitRequest, ErrorData
 
-from contit_mcp.tasks.extension import Support
-from contit_mcp.tasks.task import Status, Task
+from contit_mcp.tasks.extension import Status, Support, Task
 
 SUPPORT = {
     "slow_compute": Support.OPTIONAL,

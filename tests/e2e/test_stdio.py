@@ -10,8 +10,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
-from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import SandboxOptions, parse_fault
 from tests.children import COMMAND, Child, clean_environment, piped, sandbox_on_port, stdio_child
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,7 @@ from mcp.client import Client
 from starlette.applications import Starlette
 
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import SandboxOptions, parse_fault
 from contit_mcp.sandbox.record import SandboxRecord
 from tests.server.stage import connected
 

@@ -12,8 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
 from tests.children import (
     COMMAND,

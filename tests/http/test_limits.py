@@ -10,8 +10,7 @@ import pytest
 from mcp import MCPError
 from mcp.client import Client
 
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from tests.children import (
     ERAS,
     QUESTION,

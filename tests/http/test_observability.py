@@ -18,8 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from tests.children import (
     ERAS,
     QUESTION,

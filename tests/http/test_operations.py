@@ -7,8 +7,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from contit_mcp.http.app import Readiness
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
 from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples
@@ -113,9 +112,10 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
                     tasks.start_soon(ask, http, server)
                     await runs(sandbox, 1)
                     tasks.start_soon(ask, http, server, "modern")
-                    while (await server.metrics())["contit_mcp_calls_in_flight"] != 2:
+                    while (found := await server.metrics())["contit_mcp_calls_in_flight"] != 2 or (
+                        found["contit_mcp_pollers"] != 1
+                    ):
                         await anyio.sleep(0.01)
-                    found = await server.metrics()
                     assert found["contit_mcp_requests_under_way{kind=call}"] == 2
                     assert (found["contit_mcp_runs_in_flight"], found["contit_mcp_pollers"]) == (1, 1)
                 unknown = {"thread_id": "no", "run_id": "no", "session_id": "s", "chat_id": "c"}

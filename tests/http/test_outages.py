@@ -20,8 +20,7 @@ from anyio.abc import ByteStream, SocketAttribute, TaskStatus
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from contit_mcp.sandbox.faults import Fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from tests.children import (
     Served,
     ask,

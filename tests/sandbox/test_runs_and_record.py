@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import Fault, parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions, parse_fault
 from contit_mcp.sandbox.record import SandboxRecord
 
 pytestmark = pytest.mark.anyio

@@ -7,11 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from contit_mcp.sandbox import record, scripted
+from contit_mcp.sandbox import options as sandbox_options
+from contit_mcp.sandbox import record
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.faults import parse_fault
-from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.sandbox.scripted import AnswersError, load_answers, parse_answers
+from contit_mcp.sandbox.options import AnswersError, SandboxOptions, load_answers, parse_answers, parse_fault
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +74,7 @@ async def test_the_first_answer_that_matches_answers(answers: Path) -> None:
         ([{"prompt": "a", "fault": "503 on=status"}], "does not happen on start"),
         ([{"pattern": "(", "answer": "x"}], "do not fit"),
         ([{"pattern": "a(b)", "answer": "\\2"}], "do not fit"),
-        ([{"prompt": "a", "answer": "x"}] * (scripted.MAX_ANSWERS + 1), "1000"),
+        ([{"prompt": "a", "answer": "x"}] * (sandbox_options.MAX_ANSWERS + 1), "1000"),
     ],
 )
 def test_an_answer_that_cannot_be_used_is_named(records: Any, message: str) -> None:
@@ -91,7 +90,7 @@ def test_a_file_of_answers_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "answers.json"
     path.write_text("[" + " " * 200 + "]", "utf-8")
     assert load_answers(path) == ()
-    monkeypatch.setattr(scripted, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(sandbox_options, "MAX_FILE_BYTES", 100)
     with pytest.raises(AnswersError, match="it is over"):
         load_answers(path)
     with pytest.raises(AnswersError, match="No such file"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import CallToolResult, ErrorData, TextContent
 
-from contit_mcp.tasks.task import Status, Task
+from contit_mcp.tasks.extension import Status, Task
 
 RESULT = CallToolResult(content=[TextContent(type="text", text="done")], structured_content={"n": 1}, is_error=True)
 COMMON: dict[str, Any] = {"task_id": "t", "created_at": 0.0, "updated_at": 1.5, "ttl_seconds": 60.0}

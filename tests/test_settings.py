@@ -301,7 +301,7 @@ def test_a_credential_of_a_higher_source_replaces_that_of_a_lower_one(tmp_path: 
 
 
 def test_every_problem_is_told_at_once() -> None:
-    """Whoever configures need not find them one by one."""
+    """An error lists all problems at once."""
     with pytest.raises(ConfigurationError) as caught:
         load({"CONTIT_MCP_WAIT_SECONDS": "soon", "CONTIT_BASE_URL": "ftp://x"})
     assert "CONTIT_MCP_WAIT_SECONDS" in caught.value.message

@@ -23,7 +23,6 @@ def command(given: GivenOptions, *, handle: str) -> None:
     \b
     Examples:
       contit-mcp handle h1_5kD2... || echo "sealed with another key"
-      CONTIT_MCP_SEAL_KEY_FILE=secrets/seal-keys contit-mcp handle h1_5kD2...
 
     \b
     Exit codes:

@@ -354,7 +354,7 @@ def choose_key(given: Path | None, folder: Path, *, new: bool = False, ask: bool
         ask: Whether a person may be asked; if not, the file is returned that the key would go into.
 
     Raises:
-        ConfigurationError: There is none, or it does not look like one.
+        ConfigurationError: No key was given, or it does not look like one.
     """
     if given is not None:
         return _of_the_user(given)

@@ -65,7 +65,7 @@ class Installs:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them. If the file cannot be read, there are none: the entries are then like ones written by hand."""
+        """Read them. If the file cannot be read, all entries count as written by hand."""
         try:
             return cls(folder, _INSTALLS.validate_json((folder / "host-entries.json").read_bytes()))
         except (OSError, ValidationError):

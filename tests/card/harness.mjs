@@ -111,7 +111,7 @@ export function watch(page) {
   return seen;
 }
 
-/** The requests that the card's frame or a frame in it sent; the document that its host writes is none. */
+/** The requests that the card's frame or a frame in it sent; without the document that its host writes. */
 export function requestsOf(seen, frame) {
   return seen.requests.filter(([from, url]) => (from === frame || from.parentFrame() === frame) && url !== "about:srcdoc").map(([, url]) => url);
 }

@@ -1,4 +1,4 @@
-"""`contit-mcp handle`: whoever has the key opens what a caller reports; nobody else does."""
+"""`contit-mcp handle`: the seal key opens the handle that a caller reports; without it, it stays sealed."""
 
 import pytest
 

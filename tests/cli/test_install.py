@@ -832,7 +832,7 @@ async def test_no_secret_goes_to_an_address_that_install_did_not_write(leads_to:
 def test_folders_that_are_made_are_the_users_alone_whatever_the_umask(
     contit_mcp_command: Calls, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may rename in one of them could put another key into its place."""
+    """A user who may rename in one of them could replace the key."""
     state = home / "new" / "state" / "folder"
     before = os.umask(0)
     try:

@@ -76,7 +76,7 @@ def test_our_server_passes_every_scenario_that_needs_no_fixture(
 def test_our_stack_passes_everything_else_with_the_suite_s_fixtures_on_it(
     fixtures: str, revision: str, tmp_path: Path, report: Report
 ) -> None:
-    """What fails or asks nothing stands in expected.toml with its reason."""
+    """A check that fails, or a scenario without a check, is in expected.toml with its reason."""
     verdict = judge(run_suite(fixtures, revision, tmp_path), Expectation.of("fixtures", revision))
     report("with fixtures", revision, verdict)
     assert not verdict.wrong, "\n".join(verdict.wrong)

@@ -113,7 +113,7 @@ def find_engine(folder: Path) -> Engine:
     """The engine of this machine.
 
     Raises:
-        AssertionError: There is none that works.
+        AssertionError: No engine works.
     """
     for command in filter(None, map(shutil.which, ("docker", "podman"))):
         engine = Engine(command, folder)

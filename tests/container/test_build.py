@@ -52,7 +52,7 @@ def test_nothing_secret_and_nothing_left_over_is_in_any_layer(engine: Engine, bu
 
 
 def test_the_image_says_how_it_is_to_be_run(engine: Engine, build: Build) -> None:
-    """For whoever orchestrates it."""
+    """For orchestrators."""
     found = engine.inspect(build.image)
     config = found["Config"]
     health = config.get("Healthcheck") or found["Healthcheck"]

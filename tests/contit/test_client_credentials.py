@@ -36,7 +36,7 @@ def numbered_tokens(*, after: float = 0.0, expires_in: int = 3_600) -> Script:
 
 
 def contit(*, takes: Callable[[str], bool] = lambda _: True) -> EchoContit:
-    """A Contit that answers whoever's token it takes, and everyone else with 401."""
+    """A Contit that answers requests with a valid token, and all others with 401."""
 
     def reply(request: httpx.Request) -> Reply:
         if not takes(request.headers["Authorization"].removeprefix("Bearer ")):

@@ -1,4 +1,4 @@
-"""Each credential stands in its header and nowhere else, and follows its file. Virtual time."""
+"""Each credential is in its header only, and follows its file. Virtual time."""
 
 import base64
 import io

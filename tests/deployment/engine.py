@@ -1,4 +1,4 @@
-"""Stands in for docker and kubectl where there is no engine and no cluster: what they would start in containers, it starts here.
+"""Replaces docker and kubectl, without an engine and a cluster: it starts the programs of containers on this machine.
 
 The programs are the real ones (contit-mcp, redis-server), with the settings, secrets and arguments that the command line or
 the manifest gives them; only images, networks and isolation are not there. An option that it does not know is an error.

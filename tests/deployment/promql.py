@@ -85,4 +85,4 @@ def _matched(node: promql.BinaryExpr, left: frozenset[str], right: frozenset[str
 
 def _must_be_in(labels: frozenset[str], named: list[str], node: promql.Expr) -> None:
     if missing := set(named) - labels:
-        raise NotExported(f"{', '.join(sorted(missing))} is no label of what stands in {node.prettify()}")
+        raise NotExported(f"{', '.join(sorted(missing))} is no label in {node.prettify()}")

@@ -109,7 +109,7 @@ def test_a_quiet_hour_rings_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", TROUBLE)
 def test_one_trouble_rings_one_alert(name: str, tmp_path: Path) -> None:
-    """Whoever is woken is told what it is, once."""
+    """Each alert says what is wrong, once."""
     series, values = TROUBLE[name]
     assert ringing(QUIET | {series: values}, tmp_path) == {name}
 

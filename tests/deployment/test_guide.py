@@ -158,7 +158,7 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
 
 
 def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: Path) -> None:
-    """Each block works as it stands where the ones before it were run; docker and kubectl are stood in for."""
+    """Each block works as it is printed, after the ones before it; scripts replace docker and kubectl."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     missing += [] if any(map(shutil.which, PROGRAMS)) else [PROGRAMS[0]]
     if missing and not os.environ.get("CI"):

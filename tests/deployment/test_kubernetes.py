@@ -119,7 +119,7 @@ def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None
               "CONTIT_MCP_SEAL_KEY", "CONTIT_MCP_STORE"}}  # fmt: skip
     assert len(secret) == 4
     for name in secret:
-        assert name.endswith("_FILE"), f"{name} would stand in the environment"
+        assert name.endswith("_FILE"), f"{name} would be in the environment"
     for name, template in pods().items():
         (container,) = template["spec"]["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from contit_mcp.assistant.reports import RunReport
 
 SENDING_SECONDS = 20.0
-"""After which a start that got no answer is given up by whoever sent it."""
+"""Seconds after which the sender of a start without an answer gives up."""
 
 
 @dataclass(eq=False)
@@ -93,5 +93,5 @@ class Run:
         return now < self.ends
 
     def cut_off(self, now: float) -> bool:
-        """The named window: whoever sent it died, or gave up, before its ids were stored."""
+        """The known window: the sender died, or gave up, before the ids were stored."""
         return not self.stored and (not self.call.alive or now - self.sent >= SENDING_SECONDS)

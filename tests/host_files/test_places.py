@@ -73,7 +73,7 @@ def test_each_system_has_its_folders(slug: str, macos: str, windows: str, linux:
 def test_projects_and_moved_folders_are_found(
     slug: str, scope: Scope, variables: dict[str, str], expected: str
 ) -> None:
-    """A blank variable is none, and nor is one that depends on the current folder (the hosts', and XDG's)."""
+    """A blank variable counts as not set, as does one that depends on the current folder (the hosts', and XDG's)."""
     assert HOSTS[slug].file(Machine("linux", HOME, PROJECT, variables), scope) == Path(expected)
 
 

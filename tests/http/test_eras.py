@@ -135,7 +135,7 @@ def test_a_user_agent_says_who_waits_unless_it_names_a_library(text: str, host: 
 
 
 async def test_the_user_agent_names_the_host_in_the_older_era_and_client_info_in_the_newer() -> None:
-    """The name chooses the wait, and stands in the call's line with the era."""
+    """The name chooses the wait, and is in the call's log line with the era."""
     with anyio.fail_after(30):
         async with deployment(SandboxOptions(run_seconds=60)) as (server, _):
             async with caller(**{"User-Agent": "codex-mcp-client/0.169.0 (linux)"}) as http:

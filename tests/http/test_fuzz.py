@@ -284,7 +284,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("place", ["id", "method", "params", "name", "arguments", "prompt", "_meta", "clientInfo"])
 def test_no_body_holds_up_the_others(server: Served, place: str) -> None:
-    """Whatever stands in whichever place, alone and in both eras."""
+    """Every value in every place, alone and in both eras."""
     with probed(server):
         for name, make in HOSTILE.items():
             content = filled(place, make())[: LARGEST - 1]

@@ -72,7 +72,7 @@ async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_oth
 
 
 async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
-    """A burst over both of them is held to one limit; without Redis nobody is refused for it."""
+    """A burst over both of them has one limit; without Redis no call is refused because of it."""
     with anyio.fail_after(60), redis_server(tmp_path) as redis:
         async with sandbox_on_port() as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
@@ -99,7 +99,7 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
                             tasks.start_soon(post, server)
                     assert anyio.current_time() - began < 5
                     assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
-                assert found[200] >= 160, "nobody is refused because Redis is away"
+                assert found[200] >= 160, "no call is refused because Redis is down"
                 redis.start()
                 with anyio.fail_after(30):
                     for server in (one, other):

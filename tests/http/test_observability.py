@@ -48,7 +48,7 @@ BLOCKED = [
 
 @dataclass
 class Collector:
-    """Stands in for an OTLP collector."""
+    """Replaces an OTLP collector."""
 
     hangs: bool = False
     spans: list[Span] = field(default_factory=list)
@@ -196,7 +196,7 @@ async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None
 
 
 async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() -> None:
-    """Whoever sets the endpoint learns what to install."""
+    """If the endpoint is set, the log says what to install."""
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}

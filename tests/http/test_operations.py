@@ -61,7 +61,7 @@ async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seco
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_contit_is_probed_every_10_s_while_the_server_serves() -> None:
-    """What is found is true for as long; before the start and in the drain nobody is asked."""
+    """A finding is kept for as long; before the start and during the drain Contit is not asked."""
     asked: list[float] = []
 
     async def probe() -> str | None:

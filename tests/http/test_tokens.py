@@ -71,7 +71,7 @@ def test_without_one_known_token_nothing_is_served(server: Served, case: str) ->
 
 
 def test_a_token_in_the_address_is_none(server: Served) -> None:
-    """It would stand in logs of proxies (documented: MCP authorization, "Token Requirements")."""
+    """It would be in logs of proxies (documented: MCP authorization, "Token Requirements")."""
     for name in ("access_token", "token"):
         assert server.post(INITIALIZE, url=f"{server.url}?{name}={ADA}").status_code == 401
 

@@ -60,7 +60,7 @@ def sandboxed() -> None:
 
 
 def mistakes() -> None:
-    """A checker must report each of these: an ignored error that is none is an error itself."""
+    """A checker must report each of these: an ignored error that does not occur is an error itself."""
     Assistant(api_key=1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     Assistant(api_key="k", stor="memory")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     create_app(auth="everyone")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

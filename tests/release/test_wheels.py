@@ -1,4 +1,4 @@
-"""Wheel and sdist hold the package and nothing but the package, and are the same whoever builds them."""
+"""Wheel and sdist contain the package and nothing else, and are reproducible."""
 
 import shutil
 import zipfile

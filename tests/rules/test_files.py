@@ -14,7 +14,7 @@ MACHINE_PATHS = re.compile(r"(?<![\w.~*$}-])/(?:root|work|home/(?!you\b)\w+|User
 
 
 def test_no_file_names_a_package_registry() -> None:
-    """Whoever installs chooses the index: a company's mirror works as it is."""
+    """The index is the choice of the installation, so that a company's mirror works."""
     found = _found(REGISTRIES)
     assert not found, told(found, "Leave the registry's address out; `make lock` writes requirements without one.")
 

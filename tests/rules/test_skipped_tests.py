@@ -11,7 +11,7 @@ CALLS = MARKS | {"importorskip"}
 
 
 def test_a_test_that_is_skipped_says_why() -> None:
-    """`reason=` is read by whoever wonders whether it could run again."""
+    """`reason=` says under which condition the test runs."""
     silent = [found for path in sorted((ROOT / "tests").rglob("*.py")) for found in _without_reason(path)]
     assert not silent, told(silent, 'Give each of them a reason="…".')
 

@@ -316,7 +316,7 @@ async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(f
 
 
 def fingerprint(file: Path) -> tuple[bytes, list[str]]:
-    """What a file holds, and which files stand beside it."""
+    """The content of a file, and the files beside it."""
     return file.read_bytes(), sorted(part.name for part in file.parent.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""`contit_ask` as a task: a run of Contit's, asked about by whoever has its sealed id."""
+"""`contit_ask` as a task: a run of Contit, polled by its sealed id."""
 
 import io
 import json
@@ -86,7 +86,7 @@ async def test_the_task_is_there_once_its_run_is_and_nobody_asks_contit_until_so
         assert contit.count("status") == 1
 
 
-async def test_a_client_that_polls_too_often_makes_us_ask_no_oftener_than_we_would() -> None:
+async def test_a_client_that_polls_too_often_causes_no_more_requests_to_contit() -> None:
     """So that its haste is not Contit's load; an end is not seen later for it."""
     contit = EchoContit(seconds=60)
     async with process(contit) as (client, _):
@@ -299,7 +299,7 @@ async def test_an_id_is_good_for_a_day_and_then_as_unknown_as_any_other() -> Non
 
 
 async def test_passing_faults_of_contit_change_nothing_and_a_refusal_is_no_end() -> None:
-    """The task goes on; once the credential is mended it has its answer."""
+    """The task continues, and has its answer once the credential is corrected."""
     contit = EchoContit(seconds=5)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")

@@ -98,7 +98,7 @@ def test_details_of_a_page_with_a_short_title_are_found() -> None:
     ],
 )
 def test_an_item_is_shown_in_the_language_that_is_asked_for(question: str, title: str) -> None:
-    """Or it is said that there is none."""
+    """Or the answer says that there is no such item."""
     assert converse(question).startswith(title)
 
 

@@ -177,5 +177,6 @@ def settings() -> None:
     """
     for name, field in Settings.model_fields.items():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        default = str(default).lower() if isinstance(default, bool) else default
         click.echo(f"{field.alias}  ({name}{'' if is_unset(str(default or '')) else f' = {default}'})")
         click.echo(f"    {field.description}")

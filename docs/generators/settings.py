@@ -32,6 +32,8 @@ def default_of(field: FieldInfo) -> Any:
     """Return the default as a user writes it."""
     if isinstance(field.default, SecretStr):
         return field.default.get_secret_value()
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return "" if field.default is None else field.default
 
 
@@ -55,7 +57,7 @@ def example() -> str:
         for name in names:
             field = Settings.model_fields[name]
             default = default_of(field)
-            value = f'"{default}"' if isinstance(default, str) else str(default).lower()
+            value = f'"{default}"' if isinstance(field.default, str | SecretStr | None) else default
             parts.append(f"\n# {field.description}\n# {name} = {value}\n")
     return "".join(parts)
 

@@ -152,11 +152,12 @@ async def test_redis_stopped_in_the_middle_and_started_again_loses_nothing_but_t
             assert other["structuredContent"]["status"] == "completed"
             server.start()
             ids = {name: answer[name] for name in ("thread_id", "run_id")}
+            elsewhere = {"thread_id": "thread_elsewhere", "run_id": "run_elsewhere"}  # so that the store is asked
             for child in (first, second):
                 for number in itertools.count(100):
                     if b"store.back" in child.stderr:
                         break
-                    await child.call(number, "contit_status", ids)
+                    await child.call(number, "contit_status", elsewhere)
                     await anyio.sleep(0.5)
             assert (await first.call(3, "contit_response", ids))["structuredContent"]["response"] == answer["response"]
             await first.send(ask(4, thread_id=answer["thread_id"]))

@@ -51,5 +51,5 @@ def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "There are 20 draft items: 12 articles, 5 products and 3 pages.",
-        "There are 72 articles: 60 published and 12 drafts.",
+        "There are 72 articles.",
     ]

@@ -4,9 +4,11 @@ The names in `__all__` and the modules `errors` and `testing` are the public API
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # not from typing: `python -m contit_mcp` must not import a typing.py of the current folder
 if TYPE_CHECKING:
+    from typing import Any
+
     from contit_mcp import errors
     from contit_mcp.api import Assistant, Run, create_app, create_server
     from contit_mcp.assistant.reports import Observer
@@ -17,7 +19,7 @@ __version__ = "0.1.0"
 __all__ = ["Assistant", "ContitError", "Observer", "Run", "__version__", "create_app", "create_server", "errors"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is used, so that importing the package is quick."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -48,7 +48,6 @@ def test_white_space_and_a_byte_order_mark_around_a_secret_are_dropped(tmp_path:
 def test_a_file_is_read_when_it_is_needed_and_not_before(tmp_path: Path) -> None:
     """It may be mounted later."""
     secret = SecretValue("CONTIT_API_KEY", file=tmp_path / "secret")
-    assert secret.seen() == frozenset()
     write(tmp_path, SECRET)
     assert secret.reveal() == SECRET
 
@@ -80,17 +79,6 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
         same.write("other")
     os.utime(file, ns=(1, 1))
     assert secret.reveal() == "first"
-
-
-def test_every_value_it_has_had_is_known_for_masking(tmp_path: Path) -> None:
-    """An old one can still turn up in a log line."""
-    file = write(tmp_path, "first")
-    secret = SecretValue("CONTIT_API_KEY", file=file)
-    secret.reveal()
-    write(tmp_path, "longer-second")
-    secret.reveal()
-    assert secret.seen() == {"first", "longer-second"}
-    assert SecretValue("CONTIT_API_KEY", value=SECRET).seen() == {SECRET}
 
 
 @pytest.mark.parametrize("content", ["", " \n\t", "\ufeff"])

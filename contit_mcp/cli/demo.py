@@ -41,6 +41,8 @@ def command(sandbox: SandboxChoice) -> None:
     try:
         anyio.run(_show, sandbox)
     except (ExceptionGroup, MCPError, TimeoutError) as exc:
+        if isinstance(exc, ExceptionGroup) and exc.subgroup(BrokenPipeError):
+            raise BrokenPipeError from exc  # who reads our output has gone
         raise _demo_error(exc) from exc
 
 

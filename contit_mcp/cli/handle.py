@@ -50,7 +50,12 @@ def command(given: GivenOptions, *, handle: str) -> None:
 def _sealer(settings: Settings) -> Sealer:
     keys = settings.seal_keys()
     if not keys:
-        return sealer_of_credential(configured_credential(settings).identity())
+        try:
+            return sealer_of_credential(configured_credential(settings).identity())
+        except ConfigurationError as exc:
+            raise ConfigurationError(
+                "There is no key to open the handle with.", hint="Set CONTIT_MCP_SEAL_KEY as the server has it."
+            ) from exc
     try:
         return Sealer(keys)
     except ValueError as exc:

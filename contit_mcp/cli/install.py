@@ -175,6 +175,11 @@ def install(
         key, verdict = _tried(key_file, folder, new=new_key)
         done += verdict
         plan = plan_install(host, file, _local(key), installs, force=force)
+    if key and key.replaces() and not new_key:
+        raise ConfigurationError(
+            f"Another key is stored in {key.path}, which other hosts may use.",
+            hint="Add --new-key to replace it, or unset CONTIT_API_KEY and CONTIT_ACCESS_TOKEN to use the stored one.",
+        )
     others = _users_of(key.path, installs) if key and key.replaces() else []
     backup = carry_out(plan, installs, key_file=key.path if key else None, in_project=_in_project(host, scope))
     done += key.fill() if key else []  # last, so that no key is kept if no entry could be written

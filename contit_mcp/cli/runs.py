@@ -48,7 +48,13 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
     ctx.obj = given
     if ctx.invoked_subcommand is not None:
         return
-    runs = anyio.run(remembered, usable_settings(given), limit)
+    try:
+        runs = anyio.run(remembered, usable_settings(given), limit)
+    except ContitError as error:
+        if not as_json:
+            raise
+        outcome = outcome_of_error(error, NextCommands(given, as_json=True))
+        finish(ctx, outcome, None, as_json=True)
     if as_json:
         echo_json({"runs": [_known(run) for run in runs]})
         return

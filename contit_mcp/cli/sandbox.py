@@ -96,7 +96,10 @@ class SandboxChoice:
         try:
             return create_sandbox(SandboxOptions(**self.given))
         except (DataError, AnswersError) as exc:
-            raise ConfigurationError(f"{exc}.", hint="docs/sandbox.md says what the file may contain.") from exc
+            raise ConfigurationError(
+                f"{exc}.",
+                hint="contit-mcp sandbox --help says what the files contain.",
+            ) from exc
 
     def transport(self) -> "httpx.ASGITransport":
         """Return a transport to the sandbox that needs no network."""

@@ -29,7 +29,6 @@ class SecretValue:
         self._value = value
         self._file = file
         self._read: tuple[int, int, int] | None = None
-        self._seen: set[str] = {value} if value else set()
 
     def __repr__(self) -> str:
         return f"SecretValue({self.name}, {'a file' if self._file else 'set'})"
@@ -44,10 +43,6 @@ class SecretValue:
             self._refresh(self._file)
         assert self._value is not None  # noqa: S101 - set by __init__ or by _refresh
         return self._value
-
-    def seen(self) -> frozenset[str]:
-        """Return every value it has had so far, without reading the file."""
-        return frozenset(self._seen)
 
     def _refresh(self, file: Path) -> None:
         # Errors about the content are not chained: a codec's error has all of the content.
@@ -66,7 +61,6 @@ class SecretValue:
         else:
             if value:
                 self._value, self._read = value, seen
-                self._seen.add(value)
                 return
             problem = ConfigurationError(
                 f"The file that {self.name}_FILE names is empty.", hint=f"Write the secret into {file}."

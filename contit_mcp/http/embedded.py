@@ -56,11 +56,10 @@ class EmbeddedApp:
     def _is_stranger(self, scope: Scope) -> bool:
         """Return whether a request comes from another machine to a server that knows no callers.
 
-        The host listens, and perhaps on every address. With `allowed_hosts` the operator has decided who may call.
+        The host listens, and perhaps on every address; without callers, everybody would see the same runs.
         """
         client = scope.get("client")
-        open_to_all = self._settings.auth != "none" or self._settings.allowed_hosts
-        return not (open_to_all or client is None or is_loopback(client[0]))
+        return self._settings.auth == "none" and client is not None and not is_loopback(client[0])
 
     async def _started(self) -> ASGIApp:
         """Return the application of this event loop, and start it with the first request."""

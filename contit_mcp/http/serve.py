@@ -72,7 +72,12 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
     if settings.auth == "none" and not is_loopback(settings.host):
         raise ConfigurationError(
             f"Without authentication this server listens on this machine alone, not on {settings.host}.",
-            hint="Set CONTIT_MCP_AUTH to token, jwt or caller (docs/settings.md), or CONTIT_MCP_HOST=127.0.0.1.",
+            hint="Set CONTIT_MCP_AUTH to token, jwt or caller (contit-mcp settings), or CONTIT_MCP_HOST=127.0.0.1.",
+        )
+    if settings.auth != "token" and (settings.tokens or settings.tokens_file):
+        raise ConfigurationError(
+            f"There are tokens of callers, but CONTIT_MCP_AUTH is {settings.auth}, which does not ask for them.",
+            hint="Set CONTIT_MCP_AUTH=token, or unset CONTIT_MCP_TOKENS and CONTIT_MCP_TOKENS_FILE.",
         )
     if settings.auth != "caller" and not sandbox:
         configured_credential(settings)

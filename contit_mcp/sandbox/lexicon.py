@@ -212,6 +212,8 @@ class Names:
                 length, folded = 1, found[at].folded
                 number = re.match(r"[\d.,/-]+", folded)
                 meanings = [("number", number.group())] if number else [("unknown", folded)]
+            if at and found[at].raw[:1].isupper():  # "Anna" is an author, though its stem is that of "anno"
+                meanings = [meaning for meaning in meanings if meaning[0] == "author"] or meanings
             text = " ".join(word.raw for word in found[at : at + length])
             symbols.append(Symbol(*meanings[0], text, at, at + length, tuple(meanings[1:])))
             at += length

@@ -9,7 +9,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import RunNotFoundError
+from contit_mcp.errors import InvalidArgumentError, RunNotFoundError
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
     from contit_mcp.server.tenancy import Tenant
@@ -113,7 +113,7 @@ async def read(uri: str, tenant: "Tenant | None") -> types.ReadResourceResult:
     thread_id, run_id = map(unquote, parts)
     try:
         report = await tenant.response(thread_id, run_id, wait_seconds=0.0)
-    except RunNotFoundError as error:
+    except (RunNotFoundError, InvalidArgumentError) as error:
         raise _not_found(uri) from error
     if report.response is None:
         return _result(uri, "text/markdown", f"The run is {report.phase.value}: it has no answer yet.")

@@ -168,7 +168,7 @@ def error_result(
     if isinstance(error, RunError):
         goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and run_id is not None)
     else:
-        goes_on = run_id is not None
+        goes_on = run_id is not None and not isinstance(error, InvalidArgumentError)
         if goes_on:
             hint = f"{hint} Then call contit_response with this thread_id and run_id; do not ask again."
     result = RunResult(

@@ -39,7 +39,7 @@ async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
             """Pass messages on, and answer other lines. The stream has no buffer, so `lines.last` is the line."""
             async with to, read_stream:
                 async for message in read_stream:
-                    if (problem := problem_of(lines.last, message)) is None:
+                    if (problem := problem_of(lines.last, message, cut=lines.last_was_cut)) is None:
                         assert isinstance(message, SessionMessage)  # noqa: S101 - problem_of has a problem otherwise
                         await to.send(message)
                     else:
@@ -57,6 +57,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self.last = ""
+        self.last_was_cut = False
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while line := await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True):
@@ -64,28 +65,29 @@ class _Lines:
             if line.strip():
                 yield line
 
-    @staticmethod
-    def _read() -> str:
+    def _read(self) -> str:
         stdin = sys.stdin.buffer
         line = stdin.readline(LONGEST_LINE)
         rest = line
+        self.last_was_cut = len(line) == LONGEST_LINE and not line.endswith(b"\n")
         while len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
             rest = stdin.readline(LONGEST_LINE)
         return line.decode("utf-8", errors="replace")
 
 
-def problem_of(line: str, message: SessionMessage | Exception) -> types.JSONRPCError | None:  # noqa: PLR0911 - one a kind
+def problem_of(line: str, message: SessionMessage | Exception, *, cut: bool = False) -> types.JSONRPCError | None:  # noqa: PLR0911 - one a kind
     """Return the error that answers a line, or None if the line is a message.
 
     Args:
         line: The line.
         message: What the SDK made of it. It takes a request with an odd id for a notification, which has no answer.
+        cut: Whether the line was longer than allowed, and is not all there.
     """
     if isinstance(message, SessionMessage):
         if not isinstance(message.message, types.JSONRPCNotification) or "id" not in json.loads(line):
             return None
         return _error(types.INVALID_REQUEST, "The id of a request must be a string or a whole number.", None)
-    if len(line) >= LONGEST_LINE:
+    if cut:
         return _error(types.INVALID_REQUEST, f"The message is longer than {LONGEST_LINE} bytes.", None)
     try:
         body = json.loads(line)

@@ -148,6 +148,10 @@ async def test_an_error_is_one_line_and_a_hint_and_the_handle_where_there_is_one
     assert nothing.stdout == ""
     assert nothing.stderr.splitlines()[0] == "error: No Contit credential is configured."
     assert nothing.stderr.splitlines()[1].startswith("hint: Run contit-mcp install HOST")
+    for words in (("ask", DRAFTS), ("runs",), ("runs", "show")):
+        as_json = await run(*words, "--json")
+        assert json.loads(as_json.stdout)["error"].startswith("No Contit credential is configured.")
+        assert as_json.stderr == ""
     async with sandbox_on_port() as (url, sandbox):
         sandbox.add_fault(parse_fault("401 on=status"))
         refused = await run("ask", DRAFTS, **upstream(url))

@@ -1,5 +1,6 @@
 """The command line as a person meets it: real processes, what they print, and their exit codes."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -38,6 +39,15 @@ async def test_the_sandbox_option_works_whatever_is_configured(tmp_path: Path) -
             check=False,
         )
     assert done.returncode == 0, done.stderr
+
+
+async def test_a_demo_whose_reader_goes_ends_in_silence() -> None:
+    """As `contit-mcp demo | head -1`."""
+    command = f"{shlex.join(COMMAND)} demo | head -1"
+    with anyio.fail_after(60):
+        done = await anyio.run_process(["bash", "-c", command], env=environment(), check=False)
+    assert done.stdout.startswith(b"1. A local Contit")
+    assert done.stderr == b""
 
 
 async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ UNUSABLE = {
     "prefix alone": ("h1_", NEW, "None of the keys opens this handle"),
     "endless": ("h1_" + "A" * 10_000, NEW, "None of the keys opens this handle"),
     "a short key": (HANDLE, "short", "CONTIT_MCP_SEAL_KEY cannot be used"),
-    "no key and no credential": (HANDLE, "", "No Contit credential is configured"),
+    "no key and no credential": (HANDLE, "", "There is no key to open the handle with"),
 }
 
 

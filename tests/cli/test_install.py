@@ -278,7 +278,11 @@ def test_a_key_lies_nowhere_when_no_entry_could_be_written(contit_mcp_command: C
 def test_a_new_key_is_told_of_where_others_take_it_too(contit_mcp_command: Calls, home: Path, state: Path) -> None:
     contit_mcp_command("install", "cursor", CONTIT_API_KEY="first")
     assert "another key" not in contit_mcp_command("install", "codex", CONTIT_API_KEY="first").output
-    told = contit_mcp_command("install", "codex", CONTIT_API_KEY="second").output
+    refused = contit_mcp_command("install", "codex", CONTIT_API_KEY="second").exception
+    assert isinstance(refused, ContitError)
+    assert "--new-key" in refused.hint
+    assert (state / "api-key").read_text().strip() == "first"
+    told = contit_mcp_command("install", "codex", "--new-key", CONTIT_API_KEY="second").output
     assert f"It replaces another key, also for Cursor ({file_of('cursor')})." in told
     assert f"({file_of('codex')})." not in told.partition("another key")[2]
 
@@ -849,7 +853,7 @@ def test_folders_that_are_made_are_the_users_alone_whatever_the_umask(
 
 
 @pytest.mark.parametrize(
-    "module", ["click", "rich", "httpx", "json", "anyio", "tomlkit", "contit_mcp_extra", "structlog"]
+    "module", ["click", "rich", "httpx", "json", "anyio", "tomlkit", "contit_mcp_extra", "structlog", "typing"]
 )
 async def test_nothing_is_imported_from_the_current_folder(module: str, home: Path) -> None:
     """`python -m contit_mcp` in a cloned repository; an entry that starts Python says -P."""

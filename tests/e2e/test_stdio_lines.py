@@ -110,6 +110,7 @@ LINES: list[tuple[bytes, int, object]] = [
     (b'{"jsonrpc": "2.0", "id": "\\udfff", "method": "ping"}', PARSE, None),
     (b'{"jsonrpc": "2.0", "id": 13, "method": "ping", "params": {"\\ud83d": 1}}', PARSE, 13),
     (b'{"jsonrpc": "2.0", "id": 14, "method": "x", "params": {"a": "' + b"y" * 1_100_000 + b'"}}', INVALID, None),
+    (b'{"jsonrpc": "2.0", "id": 15, "method": "x", "params": {"a": "' + "è".encode() * 550_000 + b'"}}', INVALID, None),
 ]  # fmt: skip
 
 

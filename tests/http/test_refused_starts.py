@@ -52,6 +52,7 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     "all addresses of IPv6": (KEY | {"CONTIT_MCP_HOST": "::"}, "CONTIT_MCP_AUTH"),
     "another address": (KEY | {"CONTIT_MCP_HOST": "192.0.2.1"}, "CONTIT_MCP_AUTH"),
     "a name that looks like loopback": (KEY | {"CONTIT_MCP_HOST": "127.evil.example"}, "CONTIT_MCP_AUTH"),
+    "tokens that nothing asks for": (KEY | {"CONTIT_MCP_TOKENS": "ada:" + "t" * 20}, "CONTIT_MCP_AUTH"),
     "token without tokens": (KEY | SEAL | {"CONTIT_MCP_AUTH": "token"}, "CONTIT_MCP_TOKENS"),
     "token with a short one": (TOKEN_MODE | SEAL | {"CONTIT_MCP_TOKENS": "ada:short"}, "CONTIT_MCP_TOKENS"),
     "token with a broken file": (

@@ -354,6 +354,8 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(stage: tuple
     structure, _, is_error = await call(stage[0], "contit_response", {**ids, "offset": 10_000})
     assert is_error
     assert f"the answer has {len(answer_to('q'))} characters" in structure["error"]
+    assert structure["status"] == "failed"
+    assert structure["next_step"] == "Call again with a smaller offset."
     structure, _, is_error = await call(stage[0], "contit_response", {**ids, "offset": -3})
     assert (structure["response"], is_error) == (answer_to("q"), False)
 

@@ -204,6 +204,13 @@ def _check(question: str, holds: Holds, all_of_them: str) -> None:
         assert all(title in item.titles.values() for title, item in zip(titles, expected, strict=True))
 
 
+@pytest.mark.parametrize("question", ["Quali articoli ha scritto Anna nel 2025?", "articoli di Anna del 2025"])
+def test_anna_is_no_year(question: str) -> None:
+    """Her name has the stem of "anno"."""
+    assert number(converse(question)) == 6
+    assert number(converse(question.replace("Anna", "Giulia"))) == number(converse("Articoli del 2025 di Giulia"))
+
+
 @pytest.mark.parametrize(
     ("question", "title"),
     [

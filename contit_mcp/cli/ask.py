@@ -128,7 +128,7 @@ def command(
       contit-mcp ask --last "Show me the second one"
       contit-mcp ask --last
       echo "How many drafts are there?" | contit-mcp ask
-      contit-mcp ask --json "How many drafts are there?" | jq -r '.response // .error'
+      contit-mcp ask --json "Any drafts?" | jq -r '.response // .error'
 
     \b
     Exit codes:

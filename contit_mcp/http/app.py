@@ -57,6 +57,10 @@ class Readiness:
         self._probed_at = float("-inf")
         self._probing = anyio.Lock()
 
+    def last_known(self) -> bool:
+        """Return whether it took calls when it was last asked, without asking Contit."""
+        return self.serving and self._problem is None
+
     async def problem(self) -> str | None:
         """Return why it takes no calls; None if it does."""
         if not self.serving:
@@ -167,7 +171,7 @@ def _health_routes(readiness: Readiness) -> list[Route]:
 
 def _metrics_route(parts: HttpParts) -> Route:
     async def scrape(request: Request) -> Response:
-        parts.metrics.ready.set(await parts.readiness.problem() is None)
+        parts.metrics.ready.set(parts.readiness.last_known())  # a scrape must not wait for Contit
         content, media_type = parts.metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 

@@ -21,7 +21,6 @@ from contit_mcp.server.prompts import (
     list_prompts,
     read_skill,
 )
-from contit_mcp.server.results import error_result
 from contit_mcp.server.tasks import AskTasks
 from contit_mcp.server.tools import create_tools
 from contit_mcp.tasks.extension import add_tasks
@@ -120,9 +119,9 @@ class Handlers:
         """Call a tool; every error becomes a result."""
         tool = self.tools.get(params.name)
         if tool is None:
-            return error_result(
-                InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(self.tools)}.")
-            )
+            error = InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(self.tools)}.")
+            with logged_call("unknown", ctx, self._context) as record:
+                return record.refused(error)
         result = await run_call(tool, params.arguments or {}, ctx, self._context)
         assert isinstance(result, types.CallToolResult)  # noqa: S101 - only AskTasks makes tasks
         return result

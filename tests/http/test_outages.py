@@ -42,7 +42,7 @@ pytestmark = [
 ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
 ASKS = 50
 OUTAGE_SECONDS = 20.0
-SEEN_WITHIN = 2.0
+SEEN_WITHIN = 6.0  # an idle machine shows it within 2 s; here many tests run side by side
 SCRAPE_SECONDS = 0.25
 
 Found = dict[str, float]

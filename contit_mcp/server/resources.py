@@ -3,18 +3,18 @@
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.errors import InvalidArgumentError, RunNotFoundError
+from contit_mcp.server.results import RUNS_URI, run_uri
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
     from contit_mcp.server.tenancy import Tenant
 
-RUNS_URI = "contit://runs"
 GUIDE_URI = "contit://guide"
 MOST_RUNS = 50
 """Runs in `contit://runs`, and in the values of a completion."""
@@ -118,11 +118,6 @@ async def read(uri: str, tenant: "Tenant | None") -> types.ReadResourceResult:
     if report.response is None:
         return _result(uri, "text/markdown", f"The run is {report.phase.value}: it has no answer yet.")
     return _result(uri, "text/markdown", report.response)
-
-
-def run_uri(report: RunReport) -> str:
-    """Return the address of a run's answer."""
-    return f"{RUNS_URI}/{quote(report.thread_id, safe='')}/{quote(report.run_id or '', safe='')}"
 
 
 async def complete(argument: str, value: str, other: dict[str, str], tenant: "Tenant") -> list[str]:

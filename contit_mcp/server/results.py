@@ -7,6 +7,7 @@ structure says what went wrong and what to do. An id appears once in each, and n
 
 import json
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,8 @@ from contit_mcp.errors import (
     ThreadBusyError,
 )
 from contit_mcp.runs.record import Failure, Phase
+
+RUNS_URI = "contit://runs"
 
 PART_CHARACTERS = 60_000
 """The longest part of an answer in one result: hosts cut a result at about 100,000 characters."""
@@ -82,11 +85,12 @@ def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int
     text = whole[start:end]
     notes = [_replayed(report), MAYBE_TWICE if report.maybe_twice else None]
     if end < len(whole):
-        step = f"For the next part, call contit_response with this thread_id and run_id and offset={end}."
+        ids = "this thread_id" if report.run_id is None else "this thread_id and run_id"
+        step = f"For the next part, call contit_response with {ids} and offset={end}."
+        if report.run_id is not None:
+            step += f" The resource {run_uri(report)} has all of it."
         call = f"Next part: {_call('contit_response', report, offset=end)}."
-        notes.insert(
-            0, f"Characters {start} to {end} of {len(whole)}; the resource contit://runs/… of this run has all."
-        )
+        notes.insert(0, f"Characters {start} to {end} of {len(whole)}.")
     else:
         step = "For a follow-up, call contit_ask with this thread_id."
         call = f"Follow-up: contit_ask(prompt=…, thread_id={_quoted(report.thread_id)})"
@@ -237,3 +241,8 @@ def _tool_result(result: RunResult, blocks: list[str], *, is_error: bool = False
         structured_content=result.model_dump(mode="json", exclude_none=True),
         is_error=is_error,
     )
+
+
+def run_uri(report: RunReport) -> str:
+    """Return the address of the resource with a run's answer."""
+    return f"{RUNS_URI}/{quote(report.thread_id, safe='')}/{quote(report.run_id or '', safe='')}"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import jsonschema
 import pytest
 from mcp.client import Client
-from mcp_types import TextContent, Tool
+from mcp_types import TextContent, TextResourceContents, Tool
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
@@ -336,6 +337,10 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
     while (offset := structure.get("next_offset")) is not None:
         assert f"offset={offset}" in structure["next_step"]
         assert f"offset={offset})" in texts[1]
+        (address,) = re.findall(r"contit://runs/\S+", structure["next_step"])
+        (contents,) = (await stage[0].read_resource(address)).contents
+        assert isinstance(contents, TextResourceContents)
+        assert contents.text == whole
         assert structure["response"].endswith("\n\n")
         structure, texts, is_error = await call(stage[0], "contit_response", {**ids, "offset": offset})
         assert not is_error

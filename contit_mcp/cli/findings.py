@@ -134,7 +134,7 @@ _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
     401: (
         _REFUSED,
-        "It is mistyped, expired, revoked, or a token instead of a key. contit-mcp install HOST --new-key replaces it.",
+        "It is mistyped, expired, revoked, or a token. Correct CONTIT_API_KEY, or: contit-mcp install HOST --new-key",
     ),
     403: (
         "Contit knows it, and it may not use the AI assistant (403)",

@@ -280,11 +280,17 @@ def uninstall(host: Host, file: Path, installs: Installs, *, in_project: bool = 
 
 
 def names_key_file(host: Host, file: Path, key_file: Path) -> bool:
-    """Return whether our entry in the file takes its key from there; True if the file cannot be read."""
+    """Return whether our entry in the file takes its key from there.
+
+    A broken file does so if the path is in its text, and a file that cannot be read at all may.
+    """
     try:
         server = entry_in(host, file)
     except ConfigurationError:
-        return True
+        try:
+            return key_file.name in (read_text(file) or "")
+        except ConfigurationError:
+            return True
     named = server.environment.values() if isinstance(server, LocalServer) else ()
     return any(is_same_file(text, key_file) for text in named)
 

@@ -407,7 +407,7 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as exc:
         raise ConfigurationError(
             f"This server cannot listen on {host} port {port}: {exc.strerror or type(exc).__name__}.",
-            hint="Choose another with CONTIT_MCP_HOST and CONTIT_MCP_PORT.",
+            hint="Choose another with --port, or CONTIT_MCP_HOST and CONTIT_MCP_PORT.",
         ) from exc
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # `Requests` ends the request of a client that does not read; its connections inherit this, which closes them.

@@ -268,6 +268,17 @@ def test_no_key_is_left_behind(contit_mcp_command: Calls, home: Path, state: Pat
     assert list(state.iterdir()) == []
 
 
+def test_a_broken_file_without_our_entry_keeps_no_key(contit_mcp_command: Calls, home: Path, state: Path) -> None:
+    """One that names the key may be in use, and keeps it."""
+    other = file_of("goose")
+    other.parent.mkdir(parents=True)
+    for text, kept in (("extensions: [", False), (f"extensions: [ {state / 'api-key'}", True)):
+        other.write_text(text)
+        contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")
+        said = contit_mcp_command("uninstall", "cursor").output
+        assert (state / "api-key").exists() == kept, said
+
+
 def test_a_key_lies_nowhere_when_no_entry_could_be_written(contit_mcp_command: Calls, home: Path, state: Path) -> None:
     (home / ".cursor").write_text("no folder")
     refused = contit_mcp_command("install", "cursor", CONTIT_API_KEY="key")

@@ -8,9 +8,8 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import HttpParts, Readiness, create_app
-from contit_mcp.http.auth import anyone
 from contit_mcp.http.rate import RequestRate
-from contit_mcp.http.serve import WiredApp, http_policy, listen
+from contit_mcp.http.serve import SHARING, WiredApp, http_policy, identification, listen
 from contit_mcp.server.context import open_context
 
 _ENVIRONMENT = {
@@ -28,12 +27,12 @@ async def serve_fixtures(server: MCPServer[Any]) -> None:
     parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-    async with open_context(settings) as context, server.session_manager.run():
+    async with open_context(settings, sharing=SHARING[settings.auth]) as context, server.session_manager.run():
         app = create_app(
             server.session_manager,
             context,
             parts,
-            identify=anyone,
+            identify=identification(settings).identify,
             rate=RequestRate(settings.requests_per_minute),
             policy=http_policy(settings),
         )

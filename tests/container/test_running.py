@@ -202,7 +202,7 @@ def test_settings_come_by_variable_by_secret_file_and_by_a_mounted_file(
 def test_what_cannot_work_ends_with_one_line_and_a_hint(engine: Engine, build: Build) -> None:
     """Without authentication it serves no other machine, in a container as elsewhere (design, section 5)."""
     quiet = ("--rm", "--network=none", "--no-healthcheck")
-    done = engine.run("run", *quiet, "-e", "CONTIT_MCP_AUTH=none", build.image, check=False)
+    done = engine.run("run", *quiet, "-e", "CONTIT_MCP_AUTH=none", "-e", "CONTIT_API_KEY=x", build.image, check=False)
     assert done.returncode == 1
     first, second = (done.stdout + done.stderr).splitlines()
     assert first.startswith("error: Without authentication this server listens on this machine alone")

@@ -163,11 +163,12 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 	@$(PIP) check
 	@touch $@
 
-# By the lock file's checksums; it names no registry, and nothing of a package is run.
+# By the lock file's checksums; it names no registry, and nothing of a package is run. Not `npm ci`: that refuses a lock file
+# without an optional package for another system.
 $(PACKER) $(CARD_TESTS): %/node_modules/.package-lock.json: %/package-lock.json
 	@command -v npm >/dev/null || { echo 'error: this needs Node 18 or newer with npm' >&2; \
 		echo 'hint: install it (on Debian and Ubuntu: apt install nodejs npm)' >&2; exit 1; }
-	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
+	@npm install --no-save --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
 
 # Also made anew when its interpreter has gone: then this link points nowhere.

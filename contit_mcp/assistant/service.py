@@ -241,11 +241,6 @@ class Assistant:
         """Report the owner's newest runs as they are stored, newest first, without answers."""
         return [self._report(run) for run in await self._store.recent(owner, limit)]
 
-    async def stored(self, owner: str, thread_id: str, run_id: str) -> RunReport | None:
-        """Report a run as it is stored, with its whole answer; None if it is not. Contit is not asked."""
-        run = await self._store.find(owner, check_id("thread_id", thread_id), check_id("run_id", run_id))
-        return None if run is None else self._report(run, response=run.answer)
-
     def close(self) -> None:
         """Start no more runs, and let every wait end now with what is known."""
         self._drain.close()

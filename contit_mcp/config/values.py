@@ -238,11 +238,6 @@ class StoreLocation:
     url: str = field(default="", repr=False)
 
     @property
-    def password(self) -> str | None:
-        """The password in a Redis URL."""
-        return urlsplit(self.url).password if self.url else None
-
-    @property
     def name(self) -> str:
         """The location without a password: for Redis only host and port."""
         if self.kind == "redis":

@@ -243,12 +243,6 @@ class Tenant:
         """See `Assistant.runs`."""
         return [self._shown_report(report) for report in await self.assistant.runs(self.owner, limit)]
 
-    async def stored(self, thread_id: str, run_id: str) -> RunReport | None:
-        """See `Assistant.stored`."""
-        thread, run = self._opened("thread", thread_id), self._opened("run", run_id)
-        report = await self.assistant.stored(self.owner, thread, run)
-        return None if report is None else self._shown_report(report)
-
     async def snapshot(self, task: TaskId) -> RunSnapshot:
         """See `Assistant.snapshot`. A task's id holds Contit's own ids."""
         found = await self.assistant.snapshot(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)

@@ -29,37 +29,13 @@ async def test_the_runs_of_an_owner_are_listed_newest_first_with_the_titles_that
     assert len(await stage.assistant.runs(OWNER, 2)) == 2
 
 
-async def test_a_stored_answer_is_returned_whole_and_contit_is_not_asked() -> None:
-    stage = set_stage()
-    run = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    requests = len(stage.contit.requests)
-    stored = await stage.assistant.stored(OWNER, run.thread_id, str(run.run_id))
-    assert stored is not None
-    assert (stored.phase, stored.response) == (Phase.COMPLETED, answer_to("q"))
-    assert len(stage.contit.requests) == requests
-
-
-async def test_reading_a_stored_answer_does_not_count_as_its_delivery() -> None:
-    stage = set_stage(EchoContit(seconds=10))
-    report = await stage.assistant.ask(OWNER, "q", wait_seconds=2)
-    await stage.assistant.status(OWNER, report.thread_id, str(report.run_id), wait_seconds=20)
-    assert await stage.assistant.stored(OWNER, report.thread_id, str(report.run_id)) is not None
-    assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).run_id == report.run_id
-
-
-async def test_nothing_is_returned_of_foreign_unknown_forgotten_and_unstored_runs() -> None:
+async def test_nothing_is_listed_of_foreign_and_forgotten_runs() -> None:
     stage = set_stage(retention=RetentionPolicy(answer=10, record=100))
-    run = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    ids = (run.thread_id, str(run.run_id))
-    assert await stage.assistant.stored("other", *ids) is None
-    assert await stage.assistant.stored(OWNER, "x", "y") is None
+    await stage.assistant.ask(OWNER, "q", wait_seconds=45)
     assert await stage.assistant.runs("other") == []
     await anyio.sleep(11)
-    without_answer = await stage.assistant.stored(OWNER, *ids)
-    assert without_answer is not None
-    assert (without_answer.phase, without_answer.response) == (Phase.COMPLETED, None)
+    assert [run.phase for run in await stage.assistant.runs(OWNER)] == [Phase.COMPLETED]
     await anyio.sleep(100)
-    assert await stage.assistant.stored(OWNER, *ids) is None
     assert await stage.assistant.runs(OWNER) == []
 
 

@@ -108,7 +108,8 @@ def parse_fault(text: str) -> Fault:
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         name = "".join(f"{part}: " for part in first["loc"])
-        raise ValueError(f"{name}{first['msg']}, in fault {text.strip()!r}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{name}{message}, in fault {text.strip()!r}") from None
 
 
 class AnswersError(ValueError):
@@ -170,7 +171,9 @@ def load_answers(path: Path) -> tuple[ScriptedAnswer, ...]:
         return parse_answers(json.loads(raw), f"{path}, ")
     except AnswersError:
         raise
-    except (OSError, ValueError, RecursionError) as exc:
+    except (UnicodeDecodeError, RecursionError) as exc:
+        raise AnswersError(f"{path}: it is not JSON in UTF-8, or nested too deeply") from exc
+    except (OSError, ValueError) as exc:
         raise AnswersError(f"{path}: {exc}") from exc
 
 
@@ -181,8 +184,9 @@ def parse_answers(records: Any, place: str = "") -> tuple[ScriptedAnswer, ...]:
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         number, *names = first["loc"] or ("",)
-        record = f"record {number + 1}: " if isinstance(number, int) else ""
-        raise AnswersError(f"{place}{record}{'.'.join(map(str, names))}: {first['msg']}".replace(": :", ":")) from exc
+        where = [f"{place}record {number + 1}" if isinstance(number, int) else place.rstrip(", ")]
+        where += [".".join(map(str, names)), first["msg"].removeprefix("Value error, ")]
+        raise AnswersError(": ".join(filter(None, where))) from exc
 
 
 def _normal(prompt: str) -> str:

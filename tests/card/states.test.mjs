@@ -75,8 +75,10 @@ for (const [name, state] of Object.entries(STATES)) {
 }
 
 async function looksRight({ frame, seen }, wanted, language) {
-  await frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), wanted.source);
-  assert.equal(await frame.evaluate(() => document.documentElement.lang), language);
+  await frame.waitForFunction(
+    ({ source, language }) => document.documentElement.lang === language && new RegExp(source).test(document.body.innerText),
+    { source: wanted.source, language },
+  );
   assert.deepEqual(await axe(frame), []);
   assert.deepEqual(seen.policy, []);
   assert.deepEqual(seen.errors, []);

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     SecretStr,
     model_validator,
 )
@@ -154,6 +153,8 @@ def _is_network(text: str) -> bool:
         return False
 
 
+Networks = Annotated[str, _list_of("addresses like 10.0.0.1 or networks like 10.0.0.0/8", _is_network)]
+Origins = Annotated[str, _list_of("origins like https://app.example or http://localhost:*", _ORIGIN.fullmatch)]
 Scopes = Annotated[str, _list_of("scopes with commas between them", _SCOPE.fullmatch)]
 
 
@@ -218,18 +219,13 @@ class HttpSettings(_Part):
         description="Names that `Host` may have at `/mcp`, with commas between, `name:*` for any port. Not set: this"
         " machine's; with authentication any.",
     )
-    allowed_origins: Annotated[
-        str, _list_of("origins like https://app.example or http://localhost:*", _ORIGIN.fullmatch)
-    ] = Field(
+    allowed_origins: Origins = Field(
         "",
         description="Web pages' origins that may call `/mcp`, with commas between. Not set: this machine's; with"
         " authentication none.",
     )
-    trusted_proxies: Annotated[str, _list_of("addresses like 10.0.0.1 or networks like 10.0.0.0/8", _is_network)] = (
-        Field(
-            "",
-            description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are trusted, with commas between.",
-        )
+    trusted_proxies: Networks = Field(
+        "", description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are trusted, with commas between."
     )
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Its private key (PEM).")
@@ -321,8 +317,6 @@ class Settings(HttpSettings, UpstreamSettings):
         "auto", description="`auto` is JSON unless stderr is a terminal."
     )
 
-    _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
-
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         for name in SECRETS:
@@ -331,15 +325,13 @@ class Settings(HttpSettings, UpstreamSettings):
         return self
 
     def secret(self, name: str) -> SecretValue | None:
-        """Return one of the secrets, always the same object; None if it is not set."""
+        """Return one of the secrets; None if it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
             return None
-        if name not in self._secrets:
-            text = value.get_secret_value().strip() if value else None
-            self._secrets[name] = SecretValue(_variable(name), value=text, file=file)
-        return self._secrets[name]
+        text = value.get_secret_value().strip() if value else ""
+        return SecretValue(_variable(name), value=text, file=file)
 
     def seal_keys(self) -> list[str]:
         """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""
@@ -347,23 +339,19 @@ class Settings(HttpSettings, UpstreamSettings):
         return [] if secret is None else split_list(secret.reveal())
 
     def caller_tokens(self) -> dict[str, str]:
-        """Return the current tokens by the names of their callers.
-
-        Raises:
-            ConfigurationError: Their file cannot be read, or holds something else.
-        """
+        """Return the current tokens by the names of their callers."""
         return self._parsed("tokens", parse_tokens) or {}
 
     def store_location(self) -> StoreLocation:
-        """Return the location of the store.
-
-        Raises:
-            ConfigurationError: The file that holds it cannot be read, or holds something else.
-        """
+        """Return the location of the store."""
         return self._parsed("store", parse_store) or StoreLocation("sqlite")
 
     def _parsed(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """Return the meaning of a secret; an error never quotes the secret."""
+        """Return the meaning of a secret.
+
+        Raises:
+            ConfigurationError: Its file cannot be read, or holds something else, which is never quoted.
+        """
         if (secret := self.secret(name)) is None:
             return None
         try:

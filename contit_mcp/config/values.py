@@ -15,20 +15,13 @@ from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 from contit_mcp.errors import ConfigurationError
 
 
+@dataclass(frozen=True, slots=True)
 class SecretValue:
-    """A secret, as `value` or in a file that is read again when it changes. Only `reveal()` shows it.
+    """A secret, as a value or in a file that is read each time. Only `reveal()` shows it."""
 
-    `name` is the setting it came from, for messages.
-    """
-
-    def __init__(self, name: str, *, value: str | None = None, file: Path | None = None) -> None:
-        self.name = name
-        self._value = value or ""
-        self._file = file
-        self._seen: tuple[int, int, int] | None = None
-
-    def __repr__(self) -> str:
-        return f"SecretValue({self.name}, {'a file' if self._file else 'set'})"
+    name: str  # the setting it came from, for messages
+    value: str = field(default="", repr=False)
+    file: Path | None = None
 
     def reveal(self) -> str:
         """Return the secret as it is now, without the white space around it in a file.
@@ -36,26 +29,22 @@ class SecretValue:
         Raises:
             ConfigurationError: The file is missing, unreadable or empty.
         """
-        if self._file is None:
-            return self._value
+        if self.file is None:
+            return self.value
         try:
-            stat = self._file.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if seen != self._seen:
-                self._value, self._seen = self._file.read_text(encoding="utf-8-sig").strip(), seen
-            problem = "" if self._value else "is empty"
+            if value := self.file.read_text(encoding="utf-8-sig").strip():
+                return value
+            problem = "is empty"
         except OSError as exc:
             problem = f"cannot be read: {exc.strerror or 'unknown reason'}"
         except UnicodeDecodeError:
             problem = "cannot be read: not UTF-8 text"
         except ValueError:
             problem = "cannot be read: not a path"
-        if not problem:
-            return self._value
         # Not chained: a codec's error has all of the content.
         raise ConfigurationError(
             f"The file that {self.name}_FILE names {problem}.",
-            hint=f"Check that {self._file} exists, holds the secret, and that this user may read it.",
+            hint=f"Check that {self.file} exists, holds the secret, and that this user may read it.",
         )
 
 

@@ -56,7 +56,7 @@ async def poll(client: ContitClient, seconds: float, *, every: float = 1.0) -> l
         polls.append(anyio.current_time())
         with suppress(errors.APIError):
             await client.run_status("t", "r", deadline=anyio.current_time())
-        await client.backoff.pause(every, lambda: 0.5)
+        await client.backoff.pause(every)
     return polls
 
 
@@ -122,7 +122,7 @@ async def test_starts_do_not_multiply_in_an_outage(name: str) -> None:
 
 async def test_polls_and_starts_share_one_backoff() -> None:
     upstream = scripted(Reply(503))
-    client = contit_client(upstream, retry=ONCE)
+    client = contit_client(upstream, )
     await failed_starts(client, upstream, thread_id="t", number=20)
     polls = await poll(client, 9)
     assert polls[1] - polls[0] == pytest.approx(4.0)
@@ -144,7 +144,7 @@ async def test_a_500_to_a_start_on_a_thread_means_busy(thread_id: str | None, st
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_start_waits_for_a_retry_after_that_another_request_was_given(status: int) -> None:
     upstream = scripted(Reply(status, headers={"Retry-After": "20"}), START_OK)
-    client = contit_client(upstream, retry=ONCE)
+    client = contit_client(upstream, )
     with pytest.raises(errors.APIError):
         await client.run_status("t", "r")
     await start(client, within=45)
@@ -154,7 +154,7 @@ async def test_a_start_waits_for_a_retry_after_that_another_request_was_given(st
 @pytest.mark.parametrize("seconds", ["46", "600", "86400"])
 async def test_a_start_that_cannot_wait_for_it_is_refused_at_once_without_a_request(seconds: str) -> None:
     upstream = scripted(Reply(429, headers={"Retry-After": seconds}), START_OK)
-    client = contit_client(upstream, retry=ONCE)
+    client = contit_client(upstream, )
     with pytest.raises(errors.RateLimitError):
         await start(client)
     began = anyio.current_time()
@@ -191,8 +191,8 @@ async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> N
 async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
     tokens = build_http_client("", transport=scripted(Reply(503, headers={"Retry-After": "600"})))
     secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
-    auth = ClientCredentialsAuth("c", secret, token_url="https://idp.test/token", http=tokens, retry=ONCE)
-    client = contit_client(scripted(GOING), auth=auth, retry=ONCE)
+    auth = ClientCredentialsAuth("c", secret, token_url="https://idp.test/token", http=tokens, )
+    client = contit_client(scripted(GOING), auth=auth, )
     await poll(client, 100)
     assert client.backoff.stretch == 1.0
 

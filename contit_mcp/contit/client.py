@@ -1,5 +1,6 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -30,8 +31,8 @@ _START_SECONDS = 20.0
 """The longest that sending a start may take, however slowly its bytes come. It cannot be cancelled meanwhile, so it
 stays under the 25 s that the most impatient hosts are given."""
 
-_LAG = RetryPolicy(attempts=6, longest=1.0)
-"""For a read whose 404 may be replication lag: about four seconds."""
+_LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
+"""How long a 404 right after a start, or right after `completed`, may be replication lag: three seconds."""
 
 
 class ContitClient:
@@ -116,12 +117,18 @@ class ContitClient:
     async def _read(
         self, model: type[ModelT], path: str, ids: dict[str, str], deadline: float | None, *, lagging: bool
     ) -> ModelT:
+        if lagging:
+            return await retrying(
+                lambda: self._read(model, path, ids, deadline, lagging=False),
+                may_repeat=lambda error: isinstance(error, errors.NotFoundError),
+                policy=_LAG,
+                deadline=math.inf,
+            )
         until = anyio.current_time() + self._read_seconds
         with anyio.CancelScope(deadline=until):
             return await retrying(
                 lambda: self._ask(model, path, ids),
-                may_repeat=lambda error: error.retryable or (lagging and isinstance(error, errors.NotFoundError)),
-                policy=_LAG if lagging else self._retry,
+                policy=self._retry,
                 deadline=until if deadline is None else deadline,
                 backoff=self.backoff,
             )

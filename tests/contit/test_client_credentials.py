@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import anyio
@@ -10,16 +10,21 @@ import httpx
 import pytest
 
 from contit_mcp import errors
-from contit_mcp.config.values import SecretValue
-from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import build_http_client
-from tests.contit.upstream import HANGS, STARTED, Kept, contit_client, scripted, start
+from tests.contit.upstream import (
+    HANGS,
+    STARTED,
+    TOKEN_URL,
+    Kept,
+    client_credentials,
+    contit_client,
+    scripted,
+    start,
+)
 from tests.echo_contit import EchoContit, Reply, Script
 
 pytestmark = pytest.mark.anyio
 
-TOKEN_URL = "https://idp.contit.test/connect/token"
 SECRET = "client-secret-nobody-may-see"
 
 
@@ -46,26 +51,21 @@ def contit(*, takes: Callable[[str], bool] = lambda _: True) -> EchoContit:
     return scripted(reply)
 
 
-def credential(
-    tokens: EchoContit, *, secret: SecretValue | None = None, client_id: str = "my-client"
-) -> ClientCredentialsAuth:
-    """The credential, with `tokens` as its endpoint."""
-    return ClientCredentialsAuth(
-        client_id,
-        secret or SecretValue("CONTIT_CLIENT_SECRET", value=SECRET),
-        token_url=TOKEN_URL,
-        http=build_http_client("", transport=tokens),
-    )
-
-
 def client_for(tokens: EchoContit, upstream: EchoContit) -> ContitClient:
     """A client whose tokens come from `tokens`."""
-    return contit_client(upstream, auth=credential(tokens))
+    return contit_client(upstream, auth=client_credentials(tokens, SECRET))
 
 
 def sent_tokens(upstream: EchoContit) -> list[str]:
     """The token of each request to Contit."""
     return [request.headers["Authorization"].removeprefix("Bearer ") for request in upstream.received]
+
+
+async def fifty(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask fifty times at once."""
+    async with anyio.create_task_group() as tasks:
+        for _ in range(50):
+            tasks.start_soon(ask)
 
 
 # --- Getting a token ---------------------------------------------------------------------------------------------
@@ -93,10 +93,7 @@ async def test_a_token_is_asked_for_as_documented(logged: io.StringIO) -> None:
 async def test_fifty_requests_at_once_fetch_one_token() -> None:
     tokens, upstream = scripted(numbered_tokens(after=2.0)), contit()
     client = client_for(tokens, upstream)
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(client.run_status, "t", "r")
+    await fifty(lambda: client.run_status("t", "r"))
     assert len(tokens.received) == 1
     assert sent_tokens(upstream) == ["token-1"] * 50
 
@@ -171,10 +168,7 @@ async def test_a_second_401_is_the_answer() -> None:
 async def test_fifty_refused_requests_share_one_renewal() -> None:
     tokens, upstream = scripted(numbered_tokens(after=1.0)), contit(takes=lambda value: value != "token-1")
     client = client_for(tokens, upstream)
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(client.run_status, "t", "r")
+    await fifty(lambda: client.run_status("t", "r"))
     assert len(tokens.received) == 2
     assert sorted(sent_tokens(upstream)) == ["token-1"] * 50 + ["token-2"] * 50
 
@@ -197,7 +191,7 @@ async def test_a_refused_client_is_an_authentication_error_that_names_the_settin
     assert (len(tokens.received), len(upstream.received)) == (1, 0)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 409, 410, 422])
+@pytest.mark.parametrize("status", [302, 307, 404, 409, 422])
 async def test_an_address_without_a_token_endpoint_is_an_authentication_error(status: int) -> None:
     elsewhere = {"Location": "https://elsewhere.test/connect/token"}
     tokens, upstream = scripted(Reply(status, headers=elsewhere), token()), contit()
@@ -214,28 +208,26 @@ async def test_an_address_without_a_token_endpoint_is_an_authentication_error(st
 
 PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
     "500": (Reply(500), errors.APIConnectionError),
-    "503": (Reply(503), errors.APIConnectionError),
     "429": (Reply(429), errors.RateLimitError),
     "refused": (httpx.ConnectError("x"), errors.APIConnectionError),
-    "reset": (httpx.ReadError("x"), errors.APIConnectionError),
     "silent": (httpx.ReadTimeout("x"), errors.APITimeoutError),
     "html": (Reply(200, "<!doctype html>"), errors.APIResponseValidationError),
     "no token": (Reply(200, {"token_type": "Bearer"}), errors.APIResponseValidationError),
-    "empty token": (token(""), errors.APIResponseValidationError),
     "line break": (token("one\r\nX-Evil: 1"), errors.APIResponseValidationError),
     "not ASCII": (token("tökén"), errors.APIResponseValidationError),
     "expired": (token(expires_in=0), errors.APIResponseValidationError),
-    "negative": (token(expires_in=-1), errors.APIResponseValidationError),
     "endless": (Reply(200, '{"access_token": "t", "expires_in": Infinity}'), errors.APIResponseValidationError),
     "no number": (token(expires_in="soon"), errors.APIResponseValidationError),
 }
 
 
 @pytest.mark.parametrize("name", PASSING)
-async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent(name: str) -> None:
+async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent_and_one_that_comes_late_is_used(
+    name: str,
+) -> None:
     fault, kind = PASSING[name]
     tokens, upstream, kept = scripted(fault), contit(), Kept()
-    with anyio.fail_after(1_000), pytest.raises(errors.APIError) as caught:
+    with pytest.raises(errors.APIError) as caught:
         await start(client_for(tokens, upstream), keep=kept)
     assert type(caught.value) is kind
     if isinstance(caught.value, errors.APIConnectionError):
@@ -244,20 +236,15 @@ async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent(name: str)
     assert SECRET not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
     assert upstream.received == []
     assert kept.runs == []
-
-
-@pytest.mark.parametrize("name", PASSING)
-async def test_a_passing_fault_of_the_token_endpoint_is_not_seen_by_the_caller(name: str) -> None:
-    tokens, upstream = scripted(PASSING[name][0], PASSING[name][0], token()), contit()
+    tokens, upstream = scripted(fault, fault, token()), contit()
     assert (await start(client_for(tokens, upstream))).run_id == "run-1"
-    assert len(tokens.received) == 3
-    assert len(upstream.received) == 1
+    assert (len(tokens.received), len(upstream.received)) == (3, 1)
 
 
 async def test_a_token_endpoint_that_hangs_ends_as_a_timeout_in_which_nothing_was_sent() -> None:
     tokens, upstream = scripted(HANGS), contit()
     began = anyio.current_time()
-    with anyio.fail_after(1_000), pytest.raises(errors.APITimeoutError) as caught:
+    with pytest.raises(errors.APITimeoutError) as caught:
         await start(client_for(tokens, upstream), within=1.0)
     assert not caught.value.may_have_arrived
     assert "token" in caught.value.message
@@ -276,41 +263,18 @@ async def test_a_failing_endpoint_is_asked_once_for_all_who_wait() -> None:
         except errors.APIConnectionError as error:
             failed.append(error)
 
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(ask)
+    await fifty(ask)
     assert len(failed) == 50
     assert len({id(error) for error in failed}) == 50  # each has a traceback of its own
     assert len(tokens.received) == 4
     assert upstream.received == []
 
 
-async def test_a_failing_endpoint_is_asked_again_after_a_pause() -> None:
-    tokens, upstream = scripted(Reply(401)), contit()
-    client = client_for(tokens, upstream)
-
-    async def fails() -> None:
-        with pytest.raises(errors.AuthenticationError):
-            await client.run_status("t", "r")
-
-    await fails()
-    failed_at = anyio.current_time()
-    await anyio.sleep_until(failed_at + 2.999)
-    await fails()
-    assert len(tokens.received) == 1
-    await anyio.sleep_until(failed_at + 3.0)
-    await fails()
-    assert len(tokens.received) == 2
-    tokens.script = [token()]
-    await anyio.sleep(3.0)
-    await client.run_status("t", "r")
-    assert sent_tokens(upstream) == ["token-1"]
-
-
-@pytest.mark.parametrize(("asked", "asked_again_after"), [(40, 40.0), (3_600, 60.0)])
-async def test_a_token_endpoint_is_left_alone_as_long_as_it_asks(asked: int, asked_again_after: float) -> None:
-    tokens, upstream = scripted(Reply(429, headers={"Retry-After": str(asked)})), contit()
+@pytest.mark.parametrize(("asked", "asked_again_after"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])
+async def test_a_failing_endpoint_is_asked_again_after_a_pause_that_it_can_lengthen(
+    asked: str | None, asked_again_after: float
+) -> None:
+    tokens, upstream = scripted(Reply(429, headers={"Retry-After": asked} if asked else {})), contit()
     client = client_for(tokens, upstream)
 
     async def fails() -> None:
@@ -318,13 +282,14 @@ async def test_a_token_endpoint_is_left_alone_as_long_as_it_asks(asked: int, ask
             await client.run_status("t", "r", deadline=anyio.current_time())
 
     await fails()
-    failed_at = anyio.current_time()
+    failed_at, before = anyio.current_time(), len(tokens.received)
     await anyio.sleep_until(failed_at + asked_again_after - 0.001)
     await fails()
-    assert len(tokens.received) == 1
+    assert len(tokens.received) == before
+    tokens.script = [token()]
     await anyio.sleep_until(failed_at + asked_again_after)
-    await fails()
-    assert len(tokens.received) == 2
+    await client.run_status("t", "r")
+    assert sent_tokens(upstream) == ["token-1"]
 
 
 async def test_a_token_that_is_still_good_serves_while_it_cannot_be_renewed(logged: io.StringIO) -> None:
@@ -368,20 +333,17 @@ async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
 
 @pytest.mark.parametrize("secret", ["two\nlines", "ünicode-secret", "nul\x00", ""])
 async def test_a_client_secret_that_cannot_be_one_is_named_without_its_value(secret: str) -> None:
-    """It has visible ASCII characters only (RFC 6749, appendix A.2)."""
     tokens, upstream = scripted(token()), contit()
-    auth = credential(tokens, secret=SecretValue("CONTIT_CLIENT_SECRET", value=secret))
     with pytest.raises(errors.ConfigurationError) as caught:
-        await contit_client(upstream, auth=auth).run_status("t", "r")
+        await contit_client(upstream, auth=client_credentials(tokens, secret)).run_status("t", "r")
     assert caught.value.message.startswith("CONTIT_CLIENT_SECRET ")
-    if secret:
-        assert secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
+    assert not secret or secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
     assert (tokens.received, upstream.received) == ([], [])
 
 
 async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
-    auth = credential(scripted(token()))
+    auth = client_credentials(scripted(token()), SECRET)
     await contit_client(contit(), auth=auth).run_status("t", "r")
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
-    assert "token-1" not in f"{auth} {auth!r}"
+    assert "token-1" not in f"{auth} {auth!r} {vars(auth)}"
     assert auth.identity() == "client:my-client"

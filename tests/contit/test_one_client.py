@@ -17,8 +17,7 @@ from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredential
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from tests.children import clean_environment
-from tests.contit.raw_server import Connection, raw_server
-from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
+from tests.contit.raw_server import Connection, anyio_backend, no_proxies, raw_server  # noqa: F401 - fixtures
 from tests.contit.upstream import scripted, start
 from tests.echo_contit import Reply
 

@@ -19,8 +19,7 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
-from tests.contit.raw_server import Connection, raw_server, unused_port
-from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
+from tests.contit.raw_server import Connection, anyio_backend, no_proxies, raw_server, unused_port  # noqa: F401 - fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 PATIENT = 10.0

@@ -34,16 +34,16 @@ class SecretValue:
         try:
             if value := self.file.read_text(encoding="utf-8-sig").strip():
                 return value
-            problem = "is empty"
+            problem = "it is empty"
         except OSError as exc:
-            problem = f"cannot be read: {exc.strerror or 'unknown reason'}"
+            problem = exc.strerror or "unknown reason"
         except UnicodeDecodeError:
-            problem = "cannot be read: not UTF-8 text"
+            problem = "not UTF-8 text"
         except ValueError:
-            problem = "cannot be read: not a path"
+            problem = "not a path"
         # Not chained: a codec's error has all of the content.
         raise ConfigurationError(
-            f"The file that {self.name}_FILE names {problem}.",
+            f"The file that {self.name}_FILE names cannot be read: {problem}.",
             hint=f"Check that {self.file} exists, holds the secret, and that this user may read it.",
         )
 

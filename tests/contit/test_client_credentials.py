@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from urllib.parse import parse_qs
 
 import anyio
@@ -61,7 +61,7 @@ def sent_tokens(upstream: EchoContit) -> list[str]:
     return [request.headers["Authorization"].removeprefix("Bearer ") for request in upstream.received]
 
 
-async def fifty(ask: Callable[[], Awaitable[object]]) -> None:
+async def fifty(ask: Callable[[], Coroutine[None, None, object]]) -> None:
     """Ask fifty times at once."""
     async with anyio.create_task_group() as tasks:
         for _ in range(50):

@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -80,17 +81,20 @@ def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
     return first, {name.lower(): value for name, value in headers.items()}, body
 
 
-@pytest.mark.parametrize("kind", [APIKeyAuth, AccessTokenAuth, ClientCredentialsAuth])
-async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(
-    kind: type[APIKeyAuth | AccessTokenAuth | ClientCredentialsAuth],
-) -> None:
+SECRET = SecretValue("CONTIT_API_KEY", value="secret")
+CREDENTIALS: dict[str, Callable[[httpx.AsyncClient], httpx.Auth]] = {
+    "key": lambda _: APIKeyAuth(SECRET),
+    "token": lambda _: AccessTokenAuth(SECRET),
+    "client": lambda http: ClientCredentialsAuth(
+        "c", SECRET, token_url=f"{str(http.base_url).rstrip('/')}/token", http=http
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CREDENTIALS)
+async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: str) -> None:
     async def use(http: httpx.AsyncClient) -> None:
-        secret = SecretValue("CONTIT_API_KEY", value="secret")
-        if kind is ClientCredentialsAuth:
-            token_url = f"{str(http.base_url).rstrip('/')}/token"
-            client = ContitClient(http, auth=ClientCredentialsAuth("c", secret, token_url=token_url, http=http))
-        else:
-            client = ContitClient(http, auth=kind(secret))
+        client = ContitClient(http, auth=CREDENTIALS[kind](http))
         await start(client, thread_id="thread/ü")
         await client.run_status("t", "r/../x")
         await client.thread_response("%2e")
@@ -102,7 +106,7 @@ async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(
                 await use(http)
             async with build_http_client(server.url, transport=upstream) as http:
                 await use(http)
-    assert len(server.requests) == (4 if kind is ClientCredentialsAuth else 3)
+    assert len(server.requests) == (4 if kind == "client" else 3)
     assert [parts(request) for request in server.requests] == [
         (f"{sent.method} {sent.url.raw_path.decode()} HTTP/1.1", dict(sent.headers), sent.content)
         for sent in upstream.received

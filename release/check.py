@@ -92,9 +92,11 @@ def installations(scratch: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     tested = ["--with-requirements", str(ROOT / "requirements" / "runtime.txt")]
     pipx = [str(TOOLS / "pipx"), "run", "--no-cache", "--spec"]
     pip = scratch / "pip"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin")
+    path = os.pathsep.join([*map(str, pyenv), os.environ["PATH"]])
 
     def tried(*command: str) -> Callable[[], str]:
-        return lambda: try_command([*command, NAME], bare_environment(scratch, path=os.environ["PATH"]))
+        return lambda: try_command([*command, NAME], bare_environment(scratch, path=path))
 
     def with_pip() -> str:
         run(sys.executable, "-m", "venv", pip)

@@ -195,7 +195,7 @@ def test_a_tilde_is_the_home_folder_also_without_a_shell(monkeypatch: pytest.Mon
         ("CONTIT_MCP_JWT_SCOPES", ['a "b"', "x" * 257]),
         ("CONTIT_MCP_ALLOWED_ORIGINS", ["https://app.example/", "app.example"]),
         ("CONTIT_MCP_TRUSTED_PROXIES", ["10.0.0.0/40", "proxy.example"]),
-        ("CONTIT_BASE_URL", [MARKER, "caf\udce9"]),
+        ("CONTIT_BASE_URL", [MARKER, "x\udce9"]),
         ("CONTIT_TOKEN_URL", [f"https://user:{MARKER}@id.contit.cloud/connect/token"]),
     ],
 )

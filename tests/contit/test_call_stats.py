@@ -43,7 +43,6 @@ class Counted:
 
 @pytest.fixture
 def counted() -> Counted:
-    """A listener of the server."""
     return Counted()
 
 

@@ -62,10 +62,25 @@ def test_the_hint_says_when_to_try_again(status: int, header: str, when: str) ->
     assert caught.value.hint == f"Try again in {when}."
 
 
-@pytest.mark.parametrize("status", [199, 300, 304, 400, 401, 402, 404, 405, 409, 413, 418, 422, 429, 451, 500, 599])
+ERRORS = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+    429: errors.RateLimitError,
+    **dict.fromkeys((300, 301, 302, 303, 304, 307, 308), errors.RedirectError),
+    **dict.fromkeys((500, 502, 503, 504, 529, 599), errors.InternalServerError),
+    **dict.fromkeys((199, 402, 405, 413, 418, 451), errors.APIStatusError),
+}
+
+
+@pytest.mark.parametrize("status", ERRORS)
 def test_every_status_but_2xx_is_an_error_of_its_status(status: int) -> None:
     with pytest.raises(errors.APIStatusError) as caught:
         parse(httpx.Response(status, content=b'{"status": "completed"}'), RunStatus)
+    assert type(caught.value) is ERRORS[status]
     assert caught.value.status_code == status
 
 

@@ -33,7 +33,6 @@ ANSWER = answers(b'{"status": "in_progress"}')
 
 
 async def ask(address: str, *, ca_file: Path | None = None) -> None:
-    """Ask for a status at an address."""
     with anyio.fail_after(10):
         async with build_http_client(address, ca_file=ca_file) as http:
             await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")

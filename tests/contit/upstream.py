@@ -53,7 +53,6 @@ class Kept:
         self._after = after
 
     async def __call__(self, started: StartedRun) -> None:
-        """Keep the ids."""
         await anyio.sleep(self._after)
         self.runs.append(started)
 

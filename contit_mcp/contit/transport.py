@@ -62,21 +62,18 @@ def build_http_client(
         ConfigurationError: The CA file or the address cannot be used.
     """
     policy = policy or TransportPolicy()
-    address = _parsed(base_url)
+    try:
+        address = httpx.URL(base_url)
+    except httpx.InvalidURL:  # its text quotes the address
+        raise errors.ConfigurationError("Contit's address is not a valid URL.", hint="Check CONTIT_BASE_URL.") from None
     mounts: dict[str, httpx.AsyncBaseTransport | None] = {}
     if transport is None:
         verify = _tls_context(ca_file)
-        limits = httpx.Limits(
-            max_connections=policy.connections,
-            max_keepalive_connections=policy.connections,
-            keepalive_expiry=policy.keep_alive,
-        )
+        limits = httpx.Limits(max_connections=policy.connections, keepalive_expiry=policy.keep_alive)
         transport = AiohttpTransport(verify, policy)
-        proxies, _ = environment_proxies()  # the command line says which entries are ignored
-        for pattern, proxy in proxies.items():
-            mounts[pattern] = (
-                None if proxy is None else httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy)
-            )
+        for pattern, proxy in environment_proxies()[0].items():  # the command line says which entries are ignored
+            proxied = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy) if proxy else None
+            mounts[pattern] = proxied
         # Plain http is for this machine only, so no request to this machine goes through a proxy.
         mounts |= {f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK}
     return httpx.AsyncClient(
@@ -94,14 +91,6 @@ def build_http_client(
         timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
         event_hooks={"request": [_note_the_time], "response": [_BodyReader(policy.body_bytes)]},
     )
-
-
-def _parsed(base_url: str) -> httpx.URL:
-    try:
-        return httpx.URL(base_url)
-    except httpx.InvalidURL:
-        pass  # not chained: its text quotes the address
-    raise errors.ConfigurationError("Contit's address is not a valid URL.", hint="Check CONTIT_BASE_URL.")
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:

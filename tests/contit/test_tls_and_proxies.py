@@ -110,14 +110,6 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes |
     assert "CONTIT_CA_FILE" in caught.value.hint
 
 
-@pytest.mark.parametrize("address", ["https://user:hunter2@[::1", "https://contit.test:port", "https://\n"])
-def test_an_address_that_is_no_url_is_a_configuration_error_that_does_not_quote_it(address: str) -> None:
-    with pytest.raises(errors.ConfigurationError) as caught:
-        build_http_client(address)
-    assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
-    assert caught.value.__context__ is None
-
-
 # --- Proxies -----------------------------------------------------------------------------------------------------
 
 

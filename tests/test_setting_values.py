@@ -80,30 +80,13 @@ def test_each_form_of_a_store_is_understood_and_can_be_named_without_its_passwor
 @pytest.mark.parametrize(
     "text",
     [
-        "sqlite:",
-        "postgres://MARKER@x",
-        "redis:MARKER",
-        "redis://",
-        "redis:///0",
-        "redis://:MARKER@",
-        "redis://x:MARKER",
-        "redis://x:99999/0",
-        "redis://x:0/0",
-        "redis://[::1/MARKER",
-        "redis://[MARKER]/0",
-        "redis://x/MARKER",
-        "redis://x/-1",
-        "redis://x/0/MARKER",
-        "redis://x/0?MARKER",
-        "redis://x/0?socket_timeout=MARKER",
-        "rediss://x/0?ssl_cert_reqs=MARKER",
-        "redis://x/0#MARKER",
-        "redis://:MARKER@MARKER/x@cache:16399/0",
-        "redis://a b/MARKER",
-        "unix:///MARKER",
-        "MARKER",
+        "sqlite:", "postgres://MARKER@x", "redis:MARKER", "redis://", "redis:///0", "redis://:MARKER@",
+        "redis://x:MARKER", "redis://x:99999/0", "redis://x:0/0", "redis://[::1/MARKER", "redis://[MARKER]/0",
+        "redis://x/MARKER", "redis://x/-1", "redis://x/0/MARKER", "redis://x/0?MARKER",
+        "redis://x/0?socket_timeout=MARKER", "rediss://x/0?ssl_cert_reqs=MARKER", "redis://x/0#MARKER",
+        "redis://:MARKER@MARKER/x@cache:16399/0", "redis://a b/MARKER", "unix:///MARKER", "MARKER",
     ],
-)
+)  # fmt: skip
 def test_any_other_store_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(ConfigurationError, match="CONTIT_MCP_STORE must be memory, sqlite") as refused:
         load_settings(environment={"CONTIT_MCP_STORE": text})

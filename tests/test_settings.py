@@ -11,26 +11,25 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 
+PATHS = (
+    "api_key_file access_token_file client_secret_file ca_file store_file state_dir tokens_file seal_key_file tls_cert_file"
+    " tls_key_file"
+).split()
 EVERY_SETTING: dict[str, tuple[str, object]] = {
     # key in the file: (what is written, what it becomes)
+    **{name: ("/run/x", Path("/run/x")) for name in PATHS},
     "answer_part_characters": ("90000", 90_000),
     "task_inline_seconds": ("3", 3.0),
     "titles": ("false", False),
     "card": ("off", False),
     "api_key": ("the-key", "the-key"),
-    "api_key_file": ("/run/secrets/key", Path("/run/secrets/key")),
     "access_token": ("ctpat_abc", "ctpat_abc"),
-    "access_token_file": ("/run/secrets/token", Path("/run/secrets/token")),
     "client_id": ("my-client", "my-client"),
     "client_secret": ("s3cret", "s3cret"),
-    "client_secret_file": ("/run/secrets/client", Path("/run/secrets/client")),
     "token_url": ("https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
     "base_url": ("https://contit.example/", "https://contit.example"),
     "upstream_body_bytes": ("65536", 65_536),
-    "ca_file": ("/etc/ssl/company.pem", Path("/etc/ssl/company.pem")),
     "store": ("memory", "memory"),
-    "store_file": ("/run/store", Path("/run/store")),
-    "state_dir": ("/var/state", Path("/var/state")),
     "wait_seconds": ("30", 30.0),
     "max_wait_seconds": ("120.5", 120.5),
     "run_limit_seconds": ("600", 600.0),
@@ -42,7 +41,6 @@ EVERY_SETTING: dict[str, tuple[str, object]] = {
     "public_url": ("https://mcp.example/mcp", "https://mcp.example/mcp"),
     "auth": ("token", "token"),
     "tokens": (f"ann:{'t' * 20}", f"ann:{'t' * 20}"),
-    "tokens_file": ("/run/tokens", Path("/run/tokens")),
     "jwt_issuer": ("https://idp.example/", "https://idp.example/"),
     "jwt_audience": ("mcp", "mcp"),
     "jwt_jwks_url": ("https://idp.example/keys?app=1", "https://idp.example/keys?app=1"),
@@ -50,12 +48,9 @@ EVERY_SETTING: dict[str, tuple[str, object]] = {
     "jwt_advertised_scopes": ("api://x/ask", "api://x/ask"),
     "jwt_header": ("Cf-Access-Jwt-Assertion", "Cf-Access-Jwt-Assertion"),
     "seal_key": ("k" * 32, "k" * 32),
-    "seal_key_file": ("/run/seal", Path("/run/seal")),
     "allowed_hosts": ("mcp.example", "mcp.example"),
     "allowed_origins": ("https://app.example,http://localhost:*", "https://app.example,http://localhost:*"),
     "trusted_proxies": ("10.0.0.0/8,::1", "10.0.0.0/8,::1"),
-    "tls_cert_file": ("/run/cert.pem", Path("/run/cert.pem")),
-    "tls_key_file": ("/run/key.pem", Path("/run/key.pem")),
     "max_body_bytes": ("2048", 2048),
     "requests_per_minute": ("60", 60),
     "calls_per_caller": ("5", 5),

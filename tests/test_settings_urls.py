@@ -24,47 +24,27 @@ GOOD = {
 HIDDEN = "hunter2"
 BAD = {
     "must begin with https:// (http:// is for this machine only)": [
-        "http://api.contit.cloud",
-        "http://localhost.evil.test",
-        "http://127.0.0.1.evil.test",
-        "http://127.0.0.2",
-        "http://0.0.0.0",
-        "http://[::ffff:127.0.0.1]",
-        "http://2130706433",
+        "http://api.contit.cloud", "http://localhost.evil.test", "http://127.0.0.1.evil.test",
+        "http://127.0.0.2", "http://0.0.0.0", "http://[::ffff:127.0.0.1]", "http://2130706433",
         "http://localhost.",
     ],
     "must hold no user, password, query or fragment": [
-        f"https://user:{HIDDEN}@contit.test",
-        "https://@contit.test",
-        f"http://localhost:{HIDDEN}@evil.test",
-        "http://localhost@evil.test",
-        f"https://contit.test\\@{HIDDEN}.test",
-        f"https://contit.test?api_key={HIDDEN}",
-        "https://contit.test/?",
-        f"https://contit.test#{HIDDEN}",
+        f"https://user:{HIDDEN}@contit.test", "https://@contit.test", f"http://localhost:{HIDDEN}@evil.test",
+        "http://localhost@evil.test", f"https://contit.test\\@{HIDDEN}.test",
+        f"https://contit.test?api_key={HIDDEN}", "https://contit.test/?", f"https://contit.test#{HIDDEN}",
         "https://contit.test/#",
     ],
     "is not a URL": [
-        f"https://contit.test\\.{HIDDEN}.test",
-        f"https://contit.test:{HIDDEN}",
-        "https://contit.test:99999",
-        "https://contit.test:0",
-        f"https://[::1/{HIDDEN}",
-        f"https://user:{HIDDEN}\u2100@contit.test",
-        f"https://con tit.test/{HIDDEN}",
-        f"https://contit.test/{HIDDEN} x",
-        f"https://con\ntit.test/{HIDDEN}",
+        f"https://contit.test\\.{HIDDEN}.test", f"https://contit.test:{HIDDEN}", "https://contit.test:99999",
+        "https://contit.test:0", f"https://[::1/{HIDDEN}", f"https://user:{HIDDEN}\u2100@contit.test",
+        f"https://con tit.test/{HIDDEN}", f"https://contit.test/{HIDDEN} x", f"https://con\ntit.test/{HIDDEN}",
         f"https://contit.test/\u200b{HIDDEN}",
     ],
     "must be a URL like https://api.contit.cloud": [
-        f"ftp://contit.test/{HIDDEN}",
-        f"javascript:{HIDDEN}",
-        "api.contit.cloud",
-        "//api.contit.cloud",
-        "https:///path",
-        "https:api.contit.cloud",
+        f"ftp://contit.test/{HIDDEN}", f"javascript:{HIDDEN}", "api.contit.cloud", "//api.contit.cloud",
+        "https:///path", "https:api.contit.cloud",
     ],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("value", GOOD)

@@ -168,17 +168,10 @@ async def test_this_machine_is_asked_directly_whatever_the_proxy(
 @pytest.mark.parametrize(
     "value",
     [
-        "localhost,::1/128",
-        "[::1]",
-        "fe80::/10,127.0.0.0/8",
-        "http://[",
-        "2001:db8::/32,.corp.example",
-        "a:b:c",
-        "host:port",
-        "*.example.com:443,::/0",
-        "\u2603.example",
+        "localhost,::1/128", "[::1]", "fe80::/10,127.0.0.0/8", "http://[", "2001:db8::/32,.corp.example",
+        "a:b:c", "host:port", "*.example.com:443,::/0", "\u2603.example",
     ],
-)
+)  # fmt: skip
 async def test_entries_of_no_proxy_that_name_no_host_are_ignored_and_the_others_count(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

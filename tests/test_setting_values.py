@@ -32,13 +32,12 @@ def test_a_secret_is_read_from_its_file_each_time_without_what_editors_add(
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("nowhere", None, "No such file or directory"),
-        (".", None, "Is a directory"),
-        ("nul\x00", None, "not a path"),
-        ("binary", SECRET.encode() + b"\xff\xfe", "not UTF-8 text"),
-        ("empty", b"", "it is empty"),
-        ("blank", b" \n\t", "it is empty"),
-        ("mark", b"\xef\xbb\xbf", "it is empty"),
+        ("nowhere", None, "cannot be read: No such file or directory"),
+        (".", None, "cannot be read: Is a directory"),
+        ("nul\x00", None, "cannot be read: not a path"),
+        ("binary", SECRET.encode() + b"\xff\xfe", "cannot be read: not UTF-8 text"),
+        ("blank", b" \n\t", "is empty"),
+        ("mark", b"\xef\xbb\xbf", "is empty"),
     ],
 )
 def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_bytes(
@@ -49,7 +48,7 @@ def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_by
         file.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
         SecretValue("CONTIT_API_KEY", file=file).reveal()
-    assert caught.value.message == f"The file that CONTIT_API_KEY_FILE names cannot be read: {reason}."
+    assert caught.value.message == f"The file that CONTIT_API_KEY_FILE names {reason}."
     assert str(file) in caught.value.hint
     assert caught.value.__context__ is None  # a codec's error has all of the content
 

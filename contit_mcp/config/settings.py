@@ -112,11 +112,7 @@ def split_list(text: str) -> list[str]:
 
 
 def parse_tokens(text: str) -> dict[str, str]:
-    """Return the tokens by the names of their callers, from `name:token,name:token`.
-
-    Raises:
-        ValueError: The text never quotes a token.
-    """
+    """Return the tokens by the names of their callers, from `name:token,name:token`; a ValueError quotes no token."""
     tokens: dict[str, str] = {}
     for number, part in enumerate(split_list(text), start=1):
         name, _, token = part.partition(":")
@@ -347,11 +343,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self._parsed("store", parse_store) or StoreLocation("sqlite")
 
     def _parsed(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """Return the meaning of a secret.
-
-        Raises:
-            ConfigurationError: Its file cannot be read, or holds something else, which is never quoted.
-        """
+        """Return the meaning of a secret, which no error quotes."""
         if (secret := self.secret(name)) is None:
             return None
         try:

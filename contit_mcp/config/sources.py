@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contit_mcp.config.settings import GROUPS, Settings
-from contit_mcp.config.values import expanded
+from contit_mcp.config.values import read_text
 from contit_mcp.errors import ConfigurationError
 
 CONFIG_VARIABLE = "CONTIT_MCP_CONFIG"
@@ -31,13 +31,11 @@ def load_settings(
     Raises:
         ConfigurationError: A value cannot be used, a name is unknown, or the file cannot be read.
     """
-    environment = _without_service_links(os.environ if environment is None else environment)
+    found = os.environ if environment is None else environment
+    environment = {name: value for name, value in found.items() if not _SERVICE_LINK.fullmatch(f"{name}={value}")}
     _refuse_unknown(environment)
     if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):
-        try:
-            file = expanded(Path(str(named).strip()))
-        except ValueError as exc:
-            raise ConfigurationError(f"{CONFIG_VARIABLE} {exc}.", hint="Name the file by its full path.") from None
+        file = Path(os.path.expanduser(str(named).strip()))  # noqa: PTH111 - Path's raises without a home
     values: dict[str, Any] = {}
     for source in (
         _read_file(file) if file else {},
@@ -60,26 +58,21 @@ def load_settings(
 
 
 def _read_file(file: Path) -> dict[str, Any]:
-    """Return what a TOML file sets. Errors about its content are not chained: they carry it along."""
-    hint = "Check the path given with --config or CONTIT_MCP_CONFIG."
+    name = f"The settings file {file}"
+    text = read_text(file, name=name, hint="Check the path given with --config or CONTIT_MCP_CONFIG.")
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         place = _PLACE.search(str(exc))
-        problem = f"is not valid TOML{f' at {place[1]}' if place else ''}"
-        hint = "Each line is a key of contit-mcp settings, =, and a value; text is in double quotes."
-    except OSError as exc:
-        problem = f"cannot be read: {exc.strerror or 'unknown reason'}"
-    except UnicodeDecodeError:
-        problem = "cannot be read: not UTF-8 text"
-    except ValueError:
-        problem = "cannot be read: not a path"
     else:
         for key in values:
             if key not in _VARIABLES:
                 raise unknown_name(f"{key} (in {file})", nearest(key, _VARIABLES))
         return without_unset(values)
-    raise ConfigurationError(f"The settings file {file} {problem}.", hint=hint)
+    raise ConfigurationError(
+        f"{name} is not valid TOML{f' at {place[1]}' if place else ''}.",
+        hint="Each line is a key of contit-mcp settings, =, and a value; text is in double quotes.",
+    )
 
 
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
@@ -90,20 +83,11 @@ _UNWRITTEN = frozenset({"", "null", "undefined"})
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
-_SERVICE_LINK = re.compile(r"CONTIT_(\w+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))\w*")
-_SERVICE_PORT = re.compile(r"CONTIT_(\w+_)?PORT=(tcp|udp|sctp)://.+:\d+")
-
-
-def _without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what Kubernetes writes into it of each service in the namespace, by its name.
-
-    A service called `contit-mcp` would otherwise set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start.
-    """
-    return {
-        name: value
-        for name, value in environment.items()
-        if not _SERVICE_LINK.fullmatch(name) and not _SERVICE_PORT.fullmatch(f"{name}={value}")
-    }
+_SERVICE_LINK = re.compile(
+    r"CONTIT_(\w+_)?((SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))\w*=.*|PORT=(tcp|udp|sctp)://.+)", re.DOTALL
+)
+"""What Kubernetes writes into the environment of each service in the namespace, by the service's name. One called
+`contit-mcp` would otherwise set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start."""
 
 
 def is_unset(value: str | None) -> bool:

@@ -15,6 +15,19 @@ from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 from contit_mcp.errors import ConfigurationError
 
 
+def read_text(file: Path, *, name: str, hint: str) -> str:
+    """Return the text of a file, which the message of a ConfigurationError calls `name`."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as exc:
+        problem = exc.strerror or "unknown reason"
+    except UnicodeDecodeError:
+        problem = "not UTF-8 text"
+    except ValueError:
+        problem = "not a path"
+    raise ConfigurationError(f"{name} cannot be read: {problem}.", hint=hint)  # not chained: a codec's has the content
+
+
 @dataclass(frozen=True, slots=True)
 class SecretValue:
     """A secret, as a value or in a file that is read each time. Only `reveal()` shows it."""
@@ -31,21 +44,11 @@ class SecretValue:
         """
         if self.file is None:
             return self.value
-        try:
-            if value := self.file.read_text(encoding="utf-8-sig").strip():
-                return value
-            problem = "it is empty"
-        except OSError as exc:
-            problem = exc.strerror or "unknown reason"
-        except UnicodeDecodeError:
-            problem = "not UTF-8 text"
-        except ValueError:
-            problem = "not a path"
-        # Not chained: a codec's error has all of the content.
-        raise ConfigurationError(
-            f"The file that {self.name}_FILE names cannot be read: {problem}.",
-            hint=f"Check that {self.file} exists, holds the secret, and that this user may read it.",
-        )
+        name = f"The file that {self.name}_FILE names"
+        hint = f"Check that {self.file} exists, holds the secret, and that this user may read it."
+        if value := read_text(self.file, name=name, hint=hint).strip():
+            return value
+        raise ConfigurationError(f"{name} is empty.", hint=hint)
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -62,8 +65,7 @@ def usable_url(value: str) -> str:
 def exact_url(value: str, *, query: bool = False) -> str:
     """Return the address as it is written, for addresses that are compared letter by letter.
 
-    Raises:
-        ValueError: It cannot be used; the text never quotes it, since it may hold a password.
+    A ValueError never quotes it, since it may hold a password.
     """
     value = value.strip()
     try:
@@ -169,11 +171,7 @@ _TLS_OPTIONS = frozenset(
 
 
 def parse_store(text: str) -> StoreLocation:
-    """Return the location that a text names.
-
-    Raises:
-        ValueError: The text has none of the forms. The error never quotes it, because it may contain a password.
-    """
+    """Return the location that a text names; a ValueError never quotes it, because it may contain a password."""
     text = text.strip()
     if text == "memory":
         return StoreLocation("memory")

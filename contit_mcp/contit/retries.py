@@ -124,12 +124,6 @@ class RetryPolicy:
     longest: float = 4.0  # a `Retry-After` may ask for more
     jitter: float = 0.5  # up to this share is added to each pause, so that many callers do not return at once
 
-    def pause(self, retry: int, error: APIError) -> float:
-        """Return the seconds to wait before retry number `retry`, from 1."""
-        own = min(self.longest, self.shortest * 2.0 ** (retry - 1))
-        asked = error.retry_after if isinstance(error, APIStatusError) else None
-        return max(own, asked or 0.0) * (1 + self.jitter * _draw())
-
 
 def start_may_be_repeated(error: APIError) -> bool:
     """Return whether the start certainly was not accepted, so that repeating it cannot double the run."""
@@ -162,7 +156,9 @@ async def retrying(
         except APIError as error:
             if tries >= policy.attempts or not may_repeat(error) or (backoff is not None and backoff.full):
                 raise
-            pause = policy.pause(tries, error)
+            own = min(policy.longest, policy.shortest * 2.0 ** (tries - 1))
+            asked = (error.retry_after if isinstance(error, APIStatusError) else None) or 0.0
+            pause = max(own, asked) * (1 + policy.jitter * _draw())
             if anyio.current_time() + pause >= deadline:
                 raise
             log.debug("upstream.retry", retry=tries, pause_seconds=round(pause, 3), error=type(error).__name__)

@@ -233,11 +233,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     connect=timeout["connect"], sock_connect=timeout["connect"], sock_read=timeout["read"]
                 ),
             )
-        except (aiohttp.ClientError, ValueError) as exc:  # of the URL or the headers: connections raise httpx's errors
+        except BaseException as exc:
             self._free.release()
-            raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
-        except BaseException:
-            self._free.release()
+            if isinstance(exc, aiohttp.ClientError | ValueError):  # of the URL or the headers: others are httpx's
+                raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
             raise
         return httpx.Response(
             answer.status, headers=list(answer.raw_headers), stream=_Body(answer, when_closed=self._free.release)

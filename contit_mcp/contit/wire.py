@@ -41,11 +41,7 @@ def id_problem(value: str) -> str | None:
 
 
 def check_id(name: str, value: str) -> str:
-    """Return `value` if it can be an id. Ids are opaque: nothing else is assumed about their form.
-
-    Raises:
-        InvalidArgumentError: It cannot; `name` says which argument.
-    """
+    """Return `value` if it can be an id; raise InvalidArgumentError, which says `name`, if not. Ids are opaque."""
     if problem := id_problem(value):
         raise errors.InvalidArgumentError(
             f"{name} {problem}.", hint="Use the id exactly as contit_ask or contit_start gave it."
@@ -131,7 +127,6 @@ class ThreadResponse(_Wire):
 
 # --- Statuses and bodies -----------------------------------------------------------------------------------------
 
-_CREDENTIAL_HINT = "Check the credential that is configured for Contit (contit-mcp check tells more)."
 _LATER_HINT = "Try again in a little while."
 _LONGEST_RETRY_AFTER = 86_400.0
 
@@ -140,7 +135,7 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
     401: (
         errors.AuthenticationError,
         "Contit refused the credential (401): it is missing, wrong, expired or revoked.",
-        _CREDENTIAL_HINT,
+        "Check the credential that is configured for Contit (contit-mcp check tells more).",
     ),
     403: (
         errors.PermissionDeniedError,
@@ -154,21 +149,30 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
 
 
 def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
-    """Return the body of a 2xx response, which was read, as `model`.
+    """Return the body of a 2xx response, which was read, as `model`; log what can be told of another: never its text.
 
     Raises:
         APIStatusError: Any status other than 2xx.
         APIResponseValidationError: A 2xx that does not parse or lacks a field.
     """
+    problem = None
+    if response.is_success:
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            problem = f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}"
+    media_type = re.match(r"[\w.+/-]{0,60}", response.headers.get("Content-Type", ""))
+    log.debug(
+        "upstream.refused_body",
+        status=response.status_code,
+        media_type=media_type and media_type[0],
+        size=len(response.content),
+        problem=problem,
+    )
     if not response.is_success:
-        _log_refused(response)
         raise _status_error(response)
-    try:
-        return model.model_validate_json(response.content)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        _log_refused(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}")
-        # Not chained below: a validation error can quote its input, which may be an answer.
+    # Not chained: a validation error can quote its input, which may be an answer.
     raise errors.APIResponseValidationError(
         f"Contit's answer was not what its documentation promises (HTTP {response.status_code}).",
         hint="Try again; if it stays so, check CONTIT_BASE_URL and whether a proxy answers in Contit's place.",
@@ -216,18 +220,6 @@ def _status_error(response: httpx.Response) -> errors.APIStatusError:
         kind, hint = errors.RedirectError, "Set CONTIT_BASE_URL to the address where Contit really is."
         message = f"Contit's address answered with a redirect (HTTP {status}), which is never followed."
     return kind(message, hint=hint, status_code=status, retry_after=retry_after)
-
-
-def _log_refused(response: httpx.Response, problem: str | None = None) -> None:
-    """Log what can be told of a refused body: never its text."""
-    media_type = re.match(r"[\w.+/-]{0,60}", response.headers.get("Content-Type", ""))
-    log.debug(
-        "upstream.refused_body",
-        status=response.status_code,
-        media_type=media_type and media_type[0],
-        size=len(response.content),
-        problem=problem,
-    )
 
 
 # --- Hidden text -----------------------------------------------------------------------------------------------------

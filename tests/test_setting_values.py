@@ -15,9 +15,7 @@ SECRET = "s3cr3t-marker"
 @pytest.mark.parametrize(
     "content", [SECRET, f"{SECRET}\r\n", f"  {SECRET}\t\n\n", b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n"]
 )
-def test_a_secret_is_read_from_its_file_each_time_without_what_editors_add(
-    content: str | bytes, tmp_path: Path
-) -> None:
+def test_a_secret_is_read_each_time_without_what_editors_add(content: str | bytes, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     secret = SecretValue("CONTIT_API_KEY", file=file)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -40,9 +38,7 @@ def test_a_secret_is_read_from_its_file_each_time_without_what_editors_add(
         ("mark", b"\xef\xbb\xbf", "is empty"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_bytes(
-    name: str, content: bytes | None, reason: str, tmp_path: Path
-) -> None:
+def test_a_secret_that_cannot_be_read_is_told(name: str, content: bytes | None, reason: str, tmp_path: Path) -> None:
     file = tmp_path / name
     if content is not None:
         file.write_bytes(content)
@@ -68,9 +64,7 @@ def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_by
         ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379"),
     ],
 )
-def test_each_form_of_a_store_is_understood_and_can_be_named_without_its_password(
-    text: str, kind: str, name: str
-) -> None:
+def test_a_store_is_understood_and_named_without_its_password(text: str, kind: str, name: str) -> None:
     location = parse_store(text)
     assert (location.kind, location.name) == (kind, name)
     assert "MARKER" not in repr(location)
@@ -107,9 +101,7 @@ def test_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Pat
     assert load_settings({"store": "memory"}, environment=environment).store_location().kind == "memory"
 
 
-def test_the_state_folder_is_the_configured_one_or_the_operating_systems(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_state_folder_is_the_configured_or_usual_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert state_folder(tmp_path) == tmp_path
     assert state_folder().name == "contit-mcp"
     if sys.platform == "linux":

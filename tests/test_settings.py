@@ -97,9 +97,7 @@ def test_the_table_has_every_setting_under_the_name_that_users_write() -> None:
 
 
 @pytest.mark.parametrize("name", EVERY_SETTING)
-def test_every_setting_is_read_from_the_environment_and_the_file_without_white_space_around_it(
-    name: str, tmp_path: Path
-) -> None:
+def test_every_setting_is_read_from_the_environment_and_the_file(name: str, tmp_path: Path) -> None:
     written, meant = EVERY_SETTING[name]
     given = {name: written, **PARTNERS.get(name, {})}
     text = "".join(f'{key} = " {value}\\n"\n' for key, value in given.items())
@@ -132,9 +130,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     assert (settings.wait_seconds, settings.max_wait_seconds, settings.base_url) == (3.0, 12.0, "https://file.test")
 
 
-def test_the_environment_of_the_process_is_the_default_and_no_dotenv_is_read(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("CONTIT_BASE_URL=https://dotenv.test\nCONTIT_TOKEN_URL=https://dotenv.test\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONTIT_BASE_URL", "https://process.test")

@@ -93,9 +93,7 @@ def answers(body: bytes, **more: str) -> Behaviour:
 
 
 @asynccontextmanager
-async def raw_server(
-    behave: Behaviour, *, tls: ssl.SSLContext | None = None, port: int = 0
-) -> AsyncIterator[RawServer]:
+async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[RawServer]:
     """Serve while inside; each connection is closed when `behave` returns."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
     server = RawServer(listener.extra(SocketAttribute.local_port))

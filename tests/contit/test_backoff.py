@@ -116,9 +116,7 @@ async def test_polls_and_starts_share_one_backoff() -> None:
 
 
 @pytest.mark.parametrize(("thread_id", "stretch"), [("t", 1.0), (None, 4.0)])
-async def test_a_500_to_a_start_on_a_thread_means_busy_and_without_a_thread_a_fault(
-    thread_id: str | None, stretch: float
-) -> None:
+async def test_a_500_to_a_start_counts_unless_it_can_mean_a_busy_thread(thread_id: str | None, stretch: float) -> None:
     upstream = scripted(Reply(500))
     client = contit_client(upstream)
     await failed_starts(client, upstream, thread_id=thread_id, number=20)
@@ -127,9 +125,7 @@ async def test_a_500_to_a_start_on_a_thread_means_busy_and_without_a_thread_a_fa
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("seconds", [46, 86_400])
-async def test_a_start_waits_for_a_retry_after_or_is_refused_at_once_without_a_request(
-    seconds: int, status: int
-) -> None:
+async def test_a_start_waits_for_a_retry_after_or_is_refused_without_a_request(seconds: int, status: int) -> None:
     """Another request was given it."""
     upstream = scripted(Reply(status, headers={"Retry-After": str(seconds)}), START_OK)
     client = contit_client(upstream, retry=ONCE)

@@ -90,7 +90,7 @@ HUGE = {
         *((name, endpoint, way) for name in ("endless", "a bomb: gzip") for endpoint in ENDPOINTS for way in ("direct", "proxy")),
     ],
 )  # fmt: skip
-async def test_a_huge_body_is_refused_in_bounded_memory_and_not_asked_for_again(
+async def test_a_huge_body_is_refused_in_bounded_memory(
     name: str, endpoint: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stats = start_call_stats()

@@ -37,9 +37,7 @@ async def test_long_headers_of_a_gateway_do_not_hide_the_ids_of_a_run() -> None:
 
 
 @pytest.mark.parametrize(("keep_alive", "connections"), [(20.0, 1), (0.05, 2)])
-async def test_requests_one_after_the_other_share_a_connection_until_keep_alive_ends(
-    keep_alive: float, connections: int
-) -> None:
+async def test_requests_share_a_connection_until_keep_alive_ends(keep_alive: float, connections: int) -> None:
     policy = TransportPolicy(keep_alive=keep_alive)
     with anyio.fail_after(PATIENT):
         async with raw_server(answers(RUNNING)) as server, build_http_client(server.url, policy=policy) as http:

@@ -54,9 +54,7 @@ def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ALL_OF_HTTPX)
-async def test_every_error_of_httpx_becomes_ours_without_its_text_and_a_start_is_repeated_only_before_sending(
-    kind: type[Exception], logged: io.StringIO
-) -> None:
+async def test_every_error_of_httpx_becomes_ours_without_its_text(kind: type[Exception], logged: io.StringIO) -> None:
     upstream, kept = scripted(made(kind)), Kept()
     client = contit_client(upstream)
     with pytest.raises(APIError) as read:

@@ -11,59 +11,40 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 
-PATHS = (
-    "api_key_file access_token_file client_secret_file ca_file store_file state_dir tokens_file seal_key_file tls_cert_file"
-    " tls_key_file"
-).split()
-EVERY_SETTING: dict[str, tuple[str, object]] = {
-    # key in the file: (what is written, what it becomes)
-    **{name: ("/run/x", Path("/run/x")) for name in PATHS},
-    "answer_part_characters": ("90000", 90_000),
-    "task_inline_seconds": ("3", 3.0),
-    "titles": ("false", False),
-    "card": ("off", False),
-    "api_key": ("the-key", "the-key"),
-    "access_token": ("ctpat_abc", "ctpat_abc"),
-    "client_id": ("my-client", "my-client"),
-    "client_secret": ("s3cret", "s3cret"),
-    "token_url": ("https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
-    "base_url": ("https://contit.example/", "https://contit.example"),
-    "upstream_body_bytes": ("65536", 65_536),
-    "store": ("memory", "memory"),
-    "wait_seconds": ("30", 30.0),
-    "max_wait_seconds": ("120.5", 120.5),
-    "run_limit_seconds": ("600", 600.0),
-    "answer_seconds": ("0", 0.0),
-    "log_level": ("debug", "DEBUG"),
-    "log_format": ("json", "json"),
-    "host": ("0.0.0.0", "0.0.0.0"),
-    "port": ("80", 80),
-    "public_url": ("https://mcp.example/mcp", "https://mcp.example/mcp"),
-    "auth": ("token", "token"),
-    "tokens": (f"ann:{'t' * 20}", f"ann:{'t' * 20}"),
-    "jwt_issuer": ("https://idp.example/", "https://idp.example/"),
-    "jwt_audience": ("mcp", "mcp"),
-    "jwt_jwks_url": ("https://idp.example/keys?app=1", "https://idp.example/keys?app=1"),
-    "jwt_scopes": ("ask,read", "ask,read"),
-    "jwt_advertised_scopes": ("api://x/ask", "api://x/ask"),
-    "jwt_header": ("Cf-Access-Jwt-Assertion", "Cf-Access-Jwt-Assertion"),
-    "seal_key": ("k" * 32, "k" * 32),
-    "allowed_hosts": ("mcp.example", "mcp.example"),
-    "allowed_origins": ("https://app.example,http://localhost:*", "https://app.example,http://localhost:*"),
-    "trusted_proxies": ("10.0.0.0/8,::1", "10.0.0.0/8,::1"),
-    "max_body_bytes": ("2048", 2048),
-    "requests_per_minute": ("60", 60),
-    "calls_per_caller": ("5", 5),
-    "calls_at_once": ("50", 50),
-    "metrics_port": ("9100", 9100),
-    "ready_probes_contit": ("true", True),
+EXAMPLES: dict[str, tuple[str, object]] = {
+    # variable: (what is written, what it becomes)
+    "CONTIT_API_KEY": ("the-key", "the-key"),
+    "CONTIT_API_KEY_FILE": ("/run/key", Path("/run/key")),
+    "CONTIT_ACCESS_TOKEN": ("ctpat_abc", "ctpat_abc"),
+    "CONTIT_CLIENT_ID": ("my-client", "my-client"),
+    "CONTIT_CLIENT_SECRET": ("s3cret", "s3cret"),
+    "CONTIT_CLIENT_SECRET_FILE": ("/run/client", Path("/run/client")),
+    "CONTIT_TOKEN_URL": ("https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
+    "CONTIT_BASE_URL": ("https://contit.example/", "https://contit.example"),
+    "CONTIT_CA_FILE": ("/run/ca.pem", Path("/run/ca.pem")),
+    "CONTIT_MCP_STORE": ("memory", "memory"),
+    "CONTIT_MCP_STATE_DIR": ("/var/state", Path("/var/state")),
+    "CONTIT_MCP_WAIT_SECONDS": ("30", 30.0),
+    "CONTIT_MCP_LOG_LEVEL": ("debug", "DEBUG"),
+    "CONTIT_MCP_HOST": ("0.0.0.0", "0.0.0.0"),
+    "CONTIT_MCP_PORT": ("80", 80),
+    "CONTIT_MCP_AUTH": ("token", "token"),
+    "CONTIT_MCP_TOKENS": (f"ann:{'t' * 20}", f"ann:{'t' * 20}"),
+    "CONTIT_MCP_ALLOWED_HOSTS": ("mcp.example", "mcp.example"),
+    "CONTIT_MCP_ALLOWED_ORIGINS": ("https://app.example,http://localhost:*", "https://app.example,http://localhost:*"),
+    "CONTIT_MCP_SEAL_KEY": ("k" * 32, "k" * 32),
+    "CONTIT_MCP_CARD": ("off", False),
+    "CONTIT_MCP_JWT_ISSUER": ("https://idp.example/", "https://idp.example/"),
+    "CONTIT_MCP_JWT_JWKS_URL": ("https://idp.example/keys?app=1", "https://idp.example/keys?app=1"),
+    "CONTIT_MCP_JWT_SCOPES": ("ask,api://x/read", "ask,api://x/read"),
+    "CONTIT_MCP_TRUSTED_PROXIES": ("10.0.0.0/8,::1", "10.0.0.0/8,::1"),
 }
-CONTITS = "api_key api_key_file access_token access_token_file client_id client_secret client_secret_file token_url base_url ca_file"  # fmt: skip
-VARIABLES = {name: f"{'CONTIT_' if name in CONTITS.split() else 'CONTIT_MCP_'}{name.upper()}" for name in EVERY_SETTING}
+VARIABLES = {name: field.alias or "" for name, field in Settings.model_fields.items()}
+NAMES = {variable: name for name, variable in VARIABLES.items()}
 PARTNERS = {
-    "client_id": {"client_secret": "s3cret"},
-    "client_secret": {"client_id": "my-client"},
-    "client_secret_file": {"client_id": "my-client"},
+    "CONTIT_CLIENT_ID": {"CONTIT_CLIENT_SECRET": "s3cret"},
+    "CONTIT_CLIENT_SECRET": {"CONTIT_CLIENT_ID": "my-client"},
+    "CONTIT_CLIENT_SECRET_FILE": {"CONTIT_CLIENT_ID": "my-client"},
 }
 MARKER = "s3cr3t-marker"
 
@@ -88,24 +69,23 @@ def plain(value: object) -> object:
 # --- Where a value comes from ------------------------------------------------------------------------------------
 
 
-def test_the_table_has_every_setting_under_the_name_that_users_write() -> None:
-    assert {name: field.alias for name, field in Settings.model_fields.items()} == {
-        name: VARIABLES.get(name) for name in Settings.model_fields
-    }
-    assert Settings.model_fields.keys() == VARIABLES.keys()
-    assert all(field.description for field in Settings.model_fields.values())
+def test_every_setting_has_a_variable_of_its_name_and_a_description() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.alias in {f"CONTIT_{name.upper()}", f"CONTIT_MCP_{name.upper()}"}
+        assert field.description
 
 
-@pytest.mark.parametrize("name", EVERY_SETTING)
-def test_every_setting_is_read_from_the_environment_and_the_file(name: str, tmp_path: Path) -> None:
-    written, meant = EVERY_SETTING[name]
-    given = {name: written, **PARTNERS.get(name, {})}
-    text = "".join(f'{key} = " {value}\\n"\n' for key, value in given.items())
+@pytest.mark.parametrize("variable", EXAMPLES)
+def test_a_setting_is_read_from_the_environment_and_the_file(variable: str, tmp_path: Path) -> None:
+    """White space around it is dropped."""
+    written, meant = EXAMPLES[variable]
+    given = {variable: written, **PARTNERS.get(variable, {})}
+    text = "".join(f'{NAMES[name]} = " {value}\\n"\n' for name, value in given.items())
     for settings in (
-        load({VARIABLES[key]: f" {value}\r\n" for key, value in given.items()}),
+        load({name: f" {value}\r\n" for name, value in given.items()}),
         from_file(tmp_path, text),
     ):
-        assert plain(getattr(settings, name)) == meant
+        assert plain(getattr(settings, NAMES[variable])) == meant
 
 
 def test_numbers_of_the_file_need_no_quotes(tmp_path: Path) -> None:
@@ -150,7 +130,7 @@ def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_pat
     assert load(dict.fromkeys(VARIABLES.values(), value)) == load()
     assert load({"CONTIT_MCP_UNHEARD_OF": value, "CONTIT_API_KEYS": value, "CONTIT_MCP_CONFIG": value}) == load()
     quoted = value.replace("\t", "\\t").replace("\n", "\\n")
-    assert from_file(tmp_path, "".join(f'{name} = "{quoted}"\n' for name in EVERY_SETTING)) == load()
+    assert from_file(tmp_path, "".join(f'{name} = "{quoted}"\n' for name in VARIABLES)) == load()
 
 
 @pytest.mark.parametrize("value", ["$ecret", "100%", "a${b}c", "${a}${b}", "%a", "{}", "$", "x $CONTIT_API_KEY"])
@@ -267,10 +247,3 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
             f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {settings.model_copy()!r}"
         )
         assert MARKER not in f"{shown} {value!r} {value} {[value]}"
-
-
-def test_settings_cannot_be_changed() -> None:
-    settings = load({"CONTIT_API_KEY": MARKER})
-    with pytest.raises(ValidationError) as caught:
-        settings.base_url = "https://other.test"  # type: ignore[misc]
-    assert MARKER not in str(caught.value)

@@ -63,16 +63,6 @@ async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> N
     assert client.backoff.stretch == 1.0
 
 
-async def test_many_polls_that_are_refused_fall_to_a_quarter_of_their_rate() -> None:
-    upstream = scripted(Reply(429))
-    client = contit_client(upstream)
-    async with anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(poll, client, 80)
-    assert sum(at < 1_010 for at in upstream.times) == 100
-    assert sum(1_040 <= at < 1_080 for at in upstream.times) == 200
-
-
 PASSING = {f"{name}, which passes": [RUNNING, fault] * 200 for name, fault in FAULTS.items() if name != "429"}
 OTHERS = {name: [answer] for name, answer in NO_FAULTS.items()} | PASSING
 

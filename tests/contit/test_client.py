@@ -131,11 +131,6 @@ async def test_an_answer_that_is_not_as_documented_is_an_error_and_not_repeated(
     assert not any(text in told for text in ("thread-1", "Sign in", "run-1"))
 
 
-async def test_an_id_of_256_characters_is_taken() -> None:
-    run = await start(contit_client(scripted(Reply(200, {"threadId": "x" * 256, "runId": "y" * 256}))))
-    assert (len(run.thread_id), len(run.run_id)) == (256, 256)
-
-
 async def test_a_start_that_hangs_ends_after_twenty_seconds_is_not_repeated_and_may_have_arrived() -> None:
     upstream, kept = scripted(HANGS), Kept()
     began = anyio.current_time()

@@ -2,7 +2,6 @@
 
 import io
 import json
-import ssl
 from datetime import UTC, datetime
 
 import httpx
@@ -14,7 +13,7 @@ from contit_mcp import errors
 from contit_mcp.contit.transport import HTTPX_ERRORS, translate
 from contit_mcp.contit.wire import RunStatus, ThreadResponse, parse, parse_retry_after
 from contit_mcp.errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError
-from tests.contit.upstream import START_OK, Kept, contit_client, scripted, start
+from tests.contit.upstream import Kept, contit_client, scripted, start
 
 NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
 A_DAY = 86_400.0
@@ -191,20 +190,3 @@ def test_a_class_that_a_later_httpx_adds_is_taken_for_sent() -> None:
         assert type(error) is ours
         assert isinstance(error, APIConnectionError)
         assert error.may_have_arrived
-
-
-def test_an_untrusted_certificate_is_named_as_the_cause() -> None:
-    refusal = httpx.ConnectError(MARKER)
-    refusal.__cause__ = ssl.SSLCertVerificationError(1, MARKER)
-    error = translate(refusal)
-    assert isinstance(error, APIConnectionError)
-    assert "certificate" in error.message
-    assert "sk-secret" not in f"{error.message}{error.hint}"
-    assert not error.may_have_arrived
-
-
-@pytest.mark.anyio
-async def test_a_start_goes_on_after_a_connection_that_was_not_made() -> None:
-    upstream = scripted(httpx.ConnectError("x"), httpx.ConnectTimeout("x"), START_OK)
-    assert (await start(contit_client(upstream))).run_id == "run-1"
-    assert len(upstream.received) == 3

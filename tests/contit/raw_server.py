@@ -12,6 +12,11 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from tests.contit.upstream import ONCE
+
 Behaviour = Callable[["Connection"], Awaitable[None]]
 
 
@@ -121,3 +126,16 @@ async def unused_port() -> int:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     async with listener:
         return listener.extra(SocketAttribute.local_port)
+
+
+@asynccontextmanager
+async def served(
+    behave: Behaviour,
+    policy: TransportPolicy | None = None,
+    retry: RetryPolicy = ONCE,
+    reached_by: Callable[[str], str] = str,
+) -> AsyncIterator[tuple[RawServer, ContitClient]]:
+    """Serve while inside; yield the server and a client to it. A test that hangs is ended."""
+    with anyio.fail_after(60):
+        async with raw_server(behave) as server, build_http_client(reached_by(server.url), policy=policy) as http:
+            yield server, ContitClient(http, retry=retry)

@@ -102,18 +102,12 @@ NOT_AS_DOCUMENTED = {
     "html": b"<!doctype html><title>Sign in to the proxy</title>",
     "empty": b"",
     "broken": b'{"threadId": "thread-1", "runId": "ru',
-    "not an object": b'["thread-1", "run-1"]',
-    "no run": b'{"threadId": "thread-1"}',
     "number": b'{"threadId": 17, "runId": "run-1"}',
-    "null id": b'{"threadId": "thread-1", "runId": null}',
     "empty id": b'{"threadId": "thread-1", "runId": ""}',
-    "dots": b'{"threadId": "..", "runId": "run-1"}',
     "newline": b'{"threadId": "thread-1", "runId": "run\\n1"}',
-    "surrogate": b'{"threadId": "thread\\ud800", "runId": "run-1"}',
     "hidden character": b'{"threadId": "thread\\u200b", "runId": "run-1"}',
     "too long": json.dumps({"threadId": "x" * 257, "runId": "run-1"}).encode(),
     "not utf-8": b'{"threadId": "\xff\xfe", "runId": "run-1"}',
-    "snake case": b'{"thread_id": "thread-1", "run_id": "run-1"}',
     "very deep": b"[" * 100_000,
 }
 
@@ -226,16 +220,12 @@ async def test_a_read_that_was_refused_for_good_is_sent_once(read: Read, status:
 
 PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
     "429": (Reply(429), errors.RateLimitError),
-    "500": (Reply(500), errors.InternalServerError),
     "504": (Reply(504, "<h1>Gateway timeout</h1>"), errors.InternalServerError),
     "html": (Reply(200, "<!doctype html>"), errors.APIResponseValidationError),
-    "empty": (Reply(200, b""), errors.APIResponseValidationError),
-    "no content": (Reply(204), errors.APIResponseValidationError),
     "broken JSON": (Reply(200, b'{"status": "comp'), errors.APIResponseValidationError),
     "missing field": (Reply(200, {}), errors.APIResponseValidationError),
     "wrong type": (Reply(200, {"status": 3, "response": 3}), errors.APIResponseValidationError),
     "null": (Reply(200, {"status": None, "response": None}), errors.APIResponseValidationError),
-    "list": (Reply(200, [{"status": "completed"}]), errors.APIResponseValidationError),
 }
 
 
@@ -323,14 +313,10 @@ async def test_a_404_that_stays_is_reported_after_a_few_seconds(read: Read) -> N
         ("in_progress", RunPhase.IN_PROGRESS, True),
         ("failed", RunPhase.FAILED, True),
         ("COMPLETED", RunPhase.COMPLETED, False),
-        (" completed ", RunPhase.COMPLETED, False),
-        ("IN_PROGRESS", RunPhase.IN_PROGRESS, False),
         ("cancelled", RunPhase.FAILED, False),
-        ("canceled", RunPhase.FAILED, False),
         ("Expired", RunPhase.FAILED, False),
         ("incomplete", RunPhase.FAILED, False),
         ("queued", RunPhase.IN_PROGRESS, False),
-        ("cancelling", RunPhase.IN_PROGRESS, False),
         ("complete", RunPhase.IN_PROGRESS, False),
         ("x" * 200, RunPhase.IN_PROGRESS, False),
     ],
@@ -353,15 +339,11 @@ async def test_an_answer_is_passed_on_unchanged_but_for_hidden_characters(text: 
 
 
 SENT_AS_ONE_SEGMENT = {
-    "thread_abc123": b"thread_abc123",
     "../../workspace": b"..%2F..%2Fworkspace",
     "..\\..": b"..%5C..",
     "%2e%2e": b"%252e%252e",
-    "...": b"...",
     ".. ": b"..%20",
     "a?b=c#d": b"a%3Fb%3Dc%23d",
-    "a;b:c@d": b"a%3Bb%3Ac%40d",
-    "https://evil.test": b"https%3A%2F%2Fevil.test",
     "//evil.test/x": b"%2F%2Fevil.test%2Fx",
     "ünï": b"%C3%BCn%C3%AF",
     "x" * 256: b"x" * 256,

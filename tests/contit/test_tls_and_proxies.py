@@ -18,14 +18,7 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
-    Connection,
-    answers,
-    anyio_backend,
-    no_proxies,
-    raw_server,
-    unused_port,
-)
+from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server, unused_port  # noqa: F401 - two are fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))

@@ -149,13 +149,14 @@ class Assistant:
     async def __aenter__(self) -> Self:
         """Open nothing yet: connections are made when they are needed."""
         _require_asyncio()
+        await self.context.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connections and files."""
-        await self.context.aclose()
+        await self.context.__aexit__(kind, error, trace)
 
     async def ask(
         self,

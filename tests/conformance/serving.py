@@ -10,7 +10,7 @@ from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import HttpParts, Readiness, create_app
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.serve import SHARING, WiredApp, http_policy, identification, listen
-from contit_mcp.server.context import open_context
+from contit_mcp.server.context import AppContext
 
 _ENVIRONMENT = {
     "CONTIT_API_KEY": "key",
@@ -27,7 +27,7 @@ async def serve_fixtures(server: MCPServer[Any]) -> None:
     parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-    async with open_context(settings, sharing=SHARING[settings.auth]) as context, server.session_manager.run():
+    async with AppContext(settings, sharing=SHARING[settings.auth]) as context, server.session_manager.run():
         app = create_app(
             server.session_manager,
             context,

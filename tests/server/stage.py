@@ -12,7 +12,7 @@ from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextCon
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from tests.stage import wall_clock
 
@@ -42,7 +42,7 @@ async def connected(
     """A client that has connected to a server of its own."""
     info = Implementation(name=host, version="1.2.3") if host else None
     async with (
-        open_context(configured or settings(), transport=contit, store=MemoryRunStore(now=wall_clock)) as context,
+        AppContext(configured or settings(), transport=contit, store=MemoryRunStore(now=wall_clock)) as context,
         Client(create_server(context), mode=era, client_info=info, extensions=extensions) as client,
     ):
         yield client, context

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import TaskId
 from tests.echo_contit import EchoContit, answer_to
@@ -138,7 +138,7 @@ async def test_a_run_that_fails_completes_its_task_with_the_error_that_the_call_
 async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> None:
     """Where callers share a credential they never see Contit's ids (design, section 5)."""
     contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
-    async with open_context(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit) as context:
+    async with AppContext(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit) as context:
         tenant = context.tenant(Caller(principal="anna"))
         report = await tenant.start("q", None, wait_seconds=0)
         await anyio.sleep(2)

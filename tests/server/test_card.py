@@ -21,7 +21,7 @@ from mcp_types import (
 from pydantic import TypeAdapter
 
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI, session_id_for
-from contit_mcp.server.context import open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from tests.server.stage import ERAS, connected, settings
 
@@ -56,7 +56,7 @@ async def wire(requests: list[dict[str, Any]], *, card: str) -> list[bytes]:
     """Return the messages of a server that gets these requests, as they are written."""
     send_in, read = anyio.create_memory_object_stream[SessionMessage | Exception](100)
     write, receive_out = anyio.create_memory_object_stream[SessionMessage](100)
-    async with open_context(settings(CONTIT_MCP_CARD=card), transport=NO_CONTIT) as context:
+    async with AppContext(settings(CONTIT_MCP_CARD=card), transport=NO_CONTIT) as context:
         server = create_server(context)
         lines = []
         async with send_in, receive_out, anyio.create_task_group() as tasks:

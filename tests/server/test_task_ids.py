@@ -8,7 +8,7 @@ from contit_mcp.config.sources import load_settings
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.wire import id_problem
-from contit_mcp.server.context import open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import TASK_SECONDS, Sealer, TaskId, Tenant, sealer_of_credential
 from tests.stage import set_stage
@@ -87,8 +87,8 @@ async def test_where_callers_bring_their_own_credential_each_has_a_key_of_its_ow
     configured = load_settings(environment={"CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"})
     task = TaskId("thread", "run", 0)
     async with (
-        open_context(configured, sharing=Sharing.BY_CREDENTIAL) as one,
-        open_context(configured, sharing=Sharing.BY_CREDENTIAL) as other,
+        AppContext(configured, sharing=Sharing.BY_CREDENTIAL) as one,
+        AppContext(configured, sharing=Sharing.BY_CREDENTIAL) as other,
     ):
         ids = {}
         for name, context in (("one", one), ("other", other)):

@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-from contit_mcp.server.context import open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit
@@ -50,7 +50,7 @@ async def spoken(legacy: bool) -> list[str]:
     """Return every message that a server writes in answer to the requests, as it goes over the wire."""
     requests = LEGACY if legacy else MODERN
     written: list[str] = []
-    async with open_context(settings(), transport=EchoContit(seconds=3)) as context:
+    async with AppContext(settings(), transport=EchoContit(seconds=3)) as context:
         server = create_server(context)
         to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](0)

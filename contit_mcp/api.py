@@ -97,38 +97,29 @@ class AppOptions(ServerOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A question that was asked, and how far it has come.
-
-    Attributes:
-        status: Where it stands.
-        thread_id: Its conversation; give it to `ask` for a follow-up.
-        run_id: The run; None for an answer whose run is not known.
-        response: The answer, where the call returns it.
-        elapsed_seconds: From its start to its end, or to now; None if its start is not known.
-        age_seconds: How long ago the run was started, if an earlier answer is returned to the same question.
-        asked_at: When it was asked, in seconds since the epoch, if known.
-        title: The first words of the question, if they are stored.
-    """
+    """A question that was asked, and how far it has come."""
 
     status: Literal["completed", "in_progress", "failed"]
     thread_id: str
+    """Its conversation; give it to `ask` for a follow-up."""
     run_id: str | None
+    """None for an answer whose run is not known."""
     response: str | None = None
     elapsed_seconds: float | None = None
+    """From its start to its end, or to now; None if its start is not known."""
     age_seconds: float | None = None
+    """How long ago the run was started, if an earlier answer is returned to the same question."""
     asked_at: float | None = None
+    """Seconds since the epoch, if known."""
     title: str | None = None
+    """The first words of the question, if they are stored."""
 
 
 class Assistant:
     """Contit's assistant, for use in `async with`. It asks with one credential.
 
-    Args:
-        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
-        **options: The credential and other settings.
-
-    Attributes:
-        context: The settings and connections; not part of the public API.
+    Settings that are not given are read from `environment`, such as `os.environ`; by default from nowhere. The
+    attribute `context` is not part of the public API.
 
     Raises:
         ConfigurationError: There is no credential, or a setting cannot be used.
@@ -168,11 +159,8 @@ class Assistant:
     ) -> Run:
         """Ask, wait, and return the answer.
 
-        Args:
-            prompt: A complete question.
-            thread_id: The conversation to continue.
-            wait_seconds: How long to wait; then the run is returned as `in_progress`. None: until it ends.
-            observer: Is told the ids as soon as they exist, and Contit's word for the state of the run.
+        After `wait_seconds` the run is returned as `in_progress`; None waits until it ends. The observer learns the
+        ids as soon as they exist, and Contit's word for the state of the run.
 
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.
@@ -261,11 +249,8 @@ def create_server(
 ) -> "MCPServer[Any]":
     """Return an MCP server with the tools of contit-mcp, for clients in this process.
 
-    It opens its connections when a call needs them, and closes them when its last client has left.
-
-    Args:
-        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
-        **options: The credential and other settings.
+    It opens its connections when a call needs them, and closes them when its last client has left. `environment` is
+    that of `Assistant`.
 
     Raises:
         ConfigurationError: There is no credential, or a setting cannot be used.
@@ -280,11 +265,8 @@ def create_server(
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
     """Return an ASGI application that serves MCP at `/mcp` below the path where it is mounted.
 
-    It starts with its first request and ends with its host; nothing has to be run by hand.
-
-    Args:
-        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
-        **options: The credential, who may call, and other settings.
+    It starts with its first request and ends with its host; nothing has to be run by hand. `environment` is that of
+    `Assistant`.
 
     Raises:
         ConfigurationError: A setting cannot be used, or the settings would serve strangers.

@@ -4,8 +4,9 @@ The servers are imported when they are made: a program that only asks imports ne
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
@@ -139,7 +140,13 @@ class Assistant:
 
     async def __aenter__(self) -> Self:
         """Open nothing yet: connections are made when they are needed."""
-        _require_asyncio()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "contit-mcp runs under asyncio only: its HTTP client, aiohttp, does.",
+                hint="Call it from asyncio.run or anyio.run with the backend asyncio.",
+            ) from None
         await self.context.__aenter__()
         return self
 
@@ -167,10 +174,7 @@ class Assistant:
             RunError: The run ended without an answer, or it is not known whether it was started.
             APIError: Contit refused the question, or could not be reached.
         """
-        deadline = self._deadline(wait_seconds)
-        left = deadline - anyio.current_time()
-        report = await self._tenant().ask(prompt, thread_id, wait_seconds=left, observer=observer)
-        return await self._ended(report, deadline, observer)
+        return await self._until_ended(partial(self._tenant().ask, prompt, thread_id), wait_seconds, observer)
 
     async def start(self, prompt: str, thread_id: str | None = None, *, wait_seconds: float = _BUSY_SECONDS) -> Run:
         """Start a run and return its ids at once; `wait_seconds` is for a conversation that is busy.
@@ -207,10 +211,7 @@ class Assistant:
             RunError: There is no answer; the class says why.
             APIError: Contit refused, or could not be reached.
         """
-        deadline = self._deadline(wait_seconds)
-        left = deadline - anyio.current_time()
-        report = await self._tenant().response(thread_id, run_id, wait_seconds=left, observer=observer)
-        return await self._ended(report, deadline, observer)
+        return await self._until_ended(partial(self._tenant().response, thread_id, run_id), wait_seconds, observer)
 
     async def runs(self, limit: int = 20) -> list[Run]:
         """Return the newest remembered runs of this credential, newest first, without their answers."""
@@ -223,19 +224,21 @@ class Assistant:
     def _tenant(self) -> Tenant:
         return self.context.tenant(Caller())
 
-    def _deadline(self, wait_seconds: float | None) -> float:
+    async def _until_ended(
+        self, call: Callable[..., Awaitable[RunReport]], wait_seconds: float | None, observer: Observer
+    ) -> Run:
+        """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
         if wait_seconds is None:
             wait_seconds = self.context.settings.run_limit_seconds + _MARGIN_SECONDS
-        return anyio.current_time() + wait_seconds
-
-    async def _ended(self, report: RunReport, deadline: float, observer: Observer) -> Run:
-        """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
+        deadline = anyio.current_time() + wait_seconds
+        report = await call(wait_seconds=wait_seconds, observer=observer)
         drain = self.context.services().drain
         while report.phase is Phase.IN_PROGRESS and not drain.closing:
-            if anyio.current_time() + PAUSE_SECONDS >= deadline:
+            again_at = anyio.current_time() + PAUSE_SECONDS
+            if again_at >= deadline:
                 break
             observer.status("Contit cannot be asked; trying again")
-            with drain.cancellable(anyio.current_time() + PAUSE_SECONDS):
+            with drain.cancellable(again_at):
                 await anyio.sleep_forever()
             left = deadline - anyio.current_time()
             report = await self._tenant().response(
@@ -295,27 +298,10 @@ def _require_credential(settings: Settings) -> None:
         )
 
 
-def _require_asyncio() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise ConfigurationError(
-            "contit-mcp runs under asyncio only: its HTTP client, aiohttp, does.",
-            hint="Call it from asyncio.run or anyio.run with the backend asyncio.",
-        ) from None
-
-
-_STATUS: dict[Phase, Literal["completed", "in_progress", "failed"]] = {
-    Phase.STARTING: "in_progress",
-    Phase.IN_PROGRESS: "in_progress",
-    Phase.COMPLETED: "completed",
-    Phase.FAILED: "failed",
-}
-
-
 def _run(report: RunReport) -> Run:
+    phase = report.phase
     return Run(
-        _STATUS[report.phase],
+        "completed" if phase is Phase.COMPLETED else "failed" if phase is Phase.FAILED else "in_progress",
         report.thread_id,
         report.run_id,
         response=report.response,

@@ -76,7 +76,7 @@ def problem_of(line: str, message: SessionMessage | Exception, *, cut: bool) -> 
     `message` is what the SDK made of the line. It takes a request with an odd id for a notification.
     """
     is_message = isinstance(message, SessionMessage)
-    if is_message and not isinstance(message.message, types.JSONRPCNotification):
+    if isinstance(message, SessionMessage) and not isinstance(message.message, types.JSONRPCNotification):
         return None
     try:
         body = json.loads(line)

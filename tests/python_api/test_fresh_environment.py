@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from contit_mcp.testing import running_sandbox
-from release.artifacts import WHEEL, build, copy_source
+from release.project import build
 from tests.rules.tree import ROOT
 
 SCRIPT = """
@@ -55,8 +55,7 @@ def environment(folder: Path, wheel: Path) -> Path:
 
 def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> None:
     """In an empty folder, with no variable but HOME; stderr stays empty."""
-    build(copy_source(tmp_path / "source"), tmp_path)
-    python = environment(tmp_path / "env", tmp_path / WHEEL)
+    python = environment(tmp_path / "env", build(tmp_path))
     (tmp_path / "empty").mkdir()
     with running_sandbox() as sandbox:
         done = subprocess.run(

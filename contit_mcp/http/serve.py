@@ -33,7 +33,7 @@ from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, SEND_SECONDS
 from contit_mcp.http.jwks import LARGEST_DOCUMENT, IssuerKeys
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.runs.opening import schema_version
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.server import create_server
 from contit_mcp.server.services import configured_credential
@@ -148,9 +148,7 @@ async def wired_app(
     parts = HttpParts(Readiness(_contit_probe(settings, transport)))
     try:
         async with (
-            open_context(
-                settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics
-            ) as context,
+            AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=parts.metrics) as context,
             anyio.create_task_group() as watchers,
         ):
             context.services()  # imports what the first caller would wait for otherwise

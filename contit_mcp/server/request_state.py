@@ -47,13 +47,13 @@ class RequestState:
         caller: Set by authentication; None where the transport authenticates nobody (stdio).
         call_span: The span of the tool call, once the request has reached a tool.
         refusal: Why the request was refused, for the access log and the metrics.
-        body_is_read: Whether its body has been received to its end.
+        body: Its body, once it has been received to its end.
     """
 
     caller: Caller | None = None
     call_span: SpanContext | None = None
     refusal: str | None = None
-    body_is_read: bool = False
+    body: bytes | None = None
 
 
 def request_state(scope: MutableMapping[str, Any]) -> RequestState:

@@ -7,10 +7,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from contit_mcp.config.sources import load_settings
-from contit_mcp.http.app import HttpParts, Readiness, create_app
-from contit_mcp.http.rate import RequestRate
-from contit_mcp.http.serve import SHARING, WiredApp, http_policy, identification, listen
-from contit_mcp.server.context import open_context
+from contit_mcp.http.app import wired_app
+from contit_mcp.http.serve import listen
 
 _ENVIRONMENT = {
     "CONTIT_API_KEY": "key",
@@ -24,16 +22,7 @@ async def serve_fixtures(server: MCPServer[Any]) -> None:
     """Serve until a signal comes."""
     given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
     settings = load_settings(environment=_ENVIRONMENT | given)
-    parts = HttpParts(Readiness())
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-    async with open_context(settings, sharing=SHARING[settings.auth]) as context, server.session_manager.run():
-        app = create_app(
-            server.session_manager,
-            context,
-            parts,
-            identify=identification(settings).identify,
-            rate=RequestRate(settings.requests_per_minute),
-            policy=http_policy(settings),
-        )
-        await listen(WiredApp(app, context, parts), settings)
+    async with wired_app(settings, sessions=server.session_manager) as wired:
+        await listen(wired, settings)

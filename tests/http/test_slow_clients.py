@@ -16,13 +16,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from contit_mcp.http.app import Requests
-from contit_mcp.http.guard import GuardPolicy, InFlight, RequestGuard
+from contit_mcp.http.auth import anyone
+from contit_mcp.http.guard import Guard, GuardPolicy
 from contit_mcp.http.rate import RequestRate
 from tests.children import JSON_RPC, Contit, Served, contit, in_thread, read_answer, rpc
 
 HEAD = b"POST /guarded HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
 MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
-POLICY = GuardPolicy(largest_body=100_000, body_seconds=1.5, body_budget=300_000, send_seconds=0.5)
+POLICY = GuardPolicy(largest_body=100_000, body_seconds=1.5, body_budget=300_000)
+SEND_SECONDS = 0.5
 COUNTED: list[tuple[str, int, str | None]] = []
 
 
@@ -34,9 +36,9 @@ async def flood(_: Request) -> Response:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of our middleware, with short limits, before applications of a few lines."""
-    guarded: ASGIApp = RequestGuard(PlainTextResponse("whole"), POLICY, RequestRate(100_000), InFlight())
+    guarded: ASGIApp = Guard(PlainTextResponse("whole"), POLICY, anyone, RequestRate(100_000))
     routes = [Route("/guarded", guarded), Route("/flood", flood), Route("/open", PlainTextResponse("open"))]
-    around = [Middleware(Requests, count=lambda *seen: COUNTED.append(seen), send_seconds=POLICY.send_seconds)]
+    around = [Middleware(Requests, count=lambda *seen: COUNTED.append(seen), send_seconds=SEND_SECONDS)]
     with in_thread(Starlette(routes=routes, middleware=around), http="h11") as url:
         port = urlsplit(url).port
         assert port

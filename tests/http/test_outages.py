@@ -322,7 +322,7 @@ async def steady_asks(redis: RedisServer) -> AsyncIterator[tuple[Watch, RedisSer
             yield watch, redis, way
             streaming.cancel_scope.cancel()
         tasks.cancel_scope.cancel()
-    assert failed == []
+    assert failed == [], server.named("call.crashed")
 
 
 async def test_a_store_in_trouble_is_seen_while_it_lasts(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ class Chance(random.Random):
                 b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + b"9" * self.choice([400, 90_000]) + b"}}"
             ),
         ]
-        return self.choice([*kinds, lambda: whole, lambda: whole])()
+        kinds += [lambda: whole, lambda: whole]
+        return self.choice(kinds)()
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the headers of a client of either era, with something odd among them."""

@@ -108,10 +108,11 @@ NO_MESSAGE: dict[str, tuple[bytes, object]] = {
     "a list as params": (call_with(params=[1]), 1),
     "a text as params": (call_with(params="a"), 1),
 }
+ODD_IDS: tuple[object, ...] = (None, 1.5, 1.0, True, [1], {})
 BODIES: dict[str, tuple[bytes, str, int, object]] = {
     **{case: (body, "no_json", -32700, None) for case, body in NOT_JSON.items()},
     **{case: (body, "no_message", -32600, request_id) for case, (body, request_id) in NO_MESSAGE.items()},
-    **{f"{value} as id": (call_with(id=value), "odd_id", -32600, None) for value in (None, 1.5, 1.0, True, [1], {})},
+    **{f"{value} as id": (call_with(id=value), "odd_id", -32600, None) for value in ODD_IDS},
     "a batch": (json.dumps([INITIALIZE, INITIALIZE]).encode(), "batch", -32600, None),
     "an empty batch": (b"[]", "batch", -32600, None),
     "100,000 lists": (b"[" * 100_000, "large_json", -32600, None),

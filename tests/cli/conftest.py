@@ -2,11 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.children import anyio_backend
+from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import Contit, anyio_backend, contit
+from tests.cli.command_line import RunHere
 
 __all__ = ["anyio_backend"]
 
@@ -18,3 +21,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tests.cli.command_line.STATE", folder)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return folder
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunHere:
+    """Return a way to run a command in this process."""
+    return RunHere(monkeypatch, capsys)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Contit]:
+    """Yield a sandbox in a thread."""
+    with contit(SandboxOptions(run_seconds=0.05)) as served:
+        yield served

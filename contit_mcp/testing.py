@@ -46,8 +46,7 @@ def running_sandbox(options: SandboxOptions = DEFAULTS) -> Iterator[RunningSandb
     """Run a sandbox on a free loopback port, in a thread of this process.
 
     Raises:
-        DataError: The content of the options cannot be read.
-        AnswersError: The scripted answers cannot be read.
+        DataError: The content or the scripted answers of the options cannot be read.
         TimeoutError: The server did not start.
     """
     app = create_sandbox(options)

@@ -13,8 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from contit_mcp.sandbox.options import DataError, read_text
+
 SAMPLE: Final = Path(__file__).parent / "data"
-MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_ITEMS: Final = 20_000
 _SHORT: Final = 40
 """Characters of a value that can be filtered by; longer texts are searched."""
@@ -40,10 +41,6 @@ _LOCALE_COLUMN: Final = re.compile(r"(.+)[._]([a-z]{2})")
 _PRICE: Final = re.compile(r"(?i).*(?:price|cost|fee)")
 
 
-class DataError(ValueError):
-    """The content cannot be read; the message names the file and the record."""
-
-
 @dataclass(frozen=True)
 class Item:
     """One content item, whatever its type."""
@@ -55,6 +52,7 @@ class Item:
     dates: dict[str, datetime]
     """created, updated and published, as far as they are known, and further dates; a draft has no published."""
     titles: dict[str, str]
+    """By locale."""
     texts: dict[str, str]
     """By locale: everything that is searched beside the title."""
 
@@ -95,51 +93,45 @@ class Workspace:
 
 def load_workspace(path: Path = SAMPLE) -> Workspace:
     """Read the content of a folder or file. Raises DataError."""
-    files = [path]
-    if path.is_dir():
-        files = sorted(one for one in path.iterdir() if one.suffix in (".json", ".jsonl", ".ndjson", ".csv"))
-    described: dict[str, Any] = {}
-    items: dict[str, Item] = {}
+    suffixes = (".json", ".jsonl", ".ndjson", ".csv")
+    files = sorted(one for one in path.iterdir() if one.suffix in suffixes) if path.is_dir() else [path]
+    units: dict[str, str] = {}
     records: list[tuple[str, str, dict[str, Any]]] = []
     for file in files:
         content = _read(file)
-        if file.name == "workspace.json" and isinstance(content, dict) and "contentTypes" in content:
-            described = content
+        if isinstance(content, dict) and "contentTypes" in content:
+            units = content.get("units", {})
         else:
             records += _records(file, content)
     if not 0 < len(records) <= MAX_ITEMS:
         raise DataError(f"{path}: there are {len(records):,} content items in it, not 1 to {MAX_ITEMS:,}")
     facets = _facets([record for _, _, record in records])
+    items: dict[str, Item] = {}
     for place, kind, record in records:
         item = _item(place, kind, record, facets)
         if item.id in items:
             raise DataError(f"{place}: another item has the id {item.id!r}")
         items[item.id] = item
-    return Workspace(items.values(), described.get("units", {}))
+    return Workspace(items.values(), units)
 
 
 def _read(file: Path) -> Any:
     """Return what a JSON file holds, or the rows or lines of another file."""
-    place = str(file)
+    found: list[Any] = []
     try:
-        raw = file.read_bytes()
-        if len(raw) > MAX_FILE_BYTES:
-            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
-        text = raw.decode("utf-8-sig")
+        text = read_text(file)
         if file.suffix == ".json":
             return json.loads(text)
         lines = text.splitlines(keepends=True)
         table = file.suffix == ".csv"
         rows: Iterable[Any] = csv.DictReader(lines, strict=True) if table else map(json.loads, filter(str.strip, lines))
-        found: list[Any] = []
-        place = f"{file}, record 1"
         for row in rows:
             if table and (None in row or None in row.values()):
-                raise ValueError("the row has not as many values as the header")  # noqa: TRY301
+                raise ValueError("the row has not as many values as the header")  # noqa: TRY301 - told with the file
             found.append(row)
-            place = f"{file}, record {len(found) + 1}"
     except (OSError, ValueError, RecursionError, csv.Error) as exc:
-        raise DataError(f"{place}: {exc}") from exc
+        place = "" if file.suffix == ".json" else f", record {len(found) + 1}"
+        raise DataError(f"{file}{place}: {exc}") from exc
     return found
 
 

@@ -8,34 +8,25 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.children import Served, clean_environment, contit, free_port
 from tests.http.issuer import issuing
-from tests.redis_server import PROGRAMS
 from tests.rules.tree import ROOT
 
-GUIDE = ROOT / "docs" / "deployment.md"
 NEEDED = ("bash", "curl", "openssl")
 SERVES = re.compile(r"(?:^|\s)contit-mcp http\b[^\n]*\n$")
 PUBLIC_URL = "https://mcp.example.com/mcp"
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of the guide.
-
-    Attributes:
-        section: The heading above it.
-        language: `sh` is run; `text` is what the one before it prints; `ini` is an environment, for another server.
-        text: Its lines.
-    """
+class Block(NamedTuple):
+    """A fenced block of the guide: `sh` is run, `text` is printed by the one before, `ini` is for another server."""
 
     section: str
     language: str
@@ -48,7 +39,7 @@ def blocks() -> list[Block]:
     pattern = re.compile(
         r"^#+ (?P<heading>[^\n]+)$|^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
     )
-    for match in pattern.finditer(GUIDE.read_text(encoding="utf-8")):
+    for match in pattern.finditer((ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")):
         if match["heading"]:
             section = match["heading"]
         else:
@@ -58,12 +49,11 @@ def blocks() -> list[Block]:
 
 @dataclass
 class Reader:
-    """Somebody who follows the guide: a terminal that remembers, and a second one that serves."""
+    """A follower of the guide: a terminal that remembers, and a second one that serves."""
 
     folder: Path
     environment: dict[str, str]
-    server: "subprocess.Popen[str] | None" = None
-    _log: list[str] = field(default_factory=list)
+    servers: list[Served] = field(default_factory=list)
 
     def type(self, text: str) -> str:
         """Type a block into the terminal; what it prints."""
@@ -80,35 +70,14 @@ class Reader:
     def serve(self, text: str) -> None:
         """Type a block into the second terminal, and wait until the server in it listens."""
         script = f". '{self.folder / 'terminal'}'\ncd \"$(cat '{self.folder / 'place'}')\"\nexec env {text}"
-        self.server = subprocess.Popen(
-            ["bash", "-eu", "-c", script], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        listening = threading.Event()
-        self._log = []
-
-        def read(stderr: Iterator[str]) -> None:
-            for line in stderr:
-                self._log.append(line)
-                if '"server.listening"' in line:
-                    listening.set()
-
-        assert self.server.stderr is not None
-        threading.Thread(target=read, args=(self.server.stderr,), daemon=True).start()
-        for _ in range(600):
-            if listening.wait(0.05):
-                return
-            assert self.server.poll() is None, f"{text}\n{''.join(self._log)}"
-        raise TimeoutError(text)
+        self.servers.append(Served(self.environment, command=["bash", "-eu", "-c", script]))
+        self.servers[-1].start()
+        self.servers[-1].last("server.listening", within=30)
 
     def stop(self) -> None:
         """Stop what serves; it drains, and leaves with 0."""
-        if self.server is not None:
-            self.server.send_signal(signal.SIGTERM)
-            assert self.server.wait(20) == 0, "".join(self._log)
-            assert self.server.stderr is not None
-            self.server.stderr.close()
-            self.server = None
+        while self.servers:
+            assert self.servers.pop().stop() == 0
 
 
 @contextmanager
@@ -118,52 +87,52 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
     (folder / "bin").mkdir()
     shutil.copytree(ROOT / "configs", folder / "clone" / "configs", ignore=shutil.ignore_patterns("secrets"))
     shutil.copy(ROOT / "Dockerfile", folder / "clone")
-    for name, module in (("contit-mcp", "contit_mcp"), ("docker", "tests.deployment.engine"), ("kubectl", "")):
-        line = f'exec "{sys.executable}" -m {module or "tests.deployment.engine"}' + f" {name}" * (name != "contit-mcp")
+    engine = "tests.deployment.engine"
+    for name, module in (
+        ("contit-mcp", "contit_mcp"),
+        ("docker", f"{engine} docker"),
+        ("kubectl", f"{engine} kubectl"),
+    ):
         path = folder / "bin" / name
-        path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" {line} "$@"\n', encoding="utf-8")
+        path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
     (folder / "terminal").touch()
     (folder / "place").write_text(str(folder / "clone"), encoding="utf-8")
     direct, through_nginx = free_port(), free_port()
     with contit() as upstream, issuing() as issuer:
-        someone = Reader(
-            folder,
-            clean_environment(
-                PATH=f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                CONTIT_BASE_URL=upstream.url,
-                CONTIT_MCP_STATE_DIR=str(folder / "state"),
-                CONTIT_MCP_PORT=str(direct),
-                ENGINE=str(folder / "engine"),
-                ENGINE_NGINX_PORT=str(through_nginx),
-                YOUR_CONTIT_KEY="sandbox-key",
-                ACCESS_TOKEN=issuer.token(aud=PUBLIC_URL, scope="contit.ask"),
-            ),
+        environment = clean_environment(
+            PATH=f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            CONTIT_BASE_URL=upstream.url,
+            CONTIT_MCP_STATE_DIR=str(folder / "state"),
+            CONTIT_MCP_PORT=str(direct),
+            ENGINE=str(folder / "engine"),
+            ENGINE_NGINX_PORT=str(through_nginx),
+            YOUR_CONTIT_KEY="sandbox-key",
+            ACCESS_TOKEN=issuer.token(aud=PUBLIC_URL, scope="contit.ask"),
         )
+        someone = Reader(folder, environment)
         here = {
             "127.0.0.1:8000": f"127.0.0.1:{direct}",
             "127.0.0.1:8080": f"127.0.0.1:{through_nginx}",
-            f"{direct}:8000": f"{direct}:8000",
             "CONTIT_API_KEY=your-key": "CONTIT_API_KEY=sandbox-key",
             "https://login.example.com": issuer.url,
         }
         try:
             yield someone, here
         finally:
-            if someone.server is not None:
-                someone.server.kill()
+            for server in someone.servers:
+                server.process.kill()
             for kept in (folder / "engine").iterdir():
-                with suppress(ValueError, KeyError, ProcessLookupError, IsADirectoryError):
+                with suppress(ValueError, KeyError, TypeError, ProcessLookupError, IsADirectoryError):
                     os.kill(json.loads(kept.read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
 
 
 def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: Path) -> None:
-    """Each block works as it is printed, after the ones before it; scripts replace docker and kubectl."""
+    """Each block works as it is printed, after the ones before it; `engine` replaces docker and kubectl."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
-    missing += [] if any(map(shutil.which, PROGRAMS)) else [PROGRAMS[0]]
     if missing and not os.environ.get("CI"):
         pytest.skip(reason=f"needs {', '.join(missing)}")
-    section, printed, ran = "", "", []
+    section, printed, ran = "", "", set()
     with reader(tmp_path) as (someone, here):
         for block in blocks():
             if block.section != section:
@@ -172,21 +141,21 @@ def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: 
             text = block.text
             for there, instead in here.items():
                 text = text.replace(there, instead)
-            if block.language == "text":
-                assert set(text.splitlines()) <= set(printed.splitlines()), f"{section}: {printed}"
-            elif block.language == "ini":
-                continue
-            elif SERVES.search(text):
-                someone.stop()
-                someone.serve(text)
-            else:
-                assert block.language == "sh", f"{section}: a block of {block.language or 'nothing'}"
-                printed = someone.type(text)
-                asked = re.findall(r"^ask\b(?!\()", text, re.MULTILINE)
-                assert printed.count('"status":"completed"') == len(asked), f"{section}: {printed}"
-            ran.append(section)
+            match block.language:
+                case "text":
+                    assert set(text.splitlines()) <= set(printed.splitlines()), f"{section}: {printed}"
+                case "sh" if SERVES.search(text):
+                    someone.stop()
+                    someone.serve(text)
+                case "sh":
+                    printed = someone.type(text)
+                    asked = re.findall(r"^ask\b(?!\()", text, re.MULTILINE)
+                    assert printed.count('"status":"completed"') == len(asked), f"{section}: {printed}"
+                case other:
+                    assert other == "ini", f"{section}: a block of {other or 'nothing'}"
+            ran.add(section)
         someone.stop()
-    assert {"Try it", "One container", "none", "token", "jwt", "caller", "Kubernetes"} < set(ran)
+    assert {"Try it", "One container", "none", "token", "jwt", "caller", "Kubernetes"} < ran
 
 
 RECIPES = [block for block in blocks() if block.language == "ini"]

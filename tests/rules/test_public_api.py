@@ -37,7 +37,6 @@ def test_the_package_uses_public_names_only() -> None:
     ],
 )
 def test_each_kind_of_violation_is_found(source: str, found: str, tmp_path: Path) -> None:
-    """A rule that finds nothing would hold forever."""
     path = tmp_path / "module.py"
     path.write_text(source)
     assert found in [text for _, _, text in violations([path])]

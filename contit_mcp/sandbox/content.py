@@ -166,7 +166,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flat.items() if value not in (None, "", [], {})}
 
 
-def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
+def _facets(records: list[dict[str, Any]]) -> list[str]:
     """Return the fields with few short values, which can be filtered by."""
     values: dict[str, set[str]] = {}
     unfit = {name for record in records for name in record if _plain(name) in {*chain(*_NAMES.values())}}
@@ -177,10 +177,10 @@ def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
                 unfit.add(name)
     most = min(_MOST_VALUES, max(12, len(records) // 3))
     few = {name: found for name, found in values.items() if name not in unfit and len(found) <= most}
-    return frozenset(name for name, found in few.items() if all(len(one) <= _SHORT for one in found))
+    return [name for name, found in few.items() if all(len(one) <= _SHORT for one in found)]
 
 
-def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[str]) -> Item:
+def _item(place: str, kind: str, record: dict[str, Any], facet_names: list[str]) -> Item:
     plain = {_plain(name): name for name in reversed(record)}
     used = {meaning: plain[one] for meaning, names in _NAMES.items() for one in reversed(names) if one in plain}
     known = {meaning: record[name] for meaning, name in used.items()}

@@ -27,7 +27,7 @@ _SHORTEST_TYPO: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a prompt: as written, folded, and its stem."""
+    """One word of a prompt."""
 
     raw: str
     folded: str
@@ -39,12 +39,11 @@ class Symbol:
     """What some words of a prompt mean. The kind "unknown" is a word without a meaning."""
 
     kind: str
-    value: str = ""
-    text: str = ""
-    at: int = 0
-    """The place of the first word."""
-    behind: int = 0
-    """The place behind the last word."""
+    value: str
+    text: str
+    at: int
+    behind: int
+    """The places of the first word and behind the last word."""
     others: tuple[tuple[str, str], ...] = ()
     """What else the words can mean."""
 
@@ -98,7 +97,6 @@ class Lexicon:
     """One language."""
 
     def __init__(self, code: str) -> None:
-        self.code = code
         self.tables: dict[str, Any] = tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))
         self.endings: Endings = tuple(
             tuple((ending, new) for ending, _, new in (rule.partition(">") for rule in one_pass))
@@ -148,7 +146,7 @@ class Names:
     def __init__(self, language: Lexicon, workspace: Workspace, content: frozenset[str]) -> None:
         self.lexicon = language
         self.content = content
-        types = {*workspace.facets.get("type", ()), "*"}
+        types = {*workspace.facets["type"], "*"}
         self.phrases: Phrases = {}
         for stems, meanings in language.phrases.items():
             if kept := [(kind, value) for kind, value in meanings if kind != "type" or value in types]:
@@ -165,6 +163,7 @@ class Names:
                 self._known[one[0]].add(one)
 
     def _add_values(self, workspace: Workspace) -> None:
+        """Let each value mean itself, and the first and the last name of an author."""
         for facet, values in workspace.facets.items():
             for value in values if facet != "locale" else ():
                 parts = {value.split()[0], value.split()[-1]} if facet == "author" else set()
@@ -186,22 +185,19 @@ class Names:
         for translated in self.lexicon.tables["names"].get(name.lower(), "").split(","):
             self.lexicon.add(self.phrases, translated, kind, value)
 
-    def _corrected(self, found: list[Word]) -> tuple[list[Word], list[tuple[str, str]]]:
-        """Return the words with typing errors replaced where exactly one known word is close, and the replacements."""
-        result, replaced = [], []
-        for word in found:
-            near = self._known[word.stem[0]]
-            known = word.stem in near or word.folded in self.content
-            close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))
-            if len({self.phrases.get((stem,), [(stem, "")])[0] for stem in close}) == 1:
-                close = close[-1:]  # "publish" and "published" mean the same
-            result.append(Word(word.raw, close[0], close[0]) if len(close) == 1 else word)
-            replaced += [(word.raw, close[0])] if len(close) == 1 else []
-        return result, replaced
+    def _corrected(self, word: Word) -> Word:
+        """Return the one known word that is close to an unknown one, or of several that mean the same the last."""
+        near = self._known[word.stem[0]]
+        known = word.stem in near or word.folded in self.content
+        close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))
+        meanings = {self.phrases.get((stem,), [(stem, "")])[0] for stem in close}
+        return Word(word.raw, close[-1], close[-1]) if len(meanings) == 1 else word
 
     def read(self, text: str) -> tuple[list[Symbol], list[Word], list[tuple[str, str]]]:
         """Return the symbols of a text, the longest phrases first, its words, and the corrected typing errors."""
-        found, typos = self._corrected(words(text, self.lexicon.endings))
+        written = words(text, self.lexicon.endings)
+        found = [self._corrected(word) for word in written]
+        typos = [(one.raw, other.stem) for one, other in zip(written, found, strict=True) if one is not other]
         symbols: list[Symbol] = []
         at = 0
         while at < len(found):

@@ -22,7 +22,7 @@ _MOST_LISTED: Final = 100
 _SMALL_TALK: Final = ("help", "more", "everything", "thanks", "yes", "no", "hello")
 _NOUNS: Final = ("type", "category", "noun", "tag", "state", "author")
 _FLAGS: Final = frozenset({"one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort"})
-"""Kinds of symbols of which only the presence counts."""
+"""Kinds of symbols of which only the presence counts: `Reading.said`."""
 
 
 class NotUnderstoodError(Exception):
@@ -78,7 +78,6 @@ class Reading:
         """Which entry of the last list: 1 is the first, -1 the last."""
         self.items: list[Item] = []
         self.said: set[str] = set()
-        """The kinds of symbols of which only the presence counts: them, it, also, only, reset …"""
         self._last = self._connector = self._introduced = ""
         self._minus = self._state_negated = False
         """Whether a negation waits for its object, and whether a state was negated."""
@@ -129,7 +128,6 @@ class Reading:
         return self.symbols[at].can_be(*kinds) if 0 <= at < len(self.symbols) else None
 
     def _raw(self, at: int, behind: int) -> str:
-        """Return the words of some symbols as written."""
         return " ".join(word.raw for word in self.words[self.symbols[at].at : self.symbols[behind - 1].behind])
 
     def _symbol(self, at: int) -> int:
@@ -151,7 +149,6 @@ class Reading:
         return int(handler(at, symbol) or at + 1)
 
     def _word(self, at: int, symbol: Symbol) -> None:
-        """Read a small word."""
         match symbol.kind:
             case "not" | "except" | "neither":
                 self._minus = True
@@ -181,11 +178,6 @@ class Reading:
         if kind != "also" or at <= 1:
             self.said.add(kind)
 
-    def _negates(self) -> bool:
-        """Return whether a negation concerns the condition that is being read, and end it."""
-        negated, self._minus = self._minus, False
-        return negated
-
     # Conditions
 
     def _value(self, at: int, symbol: Symbol) -> None:
@@ -206,7 +198,8 @@ class Reading:
         if told or (name == "type" and value == "*"):
             return
         joined = bool(earlier) and self._last == name
-        negated = self._negates() or (joined and earlier[-1].negated)
+        negated = self._minus or (joined and earlier[-1].negated)
+        self._minus = False
         connector, self._connector = self._connector or ("and" if self._peek(at - 1, name) else ""), ""
         self._last = name
         if connector == "or" and not joined:
@@ -250,8 +243,8 @@ class Reading:
         if self.get("text") or self._connector == "or":
             raise NotUnderstoodError("two_questions")
         ids = self.reader.index.find(text)
-        self.conditions.append(Condition("text", (text,), "text", negated=self._negates(), ids=ids))
-        self._connector, self._last, self._introduced = "", "text", ""
+        self.conditions.append(Condition("text", (text,), "text", negated=self._minus, ids=ids))
+        self._minus, self._connector, self._last, self._introduced = False, "", "text", ""
         return behind
 
     def _on_item(self, at: int, symbol: Symbol) -> int | None:

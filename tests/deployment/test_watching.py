@@ -18,9 +18,6 @@ from contit_mcp.telemetry.metrics import RUN_ENDS
 from tests.children import INITIALIZE, QUESTION, TOKEN_MODE, TOKENS, Served, contit
 from tests.rules.tree import PACKAGE, ROOT, told
 
-ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
-DASHBOARD = ROOT / "configs" / "grafana" / "contit-mcp.json"
-GUIDE = ROOT / "docs" / "deployment.md"
 OUTCOMES = {name for name in vars(errors) if name.endswith("Error")} | {UnexpectedError.__name__}
 OUTCOMES |= {"completed", "in_progress", "failed", "cancelled"}
 TARGET = {"job", "instance"}
@@ -31,19 +28,14 @@ Exported = dict[str, set[str]]
 
 
 def alerts() -> list[dict[str, Any]]:
-    groups = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    groups = yaml.safe_load((ROOT / "configs" / "prometheus" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
-
-
-def dashboard() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    return found
 
 
 def expressions() -> dict[str, str]:
     """Every expression by where it stands, with what Grafana fills in filled in."""
     found = {rule["alert"]: rule["expr"] for rule in alerts()}
-    board = dashboard()
+    board = json.loads((ROOT / "configs" / "grafana" / "contit-mcp.json").read_text(encoding="utf-8"))
     for panel in board["panels"]:
         found |= {f"{panel['title']} {target['refId']}": target["expr"] for target in panel.get("targets", [])}
     found |= {each["name"]: each["expr"] for each in board["annotations"]["list"]}
@@ -156,7 +148,7 @@ def test_what_an_alert_says_names_labels_that_it_has(exported: Exported) -> None
 
 def test_every_alert_leads_to_what_to_do() -> None:
     """Its severity, its texts, and a runbook: a section of the guide with something under it."""
-    text = GUIDE.read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     sections = {
         re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-"): body.strip()
         for title, body in re.findall(r"^#+ (.+)\n((?:(?!#).*\n?)*)", text, flags=re.MULTILINE)
@@ -173,23 +165,3 @@ def test_every_alert_leads_to_what_to_do() -> None:
     named = {rule["alert"].lower() for rule in alerts()}
     gone = [title for title in sections if title.startswith("contitmcp") and title not in named]
     assert not gone, told(gone, "Take the section out; there is no such alert.")
-
-
-def test_every_panel_of_the_dashboard_can_be_drawn() -> None:
-    """Ids and places are unique, each panel asks its variable's data source, and no expression is left empty."""
-    panels = dashboard()["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    taken: set[tuple[int, int]] = set()
-    for panel in panels:
-        place = panel["gridPos"]
-        cells = {
-            (x, y)
-            for x in range(place["x"], place["x"] + place["w"])
-            for y in range(place["y"], place["y"] + place["h"])
-        }
-        assert not cells & taken, panel["title"]
-        assert place["x"] + place["w"] <= 24, panel["title"]
-        taken |= cells
-        if panel["type"] != "row":
-            assert panel["targets"], panel["title"]
-            assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}

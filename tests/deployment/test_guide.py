@@ -1,4 +1,4 @@
-"""docs/deployment.md is followed, command for command: in real shells, before a sandbox instead of Contit."""
+"""docs/deployment.md is followed, command for command: in a real shell, before a sandbox instead of Contit."""
 
 import json
 import os
@@ -10,7 +10,6 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +20,8 @@ from tests.http.issuer import issuing
 from tests.rules.tree import ROOT
 
 NEEDED = ("bash", "curl", "openssl")
-SERVES = re.compile(r"(?:^|\s)contit-mcp http\b[^\n]*\n$")
 PUBLIC_URL = "https://mcp.example.com/mcp"
+MARK = "@@ block"
 
 
 class Block(NamedTuple):
@@ -32,57 +31,44 @@ class Block(NamedTuple):
     language: str
     text: str
 
+    @property
+    def serves(self) -> bool:
+        """Whether it belongs in a second terminal."""
+        return re.search(r"(?:^|\s)contit-mcp http\b[^\n]*\n$", self.text) is not None
 
-def blocks() -> list[Block]:
+
+def blocks() -> Iterator[Block]:
     """All of them, in order."""
-    found, section = [], ""
-    pattern = re.compile(
-        r"^#+ (?P<heading>[^\n]+)$|^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
+    guide = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    section = ""
+    for heading, language, text in re.findall(r"^#+ (.+)$|^ *```(\w*)\n((?:.*\n)*?) *```$", guide, re.MULTILINE):
+        section = heading or section
+        if not heading:
+            yield Block(section, language, textwrap.dedent(text))
+
+
+def script(port: int) -> str:
+    """Return all blocks as one script, which marks the output of each, with the servers in the background."""
+    ready = (
+        f"curl --silent --output /dev/null --retry 99 --retry-all-errors --retry-delay 1 http://127.0.0.1:{port}/readyz"
     )
-    for match in pattern.finditer((ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")):
-        if match["heading"]:
-            section = match["heading"]
-        else:
-            found.append(Block(section, match["language"], textwrap.dedent(match["text"])))
-    return found
-
-
-@dataclass
-class Reader:
-    """A follower of the guide: a terminal that remembers, and a second one that serves."""
-
-    folder: Path
-    environment: dict[str, str]
-    servers: list[Served] = field(default_factory=list)
-
-    def type(self, text: str) -> str:
-        """Type a block into the terminal; what it prints."""
-        state, place = self.folder / "terminal", self.folder / "place"
-        script = f"set -eu -o pipefail\n. '{state}'\ncd \"$(cat '{place}')\"\n{text}\n"
-        script += f"{{ declare -px; declare -f; }} > '{state}'\npwd > '{place}'\n"
-        ended = subprocess.run(
-            ["bash", "-c", script], env=self.environment, input="sandbox-key\n", capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
-        assert ended.returncode == 0, f"{text}\n{ended.stdout}\n{ended.stderr}"
-        return ended.stdout
-
-    def serve(self, text: str) -> None:
-        """Type a block into the second terminal, and wait until the server in it listens."""
-        script = f". '{self.folder / 'terminal'}'\ncd \"$(cat '{self.folder / 'place'}')\"\nexec env {text}"
-        self.servers.append(Served(self.environment, command=["bash", "-eu", "-c", script]))
-        self.servers[-1].start()
-        self.servers[-1].last("server.listening", within=30)
-
-    def stop(self) -> None:
-        """Stop what serves; it drains, and leaves with 0."""
-        while self.servers:
-            assert self.servers.pop().stop() == 0
+    stop = 'if [ "$server" ]; then kill "$server"; wait "$server"; server=; fi'
+    lines, section = ["set -eu -o pipefail", "server=", "trap 'kill $server' EXIT"], ""
+    for number, block in enumerate(blocks()):
+        if block.section != section or block.serves:
+            lines.append(stop)
+            section = block.section
+        lines.append(f"echo '{MARK} {number}'")
+        if block.serves:
+            lines += [f"{block.text.rstrip()} < /dev/null &", "server=$!", ready]
+        elif block.language == "sh":
+            lines.append(block.text)
+    return "\n".join([*lines, stop, "trap - EXIT"])
 
 
 @contextmanager
-def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
-    """A reader with a clone, and what differs on this machine from what the guide says."""
+def machine(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """A clone and the commands of the guide; yields the environment, and what differs here from what the guide says."""
     (folder / "engine").mkdir()
     (folder / "bin").mkdir()
     shutil.copytree(ROOT / "configs", folder / "clone" / "configs", ignore=shutil.ignore_patterns("secrets"))
@@ -96,8 +82,6 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
         path = folder / "bin" / name
         path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
-    (folder / "terminal").touch()
-    (folder / "place").write_text(str(folder / "clone"), encoding="utf-8")
     direct, through_nginx = free_port(), free_port()
     with contit() as upstream, issuing() as issuer:
         environment = clean_environment(
@@ -110,18 +94,17 @@ def reader(folder: Path) -> Iterator[tuple[Reader, dict[str, str]]]:
             YOUR_CONTIT_KEY="sandbox-key",
             ACCESS_TOKEN=issuer.token(aud=PUBLIC_URL, scope="contit.ask"),
         )
-        someone = Reader(folder, environment)
-        here = {
-            "127.0.0.1:8000": f"127.0.0.1:{direct}",
-            "127.0.0.1:8080": f"127.0.0.1:{through_nginx}",
-            "CONTIT_API_KEY=your-key": "CONTIT_API_KEY=sandbox-key",
-            "https://login.example.com": issuer.url,
-        }
         try:
-            yield someone, here
+            yield (
+                environment,
+                {
+                    "127.0.0.1:8000": f"127.0.0.1:{direct}",
+                    "127.0.0.1:8080": f"127.0.0.1:{through_nginx}",
+                    "CONTIT_API_KEY=your-key": "CONTIT_API_KEY=sandbox-key",
+                    "https://login.example.com": issuer.url,
+                },
+            )
         finally:
-            for server in someone.servers:
-                server.process.kill()
             for kept in (folder / "engine").iterdir():
                 with suppress(ValueError, KeyError, TypeError, ProcessLookupError, IsADirectoryError):
                     os.kill(json.loads(kept.read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
@@ -132,29 +115,26 @@ def test_the_guide_can_be_followed_from_its_first_command_to_its_last(tmp_path: 
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing and not os.environ.get("CI"):
         pytest.skip(reason=f"needs {', '.join(missing)}")
-    section, printed, ran = "", "", set()
-    with reader(tmp_path) as (someone, here):
-        for block in blocks():
-            if block.section != section:
-                someone.stop()
-                section = block.section
-            text = block.text
-            for there, instead in here.items():
-                text = text.replace(there, instead)
-            match block.language:
-                case "text":
-                    assert set(text.splitlines()) <= set(printed.splitlines()), f"{section}: {printed}"
-                case "sh" if SERVES.search(text):
-                    someone.stop()
-                    someone.serve(text)
-                case "sh":
-                    printed = someone.type(text)
-                    asked = re.findall(r"^ask\b(?!\()", text, re.MULTILINE)
-                    assert printed.count('"status":"completed"') == len(asked), f"{section}: {printed}"
-                case other:
-                    assert other == "ini", f"{section}: a block of {other or 'nothing'}"
-            ran.add(section)
-        someone.stop()
+    with machine(tmp_path) as (environment, here):
+        text = script(int(environment["CONTIT_MCP_PORT"]))
+        for there, instead in here.items():
+            text = text.replace(there, instead)
+        with (tmp_path / "log").open("w+", encoding="utf-8") as log:
+            ended = subprocess.run(
+                ["bash", "-c", text], cwd=tmp_path / "clone", env=environment, input="sandbox-key\n",
+                stdout=subprocess.PIPE, stderr=log, text=True, timeout=300, check=False,
+            )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + (tmp_path / "log").read_text(encoding="utf-8")
+    printed = re.split(rf"{MARK} \d+\n", ended.stdout)[1:]
+    for number, block in enumerate(blocks()):
+        said = printed[number]
+        if block.language == "text":
+            assert set(block.text.splitlines()) <= set(printed[number - 1].splitlines()), block
+        else:
+            assert block.language in {"sh", "ini"}, block
+        asked = re.findall(r"^ask\b(?!\()", block.text, re.MULTILINE)
+        assert said.count('"status":"completed"') == len(asked), (block, said)
+    ran = {block.section for block in blocks()}
     assert {"Try it", "One container", "none", "token", "jwt", "caller", "Kubernetes"} < ran
 
 

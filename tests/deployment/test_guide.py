@@ -49,9 +49,8 @@ def blocks() -> Iterator[Block]:
 
 def script(port: int) -> str:
     """Return all blocks as one script, which marks the output of each, with the servers in the background."""
-    ready = (
-        f"curl --silent --output /dev/null --retry 99 --retry-all-errors --retry-delay 1 http://127.0.0.1:{port}/readyz"
-    )
+    ask = f"curl --silent --output /dev/null http://127.0.0.1:{port}/readyz"
+    ready = f'until {ask}; do kill -0 "$server"; sleep 0.1; done'
     stop = 'if [ "$server" ]; then kill "$server"; wait "$server"; server=; fi'
     lines, section = ["set -eu -o pipefail", "server=", "trap 'kill $server' EXIT"], ""
     for number, block in enumerate(blocks()):

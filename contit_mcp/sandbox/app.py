@@ -42,6 +42,7 @@ SAMPLE_TODAY: Final = dt.date(2026, 3, 20)
 _TOKENS_KEPT: Final = 1_000
 _MOST_REPORTED: Final = 1_000
 _PAGES: Final = {"html": (200, "Please sign in"), "html-error": (502, "502 Bad Gateway")}
+Handler = Callable[[Request], Awaitable[Response]]
 _DAMAGED: Final = {"empty": b"", "malformed": b'{"threadId": "thread_', "missing-field": b"{}"}
 
 
@@ -121,14 +122,14 @@ class _Sandbox:
         today = SAMPLE_TODAY if self.options.data is None else dt.datetime.now().astimezone().date()
         return Assistant(load_workspace(self.options.data or SAMPLE), self.options.today or today)
 
-    async def serve(
-        self, endpoint: Endpoint, handler: Callable[[Request], Awaitable[Response]], request: Request
-    ) -> Response:
+    async def serve(self, endpoint: Endpoint, handler: Handler, request: Request) -> Response:
         """Answer one request as its fault demands, and record it. A scripted answer may set the fault, too."""
         at = self.clock()
         request.state.fault = self.record.next_fault(endpoint)
         try:
-            response = _instead(request.state.fault) or await handler(request)
+            if not (response := _instead(request.state.fault)):
+                self._check_credential(request, endpoint)
+                response = await handler(request)
         except HTTPException as exc:
             response = _refusal(exc)
         if fault := request.state.fault:
@@ -154,13 +155,12 @@ class _Sandbox:
 
     async def start(self, request: Request) -> Response:
         """POST /ai-assistant/thread: start a run, in a new conversation or in a known one."""
-        self._check_credential(request)
         try:
             body = _Start.model_validate_json(await _read(request))
         except ValidationError as exc:
             raise HTTPException(400, "The body must be JSON with a prompt, and a threadId or null.") from exc
-        prompt, thread_id = body.prompt, body.threadId
-        scripted, text = self.record.next_answer(prompt) or (None, None)
+        thread_id = body.threadId
+        scripted, text = self.record.next_answer(body.prompt) or (None, None)
         seconds = self.options.run_seconds
         if scripted:
             if scripted.fault and not request.state.fault:
@@ -175,18 +175,17 @@ class _Sandbox:
         if any(run.status(now) == "in_progress" for run in before):
             raise HTTPException(409, "The thread already has an active run.")
         fault: Fault | None = request.state.fault
-        if fault and fault.kind in ("slow", "endless"):
+        kind = fault.kind if fault else ""
+        if fault and kind in ("slow", "endless"):
             seconds += fault.seconds or math.inf
         last_turn = next((run.turn for run in reversed(before) if not run.fails), None)
-        turn = self.assistant.reply(prompt, last_turn) if text is None else Turn(text)
-        fails = fault is not None and fault.kind == "failed"
-        run = Run(thread_id, f"run_{self.new_id()}", prompt, turn, now + seconds, fails)
+        turn = self.assistant.reply(body.prompt, last_turn) if text is None else Turn(text)
+        run = Run(thread_id, f"run_{self.new_id()}", body.prompt, turn, now + seconds, fails=kind == "failed")
         self.record.start(run)
         return JSONResponse({"threadId": run.thread_id, "runId": run.run_id})
 
     async def status(self, request: Request) -> Response:
         """GET /ai-assistant/thread/{threadId}/run/{runId}/status: the state of a run."""
-        self._check_credential(request)
         ids, fault = request.path_params, request.state.fault
         for run in self.record.threads.get(ids["thread_id"], ()):
             if run.run_id == ids["run_id"]:
@@ -195,7 +194,6 @@ class _Sandbox:
 
     async def response(self, request: Request) -> Response:
         """GET /ai-assistant/thread/{threadId}/response: the answer of the run that completed last."""
-        self._check_credential(request)
         for run in reversed(self.record.threads.get(request.path_params["thread_id"], [])):
             if run.status(self.clock()) == "completed":
                 return JSONResponse({"response": run.turn.answer})
@@ -218,7 +216,7 @@ class _Sandbox:
     async def control(self, request: Request) -> Response:
         """Report what the sandbox has seen (GET), or change its faults and answers first (POST), for tests."""
         try:
-            self._check_credential(request)
+            self._check_credential(request, "control")
             if request.method == "POST":
                 change = _Change.model_validate_json(await _read(request))
                 faults = parse_faults(change.faults)
@@ -246,17 +244,14 @@ class _Sandbox:
         ]
         return {"requests": requests, "runs": runs, "faults": [asdict(one) for one in self.record.faults]}
 
-    def _check_credential(self, request: Request) -> None:
+    def _check_credential(self, request: Request, endpoint: str) -> None:
         """Raise 401 or 403 unless X-Api-Key or, where that is absent, Authorization has a good credential."""
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        bearer = bearer if scheme.lower() == "bearer" else ""
-        key = request.headers.get("x-api-key")
-        if key is None and self.token_ends.get(bearer, 0.0) > self.clock():
-            return
-        key = bearer if key is None else key
+        key = request.headers.get("x-api-key", bearer if scheme.lower() == "bearer" else "")
+        issued = "x-api-key" not in request.headers and self.token_ends.get(key, 0.0) > self.clock()
         if key in self.options.forbidden_keys:
             raise HTTPException(403, "This credential has no ReadAccess.")
-        if key not in self.options.api_keys:
+        if endpoint != "token" and not issued and key not in self.options.api_keys:
             raise HTTPException(401, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
 
 

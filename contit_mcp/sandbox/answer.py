@@ -9,7 +9,7 @@ from typing import Final
 
 from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import month_span
-from contit_mcp.sandbox.lexicon import lexicon, spaced
+from contit_mcp.sandbox.lexicon import Lexicon, spaced
 from contit_mcp.sandbox.query import Condition, Order, Query, find
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
 
@@ -40,11 +40,9 @@ class Turn:
 class _Words:
     """Words results about a workspace in one language."""
 
-    def __init__(self, workspace: Workspace, language: str) -> None:
+    def __init__(self, workspace: Workspace, lexicon: Lexicon) -> None:
         self.workspace = workspace
-        self.language = language
-        self.text = lexicon(language).text
-        self.tables = lexicon(language).tables
+        self.text, self.tables = lexicon.text, lexicon.tables
         self._patterns: dict[str, str] = self.tables["conditions"]
         self._months: list[str] = self.tables["dates"]["months"].split(", ")
 
@@ -169,7 +167,7 @@ class Assistant:
             reading = Reading(self.reader, prompt, language)
             turn = _Answer(self, reading, before).turn()
         except NotUnderstoodError as exc:
-            refusal = _Words(self.workspace, language).refusal(exc.key, exc.values)
+            refusal = _Words(self.workspace, self.reader.lexicons[language]).refusal(exc.key, exc.values)
             return replace(before, answer=refusal, language=language)
         notes = [reading.lexicon.text("typo", written=written, meant=meant) for written, meant in reading.typos]
         return replace(turn, answer="\n\n".join([turn.answer, *notes]), language=language)
@@ -181,7 +179,7 @@ class _Answer:
     def __init__(self, assistant: Assistant, reading: Reading, before: Turn) -> None:
         self.workspace, self.by_id = assistant.workspace, assistant.reader.by_id
         self.reading, self.before = reading, before
-        self.words = _Words(assistant.workspace, reading.language)
+        self.words = _Words(assistant.workspace, reading.lexicon)
         self.merged = False
         """Whether the query is a follow-up, which asks for the same of other items."""
         self.text = self.words.text

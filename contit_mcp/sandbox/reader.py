@@ -13,7 +13,7 @@ from typing import Final
 
 from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import DateReader, Span
-from contit_mcp.sandbox.lexicon import LANGUAGES, Names, Symbol, lexicon, other_languages, words
+from contit_mcp.sandbox.lexicon import LANGUAGES, Lexicon, Symbol, other_languages, words
 from contit_mcp.sandbox.query import Condition, Order, TextIndex
 
 _LONGEST_TOPIC: Final = 6
@@ -42,19 +42,19 @@ class Reader:
         self.today = today
         self.index = TextIndex(workspace)
         self.by_id = {item.id: item for item in workspace.items}
-        self.names = {code: Names(lexicon(code), workspace, self.index.vocabulary) for code in LANGUAGES}
+        self.lexicons = {code: Lexicon(code, workspace, self.index.vocabulary) for code in LANGUAGES}
 
     def language(self, prompt: str, before: str) -> str:
         """Return the language of a prompt. Raises NotUnderstoodError for one without a lexicon or a very long one."""
         if len(prompt) > _MOST_CHARACTERS:
             raise NotUnderstoodError
         told = {word.folded for word in words(prompt, ())}
-        symbols = {code: names.read(prompt)[0] for code, names in self.names.items()}
+        symbols = {code: lexicon.read(prompt)[0] for code, lexicon in self.lexicons.items()}
         scores = {code: sum(one.kind != "unknown" for one in symbols[code]) for code in LANGUAGES}
         best = max(LANGUAGES, key=lambda code: (scores[code], code == before))
         others = {code: len(told & signs) for code, signs in other_languages().items()}
         other = max(others, key=others.__getitem__)
-        if others[other] > max(2, len(told & lexicon(best).listed("signs")) + 1):
+        if others[other] > max(2, len(told & self.lexicons[best].listed("signs")) + 1):
             raise NotUnderstoodError("other_language", language=other)
         return best
 
@@ -64,7 +64,7 @@ class Reading:
 
     def __init__(self, reader: Reader, prompt: str, language: str) -> None:
         self.reader, self.language = reader, language
-        self.workspace, self.lexicon = reader.workspace, reader.names[language].lexicon
+        self.workspace, self.lexicon = reader.workspace, reader.lexicons[language]
         self.small_talk = ""
         self.do = ""
         """list, count or open; empty where nothing says it."""
@@ -85,7 +85,7 @@ class Reading:
         self._unknown: list[str] = []
         self._places: dict[str, int] = {}
         """Where the first symbol of a kind was read."""
-        self.symbols, self.words, self.typos = reader.names[language].read(prompt)
+        self.symbols, self.words, self.typos = self.lexicon.read(prompt)
         self._read()
 
     @property

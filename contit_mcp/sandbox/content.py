@@ -52,7 +52,6 @@ class Item:
     dates: dict[str, datetime]
     """created, updated and published, as far as they are known, and further dates; a draft has no published."""
     titles: dict[str, str]
-    """By locale."""
     texts: dict[str, str]
     """By locale: everything that is searched beside the title."""
 

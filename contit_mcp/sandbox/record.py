@@ -14,8 +14,7 @@ from contit_mcp.sandbox.options import MAX_ANSWERS, DataError, Endpoint, Fault, 
 
 MAX_FAULTS: Final = 1_000
 THREADS_KEPT: Final = 20_000
-RUNS_KEPT: Final = 1_000
-"""Runs of one thread."""
+RUNS_KEPT_PER_THREAD: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,7 @@ class SandboxRecord:
     def reset(self) -> None:
         """Return to the state of the start: no requests, no conversations, the faults and answers of the options."""
         self.requests: list[SeenRequest] = []
-        """Every request so far, oldest first; as many as the options keep."""
         self.threads: OrderedDict[str, list[Run]] = OrderedDict()
-        """The runs of each thread, oldest first."""
         self._faults: list[tuple[Fault, int]] = []
         """Each pending fault, and how many requests have counted for it."""
         self._answers: list[tuple[ScriptedAnswer, int]] = []
@@ -122,7 +119,7 @@ class SandboxRecord:
         """Add a run to its thread, which may be new. At each limit the oldest is dropped."""
         while len(self.threads) >= THREADS_KEPT and run.thread_id not in self.threads:
             self.threads.popitem(last=False)
-        self.threads[run.thread_id] = [*self.threads.get(run.thread_id, [])[-RUNS_KEPT + 1 :], run]
+        self.threads[run.thread_id] = [*self.threads.get(run.thread_id, [])[-RUNS_KEPT_PER_THREAD + 1 :], run]
 
     def note(self, request: SeenRequest) -> None:
         """Add a request. At the limit the oldest is dropped."""

@@ -123,7 +123,7 @@ async def test_requests_are_recorded_as_they_arrived_without_their_query(sandbox
 async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """At each limit the oldest request, thread or run is dropped, and a further fault is refused."""
     monkeypatch.setattr(record, "THREADS_KEPT", 3)
-    monkeypatch.setattr(record, "RUNS_KEPT", 2)
+    monkeypatch.setattr(record, "RUNS_KEPT_PER_THREAD", 2)
     made = Sandbox(SandboxOptions(run_seconds=0, requests_kept=3))
     threads = [(await made.start("hello")).json()["threadId"] for _ in range(5)]
     assert list(made.record.threads) == threads[2:]

@@ -83,13 +83,15 @@ class SandboxChoice:
             ConfigurationError: The content or the scripted answers cannot be read.
         """
         from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-        from contit_mcp.sandbox.content import DataError  # noqa: PLC0415
-        from contit_mcp.sandbox.options import AnswersError, SandboxOptions  # noqa: PLC0415
+        from contit_mcp.sandbox.options import DataError, SandboxOptions  # noqa: PLC0415
 
         try:
             return create_sandbox(SandboxOptions(**self.given))
-        except (DataError, AnswersError) as exc:
-            raise ConfigurationError(f"{exc}.", hint="contit-mcp sandbox --help says what the files contain.") from exc
+        except DataError as exc:
+            raise ConfigurationError(
+                f"{exc}.",
+                hint="contit-mcp sandbox --help says what the files contain.",
+            ) from exc
 
     def transport(self) -> "httpx.ASGITransport":
         """Return a transport to the sandbox that needs no network."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contit_mcp.hosts.document import Addition
+from contit_mcp.hosts.formats import Addition
 from contit_mcp.hosts.host import NAME, Host, LocalServer, Machine, RemoteServer, Server
 
 # --- entries
@@ -145,7 +145,7 @@ _ALL = (
         plain(), None,
         "Quit Claude Desktop, not only its window, and start it again.",
         "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
-        strict=True,
+        misreads="comments and trailing commas",
     ),
     Host(
         "claude-code", "Claude Code", "json", "mcpServers",
@@ -172,6 +172,7 @@ _ALL = (
         "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
         "google-gemini/gemini-cli docs/tools/mcp-server.md",
         variables="${NAME}",
+        misreads="trailing commas",
     ),
     Host(
         "cursor", "Cursor", "json", "mcpServers",

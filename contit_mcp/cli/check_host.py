@@ -9,7 +9,6 @@ import re
 import ssl
 import sys
 import tempfile
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,6 @@ _STATUSES = {
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
     421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
-    429: "Too many requests; try again in a little while.",
-    503: "The server is stopping or full; try again in a little while.",
 }
 
 
@@ -69,9 +66,6 @@ def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
     """Return how far the entry in the file may be used; a person is asked about one of a project, if there is one.
 
     `trust` says whether the user has agreed on the command line, `ask` whether a person may be asked.
-
-    Raises:
-        ConfigurationError: The file cannot be read.
     """
     if not place.in_project or is_ours(place, Installs(our_folder())):
         return Trust.FULLY
@@ -105,9 +99,7 @@ async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Find
     if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     if isinstance(server, RemoteServer):
-        with_token = f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
-        if host.remote is None or host.remote(server) == host.remote(replace(server, token_variable=TOKEN_VARIABLE)):
-            with_token = host.remote_note or "Ask the operator of the server."
+        with_token = host.remote_note or f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
         return [*found, await _over_http(server, with_token, trusted)]
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
     found.append(await _over_stdio(server, f"{anew}{sandbox} --force"))
@@ -173,55 +165,49 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
         pattern: None if proxy is None else httpx2.AsyncHTTPTransport(proxy=proxy, verify=context)
         for pattern, proxy in environment_proxies()[0].items()
     }
-    statuses: list[int] = []
+    statuses = [0]
 
     async def note(response: httpx2.Response) -> None:
         statuses.append(response.status_code)
 
+    http = httpx2.AsyncClient(
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=_PATIENCE_SECONDS,
+        verify=context,
+        mounts=mounts,
+        trust_env=False,
+        event_hooks={"response": [note]},
+    )
+    cause: Exception
     try:
-        async with httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=_PATIENCE_SECONDS,
-            verify=context,
-            mounts=mounts,
-            trust_env=False,
-            event_hooks={"response": [note]},
-        ) as http:
+        async with http:
             return await _list_tools(streamable_http_client(server.url, http_client=http))
     except (ExceptionGroup, MCPError, TimeoutError, httpx2.InvalidURL) as error:
-        if statuses and statuses[-1] >= 400:
-            return _refused(statuses[-1], server, variable, with_token, trusted, given=bool(token))
-        causes = _causes(error)
-        if any(isinstance(it, httpx2.InvalidURL | httpx2.UnsupportedProtocol) for it in causes):
-            return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
-        if cause := next((it for it in causes if isinstance(it, httpx2.HTTPError)), None):
-            hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
-            return _bad(f"there is no connection to the server ({type(cause).__name__})", hint)
-        return _bad(f"the server does not speak MCP there ({type(error).__name__})", "Look into the server's log.")
+        cause = error
+    while isinstance(cause, ExceptionGroup):
+        cause = cause.exceptions[0]
+    status = statuses[-1]
+    if status == 401 and not token:
+        return _wants_token(variable, server, with_token, trusted)
+    if status >= 400:
+        return _bad(f"the server refuses ({status})", _STATUSES.get(status, "Ask the operator of the server."))
+    if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
+    problem, hint = "the server does not speak MCP there", "Look into the server's log."
+    if isinstance(cause, httpx2.HTTPError):
+        problem = "there is no connection to the server"
+        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
+    return _bad(f"{problem} ({type(cause).__name__})", hint)
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the errors that a group is made of, at any depth."""
-    return (
-        [it for inner in error.exceptions for it in _causes(inner)]
-        if isinstance(error, BaseExceptionGroup)
-        else [error]
-    )
-
-
-def _refused(
-    status: int, server: RemoteServer, variable: str | None, with_token: str, trusted: Trust, *, given: bool
-) -> Finding:
-    hint = _STATUSES.get(status, "Ask the operator of the server.")
-    if status != 401 or given:
-        return _bad(f"the server refuses ({status})", hint)
+def _wants_token(variable: str | None, server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
     if trusted is not Trust.FULLY:
         return Finding(_TOOLS, "not tried: the server wants a token, which is not sent to an unknown address")
     if server.asked_for:
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
         return _bad("the server wants a token (401), and its entry has no token", with_token)
-    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
+    return _bad(f"the server wants a token (401), and {variable} is not set here", _STATUSES[401])
 
 
 async def _contit(server: LocalServer) -> list[Finding]:

@@ -36,11 +36,7 @@ _COPY_AGAIN = "Copy it again from Contit, without anything around it."
 
 
 def file_of(slug: str, scope: str | None) -> HostFile:
-    """Return the file that the host reads on this machine, for its user or for this project.
-
-    Raises:
-        ConfigurationError: The host has no such file, or the project's leads out of the project.
-    """
+    """Return the file that the host reads on this machine, for its user or for this project."""
     host, machine = HOSTS[slug], Machine.this()
     if scope and scope not in host.files:
         raise ConfigurationError(
@@ -57,11 +53,7 @@ def file_of(slug: str, scope: str | None) -> HostFile:
 
 
 def our_folder() -> Path:
-    """Return the folder where we remember the entries that we wrote, and keep the key.
-
-    Raises:
-        ConfigurationError: CONTIT_MCP_STATE_DIR cannot be used.
-    """
+    """Return the folder where we remember the entries that we wrote, and keep the key."""
     configured = os.environ.get("CONTIT_MCP_STATE_DIR")
     try:
         return state_folder(None if is_unset(configured) else Path(_full_path(str(configured).strip())))
@@ -221,11 +213,7 @@ def _local(key: "KeyFile | None") -> LocalServer:
 
 
 def _way_to_contit() -> dict[str, str]:
-    """Return the variables that lead to Contit and that a host would not know.
-
-    Raises:
-        ConfigurationError: One cannot be used, or would write a password into a host's file.
-    """
+    """Return the variables that lead to Contit and that a host would not know."""
     found = {}
     for name, convert in (("CONTIT_BASE_URL", usable_url), ("CONTIT_CA_FILE", _full_path)):
         if is_unset(text := os.environ.get(name)):
@@ -286,11 +274,7 @@ def _kept(folder: Path, setting: str) -> KeyFile:
 
 
 def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
-    """Return the credential that is named here, set here, or kept from before and not to be replaced; None for none.
-
-    Raises:
-        ConfigurationError: It does not look like one, or its file cannot be read.
-    """
+    """Return the credential that is named here, set here, or kept from before and not to be replaced; None for none."""
     if given is not None:
         return _of_the_user(given)
     for setting in KEY_FILES:
@@ -314,11 +298,7 @@ def _asked(folder: Path) -> KeyFile:
 
 
 def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, list[str]]:
-    """Return a credential that Contit does not refuse, and what Contit says about it; a refused one is asked for again.
-
-    Raises:
-        ConfigurationError: Contit refuses it, and there is nobody to ask.
-    """
+    """Return a credential that Contit does not refuse, and what Contit says; a refused one is asked for again."""
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
     offered = _offered(given, folder, new=new)

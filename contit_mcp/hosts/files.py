@@ -1,4 +1,7 @@
-"""A host's file on the disk, read as it is and changed as a whole or not at all; and the command that a host starts."""
+"""A host's file on the disk, read as it is and changed as a whole or not at all; and the command that a host starts.
+
+What cannot be read or written is a ConfigurationError.
+"""
 
 import contextlib
 import errno
@@ -20,11 +23,7 @@ _CACHES = ({"archive-v0"}, {"builds-v0"}, {"environments-v2"}, {"pipx", ".cache"
 
 
 def read_text(path: Path) -> str | None:
-    """Return the text of the file, with its byte order mark and line ends; None if it does not exist.
-
-    Raises:
-        ConfigurationError: It cannot be read.
-    """
+    """Return the text of the file, with its byte order mark and line ends; None if it does not exist."""
     with _errors_about(path, "read"):
         try:
             with open(path, "rb", opener=_without_waiting) as file:
@@ -43,11 +42,7 @@ def read_text(path: Path) -> str | None:
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -> None:
-    """Write all of it, or nothing. A link stays, and with `keep` the mode and owner of a file that exists.
-
-    Raises:
-        ConfigurationError: It cannot be written.
-    """
+    """Write all of it, or nothing. A link stays, and with `keep` the mode and owner of a file that exists."""
     target = Path(os.path.realpath(path))
     with _errors_about(path, "written"):
         kept = target.stat() if keep and target.exists() else None
@@ -63,11 +58,7 @@ def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -
 
 
 def back_up(path: Path, folder: Path) -> Path:
-    """Copy the file into the folder without overwriting another. Only this user can read the copy: it may hold keys.
-
-    Raises:
-        ConfigurationError: The copy cannot be written.
-    """
+    """Copy the file into the folder without overwriting another. Only this user can read the copy: it may hold keys."""
     content = path.read_bytes()
     with _errors_about(folder, "written"):
         make_folder(folder)
@@ -83,11 +74,7 @@ def back_up(path: Path, folder: Path) -> Path:
 def own_command(argv0: str, executable: str) -> tuple[str, ...]:
     """Return the command that started us: its full path, and the arguments before the subcommand.
 
-    A link (as pipx makes one) is named as it is: its target may move with the next version. The arguments are
-    `sys.argv[0]` and `sys.executable`.
-
-    Raises:
-        ConfigurationError: We run from a cache that may be emptied at any time, or are not installed.
+    It is found by `sys.argv[0]` and `sys.executable`. A link, as of pipx, is named as it is: its target may move.
     """
     if any(cache <= set(Path(executable).parts) for cache in _CACHES):
         raise ConfigurationError(

@@ -12,7 +12,7 @@ import textwrap
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _BOM = "\ufeff"
 
@@ -38,32 +38,26 @@ class Addition:
         """The section with nothing else in it."""
         return {self.name: self.value} if self.named_by is None else [self.value]
 
+    def key_in(self, section: Any) -> Any:
+        """Return the key or the index that it has in its section; None if it is not there."""
+        if isinstance(section, dict) and self.named_by is None:
+            return self.name if self.name in section else None
+        elements = enumerate(section) if isinstance(section, list) and self.named_by else ()
+        return next((at for at, it in elements if isinstance(it, dict) and it.get(self.named_by) == self.name), None)
+
     def find(self, document: Any) -> Any:
         """Return the value that the document has under this name; None if there is no such value."""
-        section = document.get(self.section) if isinstance(document, dict) else None
-        if isinstance(section, dict) and self.named_by is None:
-            return section.get(self.name)
-        return next((item for item in section if self.is_named(item)), None) if isinstance(section, list) else None
+        section: Any = document.get(self.section) if isinstance(document, dict) else None
+        return None if (key := self.key_in(section)) is None else section[key]
 
     def without(self, document: Any) -> Any:
         """Return the document without it. An empty section counts as a missing one."""
-        if not isinstance(document, dict):
-            return {} if document is None else document
-        rest = dict(document)
+        rest = dict(document or {})
         section = rest.pop(self.section, None)
-        if isinstance(section, dict) and self.named_by is None:
-            section = {name: value for name, value in section.items() if name != self.name}
-        elif isinstance(section, list):
-            section = [item for item in section if not self.is_named(item)]
+        if (key := self.key_in(section)) is not None:
+            section = section.copy()
+            del section[key]
         return rest if section in ({}, [], None) else rest | {self.section: section}
-
-    def is_named(self, item: Any) -> bool:
-        """Return whether an element of a list has this name."""
-        return self.named_by is not None and isinstance(item, dict) and item.get(self.named_by) == self.name
-
-    def misplaced(self) -> UneditableError:
-        """Return the error for a section of another type."""
-        return UneditableError(f"its {self.section} is not what the host expects there")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +85,11 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
         if addition.find(file_format.read(normal)) is not None:
             normal = _checked(file_format, normal, file_format.remove(normal, addition), addition, None)
     for addition in into:
+        document = file_format.read(normal) or {}
+        if not isinstance(document, dict):
+            raise UneditableError("it holds something else than names and values")
+        if not isinstance(document.get(addition.section) or addition.whole, type(addition.whole)):
+            raise UneditableError(f"its {addition.section} is not what the host expects there")
         normal = _checked(file_format, normal, file_format.insert(normal, addition), addition, addition.value)
     mark = _BOM if text.startswith(_BOM) else ""
     return mark + (normal.replace("\n", "\r\n") if "\r\n" in text else normal)
@@ -104,13 +103,13 @@ def _checked(file_format: Format, before: str, after: str, addition: Addition, v
     says_before = file_format.read(before)
     try:
         says_after = file_format.read(after)
-    except Exception:  # noqa: BLE001 - whatever error a reader raises, such a text is not written
-        raise UneditableError("it cannot be edited safely") from None
-    # By repr: in Python 1 equals True, and NaN does not equal NaN.
-    others_stay = repr(addition.without(says_before)) == repr(addition.without(says_after))
-    if not others_stay or addition.find(says_after) != value:
-        raise UneditableError("it cannot be edited safely")
-    return after
+        # By repr: in Python 1 equals True, and NaN does not equal NaN.
+        others_stay = repr(addition.without(says_before)) == repr(addition.without(says_after))
+        if others_stay and addition.find(says_after) == value:
+            return after
+    except Exception:  # noqa: BLE001, S110 - whatever error a reader raises, such a text is not written
+        pass
+    raise UneditableError("it cannot be edited safely")
 
 
 # --- TOML
@@ -119,12 +118,10 @@ def _checked(file_format: Format, before: str, after: str, addition: Addition, v
 def _insert_toml(text: str, addition: Addition) -> str:
     import tomlkit  # noqa: PLC0415 - start-up time
 
-    document = tomlkit.parse(text if text.endswith("\n") or not text else f"{text}\n")
-    section = document.setdefault(addition.section, tomlkit.table(is_super_table=True))
-    if not isinstance(section, dict):
-        raise addition.misplaced()
+    section = tomlkit.table(is_super_table=True)
     section[addition.name] = addition.value
-    return tomlkit.dumps(document)
+    added = tomlkit.dumps({addition.section: section})
+    return text.rstrip() + "\n\n" + added if text.strip() else added
 
 
 def _remove_toml(text: str, addition: Addition) -> str:
@@ -132,8 +129,6 @@ def _remove_toml(text: str, addition: Addition) -> str:
 
     document: Any = tomlkit.parse(text)
     del document[addition.section][addition.name]
-    if not document[addition.section]:
-        del document[addition.section]
     return tomlkit.dumps(document)
 
 
@@ -146,34 +141,24 @@ def _read_yaml(text: str) -> Any:
 
 def _insert_yaml(text: str, addition: Addition) -> str:
     document = _yaml("rt", text).load(text)
-    if document is None:  # comments alone would be lost on the way
-        return (
-            text + "\n" * (not text.endswith("\n") and text != "") + _dumped({addition.section: addition.whole}, text)
-        )
-    if not isinstance(document, dict):
-        raise UneditableError("it is not written as lines of names and values")
+    if not document or (addition.section not in document and text.endswith("\n")):
+        ended = text.removesuffix("\n") + "\n" if text else ""
+        return ended + _dumped({addition.section: addition.whole}, text)
     section = document.get(addition.section)
     if not section:
         document[addition.section] = addition.whole
-    elif addition.named_by is None and isinstance(section, dict):
+    elif addition.named_by is None:
         section[addition.name] = addition.value
-    elif addition.named_by is not None and isinstance(section, list):
-        section.append(addition.value)
     else:
-        raise addition.misplaced()
+        section.append(addition.value)
     return _dumped(document, text)
 
 
 def _remove_yaml(text: str, addition: Addition) -> str:
     document = _yaml("rt", text).load(text)
     section = document[addition.section]
-    if addition.named_by is None:
-        del section[addition.name]
-    else:
-        del section[next(number for number, item in enumerate(section) if addition.is_named(item))]
-    if not section:
-        del document[addition.section]
-    return _dumped(document, text) if document else ""
+    del section[addition.key_in(section)]
+    return _dumped(document, text)
 
 
 def _yaml(kind: str, text: str) -> Any:
@@ -202,8 +187,17 @@ def _dumped(document: object, text: str) -> str:
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(rf"{_STRING}|(?<=[^\s\[{{,:])(\s*),(?=\s*[\]}}])")
+_COMMA = re.compile(r"\s*,")
 _SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder()
+
+
+class _Item(NamedTuple):
+    """Where an item of an object or list begins, where its value begins, and where it has ended."""
+
+    start: int
+    value: int
+    end: int
 
 
 def misread(text: str, *, comments: bool) -> int | None:
@@ -226,55 +220,37 @@ def _read_json(text: str) -> Any:
 
 
 def _insert_json(text: str, addition: Addition) -> str:
-    document = _read_json(text)
-    if document is None:
-        return text + json.dumps({addition.section: addition.whole}, indent=2, ensure_ascii=False) + "\n"
-    if not isinstance(document, dict):
-        raise UneditableError("it holds something else than an object")
+    """Insert it as the first item of its section: comments before other items stay with these."""
     plain = _plain(text)
-    top = _container(plain, 0)
-    section = _section(top, addition)
-    if section is None:
-        return _with_item(text, top, 1, f"{json.dumps(addition.section)}: ", addition.whole)
-    if not isinstance(document[addition.section], type(addition.whole)):
-        raise addition.misplaced()
-    name = "" if addition.named_by else f"{json.dumps(addition.name)}: "
-    return _with_item(text, _container(plain, section.value), 2, name, addition.value)
+    if not plain.strip():
+        return text + json.dumps({addition.section: addition.whole}, indent=2, ensure_ascii=False) + "\n"
+    at, name, value, depth = plain.index("{"), json.dumps(addition.section) + ": ", addition.whole, 1
+    if section := _items(plain, at).get(addition.section):
+        at, value, depth = section.value, addition.value, 2
+        name = "" if addition.named_by else json.dumps(addition.name) + ": "
+    others = _items(plain, at)
+    if "\n" not in text.strip():
+        item, end = name + json.dumps(value, ensure_ascii=False), ", " if others else ""
+    else:
+        unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
+        item = "\n" + textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
+        end = "," if others else "" if text[at + 1 :].lstrip(" \t").startswith("\n") else "\n" + unit * (depth - 1)
+    return text[: at + 1] + item + end + text[at + 1 :]
 
 
 def _remove_json(text: str, addition: Addition) -> str:
-    plain = _plain(text)
-    top = _container(plain, 0)
-    section = _section(top, addition)
-    assert section is not None  # noqa: S101 - the addition is in it
-    inside = _container(plain, section.value)
-    if len(inside.items) == 1:
-        return _without_item(text, plain, top, top.items.index(section))
-    values: Any = json.loads(plain)[addition.section]
-    named = [
-        addition.is_named(values[n]) if addition.named_by else it.key == addition.name
-        for n, it in enumerate(inside.items)
-    ]
-    return _without_item(text, plain, inside, named.index(True))
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """An item of a container: its key, and where it begins, where its value begins, and where it has ended."""
-
-    key: str
-    start: int
-    value: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Container:
-    """An object or list: where its brackets are, and its items."""
-
-    start: int
-    close: int
-    items: list[_Item]
+    plain, uncommented = _plain(text), _blanked(_STRING_OR_COMMENT, text)
+    section = _items(plain, plain.index("{"))[addition.section]
+    item = _items(plain, section.value)[addition.key_in(json.loads(plain)[addition.section])]
+    before, after = text[: item.start], text[item.end :]
+    others = uncommented[: item.start].rstrip()
+    if comma := _COMMA.match(uncommented, item.end):
+        after = text[comma.end() :].lstrip(" \t")
+    elif others.endswith(","):
+        before = text[: len(others) - 1] + text[len(others) : item.start]
+    if after.startswith("\n"):
+        before = before.rstrip(" \t").removesuffix("\n")
+    return before + after
 
 
 def _blanked(pattern: re.Pattern[str], text: str) -> str:
@@ -286,64 +262,26 @@ def _plain(text: str) -> str:
     return _blanked(_STRING_OR_TRAILING_COMMA, _blanked(_STRING_OR_COMMENT, text))
 
 
+def _items(plain: str, at: int) -> dict[Any, _Item]:
+    """Return the items, by key or index, of the object or list whose bracket is here; the JSON is valid."""
+    found: dict[Any, _Item] = {}
+    is_object = plain[at] == "{"
+    at = _after_space(plain, at + 1)
+    while plain[at] not in "}]":
+        key, start = len(found), at
+        if is_object:
+            key, at = _DECODER.raw_decode(plain, at)
+            at = _after_space(plain, plain.index(":", at) + 1)
+        _, end = _DECODER.raw_decode(plain, at)
+        found[key] = _Item(start, at, end)
+        at = _after_space(plain, end)
+        at = _after_space(plain, at + 1) if plain[at] == "," else at
+    return found
+
+
 def _after_space(plain: str, at: int) -> int:
     found = _SPACE.match(plain, at)
     return found.end() if found else at
-
-
-def _container(plain: str, at: int) -> _Container:
-    """Return the container that begins here, in JSON that is known to be valid."""
-    start = _after_space(plain, at)
-    closing = {"{": "}", "[": "]"}[plain[start]]
-    items: list[_Item] = []
-    at = _after_space(plain, start + 1)
-    while plain[at] != closing:
-        first, key = at, ""
-        if closing == "}":
-            key, at = _DECODER.raw_decode(plain, at)
-            at = _after_space(plain, _after_space(plain, at) + 1)
-        _, end = _DECODER.raw_decode(plain, at)
-        items.append(_Item(key, first, at, end))
-        at = _after_space(plain, end)
-        at = _after_space(plain, at + 1) if plain[at] == "," else at
-    return _Container(start, at, items)
-
-
-def _section(top: _Container, addition: Addition) -> _Item | None:
-    return next((item for item in reversed(top.items) if item.key == addition.section), None)
-
-
-def _with_item(text: str, into: _Container, depth: int, name: str, value: object) -> str:
-    """Return the text with one more item at the end of a container."""
-    is_one_line = "\n" not in text[into.start : into.close]
-    unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
-    if into.items and is_one_line:
-        item = f" {name}{json.dumps(value, ensure_ascii=False)}"
-    else:
-        item = "\n" + textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
-    if into.items:
-        place = into.items[-1].end
-        return f"{text[:place]},{item}{text[place:]}"
-    place = into.start + 1 + len(text[into.start + 1 : into.close].rstrip())  # after comments
-    end = f"\n{unit * (depth - 1)}" if is_one_line else ""
-    return text[:place] + item + end + text[place:]
-
-
-def _without_item(text: str, plain: str, container: _Container, number: int) -> str:
-    """Return the text without an item of a container, and without the comma after it, or else the one before it."""
-    items, item = container.items, container.items[number]
-    before, after = text[: item.start], text[item.end :]
-    limit = items[number + 1].start if number + 1 < len(items) else container.close
-    comma = _blanked(_STRING_OR_COMMENT, text[item.end : limit]).find(",")
-    if comma >= 0:
-        after = after[comma + 1 :].lstrip(" \t")
-    elif number:
-        comma = plain.index(",", items[number - 1].end)
-        before = text[:comma] + text[comma + 1 : item.start]
-    if after.startswith("\n") or after[:1] in "]}":
-        before = before.rstrip(" \t")
-        before = before.removesuffix("\n") if after.startswith("\n") else before
-    return before + after
 
 
 FORMATS = {

@@ -29,13 +29,7 @@ class LocalServer:
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
-    """A server that the host speaks to over HTTP.
-
-    Attributes:
-        url: Where its /mcp is.
-        token_variable: The variable that holds the bearer token; None for a server that wants none.
-        asked_for: Whether the host asks its user for the token.
-    """
+    """A server that the host speaks to over HTTP; its bearer token is in a variable, or the user is asked for it."""
 
     url: str
     token_variable: str | None = None
@@ -110,11 +104,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Self:
-        """Return the machine that we run on.
-
-        Raises:
-            ConfigurationError: The user has no home folder, or the current folder is gone.
-        """
+        """Return the machine that we run on; a ConfigurationError without a home folder or a current one."""
         systems: dict[str, System] = {"darwin": "macos", "win32": "windows"}
         try:
             return cls(systems.get(sys.platform, "linux"), Path.home(), Path.cwd(), os.environ)
@@ -145,46 +135,28 @@ class Machine:
 
 
 Scope = Literal["user", "project"]
-Files = Callable[[Machine], list[Path]]
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host.
-
-    Attributes:
-        slug: Its name on the command line.
-        section: The key at the top of its file that holds the servers.
-        files: Where its file is, by scope, the usual scope first. The first file that exists counts, else the first.
-        local: Our entry for a process.
-        remote: Our entry for a server on the network; None where the file has none.
-        to_see_it: What its user does, so that the host sees a change.
-        source: Where the format is documented.
-        named_by: Where servers are a list: the field that names one.
-        head: What a new file begins with.
-        beside: Further additions that an entry needs.
-        remote_note: What its user has to know of a remote entry.
-        variables: How it writes a variable called NAME in a local entry; None where it fills in none.
-        misreads: What its reader of JSON does not allow.
-        hides: The name of an older file beside its own that it no longer reads once its own exists.
-    """
+    """One host. Its slug is its name on the command line; the section of its file holds the servers."""
 
     slug: str
     title: str
     format: Literal["json", "toml", "yaml"]
     section: str
-    files: Mapping[Scope, Files]
+    files: Mapping[Scope, Callable[[Machine], list[Path]]]  # the usual scope first; the first file that exists counts
     local: Callable[[LocalServer], dict[str, Any]]
     remote: Callable[[RemoteServer], dict[str, Any]] | None
-    to_see_it: str
-    source: str
-    named_by: str | None = None
-    head: Mapping[str, Any] = field(default_factory=dict)
-    beside: Callable[[Server], list[Addition]] = lambda _: []
-    remote_note: str | None = None
-    variables: str | None = None
+    to_see_it: str  # what its user does, so that the host sees a change
+    source: str  # where the format is documented
+    named_by: str | None = None  # the field that names a server where servers are a list
+    head: Mapping[str, Any] = field(default_factory=dict)  # what a new file begins with
+    beside: Callable[[Server], list[Addition]] = lambda _: []  # what an entry needs elsewhere in the file
+    remote_note: str | None = None  # what its user has to know of a remote entry
+    variables: str | None = None  # how it writes a variable called NAME in a local entry, if it fills in any
     misreads: Literal["nothing", "trailing commas", "comments and trailing commas"] = "nothing"
-    hides: str | None = None
+    hides: str | None = None  # an older file beside its own that it no longer reads once its own exists
 
     def place(self, machine: Machine, scope: str | None = None) -> "HostFile":
         """Return the file that the host reads; by default, that of its usual scope."""

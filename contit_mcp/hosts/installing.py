@@ -1,7 +1,8 @@
 """Our entry into a host's file, and out of it again.
 
 A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it; else the
-entry alone is removed, and the copies stay for the user to compare.
+entry alone is removed, and the copies stay for the user to compare. What cannot be read, edited or written is a
+ConfigurationError.
 """
 
 import hashlib
@@ -31,23 +32,14 @@ Change = Literal["new", "same", "replaced"]
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """One entry that we wrote.
-
-    Attributes:
-        host: The host's slug.
-        file: Its file, links followed.
-        written: The SHA-256 of the file as we wrote it.
-        values: The values of our additions, by section.
-        created: The file and folders that did not exist before, innermost first.
-        backup: A copy of the file that differs from what we wrote in our entry alone.
-    """
+    """One entry that we wrote: the host's slug, and its file with links followed."""
 
     host: str
     file: str
-    written: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    created: tuple[str, ...] = ()
-    backup: str | None = None
+    written: str = ""  # the SHA-256 of the file as we wrote it
+    values: Mapping[str, Any] = field(default_factory=dict)  # of our additions, by section
+    created: tuple[str, ...] = ()  # the file and folders that did not exist before, innermost first
+    backup: str | None = None  # a copy of the file that differs from what we wrote in our entry alone
 
 
 _INSTALLS = TypeAdapter(list[Install])
@@ -79,11 +71,7 @@ class Installs:
 
 
 def entry_in(place: HostFile) -> Server | None:
-    """Return the server that our entry in the file makes the host use; None if there is no entry.
-
-    Raises:
-        ConfigurationError: The file cannot be read.
-    """
+    """Return the server that our entry in the file makes the host use; None if there is no entry."""
     return read_entry(place.host.possible_additions()[0].find(_document(place)))
 
 
@@ -91,9 +79,6 @@ def is_ours(place: HostFile, installs: Installs) -> bool:
     """Return whether our entry in the file is the one that `install` wrote, unchanged.
 
     The values count: some hosts write their file anew, in their own way, each time that they are used.
-
-    Raises:
-        ConfigurationError: The file cannot be read.
     """
     document, values = _document(place), installs.of(place).values
     main, *others = [(one.find(document), values.get(one.section)) for one in place.host.possible_additions()]
@@ -111,9 +96,6 @@ def plan_install(
     """Return what an install would do, the text of the file, None if there is none, and the text that it would have.
 
     `force`: replace an entry that somebody else wrote or changed.
-
-    Raises:
-        ConfigurationError: The file is broken, has no place for an entry, or has one that is not as we wrote it.
     """
     host, file = place.host, place.path
     text, document = read_text(file), _document(place)
@@ -142,11 +124,7 @@ def plan_install(
 
 
 def install(place: HostFile, server: Server, installs: Installs, *, force: bool = False) -> tuple[Change, Path | None]:
-    """Write the entry. Returns what was done, and the backup if one was made.
-
-    Raises:
-        ConfigurationError: As of `plan_install`, or it cannot be written.
-    """
+    """Write the entry. Returns what was done, and the backup if one was made."""
     change, before, after = plan_install(place, server, installs, force=force)
     known = installs.of(place)
     new = replace(known, values={one.section: one.value for one in place.host.additions(server)})
@@ -169,11 +147,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
-    """Remove our entry. Returns the copies to compare with, none if all is as it was before; None if there is no entry.
-
-    Raises:
-        ConfigurationError: The file is broken, or the entry cannot be removed safely.
-    """
+    """Remove our entry. Returns copies to compare with, none if all is as it was before; None if there is no entry."""
     known, document = installs.of(place), _document(place)
     ours = place.host.possible_additions()
     text = read_text(place.path)
@@ -184,9 +158,10 @@ def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
     original = read_text(backup) if backup and known.written == _digest(text) else None
     with _errors_about(place):
         after = edited(text, FORMATS[place.host.format], out=ours) if original is None else original
-        rest = read(after, FORMATS[place.host.format])
+    for one in ours:
+        document = one.without(document)
     copies = []
-    if known.created and rest in (None, {}, place.host.head):
+    if known.created and document in ({}, place.host.head):
         _take_away(known.created)
     else:
         if original is None:

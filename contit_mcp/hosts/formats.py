@@ -85,10 +85,10 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
         if addition.find(file_format.read(normal)) is not None:
             normal = _checked(file_format, normal, file_format.remove(normal, addition), addition, None)
     for addition in into:
-        document = file_format.read(normal) or {}
-        if not isinstance(document, dict):
+        document = file_format.read(normal)
+        if not isinstance(document, dict | None):
             raise UneditableError("it holds something else than names and values")
-        if not isinstance(document.get(addition.section) or addition.whole, type(addition.whole)):
+        if not isinstance((document or {}).get(addition.section) or addition.whole, type(addition.whole)):
             raise UneditableError(f"its {addition.section} is not what the host expects there")
         normal = _checked(file_format, normal, file_format.insert(normal, addition), addition, addition.value)
     mark = _BOM if text.startswith(_BOM) else ""

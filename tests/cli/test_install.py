@@ -118,7 +118,7 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("cursor", b'// \n[{"a": /* \n */ 1,, }]', "line 3"),
         ("cursor", b'{"a": 1} 2', "extra data: line 1"),
         ("cursor", b"{,}", "expecting property name enclosed in double quotes: line 1"),
-        ("cursor", b"[]", "left alone: it cannot be edited safely"),
+        ("cursor", b"[]", "it holds something else than names and values"),
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "invalid value (at line 2"),

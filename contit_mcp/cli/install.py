@@ -163,19 +163,11 @@ def uninstall(host: str, *, scope: str | None) -> None:
     for copy in copies or ():
         click.echo(f"A copy from before: {copy}")
     for key_file in (_kept(folder, setting).path for setting in KEY_FILES):
-        if not key_file.exists():
-            continue
-        if _is_used(key_file, installs):
+        if key_file.exists() and _is_used(key_file, installs):
             click.echo(f"The key stays in {key_file}: another entry takes it from there.")
-            continue
-        try:
+        elif key_file.exists():
             key_file.unlink()
-        except OSError as error:
-            why = error.strerror or "unknown reason"
-            raise ConfigurationError(
-                f"The key in {key_file} cannot be removed: {why}.", hint="Remove it by hand."
-            ) from error
-        click.echo(f"The key was removed too: {key_file}")
+            click.echo(f"The key was removed too: {key_file}")
 
 
 def _list_hosts() -> None:

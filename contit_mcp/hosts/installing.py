@@ -8,7 +8,7 @@ ConfigurationError.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -72,7 +72,7 @@ class Installs:
 
 def entry_in(place: HostFile) -> Server | None:
     """Return the server that our entry in the file makes the host use; None if there is no entry."""
-    return read_entry(place.host.possible_additions()[0].find(_document(place)))
+    return read_entry(place.host.possible_additions()[0].find(_read(place)[1]))
 
 
 def is_ours(place: HostFile, installs: Installs) -> bool:
@@ -80,7 +80,7 @@ def is_ours(place: HostFile, installs: Installs) -> bool:
 
     The values count: some hosts write their file anew, in their own way, each time that they are used.
     """
-    document, values = _document(place), installs.of(place).values
+    document, values = _read(place)[1], installs.of(place).values
     main, *others = [(one.find(document), values.get(one.section)) for one in place.host.possible_additions()]
     return main[0] is not None and main[0] == main[1] and all(found in (None, written) for found, written in others)
 
@@ -98,7 +98,7 @@ def plan_install(
     `force`: replace an entry that somebody else wrote or changed.
     """
     host, file = place.host, place.path
-    text, document = read_text(file), _document(place)
+    text, document = _read(place)
     additions = host.additions(server)
     is_there = additions[0].find(document) is not None
     if is_there and text is not None and all(one.find(document) == one.value for one in additions):
@@ -130,15 +130,13 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
     new = replace(known, values={one.section: one.value for one in place.host.additions(server)})
     made = None
     if change != "same":
+        new = replace(new, written=_digest(after))
         if before is None:
-            target = Path(new.file)
-            new = replace(
-                new, created=tuple(str(it) for it in (target, *target.parents) if not it.exists()), backup=None
-            )
+            created = [path for path in (Path(new.file), *Path(new.file).parents) if not path.exists()]
+            new = replace(new, created=tuple(map(str, created)), backup=None)
         elif known.written != _digest(before):
             made = back_up(place.path, _backups(place, installs))
             new = replace(new, backup=str(made) if change == "new" else None)
-        new = replace(new, written=_digest(after))
     # First the memory: an entry that it does not know could only be removed as one written by hand.
     installs.replace(known, new)
     if change != "same":
@@ -148,9 +146,8 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
     """Remove our entry. Returns copies to compare with, none if all is as it was before; None if there is no entry."""
-    known, document = installs.of(place), _document(place)
-    ours = place.host.possible_additions()
-    text = read_text(place.path)
+    known, ours = installs.of(place), place.host.possible_additions()
+    text, document = _read(place)
     if text is None or ours[0].find(document) is None:
         installs.replace(known, None)
         return None
@@ -162,7 +159,11 @@ def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
         document = one.without(document)
     copies = []
     if known.created and document in ({}, place.host.head):
-        _take_away(known.created)
+        file, *folders = map(Path, known.created)
+        file.unlink()
+        with suppress(OSError):  # something else is in it
+            for folder in folders:
+                folder.rmdir()
     else:
         if original is None:
             copies = [*([backup] if backup else []), back_up(place.path, _backups(place, installs))]
@@ -196,10 +197,11 @@ def stored_environment(folder: Path) -> dict[str, str]:
     return {}
 
 
-def _document(place: HostFile) -> Any:
+def _read(place: HostFile) -> tuple[str | None, Any]:
+    """Return the text of the file and what it says, each None if there is no file."""
     text = read_text(place.path)
     with _errors_about(place):
-        return None if text is None else read(text, FORMATS[place.host.format])
+        return text, None if text is None else read(text, FORMATS[place.host.format])
 
 
 def _backups(place: HostFile, installs: Installs) -> Path:
@@ -215,16 +217,6 @@ def _new_text(host: Host) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _take_away(created: tuple[str, ...]) -> None:
-    """Remove the file and folders that we made, as long as nothing else is in them."""
-    file, *folders = map(Path, created)
-    file.unlink()
-    for folder in folders:
-        if any(folder.iterdir()):
-            return
-        folder.rmdir()
 
 
 @contextmanager

@@ -183,14 +183,12 @@ class _BodyReader:
 
 # --- Connections -------------------------------------------------------------------------------------------------
 
-_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-"""Headers that aiohttp would add; httpx has decided about them."""
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has decided
 
 _LONGEST_HEADER = 65_536
 """Bytes in a response. Gateways add long policies and cookies; aiohttp's own 8,190 would lose a run's ids to one."""
 
-_MOST_CHECKED = 100
-"""Connections that are taken from the idle ones for a request before it fails; each was found unusable."""
+_MOST_CHECKED = 100  # connections for a request before it fails; each was found unusable
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):

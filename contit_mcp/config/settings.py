@@ -23,8 +23,7 @@ from contit_mcp.errors import ConfigurationError
 T = TypeVar("T")
 Url = Annotated[str, AfterValidator(usable_url)]
 
-UserPath = Annotated[Path, AfterValidator(expanded)]
-"""A path in which `~` is the home folder, also without a shell."""
+UserPath = Annotated[Path, AfterValidator(expanded)]  # `~` is the home folder, also without a shell
 
 _SECRETS_OF_CONTIT = ("api_key", "access_token", "client_secret")
 CREDENTIAL = frozenset({"client_id", *_SECRETS_OF_CONTIT, *(f"{name}_file" for name in _SECRETS_OF_CONTIT)})
@@ -89,18 +88,12 @@ class UpstreamSettings(_Part):
         return self
 
 
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
-"""The form of an `Origin`, without a path or a slash at its end; `:*` is any port."""
-
-_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")
-"""RFC 6749, 3.3: no space, quote or backslash, which would break the header that names the scopes."""
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")  # `:*` is any port
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3: nothing that would break the header with the scopes
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
-"""Characters of a static token. Shorter ones can be guessed, longer ones do not fit into a header."""
-
+SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192  # shorter ones can be guessed, longer ones do not fit into a header
 _TOKEN = re.compile(f"[!-~]{{{SHORTEST_TOKEN},{LONGEST_TOKEN}}}")
-"""A token in a header: no space."""
 
 
 def split_list(text: str) -> list[str]:
@@ -268,17 +261,10 @@ class Settings(HttpSettings, UpstreamSettings):
         3_600.0, ge=0, description="How long an answer is kept. An hour covers every host's retry; 0 keeps none."
     )
     answer_part_characters: int = Field(
-        60_000,
-        ge=1_000,
-        description="The longest part of an answer in one result. Hosts cut a result at about 100,000 characters; a"
-        " longer answer is returned in parts.",
+        60_000, ge=1_000, description="The longest part of an answer in one result; hosts cut at 100,000 characters."
     )
     task_inline_seconds: float = Field(
-        8.0,
-        ge=0,
-        le=240,
-        description="How long `contit_ask` waits before it returns a task, for clients that support tasks. A quick"
-        " answer is returned at once; Claude Code moves every task to the background.",
+        8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task to a client with tasks."
     )
     titles: bool = Field(
         default=True,
@@ -313,8 +299,7 @@ class Settings(HttpSettings, UpstreamSettings):
 
     def seal_keys(self) -> list[str]:
         """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""
-        secret = self.secret("seal_key")
-        return [] if secret is None else split_list(secret.reveal())
+        return self._parsed("seal_key", split_list) or []
 
     def caller_tokens(self) -> dict[str, str]:
         """Return the current tokens by the names of their callers."""
@@ -336,8 +321,6 @@ class Settings(HttpSettings, UpstreamSettings):
         raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")
 
 
-SECRETS = tuple(name for name in Settings.model_fields if f"{name}_file" in Settings.model_fields)
-"""The settings that can be in a file instead."""
-
+SECRETS = tuple(name for name in Settings.model_fields if f"{name}_file" in Settings.model_fields)  # can be in a file
 GROUPS = (CREDENTIAL, *(frozenset({name, f"{name}_file"}) for name in SECRETS if name not in CREDENTIAL))
 """Groups of settings that belong together: a source that sets one of a group replaces the whole group."""

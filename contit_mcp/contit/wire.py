@@ -21,8 +21,6 @@ from contit_mcp.telemetry.logging import get_logger
 ModelT = TypeVar("ModelT", bound=BaseModel)
 log = get_logger(__name__)
 
-# --- Paths -------------------------------------------------------------------------------------------------------
-
 MAX_ID_LENGTH = 256  # the documented examples have 24 characters
 START_PATH = "/ai-assistant/thread"
 

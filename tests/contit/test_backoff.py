@@ -1,76 +1,22 @@
 """Polls and starts slow down together while Contit refuses or fails, and recover. Virtual time."""
 
-from contextlib import suppress
-
 import anyio
 import httpx
 import pytest
 
 from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
+from tests.contit.test_outcomes import poll
 from tests.contit.upstream import ONCE, RUNNING, START_OK, client_credentials, contit_client, scripted, start
 from tests.echo_contit import EchoContit, Reply, Script
 
 pytestmark = pytest.mark.anyio
-
-FAULTS: dict[str, Script] = {
-    "429": Reply(429),
-    "500": Reply(500),
-    "502": Reply(502, "<h1>Bad gateway</h1>"),
-    "503": Reply(503),
-    "529": Reply(529),
-    "refused": httpx.ConnectError("x"),
-    "no answer in time": httpx.ReadTimeout("x"),
-    "closed": httpx.RemoteProtocolError("x"),
-    "proxy": httpx.ProxyError("x"),
-}
-NO_FAULTS: dict[str, Script] = {
-    "an answer": RUNNING,
-    **{str(status): Reply(status) for status in (302, 400, 401, 403, 404, 409, 422)},
-    "HTML": Reply(200, "<h1>Hello</h1>"),
-    "no connection of our own": httpx.PoolTimeout("x"),
-}
-
-
-async def poll(client: ContitClient, seconds: float, *, every: float = 1.0) -> list[float]:
-    """Poll for so long as the assistant does, and return when each poll was sent."""
-    until, polls = anyio.current_time() + seconds, list[float]()
-    while anyio.current_time() < until:
-        polls.append(anyio.current_time())
-        with suppress(errors.APIError):
-            await client.run_status("t", "r", deadline=anyio.current_time())
-        await client.backoff.pause(every)
-    return polls
-
-
-@pytest.mark.parametrize("name", FAULTS)
-async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(name: str) -> None:
-    upstream = scripted(FAULTS[name])
-    client = contit_client(upstream)
-    polls = await poll(client, 200)
-    assert client.backoff.stretch == 4.0
-    assert polls[-1] - polls[-2] == pytest.approx(4)
-    upstream.script[:] = [RUNNING]
-    polls = await poll(client, 100)
-    assert client.backoff.stretch == 1.0
-    assert polls[-1] - polls[-2] == pytest.approx(1)
 
 
 async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> None:
     client = contit_client(scripted(Reply(503)))
     await poll(client, 100)
     await anyio.sleep(60)
-    assert client.backoff.stretch == 1.0
-
-
-PASSING = {f"{name}, which passes": [RUNNING, fault] * 200 for name, fault in FAULTS.items() if name != "429"}
-OTHERS = {name: [answer] for name, answer in NO_FAULTS.items()} | PASSING
-
-
-@pytest.mark.parametrize("script", OTHERS.values(), ids=OTHERS)
-async def test_other_answers_and_faults_that_pass_slow_nothing_down(script: list[Script]) -> None:
-    client = contit_client(scripted(*script))
-    await poll(client, 100)
     assert client.backoff.stretch == 1.0
 
 
@@ -84,9 +30,9 @@ async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id
     return len(upstream.received) - before
 
 
-@pytest.mark.parametrize("name", ["429", "503", "refused"])
-async def test_starts_do_not_multiply_in_an_outage(name: str) -> None:
-    upstream = scripted(FAULTS[name])
+@pytest.mark.parametrize("fault", [Reply(429), Reply(503), httpx.ConnectError("x")], ids=["429", "503", "refused"])
+async def test_starts_do_not_multiply_in_an_outage(fault: Script) -> None:
+    upstream = scripted(fault)
     client = contit_client(upstream)
     assert await failed_starts(client, upstream, thread_id=None, number=1) == 4
     await failed_starts(client, upstream, thread_id=None, number=10)

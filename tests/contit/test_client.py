@@ -20,7 +20,7 @@ from contit_mcp.contit.wire import RunPhase, check_id, id_problem, response_path
 from contit_mcp.errors import InvalidArgumentError
 from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.upstream import BASE_URL, HANGS, START_OK, STARTED, Kept, contit_client, scripted, start
-from tests.echo_contit import Reply, Script
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -39,21 +39,6 @@ async def test_a_start_sends_the_documented_request(base_url: str, thread_id: st
     assert request.headers["Accept"] == "application/json"
     assert request.headers["User-Agent"].startswith("contit-mcp/")
     assert (run.thread_id, run.run_id) == ("thread-1", "run-1")
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 409, 418, 422, 500, 502, 504])
-async def test_a_refused_or_redirected_start_is_sent_once_and_to_contit_alone(status: int) -> None:
-    """No answer but 429 and 503 is repeated: Contit may have accepted the question."""
-    elsewhere = {"Location": "https://elsewhere.test/ai-assistant/thread"}
-    upstream, kept = scripted(Reply(status, "<h1>what the upstream says</h1>", elsewhere), START_OK), Kept()
-    with pytest.raises(errors.APIStatusError) as caught:
-        await start(contit_client(upstream), keep=kept)
-    assert caught.value.status_code == status
-    assert caught.value.__cause__ is None
-    assert (len(upstream.received), upstream.hosts, kept.runs) == (1, {"contit.test"}, [])
-    told = f"{caught.value.message}{caught.value.hint}"
-    assert "upstream says" not in told
-    assert "elsewhere" not in told
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -96,33 +81,6 @@ async def test_a_start_may_not_be_repeated_after_an_error_in_between() -> None:
         await start(contit_client(upstream))
     assert caught.value.status_code == 500
     assert len(upstream.received) == 2
-
-
-NOT_AS_DOCUMENTED = {
-    "html": b"<!doctype html><title>Sign in to the proxy</title>",
-    "empty": b"",
-    "broken": b'{"threadId": "thread-1", "runId": "ru',
-    "number": b'{"threadId": 17, "runId": "run-1"}',
-    "empty id": b'{"threadId": "thread-1", "runId": ""}',
-    "newline": b'{"threadId": "thread-1", "runId": "run\\n1"}',
-    "hidden character": b'{"threadId": "thread\\u200b", "runId": "run-1"}',
-    "too long": json.dumps({"threadId": "x" * 257, "runId": "run-1"}).encode(),
-    "not utf-8": b'{"threadId": "\xff\xfe", "runId": "run-1"}',
-    "very deep": b"[" * 100_000,
-}
-
-
-@pytest.mark.parametrize("body", NOT_AS_DOCUMENTED.values(), ids=NOT_AS_DOCUMENTED)
-async def test_an_answer_that_is_not_as_documented_is_an_error_and_not_repeated(body: bytes) -> None:
-    """The question may have been accepted all the same."""
-    upstream, kept = scripted(Reply(200, body)), Kept()
-    with pytest.raises(errors.APIResponseValidationError) as caught:
-        await start(contit_client(upstream), keep=kept)
-    assert (len(upstream.received), kept.runs) == (1, [])
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None
-    told = f"{caught.value.message}{caught.value.hint}"
-    assert not any(text in told for text in ("thread-1", "Sign in", "run-1"))
 
 
 async def test_a_start_that_hangs_ends_after_twenty_seconds_is_not_repeated_and_may_have_arrived() -> None:
@@ -209,38 +167,9 @@ async def test_the_documented_requests_are_sent_and_unknown_fields_are_ignored()
 
 
 @each_read
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 418, 422])
-async def test_a_read_that_was_refused_for_good_is_sent_once(read: Read, status: int) -> None:
-    upstream = scripted(Reply(status, headers={"Location": "https://elsewhere.test/"}))
-    with pytest.raises(errors.APIStatusError) as caught:
-        await read(contit_client(upstream))
-    assert caught.value.status_code == status
-    assert (len(upstream.received), upstream.hosts) == (1, {"contit.test"})
-
-
-PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
-    "429": (Reply(429), errors.RateLimitError),
-    "504": (Reply(504, "<h1>Gateway timeout</h1>"), errors.InternalServerError),
-    "html": (Reply(200, "<!doctype html>"), errors.APIResponseValidationError),
-    "broken JSON": (Reply(200, b'{"status": "comp'), errors.APIResponseValidationError),
-    "missing field": (Reply(200, {}), errors.APIResponseValidationError),
-    "wrong type": (Reply(200, {"status": 3, "response": 3}), errors.APIResponseValidationError),
-    "null": (Reply(200, {"status": None, "response": None}), errors.APIResponseValidationError),
-}
-
-
-@each_read
-@pytest.mark.parametrize("name", PASSING)
-async def test_a_read_is_repeated_after_a_passing_fault_up_to_four_requests(read: Read, name: str) -> None:
-    fault, kind = PASSING[name]
-    stats = start_call_stats()
-    assert await read(contit_client(scripted(fault, fault, ANSWER)))
-    assert (stats.requests, stats.retries) == (3, 2)
-    upstream = scripted(fault)
-    with pytest.raises(errors.APIError) as caught:
-        await read(contit_client(upstream))
-    assert type(caught.value) is kind
-    assert len(upstream.received) == 4
+async def test_a_read_goes_on_after_passing_faults_with_growing_pauses(read: Read) -> None:
+    upstream = scripted(Reply(503), Reply(200, "<!doctype html>"), Reply(429), ANSWER)
+    assert await read(contit_client(upstream))
     bounds = [(0.25, 0.375), (0.5, 0.75), (1.0, 1.5)]
     assert all(low <= pause <= high + 1e-6 for pause, (low, high) in zip(upstream.pauses, bounds, strict=True))
 
@@ -324,12 +253,6 @@ async def test_a_404_that_stays_is_reported_after_a_few_seconds(read: Read) -> N
 async def test_a_status_word_is_read_in_any_case(word: str, phase: RunPhase, documented: bool) -> None:
     status = await contit_client(scripted(Reply(body={"status": word}))).run_status("t", "r")
     assert (status.word, status.phase, status.documented) == (word, phase, documented)
-
-
-@pytest.mark.parametrize("word", ["", "x" * 201])
-async def test_a_status_word_has_a_sensible_length(word: str) -> None:
-    with pytest.raises(errors.APIResponseValidationError):
-        await contit_client(scripted(Reply(body={"status": word}))).run_status("t", "r")
 
 
 @pytest.mark.parametrize("text", ["# Articles\r\n\n| a | b |\n\t<b>é ü 漢字 👩‍👩‍👧</b>", ""])

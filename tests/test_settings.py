@@ -1,14 +1,16 @@
-"""Settings: where a value comes from, what is refused, and that no error shows a secret."""
+"""Settings: where a value comes from, what the file and the names may be, what is refused; no error shows a secret."""
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.sources import load_settings
+from contit_mcp.config.sources import is_unset, load_settings
 from contit_mcp.errors import ConfigurationError
 
 EXAMPLES: dict[str, tuple[str, object]] = {
@@ -54,11 +56,15 @@ def load(environment: Mapping[str, str] | None = None, **overrides: object) -> S
     return load_settings(overrides, environment=environment or {})
 
 
+def write(folder: Path, content: str | bytes) -> Path:
+    file = folder / "contit-mcp.toml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
 def from_file(folder: Path, text: str, environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Read settings from a file with this text and from this environment."""
-    file = folder / "contit-mcp.toml"
-    file.write_text(text, encoding="utf-8")
-    return load_settings(overrides, file=file, environment=environment or {})
+    return load_settings(overrides, file=write(folder, text), environment=environment or {})
 
 
 def plain(value: object) -> object:
@@ -238,8 +244,8 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
     secret = f"anna:{MARKER}-of-20-letters" if name == "tokens" else MARKER
     partner = {"CONTIT_CLIENT_ID": "c"} if name == "client_secret" else {}
     (tmp_path / "secret").write_text(f"{secret}\n")
-    for given in ({VARIABLES[name]: f" {secret}\n"}, {f"{VARIABLES[name]}_FILE": str(tmp_path / "secret")}):
-        settings = load(given | partner)
+    for variables in ({VARIABLES[name]: f" {secret}\n"}, {f"{VARIABLES[name]}_FILE": str(tmp_path / "secret")}):
+        settings = load(variables | partner)
         value = settings.secret(name)
         assert value is not None
         assert (value.name, value.reveal()) == (VARIABLES[name], secret)
@@ -247,3 +253,146 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
             f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {settings.model_copy()!r}"
         )
         assert MARKER not in f"{shown} {value!r} {value} {[value]}"
+
+
+def refused(file: Path) -> ConfigurationError:
+    """Return the error that a file is refused with; nothing that could quote it is chained."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file=file, environment={})
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert MARKER not in f"{caught.value.message}{caught.value.hint}{caught.value!r}"
+    return caught.value
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_sets_nothing(text: str, tmp_path: Path) -> None:
+    assert load_settings(file=write(tmp_path, text), environment={}) == load_settings(environment={})
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    file = write(tmp_path, b'\xef\xbb\xbfbase_url = "https://x.test"\r\n')
+    assert load_settings(file=file, environment={}).base_url == "https://x.test"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f'api_kye = "{MARKER}"\n', "Did you mean api_key?"),
+        (f'apikey = "{MARKER}"\n', "Did you mean api_key?"),
+        (f'BASE_URL = "{MARKER}"\n', "Did you mean base_url?"),
+        (f'CONTIT_API_KEY = "{MARKER}"\n', "Did you mean api_key?"),
+        (f'CONTIT_MCP_WAIT_SECONDS = "{MARKER}"\n', "Did you mean wait_seconds?"),
+        ("colour = 1\n", "contit-mcp settings lists every setting."),
+        (f'[contit]\napi_key = "{MARKER}"\n', "contit-mcp settings lists every setting."),
+        ("[[xyz]]\n", "contit-mcp settings lists every setting."),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, hint: str, tmp_path: Path) -> None:
+    file = write(tmp_path, text)
+    error = refused(file)
+    key = text.strip("[").split()[0].split("]")[0]
+    assert error.message == f"{key} (in {file}) is not a setting of contit-mcp."
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f"api_key = {MARKER}\n", "line 1, column 11"),
+        (f'base_url = "x"\napi_key = "{MARKER}\n', "line 2, column"),
+        (f'api_key = "{MARKER}"\napi_key = "{MARKER}"\n', "line 2, column"),
+        (f'["{MARKER}"]\n["{MARKER}"]\n', "line 2, column"),
+        (f'["{MARKER}"\n', "line 1, column"),
+        (f'{MARKER} = """', "end of document"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_told_by_place_and_never_quoted(text: str, place: str, tmp_path: Path) -> None:
+    file = write(tmp_path, text)
+    message = refused(file).message
+    assert str(file) in message
+    assert place in message
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_reason_and_the_option_that_named_it(tmp_path: Path) -> None:
+    odd = write(tmp_path, b'api_key = "' + MARKER.encode() + b'\xff"\n')
+    for path, reason in (
+        (tmp_path / "nowhere.toml", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "nul\x00.toml", "not a path"),
+        (odd, "not UTF-8 text"),
+    ):
+        error = refused(path)
+        assert error.message == f"The settings file {path} cannot be read: {reason}."
+        assert "--config" in error.hint
+
+
+@pytest.mark.parametrize("text", [f"api_key = ['{MARKER}']\n", "base_url = true\n", f"wait_seconds = '{MARKER}'\n"])
+def test_a_value_of_the_wrong_type_is_named_as_the_environment_names_it(text: str, tmp_path: Path) -> None:
+    assert refused(write(tmp_path, text)).message.startswith("CONTIT_")
+
+
+def test_a_variable_names_the_file_where_no_option_does(tmp_path: Path) -> None:
+    """The option wins."""
+    named = write(tmp_path, "wait_seconds = 30\n")
+    given = tmp_path / "given.toml"
+    given.write_text("wait_seconds = 20\n")
+    environment = {"CONTIT_MCP_CONFIG": str(named)}
+    assert load_settings(environment=environment).wait_seconds == 30
+    assert load_settings(environment=environment | {"CONTIT_MCP_WAIT_SECONDS": "40"}).wait_seconds == 40
+    assert load_settings(environment=environment, file=given).wait_seconds == 20
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        load_settings(environment={"CONTIT_MCP_CONFIG": str(tmp_path / "nowhere.toml")})
+    assert "CONTIT_MCP_CONFIG" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CONTIT_MCP_WAIT_SECOND", "Did you mean CONTIT_MCP_WAIT_SECONDS?"),
+        ("CONTIT_MCP_LOGLEVEL", "Did you mean CONTIT_MCP_LOG_LEVEL?"),
+        ("CONTIT_MCP_MAX_WAIT", "Did you mean CONTIT_MCP_MAX_WAIT_SECONDS?"),
+        ("CONTIT_APIKEY", "Did you mean CONTIT_API_KEY?"),
+        ("CONTIT_API_KEY_FLE", "Did you mean CONTIT_API_KEY_FILE?"),
+        ("CONTIT_ACCESS_TOKENS", "Did you mean CONTIT_ACCESS_TOKEN?"),
+        ("CONTIT_CLIENTID", "Did you mean CONTIT_CLIENT_ID?"),
+        ("CONTIT_MCP_XYZZY", "contit-mcp settings lists every setting."),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_known_one(name: str, hint: str) -> None:
+    """All of CONTIT_MCP_… is ours. The value is not told; of several, the first by name is told each time."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={"CONTIT_MCP_ZZZ": "1", name: "s3cr3t-marker"})
+    assert caught.value.message == f"{name} is not a setting of contit-mcp."
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("service", ["CONTIT_MCP", "CONTIT_MCP_REDIS", "CONTIT"])
+def test_what_kubernetes_writes_of_a_service_of_our_name_is_no_setting(service: str) -> None:
+    """Its documentation lists these variables; `CONTIT_MCP_PORT=tcp://…` kept every pod from starting."""
+    written = {
+        "SERVICE_HOST": "10.96.7.8",
+        "SERVICE_PORT": "80",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.96.7.8:80",
+        "PORT_80_TCP": "tcp://10.96.7.8:80",
+        "PORT_80_TCP_PROTO": "tcp",
+        "PORT_80_TCP_PORT": "80",
+        "PORT_80_TCP_ADDR": "10.96.7.8",
+    }
+    links = {f"{service}_{name}": value for name, value in written.items()}
+    assert load_settings(environment=links) == load_settings(environment={})
+    assert load_settings(environment={**links, "CONTIT_MCP_PORT": "8001"}).port == 8001
+    with pytest.raises(ConfigurationError, match="CONTIT_MCP_PORT"):
+        load_settings(environment={**links, "CONTIT_MCP_PORT": "http://10.96.7.8"})
+
+
+def test_variables_of_other_programs_are_left_alone() -> None:
+    for name in ("CONTIT_WORKSPACE", "CONTIT_CLI_HOME", "CONTIT", "CONTITAPIKEY", "XCONTIT_API_KEYS", "PATH"):
+        load_settings(environment={name: "anything"})
+
+
+@given(st.text(max_size=30))
+def test_a_value_without_the_marks_of_a_placeholder_is_set(value: str) -> None:
+    if value.strip() not in {"", "null", "undefined"} and not any(mark in value for mark in "$%{"):
+        assert not is_unset(value)

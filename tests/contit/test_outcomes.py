@@ -4,20 +4,27 @@ Nothing that Contit or httpx writes is passed on. Virtual time.
 """
 
 import io
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import anyio
 import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import HTTPX_ERRORS, translate
+from contit_mcp.contit.wire import RunStatus, ThreadResponse, parse, parse_retry_after
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.contit.upstream import RUNNING, Kept, contit_client, scripted, start
-from tests.echo_contit import Reply, Script
+from tests.contit.upstream import ONCE, RUNNING, START_OK, Kept, client_credentials, contit_client, scripted, start
+from tests.echo_contit import EchoContit, Reply, Script
+
+pytestmark = pytest.mark.anyio
 
 MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"
 
@@ -117,7 +124,6 @@ def assert_tells_nothing(error: errors.APIError, logged: io.StringIO) -> None:
     assert not any(text in told for text in ("sk-secret", "hidden.example", "thread-1", "run-1"))
 
 
-@pytest.mark.anyio
 @each_outcome
 async def test_a_read_is_repeated_after_what_may_pass(outcome: Outcome, logged: io.StringIO) -> None:
     for read in READS:
@@ -132,7 +138,6 @@ async def test_a_read_is_repeated_after_what_may_pass(outcome: Outcome, logged: 
         assert_tells_nothing(caught.value, logged)
 
 
-@pytest.mark.anyio
 @each_outcome
 async def test_a_start_is_repeated_only_if_contit_cannot_have_accepted_it(
     outcome: Outcome, logged: io.StringIO
@@ -161,7 +166,6 @@ async def poll(client: ContitClient, seconds: float) -> list[float]:
     return polls
 
 
-@pytest.mark.anyio
 @each_outcome
 async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(outcome: Outcome) -> None:
     """What is no fault of Contit, and a fault that passes, slows nothing down."""
@@ -196,3 +200,165 @@ def test_a_class_that_a_later_httpx_adds_is_taken_for_sent() -> None:
         assert type(error) is ours
         assert isinstance(error, errors.APIConnectionError)
         assert error.may_have_arrived
+
+
+async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> None:
+    client = contit_client(scripted(Reply(503)))
+    await poll(client, 100)
+    await anyio.sleep(60)
+    assert client.backoff.stretch == 1.0
+
+
+async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id: str | None, number: int) -> int:
+    """Start so often, two seconds apart, and return how many requests that took."""
+    before = len(upstream.received)
+    for _ in range(number):
+        with pytest.raises(errors.APIError):
+            await start(client, within=30, thread_id=thread_id)
+        await anyio.sleep(2)
+    return len(upstream.received) - before
+
+
+@pytest.mark.parametrize("fault", [Reply(429), Reply(503), httpx.ConnectError("x")], ids=["429", "503", "refused"])
+async def test_starts_do_not_multiply_in_an_outage(fault: Script) -> None:
+    upstream = scripted(fault)
+    client = contit_client(upstream)
+    assert await failed_starts(client, upstream, thread_id=None, number=1) == 4
+    await failed_starts(client, upstream, thread_id=None, number=10)
+    assert await failed_starts(client, upstream, thread_id=None, number=20) == 20
+
+
+async def test_polls_and_starts_share_one_backoff() -> None:
+    upstream = scripted(Reply(503))
+    client = contit_client(upstream, retry=ONCE)
+    await failed_starts(client, upstream, thread_id="t", number=20)
+    polls = await poll(client, 9)
+    assert polls[1] - polls[0] == pytest.approx(4.0)
+    began = anyio.current_time()
+    upstream.script[:] = [START_OK]
+    await start(client)
+    assert 0 < anyio.current_time() - began <= 0.75
+
+
+@pytest.mark.parametrize(("thread_id", "stretch"), [("t", 1.0), (None, 4.0)])
+async def test_a_500_to_a_start_counts_unless_it_can_mean_a_busy_thread(thread_id: str | None, stretch: float) -> None:
+    upstream = scripted(Reply(500))
+    client = contit_client(upstream)
+    await failed_starts(client, upstream, thread_id=thread_id, number=20)
+    assert client.backoff.stretch == stretch
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("seconds", [46, 86_400])
+async def test_a_start_waits_for_a_retry_after_or_is_refused_without_a_request(seconds: int, status: int) -> None:
+    """Another request was given it."""
+    upstream = scripted(Reply(status, headers={"Retry-After": str(seconds)}), START_OK)
+    client = contit_client(upstream, retry=ONCE)
+    with pytest.raises(errors.APIError):
+        await client.run_status("t", "r")
+    began = anyio.current_time()
+    with pytest.raises(errors.RateLimitError) as caught:
+        await start(client, within=45)
+    assert anyio.current_time() == began
+    assert len(upstream.received) == 1
+    assert caught.value.hint == f"Try again in {min(seconds, 3_600)} seconds."
+    await start(client, within=4_000)
+    assert min(seconds, 3_600) <= upstream.pauses[0] < min(seconds, 3_600) + 1
+
+
+async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> None:
+    upstream = scripted(*[Reply(429, headers={"Retry-After": "30"})] * 10, RUNNING)
+    client = contit_client(upstream)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(poll, client, 32)
+    at = [round(time - upstream.times[0], 3) for time in upstream.times]
+    assert at[:10] == [0.0] * 10
+    assert min(at[10:]) >= 30
+    assert len(set(at[10:20])) >= 9
+
+
+async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
+    auth = client_credentials(scripted(Reply(503, headers={"Retry-After": "600"})))
+    client = contit_client(scripted(RUNNING), auth=auth, retry=ONCE)
+    await poll(client, 100)
+    assert client.backoff.stretch == 1.0
+
+
+NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
+A_DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("86401", A_DAY),
+        ("Sun, 15 Mar 2026 12:00:30 GMT", 30.0),
+        ("Sun, 15 Mar 2026 11:00:00 GMT", 0.0),
+        ("Mon, 15 Mar 2027 12:00:00 GMT", A_DAY),
+        ("Sunday, 15-Mar-26 12:00:30 GMT", 30.0),
+        ("Sun Mar 15 12:00:30 2026", 30.0),
+        ("Sun, 15 Mar 2026 13:00:30 +0100", 30.0),
+        ("Sun, 15 Mar 2026 12:00:30 -0000", 30.0),
+        pytest.param("9" * 5_000, A_DAY, id="5,000 digits"),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("\u0665", None),  # an Arabic five
+        ("\u00b2", None),  # a superscript two
+        ("Sun, 99 Mar 2026 12:00:30 GMT", None),
+        ("Sun, 15 Mar 2026 12:00:30 +999999999999999999", None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_as_a_date(value: str | None, seconds: float | None) -> None:
+    """At most a day; anything else counts as absent."""
+    assert parse_retry_after(value, now=NOW) == seconds
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[A-Z][a-z]{2}, \d{1,4} [A-Za-z]{3} \d{1,9} \d+:\d+:\d+ [-+A-Z0-9]{0,20}"))
+@example("Sun, 15 Mar 0001 00:00:00 +2359")
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+def test_no_retry_after_can_break_the_parser(value: str) -> None:
+    seconds = parse_retry_after(value, now=NOW)
+    assert seconds is None or 0.0 <= seconds <= A_DAY
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("header", "when"), [("0", "1 second"), ("2", "2 seconds"), ("soon", "a little while")])
+def test_the_hint_says_when_to_try_again(status: int, header: str, when: str) -> None:
+    with pytest.raises(errors.APIStatusError) as caught:
+        parse(httpx.Response(status, headers={"Retry-After": header}), RunStatus)
+    assert caught.value.hint == f"Try again in {when}."
+
+
+BODIES = {
+    "problem": (json.dumps({"title": MARKER, "detail": MARKER}), "application/problem+json"),
+    "html": (f"<h1>{MARKER}</h1>", "text/html; charset=utf-8"),
+    "keys": (json.dumps({f"{MARKER} 1": 1, "error": MARKER}), "application/json"),
+    "type": ("{}", f"text/plain; name={MARKER}"),
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("name", BODIES)
+def test_of_a_refused_body_only_the_shape_is_logged(name: str, status: int, logged: io.StringIO) -> None:
+    body, media_type = BODIES[name]
+    response = httpx.Response(status, content=body.encode(), headers={"Content-Type": media_type})
+    with pytest.raises(errors.APIError) as caught:
+        parse(response, ThreadResponse)
+    assert MARKER not in f"{caught.value!r}{caught.value.message}{caught.value.hint}{logged.getvalue()}"
+    shape = json.loads(logged.getvalue().splitlines()[0])
+    assert (shape["event"], shape["level"]) == ("upstream.refused_body", "debug")
+    assert (shape["status"], shape["size"]) == (status, len(body.encode()))
+    assert media_type.startswith(shape["media_type"])
+
+
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(repr))
+def test_no_body_can_break_the_parser(body: bytes | str) -> None:
+    response = httpx.Response(200, content=body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"))
+    with pytest.raises(errors.APIResponseValidationError):
+        parse(response, ThreadResponse)

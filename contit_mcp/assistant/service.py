@@ -11,14 +11,7 @@ from dataclasses import replace
 import anyio
 import anyio.lowlevel
 
-from contit_mcp.assistant.reports import (
-    NULL_LISTENER,
-    NULL_OBSERVER,
-    Observer,
-    RunListener,
-    RunReport,
-    RunSnapshot,
-)
+from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport, RunSnapshot
 from contit_mcp.assistant.starting import RunStarter, StartOutcome
 from contit_mcp.assistant.waiting import (
     LAG_SECONDS,
@@ -48,6 +41,7 @@ from contit_mcp.errors import (
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, untracked_run
 from contit_mcp.runs.store import RunStore, Transition
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
 MAX_PROMPT_LENGTH = 32_000
 """Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
@@ -56,13 +50,7 @@ MAX_PROMPT_LENGTH = 32_000
 class Assistant:
     """Contit's assistant for any number of owners that share one credential.
 
-    Args:
-        client: Contit.
-        store: Where runs are kept.
-        polling: How runs are waited for.
-        replay: When an answer is returned once more.
-        drain: Counts every wait; several assistants can share it, to be closed together.
-        listener: Receives the end of each run.
+    Several assistants can share one `drain`, to be closed together.
     """
 
     def __init__(
@@ -73,7 +61,7 @@ class Assistant:
         polling: PollPolicy | None = None,
         replay: ReplayPolicy | None = None,
         drain: DrainScope | None = None,
-        listener: RunListener = NULL_LISTENER,
+        listener: Listener = NULL_LISTENER,
     ) -> None:
         process = secrets.token_hex(8)
         self._client = client
@@ -96,14 +84,7 @@ class Assistant:
     ) -> RunReport:
         """Ask, wait, and return the answer; after the wait, report that the run is still going.
 
-        Args:
-            owner: Who asks.
-            prompt: What.
-            thread_id: The conversation to continue.
-            wait_seconds: How long to wait.
-            answer_seconds: How long of it to wait for the answer, once the run exists.
-            observer: Follows the call.
-            title: Stored with the run; only where one person uses the store.
+        Of the wait, `answer_seconds` can limit what comes after the start. The title is stored with the run.
 
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.
@@ -205,13 +186,8 @@ class Assistant:
     async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunSnapshot:
         """Report without waiting where the run of one ask stands, and its answer once it has one.
 
-        Contit is polled no more often than by a waiting call, however many snapshots are taken.
-
-        Args:
-            owner: Who asked.
-            thread_id: The run's thread.
-            run_id: The run.
-            asked_at_ms: When it was asked, in milliseconds since the epoch; several asks can share a run.
+        Contit is polled no more often than by a waiting call, however many snapshots are taken. Several asks can share
+        a run; this one was made at `asked_at_ms` (since the epoch).
 
         Raises:
             APIError: Contit refused, or did not return an answer again. Passing faults before the end are left out.

@@ -47,28 +47,17 @@ _NOT_STARTED = 503
 
 @dataclass(frozen=True, slots=True)
 class StartOutcome:
-    """The run of a question.
-
-    Attributes:
-        run: The run.
-        deduplicated: Whether another call had started it.
-        interrupted: Whether an earlier start of the same question was cut off, so that it may run twice.
-    """
+    """The run of a question."""
 
     run: RunRecord
     deduplicated: bool = False
+    """Whether another call had started it."""
     interrupted: bool = False
+    """Whether an earlier start of the same question was cut off, so that it may run twice."""
 
 
 class RunStarter:
-    """Turns questions into runs.
-
-    Args:
-        client: Contit.
-        store: Decides which question may start.
-        waiter: Sees the end of the run that a question has to wait for.
-        process: The name of this process in leases.
-    """
+    """Turns questions into runs; `process` is the name of this process in leases."""
 
     def __init__(self, client: ContitClient, store: RunStore, waiter: RunWaiter, *, process: str) -> None:
         self._client = client
@@ -88,15 +77,9 @@ class RunStarter:
     ) -> StartOutcome:
         """Return the question's run.
 
-        A busy thread is waited for until the deadline, and the answer of the run before is stored.
-
-        Args:
-            question: What is asked.
-            prompt: Its text.
-            delivery: Whether the answer is owed to the caller, or the ids are enough.
-            deadline: On the event loop's clock.
-            on_status: Takes the status words of a run that is waited for.
-            title: Stored with the run.
+        A busy thread is waited for until the deadline (on the event loop's clock), and the answer of the run before is
+        stored; `on_status` takes its words. `delivery` says whether the answer is owed to the caller,
+        or the ids are enough.
 
         Raises:
             ThreadBusyError: Another run is going on the thread until after the deadline, or Contit says so.

@@ -16,14 +16,13 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from contit_mcp.assistant.reports import NULL_LISTENER, RunListener
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import current_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -48,14 +47,7 @@ class PollSchedule:
     A language model never answers at once, so the first poll comes a little later than after a second; the poll that
     this saves pays for shorter pauses afterwards. A run that has lasted long usually goes on for long, so pauses grow
     with its age. `benchmarks/polls.py` compares this with polling every second: no more polls and no more lag, for
-    short, long-tailed and two-humped lengths.
-
-    Attributes:
-        first: The pause after the start.
-        shortest: The second pause.
-        growth: Seconds that each second of the run's age adds.
-        longest: The most they grow to.
-        jitter: Each pause is longer or shorter by up to this share, which spreads many runs apart.
+    short, long-tailed and two-humped lengths. Jitter, a share of each pause, spreads many runs apart.
     """
 
     first: float = 1.25
@@ -72,17 +64,13 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
-    """When a wait ends by itself. Seconds.
-
-    Attributes:
-        schedule: The pauses.
-        fault_seconds: How long passing faults of Contit are tolerated since the last good answer.
-        run_seconds: How long a run may show no end before it is given up (the vendor names no limit).
-    """
+    """When a wait ends by itself. Seconds."""
 
     schedule: PollSchedule = field(default_factory=PollSchedule)
     fault_seconds: float = 60.0
+    """How long passing faults of Contit are tolerated since the last good answer."""
     run_seconds: float = 1_800.0
+    """How long a run may show no end before it is given up (the vendor names no limit)."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -101,29 +89,15 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Clock:
-    """Times of one run on the event loop's clock, which no one sets.
+    """Times of one run on the event loop's clock, which no one sets."""
 
-    Attributes:
-        first_seen: When this process started the run, or first saw it going.
-        started_here: Whether this process started it.
-        poll_again_at: When a snapshot may poll.
-    """
-
-    first_seen: float
+    first_seen: float  # when this process started the run, or first saw it going
     started_here: bool = False
-    poll_again_at: float = 0.0
+    poll_again_at: float = 0.0  # for snapshots
 
 
 class RunWaiter:
-    """Waits for started runs to end.
-
-    Args:
-        client: Contit.
-        store: Where ends and answers are kept.
-        process: The name of this process in leases.
-        policy: How to poll.
-        listener: Receives each end.
-    """
+    """Waits for started runs to end; `process` is the name of this process in leases."""
 
     def __init__(
         self,
@@ -132,7 +106,7 @@ class RunWaiter:
         *,
         process: str,
         policy: PollPolicy | None = None,
-        listener: RunListener = NULL_LISTENER,
+        listener: Listener = NULL_LISTENER,
     ) -> None:
         self._client = client
         self._store = store
@@ -187,11 +161,7 @@ class RunWaiter:
             watch.listeners.discard(on_status)
 
     async def poll_once(self, record: RunRecord, *, deadline: float | None = None) -> RunRecord:
-        """Ask Contit once where a run stands, and return it as it is then.
-
-        Args:
-            record: The run.
-            deadline: On the event loop's clock; no retry begins after it.
+        """Ask Contit once where a run stands, and return it as it is then. No retry begins after the deadline.
 
         Raises:
             AnswerUnreadableError: It has completed, and its answer cannot be read.
@@ -227,7 +197,7 @@ class RunWaiter:
         clock.poll_again_at = now + self._policy.schedule.pause(self.age(record), random.random)
         return True
 
-    async def end(self, record: RunRecord, *, answer: str = "", failure: Failure | None = None) -> RunRecord:
+    async def end(self, record: RunRecord, *, answer: str | None = None, failure: Failure | None = None) -> RunRecord:
         """Bind the end to the run: until this is stored, no process starts another run on the thread.
 
         The first end stays; the stored one is returned.
@@ -238,9 +208,7 @@ class RunWaiter:
         def transition(run: RunRecord, now: float) -> RunRecord:
             nonlocal first
             first = not run.ended
-            if failure is not None:
-                return run.failed(failure, now=now, run_seconds=run_seconds)
-            return run.completed(answer, now=now, run_seconds=run_seconds)
+            return run.end(now=now, run_seconds=run_seconds, answer=answer, failure=failure)
 
         ended = await self._store.change(record, transition)
         self._clocks.pop(record.key, None)
@@ -248,14 +216,9 @@ class RunWaiter:
             end = "completed" if failure is None else failure.value
             self._listener.run_ended(end, ended.run_seconds)
             thread_id, run_id = ended.ids
-            log.log(
-                logging.INFO if failure is None else logging.WARNING,
-                "run.ended",
-                thread_id=thread_id,
-                run_id=run_id,
-                end=end,
-                seconds=None if ended.run_seconds is None else round(ended.run_seconds, 3),
-            )
+            seconds = None if ended.run_seconds is None else round(ended.run_seconds, 3)
+            level = logging.INFO if failure is None else logging.WARNING
+            log.log(level, "run.ended", thread_id=thread_id, run_id=run_id, end=end, seconds=seconds)
         return ended
 
     async def release(self, record: RunRecord) -> None:

@@ -14,10 +14,11 @@ from contit_mcp.cli.findings import Finding, bad, check_authorities, check_conti
 from contit_mcp.cli.install import HostName, file_of, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.values import StoreLocation, state_folder
+from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.hosts.host import Host
 from contit_mcp.runs.opening import bare_store
+from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.logging import configure_logging
 
 # --- the run store
@@ -26,25 +27,21 @@ _SUBJECT = "Runs are remembered in"
 
 
 async def check_store(settings: Settings) -> Finding:
-    """Report where runs are remembered, and whether that works. A Redis store is asked a question."""
+    """Report where runs are remembered, and whether that works. An existing store is asked a question."""
     try:
         location = settings.store_location()
         if location.kind == "memory":
             return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
         folder = state_folder(settings.state_dir)
         if location.kind == "redis":
-            return await _ask_store(location, folder)
+            return await _ask_store(bare_store(location, folder=folder), location.name)
     except ConfigurationError as error:
         return failed(_SUBJECT, error)
-    from contit_mcp.runs.sqlite import FILE_NAME, inspect_file  # noqa: PLC0415 - start-up time
+    from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore  # noqa: PLC0415 - start-up time
 
     file = location.path or folder / FILE_NAME
     if file.is_file():
-        try:
-            inspect_file(file)
-        except StoreError as error:
-            return failed(_SUBJECT, error, about=f"{file}. ")
-        return Finding(_SUBJECT, str(file), good=True)
+        return await _ask_store(SqliteRunStore(file), str(file))
     if location.path is None:
         where, hint = f"the state folder {folder}", "Set CONTIT_MCP_STATE_DIR to a folder of this user's."
         problem = _folder_problem(folder)
@@ -54,17 +51,16 @@ async def check_store(settings: Settings) -> Finding:
     return bad(_SUBJECT, f"{where}: {problem}", hint) if problem else Finding(_SUBJECT, where, good=True)
 
 
-async def _ask_store(location: StoreLocation, folder: Path) -> Finding:
+async def _ask_store(store: RunStore, name: str) -> Finding:
     """Look for a run that nobody ever asked for."""
-    store = bare_store(location, folder=folder)
     try:
         await store.latest("contit-mcp-check", "contit-mcp-check")
     except StoreError as error:
-        return failed(_SUBJECT, error, about=f"{location.name}. ")
+        return failed(_SUBJECT, error, about=f"{name}. ")
     finally:
         with contextlib.suppress(StoreError):  # what it was asked has been told already
             await store.aclose()
-    return Finding(_SUBJECT, location.name, good=True)
+    return Finding(_SUBJECT, name, good=True)
 
 
 def _folder_problem(folder: Path) -> str | None:

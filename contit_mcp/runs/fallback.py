@@ -15,8 +15,8 @@ from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Busy, Claim, Deduplicated, Granted, existing_run
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
-from contit_mcp.runs.store import NULL_STORE_LISTENER, RunStore, StoreListener, Transition
-from contit_mcp.telemetry.call_stats import current_call_stats
+from contit_mcp.runs.store import RunStore, Transition
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
@@ -41,17 +41,9 @@ _AT_ONCE = 30
 
 
 class FallbackRunStore:
-    """A `RunStore` that never fails.
+    """A `RunStore` that never fails, of one that may fail and a fallback with the same clock."""
 
-    Args:
-        store: The one that may fail.
-        memory: The fallback, with the same clock.
-        listener: Receives each operation, and each change between usable and unusable, fast and slow.
-    """
-
-    def __init__(
-        self, store: RunStore, memory: MemoryRunStore, *, listener: StoreListener = NULL_STORE_LISTENER
-    ) -> None:
+    def __init__(self, store: RunStore, memory: MemoryRunStore, *, listener: Listener = NULL_LISTENER) -> None:
         self._store = store
         self._memory = memory
         self._listener = listener
@@ -175,14 +167,18 @@ class FallbackRunStore:
             is_trial, began = not self._usable, anyio.current_time()
             if is_trial:
                 self._retry_at = began + PAUSE_SECONDS  # one operation at a time tries
-            result = await self._timed(name, operation)
+            try:
+                result = await self._timed(name, operation)
+            except StoreError as error:
+                self._failed(error)
+                raise
         if is_trial:
             self._retry_at = -math.inf
         # A slow store fails again and again: it is told as back when it is fast, so that each change is told once.
         if is_trial and not self._usable and anyio.current_time() - began < SLOW_SECONDS:
             self._usable = True
             log.warning("store.back")
-            self._listener.usable(usable=True)
+            self._listener.store_usable(usable=True)
         return result
 
     def _check_open(self) -> None:
@@ -190,25 +186,20 @@ class FallbackRunStore:
             raise StoreError("The run store could not be used a moment ago.", hint="It is tried again within seconds.")
 
     async def _timed(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        began, use = anyio.current_time(), object()
-        error: StoreError | None = None
-        self._listener.began(use)
+        began, use, failed = anyio.current_time(), object(), False
+        self._listener.store_began(use)
         try:
             with anyio.fail_after(OPERATION_SECONDS):
                 result = await operation()
-        except StoreError as exc:
-            error = exc
-            raise
-        except TimeoutError as exc:
-            error = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
-            raise error from exc
-        else:
-            self._note_speed(anyio.current_time() - began)
-            return result
+        except (StoreError, TimeoutError) as error:
+            failed = True
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError("The run store is too slow.", hint="Look at its disk or its server.") from error
         finally:
-            self._listener.operation(use, name, anyio.current_time() - began, error)
-            if error is not None:
-                self._failed(error)
+            self._listener.store_ended(use, name, anyio.current_time() - began, failed=failed)
+        self._note_speed(anyio.current_time() - began)
+        return result
 
     def _failed(self, error: StoreError) -> None:
         self._retry_at = anyio.current_time() + PAUSE_SECONDS
@@ -216,7 +207,7 @@ class FallbackRunStore:
         if self._usable:
             self._usable = False
             log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")
-            self._listener.usable(usable=False)
+            self._listener.store_usable(usable=False)
 
     def _note_speed(self, seconds: float) -> None:
         slow, now = seconds >= SLOW_SECONDS, anyio.current_time()
@@ -228,7 +219,7 @@ class FallbackRunStore:
         if self._other_speed >= SPEED_ROW and now - self._other_since >= SPEED_SECONDS:
             self._slow, self._other_speed = slow, 0
             log.warning("store.slow" if slow else "store.fast", seconds=round(seconds, 3))
-            self._listener.slow(slow=slow)
+            self._listener.store_slow(slow=slow)
 
 
 def _later(stored: RunRecord, here: RunRecord | None) -> RunRecord:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of, start_died, thread_slot
+from contit_mcp.runs.claims import Claim, Granted, Slot, decide, slot_of, slots_of, start_died, thread_slot
 from contit_mcp.runs.record import Phase, Question, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 
@@ -15,11 +15,8 @@ from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 class MemoryRunStore:
     """A `RunStore` in a dictionary. No method yields while it works, which makes each of them atomic.
 
-    Args:
-        retention: How long runs and answers are kept.
-        capacity: Runs kept at most; the oldest ended ones are dropped first, a run in flight never is.
-        answer_characters: Characters of all answers together at most; the oldest answers are dropped first.
-        now: The clock, in seconds since the epoch.
+    At most `capacity` runs are kept (the oldest ended ones are dropped first, a run in flight never is), with at most
+    `answer_characters` in all answers together (the oldest answers are dropped first).
     """
 
     def __init__(
@@ -35,7 +32,7 @@ class MemoryRunStore:
         self._most_answer_characters = answer_characters
         self._now = now
         self._records: dict[str, RunRecord] = {}  # in the order of keeping
-        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by `slots_of`
+        self._slots: defaultdict[Slot, list[str]] = defaultdict(list)  # keys, by `slots_of`
         self._answers: dict[str, int] = {}  # characters by key, in the order of ends
         self._answer_characters = 0
 
@@ -91,7 +88,7 @@ class MemoryRunStore:
         """Nothing is open."""
 
     def latest_before(self, question: Question) -> RunRecord | None:
-        """Return the run that may keep the question from starting, as `claims.existing_run` takes it."""
+        """Return the run that may keep the question from starting, as `claims.decide` takes it."""
         return _newest(self._records[key] for key in self._slots.get(slot_of(question), ()))
 
     def get(self, key: str) -> RunRecord | None:

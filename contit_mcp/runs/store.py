@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.record import RunRecord
 
@@ -18,15 +17,12 @@ MOST_RECENT = 100
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How long runs and answers are kept, in seconds.
-
-    Attributes:
-        record: A run, from when it was asked. A day covers a conversation that is continued later.
-        answer: Its answer, from when it ended. An hour covers every host's retry; 0 keeps none.
-    """
+    """How long runs and answers are kept, in seconds."""
 
     record: float = 86_400.0
+    """A run, from when it was asked. A day covers a conversation that is continued later."""
     answer: float = 3_600.0
+    """Its answer, from when it ended. An hour covers every host's retry; 0 keeps none."""
 
     def kept(self, record: RunRecord, *, now: float) -> RunRecord | None:
         """Return what of the record may still be known at `now`; None if nothing."""
@@ -40,13 +36,10 @@ class RetentionPolicy:
 
 
 class RunStore(Protocol):
-    """Keeps runs. Every method is atomic, also between processes.
+    """Keeps runs. Every method is atomic, also between processes; all but `now` raise `StoreError`.
 
     A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. A stored record
     that cannot be read counts as missing; its key is logged.
-
-    Raises (every method but `now`):
-        StoreError: The store cannot be used at the moment.
     """
 
     def now(self) -> float:
@@ -54,10 +47,7 @@ class RunStore(Protocol):
         ...
 
     async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting (`claims.existing_run`).
-
-        It replaces an intent whose process died.
-        """
+        """Keep the intent, in place of one whose process died, or return the run that keeps it from starting."""
         ...
 
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
@@ -86,36 +76,3 @@ class RunStore(Protocol):
     async def aclose(self) -> None:
         """Close files and connections."""
         ...
-
-
-class StoreListener(Protocol):
-    """Receives every use of a store. Methods return at once and raise nothing."""
-
-    def began(self, use: object) -> None:
-        """A store operation has begun. `use` tells it from others until it ends."""
-
-    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
-        """A store operation has ended."""
-
-    def usable(self, *, usable: bool) -> None:
-        """The store can no longer be used, or can be used again."""
-
-    def slow(self, *, slow: bool) -> None:
-        """The store has become slow, or fast again."""
-
-
-class _NullListener:
-    def began(self, use: object) -> None:
-        pass
-
-    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
-        pass
-
-    def usable(self, *, usable: bool) -> None:
-        pass
-
-    def slow(self, *, slow: bool) -> None:
-        pass
-
-
-NULL_STORE_LISTENER: StoreListener = _NullListener()

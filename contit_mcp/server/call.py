@@ -32,7 +32,7 @@ from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, RequestState, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.extension import Task
-from contit_mcp.telemetry.call_stats import NULL_LISTENER, FinishedCall, start_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
@@ -299,7 +299,7 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
                 tool_span.set_attribute(f"contit.{key}", value)
         if counts and context.metrics is not None:
             dropped = record.facts.get("dropped_arguments", 0)
-            context.metrics.count_call(FinishedCall(name, outcome, seconds, dropped, trace_id))
+            context.metrics.count_call(name, outcome, seconds, dropped=dropped, trace_id=trace_id)
         log.log(
             record.level,
             "call.finished",
@@ -307,12 +307,12 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             thread_id=record.observer.thread_id,
             run_id=record.observer.run_id,
             seconds=seconds,
-            polls=stats.polls,
+            polls=stats.events["poll"],
             requests=stats.requests,
             statuses=" ".join(f"{status}:{count}" for status, count in sorted(stats.statuses.items())),
-            retries=stats.retries,
-            joins=stats.joins,
-            store_errors=stats.store_errors,
+            retries=stats.events["retry"],
+            joins=stats.events["join"],
+            store_errors=stats.events["store_error"],
             host=record.host,
             host_version=record.host_version,
             protocol=request.protocol_version,

@@ -19,6 +19,7 @@ from contit_mcp.errors import (
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Failure, Phase
 from contit_mcp.runs.store import RetentionPolicy
+from contit_mcp.telemetry.call_stats import Listener
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import EPOCH, OWNER, STEADY, Stage, set_stage, wall_clock
 
@@ -237,7 +238,7 @@ async def test_another_processs_run_is_given_up_by_the_wall_clock_only_far_beyon
 # --- the count
 
 
-class Ends:
+class Ends(Listener):
     """A listener that writes down each end, and counts what is under way."""
 
     def __init__(self) -> None:

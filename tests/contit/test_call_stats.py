@@ -11,7 +11,7 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from contit_mcp.telemetry.call_stats import Event, current_call_stats, start_call_stats
+from contit_mcp.telemetry.call_stats import Event, Listener, current_call_stats, start_call_stats
 from tests.contit.upstream import HANGS, START_OK, STARTED, contit_client, scripted, start
 from tests.echo_contit import EchoContit, Reply, Script
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 ONCE = RetryPolicy(attempts=1)
 
 
-class Counted:
+class Counted(Listener):
     """A listener that remembers what it was told."""
 
     def __init__(self) -> None:
@@ -30,9 +30,6 @@ class Counted:
     def on_request(self, endpoint: str, status: str, seconds: float) -> None:
         """Remember a request."""
         self.requests.append((endpoint, status, round(seconds, 3)))
-
-    def on_connection(self, seconds: float) -> None:
-        """Ignore the wait: these clients have no connections."""
 
     def on_event(self, event: Event) -> None:
         """Remember an event."""
@@ -121,7 +118,7 @@ async def test_calls_count_apart_and_the_process_counts_all(counted: Counted) ->
             current_call_stats().count("poll")
             await client.run_status("t", "r")
         seen.append(stats.requests)
-        assert stats.polls == polls
+        assert stats.events["poll"] == polls
 
     async with anyio.create_task_group() as tasks:
         for polls in (1, 2, 3):

@@ -107,7 +107,7 @@ async def test_a_read_is_repeated_after_a_passing_fault(read: Read, good: Reply,
     upstream = scripted(PASSING[name][0], PASSING[name][0], good)
     assert await read(contit_client(upstream))
     assert len(upstream.received) == 3
-    assert (stats.requests, stats.retries) == (3, 2)
+    assert (stats.requests, stats.events["retry"]) == (3, 2)
 
 
 @pytest.mark.parametrize("name", PASSING)

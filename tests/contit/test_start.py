@@ -88,7 +88,7 @@ async def test_a_start_that_was_turned_away_is_repeated_until_it_is_taken(status
     await start(contit_client(upstream), keep=kept)
     assert len(upstream.received) == 3
     assert len(kept.runs) == 1
-    assert (stats.requests, stats.retries) == (3, 2)
+    assert (stats.requests, stats.events["retry"]) == (3, 2)
 
 
 @pytest.mark.parametrize("status", [429, 503])

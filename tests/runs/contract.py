@@ -108,12 +108,12 @@ async def begin(
 
 async def complete(store: RunStore, run: RunRecord, answer: str = "answer") -> RunRecord:
     """Store an end with an answer."""
-    return await store.change(run, lambda run, now: run.completed(answer, now=now, run_seconds=5.0))
+    return await store.change(run, lambda run, now: run.end(now=now, run_seconds=5.0, answer=answer))
 
 
 async def fail(store: RunStore, run: RunRecord, failure: Failure = Failure.RUN_FAILED) -> RunRecord:
     """Store an end without an answer."""
-    return await store.change(run, lambda run, now: run.failed(failure, now=now, run_seconds=5.0))
+    return await store.change(run, lambda run, now: run.end(now=now, run_seconds=5.0, failure=failure))
 
 
 async def found(store: RunStore, run_id: str, thread_id: str = "t", owner: str = "owner") -> RunRecord:

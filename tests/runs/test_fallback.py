@@ -15,7 +15,7 @@ from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECO
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import start_call_stats
+from contit_mcp.telemetry.call_stats import Listener, start_call_stats
 from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
@@ -55,7 +55,7 @@ class Server:
 
 
 @dataclass
-class Events:
+class Events(Listener):
     """A listener that writes down what it is told."""
 
     operations: list[tuple[str, float, bool]] = field(default_factory=list)
@@ -63,17 +63,17 @@ class Events:
     slowness: list[bool] = field(default_factory=list)
     under_way: set[object] = field(default_factory=set)
 
-    def began(self, use: object) -> None:
+    def store_began(self, use: object) -> None:
         self.under_way.add(use)
 
-    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
+    def store_ended(self, use: object, operation: str, seconds: float, *, failed: bool) -> None:
         self.under_way.remove(use)
-        self.operations.append((name, round(seconds, 3), error is not None))
+        self.operations.append((operation, round(seconds, 3), failed))
 
-    def slow(self, *, slow: bool) -> None:
+    def store_slow(self, *, slow: bool) -> None:
         self.slowness.append(slow)
 
-    def usable(self, *, usable: bool) -> None:
+    def store_usable(self, *, usable: bool) -> None:
         self.states.append(usable)
 
 
@@ -122,7 +122,7 @@ async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(l
     assert [each.run_id for each in await store.recent("owner", 5)] == ["r"]
     assert lines(logged) == [("store.unusable", "warning")]
     assert "The server is down." in logged.getvalue()
-    assert (server.operations, stats.store_errors) == (1, 1)
+    assert (server.operations, stats.events["store_error"]) == (1, 1)
     assert (events.operations, events.states) == ([("claim", 0.0, True)], [False])
 
 

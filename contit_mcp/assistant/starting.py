@@ -80,12 +80,6 @@ class RunStarter:
         A busy thread is waited for until the deadline (on the event loop's clock), and the answer of the run before is
         stored; `on_status` takes its words. `delivery` says whether the answer is owed to the caller,
         or the ids are enough.
-
-        Raises:
-            ThreadBusyError: Another run is going on the thread until after the deadline, or Contit says so.
-            StartUnknownError: The start was sent and no answer came.
-            RunNotFoundError: Contit does not know the thread.
-            APIError: Contit refused or could not.
         """
         joined = waited_for = None
         while True:
@@ -220,16 +214,13 @@ def _meaning_of(error: APIError, thread_id: str | None) -> ContitError:
     """Return what a failed start means to its caller."""
     if isinstance(error, APIStatusError) and thread_id is not None:
         if isinstance(error, NotFoundError):
-            return RunNotFoundError(thread_id, None)
+            return RunNotFoundError(thread_id)
         if error.status_code in _BUSY_STATUSES:
             return ThreadBusyError(thread_id, None)
-    return StartUnknownError(thread_id) if _may_have_been_accepted(error) else error
-
-
-def _may_have_been_accepted(error: APIError) -> bool:
-    """Whether the run may exist although no ids came: then asking again could run the question twice."""
-    if isinstance(error, APIConnectionError):
-        return error.may_have_arrived
-    if isinstance(error, InternalServerError):
-        return error.status_code != _NOT_STARTED
-    return isinstance(error, APIResponseValidationError)
+    # The run may exist although no ids came: then asking again could run the question twice.
+    may_run = (
+        isinstance(error, APIResponseValidationError)
+        or (isinstance(error, APIConnectionError) and error.may_have_arrived)
+        or (isinstance(error, InternalServerError) and error.status_code != _NOT_STARTED)
+    )
+    return StartUnknownError(thread_id) if may_run else error

@@ -78,13 +78,19 @@ class _Watch:
     """What the callers that wait for one run share."""
 
     turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # what follows yields anyway
+    word: str | None = None
     ended: RunRecord | None = None
     unreadable: bool = False
     listeners: set[Callable[[str], None]] = field(default_factory=set)
 
-    def tell(self, word: str) -> None:
+    def note(self, status: RunStatus) -> None:
+        if status.word == self.word:
+            return
+        self.word = status.word
         for listener in tuple(self.listeners):
-            listener(word)
+            listener(status.word)
+        if not status.documented:
+            log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
 
 
 @dataclass(slots=True)
@@ -97,7 +103,10 @@ class _Clock:
 
 
 class RunWaiter:
-    """Waits for started runs to end; `process` is the name of this process in leases."""
+    """Waits for started runs to end; `process` is the name of this process in leases.
+
+    Its methods raise an `APIError` if Contit cannot be asked about the run, and `AnswerUnreadableError`.
+    """
 
     def __init__(
         self,
@@ -136,12 +145,7 @@ class RunWaiter:
         return max(0.0, self._store.now() - (record.asked_at if record.started_at is None else record.started_at))
 
     async def until_ended(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
-        """Wait until a started run has ended, and return it with its answer or its failure.
-
-        Raises:
-            AnswerUnreadableError: It has completed, and its answer cannot be read.
-            APIError: Contit could not be asked about it.
-        """
+        """Wait until a started run has ended, and return it with its answer or its failure."""
         watch = self._watches.setdefault(record.key, _Watch())
         watch.listeners.add(on_status)
         try:
@@ -150,6 +154,9 @@ class RunWaiter:
                     self._listener.runs_waited_for(1)
                     try:
                         watch.ended = await self._wait(record, watch)
+                    except AnswerUnreadableError:
+                        watch.unreadable = True
+                        raise
                     finally:
                         self._listener.runs_waited_for(-1)
                 return watch.ended
@@ -160,27 +167,17 @@ class RunWaiter:
         finally:
             watch.listeners.discard(on_status)
 
-    async def poll_once(self, record: RunRecord, *, deadline: float | None = None) -> RunRecord:
-        """Ask Contit once where a run stands, and return it as it is then. No retry begins after the deadline.
-
-        Raises:
-            AnswerUnreadableError: It has completed, and its answer cannot be read.
-            APIError: Contit could not be asked about it.
-        """
+    async def poll_once(self, record: RunRecord, *, deadline: float) -> RunRecord:
+        """Ask Contit once where a run stands, and return it as it is then. No retry begins after the deadline."""
         watch = self._watches.setdefault(record.key, _Watch())
         if watch.turn.locked() and watch.ended is None:
             return record  # a caller here polls all the time
         async with watch.turn:
-            if watch.ended is None:
-                try:
-                    status = await self._status(record, deadline)
-                except NotFoundError:
-                    watch.ended = await self.end(record, failure=Failure.NOT_FOUND)
-                    return watch.ended
-                if status.phase is RunPhase.IN_PROGRESS and not self._is_too_old(record):
-                    return record
-                watch.ended = await self._conclude(record, status.phase)
-            return watch.ended
+            if watch.ended is not None:
+                return watch.ended
+            record = await self._polled(record, watch, deadline)
+            watch.ended = record if record.ended else None
+            return record
 
     def is_due(self, record: RunRecord) -> bool:
         """Whether no caller here polls the run, and it is old enough to have ended unseen."""
@@ -194,7 +191,7 @@ class RunWaiter:
         due = not record.tracked or self.is_due(record)
         if elsewhere or not due or now < clock.poll_again_at:
             return False
-        clock.poll_again_at = now + self._policy.schedule.pause(self.age(record), random.random)
+        clock.poll_again_at = now + self._pause(record)
         return True
 
     async def end(self, record: RunRecord, *, answer: str | None = None, failure: Failure | None = None) -> RunRecord:
@@ -228,62 +225,48 @@ class RunWaiter:
 
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
-        if watch.unreadable:
+        if watch.unreadable:  # the callers in line need not try it one after another
             raise AnswerUnreadableError(*record.ids)
-        while True:
-            record = await self._leased(record)
-            if not record.ended and record.lease_owner == self._process:
-                self._listener.runs_polled(1)
-                try:
-                    record = await self._poll(record, watch)
-                except AnswerUnreadableError:
-                    watch.unreadable = True  # the callers in line need not try it one after another
-                    raise
-                finally:
-                    self._listener.runs_polled(-1)
-            if record.ended:
-                return record
-            await anyio.sleep(self._policy.schedule.pause(self.age(record), random.random))
+        good_at, polls = anyio.current_time(), False
+        try:
+            just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
+            await self._client.backoff.pause(self._pause(record) if just_started else 0.0)
+            while True:
+                record = await self._leased(record)
+                if polls != (record.lease_owner == self._process):
+                    polls = not polls
+                    self._listener.runs_polled(1 if polls else -1)
+                if polls:
+                    current_call_stats().count("poll")
+                    try:
+                        record = await self._polled(record, watch, anyio.current_time())
+                        good_at = anyio.current_time()
+                    except APIError as error:
+                        if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
+                            raise
+                        current_call_stats().count("retry")
+                        log.debug("poll.fault", error=type(error).__name__)
+                if record.ended:
+                    return record
+                await self._client.backoff.pause(self._pause(record))
+        finally:
+            self._listener.runs_polled(-polls)
 
-    async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
-        """Poll until the run has ended or another process has its lease."""
-        schedule, word, good_at = self._policy.schedule, None, anyio.current_time()
-        just_started = record.started_at is not None and self.age(record) < schedule.shortest
-        pause = schedule.pause(self.age(record), random.random) if just_started else 0.0
-        while True:
-            await self._client.backoff.pause(pause)
-            pause = schedule.pause(self.age(record), random.random)
-            record = await self._leased(record)
-            if record.ended or record.lease_owner != self._process:
-                return record
-            current_call_stats().count("poll")
-            try:
-                status = await self._status(record, anyio.current_time())
-            except NotFoundError:
-                return await self.end(record, failure=Failure.NOT_FOUND)
-            except APIError as error:
-                if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
-                    raise
-                current_call_stats().count("retry")
-                log.debug("poll.fault", error=type(error).__name__, pause_seconds=round(pause, 3))
-                continue
-            good_at = anyio.current_time()
-            if status.word != word:
-                word = status.word
-                watch.tell(word)
-                if not status.documented:
-                    log.warning("poll.undocumented_status", word=word, taken_as=status.phase.value)
-            if status.phase is not RunPhase.IN_PROGRESS or self._is_too_old(record):
-                return await self._conclude(record, status.phase)
-
-    async def _status(self, record: RunRecord, deadline: float | None) -> RunStatus:
+    async def _polled(self, record: RunRecord, watch: _Watch, deadline: float) -> RunRecord:
+        """Poll once, and return the run; if it has ended, with its end bound to it."""
         young = record.started_at is not None and self.age(record) < LAG_SECONDS
-        return await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
+        try:
+            status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
+        except NotFoundError:
+            return await self.end(record, failure=Failure.NOT_FOUND)
+        watch.note(status)
+        if status.phase is RunPhase.COMPLETED:
+            return await self._completed(record)
+        if status.phase is RunPhase.FAILED:
+            return await self.end(record, failure=Failure.RUN_FAILED)
+        return await self.end(record, failure=Failure.NO_END_SEEN) if self._is_too_old(record) else record
 
-    async def _conclude(self, record: RunRecord, phase: RunPhase) -> RunRecord:
-        if phase is not RunPhase.COMPLETED:
-            failure = Failure.RUN_FAILED if phase is RunPhase.FAILED else Failure.NO_END_SEEN
-            return await self.end(record, failure=failure)
+    async def _completed(self, record: RunRecord) -> RunRecord:
         thread_id, run_id = record.ids
         try:
             answer = await self._client.thread_response(thread_id, just_completed=True)
@@ -305,6 +288,9 @@ class RunWaiter:
         return await self._store.change(
             record, lambda run, now: run.leased_to(self._process, seconds=POLL_LEASE_SECONDS, now=now)
         )
+
+    def _pause(self, record: RunRecord) -> float:
+        return self._policy.schedule.pause(self.age(record), random.random)
 
     def _is_too_old(self, record: RunRecord) -> bool:
         """Whether the run is given up. Another process's run needs stronger evidence: a clock may be wrong."""

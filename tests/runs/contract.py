@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import anyio
 import pytest
@@ -63,19 +62,12 @@ def store(new_store: NewStore, clock: Clock) -> RunStore:
     return new_store(RetentionPolicy(), clock)
 
 
-async def claim(
-    store: RunStore,
-    question: Question,
-    *,
-    delivery: Delivery = Delivery.OWED,
-    title: str | None = None,
-    process: str = "p",
-) -> Claim:
-    """Claim a question, as one process does."""
+async def claim(store: RunStore, question: Question, *, title: str | None = None) -> Claim:
+    """Claim a question for the process p."""
     intent = intent_to_start(
         question,
-        delivery=delivery,
-        process=process,
+        delivery=Delivery.OWED,
+        process="p",
         lease_seconds=START_LEASE_SECONDS,
         now=store.now(),
         title=title,
@@ -92,16 +84,10 @@ async def start(store: RunStore, intent: RunRecord, run_id: str, thread_id: str 
 
 
 async def begin(
-    store: RunStore,
-    question: Question,
-    run_id: str,
-    *,
-    thread_id: str = "t",
-    delivery: Delivery = Delivery.OWED,
-    title: str | None = None,
+    store: RunStore, question: Question, run_id: str, *, thread_id: str = "t", title: str | None = None
 ) -> RunRecord:
     """Claim and start."""
-    granted = await claim(store, question, delivery=delivery, title=title)
+    granted = await claim(store, question, title=title)
     assert isinstance(granted, Granted)
     return await start(store, granted.record, run_id, thread_id)
 
@@ -123,18 +109,16 @@ async def found(store: RunStore, run_id: str, thread_id: str = "t", owner: str =
     return run
 
 
-async def test_a_granted_question_is_deduplicated_also_before_its_ids_are_known(store: RunStore) -> None:
+async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_the_threads_latest(
+    store: RunStore,
+) -> None:
     first = await claim(store, opening("q"))
     assert isinstance(first, Granted)
     assert first.record.phase is Phase.STARTING
     assert await claim(store, opening("q")) == Deduplicated(first.record)
-
-
-async def test_a_started_run_is_found_by_its_ids_and_as_the_threads_latest(store: RunStore) -> None:
-    run = await begin(store, opening("q"), "r")
+    run = await start(store, first.record, "r")
     assert (run.phase, run.thread_id, run.run_id, run.started_at) == (Phase.IN_PROGRESS, "t", "r", T0)
-    assert await store.find("owner", "t", "r") == run
-    assert await store.latest("owner", "t") == run
+    assert await store.find("owner", "t", "r") == await store.latest("owner", "t") == run
 
 
 async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore) -> None:
@@ -147,42 +131,29 @@ async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore
     assert isinstance(await claim(store, follow_up("z", owner="other")), Granted)
 
 
-async def test_a_thread_with_a_run_in_flight_is_busy_for_other_questions(store: RunStore, clock: Clock) -> None:
+async def test_a_thread_is_busy_for_other_questions_from_the_claim_to_the_end(store: RunStore, clock: Clock) -> None:
     first = await begin(store, opening("q"), "r1")
     assert await claim(store, follow_up("z")) == Busy(first)
     clock.at(1)
-    await complete(store, first)
+    first = await complete(store, first)
     clock.at(2)
-    second = await begin(store, follow_up("z"), "r2")
-    clock.at(3)
+    granted = await claim(store, follow_up("z"))
+    assert isinstance(granted, Granted)
+    assert isinstance(await claim(store, follow_up("y")), Busy)
+    assert await store.latest("owner", "t") == first  # the ids of the second are not known yet
+    second = await start(store, granted.record, "r2")
     assert await claim(store, follow_up("y")) == Busy(second)
     assert await claim(store, follow_up("z")) == Deduplicated(second)
 
 
-async def test_a_thread_is_busy_while_a_follow_up_is_being_sent(store: RunStore, clock: Clock) -> None:
-    await complete(store, await begin(store, opening("q"), "r1"))
-    clock.at(2)
-    assert isinstance(await claim(store, follow_up("z")), Granted)
-    assert isinstance(await claim(store, follow_up("y")), Busy)
-    latest = await store.latest("owner", "t")
-    assert latest is not None
-    assert latest.run_id == "r1"
-
-
-async def test_a_released_intent_leaves_no_trace(store: RunStore, clock: Clock) -> None:
+async def test_a_released_intent_leaves_no_trace_and_a_started_run_stays(store: RunStore, clock: Clock) -> None:
     first = await complete(store, await begin(store, opening("q"), "r1"))
     clock.at(2)
     intent = await claim(store, follow_up("z"))
-    await store.release(intent.record)
-    assert await store.latest("owner", "t") == first
+    for each in (intent.record, first, replace(first, key="unknown")):
+        await store.release(each)
+    assert await store.latest("owner", "t") == await store.find("owner", "t", "r1") == first
     assert isinstance(await claim(store, follow_up("y")), Granted)
-
-
-async def test_releasing_a_started_or_unknown_run_changes_nothing(store: RunStore) -> None:
-    run = await begin(store, opening("q"), "r")
-    await store.release(run)
-    await store.release(replace(run, key="unknown"))
-    assert await store.find("owner", "t", "r") == run
 
 
 async def test_an_end_frees_the_thread_and_keeps_the_answer(store: RunStore, clock: Clock) -> None:
@@ -363,15 +334,11 @@ async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(st
     assert await store.claim(intent) == Granted(granted.record)
 
 
-def cancel(run: RunRecord, now: float, *, asked_at_ms: int) -> RunRecord:
-    """The transition."""
-    return run.cancelled_at(asked_at_ms)
-
-
 async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunStore) -> None:
     run = await begin(store, opening("q"), "r")
-    for asked_at_ms in (1_700_000_000_123, 7, 7):
-        await store.change(run, partial(cancel, asked_at_ms=asked_at_ms))
+    await store.change(run, lambda run, _: run.cancelled_at(1_700_000_000_123))
+    for _ in range(2):
+        await store.change(run, lambda run, _: run.cancelled_at(7))
     kept = await found(store, "r")
     assert (kept.phase, kept.cancelled) == (Phase.IN_PROGRESS, (1_700_000_000_123, 7))
     ended = await complete(store, kept)

@@ -229,6 +229,7 @@ async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_at_a_
             tasks.start_soon(ask, number)
     assert len(runs) == 300
     assert anyio.current_time() - began == pytest.approx(OPERATION_SECONDS, abs=0.01)
+    assert server.operations <= 30
     await anyio.sleep(PAUSE_SECONDS)
     before, began = server.operations, anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -300,11 +301,9 @@ SPEEDS: dict[str, tuple[list[float], list[str]]] = {
     "slow": ([0.3] * 50, ["store.slow"]),
     "as slow as it may be": ([SLOW_SECONDS - 0.01] * 50, []),
     "slow once in a while": (([0.01] * 4 + [1.5]) * 10, []),
-    "slow for a moment": ([0.01] * 10 + [0.3] * (SPEED_ROW - 1) + [0.01] * 10, []),
     "slow, then fast": ([0.3] * 20 + [0.01] * 120, ["store.slow", "store.fast"]),
     "fast once in a while": (([0.3] * 4 + [0.01]) * 10, []),
-    "slow and sometimes unusable": (([0.3] * 6 + [9.0]) * 4, ["store.slow", "store.unusable"]),
-    "and back at the end": (
+    "slow and sometimes unusable, and back": (
         ([0.3] * 6 + [9.0]) * 4 + [0.01] * 120,
         ["store.slow", "store.unusable", "store.back", "store.fast"],
     ),

@@ -92,7 +92,7 @@ def start_died(latest: RunRecord, now: float) -> bool:
 
 
 Slot = tuple[str, str, str]
-"""An owner, and a thread or the prompt that began a conversation: of its runs the newest decides."""
+"""An owner, and a thread (`thread_id`) or the prompt that began a conversation (`opening`): its newest run decides."""
 
 
 def slots_of(record: RunRecord) -> list[Slot]:
@@ -112,4 +112,4 @@ def slot_of(question: Question) -> Slot:
 
 def thread_slot(owner: str, thread_id: str) -> Slot:
     """Return the slot of a thread, whatever is asked on it."""
-    return owner, "thread", thread_id
+    return owner, "thread_id", thread_id

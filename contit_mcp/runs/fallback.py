@@ -156,26 +156,34 @@ class FallbackRunStore:
         return record
 
     async def _use(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """Use the store, if it can be used.
-
-        Raises:
-            StoreError: It cannot.
-        """
+        """Use the store. Raises StoreError if it cannot be used."""
         self._check_open()
         async with self._turns:
             self._check_open()  # it may have failed while this one waited
-            is_trial, began = not self._usable, anyio.current_time()
+            is_trial, began, use, failed = not self._usable, anyio.current_time(), object(), False
             if is_trial:
                 self._retry_at = began + PAUSE_SECONDS  # one operation at a time tries
+            self._listener.store_began(use)
             try:
-                result = await self._timed(name, operation)
+                with anyio.fail_after(OPERATION_SECONDS):
+                    result = await operation()
             except StoreError as error:
+                failed = True
                 self._failed(error)
                 raise
+            except TimeoutError as exc:
+                failed = True
+                too_slow = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
+                self._failed(too_slow)
+                raise too_slow from exc
+            finally:
+                seconds = anyio.current_time() - began
+                self._listener.store_ended(use, name, seconds, failed=failed)
+        self._note_speed(seconds)
         if is_trial:
             self._retry_at = -math.inf
         # A slow store fails again and again: it is told as back when it is fast, so that each change is told once.
-        if is_trial and not self._usable and anyio.current_time() - began < SLOW_SECONDS:
+        if is_trial and not self._usable and seconds < SLOW_SECONDS:
             self._usable = True
             log.warning("store.back")
             self._listener.store_usable(usable=True)
@@ -184,22 +192,6 @@ class FallbackRunStore:
     def _check_open(self) -> None:
         if anyio.current_time() < self._retry_at:
             raise StoreError("The run store could not be used a moment ago.", hint="It is tried again within seconds.")
-
-    async def _timed(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        began, use, failed = anyio.current_time(), object(), False
-        self._listener.store_began(use)
-        try:
-            with anyio.fail_after(OPERATION_SECONDS):
-                result = await operation()
-        except (StoreError, TimeoutError) as error:
-            failed = True
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError("The run store is too slow.", hint="Look at its disk or its server.") from error
-        finally:
-            self._listener.store_ended(use, name, anyio.current_time() - began, failed=failed)
-        self._note_speed(anyio.current_time() - began)
-        return result
 
     def _failed(self, error: StoreError) -> None:
         self._retry_at = anyio.current_time() + PAUSE_SECONDS

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Claim, Granted, decide
+from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
 from contit_mcp.runs.record import SCHEMA_VERSION, Question, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 from contit_mcp.telemetry.logging import get_logger
@@ -26,7 +26,7 @@ T = TypeVar("T")
 FILE_NAME = f"runs-v{SCHEMA_VERSION}.sqlite3"
 """In the state folder. Each schema has its own file, so that two versions of this program can run side by side."""
 
-# `thread_id`: where the run is, or was asked for. `opening`: the hash of a prompt that began a conversation.
+# `thread_id` and `opening` are the slots that the run is in (`claims`).
 _SCHEMA = """
 CREATE TABLE run (
     key TEXT PRIMARY KEY,
@@ -206,28 +206,19 @@ class SqliteRunStore:
         return self._connection
 
     def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
-        if question.thread_id is None:
-            where = f"WHERE owner = ? AND opening = ? {_NEWEST}"
-            return self._one(db, now, where, question.owner, question.prompt_hash)
-        return self._one(db, now, f"WHERE owner = ? AND thread_id = ? {_NEWEST}", question.owner, question.thread_id)
+        owner, column, value = slot_of(question)
+        return self._one(db, now, f"WHERE owner = ? AND {column} = ? {_NEWEST}", owner, value)
 
     def _put(self, db: sqlite3.Connection, record: RunRecord, now: float) -> None:
         record = self._retention.kept(record, now=now) or record
-        question = record.question
-        row = {
-            "key": record.key,
-            "owner": question.owner,
-            "thread_id": record.thread_id or question.thread_id,
-            "opening": question.prompt_hash if question.thread_id is None else None,
-            "run_id": record.run_id,
-            "asked_at": record.asked_at,
-            "ended_at": record.ended_at,
-            "lease_until": record.lease_until,
-            "record": record.to_json(),
-            "answer": record.answer,
-        }
-        query = f"REPLACE INTO run ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"  # noqa: S608
-        db.execute(query, row)
+        slots = {column: value for _, column, value in slots_of(record)}
+        db.execute(
+            "REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(record.key, record.question.owner, slots.get("thread_id"), slots.get("opening"), record.run_id),
+                *(record.asked_at, record.ended_at, record.lease_until, record.to_json(), record.answer),
+            ],
+        )
 
     def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str) -> RunRecord | None:
         query = f"SELECT key, record, answer FROM run {where}"  # noqa: S608 - our own words

@@ -9,8 +9,8 @@ import anyio
 import httpx
 
 from contit_mcp.server.tenancy import Kind, Sealer, owner_of_name
-from tests.children import caller, messages_in, request_of
-from tests.replicas.fleet import CALLERS, SEAL_KEY, TOKENS
+from tests.children import SEAL_KEY, caller, messages_in, request_of
+from tests.replicas.fleet import CALLERS, TOKENS
 from tests.replicas.plan import Conversation, Planned
 
 Ids = dict[str, str]
@@ -24,50 +24,29 @@ HOPELESS = ("error: No such thread or run", "error: Contit calls", "error: conti
 
 @dataclass(slots=True)
 class Attempt:
-    """One call. Times are on the event loop's clock.
-
-    Attributes:
-        tool: Which.
-        began: When.
-        ended: When.
-        outcome: The result's status, or what came in its place.
-        run_id: Contit's id of the run that the result was about.
-        warned: Whether it said that the question may have run twice.
-    """
+    """One call. Times are on the event loop's clock."""
 
     tool: str
     began: float
     ended: float = 0.0
-    outcome: str = ""
-    run_id: str | None = None
-    warned: bool = False
+    outcome: str = ""  # the result's status, or what came in its place
+    run_id: str | None = None  # Contit's
+    warned: bool = False  # whether it said that the question may have run twice
 
 
 @dataclass(slots=True)
 class Question:
-    """What became of a planned question.
-
-    Attributes:
-        planned: The plan.
-        caller: Who asked.
-        thread_id: Contit's id of the thread it was asked on; None for one that began a conversation.
-        attempts: Its calls.
-        answer: What was answered.
-        ids: The handles that came with the answer.
-        run: Contit's ids that are in them.
-        elsewhere: What another caller got for these handles.
-        given_up: The error after which asking on has no sense.
-    """
+    """What became of a planned question; ids are Contit's, but for `ids`, which are the handles of the answer."""
 
     planned: Planned
     caller: str
-    thread_id: str | None = None
+    thread_id: str | None = None  # where it was asked; None for one that began a conversation
     attempts: list[Attempt] = field(default_factory=list)
     answer: str | None = None
     ids: Ids = field(default_factory=dict)
     run: tuple[str, str] | None = None
-    elsewhere: str | None = None
-    given_up: str | None = None
+    elsewhere: str | None = None  # what another caller got for these handles
+    given_up: str | None = None  # the error after which asking on has no sense
 
 
 @dataclass(slots=True)
@@ -87,13 +66,7 @@ class Reply:
 
 
 class Hosts:
-    """All callers, through one address.
-
-    Args:
-        url: Where they call.
-        base_url: The replicas' Contit; it is part of who owns a run.
-        seed: Of their pauses.
-    """
+    """All callers, through one address, with pauses of chance."""
 
     def __init__(self, url: str, base_url: str, *, seed: int) -> None:
         self.questions: list[Question] = []

@@ -9,34 +9,19 @@ from tests.replicas.fleet import CALLERS
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One question of a conversation.
+    """One question of a conversation."""
 
-    Attributes:
-        prompt: Its words; no other question has them.
-        tool: How it is asked.
-        wait_seconds: How long each call waits for the answer.
-        progress: Whether the host wants to hear of progress, and so has the ids early.
-        leaves_after: Seconds until its first call is given up, to ask again a little later; None: it stays.
-        tried_by: Another caller who tries the handles of this question.
-    """
-
-    prompt: str
+    prompt: str  # no other question has these words
     tool: str
     wait_seconds: float
-    progress: bool
-    leaves_after: float | None
-    tried_by: str | None
+    progress: bool  # whether the host wants to hear of progress, and so has the ids early
+    leaves_after: float | None  # seconds until its first call is given up, to ask again a little later
+    tried_by: str | None  # another caller who tries the handles of this question
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Questions that one caller asks one after another on one thread.
-
-    Attributes:
-        caller: Whose token is sent.
-        era: Of the protocol.
-        questions: The first one begins the thread.
-    """
+    """Questions that one caller asks one after another on one thread, which the first one begins."""
 
     caller: str
     era: str

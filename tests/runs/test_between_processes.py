@@ -8,12 +8,10 @@ import pytest
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.errors import RateLimitError, RunTimeoutError
-from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import Delivery, Phase, RunRecord
-from contit_mcp.runs.store import Transition
+from contit_mcp.runs.record import Phase
 from tests.durability.world import World, answered
 from tests.echo_contit import EchoContit, answer_to
-from tests.stage import OWNER, Stage, set_stage, wall_clock
+from tests.stage import OWNER, Stage, set_stage
 
 
 def two_stages(contit: EchoContit | None = None) -> tuple[Stage, Stage]:
@@ -22,10 +20,10 @@ def two_stages(contit: EchoContit | None = None) -> tuple[Stage, Stage]:
     return first, set_stage(first.contit, first.store)
 
 
-async def leave(stage: Stage, prompt: str, *, after: float, thread_id: str | None = None) -> None:
+async def leave(stage: Stage, *, after: float) -> None:
     """Ask, and go away."""
     with anyio.move_on_after(after):
-        await stage.assistant.ask(OWNER, prompt, thread_id, wait_seconds=45)
+        await stage.ask("q")
 
 
 # --- who polls
@@ -50,9 +48,9 @@ async def test_when_the_caller_of_the_polling_process_leaves_the_other_polls_at_
     first, second = two_stages(EchoContit(seconds=20))
     began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(leave, first, "q", after=5.0))
+        tasks.start_soon(partial(leave, first, after=5.0))
         await anyio.sleep(2.0)
-        assert (await second.assistant.ask(OWNER, "q", wait_seconds=45)).response == answer_to("q")
+        assert (await second.ask("q")).response == answer_to("q")
     assert 20.0 <= anyio.current_time() - began < 22.0
     polls = [at - began for endpoint, at in first.contit.requests if endpoint == "status"]
     assert any(5.0 < at < 7.0 for at in polls)
@@ -62,8 +60,8 @@ async def test_when_the_caller_of_the_polling_process_leaves_the_other_polls_at_
 async def test_a_caller_that_leaves_during_the_start_holds_up_nobody() -> None:
     first, second = two_stages(EchoContit(seconds=3, latency=0.5))
     began = anyio.current_time()
-    await leave(first, "q", after=0.2)
-    assert (await second.assistant.ask(OWNER, "q", wait_seconds=45)).response == answer_to("q")
+    await leave(first, after=0.2)
+    assert (await second.ask("q")).response == answer_to("q")
     assert anyio.current_time() - began < 6
     assert first.contit.count("start") == 1
 
@@ -71,12 +69,12 @@ async def test_a_caller_that_leaves_during_the_start_holds_up_nobody() -> None:
 @pytest.mark.anyio
 async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> None:
     alone = set_stage(EchoContit(seconds=20))
-    await alone.assistant.ask(OWNER, "q", wait_seconds=45)
+    await alone.ask("q")
     first, second = two_stages(EchoContit(seconds=20))
     answers: list[str | None] = []
 
     async def ask(stage: Stage) -> None:
-        answers.append((await stage.assistant.ask(OWNER, "q", wait_seconds=45)).response)
+        answers.append((await stage.ask("q")).response)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask, first)
@@ -99,7 +97,7 @@ async def test_a_retry_put_off_for_more_than_5_seconds_joins_what_another_proces
 
     async def ask(stage: Stage, after: float) -> None:
         await anyio.sleep(after)
-        reports.append(await stage.assistant.ask(OWNER, "q", wait_seconds=60))
+        reports.append(await stage.ask("q", wait=60))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask, first, 0.0)
@@ -121,53 +119,6 @@ def test_a_refused_start_blocks_nobody_who_had_joined_it(world: World) -> None:
     world.pass_time(25.0)
     assert second.report is not None
     assert (second.report.response, second.report.maybe_twice) == ("run_1 answers 'q'", False)
-
-
-# --- whose answer
-
-
-@pytest.mark.parametrize("kill", [True, False])
-def test_runs_in_a_row_keep_their_own_answers_for_both_processes(world: World, kill: bool) -> None:
-    world.contit.lasts = 5.0
-    opening = world.start(0, OWNER, "first", None, 45.0)
-    world.pass_time(1.0)
-    assert opening.report is not None
-    thread = opening.report.thread_id
-    for number, prompt in enumerate(["second", "third"]):
-        world.start(number, OWNER, prompt, thread, 45.0)
-        world.pass_time(10.0)
-    if kill:
-        world.kill(0)
-    for index in (1, 0, 2):
-        run = world.history.runs[index]
-        call = world.response(1, OWNER, thread, run.run_id, 45.0)
-        world.pass_time(10.0)
-        assert answered(call) == run.answer
-
-
-@pytest.mark.anyio
-async def test_the_answer_goes_to_the_same_question_when_its_caller_left_while_it_was_being_noted() -> None:
-    store = _SlowToNote(now=wall_clock)
-    stage = set_stage(EchoContit(seconds=3), store)
-    first = await stage.assistant.ask(OWNER, "opening", wait_seconds=45)
-    store.seconds = 1.0
-    await leave(stage, "q", after=3.7, thread_id=first.thread_id)
-    store.seconds = 0.0
-    again = await stage.assistant.ask(OWNER, "q", first.thread_id, wait_seconds=45)
-    assert again.response == answer_to("q")
-    assert stage.contit.started("q") == 1
-
-
-class _SlowToNote(MemoryRunStore):
-    """What happens to an ended run takes a while to come back."""
-
-    seconds = 0.0
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        after = await super().change(record, transition)
-        if after.ended and after.delivery is Delivery.DELIVERED:
-            await anyio.sleep(self.seconds)
-        return after
 
 
 def test_after_a_restart_a_run_is_given_up_once_the_new_process_has_seen_it_going_for_the_limit(world: World) -> None:

@@ -16,11 +16,10 @@ from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import Listener, start_call_stats
-from tests.echo_contit import EchoContit, answer_to
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
 from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
-from tests.stage import OWNER, set_stage, wall_clock
+from tests.stage import OWNER, wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -153,17 +152,6 @@ async def test_an_end_that_others_have_stored_meanwhile_stays() -> None:
     assert (await found(there, "r")).answer == "of there"
 
 
-async def test_a_run_from_before_the_outage_is_neither_doubled_nor_joined_by_another_on_its_thread() -> None:
-    server = Server()
-    store = process(server)
-    run = await begin(store, opening("q"), "r")
-    sending = await claim(store, opening("being sent"))
-    server.down = True
-    assert await claim(store, opening("q")) == Deduplicated(run)
-    assert await claim(store, follow_up("other")) == Busy(run)
-    assert await claim(store, opening("being sent")) == Deduplicated(sending.record)
-
-
 async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before_it_grants_another() -> None:
     server = Server()
     here, there = process(server), process(server)
@@ -262,38 +250,6 @@ async def test_an_answer_that_memory_has_dropped_is_read_from_the_store() -> Non
     for number in range(5):
         run = await found(store, f"r{number}", f"t{number}")
         assert run.answer == f"{number}" * 400
-
-
-async def test_an_intent_that_was_given_back_in_the_outage_is_not_written_later() -> None:
-    server = Server(down=True)
-    store = process(server)
-    granted = await claim(store, opening("q"))
-    await store.release(granted.record)
-    await until_back(store, server)
-    assert isinstance(await claim(process(server), opening("q")), Granted)
-
-
-async def test_asks_go_on_through_an_outage_and_their_ids_keep_working() -> None:
-    server, contit = Server(), EchoContit(seconds=20)
-    stage = set_stage(contit, process(server))
-    reports: dict[str, str | None] = {}
-
-    async def ask(prompt: str, after: float) -> None:
-        await anyio.sleep(after)
-        reports[prompt] = (await stage.assistant.ask(OWNER, prompt, wait_seconds=45)).response
-
-    async with anyio.create_task_group() as tasks:
-        for number, after in enumerate((0, 6, 12, 18, 30)):
-            tasks.start_soon(ask, f"q{number}", float(after))
-        await anyio.sleep(5)
-        server.down = True
-        await anyio.sleep(20)
-        server.down = False
-    assert reports == {f"q{number}": answer_to(f"q{number}") for number in range(5)}
-    for run in contit.runs:
-        again = await stage.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=5)
-        assert again.response == answer_to(run.prompt)
-    assert len(contit.runs) == 5
 
 
 SPEEDS: dict[str, tuple[list[float], list[str]]] = {

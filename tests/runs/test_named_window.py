@@ -6,7 +6,7 @@ import pytest
 from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import APITimeoutError, StartUnknownError
+from contit_mcp.errors import StartUnknownError
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.results import answer_result, handle_result
 from tests.durability.world import World, answered
@@ -37,19 +37,6 @@ def test_a_crash_between_sending_a_start_and_storing_its_ids_starts_anew_and_say
     assert retry.report.maybe_twice
     assert world.history.runs[1].sent - asked < 25.5
     assert world.history.counts["the named window was hit, and the question asked again"] == 1
-
-
-def test_a_retry_that_gives_up_before_the_intent_ends_has_started_nothing(world: World) -> None:
-    world.ask(0, OWNER, "q", None, 45.0)
-    world.pass_time(0.06)
-    world.kill(0)
-    early = world.ask(1, OWNER, "q", None, 10.0)
-    world.pass_time(26.0)
-    assert isinstance(early.error, APITimeoutError)
-    late = world.start(1, OWNER, "q", None, 10.0)
-    world.pass_time(1.0)
-    assert late.report is not None
-    assert late.report.maybe_twice
 
 
 @pytest.mark.parametrize("refusal", ["429", "503"])

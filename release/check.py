@@ -1,184 +1,150 @@
-"""make release-check: build wheel and sdist, install and try them in every way that users are told of."""
+"""make release-check: build wheel and sdist, check their content, and try them in the ways that users are told of."""
 
-import json
 import os
-import shutil
 import sys
+import tarfile
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
-from release.artifacts import (
-    SDIST,
-    WHEEL,
-    build,
-    check_bundle,
-    check_content,
-    check_description,
-    copy_source,
-    same_bytes,
-    unpack_sdist,
-)
 from release.project import (
     BUNDLE,
     DIST,
     NAME,
     ROOT,
-    STEM,
+    SDIST,
+    UNDERSCORED,
     VERSION,
+    WHEEL,
     ReleaseError,
+    build,
     claimed_pythons,
+    package_files,
     run,
-    source_date_epoch,
-    uncommitted,
     write_checksums,
 )
-from release.registry import SERVER_NAME
-from release.trying import try_command
+from release.trial import bare_environment, try_command
 
 TOOLS = Path(sys.executable).parent
-"""Where the pinned uv, pipx and cyclonedx-py are."""
+"""The folder of the pinned uv, pipx, twine and cyclonedx-py."""
 
-UV = (TOOLS / "uv", "pip", "install", "--quiet")
-BASE = str(getattr(sys, "_base_executable", sys.executable))
-"""The Python that this environment was made with."""
-
-_HIDDEN = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+AROUND = {f"{UNDERSCORED}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+LICENCE = f"{UNDERSCORED}.dist-info/licenses/LICENSE"
 
 
-def built(scratch: Path) -> str:
-    """Build into dist, and again elsewhere and from the sdist: three builds, the same bytes."""
-    DIST.mkdir(exist_ok=True)
-    for pattern in ("*.whl", "*.tar.gz", "*.cdx.json", "SHA256SUMS"):
-        for old in DIST.glob(pattern):
-            old.unlink()
-    build(copy_source(scratch / "one"), DIST)
-    build(copy_source(scratch / "elsewhere" / "two"), scratch / "again")
-    build(unpack_sdist(DIST / SDIST, scratch / "unpacked"), scratch / "from-sdist")
-    for name in (WHEEL, SDIST):
-        same_bytes(DIST / name, scratch / "again" / name)
-    same_bytes(DIST / WHEEL, scratch / "from-sdist" / WHEEL)
-    return f"two builds and the sdist's wheel are byte for byte the same (SOURCE_DATE_EPOCH={source_date_epoch()})"
+def check_content(wheel: Path) -> str:
+    """Raise ReleaseError unless a wheel has the files of the package, its metadata, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    if different := names ^ (package_files() | AROUND | {LICENCE}):
+        raise ReleaseError(f"{wheel.name} has a file too many or too few: {', '.join(sorted(different)[:5])}.")
+    return f"{len(names)} files, {wheel.stat().st_size // 1000} kB"
+
+
+def check_reproducible(folder: Path, scratch: Path) -> str:
+    """Raise ReleaseError unless another build, and a build of the sdist, have the bytes of those in a folder."""
+    build(scratch / "again")
+    with tarfile.open(folder / SDIST) as sdist:
+        sdist.extractall(scratch)  # noqa: S202 - our own; the safe filter is younger than Python 3.11.2
+    build(scratch / "of-the-sdist", scratch / UNDERSCORED)
+    for name, other in ((WHEEL, "again"), (SDIST, "again"), (WHEEL, "of-the-sdist")):
+        if (folder / name).read_bytes() != (scratch / other / name).read_bytes():
+            raise ReleaseError(f"{name} has other bytes when it is built again ({other}).")
+    return "a second build and a build of the sdist have the same bytes"
+
+
+def check_bundle(bundle: Path, wheel: Path) -> str:
+    """Raise ReleaseError unless a bundle has the package of this wheel, not of an earlier one."""
+    packages = []
+    for path in (bundle, wheel):
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.startswith("contit_mcp/")]
+            packages.append({name: archive.read(name) for name in names})
+    if packages[0] != packages[1]:
+        raise ReleaseError(f"{bundle.name} is of other sources: make bundle")
+    return "has the wheel's package"
 
 
 def committed() -> str:
-    """A release is what a commit holds."""
-    if left := uncommitted():
-        raise ReleaseError(f"These are in no commit: {', '.join(left[:5])}.")
-    return "all that is built is in a commit"
+    """Raise ReleaseError if a file of the checkout differs from its commit."""
+    if changed := run("git", "status", "--porcelain"):
+        raise ReleaseError(f"Commit first:\n{changed}")
+    return "everything is in a commit"
 
 
-def twine() -> str:
-    """What an index would refuse or render badly."""
-    run(sys.executable, "-m", "twine", "check", "--strict", DIST / WHEEL, DIST / SDIST)
-    return "twine check --strict: the README renders as the long description"
+def bill_of_materials() -> str:
+    """Write the CycloneDX bill of materials of the tested versions into dist."""
+    file = DIST / f"{NAME}-{VERSION}.cdx.json"
+    what = ("requirements", ROOT / "requirements" / "runtime.txt", "--pyproject", ROOT / "pyproject.toml")
+    run(TOOLS / "cyclonedx-py", *what, "--output-reproducible", "--validate", "--output-file", file)
+    return file.name
 
 
-def installed(way: str, artifact: str, folder: Path, *options: str, python: str = BASE) -> str:
-    """Install an artifact in one way into an empty environment, and try the command there."""
-    file, venv = DIST / artifact, folder / "venv"
-    folder.mkdir()
-    kept = {name: value for name, value in os.environ.items() if name not in _HIDDEN and not name.startswith("CONTIT_")}
-    environment = kept | {
-        "VIRTUAL_ENV": str(venv),
-        "UV_TOOL_DIR": str(folder / "tools"),
-        "UV_TOOL_BIN_DIR": str(venv / "bin"),
-        "PIPX_HOME": str(folder / "pipx"),
-        "PIPX_BIN_DIR": str(venv / "bin"),
-        "PIPX_MAN_DIR": str(folder / "man"),
-    }
-    do = partial(run, env=environment)
-    said = ""
-    if way == "pipx":
-        do(TOOLS / "pipx", "install", "--python", python, file)
-    elif way == "uv tool":
-        do(TOOLS / "uv", "tool", "install", "--quiet", "--python", python, file)
-    elif way == "pip":
-        do(python, "-m", "venv", venv)
-        do(venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-input", file)
-    else:
-        do(TOOLS / "uv", "venv", "--quiet", "--python", python, venv)
-        if way == "tested":
-            do(*UV, "--require-hashes", "--requirements", ROOT / "requirements" / "runtime.txt")
-            options = ("--no-deps",)
-        do(*UV, *options, file)
-        said = f"; {bill(venv / 'bin' / 'python')}" if way == "tested" else ""
-    return try_command(venv / "bin" / NAME, folder / "home") + said
+def installations(scratch: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield each way to install and start the command, with a function that tries it."""
+    wheel, sdist = str(DIST / WHEEL), str(DIST / SDIST)
+    uvx = [str(TOOLS / "uv"), "tool", "run", "--quiet", "--isolated"]
+    oldest = ["--resolution", "lowest-direct"]
+    tested = ["--with-requirements", str(ROOT / "requirements" / "runtime.txt")]
+    pipx = [str(TOOLS / "pipx"), "run", "--no-cache", "--spec"]
+    pip = scratch / "pip"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin")
+    path = os.pathsep.join([*map(str, pyenv), os.environ["PATH"]])
 
+    def tried(*command: str) -> Callable[[], str]:
+        return lambda: try_command([*command, NAME], bare_environment(scratch, path=path))
 
-def bill(python: Path) -> str:
-    """Write the CycloneDX bill of materials of an environment into dist."""
-    file = DIST / f"{STEM}.cdx.json"
-    options = ["--output-reproducible", "--validate", "--pyproject", str(ROOT / "pyproject.toml")]
-    run(TOOLS / "cyclonedx-py", "environment", *options, "--mc-type", "application", "--output-file", file, python)
-    listed = json.loads(file.read_text(encoding="utf-8"))
-    listed["metadata"]["component"]["version"] = VERSION  # it is dynamic, so pyproject.toml does not have it
-    file.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
-    return f"bill of {len(listed['components'])} components"
+    def with_pip() -> str:
+        run(sys.executable, "-m", "venv", pip)
+        run(pip / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-input", sdist)
+        return try_command([str(pip / "bin" / NAME)], bare_environment(scratch))
 
-
-def rows(scratch: Path) -> dict[str, Callable[[], str]]:
-    """Return what is proved after the build, each with its proof."""
-    found: dict[str, Callable[[], str]] = {
-        "sources": committed,
-        "wheel, content": lambda: check_content(DIST / WHEEL),
-        "sdist, content": lambda: check_content(DIST / SDIST),
-        "description": lambda: check_description(DIST / WHEEL, SERVER_NAME),
-        "index": twine,
-        "pip, wheel": partial(installed, "pip", WHEEL, scratch / "1"),
-        "pip, sdist": partial(installed, "pip", SDIST, scratch / "2"),
-        "pipx, wheel": partial(installed, "pipx", WHEEL, scratch / "3"),
-        "uv tool, wheel": partial(installed, "uv tool", WHEEL, scratch / "4"),
-        "uv, sdist": partial(installed, "uv", SDIST, scratch / "5"),
-        "uv, the tested versions": partial(installed, "tested", WHEEL, scratch / "6"),
-        "uv, the oldest versions": partial(installed, "uv", WHEEL, scratch / "7", "--resolution", "lowest-direct"),
-    }
-    if BUNDLE.exists():
-        found["bundle"] = lambda: check_bundle(BUNDLE, DIST / WHEEL)
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    yield "pip, sdist", with_pip
+    yield "pipx, wheel", tried(*pipx, wheel)
+    yield "uv, sdist", tried(*uvx, "--from", sdist)
+    yield "uv, the tested versions", tried(*uvx, *tested, "--from", wheel)
+    yield "uv, the oldest versions", tried(*uvx, *oldest, "--from", wheel)
     for version in claimed_pythons():
-        pythons = [*map(str, pyenv.glob(f"{version}.*/bin/python")), shutil.which(f"python{version}")]
-        if pythons[0] is None:
-            click.echo(f"  --   Python {version} is not on this machine: not tried")
-            continue
-        found[f"uv, wheel, Python {version}"] = partial(installed, "uv", WHEEL, scratch / version, python=pythons[0])
-    return found
+        yield f"uv, Python {version}", tried(*uvx, "--python", version, "--from", wheel)
 
 
-def holds(what: str, prove: Callable[[], str]) -> bool:
-    """Print one line, and return whether the proof succeeds."""
+def holds(what: str, check: Callable[[], str]) -> bool:
+    """Print one line about a check, and return whether it succeeds."""
     began = time.monotonic()
     try:
-        mark, detail = "ok", prove()
+        mark, detail = "ok", check()
     except (ReleaseError, OSError, ExceptionGroup, TimeoutError) as error:
-        cause: BaseException = error
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        mark, detail = "FAIL", str(cause) or type(cause).__name__
+        mark, detail = "FAIL", str(error) or type(error).__name__
     click.echo(f"  {mark:<4} {what:<25} {detail}  ({time.monotonic() - began:.1f} s)")
     return mark == "ok"
 
 
 @click.command()
 def main() -> None:
-    """Build wheel and sdist into dist/, and say what holds of them; the exit code says whether all does."""
-    if os.name != "posix":
-        raise click.ClickException("This runs on Linux and macOS.")
-    scratch = Path(tempfile.mkdtemp(prefix="contit-mcp-release-"))
-    try:
-        if not holds("builds", lambda: built(scratch)):
-            raise click.ClickException("There is nothing to install.")
-        failed = [what for what, prove in rows(scratch).items() if not holds(what, prove)]
-        write_checksums()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    """Build wheel and sdist into dist/, and print what holds of them; the exit code is 1 if a check fails."""
+    DIST.mkdir(exist_ok=True)
+    for old in DIST.iterdir():
+        if old != BUNDLE:
+            old.unlink()
+    wheel = build(DIST)
+    with tempfile.TemporaryDirectory(prefix="contit-mcp-release-") as scratch:
+        checks: list[tuple[str, Callable[[], str]]] = [
+            ("sources", committed),
+            ("builds", lambda: check_reproducible(DIST, Path(scratch))),
+            ("content", lambda: check_content(wheel)),
+            ("index", lambda: run(TOOLS / "twine", "check", "--strict", wheel, DIST / SDIST).split()[-1]),
+            ("bill of materials", bill_of_materials),
+            *([("bundle", lambda: check_bundle(BUNDLE, wheel))] if BUNDLE.exists() else []),
+            *installations(Path(scratch)),
+        ]
+        failed = [what for what, check in checks if not holds(what, check)]
+    write_checksums()
     if failed:
         raise click.ClickException(f"These do not hold: {', '.join(failed)}.")
-    click.echo("In dist/: " + ", ".join(sorted(path.name for path in DIST.iterdir())))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from tests.hosts.bench import QUICK_SECONDS, SLOW_SECONDS, TRANSPORTS, Bench, set_up
 from tests.hosts.trials import Row, Trial
 
-_MONTHS = (f"{month} {year}" for year in (2025, 2024) for month in calendar.month_name[1:])
+_MONTHS = (f"{month} {year}" for year in range(2025, 2010, -1) for month in calendar.month_name[1:])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.testing import running_sandbox
-from release.artifacts import WHEEL, build, copy_source
+from release.project import build
 from tests.hosts.installing import node, npm_packages, python_packages
 from tests.rules.tree import ROOT
 
@@ -20,11 +20,10 @@ CLIENTS = "Assistant,SDK legacy,SDK auto,FastMCP,LangChain,pydantic-ai,FastAPI l
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment in which the wheel is installed; its dependencies are pinned."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build(copy_source(folder / "source"), folder)
+    wheel = build(tmp_path_factory.mktemp("wheel"))
     found = python_packages("in_process") / "python"
     pip = [str(found), "-m", "pip", "--disable-pip-version-check", "-qq", "install", "--no-deps", "--force-reinstall"]
-    subprocess.run([*pip, str(folder / WHEEL)], check=True)
+    subprocess.run([*pip, str(wheel)], check=True)
     return found
 
 

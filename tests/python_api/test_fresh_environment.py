@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from contit_mcp.testing import running_sandbox
-from release.artifacts import WHEEL, build, copy_source
+from release.project import build
 from tests.rules.tree import ROOT
 
 SCRIPT = """
@@ -31,12 +31,12 @@ asyncio.run(main())
 
 def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> None:
     """In an empty folder, with no variable but HOME; stderr stays empty."""
-    build(copy_source(tmp_path / "source"), tmp_path)
+    wheel = build(tmp_path)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install", "--no-deps"]
     subprocess.run([*pip, "-r", ROOT / "requirements" / "runtime.txt"], check=True)
-    subprocess.run([*pip, tmp_path / WHEEL], check=True)
+    subprocess.run([*pip, wheel], check=True)
     (tmp_path / "empty").mkdir()
     with running_sandbox() as sandbox:
         done = subprocess.run(

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from release.artifacts import WHEEL, build, copy_source
+from release.project import build
 
 
 @pytest.fixture(scope="package")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `make release-check` builds it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build(copy_source(folder / "source"), folder)
-    return folder / WHEEL
+    """Return the wheel as `make release-check` builds it; its sdist is beside it."""
+    return build(tmp_path_factory.mktemp("wheel"))

@@ -1,8 +1,7 @@
-"""The bundle: its manifest fits the server and its settings, and what it holds answers."""
+"""The bundle for Claude Desktop: its manifest fits the server and its settings, and its content answers."""
 
 import json
 import re
-import struct
 import sys
 import tomllib
 import zipfile
@@ -12,100 +11,69 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_types import Tool
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from contit_mcp import __version__
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
-from release.bundle import pack, stage
-from release.manifest import FILLED_IN, bundle_pyproject, manifest, user_config
-from release.project import PROJECT, claimed_pythons, package_files
-from release.trying import TOOLS, Start, answer_of, bare_environment, text_of
+from release.bundle import manifest, pack, project_file, stage
+from release.project import claimed_pythons, package_files, pinned_requirements
+from release.trial import TOOLS, ask, bare_environment
 from tests.rules.tree import ROOT
-from tests.server.test_tools import SNAPSHOT
 
-NO_TOOLS: list[Tool] = []
-FIELDS = {str(field.alias): field for field in Settings.model_fields.values()}
-PICTURE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR"
-"""Drawing the icon takes Node; `make bundle` does it."""
+MANIFEST = manifest()
+ENVIRONMENT: dict[str, str] = MANIFEST["server"]["mcp_config"]["env"]
+FIELDS: dict[str, dict[str, Any]] = MANIFEST["user_config"]
 
 
-def placeholders(value: object) -> set[str]:
-    """The fields that a piece of the manifest refers to."""
-    return set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(value)))
-
-
-def test_every_field_is_used_and_every_reference_is_a_field() -> None:
-    assert placeholders(manifest(NO_TOOLS)["server"]) == set(user_config())
-
-
-def test_the_fields_are_settings_and_the_secret_ones_are_kept_as_such() -> None:
-    """Hosts mask them and keep them in the key chain (documented: MCPB manifest)."""
-    environment = manifest(NO_TOOLS)["server"]["mcp_config"]["env"]
-    assert set(environment) == set(FILLED_IN.values()) <= set(FIELDS)
-    secret = {variable for variable in environment if "SecretStr" in str(FIELDS[variable].annotation)}
-    sensitive = {FILLED_IN[name] for name, field in user_config().items() if field.get("sensitive")}
-    assert sensitive == secret == {"CONTIT_API_KEY", "CONTIT_ACCESS_TOKEN"}
+def test_every_field_is_used_and_is_a_setting_and_the_secret_ones_are_marked() -> None:
+    """A host masks those and stores them in its key chain."""
+    assert set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(MANIFEST["server"]))) == set(FIELDS)
+    settings = {str(field.alias): field for field in Settings.model_fields.values()}
+    assert set(ENVIRONMENT) <= set(settings)
+    secret = {name for name in ENVIRONMENT if "SecretStr" in str(settings[name].annotation)}
+    assert {f"${{user_config.{name}}}" for name, field in FIELDS.items() if field.get("sensitive")} == {
+        ENVIRONMENT[name] for name in secret
+    }
 
 
 @pytest.mark.parametrize(
     "left", ["", " ", "null", "undefined", None], ids=["blank", "space", "null", "undefined", "as written"]
 )
 def test_a_field_left_blank_is_a_setting_left_alone(left: str | None) -> None:
-    """Whatever a host makes of it, the placeholder itself included (seen: mcpb issue 250, mcpb 2.1.2)."""
-    written = manifest(NO_TOOLS)["server"]["mcp_config"]["env"]
-    environment = {name: value if left is None else left for name, value in written.items()}
+    """This includes the placeholder itself (seen: mcpb issue 250, mcpb 2.1.2). No field must be filled in."""
+    environment = {name: value if left is None else left for name, value in ENVIRONMENT.items()}
     assert load_settings(environment=environment) == load_settings(environment={})
-
-
-def test_none_of_the_fields_must_be_filled_in() -> None:
-    """A host does not start a server that lacks one; it could then not be tried without an account (documented)."""
-    assert not any(field["required"] for field in user_config().values())
+    assert not any(field["required"] for field in FIELDS.values())
 
 
 def test_the_numbers_that_a_host_accepts_are_accepted() -> None:
-    field = user_config()["wait_seconds"]
-    for number in (field["min"], field["max"]):
+    for number in (FIELDS["wait_seconds"]["min"], FIELDS["wait_seconds"]["max"]):
         settings = load_settings(environment={"CONTIT_MCP_WAIT_SECONDS": str(number)})
         assert settings.wait_seconds == number <= settings.max_wait_seconds
 
 
-def test_the_bundle_installs_the_versions_that_are_tested() -> None:
-    project = tomllib.loads(bundle_pyproject())["project"]
-    pins = [Requirement(line) for line in project["dependencies"]]
-    assert all(len(pin.specifier) == 1 and str(pin.specifier).startswith("==") and pin.url is None for pin in pins)
-    for line in PROJECT["dependencies"]:
-        asked = Requirement(line)
-        versions = [
-            str(pin.specifier)[2:] for pin in pins if canonicalize_name(pin.name) == canonicalize_name(asked.name)
-        ]
-        assert versions, asked.name
-        assert all(asked.specifier.contains(version) for version in versions), asked.name
-    taken = SpecifierSet(project["requires-python"])
-    assert [version for version in ("3.10", *claimed_pythons(), "3.99") if version in taken] == claimed_pythons()
-    assert "contit-mcp" not in {pin.name for pin in pins}
+def test_the_bundle_installs_the_pinned_versions_on_the_claimed_pythons() -> None:
+    project = tomllib.loads(project_file())["project"]
+    assert project["dependencies"] == pinned_requirements()
+    assert all("==" in line and "contit" not in line for line in project["dependencies"])
+    accepted = SpecifierSet(project["requires-python"])
+    assert [version for version in ("3.10", *claimed_pythons(), "3.99") if version in accepted] == claimed_pythons()
 
 
-def test_what_is_in_the_bundle_answers_before_the_sandbox(wheel: Path, tmp_path: Path) -> None:
-    tools = [Tool.model_validate(tool) for tool in json.loads(SNAPSHOT.read_text(encoding="utf-8"))]
-    folder = stage(tmp_path / "bundle", wheel, tools, PICTURE)
+def test_the_content_of_the_bundle_answers_with_the_sandbox_on(wheel: Path, tmp_path: Path) -> None:
+    folder = stage(tmp_path / "bundle", wheel)
     described = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert [tool["name"] for tool in described["tools"]] == TOOLS
     assert described["version"] == __version__
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert held == package_files() | {"manifest.json", "pyproject.toml", "main.py", "LICENSE", "icon.png"}
+    assert held == package_files() | {"manifest.json", "pyproject.toml", "main.py", "LICENSE"}
 
-    main = str(folder / described["server"]["entry_point"])
-    environment = bare_environment(tmp_path) | {"CONTIT_MCP_LOG_LEVEL": "WARNING"}
-    untouched = anyio.run(answer_of, Start(sys.executable, [main], environment))
-    assert untouched.is_error
-    assert "CONTIT_API_KEY" in text_of(untouched)
-    answer = anyio.run(answer_of, Start(sys.executable, [main, "--sandbox=true"], environment))
-    assert not answer.is_error
-    assert "draft" in text_of(answer)
+    start = [sys.executable, str(folder / described["server"]["entry_point"])]
+    answered, text = anyio.run(ask, start, bare_environment(tmp_path))
+    assert not answered
+    assert "CONTIT_API_KEY" in text
+    assert anyio.run(ask, [*start, "--sandbox=true"], bare_environment(tmp_path))[0]
 
 
 def test_a_bundle_has_the_same_bytes_whenever_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +85,7 @@ def test_a_bundle_has_the_same_bytes_whenever_it_is_packed(tmp_path: Path, monke
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
             file.chmod(mode)
-        assert pack(tmp_path / folder, tmp_path / f"{folder}.mcpb") == len(content)
+        pack(tmp_path / folder, tmp_path / f"{folder}.mcpb")
     assert (tmp_path / "first.mcpb").read_bytes() == (tmp_path / "second.mcpb").read_bytes()
     with zipfile.ZipFile(tmp_path / "first.mcpb") as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == content

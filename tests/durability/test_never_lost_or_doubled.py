@@ -2,7 +2,7 @@
 
 The window: a process dies, or gives up, between sending a start and storing its ids. Contit has no idempotency key, so
 the question starts anew and says so (docs/architecture.md). A deterministic test of it is in
-tests/runs/test_named_window.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
+tests/runs/test_between_processes.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
 from collections import Counter

@@ -148,11 +148,6 @@ def readable_by_others(file: Path) -> None:
     file.chmod(0o644)
 
 
-def writable_by_the_group(file: Path) -> None:
-    write(file, b"")
-    file.chmod(0o620)
-
-
 def a_fifo(file: Path) -> None:
     """Opening it must not hang."""
     os.mkfifo(file, 0o600)
@@ -177,7 +172,6 @@ def of_another_user(file: Path) -> None:
         (a_link, "symbolic link"),
         (a_dangling_link, "symbolic link"),
         (readable_by_others, "chmod 600"),
-        (writable_by_the_group, "chmod 600"),
         (a_fifo, "not a regular file|No such device|cannot be used"),
         (a_folder, "Is a directory|not a regular file"),
         (of_another_user, "another user"),
@@ -305,10 +299,3 @@ async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_a
         with pytest.raises(StoreError, match="locked"):
             await claim(store, opening("z"))
     assert isinstance(await claim(store, opening("z")), Granted)
-
-
-async def test_a_place_where_nothing_can_be_created_is_an_error_that_names_it(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(StoreError, match="cannot be used") as caught:
-        await claim(a_store(tmp_path / "file" / "runs"), opening("q"))
-    assert "CONTIT_MCP_STORE" in caught.value.hint

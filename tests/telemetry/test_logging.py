@@ -1,7 +1,6 @@
 """The log keeps known scalar fields, truncates each, and never contains a prompt, an answer or an exception's text."""
 
 import ast
-import asyncio
 import io
 import json
 import logging
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -185,6 +183,13 @@ def failing() -> None:
         raise ExceptionGroup(MARKER, [RuntimeError(MARKER), OSError(MARKER)])  # noqa: B904 - the context is the point
 
 
+def test_a_circle_of_causes_is_bounded(logged: io.StringIO) -> None:
+    error, other = ValueError(MARKER), ValueError(MARKER)
+    error.__cause__, other.__cause__ = other, error
+    log.info("x", exc_info=error)
+    assert only(logged)["error"].count("ValueError") == 8
+
+
 def test_of_an_exception_only_types_and_places_are_written(written: io.StringIO) -> None:
     """Causes, contexts and members of groups are listed; texts and notes are not."""
     try:
@@ -196,13 +201,6 @@ def test_of_an_exception_only_types_and_places_are_written(written: io.StringIO)
     assert "Traceback" not in written.getvalue()
     for name in ("ExceptionGroup", "RuntimeError", "OSError", "KeyError", "ValueError", "failing", "test_logging.py"):
         assert name in written.getvalue()
-
-
-def test_a_circle_of_causes_is_bounded(logged: io.StringIO) -> None:
-    error, other = ValueError(MARKER), ValueError(MARKER)
-    error.__cause__, other.__cause__ = other, error
-    log.info("x", exc_info=error)
-    assert only(logged)["error"].count("ValueError") == 8
 
 
 @pytest.mark.parametrize(
@@ -230,30 +228,6 @@ def test_of_another_librarys_record_only_the_template_is_written(
     record = only(logged)
     assert (record["event"], record["logger"]) == (shown, "httpx")
     assert re.search(r"test_logging\.py:\d+$", record["where"])
-
-
-def test_the_event_loops_report_of_a_failed_task_contains_no_text(logged: io.StringIO) -> None:
-    async def main() -> None:
-        context = {"message": "Task exception was never retrieved", "exception": ValueError(MARKER), "task": MARKER}
-        asyncio.get_running_loop().call_exception_handler(context)
-
-    asyncio.run(main())
-    record = only(logged)
-    assert (record["event"], record["error"]) == ("Task exception was never retrieved", "ValueError")
-    assert MARKER not in logged.getvalue()
-
-
-def test_a_warning_of_python_is_shown_by_category_and_place() -> None:
-    """Its text can quote anything."""
-    stream = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        configure_logging(stream=stream)
-        warnings.warn(f"{MARKER}: {MARKER}", UserWarning, stacklevel=1)
-    record = only(stream)
-    assert (record["event"], record["category"]) == ("python.warning", "UserWarning")
-    assert "test_logging.py:" in record["where"]
-    assert MARKER not in stream.getvalue()
 
 
 def test_a_line_that_cannot_be_written_breaks_no_call(capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,4 +260,5 @@ def test_a_process_logs_to_stderr_only() -> None:
     assert done.stdout == ""
     records = [json.loads(line) for line in done.stderr.splitlines()]
     assert [record["event"] for record in records] == ["early", "GET %s", "python.warning", "failed"]
+    assert (records[2]["category"], records[2]["where"]) == ("UserWarning", "<string>:10")
     assert MARKER not in done.stderr

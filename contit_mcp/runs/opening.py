@@ -20,10 +20,8 @@ def open_store(
 ) -> RunStore:
     """Return a store for the whole life of a process. Files and connections are opened when it is first used.
 
-    `folder` is the state folder, for a SQLite file without a path of its own.
-
-    Raises:
-        ConfigurationError: The package for Redis is not installed, or the URL cannot be used.
+    `folder` is the state folder, for a SQLite file without a path of its own. Raises ConfigurationError if the package
+    for Redis is not installed.
     """
     memory = MemoryRunStore(retention=retention)
     if location.kind == "memory":
@@ -32,11 +30,7 @@ def open_store(
 
 
 def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:
-    """Return a store in a file or on a server without the fallback: it fails if it cannot be used.
-
-    Raises:
-        ConfigurationError: As `open_store`.
-    """
+    """Return a store in a file or on a server without the fallback: it fails if it cannot be used."""
     if location.kind == "sqlite":
         from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore  # noqa: PLC0415 - start-up time
 

@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
@@ -17,9 +17,7 @@ from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of, thread_slot
 from contit_mcp.runs.record import SCHEMA_VERSION, Phase, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
-from contit_mcp.telemetry.logging import get_logger
 
-log = get_logger(__name__)
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 
@@ -131,8 +129,8 @@ class RedisRunStore:
             if not keys:
                 return []
             texts = await self._redis.mget([_key(owner, "run", str(key)) for key in keys])
-            pairs = zip(keys, texts, strict=True)
-            records = [self._record(str(key), text, None, self._now()) for key, text in pairs]
+            pairs = [(str(key), text) for key, text in zip(keys, texts, strict=True) if text is not None]
+            records = [self._retention.read(key, text, None, now=self._now()) for key, text in pairs]
             return [record for record in records if record is not None]
 
         return await self._guarded(recent)
@@ -154,17 +152,7 @@ class RedisRunStore:
         if isinstance(client, Pipeline):
             await client.watch(_key(owner, "run", key))
         text, answer = await client.mget(_key(owner, "run", key), _key(owner, "answer", key))
-        return self._record(key, text, answer, now)
-
-    def _record(self, key: str, text: Any, answer: Any, now: float) -> RunRecord | None:
-        if text is None:
-            return None
-        try:
-            record = RunRecord.from_json(text, answer)
-        except ValueError:
-            log.warning("store.unreadable_record", key=key)
-            return None
-        return self._retention.kept(record, now=now)
+        return None if text is None else self._retention.read(key, text, answer, now=now)
 
     def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
         """Write the record and its indexes."""

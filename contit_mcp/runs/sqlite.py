@@ -225,14 +225,8 @@ class SqliteRunStore:
         return next(self._records(now, db.execute(query, [*values, 1])), None)
 
     def _records(self, now: float, rows: sqlite3.Cursor) -> Iterator[RunRecord]:
-        for key, text, answer in rows:
-            try:
-                record = RunRecord.from_json(text, answer)
-            except ValueError:
-                log.warning("store.unreadable_record", key=key)
-                continue
-            if (kept := self._retention.kept(record, now=now)) is not None:
-                yield kept
+        records = (self._retention.read(*row, now=now) for row in rows)
+        return (record for record in records if record is not None)
 
 
 def _unusable(file: Path, error: Exception) -> StoreError:
@@ -261,12 +255,7 @@ def _open(file: Path) -> sqlite3.Connection:
 
 
 def _safe_descriptor(file: Path, flags: int) -> int:
-    """Open the file if it is a regular file of this user that nobody else can use.
-
-    Raises:
-        OSError: It cannot be opened.
-        _NotOursError: It is a symbolic link or another user's, or others can use it.
-    """
+    """Open the file if it is a regular file of this user that nobody else can use."""
     if file.is_symlink():
         raise _NotOursError("it is a symbolic link")
     descriptor = os.open(file, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)

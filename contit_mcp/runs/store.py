@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.record import RunRecord
+from contit_mcp.telemetry.logging import get_logger
+
+log = get_logger(__name__)
 
 Transition = Callable[[RunRecord, float], RunRecord]
 """Takes a record and the time in seconds since the epoch, and returns the record after it. It is pure: a store calls it
@@ -34,12 +37,19 @@ class RetentionPolicy:
                 return replace(record, answer=None)
         return record
 
+    def read(self, key: str, text: Any, answer: Any, *, now: float) -> RunRecord | None:
+        """Return what may still be known of a stored record; None also for one that cannot be read, which is logged."""
+        try:
+            return self.kept(RunRecord.from_json(text, answer), now=now)
+        except ValueError:
+            log.warning("store.unreadable_record", key=key)
+            return None
+
 
 class RunStore(Protocol):
     """Keeps runs. Every method is atomic, also between processes; all but `now` raise `StoreError`.
 
-    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. A stored record
-    that cannot be read counts as missing; its key is logged.
+    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found.
     """
 
     def now(self) -> float:

@@ -18,14 +18,6 @@ from tests.echo_contit import answer_to
 from tests.replicas.fleet import Life, Replica
 from tests.replicas.hosts import Attempt, Question
 
-DELIVERIES = {
-    ("contit_ask", "completed"),
-    ("contit_response", "completed"),
-    ("contit_start", "completed"),
-    ("contit_start", "in_progress"),
-}
-"""What a call was, and how it ended, that was sent an answer, or the ids of `contit_start`."""
-
 AT_DELIVERY_SECONDS = 2.5
 """How long after a run's end its answer may be on the way: the pause between two polls, and a busy machine."""
 
@@ -89,7 +81,7 @@ class Evidence:
         """What must never have happened."""
         self.counts.clear()
         found = [wrong for question in questions for wrong in (*self._doubles_of(question), *self._swaps_of(question))]
-        asked = {question.planned.prompt for question in questions}
+        asked = {question.prompt for question in questions}
         found += [f"nobody asked for {run}" for run in self.contit.record.runs if run.prompt not in asked]
         crashed = [line for life in self.lives for line in life.server.lines if line["level"] == "error"]
         return found + [f"an error was logged: {line}" for line in crashed]
@@ -103,20 +95,6 @@ class Evidence:
         """Whether its process was killed between sending its start and storing its ids: the one window."""
         life = next(life for life in self.lives if life.key == self.contit.senders[run.run_id])
         return life.killed is not None and run.run_id not in life.started | self.stored
-
-    def _crossed(self, question: Question, run: Run) -> bool:
-        """Whether its answer, or its ids by `contit_start`, were sent by a process that lives as its caller left.
-
-        Nobody can know then whether it came; on a thread, the same words are a new question.
-        """
-        left = [attempt for attempt in question.attempts if attempt.outcome == "left"]
-        return any(
-            line["run_id"] == run.run_id
-            and (line["tool"], line["outcome"]) in DELIVERIES
-            and any(a.tool == line["tool"] and (life.killed is None or life.killed > a.ended) for a in left)
-            for life in self.lives
-            for line in life.server.named("call.finished")
-        )
 
     def _in_outage(self, before: Run, after: Run) -> bool:
         """Whether the store was away between the runs, or so shortly before that the first may be in one memory alone."""
@@ -135,7 +113,7 @@ class Evidence:
 
     def _doubles_of(self, question: Question) -> Iterator[str]:
         """Each run after the first must be explained."""
-        prompt = question.planned.prompt
+        prompt = question.prompt
         for before, after in itertools.pairwise(self.contit.started(prompt)):
             if self._was_cut_off(before):
                 self.counts["crashes between sending a start and storing its ids"] += 1
@@ -147,15 +125,13 @@ class Evidence:
                 self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
             elif self._was_killed_at_delivery(before, after):
                 self.counts["crashes between storing that an answer was delivered and sending it"] += 1
-            elif self._crossed(question, before):
-                self.counts["answers that crossed with their caller's leaving"] += 1
             else:
                 yield f"{prompt} was started twice: {before}, {after}\n  {_told(question)}"
 
     def _swaps_of(self, question: Question) -> Iterator[str]:
         """Its answer must be its own, and its handles nobody else's."""
-        prompt = question.planned.prompt
-        if question.answer is None or question.run is None:
+        prompt = question.prompt
+        if question.run is None:
             yield f"{prompt} was not answered: {_told(question)}"
             return
         run = next((run for run in self.contit.started(prompt) if (run.thread_id, run.run_id) == question.run), None)
@@ -165,8 +141,6 @@ class Evidence:
             yield f"{prompt} got {question.answer!r} of {run}"
         elif question.thread_id not in {None, run.thread_id}:
             yield f"{prompt} was asked on {question.thread_id}: {run}"
-        if question.planned.tried_by is not None and question.elsewhere != "No such thread or run.":
-            yield f"{question.planned.tried_by} opened handles of {question.caller}: {question.elsewhere}"
 
 
 def _may_have_started(attempt: Attempt, run: Run) -> bool:
@@ -176,5 +150,5 @@ def _may_have_started(attempt: Attempt, run: Run) -> bool:
 
 
 def _told(question: Question) -> str:
-    lines = [f"{a.tool} {a.began:.2f}-{a.ended:.2f} {a.outcome} {a.run_id} {a.warned}" for a in question.attempts]
-    return "\n  ".join([*lines, str(question.planned)])
+    lines = [f"{a.tool} {a.began:.2f}-{a.ended:.2f} {a.outcome} {a.warned}" for a in question.attempts]
+    return "\n  ".join(lines)

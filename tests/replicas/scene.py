@@ -13,9 +13,8 @@ from tests.children import free_port, on_port
 from tests.redis_server import RedisServer, redis_server
 from tests.replicas.evidence import Contit, Evidence
 from tests.replicas.fleet import KEYS, Replica, fleet
-from tests.replicas.hosts import Hosts
+from tests.replicas.hosts import Hosts, conversations
 from tests.replicas.nginx import Nginx, nginx_before
-from tests.replicas.plan import Conversation
 
 Event = tuple[float, Callable[[], Awaitable[None]]]
 """What happens, and after which share of the questions was answered."""
@@ -61,18 +60,17 @@ class Scene:
                 await server.logged("run.started", len(server.named("run.started")) + 3)
                 await server.logged("store.back", len(server.named("store.unusable")))
 
-    async def play(self, conversations: Sequence[Conversation], *, at_once: int, events: Sequence[Event]) -> None:
-        """Let the hosts hold their conversations, so many at once, while these events happen."""
-        left = list(conversations)
-        total = sum(len(conversation.questions) for conversation in left)
+    async def play(self, questions: int, *, seed: int, at_once: int, events: Sequence[Event]) -> None:
+        """Let the hosts ask so many questions, so many at once, while these events happen."""
+        left = conversations(questions, seed=seed)
 
         async def converse() -> None:
-            while left:
-                await self.hosts.converse(left.pop())
+            for conversation in left:  # all share the iterator
+                await self.hosts.converse(conversation)
 
         async def happen() -> None:
             for share, event in events:
-                while self.hosts.answered < share * total:
+                while self.hosts.answered < share * questions:
                     await anyio.sleep(0.02)
                 await event()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.replicas.plan import conversations
 from tests.replicas.scene import scene
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +30,8 @@ async def test_every_question_is_answered_by_its_one_run(
     with anyio.move_on_after(LIMIT):  # what is not answered by then is told below
         async with scene(tmp_path, keeps=keeps, seed=SEED) as s:
             await s.play(
-                conversations(questions, seed=SEED),
+                questions,
+                seed=SEED,
                 at_once=AT_ONCE,
                 events=[
                     (0.04, lambda: s.kill(0)),

@@ -11,11 +11,9 @@ import jwt
 
 from contit_mcp.cli.findings import Finding, bad, explain_connection, failed
 from contit_mcp.config.settings import Settings
-from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.auth import JwtTokens, WrongKindError
-from contit_mcp.http.jwks import FAILURES, LARGEST_DOCUMENT, IssuerKeys, KeysUnavailableError, read_json
-from contit_mcp.http.serve import identification
+from contit_mcp.http.auth import JwtTokens, WrongKindError, issuer_client
+from contit_mcp.http.jwks import FAILURES, IssuerKeys, KeysUnavailableError, read_json
 
 _LARGEST_TOKEN = 65_536
 
@@ -34,20 +32,18 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
     assert settings.jwt_issuer is not None  # noqa: S101 - checked above
     assert settings.public_url is not None  # noqa: S101
     try:
-        async with build_http_client(
-            "", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file
-        ) as http:
-            keys = IssuerKeys(settings.jwt_issuer, http, jwks_url=settings.jwt_jwks_url)
+        async with issuer_client(settings) as http:
+            tokens = JwtTokens(settings, http)
             if settings.jwt_header.lower() == "authorization":
                 findings = [
                     await _own_metadata(http, settings.public_url, settings.jwt_issuer),
-                    await _issuer_metadata(keys, settings.jwt_issuer),
+                    await _issuer_metadata(tokens.keys, settings.jwt_issuer),
                 ]
             else:
                 findings = [Finding("Sign-in", f"left to the proxy that sends {settings.jwt_header}")]
-            findings.append(await _issuer_keys(keys, settings.jwt_issuer))
+            findings.append(await _issuer_keys(tokens.keys, settings.jwt_issuer))
             if token_file is not None:
-                findings.append(await _token(settings, token_file))
+                findings.append(await _token(tokens, settings, token_file))
             return findings
     except ConfigurationError as error:
         return [failed("Sign-in", error)]
@@ -115,7 +111,7 @@ def _judge(subject: str, metadata: Mapping[str, Any], issuer: str) -> Finding:
     return Finding(subject, f"clients get an id by {' or '.join(ways) or 'registration by hand only'}", good=True)
 
 
-async def _token(settings: Settings, file: Path) -> Finding:
+async def _token(tokens: JwtTokens, settings: Settings, file: Path) -> Finding:
     """Let the server's own code judge a token, and add what its header and claims say."""
     subject = f"Token in {file}"
     try:
@@ -132,18 +128,13 @@ async def _token(settings: Settings, file: Path) -> Finding:
             " recipe of your issuer in docs/deployment.md."
         )
         return bad(subject, "the client's side is wrong: this is not a signed JWT", hint)
-    who = identification(settings)
-    assert isinstance(who.identify, JwtTokens)  # noqa: S101 - the mode is jwt
-    assert who.http is not None  # noqa: S101
-    async with who.http:
-        try:
-            claims = await who.identify.claims(token)
-        except KeysUnavailableError:
-            return bad(subject, "cannot be judged without the issuer's keys", _REACH_HINT)
-        except jwt.PyJWTError as error:
-            said = f"refused. {who.identify.problem(error)}"
-            return bad(subject, said, _advice(error, settings, header, unverified))
-    if missing := who.identify.missing_scopes(claims):
+    try:
+        claims = await tokens.claims(token)
+    except KeysUnavailableError:
+        return bad(subject, "cannot be judged without the issuer's keys", _REACH_HINT)
+    except jwt.PyJWTError as error:
+        return bad(subject, f"refused. {tokens.problem(error)}", _advice(error, settings, header, unverified))
+    if missing := tokens.missing_scopes(claims):
         granted = _quoted(claims.get("scope", claims.get("scp")))
         hint = (
             "If these are the right ones, this server's side is wrong: set CONTIT_MCP_JWT_SCOPES to them. If not, the"

@@ -197,8 +197,9 @@ class RedisRunStore:
             return await work()
         except (RedisError, OSError) as exc:
             if isinstance(exc, ReadOnlyError):
-                # The server was demoted. Its open connections stay with it; new ones reach the new primary.
-                await self._redis.connection_pool.disconnect()
+                # The server was demoted: its open connections stay with it, new ones reach the new primary. Those in
+                # use are left to the operations that read from them, which get this answer themselves.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
             # The texts of redis can quote the address, and what was read.
             raise StoreError(
                 f"The Redis store cannot be used ({type(exc).__name__}).",

@@ -323,36 +323,33 @@ class DrainScope:
         self.closing = False
 
     @contextmanager
-    def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
+    def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[anyio.CancelScope]:
         """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
-        with anyio.CancelScope(deadline=deadline) as scope, self._ended_by_close(scope, grace):
-            yield
+        with anyio.CancelScope(deadline=deadline) as scope:
+            self._graces[scope] = grace
+            if self.closing:
+                _end(scope, grace)
+            try:
+                yield scope
+            finally:
+                del self._graces[scope]
 
     @contextmanager
     def shielded(self, seconds: float) -> Iterator[None]:
         """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
 
-        Raises:
-            TimeoutError: It took longer.
+        Raises TimeoutError if it took longer.
         """
-        with anyio.fail_after(seconds) as scope, self._ended_by_close(scope, SENDING_SECONDS):
+        with self.cancellable(anyio.current_time() + seconds, grace=SENDING_SECONDS) as scope:
             yield
+        if scope.cancelled_caught:
+            raise TimeoutError
 
     def close(self) -> None:
         """End every wait now, and each later one at its first step; starts of runs get a little longer."""
         self.closing = True
         for scope, grace in self._graces.items():
             _end(scope, grace)
-
-    @contextmanager
-    def _ended_by_close(self, scope: anyio.CancelScope, grace: float) -> Iterator[None]:
-        self._graces[scope] = grace
-        if self.closing:
-            _end(scope, grace)
-        try:
-            yield
-        finally:
-            del self._graces[scope]
 
 
 def _end(scope: anyio.CancelScope, grace: float) -> None:

@@ -89,42 +89,30 @@ class FallbackRunStore:
             return await self._memory.change(record, transition)
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
+        """Forget an intent that was not started. If the store is away, its lease ends there by itself."""
         await self._memory.release(intent)
-        try:
-            await self._use("release", lambda: self._store.release(intent))
-        except StoreError:
-            return  # its lease ends in the store by itself
+        await self._use_if_possible("release", lambda: self._store.release(intent))
 
     async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         here = await self._memory.find(owner, thread_id, run_id)
         if here is not None and (here.answer is not None or here.failure is not None):
             return here  # an end does not change
-        try:
-            there = await self._use("find", lambda: self._store.find(owner, thread_id, run_id))
-        except StoreError:
-            return here
+        there = await self._use_if_possible("find", lambda: self._store.find(owner, thread_id, run_id))
         return here if there is None else self._copy(there)
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
         here = await self._memory.latest(owner, thread_id)
-        try:
-            there = await self._use("latest", lambda: self._store.latest(owner, thread_id))
-        except StoreError:
-            return here
+        there = await self._use_if_possible("latest", lambda: self._store.latest(owner, thread_id))
         known = [run for run in (there and self._copy(there), here) if run is not None]
         return max(known, key=lambda run: run.asked_at, default=None)
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
-        here = {run.key: run for run in await self._memory.recent(owner, limit)}
-        try:
-            there = await self._use("recent", lambda: self._store.recent(owner, limit))
-        except StoreError:
-            there = []
-        runs = here | {run.key: _later(run, here.get(run.key)) for run in there}
+        runs = {run.key: run for run in await self._memory.recent(owner, limit)}
+        for run in await self._use_if_possible("recent", lambda: self._store.recent(owner, limit)) or []:
+            runs[run.key] = _later(run, runs.get(run.key))
         return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[: max(0, limit)]
 
     async def aclose(self) -> None:
@@ -154,6 +142,12 @@ class FallbackRunStore:
         if record.tracked and (here is not None or record.phase is not Phase.STARTING):
             self._memory.keep(record)
         return record
+
+    async def _use_if_possible(self, name: str, operation: Callable[[], Awaitable[T]]) -> T | None:
+        try:
+            return await self._use(name, operation)
+        except StoreError:
+            return None
 
     async def _use(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
         """Use the store. Raises StoreError if it cannot be used."""

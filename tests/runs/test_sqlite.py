@@ -133,52 +133,28 @@ async def test_nobody_else_can_read_it(file: Path) -> None:
     assert len(list(nested.parent.iterdir())) == 3  # the journal and its index beside it
 
 
-def a_link(file: Path) -> None:
-    write(file.with_name("target"), b"")
-    file.symlink_to(file.with_name("target"))
-
-
-def a_dangling_link(file: Path) -> None:
-    """What it names would be created."""
-    file.symlink_to(file.with_name("nothing"))
-
-
-def readable_by_others(file: Path) -> None:
-    write(file, b"")
-    file.chmod(0o644)
-
-
-def a_fifo(file: Path) -> None:
-    """Opening it must not hang."""
-    os.mkfifo(file, 0o600)
-
-
-def a_folder(file: Path) -> None:
-    file.mkdir(mode=0o700)
-
-
 def of_another_user(file: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip(reason="only root can give a file away")
-    write(file, b"")
+    file.touch(0o600)
     os.chown(file, 65534, 65534)
+
+
+MADE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a link": (lambda file: file.symlink_to(file.parent), "symbolic link"),
+    "a link to what would be created": (lambda file: file.symlink_to(file.with_name("nothing")), "symbolic link"),
+    "readable by others": (lambda file: file.touch(0o644), "chmod 600"),
+    "a pipe": (lambda file: os.mkfifo(file, 0o600), "not a regular file|No such device|cannot be used"),
+    "a folder": (lambda file: file.mkdir(0o700), "Is a directory|not a regular file"),
+    "another user's": (of_another_user, "another user"),
+}
 
 
 @posix
 @pytest.mark.parametrize("expendable", [True, False])
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (a_link, "symbolic link"),
-        (a_dangling_link, "symbolic link"),
-        (readable_by_others, "chmod 600"),
-        (a_fifo, "not a regular file|No such device|cannot be used"),
-        (a_folder, "Is a directory|not a regular file"),
-        (of_another_user, "another user"),
-    ],
-)
+@pytest.mark.parametrize(("make", "reason"), MADE.values(), ids=MADE)
 async def test_a_file_that_others_may_have_made_is_refused_and_left_as_it_is(
-    file: Path, make: Callable[[Path], None], reason: str, expendable: bool
+    file: Path, make: Callable[[Path], object], reason: str, expendable: bool
 ) -> None:
     file.parent.mkdir()
     make(file)

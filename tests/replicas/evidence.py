@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.runs.redis import RedisRunStore
@@ -27,26 +28,28 @@ OUTAGE_SECONDS = 15.0
 
 @dataclass
 class Contit:
-    """A sandbox as an ASGI application that notes which credential started each run. Its clock is the event loop's."""
+    """A sandbox as an ASGI application that notes which credential started each run, and when (the loop's clock)."""
 
     app: ASGIApp
     record: SandboxRecord
     senders: dict[str, str] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        key = dict(scope["headers"])[b"x-api-key"].decode()
+        key, at = dict(scope["headers"])[b"x-api-key"].decode(), anyio.current_time()
 
         async def note(message: Message) -> None:
             if scope["method"] == "POST" and b"runId" in message.get("body", b""):
-                self.senders[json.loads(message["body"])["runId"]] = key
+                run_id = json.loads(message["body"])["runId"]
+                self.senders[run_id], self.times[run_id] = key, at
             await send(message)
 
         await self.app(scope, receive, note)
 
     def started(self, prompt: str) -> list[Run]:
         """The runs of one question, in the order of their beginning."""
-        return sorted((run for run in self.record.runs if run.prompt == prompt), key=lambda run: run.started)
+        return sorted((run for run in self.record.runs if run.prompt == prompt), key=lambda run: self.times[run.run_id])
 
 
 @dataclass
@@ -101,14 +104,13 @@ class Evidence:
         offset = time.time() - time.monotonic()
         lines = [line for life in self.lives for line in life.server.named("store.unusable")]
         unusable = [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in lines]
-        return any(
-            before.started <= at <= after.started or at <= before.started <= at + OUTAGE_SECONDS
-            for at in [*self.outages, *unusable]
-        )
+        first, second = (self.contit.times[run.run_id] for run in (before, after))
+        return any(first <= at <= second or at <= first <= at + OUTAGE_SECONDS for at in [*self.outages, *unusable])
 
     def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:
         """Whether a process was killed just after the run's end, so that it may have stored a delivery it never made."""
-        seconds = [life.killed - before.ends for life in self.lives if life.killed and life.killed < after.started]
+        until = self.contit.times[after.run_id]
+        seconds = [life.killed - before.ends for life in self.lives if life.killed and life.killed < until]
         return any(0.0 <= each <= AT_DELIVERY_SECONDS for each in seconds)
 
     def _doubles_of(self, question: Question) -> Iterator[str]:
@@ -119,7 +121,9 @@ class Evidence:
                 self.counts["crashes between sending a start and storing its ids"] += 1
                 if self._in_outage(before, after):
                     self.counts["of these, whose mark was out of reach with the store"] += 1
-                elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
+                elif not any(
+                    _may_have_started(attempt, self.contit.times[after.run_id]) for attempt in question.attempts
+                ):
                     yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
             elif self._in_outage(before, after):
                 self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
@@ -143,9 +147,9 @@ class Evidence:
             yield f"{prompt} was asked on {question.thread_id}: {run}"
 
 
-def _may_have_started(attempt: Attempt, run: Run) -> bool:
-    """Whether it started the run and said that it may be the second one; or could not say so, since it broke."""
-    under_way = attempt.began <= run.started <= attempt.ended
+def _may_have_started(attempt: Attempt, at: float) -> bool:
+    """Whether it started the run of that time and said that it may be the second one; or could not say so, since it broke."""
+    under_way = attempt.began <= at <= attempt.ended
     return under_way and (attempt.warned or attempt.outcome.startswith(("lost", "left", "http")))
 
 

@@ -33,14 +33,6 @@ async def test_a_run_that_fails_is_an_error_of_the_question(stage: Stage) -> Non
     assert (state["status"], state_is_error) == ("failed", False)
 
 
-async def test_a_fault_that_passes_is_not_noticed(stage: Stage) -> None:
-    """A start that Contit refused with 503 was not accepted, so it is sent again."""
-    stage.fails("503 on=start times=1 retry_after=1")
-    async with stage.host() as client:
-        result, _, _ = await call(client, "contit_ask", QUESTION)
-    assert result["status"] == "completed"
-
-
 async def test_a_start_that_may_have_arrived_is_not_sent_again(stage: Stage) -> None:
     """Contit has no idempotency key, so the caller is told that the question may run."""
     stage.fails("500 on=start")
@@ -90,11 +82,3 @@ async def test_the_log_has_no_question_and_no_answer(stage: Stage, logged: io.St
     assert '"outcome": "completed"' in logged.getvalue()
     assert "drafts" not in logged.getvalue()
     assert "12 articles" not in logged.getvalue()
-
-
-async def test_arguments_are_accepted_as_models_write_them(stage: Stage) -> None:
-    """Another spelling of a name, an unknown argument, "null" for an absent one."""
-    arguments = {"Prompt": QUESTION["prompt"], "threadId": "null", "toolCallId": "7"}
-    async with stage.host() as client:
-        result, _, _ = await call(client, "contit_ask", arguments)
-    assert result["status"] == "completed"

@@ -68,7 +68,7 @@ async def test_input_is_asked_for_answered_in_parts_and_never_asked_twice() -> N
         done = await until(client, created, "completed")
         assert "inputRequests" not in done
         with pytest.raises(MCPError, match="inputResponses must be an object"):
-            await update_task(client, created.task_id, None)  # type: ignore[arg-type]
+            await update_task(client, created.task_id, None)
 
 
 async def test_an_error_of_the_tool_completes_and_one_of_the_protocol_fails() -> None:

@@ -80,13 +80,13 @@ async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> type
             raise MCPError(types.INVALID_PARAMS, f"{argument} is required. {known['description'][language]}")
         if len(given.get(argument, "")) > _LONGEST_ARGUMENT:
             raise MCPError(types.INVALID_PARAMS, f"{argument} has more than {_LONGEST_ARGUMENT} characters.")
-    text = types.TextContent(type="text", text=filled_in(job["text"][language], given))
+    text = types.TextContent(type="text", text=_filled_in(job["text"][language], given))
     return types.GetPromptResult(
         description=job["description"][language], messages=[types.PromptMessage(role="user", content=text)]
     )
 
 
-def filled_in(text: str, arguments: Mapping[str, str]) -> str:
+def _filled_in(text: str, arguments: Mapping[str, str]) -> str:
     """Return the text with its arguments; a line with an argument that is absent is left out."""
     lines = text.strip().splitlines()
     kept = [line for line in lines if all(name in arguments for name in re.findall(r"\{(\w+)\}", line))]

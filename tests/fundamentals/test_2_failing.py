@@ -29,8 +29,9 @@ async def test_a_run_that_fails_is_an_error_of_the_question(stage: Stage) -> Non
         result, _, is_error = await call(client, "contit_ask", QUESTION)
         ids = {name: result[name] for name in ("thread_id", "run_id")}
         state, _, state_is_error = await call(client, "contit_status", ids)
+        _, _, response_is_error = await call(client, "contit_response", ids)
     assert (result["status"], is_error) == ("failed", True)
-    assert (state["status"], state_is_error) == ("failed", False)
+    assert (state["status"], state_is_error, response_is_error) == ("failed", False, True)
 
 
 async def test_a_start_that_may_have_arrived_is_not_sent_again(stage: Stage) -> None:

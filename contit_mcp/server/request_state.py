@@ -39,7 +39,7 @@ class RequestState:
     caller: Caller | None = None  # set by authentication
     call_span: SpanContext | None = None  # once the request has reached a tool
     refusal: str | None = None  # why it was refused, for the access log and the metrics
-    body_is_read: bool = False
+    body: bytes | None = None  # once it has been received to its end
 
 
 def request_state(scope: MutableMapping[str, Any]) -> RequestState:

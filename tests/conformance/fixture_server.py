@@ -4,16 +4,15 @@ With ADD_TOKEN set, each request gets that bearer token: the suite cannot send o
 """
 
 import os
+from dataclasses import replace
 
 import anyio
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.config.sources import load_settings
-from contit_mcp.http.app import HttpParts, Readiness, create_app
-from contit_mcp.http.rate import RequestRate
-from contit_mcp.http.serve import SHARING, WiredApp, http_policy, identification, listen
-from contit_mcp.server.context import AppContext
+from contit_mcp.http.app import wired_app
+from contit_mcp.http.serve import listen
 from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance import fixture_contents, fixture_inputs, fixture_tools
 from tests.conformance.fixture_tasks import create_tasks_server
@@ -46,20 +45,9 @@ async def main() -> None:
             fixtures.register(server)
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         server.streamable_http_app(stateless_http=True, transport_security=unchecked)
-        context = AppContext(settings, sharing=SHARING[settings.auth])
-        async with context, server.session_manager.run():
-            parts = HttpParts(Readiness())
-            app: ASGIApp = create_app(
-                server.session_manager,
-                context,
-                parts,
-                identify=identification(settings).identify,
-                rate=RequestRate(settings.requests_per_minute),
-                policy=http_policy(settings),
-            )
-            if token := os.environ.get("ADD_TOKEN"):
-                app = with_token(app, token)
-            await listen(WiredApp(app, context, parts), settings)
+        async with wired_app(settings, sessions=server.session_manager) as wired:
+            token = os.environ.get("ADD_TOKEN")
+            await listen(replace(wired, app=with_token(wired.app, token)) if token else wired, settings)
         background.cancel_scope.cancel()
 
 

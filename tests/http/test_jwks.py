@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from io import StringIO
 from typing import Any
 
@@ -43,14 +43,15 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 URL = "https://issuer.example/tenant"
 KEYS = f"{URL}/keys"
+OPENID_URL = f"{URL}{OPENID}"
 SAYS = {"issuer": URL, "jwks_uri": KEYS}
 
 
 class Web:
     """The issuer's documents by address, and what was asked for."""
 
-    def __init__(self, keys: list[Any] | None = None, **pages: object) -> None:
-        self.pages: dict[str, object] = {f"{URL}{OPENID}": SAYS, KEYS: {"keys": keys or [FIRST.public()]}} | pages
+    def __init__(self, *keys: Any, pages: Mapping[str, object] | None = None) -> None:
+        self.pages: dict[str, object] = {OPENID_URL: SAYS, KEYS: {"keys": keys or [FIRST.public()]}, **(pages or {})}
         self.asked: list[str] = []
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -173,7 +174,7 @@ async def test_an_issuer_that_hangs_delays_no_caller_with_a_known_key() -> None:
     web = Web()
     found = web.tokens()
     assert await status(found, OLD) == 200
-    web.pages[f"{URL}{OPENID}"] = web.pages[KEYS] = endless(1.0, b"x")
+    web.pages[OPENID_URL] = web.pages[KEYS] = endless(1.0, b"x")
     await anyio.sleep(FRESH_SECONDS + 1)
     for given, expected, longest in ((OLD, 200, 0), (NEW, 503, FETCH_SECONDS)) * 20:
         began = anyio.current_time()
@@ -188,7 +189,7 @@ async def test_a_caller_that_leaves_does_not_end_the_fetch_for_the_others() -> N
         await anyio.sleep(2)
         yield json.dumps({"keys": [FIRST.public()]}).encode()
 
-    web = Web(**{KEYS: slow()})
+    web = Web(pages={KEYS: slow()})
     keys, found = web.keys(), []
 
     async def wait() -> None:
@@ -238,7 +239,7 @@ async def test_keys_that_cannot_be_had_are_a_503_until_they_can(case: str, place
 async def test_a_huge_document_is_not_read_to_its_end_nor_a_slow_one_waited_for(pause: float, chunk: bytes) -> None:
     sent: list[int] = []
     began = anyio.current_time()
-    assert await status_on(Web(**{KEYS: endless(pause, chunk, sent)}), OLD) == 503
+    assert await status_on(Web(pages={KEYS: endless(pause, chunk, sent)}), OLD) == 503
     assert sum(sent) < 500_000
     assert anyio.current_time() - began <= FETCH_SECONDS
 
@@ -271,7 +272,6 @@ async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
 
 
 FOREIGN = {"issuer": "https://evil.example", "jwks_uri": "https://evil.example/keys"}
-OPENID_URL = f"{URL}{OPENID}"
 OAUTH_URL = f"https://issuer.example{OAUTH}/tenant"
 METADATA: dict[str, tuple[dict[str, object], bool]] = {
     "OAuth alone": ({OPENID_URL: None, OAUTH_URL: SAYS}, True),
@@ -292,7 +292,7 @@ METADATA: dict[str, tuple[dict[str, object], bool]] = {
 async def test_keys_are_where_the_issuer_itself_says(case: str) -> None:
     """OpenID Connect Discovery 1.0, 4.3; RFC 8414, 3.1 and 3.3."""
     pages, found = METADATA[case]
-    web = Web(**pages)
+    web = Web(pages=pages)
     assert await status_on(web, OLD) == (200 if found else 503)
     assert not any("evil" in address or "passwd" in address for address in web.asked)
 
@@ -301,8 +301,8 @@ async def test_keys_are_where_the_issuer_itself_says(case: str) -> None:
 async def test_the_address_of_the_keys_is_taken_as_it_is_written(address: str) -> None:
     """A slash at its end and a query belong to it, as Authentik and Azure AD B2C write them (RFC 3986)."""
     page = {address: {"keys": [FIRST.public()]}}
-    assert await status_on(Web(**{OPENID_URL: SAYS | {"jwks_uri": address}, **page}), OLD) == 200
-    web = Web(**page)
+    assert await status_on(Web(pages={OPENID_URL: SAYS | {"jwks_uri": address}, **page}), OLD) == 200
+    web = Web(pages=page)
     assert await status(web.tokens(CONTIT_MCP_JWT_JWKS_URL=address), OLD) == 200
     assert web.asked == [address]
 
@@ -322,7 +322,7 @@ async def test_a_curve_is_for_one_algorithm(signs: str, named: str) -> None:
     """RFC 7518, 3.4: the curve decides, whatever the key says of itself."""
     private = ec.generate_private_key(CURVES[signs])
     published = ECAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ec"}
-    web = Web([published | ({"alg": named} if named else {}), FIRST.public()])
+    web = Web(published | ({"alg": named} if named else {}), FIRST.public())
     assert await status_on(web, token(private, "ec", signs)) == (200 if named in {"", signs} else 401)
     assert await status_on(web, token(FIRST.private, "ec")) == 401
 
@@ -338,7 +338,7 @@ async def test_edwards_curves_have_an_old_and_a_new_name(curve: str, signs: str,
     signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
     given = signed + b"." + base64.urlsafe_b64encode(private.sign(signed)).rstrip(b"=")
     fits = signs in {"EdDSA", curve} and named in {None, "EdDSA", curve}
-    web = Web([published | ({"alg": named} if named else {}), FIRST.public()])
+    web = Web(published | ({"alg": named} if named else {}), FIRST.public())
     assert await status_on(web, given.decode()) == (200 if fits else 401)
 
 
@@ -346,7 +346,7 @@ async def test_an_issuer_with_one_key_may_leave_its_id_out() -> None:
     """RFC 7515, 4.1.4 and RFC 7517, 4.5 make it optional. A token without an id fits no key that has one."""
     bare = {name: value for name, value in FIRST.public().items() if name != "kid"}
     given = jwt.encode(Issuer(URL).claims(), FIRST.private, "RS256")
-    assert [await status_on(web, given) for web in (Web([bare]), Web())] == [200, 401]
+    assert [await status_on(web, given) for web in (Web(bare), Web())] == [200, 401]
 
 
 PRIVATE: dict[str, dict[str, Any]] = {
@@ -365,7 +365,7 @@ PRIVATE: dict[str, dict[str, Any]] = {
 async def test_a_key_with_private_parts_is_refused_and_reported(case: str, logged: StringIO) -> None:
     """Everyone who has read it can sign tokens. The other keys stay in use."""
     published = PRIVATE[case] | {"kid": "leaked"}
-    found = Web([published, SECOND.public()]).tokens()
+    found = Web(published, SECOND.public()).tokens()
     assert await status(found, token(FIRST.private, "leaked")) == 401
     assert await status(found, NEW) == 200
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
@@ -373,7 +373,7 @@ async def test_a_key_with_private_parts_is_refused_and_reported(case: str, logge
     assert (said["level"], said["key"]) == ("error", "leaked")
     parts = [value for value in published.values() if isinstance(value, str) and len(value) > 20]
     assert not any(part in logged.getvalue() for part in parts)
-    assert await status_on(Web([published]), token(FIRST.private, "leaked")) == 503
+    assert await status_on(Web(published), token(FIRST.private, "leaked")) == 503
 
 
 async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
@@ -382,7 +382,7 @@ async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
     published = RSAAlgorithm.to_jwk(weak.public_key(), as_dict=True) | {"kid": "weak"}
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         signed = token(weak, "weak")
-    assert await status_on(Web([published]), signed) == 401
+    assert await status_on(Web(published), signed) == 401
 
 
 async def test_the_subject_and_the_issuer_are_the_caller() -> None:

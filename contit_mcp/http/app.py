@@ -29,7 +29,7 @@ from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing, request_state
 from contit_mcp.server.server import create_server
 from contit_mcp.telemetry.logging import get_logger
@@ -144,7 +144,7 @@ async def wired_app(
     policy = http_policy(settings)
     rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
     async with AsyncExitStack() as stack:
-        opened = open_context(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
+        opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
         identify = await stack.enter_async_context(_identification(settings))
         context.services()  # imports what the first caller would wait for otherwise

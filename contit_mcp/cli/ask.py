@@ -16,7 +16,7 @@ from contit_mcp.api import RETURNED, Assistant, Run
 from contit_mcp.assistant.reports import Observer
 from contit_mcp.cli import terminal
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
-from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
+from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.runs.store import MOST_RECENT
@@ -73,7 +73,7 @@ def command(
     run_id: str | None,
     wait_seconds: float | None,
     as_json: bool,
-    sandbox: SandboxChoice | None,
+    transport: "httpx.AsyncBaseTransport | None",
 ) -> None:
     """Ask Contit's assistant, and print its answer.
 
@@ -104,7 +104,7 @@ def command(
         (run_id and not thread_id, "--run needs the --thread that the run is on."),
         (run_id and prompt, "--run fetches an answer and takes no PROMPT; leave --run out to ask."),
         (
-            sandbox and (last or thread_id),
+            transport and (last or thread_id),
             "The embedded sandbox forgets with its process. To go on, run contit-mcp sandbox in another terminal.",
         ),
     ):
@@ -112,9 +112,8 @@ def command(
             raise click.UsageError(problem)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
-    wanted = Wanted(given, prompt, thread_id, run_id, wait_seconds, last, as_json, forgetful=sandbox is not None)
-    transport = sandbox.transport() if sandbox else None
-    settings = given.load(sandbox=sandbox is not None)
+    wanted = Wanted(given, prompt, thread_id, run_id, wait_seconds, last, as_json, forgetful=transport is not None)
+    settings = given.load(sandbox=transport is not None)
     finish(anyio.run(partial(get_answer, wanted, settings, transport=transport)), wanted)
 
 

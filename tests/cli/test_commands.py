@@ -191,11 +191,10 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(
 @pytest.mark.parametrize(
     ("line", "some"),
     [
-        ("contit-mcp ", ["stdio", "ask", "demo", "check", "sandbox", "completion"]),
+        ("contit-mcp ", ["stdio", "ask", "demo", "check", "sandbox"]),
         ("contit-mcp sa", ["sandbox"]),
         ("contit-mcp ask --", ["--thread", "--last", "--json", "--sandbox", "--config"]),
         ("contit-mcp ask --log-level W", ["warning"]),
-        ("contit-mcp completion ", ["bash", "zsh", "fish"]),
     ],
 )
 def test_commands_options_and_choices_are_completed(line: str, some: list[str], run_here: RunHere) -> None:
@@ -211,7 +210,7 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     script = """
-        eval "$(contit-mcp completion bash)"
+        eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
         complete -p contit-mcp
         COMP_WORDS=(contit-mcp ask --la) COMP_CWORD=2
         _contit_mcp_completion contit-mcp
@@ -223,14 +222,6 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
     registered, found = done.stdout.decode().splitlines()
     assert registered.endswith("-F _contit_mcp_completion contit-mcp")
     assert (found, done.stderr) == ("--last", b"")
-
-
-@pytest.mark.parametrize(("shell", "said"), [("zsh", "#compdef contit-mcp"), ("fish", "complete --no-files")])
-def test_other_shells_get_their_own_script(shell: str, said: str, run_here: RunHere) -> None:
-    printed = run_here("completion", shell)
-    assert printed.code == 0
-    assert said in printed.stdout
-    assert f"_CONTIT_MCP_COMPLETE={shell}_complete" in printed.stdout
 
 
 # --- help and wrong usage

@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 log = get_logger(__name__)
 
-DRAIN_SECONDS = 1.0
-"""How long calls in flight may take to return their handles. Waits end at once; only a start that is being
-sent takes longer. Claude Code kills 0.5 s after it asks, other hosts 2 s after."""
-
-EOF_SECONDS = 1.0
-"""How long the end may take once the host has closed our stdin."""
+END_SECONDS = 1.0
+"""How long calls in flight may take to return their handles; waits end at once. Hosts kill 2 s after they ask."""
 
 READY_AFTER_SECONDS = 0.2
 """After the tools were listed, so that the answer is on its way before the imports take the processor."""
@@ -62,7 +58,7 @@ def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any
     Examples:
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
-    settings = given.load_for_server(sandbox=transport is not None, **more)
+    settings = given.load(serves=True, sandbox=transport is not None, **more)
     anyio.run(partial(_serve_stdio, settings, transport, probe=probe))
 
 
@@ -97,7 +93,7 @@ async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
             async for received in signals:
                 log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
                 context.close()
-                with anyio.move_on_after(DRAIN_SECONDS):
+                with anyio.move_on_after(END_SECONDS):
                     while context.calls_in_flight:
                         await anyio.sleep(0.01)
                     await anyio.sleep(0.1)  # the last results are on their way through the writer
@@ -106,7 +102,7 @@ async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
     async def on_eof() -> None:
         await stdin_ended.wait()
         log.debug("server.stopping", cause="stdin ended")
-        await anyio.sleep(EOF_SECONDS)
+        await anyio.sleep(END_SECONDS)
         _exit_now()
 
     async with anyio.create_task_group() as tasks:
@@ -144,7 +140,7 @@ def http(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any)
     from contit_mcp.http.serve import refuse_unsafe, serve_http  # noqa: PLC0415 - start-up time of stdio
     from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
 
-    settings = given.load_for_server(sandbox=transport is not None, **more)
+    settings = given.load(serves=True, sandbox=transport is not None, **more)
     if transport is None and settings.auth != "caller" and credential_name(settings) is None:
         raise no_credential()
     for name in ("api_key", "access_token", "client_secret"):
@@ -186,7 +182,7 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
     """
     import httpx  # noqa: PLC0415 - start-up time of stdio
 
-    settings = given.load_for_server(host=host, port=port)
+    settings = given.load(serves=True, host=host, port=port)
     scheme = "http" if settings.tls_cert_file is None else "https"
     near = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
     url = f"{scheme}://{near}:{settings.port}/healthz"

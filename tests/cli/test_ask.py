@@ -207,14 +207,6 @@ async def test_an_answer_survives_a_locale_without_its_letters(sandbox: Contit) 
 
 
 @pytest.mark.anyio
-async def test_no_ask_imports_the_protocol() -> None:
-    asked = await run("ask", "--wait-seconds=0", DRAFTS, **upstream("http://127.0.0.1:9", PYTHONPROFILEIMPORTTIME="1"))
-    imported = {line.rpartition("|")[2].strip() for line in asked.stderr.splitlines() if line.startswith("import time")}
-    assert "httpx" in imported
-    assert not imported & {"mcp", "mcp_types", "starlette", "uvicorn"}
-
-
-@pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None:
     upstream = EchoContit(seconds=1.0)

@@ -16,7 +16,7 @@ from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
 from contit_mcp.server.tenancy import Kind, Sealer, TaskId, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
-from tests.cli.command_line import RunHere, environment, on_terminal, run, started, upstream
+from tests.cli.command_line import RunHere, command_in, environment, on_terminal, run, started, upstream
 
 # --- demo and sandbox
 
@@ -206,9 +206,7 @@ def test_commands_options_and_choices_are_completed(line: str, some: list[str], 
 @pytest.mark.anyio
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> None:
-    command = tmp_path / "contit-mcp"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
+    command_in(tmp_path)
     script = """
         eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
         complete -p contit-mcp

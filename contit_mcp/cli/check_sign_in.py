@@ -12,9 +12,8 @@ import jwt
 from contit_mcp.cli.findings import Finding, bad, explain_connection, failed
 from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.auth import JwtTokens, WrongKindError
+from contit_mcp.http.auth import JwtTokens, WrongKindError, issuer_client
 from contit_mcp.http.jwks import FAILURES, IssuerKeys, KeysUnavailableError, read_json
-from contit_mcp.http.serve import identification
 
 _LARGEST_TOKEN = 65_536
 
@@ -33,20 +32,17 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
         hint = "Set it: clients find the issuer through both."
         return [bad("Sign-in", f"CONTIT_MCP_AUTH is jwt, and {name} is not set", hint)]
     try:
-        who = identification(settings)
+        async with issuer_client(settings) as http:
+            tokens = JwtTokens(settings, http)
+            findings = [Finding("Sign-in", f"left to the proxy that sends {settings.jwt_header}")]
+            if settings.jwt_header.lower() == "authorization":
+                findings = [await _own_metadata(http, public_url, issuer), await _issuer_metadata(tokens.keys, issuer)]
+            findings.append(await _issuer_keys(tokens.keys, issuer))
+            if token_file is not None:
+                findings.append(await _token(settings, tokens, token_file))
+            return findings
     except ConfigurationError as error:
         return [failed("Sign-in", error)]
-    tokens, http = who.identify, who.http
-    assert isinstance(tokens, JwtTokens)  # noqa: S101 - the mode is jwt
-    assert http is not None  # noqa: S101
-    async with http:
-        findings = [Finding("Sign-in", f"left to the proxy that sends {settings.jwt_header}")]
-        if settings.jwt_header.lower() == "authorization":
-            findings = [await _own_metadata(http, public_url, issuer), await _issuer_metadata(tokens.keys, issuer)]
-        findings.append(await _issuer_keys(tokens.keys, issuer))
-        if token_file is not None:
-            findings.append(await _token(settings, tokens, token_file))
-        return findings
 
 
 async def _own_metadata(http: httpx.AsyncClient, public_url: str, issuer: str) -> Finding:

@@ -108,12 +108,11 @@ def _taken(rest: dict[str, Any]) -> dict[str, Any]:
 
 def _app(given: dict[str, Any]) -> "Starlette":
     from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-    from contit_mcp.sandbox.content import DataError  # noqa: PLC0415
-    from contit_mcp.sandbox.options import AnswersError, SandboxOptions  # noqa: PLC0415
+    from contit_mcp.sandbox.options import DataError, SandboxOptions  # noqa: PLC0415
 
     try:
         return create_sandbox(SandboxOptions(**given))
-    except (DataError, AnswersError) as exc:
+    except DataError as exc:
         raise ConfigurationError(f"{exc}.", hint="contit-mcp sandbox --help says what the files contain.") from exc
 
 

@@ -1,5 +1,6 @@
 """The commands that serve: contit-mcp stdio, contit-mcp http, and contit-mcp healthcheck, which asks the latter."""
 
+import importlib
 import importlib.util
 import os
 import signal
@@ -16,7 +17,7 @@ import click
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.telemetry.logging import get_logger
@@ -63,7 +64,7 @@ def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any
 
 
 async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool) -> None:
-    async with open_context(settings, transport=transport) as context, _leaving(context) as stdin_ended:
+    async with AppContext(settings, transport=transport) as context, _leaving(context) as stdin_ended:
         server = create_server(context, probe=probe)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_get_ready, context)
@@ -73,11 +74,9 @@ async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool)
 
 async def _get_ready(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
-    listed = anyio.Event()
-    context.on_listed = listed.set
-    await listed.wait()
+    await context.listed.wait()
     await anyio.sleep(READY_AFTER_SECONDS)
-    await anyio.to_thread.run_sync(context.services, abandon_on_cancel=True)
+    await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
 
 
 @asynccontextmanager

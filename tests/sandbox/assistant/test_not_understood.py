@@ -71,6 +71,7 @@ from tests.sandbox.assistant.oracle import converse, listed, understood
         "Do we sell books?", "articles by Manna", "list the tats", "articles in March 35", "articles on February 30",
         "articles of January and March 2026", "articles between Christmas and March", "articles of 3/4/2026",
         "articles between March 2026 and January 2026", "articles after March 1 and before March 10",
+        "articles in all languages except German by Anna", "products not under 100 euros by Anna",
         "articles of March 2026 and 2027-02-30", "articles since the start of the year", "articles in 2025 and 2026",
     ],
 )  # fmt: skip

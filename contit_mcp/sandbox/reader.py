@@ -301,8 +301,7 @@ class Reading:
         if symbol.value in ("between", "from", "since") and len(numbers) > 1 and joined:
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
             return self._bound("=", low, numbers[1] + 1, high)
-        listed = symbol.value == "between" and symbol.can_be("several")
-        if not listed and symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
+        if symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
         return None
 

@@ -4,19 +4,17 @@ import contextlib
 import json
 import tempfile
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import anyio
 import click
 
 from contit_mcp.cli.findings import Finding, bad, check_authorities, check_contit, check_proxy, failed
-from contit_mcp.cli.install import HostName, file_of, scope_option
+from contit_mcp.cli.install import file_of, host_type, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
-from contit_mcp.hosts.host import Host
 from contit_mcp.runs.opening import bare_store
 from contit_mcp.runs.sqlite import FILE_NAME, inspect_file
 from contit_mcp.telemetry.logging import configure_logging
@@ -98,7 +96,7 @@ def _tokens(settings: Settings) -> Finding:
 
 
 @click.command()
-@click.option("--host", type=HostName(), help="Try a host's entry: start it as the host would, and list its tools.")
+@click.option("--host", type=host_type, help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
 @click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
 @click.option(
@@ -113,7 +111,7 @@ def command(
     ctx: click.Context,
     given: GivenOptions,
     *,
-    host: Host | None,
+    host: str | None,
     scope: str | None,
     trust: bool,
     token_file: Path | None,
@@ -151,9 +149,8 @@ def command(
             from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
-            file = file_of(host, scope)
-            trusted = agreed(host, file, scope=scope, trust=trust, ask=not as_json)
-            findings = anyio.run(partial(check_host, scope=scope, trusted=trusted), host, file)
+            place = file_of(host, scope)
+            findings = anyio.run(check_host, place, agreed(place, trust=trust, ask=not as_json))
     except ConfigurationError as error:
         if not as_json:
             raise

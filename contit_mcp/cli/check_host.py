@@ -9,14 +9,12 @@ import re
 import ssl
 import sys
 import tempfile
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import anyio
 import click
-import httpx
 import httpx2
 import truststore
 from mcp import MCPError
@@ -29,11 +27,9 @@ from contit_mcp.cli.install import our_folder
 from contit_mcp.cli.terminal import shell_line, without_controls
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.sources import load_settings
-from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import read_text
-from contit_mcp.hosts.formats import strictly_wrong
-from contit_mcp.hosts.host import TOKEN_VARIABLE, Host, LocalServer, RemoteServer, Server, filled_in
+from contit_mcp.hosts.host import TOKEN_VARIABLE, HostFile, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
 
 _PATIENCE_SECONDS = 30.0
@@ -55,8 +51,6 @@ _STATUSES = {
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
     421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
-    429: "Too many requests; try again in a little while.",
-    503: "The server is stopping or full; try again in a little while.",
 }
 
 
@@ -68,60 +62,47 @@ class Trust(Enum):
     NOT = "not at all"
 
 
-def agreed(host: Host, file: Path, *, scope: str | None, trust: bool, ask: bool) -> Trust:
+def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
     """Return how far the entry in the file may be used; a person is asked about one of a project, if there is one.
 
-    Args:
-        host: The host.
-        file: Its file.
-        scope: The scope of the file, as given.
-        trust: Whether the user has agreed on the command line.
-        ask: Whether a person may be asked.
-
-    Raises:
-        ConfigurationError: The file cannot be read.
+    `trust` says whether the user has agreed on the command line, `ask` whether a person may be asked.
     """
-    if (scope or next(iter(host.files))) != "project" or is_ours(host, file, Installs.load(our_folder())):
+    if not place.in_project or is_ours(place, Installs(our_folder())):
         return Trust.FULLY
-    server = entry_in(host, file)
+    server = entry_in(place)
     if server is None or trust:
         return Trust.WITHOUT_SECRETS
     if not ask or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return Trust.NOT
-    click.echo(f"{file} is the project's, and install did not write this entry: {_does(server)}", err=True)
+    click.echo(f"{place.path} is the project's, and install did not write this entry: {_does(server)}", err=True)
     for name, value in server.environment.items() if isinstance(server, LocalServer) else ():
         click.echo(f"  with {_showable(f'{name}={value}')}", err=True)
     return Trust.WITHOUT_SECRETS if click.confirm("Use it now?", err=True) else Trust.NOT
 
 
-async def check_host(
-    host: Host, file: Path, *, scope: str | None = None, trusted: Trust = Trust.FULLY
-) -> list[Finding]:
+async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Finding]:
     """Read the entry, use it as far as it is trusted, and return the findings."""
-    subject = f"{host.title}, {file}"
-    anew = f"contit-mcp install {host.slug}{f' --scope {scope}' if scope else ''}"
+    host, subject = place.host, f"{place.host.title}, {place.path}"
+    anew = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:
-        server = entry_in(host, file)
+        server = entry_in(place)
     except ConfigurationError as error:
-        return [failed(subject, error)]
+        return [failed(host.title, error)]
     if server is None:
         return [bad(subject, "it has no entry contit-assistant", anew)]
     if isinstance(server, LocalServer) and trusted is Trust.FULLY:
         server = filled_in(server, os.environ, host.variables)
     found = [Finding(subject, _does(server))]
     if trusted is Trust.NOT:
-        hint = "Read the file. To use the entry as it is, add --trust; to replace it: " + f"{anew} --force"
+        hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {anew} --force"
         return [*found, _bad("not tried: the entry is the project's, and install did not write it", hint)]
-    if isinstance(server, RemoteServer):
-        with_token = f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
-        if host.remote is None or host.remote(server) == host.remote(replace(server, token_variable=TOKEN_VARIABLE)):
-            with_token = host.remote_note or "Ask the operator of the server."
-        return [*found, await _over_http(server, with_token, trusted)]
-    if host.strict and (line := strictly_wrong(read_text(file) or "")):
-        problem = f"{host.title} reads no comments and no comma before a closing bracket; one is at line {line}"
+    if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
-    sandbox = "--sandbox" in server.arguments
-    found.append(await _over_stdio(server, f"{anew}{' --sandbox' * sandbox} --force"))
+    if isinstance(server, RemoteServer):
+        with_token = host.remote_note or f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
+        return [*found, await _over_http(server, with_token, trusted)]
+    sandbox = " --sandbox" * ("--sandbox" in server.arguments)
+    found.append(await _over_stdio(server, f"{anew}{sandbox} --force"))
     if not sandbox and trusted is Trust.FULLY:
         found += await _contit(server)
     elif not sandbox:
@@ -138,6 +119,17 @@ def _does(server: Server) -> str:
 def _showable(text: str) -> str:
     """Return the beginning of the text without terminal controls, and without credentials as people write them."""
     return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", without_controls(text[:300]))
+
+
+def _bad(verdict: str, hint: str) -> Finding:
+    return bad(_TOOLS, verdict, hint)
+
+
+async def _list_tools(transport: Any) -> Finding:
+    with anyio.fail_after(_PATIENCE_SECONDS):
+        async with Client(transport) as client:
+            names = [tool.name for tool in (await client.list_tools()).tools]
+    return Finding(_TOOLS, ", ".join(names) or "none", good="contit_ask" in names)
 
 
 async def _over_stdio(server: LocalServer, anew: str) -> Finding:
@@ -165,75 +157,57 @@ async def _over_stdio(server: LocalServer, anew: str) -> Finding:
 async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
     variable = TOKEN_VARIABLE if server.asked_for else server.token_variable
     token = os.environ.get(variable, "").strip() if variable and trusted is Trust.FULLY else ""
-    if not _is_address(server.url):
-        return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
     if not (token.isascii() and token.isprintable()):
         hint = "Copy the token again, without anything around it."
         return _bad(f"{variable} holds characters that no token has", hint)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        return await _listed_over_http(server, variable, headers, with_token, trusted)
-    except httpx.HTTPError as error:
-        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
-        return _bad(f"there is no connection to the server ({type(error).__name__})", hint)
-    except (ExceptionGroup, MCPError, TimeoutError) as error:
-        return _bad(f"the server does not speak MCP there ({type(error).__name__})", "Look into the server's log.")
-
-
-async def _listed_over_http(
-    server: RemoteServer, variable: str | None, headers: dict[str, str], with_token: str, trusted: Trust
-) -> Finding:
-    status = await _status(server.url, headers)
-    if status == 401 and trusted is not Trust.FULLY:
-        return Finding(_TOOLS, "not tried: the server wants a token, which is not sent to an unknown address")
-    if status >= 400:
-        return _refused(status, variable, server.asked_for, with_token, given=bool(headers))
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     mounts = {
         pattern: None if proxy is None else httpx2.AsyncHTTPTransport(proxy=proxy, verify=context)
         for pattern, proxy in environment_proxies()[0].items()
     }
-    async with httpx2.AsyncClient(
-        headers=headers, timeout=_PATIENCE_SECONDS, verify=context, mounts=mounts, trust_env=False
-    ) as http:
-        return await _list_tools(streamable_http_client(server.url, http_client=http))
+    statuses = [0]
+
+    async def note(response: httpx2.Response) -> None:
+        statuses.append(response.status_code)
+
+    http = httpx2.AsyncClient(
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=_PATIENCE_SECONDS,
+        verify=context,
+        mounts=mounts,
+        trust_env=False,
+        event_hooks={"response": [note]},
+    )
+    cause: Exception
+    try:
+        async with http:
+            return await _list_tools(streamable_http_client(server.url, http_client=http))
+    except (ExceptionGroup, MCPError, TimeoutError, httpx2.InvalidURL) as error:
+        cause = error
+    while isinstance(cause, ExceptionGroup):
+        cause = cause.exceptions[0]
+    status = statuses[-1]
+    if status == 401 and not token:
+        return _wants_token(variable, server, with_token, trusted)
+    if status >= 400:
+        return _bad(f"the server refuses ({status})", _STATUSES.get(status, "Ask the operator of the server."))
+    if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
+    problem, hint = "the server does not speak MCP there", "Look into the server's log."
+    if isinstance(cause, httpx2.HTTPError):
+        problem = "there is no connection to the server"
+        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
+    return _bad(f"{problem} ({type(cause).__name__})", hint)
 
 
-def _refused(status: int, variable: str | None, asked_for: bool, with_token: str, *, given: bool) -> Finding:  # noqa: FBT001
-    hint = _STATUSES.get(status, "Ask the operator of the server.")
-    if status != 401 or given:
-        return _bad(f"the server refuses ({status})", hint)
-    if asked_for:
+def _wants_token(variable: str | None, server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
+    if trusted is not Trust.FULLY:
+        return Finding(_TOOLS, "not tried: the server wants a token, which is not sent to an unknown address")
+    if server.asked_for:
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
         return _bad("the server wants a token (401), and its entry has no token", with_token)
-    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
-
-
-def _bad(verdict: str, hint: str) -> Finding:
-    return bad(_TOOLS, verdict, hint)
-
-
-def _is_address(url: str) -> bool:
-    try:
-        return httpx.URL(url).scheme in {"http", "https"} and bool(httpx.URL(url).host)
-    except httpx.InvalidURL:
-        return False
-
-
-async def _status(url: str, headers: dict[str, str]) -> int:
-    """Return the status of the server's answer to a first message."""
-    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    accept = {"Accept": "application/json, text/event-stream"}
-    async with build_http_client(url) as http:  # it trusts what this machine trusts, and follows no redirect
-        return (await http.post(url, json=hello, headers=accept | headers)).status_code
-
-
-async def _list_tools(transport: Any) -> Finding:
-    with anyio.fail_after(_PATIENCE_SECONDS):
-        async with Client(transport) as client:
-            names = [tool.name for tool in (await client.list_tools()).tools]
-    return Finding(_TOOLS, ", ".join(names) or "none", good="contit_ask" in names)
+    return _bad(f"the server wants a token (401), and {variable} is not set here", _STATUSES[401])
 
 
 async def _contit(server: LocalServer) -> list[Finding]:

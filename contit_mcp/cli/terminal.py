@@ -61,8 +61,7 @@ def our_command() -> str:
 
     with contextlib.suppress(ConfigurationError, OSError):
         if shutil.which("contit-mcp") is None:
-            words, before = own_command(sys.argv[0], sys.executable)
-            return shell_line(words, *before)
+            return shell_line(*own_command(sys.argv[0], sys.executable))
     return "contit-mcp"
 
 

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.document import Addition
+from contit_mcp.hosts.formats import Addition, misread
 
 NAME = "contit-assistant"
 """The name of our entry, in every host."""
@@ -29,13 +29,7 @@ class LocalServer:
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
-    """A server that the host speaks to over HTTP.
-
-    Attributes:
-        url: Where its /mcp is.
-        token_variable: The variable that holds the bearer token; None for a server that wants none.
-        asked_for: Whether the host asks its user for the token.
-    """
+    """A server that the host speaks to over HTTP; its bearer token is in a variable, or the user is asked for it."""
 
     url: str
     token_variable: str | None = None
@@ -44,16 +38,7 @@ class RemoteServer:
 
 Server = LocalServer | RemoteServer
 
-_VARIABLE = re.compile(r"\$\{\{ *secrets\.(\w+) *\}\}|\$\{(?:env:)?(\w+)\}|\{env:(\w+)\}")
-
-Notation = Literal["${NAME}", "${env:NAME}", "{env:NAME}"]
-"""How hosts write a variable called NAME; the first may end with `:-` and what counts where it is not set."""
-
-_NAMED: dict[Notation, re.Pattern[str]] = {
-    "${NAME}": re.compile(r"\$\{(\w+)(?::-([^}]*))?\}"),
-    "${env:NAME}": re.compile(r"\$\{env:(\w+)()\}"),
-    "{env:NAME}": re.compile(r"\{env:(\w+)()\}"),
-}
+_VARIABLE = re.compile(r"(?:\$\{\{ *secrets\.|\$\{(?:env:)?|\{env:)(\w+) *\}")
 
 
 def read_entry(value: object) -> Server | None:
@@ -61,24 +46,31 @@ def read_entry(value: object) -> Server | None:
     if not isinstance(value, Mapping):
         return None
     if url := _first(value, "url", "uri", "httpUrl", "serverUrl"):
-        return RemoteServer(str(url), _token_variable(value), asked_for="${input:" in _authorization(value))
+        authorization = _authorization(value)
+        found = _VARIABLE.search(authorization)
+        variable = value.get("bearer_token_env_var") or (found[1] if found else None)
+        return RemoteServer(str(url), variable and str(variable), asked_for="${input:" in authorization)
     words = _first(value, "command", "cmd")
     words = [words] if isinstance(words, str) else words
     given = _first(value, "env", "envs", "environment") or {}
     if not isinstance(words, list) or not words or not isinstance(given, Mapping):
         return None
-    arguments = value.get("args") or []
+    arguments = value.get("args")
     rest = tuple(str(word) for word in (*words[1:], *(arguments if isinstance(arguments, list) else ())))
     return LocalServer(str(words[0]), rest, {str(name): str(text) for name, text in given.items()})
 
 
-def filled_in(server: LocalServer, variables: Mapping[str, str], notation: Notation | None) -> LocalServer:
-    """Return the server with the values of the variables that it names; an unset one stays as it is written."""
+def filled_in(server: LocalServer, variables: Mapping[str, str], notation: str | None) -> LocalServer:
+    """Return the server with the values of the variables that it names; an unset one stays as it is written.
+
+    After `:-` a variable may have a value for when it is not set.
+    """
     if notation is None:
         return server
+    pattern = re.compile(re.escape(notation).replace("NAME", r"(\w+)(?::-([^}]*))?"))
 
     def fill(text: str) -> str:
-        return _NAMED[notation].sub(lambda found: variables.get(found[1], found[2] or found[0]), text)
+        return pattern.sub(lambda found: variables.get(found[1], found[2] or found[0]), text)
 
     given = {name: fill(text) for name, text in server.environment.items()}
     return LocalServer(fill(server.command), tuple(map(fill, server.arguments)), given)
@@ -88,19 +80,12 @@ def _first(value: Mapping[str, Any], *names: str) -> Any:
     return next((value[name] for name in names if name in value), None)
 
 
-def _token_variable(value: Mapping[str, Any]) -> str | None:
-    """Return the variable that the token comes from; VS Code asks for it instead, and so has none."""
-    if named := value.get("bearer_token_env_var"):
-        return str(named)
-    found = _VARIABLE.search(_authorization(value))
-    return next((name for name in found.groups() if name), None) if found else None
-
-
 def _authorization(value: Mapping[str, Any]) -> str:
-    """Return the header, as the entry has it."""
-    options = value.get("requestOptions")
-    headers = value.get("headers") or (options.get("headers") if isinstance(options, Mapping) else None)
-    return str(headers.get("Authorization", "")) if isinstance(headers, Mapping) else ""
+    for holder in (value, value.get("requestOptions")):
+        headers = holder.get("headers") if isinstance(holder, Mapping) else None
+        if isinstance(headers, Mapping):
+            return str(headers.get("Authorization", ""))
+    return ""
 
 
 # --- machines and hosts
@@ -119,11 +104,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Self:
-        """Return the machine that we run on.
-
-        Raises:
-            ConfigurationError: The user has no home folder, or the current folder is gone.
-        """
+        """Return the machine that we run on; a ConfigurationError without a home folder or a current one."""
         systems: dict[str, System] = {"darwin": "macos", "win32": "windows"}
         try:
             return cls(systems.get(sys.platform, "linux"), Path.home(), Path.cwd(), os.environ)
@@ -154,61 +135,41 @@ class Machine:
 
 
 Scope = Literal["user", "project"]
-Files = Callable[[Machine], list[Path]]
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host.
-
-    Attributes:
-        slug: Its name on the command line.
-        section: The key at the top of its file that holds the servers.
-        files: Where its file is, by scope. The first that exists counts, else the first.
-        local: Our entry for a process.
-        remote: Our entry for a server on the network; None where the file has none.
-        to_see_it: What its user does, so that the host sees a change.
-        source: Where the format is documented.
-        named_by: Where servers are a list: the field that names one.
-        head: What a new file begins with.
-        beside: Further additions that an entry needs.
-        remote_note: What its user has to know of a remote entry.
-        variables: How it writes a variable of the environment in a local entry; None where it fills in none.
-        strict: Whether its file is JSON to the letter, without comments and trailing commas.
-        hides: The name of an older file beside its own that it no longer reads once its own exists.
-    """
+    """One host. Its slug is its name on the command line; the section of its file holds the servers."""
 
     slug: str
     title: str
     format: Literal["json", "toml", "yaml"]
     section: str
-    files: Mapping[Scope, Files]
+    files: Mapping[Scope, Callable[[Machine], list[Path]]]  # the usual scope first; the first file that exists counts
     local: Callable[[LocalServer], dict[str, Any]]
     remote: Callable[[RemoteServer], dict[str, Any]] | None
-    to_see_it: str
-    source: str
-    named_by: str | None = None
-    head: Mapping[str, Any] = field(default_factory=dict)
-    beside: Callable[[Server], list[Addition]] = lambda _: []
-    remote_note: str | None = None
-    variables: Notation | None = None
-    strict: bool = False
-    hides: str | None = None
+    to_see_it: str  # what its user does, so that the host sees a change
+    source: str  # where the format is documented
+    named_by: str | None = None  # the field that names a server where servers are a list
+    head: Mapping[str, Any] = field(default_factory=dict)  # what a new file begins with
+    beside: Callable[[Server], list[Addition]] = lambda _: []  # what an entry needs elsewhere in the file
+    remote_note: str | None = None  # what its user has to know of a remote entry
+    variables: str | None = None  # how it writes a variable called NAME in a local entry, if it fills in any
+    misreads: Literal["nothing", "trailing commas", "comments and trailing commas"] = "nothing"
+    hides: str | None = None  # an older file beside its own that it no longer reads once its own exists
 
-    def file(self, machine: Machine, scope: Scope) -> Path:
-        """Return the file that the host reads."""
-        candidates = self.files[scope](machine)
-        return next((path for path in candidates if _is_there(path)), candidates[0])
+    def place(self, machine: Machine, scope: str | None = None) -> "HostFile":
+        """Return the file that the host reads; by default, that of its usual scope."""
+        chosen = cast("Scope", scope or next(iter(self.files)))
+        candidates = self.files[chosen](machine)
+        path = next((path for path in candidates if _is_there(path)), candidates[0])
+        return HostFile(self, path, in_project=chosen == "project")
 
     def is_found(self, machine: Machine) -> bool:
         """Return whether the host has been used here: its file, or the folder for it, exists."""
-        if "user" not in self.files:
-            return _is_there(self.file(machine, "project"))
-        paths = self.files["user"](machine)
-        return any(
-            _is_there(path) or (path.parent not in {machine.home, machine.dot_config()} and _is_there(path.parent))
-            for path in paths
-        )
+        shared = {machine.home, machine.dot_config(), machine.project}
+        paths = next(iter(self.files.values()))(machine)
+        return any(_is_there(path) or (path.parent not in shared and _is_there(path.parent)) for path in paths)
 
     def additions(self, server: Server) -> list[Addition]:
         """Return all that goes into the file for a server; a remote one only where `remote` is not None."""
@@ -221,8 +182,24 @@ class Host:
 
     def possible_additions(self) -> list[Addition]:
         """Return all that can be ours in the file, whatever it says."""
-        remote = self.beside(RemoteServer("", "any"))
-        return [Addition(self.section, NAME, None, self.named_by), *remote]
+        return [Addition(self.section, NAME, None, self.named_by), *self.beside(RemoteServer("", "any"))]
+
+    def misread(self, text: str) -> str | None:
+        """Return a sentence about what in its file the host cannot read, although our readers can."""
+        if self.misreads == "nothing" or (line := misread(text, comments=self.misreads == "trailing commas")) is None:
+            return None
+        return (
+            f"{self.title} reads no {self.misreads.replace(' and ', ' and no ')} in JSON; there is one at line {line}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostFile:
+    """A file of a host: the user's, or a project's, which anybody may have written."""
+
+    host: Host
+    path: Path
+    in_project: bool = False
 
 
 def _is_there(path: Path) -> bool:

@@ -8,80 +8,64 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contit_mcp.hosts.document import Addition
+from contit_mcp.hosts.formats import Addition
 from contit_mcp.hosts.host import NAME, Host, LocalServer, Machine, RemoteServer, Server
 
 # --- entries
 
 TOKEN_INPUT = "contit-assistant-token"  # noqa: S105 - the name of a question
 
+Entry = dict[str, Any]
 
-def plain(**more: Any) -> Callable[[LocalServer], dict[str, Any]]:
-    """Return what writes `command`, `args` and `env`, as most hosts have them, after `more`."""
 
-    def entry(server: LocalServer) -> dict[str, Any]:
-        command = {**more, "command": server.command, "args": list(server.arguments)}
-        return command | ({"env": dict(server.environment)} if server.environment else {})
+def local(
+    before: Entry | None = None, after: Entry | None = None, *, command: str = "command", env: str = "env"
+) -> Callable[[LocalServer], Entry]:
+    """Return what writes command, arguments and variables, under the host's names, between what else it wants."""
+
+    def entry(server: LocalServer) -> Entry:
+        variables = {env: dict(server.environment)} if server.environment else {}
+        return {**(before or {}), command: server.command, "args": list(server.arguments), **variables, **(after or {})}
 
     return entry
 
 
-def remote(url: str, token: str, **more: Any) -> Callable[[RemoteServer], dict[str, Any]]:
-    """Return what writes the address under the host's name for it, and the token as its variable called `NAME`."""
+def remote(
+    url: str, token: str, before: Entry | None = None, after: Entry | None = None
+) -> Callable[[RemoteServer], Entry]:
+    """Return what writes the address under the host's name for it, and the token as its variable called NAME."""
 
-    def entry(server: RemoteServer) -> dict[str, Any]:
+    def entry(server: RemoteServer) -> Entry:
         bearer = token.replace("NAME", server.token_variable or "")
         headers = {"headers": {"Authorization": f"Bearer {bearer}"}} if server.token_variable and token else {}
-        return {**more, url: server.url} | headers
+        return {**(before or {}), url: server.url, **headers, **(after or {})}
 
     return entry
 
 
-def codex_local(server: LocalServer) -> dict[str, Any]:
-    """Set the wait that Codex has by itself since 2026; before, it was 60 s."""
-    return plain()(server) | {"tool_timeout_sec": 300}
-
-
-def codex_remote(server: RemoteServer) -> dict[str, Any]:
+def codex_remote(server: RemoteServer) -> Entry:
     """Name the variable that Codex reads the token from."""
     token = {"bearer_token_env_var": server.token_variable} if server.token_variable else {}
-    return {"url": server.url} | token | {"tool_timeout_sec": 300}
+    return {"url": server.url, **token, **_CODEX_WAIT}
 
 
-def continue_remote(server: RemoteServer) -> dict[str, Any]:
+def continue_remote(server: RemoteServer) -> Entry:
     """Name the token as one of Continue's own secrets."""
-    entry: dict[str, Any] = {"name": NAME, "type": "streamable-http", "url": server.url}
-    if server.token_variable:
-        entry["requestOptions"] = {"headers": {"Authorization": f"Bearer ${{{{ secrets.{server.token_variable} }}}}"}}
-    return entry
+    headers = remote("url", "${{ secrets.NAME }}", {"name": NAME, "type": "streamable-http"})(server)
+    options = headers.pop("headers", None)
+    return headers | ({"requestOptions": {"headers": options}} if options else {})
 
 
-def goose(server: Server) -> dict[str, Any]:
-    """Use Goose's own names, and tell it which variables are secret."""
-    entry: dict[str, Any] = {"enabled": True, "name": NAME, "description": "Ask Contit about its content"}
-    if isinstance(server, LocalServer):
-        entry |= {"type": "stdio", "cmd": server.command, "args": list(server.arguments)}
-        entry |= {"envs": dict(server.environment)} if server.environment else {}
-    else:
-        entry |= remote("uri", "${NAME}", type="streamable_http")(server)
-        entry |= {"env_keys": [server.token_variable]} if server.token_variable else {}
-    return entry | {"timeout": 300}
+def goose_remote(server: RemoteServer) -> Entry:
+    """Tell Goose which variables are secret."""
+    secret = {"env_keys": [server.token_variable]} if server.token_variable else {}
+    return remote("uri", "${NAME}", {**_GOOSE, "type": "streamable_http"}, {**secret, "timeout": 300})(server)
 
 
-def opencode_local(server: LocalServer) -> dict[str, Any]:
+def opencode_local(server: LocalServer) -> Entry:
     """Write the command and its arguments as one list."""
-    entry: dict[str, Any] = {"type": "local", "command": [server.command, *server.arguments]}
-    return entry | ({"environment": dict(server.environment)} if server.environment else {}) | {"enabled": True}
-
-
-def librechat_local(server: LocalServer) -> dict[str, Any]:
-    """Raise the limit of LibreChat, which is 30 s by itself and less than our wait."""
-    return plain(type="stdio")(server) | {"timeout": 60_000}
-
-
-def librechat_remote(server: RemoteServer) -> dict[str, Any]:
-    """Raise the same limit."""
-    return remote("url", "${NAME}", type="streamable-http")(server) | {"timeout": 60_000}
+    variables = {"environment": dict(server.environment)} if server.environment else {}
+    return {"type": "local", "command": [server.command, *server.arguments], **variables, "enabled": True}
 
 
 def vscode_question(server: Server) -> list[Addition]:
@@ -100,6 +84,10 @@ def vscode_question(server: Server) -> list[Addition]:
 # --- hosts
 
 _CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"}
+_GOOSE = {"enabled": True, "name": NAME, "description": "Ask Contit about its content"}
+_CODEX_WAIT = {"tool_timeout_sec": 300}  # its default since 2026; before, it was 60 s
+_ALL_TOOLS = {"tools": ["*"]}
+_LIBRECHAT_WAIT = {"timeout": 60_000}  # its default of 30 s is less than our wait
 
 
 def _claude_desktop(machine: Machine) -> list[Path]:
@@ -142,15 +130,15 @@ _ALL = (
     Host(
         "claude-desktop", "Claude Desktop", "json", "mcpServers",
         {"user": _claude_desktop},
-        plain(), None,
+        local(), None,
         "Quit Claude Desktop, not only its window, and start it again.",
         "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
-        strict=True,
+        misreads="comments and trailing commas",
     ),
     Host(
         "claude-code", "Claude Code", "json", "mcpServers",
         {"user": _claude_code, "project": _in_project(".mcp.json")},
-        plain(type="stdio"), remote("url", "${NAME}", type="http"),
+        local({"type": "stdio"}), remote("url", "${NAME}", {"type": "http"}),
         "Start a new session; `claude mcp list` shows it.",
         "code.claude.com/docs/en/mcp",
         variables="${NAME}",
@@ -161,22 +149,23 @@ _ALL = (
             "user": lambda machine: [machine.named_or("CODEX_HOME", ".codex") / "config.toml"],
             "project": _in_project(".codex", "config.toml"),
         },
-        codex_local, codex_remote,
+        local(after=_CODEX_WAIT), codex_remote,
         "Start a new session; `codex mcp list` shows it. A project's file counts where you trust the project.",
         "developers.openai.com/codex/mcp",
     ),
     Host(
         "gemini-cli", "Gemini CLI", "json", "mcpServers",
         {"user": _in_home(".gemini", "settings.json"), "project": _in_project(".gemini", "settings.json")},
-        plain(), remote("httpUrl", "${NAME}"),
+        local(), remote("httpUrl", "${NAME}"),
         "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
         "google-gemini/gemini-cli docs/tools/mcp-server.md",
         variables="${NAME}",
+        misreads="trailing commas",
     ),
     Host(
         "cursor", "Cursor", "json", "mcpServers",
         {"user": _in_home(".cursor", "mcp.json"), "project": _in_project(".cursor", "mcp.json")},
-        plain(), remote("url", "${env:NAME}"),
+        local(), remote("url", "${env:NAME}"),
         "Restart Cursor, and switch the server on under MCPs if it is off.",
         "cursor.com/docs/mcp",
         variables="${env:NAME}",
@@ -187,7 +176,7 @@ _ALL = (
             "user": lambda machine: [machine.applications() / "Code" / "User" / "mcp.json"],
             "project": _in_project(".vscode", "mcp.json"),
         },
-        plain(type="stdio"), remote("url", f"${{input:{TOKEN_INPUT}}}", type="http"),
+        local({"type": "stdio"}), remote("url", f"${{input:{TOKEN_INPUT}}}", {"type": "http"}),
         "Run the command `MCP: List Servers` and start contit-assistant.",
         "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
         variables="${env:NAME}",
@@ -197,7 +186,7 @@ _ALL = (
     Host(
         "windsurf", "Windsurf", "json", "mcpServers",
         {"user": _in_home(".codeium", "windsurf", "mcp_config.json")},
-        plain(), remote("serverUrl", "${env:NAME}"),
+        local(), remote("serverUrl", "${env:NAME}"),
         "Refresh the servers in Cascade's MCP panel.",
         "docs.windsurf.com/windsurf/cascade/mcp",
         variables="${env:NAME}",
@@ -205,7 +194,7 @@ _ALL = (
     Host(
         "zed", "Zed", "json", "context_servers",
         {"user": _zed_file, "project": _in_project(".zed", "settings.json")},
-        plain(), remote("url", ""),
+        local(), remote("url", ""),
         "Zed sees it at once; a green dot in the Agent Panel's settings shows that it runs.",
         "zed.dev/docs/ai/mcp; headers: zed-industries/zed#60459",
         remote_note="Zed fills in no variables, so the entry has no token: it suits servers that want none, or OAuth.",
@@ -216,7 +205,7 @@ _ALL = (
             "user": _in_home(".continue", "config.yaml"),
             "project": _in_project(".continue", "mcpServers", f"{NAME}.yaml"),
         },
-        plain(name=NAME, type="stdio"), continue_remote,
+        local({"name": NAME, "type": "stdio"}), continue_remote,
         "Continue sees it at once; it lists tools in agent mode.",
         "docs.continue.dev/customize/deep-dives/mcp",
         named_by="name",
@@ -227,14 +216,14 @@ _ALL = (
     Host(
         "goose", "Goose", "yaml", "extensions",
         {"user": _goose_file},
-        goose, goose,
+        local({**_GOOSE, "type": "stdio"}, {"timeout": 300}, command="cmd", env="envs"), goose_remote,
         "Start a new session; `goose info -v` shows it.",
         "block/goose documentation/docs/guides/config-files.md",
     ),
     Host(
         "opencode", "opencode", "json", "mcp",
         {"user": _opencode_file, "project": _in_project("opencode.json")},
-        opencode_local, remote("url", "{env:NAME}", type="remote"),
+        opencode_local, remote("url", "{env:NAME}", {"type": "remote"}),
         "Start a new session; `opencode mcp list` shows it.",
         "opencode.ai/docs/mcp-servers",
         variables="{env:NAME}",
@@ -243,7 +232,7 @@ _ALL = (
     Host(
         "lm-studio", "LM Studio", "json", "mcpServers",
         {"user": _in_home(".lmstudio", "mcp.json")},
-        plain(), remote("url", ""),
+        local(), remote("url", ""),
         "Switch the server on in the Program tab, under Integrations.",
         "lmstudio.ai/docs/app/mcp",
         remote_note="LM Studio fills in no variables, so the entry has no token: it suits servers that want none.",
@@ -251,7 +240,8 @@ _ALL = (
     Host(
         "librechat", "LibreChat", "yaml", "mcpServers",
         {"project": _in_project("librechat.yaml")},
-        librechat_local, librechat_remote,
+        local({"type": "stdio"}, _LIBRECHAT_WAIT),
+        remote("url", "${NAME}", {"type": "streamable-http"}, _LIBRECHAT_WAIT),
         "Restart LibreChat. In a container the command has to be inside it: a remote entry suits better.",
         "librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers",
         variables="${NAME}",
@@ -263,8 +253,7 @@ _ALL = (
             "user": lambda machine: [machine.named_or("COPILOT_HOME", ".copilot") / "mcp-config.json"],
             "project": _in_project(".github", "mcp.json"),
         },
-        lambda server: plain(type="local")(server) | {"tools": ["*"]},
-        lambda server: remote("url", "${NAME}", type="http")(server) | {"tools": ["*"]},
+        local({"type": "local"}, _ALL_TOOLS), remote("url", "${NAME}", {"type": "http"}, _ALL_TOOLS),
         "Start a new session; `copilot mcp list` shows it.",
         "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
         variables="${NAME}",

@@ -2,14 +2,19 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from contit_mcp.cli.main import contit_mcp
+from contit_mcp.errors import ContitError
+from contit_mcp.hosts.host import Machine
+from contit_mcp.hosts.table import HOSTS
 from contit_mcp.sandbox.options import SandboxOptions
 from tests.children import Contit, anyio_backend, contit
-from tests.cli.command_line import RunHere
+from tests.cli.command_line import RunHere, environment
 
 __all__ = ["anyio_backend"]
 
@@ -34,3 +39,41 @@ def sandbox() -> Iterator[Contit]:
     """Yield a sandbox in a thread."""
     with contit(SandboxOptions(run_seconds=0.05)) as served:
         yield served
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder, and a project in it that is the current folder. No test reaches the real Contit."""
+    folder = tmp_path / "home"
+    (folder / "project").mkdir(parents=True)
+    for name in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    monkeypatch.setenv("CONTIT_MCP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.chdir(folder / "project")
+    return folder
+
+
+@pytest.fixture
+def command(home: Path) -> Callable[..., Result]:
+    """The command line inside this process, with pipes."""
+    return lambda *arguments, **variables: CliRunner().invoke(contit_mcp, arguments, env=variables)
+
+
+def said_by(result: Result, code: int | None = None) -> str:
+    """What a command has said, its error included."""
+    said = result.exception.message if isinstance(result.exception, ContitError) else result.output
+    assert code in (None, result.exit_code), said
+    return said
+
+
+def at_home(home: Path) -> list[str]:
+    """Every file and folder that is there now."""
+    return sorted(path.relative_to(home).as_posix() for path in home.rglob("*"))
+
+
+def file_of(slug: str, scope: str = "user") -> Path:
+    """A host's file on this machine."""
+    return HOSTS[slug].place(Machine.this(), scope).path

@@ -52,7 +52,7 @@ def test_each_system_has_its_folders(slug: str, macos: str, windows: str, linux:
     """As the hosts document them (the sources are in the table)."""
     systems: tuple[tuple[System, str], ...] = (("macos", macos), ("windows", windows), ("linux", linux))
     for system, expected in systems:
-        assert HOSTS[slug].file(Machine(system, HOME, PROJECT, {}), "user") == HOME / expected
+        assert HOSTS[slug].place(Machine(system, HOME, PROJECT, {})).path == HOME / expected
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_projects_and_moved_folders_are_found(
     slug: str, scope: Scope, variables: dict[str, str], expected: str
 ) -> None:
     """A blank variable counts as not set, as does one that depends on the current folder (the hosts', and XDG's)."""
-    assert HOSTS[slug].file(Machine("linux", HOME, PROJECT, variables), scope) == Path(expected)
+    assert HOSTS[slug].place(Machine("linux", HOME, PROJECT, variables), scope).path == Path(expected)
 
 
 def test_the_packaged_claude_desktop_of_windows_reads_its_own_folder(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_the_packaged_claude_desktop_of_windows_reads_its_own_folder(tmp_path: P
     folder = tmp_path / "AppData/Local/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming"
     folder.mkdir(parents=True)
     machine = Machine("windows", tmp_path, PROJECT, {})
-    assert HOSTS["claude-desktop"].file(machine, "user") == folder / "Claude/claude_desktop_config.json"
-    assert HOSTS["claude-desktop"].file(Machine("macos", tmp_path, PROJECT, {}), "user").parts[-3] != "Roaming"
+    assert HOSTS["claude-desktop"].place(machine).path == folder / "Claude/claude_desktop_config.json"
+    assert HOSTS["claude-desktop"].place(Machine("macos", tmp_path, PROJECT, {})).path.parts[-3] != "Roaming"
 
 
 def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
     there = tmp_path / ".config/opencode/opencode.jsonc"
     there.parent.mkdir(parents=True)
     there.touch()
-    assert HOSTS["opencode"].file(Machine("linux", tmp_path, PROJECT, {}), "user") == there
+    assert HOSTS["opencode"].place(Machine("linux", tmp_path, PROJECT, {})).path == there
 
 
 # --- our own command
@@ -103,8 +103,8 @@ def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) 
         file.parent.mkdir()
     script.touch()
     link.symlink_to(script)
-    assert own_command(str(link), "/usr/bin/python3") == (str(link), ())
-    assert own_command(str(script.parent / "." / "contit-mcp"), "/usr/bin/python3") == (str(script), ())
+    assert own_command(str(link), "/usr/bin/python3") == (str(link),)
+    assert own_command(str(script.parent / "." / "contit-mcp"), "/usr/bin/python3") == (str(script),)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="it takes a script for Python")
@@ -112,9 +112,9 @@ def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tm
     python = str(tmp_path / "python")
     (tmp_path / "python").write_text("#!/bin/sh\nexit 0\n")
     (tmp_path / "python").chmod(0o700)
-    assert own_command("/x/contit_mcp/__main__.py", python) == (python, ("-P", "-m", "contit_mcp"))
+    assert own_command("/x/contit_mcp/__main__.py", python) == (python, "-P", "-m", "contit_mcp")
     (tmp_path / "contit-mcp").touch()
-    assert own_command("/x/contit_mcp/__main__.py", python) == (str(tmp_path / "contit-mcp"), ())
+    assert own_command("/x/contit_mcp/__main__.py", python) == (str(tmp_path / "contit-mcp"),)
 
 
 def test_a_python_that_does_not_know_us_is_named_in_no_entry(tmp_path: Path) -> None:

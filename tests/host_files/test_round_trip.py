@@ -9,10 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.document import Addition, UnsuitableTextError, with_additions
-from contit_mcp.hosts.formats import FORMATS
-from contit_mcp.hosts.host import Host, LocalServer, RemoteServer, Server
-from contit_mcp.hosts.installing import Installs, carry_out, entry_in, plan_install, uninstall
+from contit_mcp.hosts.formats import FORMATS, Addition, UneditableError, edited, read
+from contit_mcp.hosts.host import Host, HostFile, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.installing import Installs, entry_in, install, uninstall
 from contit_mcp.hosts.table import HOSTS
 from tests.host_files.documents import documents
 
@@ -29,23 +28,20 @@ def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, 
     """In between it says the same, and our entry; installing again changes nothing."""
     text = data.draw(documents(host))
     server: Server = data.draw(st.sampled_from([LOCAL, REMOTE]))
-    read = FORMATS[host.format].read
     with tempfile.TemporaryDirectory() as folder:
         file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
+        place = HostFile(host, file)
         file.write_bytes(text.encode())
-        carry_out(plan_install(host, file, server, installs), installs)
+        install(place, server, installs)
         first = file.read_bytes()
         for addition in host.additions(server):
-            assert addition.find(read(first.decode())) == addition.value
+            assert addition.find(read(first.decode(), FORMATS[host.format])) == addition.value
         assert _others(host, first.decode()) == _others(host, text)
         if server is LOCAL or host.slug != "vscode":  # there the token is asked for
-            assert entry_in(host, file) == server
-        assert plan_install(host, file, server, installs).change == "same"
-        carry_out(plan_install(host, file, server, installs), installs)
+            assert entry_in(place) == server
+        assert install(place, server, installs) == ("same", None)
         assert file.read_bytes() == first
-        removal = uninstall(host, file, installs)
-        assert removal.found
-        assert removal.exactly
+        assert uninstall(place, installs) == []
         assert file.read_bytes() == text.encode()
         assert [path.name for path in Path(folder).rglob("*") if path.is_file()] == ["file"]
 
@@ -58,19 +54,19 @@ def test_without_memory_of_the_install_only_the_entry_goes(host: Host, data: st.
     text = data.draw(documents(host))
     with tempfile.TemporaryDirectory() as folder:
         file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
+        place = HostFile(host, file)
         file.write_bytes(text.encode())
-        carry_out(plan_install(host, file, LOCAL, installs), installs)
+        install(place, LOCAL, installs)
         written = file.read_bytes()
         try:
-            removal = uninstall(host, file, Installs(Path(folder) / "none"))
+            copies = uninstall(place, Installs(Path(folder) / "none"))
         except ConfigurationError:
             assert file.read_bytes() == written
             return
-        assert entry_in(host, file) is None
+        assert entry_in(place) is None
         after = file.read_bytes().decode()
         assert _others(host, after) == _others(host, text)
-        if written.decode().count("#") != after.count("#"):
-            assert [backup.read_bytes() for backup in removal.backups] == [written]
+        assert [copy.read_bytes() for copy in copies or ()] == [written]
 
 
 @pytest.mark.parametrize("host", JUDGED, ids=lambda host: host.slug)
@@ -81,19 +77,20 @@ def test_a_setting_that_came_in_after_the_install_is_never_lost(host: Host, data
     text = data.draw(documents(host))
     with tempfile.TemporaryDirectory() as folder:
         file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
+        place = HostFile(host, file)
         file.write_bytes(text.encode())
-        carry_out(plan_install(host, file, LOCAL, installs), installs)
+        install(place, LOCAL, installs)
         other = Addition(host.section, "newcomer", {"command": "npx"} | _named(host, "newcomer"), host.named_by)
         try:
-            changed = with_additions(file.read_bytes().decode(), [other], FORMATS[host.format])
-        except UnsuitableTextError:
+            changed = edited(file.read_bytes().decode(), FORMATS[host.format], out=(), into=[other])
+        except UneditableError:
             return
         file.write_bytes(changed.encode())
-        removal = uninstall(host, file, installs)
-        after = FORMATS[host.format].read(file.read_bytes().decode())
+        copies = uninstall(place, installs)
+        after = read(file.read_bytes().decode(), FORMATS[host.format])
         assert other.find(after) == other.value
-        assert entry_in(host, file) is None
-        assert text.encode() in [backup.read_bytes() for backup in removal.backups]
+        assert entry_in(place) is None
+        assert text.encode() in [copy.read_bytes() for copy in copies or ()]
 
 
 def _named(host: Host, name: str) -> dict[str, str]:
@@ -101,7 +98,7 @@ def _named(host: Host, name: str) -> dict[str, str]:
 
 
 def _others(host: Host, text: str) -> str:
-    document = FORMATS[host.format].read(text)
+    document = read(text, FORMATS[host.format])
     for addition in host.possible_additions():
         document = addition.without(document)
     return json.dumps(document, default=repr)

@@ -39,12 +39,6 @@ def slow_trial(request: pytest.FixtureRequest, slow_bench: Bench, tmp_path: Path
     return Trial(slow_bench, slow_bench.entry(request.param, tmp_path / "server"), tmp_path / "home", note)
 
 
-@pytest.fixture(params=("stdio", "http+token"))
-def installed(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path, note: Callable[[Row], None]) -> Trial:
-    """One client whose entry `contit-mcp install` writes."""
-    return Trial(bench, bench.entry(request.param, tmp_path / "server"), tmp_path / "home", note)
-
-
 @pytest.fixture
 def note(record_property: Callable[[str, object], None]) -> Callable[[Row], None]:
     """Keeps a row with the test's report, which comes here from wherever the test has run."""

@@ -10,27 +10,21 @@ PACKAGE = "@anthropic-ai/claude-code"
 
 
 def start(trial: Trial, **environment: str) -> None:
-    """Run it once with our entry in a file of its own."""
-    entry = trial.entry
-    server = (
-        {"type": "stdio", "command": str(entry.command), "args": ["stdio"], "env": entry.environment}
-        if entry.command
-        else {"type": "http", "url": entry.url, "headers": entry.headers}
-    )
-    trial.home.mkdir()
-    config = trial.home / "mcp.json"
-    config.write_text(json.dumps({"mcpServers": {"contit-assistant": server}}), encoding="utf-8")
-    go(trial, "--bare", "--mcp-config", str(config), "--strict-mcp-config", **environment)
+    """Run it once with the entry that install writes.
 
-
-def go(trial: Trial, *options: str, **environment: str) -> None:
-    """Run it once, without a terminal."""
+    Without a terminal it waits for no server, and its model looks for tools when it wants them; both unless told.
+    """
+    trial.install("claude-code")
     command = npm_packages("claude_code", PACKAGE) / "claude"
     allowed = ("--allowedTools", "mcp__contit-assistant__*")
     said = trial.run(
-        [command, "-p", "go", *options, *allowed, "--output-format", "json"],
+        [command, "-p", "go", *allowed, "--output-format", "json"],
         ANTHROPIC_BASE_URL=trial.bench.model_url,
         ANTHROPIC_API_KEY="sk-made-up",
+        MCP_CONNECTION_NONBLOCKING="false",
+        CLAUDE_CODE_MCP_STARTUP_WAIT_MS="60000",
+        ENABLE_TOOL_SEARCH="false",
+        **trial.token_variable,
         **environment,
     )
     assert json.loads(said)["result"] == "That is all."
@@ -39,8 +33,7 @@ def go(trial: Trial, *options: str, **environment: str) -> None:
 def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
     """Measured: it shows its model the structure alone, and names itself."""
     row = trial.converse("Claude Code", lambda: start(trial), version=npm_version(PACKAGE))
-    assert row.saw == "structure"
-    assert row.waits == 240
+    assert (row.saw, row.waits) == ("structure", 240)
 
 
 def test_an_answer_later_than_the_call_is_fetched_by_its_ids(slow_trial: Trial, question: str) -> None:
@@ -55,11 +48,3 @@ def test_after_the_host_itself_gave_up_the_same_question_joins_its_run(slow_tria
     steps = ask(question), ask(question, wait_seconds=2), fetch()
     first, *_ = slow_trial.wait_twice(lambda: start(slow_trial, MCP_TOOL_TIMEOUT="5000"), *steps)
     assert "thread_id" not in first
-
-
-def test_what_install_writes_works_in_it(installed: Trial) -> None:
-    """Without a terminal it waits for no server, and its model looks for tools when it wants them; both unless told."""
-    installed.install("claude-code")
-    waits = {"MCP_CONNECTION_NONBLOCKING": "false", "CLAUDE_CODE_MCP_STARTUP_WAIT_MS": "60000"}
-    found = {"ENABLE_TOOL_SEARCH": "false", **waits}
-    installed.converse_alone(lambda: go(installed, **found, **installed.token_variable))

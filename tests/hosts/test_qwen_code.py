@@ -37,5 +37,4 @@ def start(trial: Trial) -> None:
 def test_its_model_gets_both_answers_whole_with_their_ids(trial: Trial) -> None:
     """Measured: it shows its model text and structure, and its model finds the tools by `tool_search`."""
     row = trial.converse("Qwen Code", lambda: start(trial), version=npm_version(PACKAGE))
-    assert row.saw == "both"
-    assert row.waits == (45 if trial.entry.command else 25)
+    assert (row.saw, row.waits) == ("both", 45 if trial.entry.command else 25)

@@ -16,6 +16,8 @@ from tests.hosts.model_service.conversation import Step, ask, follow_up, ids_in
 
 TOOLS = {"contit_ask", "contit_start", "contit_status", "contit_response"}
 PROGRAMS = Path(__file__).with_name("programs")
+ITALIAN = "Chiedi a Contit con contit_ask"
+TEMPLATE = "contit://runs/{thread_id}/{run_id}"
 _SECONDS = 150
 
 
@@ -90,24 +92,21 @@ class Trial:
 
         return self.follow(client, seen, version=version)
 
-    def install(self, host: str) -> None:
-        """Let `contit-mcp install` write the entry."""
-        way = ["--http", self.entry.url, "--token"] if self.entry.token else []
-        upstream = {} if way else {"CONTIT_BASE_URL": self.bench.contit_url, "CONTIT_API_KEY": "sandbox-key"}
-        self.run([COMMAND, "install", host, *way], **upstream)
+    def install(self, slug: str) -> None:
+        """Let `contit-mcp install` write the entry. Over stdio its command becomes the one that keeps the log."""
+        entry = self.entry
+        way = [] if entry.command else ["--http", entry.url, "--token" if entry.token else "--no-token"]
+        said = self.run([COMMAND, "install", slug, *way], **entry.environment)
+        if entry.command:
+            file = Path(re.findall(r"contit-assistant is now in (.*) \(", said)[0])
+            file.write_text(
+                file.read_text(encoding="utf-8").replace(str(COMMAND), str(entry.command)), encoding="utf-8"
+            )
 
     @property
     def token_variable(self) -> dict[str, str]:
         """What such an entry needs to be set."""
         return {"CONTIT_ASSISTANT_TOKEN": self.entry.token} if self.entry.token else {}
-
-    def converse_alone(self, start: Callable[[], object]) -> None:
-        """Like `converse`, where the server's log is not to be had."""
-        model = self.bench.model
-        model.play(ask(QUESTION), follow_up(FOLLOW_UP))
-        start()
-        assert model.our_tools == TOOLS, model.offered
-        self._assert_answers(model.seen)
 
     def follow(self, client: str, start: Callable[[], Sequence[str]], *, version: str) -> Row:
         """Run what asks and follows up, and returns both results as somebody reads them."""

@@ -1,16 +1,13 @@
 """An agent of Google's ADK. Its default of 5 s for a tool call over stdio is too short for questions to an assistant."""
 
 import asyncio
-import json
-import sys
 
+from given import GIVEN
 from google.adk.agents import LlmAgent
 from google.adk.runners import InMemoryRunner
 from google.adk.tools.mcp_tool import McpToolset, StdioConnectionParams, StreamableHTTPConnectionParams
 from google.genai import types
 from mcp import StdioServerParameters
-
-GIVEN = json.loads(sys.argv[1])
 
 
 async def main() -> None:

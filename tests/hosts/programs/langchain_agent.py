@@ -1,14 +1,10 @@
 """An agent of LangChain whose tools come through langchain-mcp-adapters."""
 
-import json
-import sys
-
 import anyio
+from given import GIVEN
 from langchain.agents import create_agent
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langchain_openai import ChatOpenAI
-
-GIVEN = json.loads(sys.argv[1])
 
 
 async def main() -> None:

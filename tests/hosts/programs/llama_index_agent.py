@@ -1,14 +1,11 @@
 """An agent of LlamaIndex."""
 
 import asyncio
-import json
-import sys
 
+from given import GIVEN
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.llms.openai_like import OpenAILike
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
-
-GIVEN = json.loads(sys.argv[1])
 
 
 async def main() -> None:

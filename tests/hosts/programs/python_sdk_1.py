@@ -1,14 +1,12 @@
 """The client session of the Python SDK 1.x."""
 
 import json
-import sys
 
 import anyio
+from given import GIVEN
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamablehttp_client
-
-GIVEN = json.loads(sys.argv[1])
 
 
 async def main() -> None:

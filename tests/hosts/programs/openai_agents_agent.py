@@ -1,15 +1,12 @@
 """An agent of the OpenAI Agents SDK. Its default of 5 s for a tool call is too short for questions to an assistant."""
 
 import asyncio
-import json
-import sys
 
 from agents import Agent, Runner, set_tracing_disabled
 from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
 from agents.models.openai_responses import OpenAIResponsesModel
+from given import GIVEN
 from openai import AsyncOpenAI
-
-GIVEN = json.loads(sys.argv[1])
 
 
 async def main() -> None:

@@ -87,6 +87,7 @@ def test_a_question_with_a_word_that_was_not_understood_is_refused_with_examples
     [
         ("Which Products are Out of Stock?", "I did not understand “Stock”, so I do not answer by guessing."),
         ("Quali prodotti sono esauriti?", "Non ho capito «esauriti»"),
+        ("articoli 19,90", "Non ho capito «19,90»"),
         ("Delete all drafts", "I did not understand this as a question: I can only read the content, not change it."),
         ("please publish Foiling for Beginners", "I did not understand this as a question"),
         ("Ask Contit: delete all drafts", "I did not understand this as a question"),

@@ -20,7 +20,7 @@ from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import HTTPX_ERRORS, translate
 from contit_mcp.contit.wire import RunStatus, ThreadResponse, parse, parse_retry_after
-from contit_mcp.telemetry.call_stats import Event, current_call_stats, start_call_stats
+from contit_mcp.telemetry.call_stats import Event, Listener, current_call_stats, start_call_stats
 from tests.contit.upstream import (
     HANGS,
     ONCE,
@@ -144,7 +144,10 @@ async def test_a_read_is_repeated_after_what_may_pass(outcome: Outcome, logged: 
         requests = 4 if outcome.repeats_reads else 1
         assert type(caught.value) is outcome.kind
         assert (len(upstream.received), dict(stats.statuses)) == (requests, {outcome.counted_as: requests})
-        assert (stats.requests, stats.retries) == (0 if outcome.counted_as == "pool" else requests, requests - 1)
+        assert (stats.requests, stats.events["retry"]) == (
+            0 if outcome.counted_as == "pool" else requests,
+            requests - 1,
+        )
         assert upstream.hosts == {"contit.test"}
         assert_tells_nothing(caught.value, logged)
 
@@ -370,7 +373,7 @@ def test_no_body_can_break_the_parser(body: bytes | str) -> None:
         parse(response, ThreadResponse)
 
 
-class Counted:
+class Counted(Listener):
     """A listener that remembers what it was told."""
 
     def __init__(self) -> None:
@@ -379,9 +382,6 @@ class Counted:
 
     def on_request(self, endpoint: str, status: str, seconds: float) -> None:
         self.requests.append((endpoint, status, round(seconds, 3)))
-
-    def on_connection(self, seconds: float) -> None:
-        pass  # these clients have no connections
 
     def on_event(self, event: Event) -> None:
         self.events.append(event)
@@ -435,7 +435,7 @@ async def test_calls_and_servers_count_apart() -> None:
             await anyio.sleep(1)
             current_call_stats().count("poll")
             await client.run_status("t", "r")
-        assert (stats.polls, stats.requests) == (polls, polls)
+        assert (stats.events["poll"], stats.requests) == (polls, polls)
 
     async with anyio.create_task_group() as tasks:
         for server, polls in ((servers[0], 1), (servers[0], 2), (servers[1], 4)):

@@ -4,8 +4,9 @@ The servers are imported when they are made: a program that only asks imports ne
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
@@ -97,38 +98,29 @@ class AppOptions(ServerOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A question that was asked, and how far it has come.
-
-    Attributes:
-        status: Where it stands.
-        thread_id: Its conversation; give it to `ask` for a follow-up.
-        run_id: The run; None for an answer whose run is not known.
-        response: The answer, where the call returns it.
-        elapsed_seconds: From its start to its end, or to now; None if its start is not known.
-        age_seconds: How long ago the run was started, if an earlier answer is returned to the same question.
-        asked_at: When it was asked, in seconds since the epoch, if known.
-        title: The first words of the question, if they are stored.
-    """
+    """A question that was asked, and how far it has come."""
 
     status: Literal["completed", "in_progress", "failed"]
     thread_id: str
+    """Its conversation; give it to `ask` for a follow-up."""
     run_id: str | None
+    """None for an answer whose run is not known."""
     response: str | None = None
     elapsed_seconds: float | None = None
+    """From its start to its end, or to now; None if its start is not known."""
     age_seconds: float | None = None
+    """How long ago the run was started, if an earlier answer is returned to the same question."""
     asked_at: float | None = None
+    """Seconds since the epoch, if known."""
     title: str | None = None
+    """The first words of the question, if they are stored."""
 
 
 class Assistant:
     """Contit's assistant, for use in `async with`. It asks with one credential.
 
-    Args:
-        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
-        **options: The credential and other settings.
-
-    Attributes:
-        context: The settings and connections; not part of the public API.
+    Settings that are not given are read from `environment`, such as `os.environ`; by default from nowhere. The
+    attribute `context` is not part of the public API.
 
     Raises:
         ConfigurationError: There is no credential, or a setting cannot be used.
@@ -148,14 +140,21 @@ class Assistant:
 
     async def __aenter__(self) -> Self:
         """Open nothing yet: connections are made when they are needed."""
-        _require_asyncio()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "contit-mcp runs under asyncio only: its HTTP client, aiohttp, does.",
+                hint="Call it from asyncio.run or anyio.run with the backend asyncio.",
+            ) from None
+        await self.context.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connections and files."""
-        await self.context.aclose()
+        await self.context.__aexit__(kind, error, trace)
 
     async def ask(
         self,
@@ -167,21 +166,15 @@ class Assistant:
     ) -> Run:
         """Ask, wait, and return the answer.
 
-        Args:
-            prompt: A complete question.
-            thread_id: The conversation to continue.
-            wait_seconds: How long to wait; then the run is returned as `in_progress`. None: until it ends.
-            observer: Is told the ids as soon as they exist, and Contit's word for the state of the run.
+        After `wait_seconds` the run is returned as `in_progress`; None waits until it ends. The observer learns the
+        ids as soon as they exist, and Contit's word for the state of the run.
 
         Raises:
             InvalidArgumentError: The prompt or the thread id cannot be used.
             RunError: The run ended without an answer, or it is not known whether it was started.
             APIError: Contit refused the question, or could not be reached.
         """
-        deadline = self._deadline(wait_seconds)
-        left = deadline - anyio.current_time()
-        report = await self._tenant().ask(prompt, thread_id, wait_seconds=left, observer=observer)
-        return await self._ended(report, deadline, observer)
+        return await self._until_ended(partial(self._tenant().ask, prompt, thread_id), wait_seconds, observer)
 
     async def start(self, prompt: str, thread_id: str | None = None, *, wait_seconds: float = _BUSY_SECONDS) -> Run:
         """Start a run and return its ids at once; `wait_seconds` is for a conversation that is busy.
@@ -218,10 +211,7 @@ class Assistant:
             RunError: There is no answer; the class says why.
             APIError: Contit refused, or could not be reached.
         """
-        deadline = self._deadline(wait_seconds)
-        left = deadline - anyio.current_time()
-        report = await self._tenant().response(thread_id, run_id, wait_seconds=left, observer=observer)
-        return await self._ended(report, deadline, observer)
+        return await self._until_ended(partial(self._tenant().response, thread_id, run_id), wait_seconds, observer)
 
     async def runs(self, limit: int = 20) -> list[Run]:
         """Return the newest remembered runs of this credential, newest first, without their answers."""
@@ -234,19 +224,21 @@ class Assistant:
     def _tenant(self) -> Tenant:
         return self.context.tenant(Caller())
 
-    def _deadline(self, wait_seconds: float | None) -> float:
+    async def _until_ended(
+        self, call: Callable[..., Awaitable[RunReport]], wait_seconds: float | None, observer: Observer
+    ) -> Run:
+        """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
         if wait_seconds is None:
             wait_seconds = self.context.settings.run_limit_seconds + _MARGIN_SECONDS
-        return anyio.current_time() + wait_seconds
-
-    async def _ended(self, report: RunReport, deadline: float, observer: Observer) -> Run:
-        """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
+        deadline = anyio.current_time() + wait_seconds
+        report = await call(wait_seconds=wait_seconds, observer=observer)
         drain = self.context.services().drain
         while report.phase is Phase.IN_PROGRESS and not drain.closing:
-            if anyio.current_time() + PAUSE_SECONDS >= deadline:
+            again_at = anyio.current_time() + PAUSE_SECONDS
+            if again_at >= deadline:
                 break
             observer.status("Contit cannot be asked; trying again")
-            with drain.cancellable(anyio.current_time() + PAUSE_SECONDS):
+            with drain.cancellable(again_at):
                 await anyio.sleep_forever()
             left = deadline - anyio.current_time()
             report = await self._tenant().response(
@@ -260,11 +252,8 @@ def create_server(
 ) -> "MCPServer[Any]":
     """Return an MCP server with the tools of contit-mcp, for clients in this process.
 
-    It opens its connections when a call needs them, and closes them when its last client has left.
-
-    Args:
-        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
-        **options: The credential and other settings.
+    It opens its connections when a call needs them, and closes them when its last client has left. `environment` is
+    that of `Assistant`.
 
     Raises:
         ConfigurationError: There is no credential, or a setting cannot be used.
@@ -279,11 +268,8 @@ def create_server(
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
     """Return an ASGI application that serves MCP at `/mcp` below the path where it is mounted.
 
-    It starts with its first request and ends with its host; nothing has to be run by hand.
-
-    Args:
-        environment: Where settings that are not given are read from, such as `os.environ`; by default nowhere.
-        **options: The credential, who may call, and other settings.
+    It starts with its first request and ends with its host; nothing has to be run by hand. `environment` is that of
+    `Assistant`.
 
     Raises:
         ConfigurationError: A setting cannot be used, or the settings would serve strangers.
@@ -312,27 +298,10 @@ def _require_credential(settings: Settings) -> None:
         )
 
 
-def _require_asyncio() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise ConfigurationError(
-            "contit-mcp runs under asyncio only: its HTTP client, aiohttp, does.",
-            hint="Call it from asyncio.run or anyio.run with the backend asyncio.",
-        ) from None
-
-
-_STATUS: dict[Phase, Literal["completed", "in_progress", "failed"]] = {
-    Phase.STARTING: "in_progress",
-    Phase.IN_PROGRESS: "in_progress",
-    Phase.COMPLETED: "completed",
-    Phase.FAILED: "failed",
-}
-
-
 def _run(report: RunReport) -> Run:
+    phase = report.phase
     return Run(
-        _STATUS[report.phase],
+        "completed" if phase is Phase.COMPLETED else "failed" if phase is Phase.FAILED else "in_progress",
         report.thread_id,
         report.run_id,
         response=report.response,

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 import pytest
 import uvicorn
@@ -18,22 +17,17 @@ from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import DEFAULTS, SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
 
-_STARTS_WITHIN_SECONDS: Final = 10.0
+_STARTS_WITHIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A sandbox that answers on a port of this machine.
-
-    Attributes:
-        url: Its base URL.
-        api_key: A key that it accepts.
-        record: The requests and runs that it has seen; takes faults and scripted answers.
-    """
+    """A sandbox that answers on a port of this machine."""
 
     url: str
     api_key: str
     record: SandboxRecord
+    """The requests and runs that it has seen; takes faults and scripted answers."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -43,13 +37,7 @@ class RunningSandbox:
 
 @contextmanager
 def running_sandbox(options: SandboxOptions = DEFAULTS) -> Iterator[RunningSandbox]:
-    """Run a sandbox on a free loopback port, in a thread of this process.
-
-    Raises:
-        DataError: The content of the options cannot be read.
-        AnswersError: The scripted answers cannot be read.
-        TimeoutError: The server did not start.
-    """
+    """Run a sandbox on a free loopback port, in a thread of this process."""
     app = create_sandbox(options)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)

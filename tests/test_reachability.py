@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -29,6 +30,16 @@ def events(logged: io.StringIO) -> list[str]:
     return [" ".join(filter(None, [line["event"], line.get("cause")])) for line in lines]
 
 
+@asynccontextmanager
+async def watched() -> AsyncIterator[Reachability]:
+    """The state of Contit, which is checked all the time."""
+    state = Reachability()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(state.watch)
+        yield state
+        tasks.cancel_scope.cancel()
+
+
 async def requests(state: Reachability, count: int, seconds: float, *, read: bool = True, good: bool = True) -> None:
     """Send requests at once that end after some seconds."""
 
@@ -51,25 +62,6 @@ async def steady(state: Reachability, seconds: float, each: float, *, failing: i
         await requests(state, 1, each, good=number % 10 >= failing)
 
 
-async def two_failures(state: Reachability) -> None:
-    await requests(state, 2, 0.1, good=False)
-
-
-async def slow_starts(state: Reachability) -> None:
-    await requests(state, 50, 6, read=False)
-
-
-async def one_slow_read(state: Reachability) -> None:
-    await steady(state, 60, 6)
-
-
-async def slow_reads_in_turn(state: Reachability) -> None:
-    async with anyio.create_task_group() as tasks:
-        for number in range(20):
-            await anyio.sleep(0.15)
-            tasks.start_soon(steady, state, 30, 3 + number / 100)
-
-
 async def one_that_hangs_beside_others(state: Reachability) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(requests, state, 6, 60)
@@ -77,77 +69,47 @@ async def one_that_hangs_beside_others(state: Reachability) -> None:
         await steady(state, 3, 0.1)
 
 
-async def nothing_at_all(state: Reachability) -> None:
-    await anyio.sleep(3_600)
+PASSING: dict[str, Scene] = {
+    "two failures": lambda state: requests(state, 2, 0.1, good=False),
+    "slow starts": lambda state: requests(state, 50, 6, read=False),
+    "one slow read": lambda state: steady(state, 60, 6),
+    "one that hangs beside others": one_that_hangs_beside_others,
+    "nothing at all": lambda _: anyio.sleep(600),
+    "a few failures among answers": lambda state: steady(state, 60, 0.1, failing=2),
+}
 
 
-async def a_few_failures_among_answers(state: Reachability) -> None:
-    await steady(state, 60, 0.1, failing=2)
-
-
-@pytest.mark.parametrize(
-    "scene",
-    [
-        two_failures,
-        slow_starts,
-        one_slow_read,
-        one_that_hangs_beside_others,
-        nothing_at_all,
-        a_few_failures_among_answers,
-    ],
-)
+@pytest.mark.parametrize("scene", PASSING.values(), ids=PASSING)
 async def test_what_passes_is_not_told(scene: Scene, logged: io.StringIO) -> None:
-    """No line, and reachable all the time."""
-    state = Reachability()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(state.watch)
+    async with watched() as state:
         await scene(state)
         assert state.reachable
-        tasks.cancel_scope.cancel()
     assert events(logged) == []
 
 
 async def test_slow_reads_are_told_once_at_most(logged: io.StringIO) -> None:
     """Their first answers are missed at once, which looks like silence; then they keep coming."""
-    state = Reachability()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(state.watch)
-        await slow_reads_in_turn(state)
+    async with watched() as state:
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                await anyio.sleep(0.15)
+                tasks.start_soon(steady, state, 30, 3 + number / 100)
         assert state.reachable
-        tasks.cancel_scope.cancel()
     assert len(events(logged)) <= 2
 
 
-async def three_failures(state: Reachability) -> None:
-    await requests(state, 3, 0.1, good=False)
+OUTAGES: dict[str, tuple[Scene, str]] = {
+    "three failures": (lambda state: requests(state, 3, 0.1, good=False), "503"),
+    "silence": (lambda state: requests(state, 5, 1.6), "silence"),
+    "a lone request in silence": (lambda state: requests(state, 1, 12, read=False), "silence"),
+    "half of all fail": (lambda state: steady(state, 60, 0.1, failing=5), "503"),
+}
 
 
-async def silence(state: Reachability) -> None:
-    await requests(state, 5, 1.6)
-
-
-async def a_lone_request_in_silence(state: Reachability) -> None:
-    await requests(state, 1, 12, read=False)
-
-
-async def half_of_all_fail(state: Reachability) -> None:
-    await steady(state, 60, 0.1, failing=5)
-
-
-OUTAGES: list[tuple[Scene, str]] = [
-    (three_failures, "503"),
-    (silence, "silence"),
-    (a_lone_request_in_silence, "silence"),
-    (half_of_all_fail, "503"),
-]
-
-
-@pytest.mark.parametrize(("scene", "cause"), OUTAGES)
+@pytest.mark.parametrize(("scene", "cause"), OUTAGES.values(), ids=OUTAGES)
 async def test_an_outage_is_told_once_in_each_direction(scene: Scene, cause: str, logged: io.StringIO) -> None:
     """It is over when answers come and no request has failed for 3 s; without any request nothing is known."""
-    state = Reachability()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(state.watch)
+    async with watched() as state:
         await scene(state)
         assert not state.reachable
         await anyio.sleep(1)
@@ -155,13 +117,11 @@ async def test_an_outage_is_told_once_in_each_direction(scene: Scene, cause: str
         assert not state.reachable
         await anyio.sleep(4)
         assert state.reachable
-        tasks.cancel_scope.cancel()
     assert events(logged) == [f"contit.unreachable {cause}", "contit.back"]
     assert (state.in_flight, state.oldest_seconds) == (0, 0)
 
 
 async def test_the_oldest_request_and_how_many_there_are_is_known_while_they_wait() -> None:
-    """Also when some have ended in between."""
     state = Reachability()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(requests, state, 3, 5)

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
-from enum import IntEnum
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -17,21 +17,22 @@ from contit_mcp.cli.options import GivenOptions, credential_name, given_options,
 from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
 from contit_mcp.cli.terminal import (
     INTERRUPTED,
-    Interruption,
-    Spinner,
     as_printed,
-    dim,
     duration,
     error_text,
+    interruptible,
     is_terminal,
     our_command,
     shell_line,
     show_answer,
+    spinner,
 )
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import (
     AnswerUnavailableError,
+    AnswerUnreadableError,
+    APIConnectionError,
     APIError,
     ConfigurationError,
     ContitError,
@@ -48,51 +49,44 @@ from contit_mcp.server.context import AppContext
 if TYPE_CHECKING:
     import httpx
 
+ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)
+"""The exit codes, beside INTERRUPTED."""
+
 _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
 
 
 def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return complete(ctx, incomplete, "thread_id")
-
-
-def complete(ctx: click.Context, incomplete: str, name: Literal["thread_id", "run_id"]) -> list[CompletionItem]:
-    """Return the remembered ids that begin with what was typed, each with its title; none if there is no store."""
-    options = (ctx.parent.params if ctx.parent else {}) | ctx.params
-    given = GivenOptions(options.get("config"), options.get("base_url"), "ERROR")
+    """Return the remembered conversations whose ids begin with what was typed, each with its title."""
+    given = GivenOptions(ctx.params.get("config"), ctx.params.get("base_url"), "ERROR")
     try:
-        runs = anyio.run(remembered, usable_settings(given), MOST_RECENT)
+        runs = anyio.run(remembered, given.load(), MOST_RECENT)
     except ContitError:
         return []  # a shell has no place for it; the command itself reports the error
-    titles = {str(getattr(run, name)): run.title for run in reversed(runs)}
-    return [CompletionItem(each, help=titles[each]) for each in reversed(titles) if each.startswith(incomplete)]
+    titles = {run.thread_id: run.title for run in runs}
+    return [CompletionItem(each, help=title) for each, title in titles.items() if each.startswith(incomplete)]
 
 
-def usable_settings(given: GivenOptions) -> Settings:
-    """Return the settings, with a credential in them.
-
-    Raises:
-        ConfigurationError: They cannot be used, or there is no credential.
-    """
-    settings = given.load(quiet=True, stored=True)
-    if credential_name(settings) is None:
-        raise no_credential()
-    return settings
-
-
-async def remembered(settings: Settings, limit: int) -> list[Run]:
-    """Return the newest remembered runs."""
-    async with Assistant.from_context(AppContext(settings)) as contit:
-        return await contit.runs(limit)
+def _checked_id(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (problem := id_problem(value)):
+        raise click.BadParameter(f"the id {problem}.")
+    return value
 
 
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option(
-    "--thread", "thread_id", metavar="ID", help="Go on with this conversation.", shell_complete=_complete_thread
+    "--thread",
+    "thread_id",
+    metavar="ID",
+    help="Go on with this conversation; without PROMPT, fetch its answer.",
+    callback=_checked_id,
+    shell_complete=_complete_thread,
 )
 @click.option("--last", is_flag=True, help="Go on with the conversation asked last; without PROMPT, fetch its answer.")
-@click.option("--run", "run_id", metavar="ID", help="Fetch this run's answer (with --thread, without PROMPT).")
+@click.option(
+    "--run", "run_id", metavar="ID", callback=_checked_id, help="Fetch this run's answer (with --thread, no PROMPT)."
+)
 @click.option(
     "--wait-seconds",
     type=click.FloatRange(0, 86_400),
@@ -102,9 +96,7 @@ async def remembered(settings: Settings, limit: int) -> list[Run]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
 @embedded_sandbox
 @given_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     given: GivenOptions,
     *,
     words: tuple[str, ...],
@@ -138,64 +130,31 @@ def command(
       3    still running after --wait-seconds
       130  interrupted
     """
+    prompt = " ".join(words) if words else None
+    for is_wrong, problem in (
+        (last and thread_id, "--last and --thread name two conversations; keep one."),
+        (run_id and not thread_id, "--run needs the --thread that the run is on."),
+        (run_id and prompt, "--run fetches an answer and takes no PROMPT; leave --run out to ask."),
+        (
+            sandbox and (last or thread_id),
+            "The embedded sandbox forgets with its process. To go on, run contit-mcp sandbox in another terminal.",
+        ),
+    ):
+        if is_wrong:
+            raise click.UsageError(problem)
+    if run_id is None:
+        prompt = _read_prompt(prompt, optional=last or thread_id is not None)
     commands = NextCommands(given, as_json=as_json, forgetful=sandbox is not None)
-    follow_up = None
-    try:
-        prompt = " ".join(words) if words else None
-        _refuse_contradictions(prompt, thread_id, run_id, last=last, sandbox=sandbox is not None)
-        if run_id is None:
-            prompt = _read_prompt(prompt, optional=last or thread_id is not None)
-        request = Request(prompt, thread_id, run_id, wait_seconds)
-        outcome, follow_up = _get(request, given, commands, sandbox, last=last)
-    except click.UsageError as error:
-        if not as_json:
-            raise
-        outcome = Outcome("failed", ExitCode.USAGE, error=error.format_message())
-    except ContitError as error:
-        outcome = outcome_of_error(error, commands)
-    except KeyboardInterrupt:
-        outcome = nothing_started()
-    finish(ctx, outcome, follow_up, as_json=as_json)
-
-
-def finish(ctx: click.Context, outcome: "Outcome", follow_up: str | None, *, as_json: bool) -> None:
-    """Print the outcome, and end the command with its exit code."""
-    if as_json:
-        echo_json(outcome.for_scripts())
-    else:
-        _show(outcome, follow_up)
-    ctx.exit(outcome.exit_code)
-
-
-def echo_json(value: object) -> None:
-    """Print one JSON object on a line, escaped where the locale lacks its characters."""
-    utf = (sys.stdout.encoding or "").lower().startswith("utf")
-    click.echo(json.dumps(value, ensure_ascii=not utf))
-
-
-def _refuse_contradictions(
-    prompt: str | None, thread_id: str | None, run_id: str | None, *, last: bool, sandbox: bool
-) -> None:
-    if last and thread_id is not None:
-        raise click.UsageError("--last and --thread name two conversations; keep one.")
-    if run_id is not None and thread_id is None:
-        raise click.UsageError("--run needs the --thread that the run is on.")
-    if run_id is not None and prompt is not None:
-        raise click.UsageError("--run fetches an answer and takes no PROMPT; leave --run out to ask.")
-    if sandbox and (last or thread_id is not None):
-        raise click.UsageError(
-            "The embedded sandbox forgets with its process. To go on with a conversation, run contit-mcp sandbox in"
-            " another terminal and set the CONTIT_BASE_URL and CONTIT_API_KEY that it prints."
-        )
-    for name, value in (("--thread", thread_id), ("--run", run_id)):
-        if value is not None and (problem := id_problem(value)):
-            raise click.UsageError(f"The id of {name} {problem}.")
+    wanted = Wanted(prompt, thread_id, run_id, wait_seconds, last=last)
+    transport = sandbox.transport() if sandbox else None
+    settings = given.load(sandbox=sandbox is not None)
+    finish(anyio.run(partial(get_answer, wanted, settings, commands, transport=transport)), commands)
 
 
 def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
     """Return the question, from the argument or from stdin; None if there is none and none is needed."""
     prompt = argument
-    if argument == "-" or (argument is None and sys.stdin is not None and not sys.stdin.isatty()):
+    if argument == "-" or (argument is None and not sys.stdin.isatty()):
         try:
             prompt = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8-sig").strip()
         except UnicodeDecodeError as exc:
@@ -211,129 +170,97 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """An answer to a prompt (None: that of a run), in a conversation; `wait_seconds` is None until the run ends."""
+class Wanted:
+    """What to ask or fetch: without a prompt, the answer of a run; `wait_seconds` None: until the run ends."""
 
     prompt: str | None
     thread_id: str | None = None
     run_id: str | None = None
     wait_seconds: float | None = None
-
-
-def _get(
-    request: Request, given: GivenOptions, commands: "NextCommands", sandbox: SandboxChoice | None, *, last: bool
-) -> tuple["Outcome", str | None]:
-    """Return the outcome, and the command that asks on in its conversation."""
-    settings = given.load(sandbox=commands.forgetful, quiet=True, stored=True)
-    transport = sandbox.transport() if sandbox else None
-    outcome = anyio.run(partial(get_answer, request, settings, commands, last=last, transport=transport))
-    if commands.forgetful:
-        return outcome, None
-    newest = (last or request.prompt is not None) and settings.store_location().kind != "memory"
-    return outcome, commands.go_on(None if newest else outcome.thread_id)
+    last: bool = False
 
 
 class _Follower(Observer):
     """Keeps the ids of the run for an interruption, and shows Contit's word for its state on the spinner."""
 
-    def __init__(self, spinner: Spinner) -> None:
+    def __init__(self, show: Callable[[str], None]) -> None:
         self.ids: tuple[str | None, str | None] = None, None
-        self._spinner = spinner
+        self.interrupted = False
+        self.show = show
 
     def started(self, thread_id: str, run_id: str) -> None:
-        """Note the ids: from here on nothing can be lost."""
+        """Keep the ids: from here on nothing can be lost."""
         self.ids = thread_id, run_id
         self.status("in_progress")
 
     def status(self, word: str) -> None:
         """Show Contit's word for the run."""
-        self._spinner.say(f"{word[:40]}  (Ctrl-C: leave it running)" if self.ids[1] else f"thread busy: {word[:40]}")
+        self.show(f"{word[:40]}  (Ctrl-C: leave it running)" if self.ids[1] else f"thread busy: {word[:40]}")
+
+
+def assistant_of(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> Assistant:
+    """Return the assistant of these settings; `transport` replaces the network.
+
+    Raises:
+        ConfigurationError: There is no credential.
+    """
+    if credential_name(settings) is None:
+        raise no_credential()
+    return Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport))
+
+
+async def remembered(settings: Settings, limit: int) -> list[Run]:
+    """Return the newest remembered runs."""
+    async with assistant_of(settings) as contit:
+        return await contit.runs(limit)
 
 
 async def get_answer(
-    request: Request,
+    wanted: Wanted,
     settings: Settings,
     commands: "NextCommands",
     *,
-    last: bool = False,
     transport: "httpx.AsyncBaseTransport | None" = None,
 ) -> "Outcome":
-    """Ask or fetch, and wait.
-
-    Args:
-        request: What is wanted.
-        settings: The configuration.
-        commands: What can be done next.
-        last: Whether it is about the newest remembered conversation.
-        transport: Replaces the network: the embedded sandbox.
-    """
-    spinner, interruption = Spinner(), Interruption()
-    spinner.say("asking Contit" if request.prompt is not None else "looking at the run")
-    follower = _Follower(spinner)
-    with spinner.shown():
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(spinner.turn)
-            try:
-                async with Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport)) as contit:
-                    if credential_name(settings) is None:
-                        raise no_credential()
-                    if last:
-                        request = await _about_the_newest(request, contit)
-                    run = await _wait(request, contit, follower, interruption, spinner)
-                outcome = outcome_of(run, commands, interrupted=interruption.happened)
-            except ContitError as error:
-                outcome = outcome_of_error(error, commands, about=follower.ids, interrupted=interruption.happened)
-            beside.cancel_scope.cancel()
-    return outcome
+    """Ask or fetch, and wait; `transport` replaces the network."""
+    text = "asking Contit" if wanted.prompt is not None else "looking at the run"
+    with spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
+        follower = _Follower(show)
+        try:
+            async with assistant_of(settings, transport) as contit:
+                run = await _wait(wanted, contit, follower)
+            return outcome_of(run, commands, interrupted=follower.interrupted)
+        except ContitError as error:
+            return outcome_of_error(error, commands, settings.base_url, follower.ids, interrupted=follower.interrupted)
 
 
-async def _wait(
-    request: Request, contit: Assistant, follower: _Follower, interruption: Interruption, spinner: Spinner
-) -> Run:
+async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
     def leave() -> None:
-        spinner.say("leaving (Ctrl-C: at once)")
+        follower.interrupted = True
+        follower.show("leaving (Ctrl-C: at once)")
         contit.close()
 
-    with interruption.watched(first=leave, second=spinner.leave_at_once):
-        if request.prompt is not None:
-            return await contit.ask(
-                request.prompt, request.thread_id, wait_seconds=request.wait_seconds, observer=follower
-            )
-        assert request.thread_id is not None  # noqa: S101 - the command line has checked it
-        return await contit.response(
-            request.thread_id, request.run_id, wait_seconds=request.wait_seconds, observer=follower
-        )
-
-
-async def _about_the_newest(request: Request, contit: Assistant) -> Request:
-    """Return the request with the newest conversation in it; without a prompt, with its run.
-
-    Raises:
-        NoConversationError: None is remembered.
-    """
-    for run in await contit.runs(1):
-        return replace(request, thread_id=run.thread_id, run_id=run.run_id if request.prompt is None else None)
-    raise NoConversationError(
-        "No conversation with this Contit and this credential is remembered; a day is as long as one is.",
-        hint="Ask a question without --last first, or name the conversation with --thread.",
-    )
+    thread_id, run_id = wanted.thread_id, wanted.run_id
+    with interruptible(leave):
+        if wanted.last:
+            newest = await contit.runs(1)
+            if not newest:
+                raise NoConversationError(
+                    "No conversation with this Contit and this credential is remembered; a day is as long as one is.",
+                    hint="Ask a question without --last first, or name the conversation with --thread.",
+                )
+            thread_id, run_id = newest[0].thread_id, newest[0].run_id
+        if wanted.prompt is not None:
+            return await contit.ask(wanted.prompt, thread_id, wait_seconds=wanted.wait_seconds, observer=follower)
+        assert thread_id is not None  # noqa: S101 - the command line has checked it
+        return await contit.response(thread_id, run_id, wait_seconds=wanted.wait_seconds, observer=follower)
 
 
 class NoConversationError(ContitError):
-    """There is no last conversation to go on with."""
+    """There is no conversation of that description."""
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code
-
-
-class ExitCode(IntEnum):
-    """What a script can tell from `$?`."""
-
-    ANSWERED = 0
-    FAILED = 1
-    USAGE = 2
-    STILL_RUNNING = 3
-    INTERRUPTED = INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,21 +271,15 @@ class Outcome:
     """
 
     status: Literal["completed", "in_progress", "failed"]
-    exit_code: ExitCode
+    exit_code: int
     thread_id: str | None = None
     run_id: str | None = None
     response: str | None = None
     elapsed_seconds: float | None = None
     age_seconds: float | None = None
     error: str | None = None
-    next_step: str | None = None
     hint: str | None = None
-
-    def for_scripts(self) -> dict[str, object]:
-        """Return the JSON object: unknown values are left out, and an error carries its hint."""
-        said = replace(self, error=f"{self.error} {self.hint}") if self.error and self.hint else self
-        found = asdict(said)
-        return {key: value for key, value in found.items() if value is not None and key not in {"exit_code", "hint"}}
+    next_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,110 +303,104 @@ class NextCommands:
         run = () if run_id is None else ("--run", run_id)
         return self.line("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
 
-    def go_on(self, thread_id: str | None) -> str:
-        """Return the command that asks in the same conversation: the last one, or the one with this id."""
-        which = ("--last",) if thread_id is None else ("--thread", thread_id)
-        return f'{self.line("ask", *which)} "..."'
-
     def line(self, *words: str) -> str:
         """Return the command of these words, with the options that lead to the same Contit."""
         return f"{our_command()} {shell_line(*words, *self.given.arguments())}"
 
 
 def outcome_of(run: Run, commands: NextCommands, *, interrupted: bool) -> Outcome:
-    """Return the outcome of a report; a failed run is an error, and never comes as a run."""
+    """Return the outcome of a run that has not failed: that is an error, and never comes as a run."""
     elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
     ids = run.thread_id, run.run_id
     if run.status == "completed":
-        return Outcome("completed", ExitCode.ANSWERED, *ids, run.response, elapsed, run.age_seconds)
-    code = ExitCode.INTERRUPTED if interrupted else ExitCode.STILL_RUNNING
+        return Outcome("completed", ANSWERED, *ids, run.response, elapsed, run.age_seconds)
+    code = INTERRUPTED if interrupted else STILL_RUNNING
     return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=commands.fetch(*ids))
 
 
 def outcome_of_error(
     error: ContitError,
     commands: NextCommands,
+    base_url: str,
+    ids: tuple[str | None, str | None] = (None, None),
     *,
-    about: tuple[str | None, str | None] = (None, None),
     interrupted: bool = False,
 ) -> Outcome:
-    """Return the outcome of an error.
-
-    Args:
-        error: What went wrong.
-        commands: What can be done next.
-        about: The ids of the run that was asked about, for errors that have none: the run itself goes on.
-        interrupted: Whether the person wanted to leave.
-    """
+    """Return the outcome of an error; `ids` are those of the run, which goes on, for errors that have none."""
     if isinstance(error, ServerClosingError):
-        return nothing_started()
-    thread_id, run_id = (error.thread_id, error.run_id) if isinstance(error, RunError) else about
-    goes_on = run_id is not None and (
-        not isinstance(error, RunError) or isinstance(error, RunUnreachableError | ThreadBusyError)
-    )
-    code = ExitCode.INTERRUPTED if interrupted else ExitCode.FAILED
-    if isinstance(error, InvalidArgumentError):
-        code = ExitCode.USAGE
+        return Outcome("failed", INTERRUPTED, error="Interrupted; nothing was started.")
+    goes_on = ids[1] is not None
+    if isinstance(error, RunError):
+        ids = error.thread_id, error.run_id
+        goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and ids[1] is not None)
     step = None
-    if goes_on:
-        step = commands.fetch(thread_id, run_id)
+    if goes_on or isinstance(error, AnswerUnreadableError):
+        step = commands.fetch(*ids)
     elif isinstance(error, AnswerUnavailableError) and error.replaced:
-        step = commands.fetch(thread_id, None)
+        step = commands.fetch(ids[0], None)
     elif isinstance(error, APIError | ConfigurationError) and not commands.forgetful:
         step = commands.line("check")
-    status: Literal["in_progress", "failed"] = "in_progress" if goes_on else "failed"
-    return Outcome(status, code, thread_id, run_id, error=error.message, next_step=step, hint=_hint(error))
+    code = INTERRUPTED if interrupted else FAILED
+    if isinstance(error, InvalidArgumentError):
+        code = USAGE
+    message, hint = _in_words(error, base_url)
+    return Outcome("in_progress" if goes_on else "failed", code, *ids, error=message, hint=hint, next_step=step)
 
 
-def nothing_started() -> Outcome:
-    """Return the outcome of an interruption before there was a run."""
-    return Outcome("failed", ExitCode.INTERRUPTED, error="Interrupted; nothing was started.")
+_HINTS: dict[type[ContitError], str] = {
+    RunNotFoundError: "Use the ids as contit-mcp ask printed them, with the same credential; or ask without them.",
+    ThreadBusyError: "Wait a little and ask again, or begin a new conversation: ask without --thread and --last.",
+    AnswerUnavailableError: "Ask the question again.",
+    AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
+}
+"""For a person at a terminal, where the errors' own hints name tools."""
 
 
-def _hint(error: ContitError) -> str:
-    """Return what to do, for a person at a terminal: the errors' own hints name tools."""
+def _in_words(error: ContitError, base_url: str) -> tuple[str, str]:
+    """Return the message and the hint; of a connection that could not be made, with the reason."""
     cause = error.__cause__
-    match error:
-        case RunUnreachableError() if isinstance(cause, APIError):
-            return f"{cause.hint} Then fetch its answer; do not ask again."
-        case RunNotFoundError():
-            return "Use the ids as contit-mcp ask printed them, with the same credential; or ask without them."
-        case ThreadBusyError(run_id=None):
-            return "Wait a little and ask again, or begin a new conversation: ask without --thread and --last."
-        case ThreadBusyError():
-            return "Wait for that run's answer, then ask again."
-        case AnswerUnavailableError(replaced=True):
-            return "Look at the conversation's latest answer, or ask the question again."
-        case _:
-            return error.hint
+    if isinstance(error, RunUnreachableError) and isinstance(cause, APIError):
+        return error.message, f"{cause.hint} Then fetch its answer; do not ask again."
+    if isinstance(error, APIConnectionError):
+        from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
+
+        reason, hint = explain_connection(error, base_url)
+        return f"{error.message.removesuffix('.')}: {reason}.", hint
+    return error.message, _HINTS.get(type(error), error.hint)
 
 
-def _show(outcome: Outcome, follow_up: str | None) -> None:
-    if outcome.response is not None:
+def finish(outcome: Outcome, commands: NextCommands) -> None:
+    """Print the outcome, and end the command with its exit code."""
+    if commands.as_json:
+        known = {name: value for name, value in asdict(outcome).items() if value is not None and name != "exit_code"}
+        click.echo(json.dumps(known))
+    elif outcome.response is None:
+        click.echo(_without_answer(outcome), err=True)
+    else:
         show_answer(outcome.response)
         if not outcome.response.strip():
             click.echo("Contit's answer is empty.", err=True)
         if is_terminal(sys.stderr):
-            click.echo(dim(_aside(outcome, follow_up)), err=True)
-        return
-    interrupted = outcome.exit_code is ExitCode.INTERRUPTED
+            click.echo(_after_answer(outcome, commands), err=True)
+    click.get_current_context().exit(outcome.exit_code)
+
+
+def _without_answer(outcome: Outcome) -> str:
     step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
     if outcome.error is not None:
-        said = error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error
-    elif interrupted and not step:
-        said = "Interrupted; the sandbox ended with it."
-    elif interrupted:
-        said = "Interrupted. Contit is still working on it; fetch the answer with:"
-    else:
-        said = f"Still running after {duration(outcome.elapsed_seconds or 0)}."
-        said += " Fetch the answer with:" if step else ""
-    click.echo(said + step, err=True)
+        return (error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step
+    if outcome.exit_code == INTERRUPTED:
+        ended = "Interrupted; the sandbox ended with it."
+        return f"Interrupted. Contit is still working on it; fetch the answer with:{step}" if step else ended
+    said = f"Still running after {duration(outcome.elapsed_seconds or 0)}."
+    return f"{said} Fetch the answer with:{step}" if step else said
 
 
-def _aside(outcome: Outcome, follow_up: str | None) -> str:
-    """Return the line after an answer: how long it took, and how to go on."""
+def _after_answer(outcome: Outcome, commands: NextCommands) -> str:
+    """Return how long the answer took, and how to go on."""
     took = "" if outcome.elapsed_seconds is None else f"{outcome.elapsed_seconds} s. "
     if outcome.age_seconds is not None:
         took = f"Given to the same question {duration(outcome.age_seconds)} ago, and not asked again. "
-    forgotten = as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
-    return took + (f"Go on: {follow_up}" if follow_up else forgotten)
+    if commands.forgetful or outcome.thread_id is None:
+        return took + as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
+    return f'{took}Go on: {commands.line("ask", "--thread", outcome.thread_id)} "..."'

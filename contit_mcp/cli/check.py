@@ -13,9 +13,10 @@ from contit_mcp.cli.findings import Finding, bad, check_authorities, check_conti
 from contit_mcp.cli.install import file_of, host_type, scope_option
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.values import StoreLocation, state_folder
+from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.opening import bare_store
+from contit_mcp.runs.sqlite import FILE_NAME, inspect_file
 from contit_mcp.telemetry.logging import configure_logging
 
 # --- the run store
@@ -25,55 +26,39 @@ _SUBJECT = "Runs are remembered in"
 
 async def check_store(settings: Settings) -> Finding:
     """Report where runs are remembered, and whether that works. A Redis store is asked a question."""
+    where = ""
     try:
         location = settings.store_location()
         if location.kind == "memory":
             return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
         folder = state_folder(settings.state_dir)
         if location.kind == "redis":
-            return await _ask_store(location, folder)
-    except ConfigurationError as error:
-        return failed(_SUBJECT, error)
-    from contit_mcp.runs.sqlite import FILE_NAME, inspect_file  # noqa: PLC0415 - start-up time
-
-    file = location.path or folder / FILE_NAME
-    if file.is_file():
-        try:
-            inspect_file(file)
-        except StoreError as error:
-            return failed(_SUBJECT, error, about=f"{file}. ")
-        return Finding(_SUBJECT, str(file), good=True)
-    if location.path is None:
-        where, hint = f"the state folder {folder}", "Set CONTIT_MCP_STATE_DIR to a folder of this user's."
-        problem = _folder_problem(folder)
-    else:
-        where, hint = str(file), "Name a file in a folder of this user's with CONTIT_MCP_STORE=sqlite:PATH."
-        problem = "is not a file" if file.exists() else _folder_problem(file.parent)
-    return bad(_SUBJECT, f"{where}: {problem}", hint) if problem else Finding(_SUBJECT, where, good=True)
+            where = location.name
+            async with contextlib.aclosing(bare_store(location, folder=folder)) as store:
+                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+        else:
+            file = location.path or folder / FILE_NAME
+            where = str(file)
+            inspect_file(file) if file.exists() else _try_folder(file.parent)
+    except (ConfigurationError, StoreError) as error:
+        return failed(_SUBJECT, error, about=f"{where}. " if where else "")
+    return Finding(_SUBJECT, where, good=True)
 
 
-async def _ask_store(location: StoreLocation, folder: Path) -> Finding:
-    """Look for a run that nobody ever asked for."""
-    store = bare_store(location, folder=folder)
+def _try_folder(folder: Path) -> None:
+    """Make a file in the folder, or in the one that a missing folder would be made in; leave nothing behind.
+
+    Raises:
+        ConfigurationError: It cannot be made. Permissions alone do not tell of read-only disks.
+    """
     try:
-        await store.latest("contit-mcp-check", "contit-mcp-check")
-    except StoreError as error:
-        return failed(_SUBJECT, error, about=f"{location.name}. ")
-    finally:
-        with contextlib.suppress(StoreError):  # what it was asked has been told already
-            await store.aclose()
-    return Finding(_SUBJECT, location.name, good=True)
-
-
-def _folder_problem(folder: Path) -> str | None:
-    """Return why no files can be made there; of a missing folder, why it could not be made."""
-    try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        # Tried, since permissions alone do not tell of read-only disks; nothing is left behind.
-        with tempfile.TemporaryFile(dir=existing):
-            return None
+        with tempfile.TemporaryFile(dir=next(path for path in (folder, *folder.parents) if path.exists())):
+            return
     except OSError as exc:
-        return f"its folder cannot be written: {exc.strerror or 'unknown reason'}"
+        raise ConfigurationError(
+            f"Its folder cannot be written: {exc.strerror or 'unknown reason'}.",
+            hint="Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user's.",
+        ) from exc
 
 
 # --- the callers of the HTTP server
@@ -159,7 +144,7 @@ def command(
     """
     try:
         if host is None:
-            findings = anyio.run(_look, given.load(quiet=True, stored=True), token_file)
+            findings = anyio.run(_look, given.load(), token_file)
         else:
             from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
 

@@ -11,7 +11,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
 from contit_mcp.cli.sandbox import SandboxChoice, on_free_port, sandbox_options
-from contit_mcp.cli.terminal import show_set_in
+from contit_mcp.cli.terminal import show_answer
 from contit_mcp.errors import ContitError
 from contit_mcp.telemetry.logging import configure_logging
 
@@ -19,6 +19,7 @@ QUESTION = "List all published articles from March 2026"
 QUESTION_ABOUT_OWN_CONTENT = "What are the three newest items?"
 FOLLOW_UP = "Show me the second one"
 _LIMIT_SECONDS = 90.0
+_HINT = "Run contit-mcp check, and report it."
 
 
 class DemoError(ContitError):
@@ -40,19 +41,8 @@ def command(sandbox: SandboxChoice) -> None:
     configure_logging("WARNING")
     try:
         anyio.run(_show, sandbox)
-    except (ExceptionGroup, MCPError, TimeoutError) as exc:
-        if isinstance(exc, ExceptionGroup) and exc.subgroup(BrokenPipeError):
-            raise BrokenPipeError from exc  # who reads our output has gone
-        raise _demo_error(exc) from exc
-
-
-def _demo_error(error: Exception) -> DemoError:
-    """The one thing to tell: our own error, out of the groups that task groups wrap it in, or that nobody answered."""
-    if isinstance(error, DemoError):
-        return error
-    if isinstance(error, ExceptionGroup):
-        return _demo_error(error.exceptions[0])
-    return DemoError("The demo could not talk to contit-mcp stdio.", hint="Run contit-mcp check, and report it.")
+    except* (MCPError, TimeoutError) as errors:
+        raise DemoError("The demo could not talk to contit-mcp stdio.", hint=_HINT) from errors
 
 
 async def _show(sandbox: SandboxChoice) -> None:
@@ -87,12 +77,9 @@ async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
     result = await client.call_tool("contit_ask", arguments)
     found = result.structured_content if isinstance(result, CallToolResult) else None
     if not found or found.get("status") != "completed":
-        raise DemoError(f"The demo got no answer: {_text(result)}", hint="Run contit-mcp check, and report it.")
-    show_set_in(found["response"])
+        blocks = result.content if isinstance(result, CallToolResult) else []
+        said = " ".join(block.text for block in blocks if isinstance(block, TextContent))
+        raise DemoError(f"The demo got no answer: {said}", hint=_HINT)
+    show_answer(found["response"], indent=3)
     click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])
-
-
-def _text(result: object) -> str:
-    blocks = result.content if isinstance(result, CallToolResult) else []
-    return " ".join(block.text for block in blocks if isinstance(block, TextContent))

@@ -1,8 +1,4 @@
-"""The process that we find ourselves in: closed streams, and variables that were set for other programs.
-
-Our dependencies read such variables too, and some refuse to start on an odd value. What they cannot use is dropped,
-and named on stderr.
-"""
+"""The process that we find ourselves in: closed streams, and variables of other programs that stop our dependencies."""
 
 import importlib.metadata
 import io

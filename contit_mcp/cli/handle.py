@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import click
 
 from contit_mcp.cli.options import GivenOptions, given_options
-from contit_mcp.config.settings import Settings
 from contit_mcp.errors import ConfigurationError, InvalidArgumentError
 from contit_mcp.server.services import configured_credential
 from contit_mcp.server.tenancy import Sealer, TaskId, sealer_of_credential
+
+_AS_THE_SERVER = "Set CONTIT_MCP_SEAL_KEY as the server has it."
 
 
 @click.command()
@@ -30,35 +31,25 @@ def command(given: GivenOptions, *, handle: str) -> None:
       1    no key opens it
       2    wrong usage
     """
-    opened = _sealer(given.load(quiet=True)).reveal(handle.strip())
+    settings = given.load()
+    try:
+        keys = settings.seal_keys()
+        sealer = Sealer(keys) if keys else sealer_of_credential(configured_credential(settings).identity())
+    except (ConfigurationError, ValueError) as exc:
+        raise ConfigurationError(
+            f"There is no key to open the handle with: {str(exc).rstrip('.')}.", hint=_AS_THE_SERVER
+        ) from exc
+    opened = sealer.reveal(handle.strip())
     if opened is None:
         raise InvalidArgumentError(
             "None of the keys opens this handle: it is incomplete, or was sealed with another key.",
-            hint="Copy the whole handle, from h1_ to its end, and set CONTIT_MCP_SEAL_KEY as the server has it.",
+            hint=f"Copy the whole handle, from h1_ to its end. {_AS_THE_SERVER}",
         )
     kind, text = opened
+    lines = {f"{kind}_id": text}
     if kind == "task":
         task = TaskId.read(text)
         asked_at = datetime.fromtimestamp(task.created_at, UTC).isoformat(timespec="seconds")
         lines = {"asked_at": asked_at, "thread_id": task.thread_id, "run_id": task.run_id}
-    else:
-        lines = {f"{kind}_id": text}
     for name, value in {"kind": kind, **lines}.items():
         click.echo(f"{name}: {value}")
-
-
-def _sealer(settings: Settings) -> Sealer:
-    keys = settings.seal_keys()
-    if not keys:
-        try:
-            return sealer_of_credential(configured_credential(settings).identity())
-        except ConfigurationError as exc:
-            raise ConfigurationError(
-                "There is no key to open the handle with.", hint="Set CONTIT_MCP_SEAL_KEY as the server has it."
-            ) from exc
-    try:
-        return Sealer(keys)
-    except ValueError as exc:
-        raise ConfigurationError(
-            f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Set it as the server has it."
-        ) from exc

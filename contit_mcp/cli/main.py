@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import gc
 import importlib
+import json
 import os
 import sys
 import traceback
@@ -123,10 +124,6 @@ def main() -> NoReturn:
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _report(error)
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
-    if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
-        os._exit(code)
     sys.exit(code)
 
 
@@ -140,37 +137,38 @@ def _run() -> int:
         code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        _say(_of_usage(error))
-        return error.exit_code
+        return _report_usage(error)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     return code if isinstance(code, int) else 0
 
 
-def _of_usage(error: click.ClickException) -> str:
-    """Return how the command is called, what is wrong, and where to read more."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is None:
-        return f"error: {error.format_message()}"
-    unknown = [word for word in sys.argv[1:2] if word not in _COMMANDS]
-    near = [name for word in unknown for name in difflib.get_close_matches(word, _COMMANDS, n=1)]
-    more = f"Did you mean {near[0]}?" if near else f"{context.command_path} --help says more."
-    return f"{context.get_usage()}\nerror: {error.format_message()}\nhint: {more}"
+def _report_usage(error: click.ClickException) -> int:
+    """Say how the command is called and what is wrong, and name the option or command that was probably meant."""
+    context = (error.ctx if isinstance(error, click.UsageError) else None) or click.Context(contit_mcp)
+    message, word, known = error.format_message(), "".join(sys.argv[1:2]), list(_COMMANDS)
+    if isinstance(error, click.NoSuchOption):
+        message, word = f"No such option: {error.option_name}", error.option_name
+        known = [name for param in context.command.params for name in param.opts]
+    near = [name for name in known if name.startswith(word)] or difflib.get_close_matches(word, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near and word not in known else f"{context.command_path} --help says more."
+    if "--json" not in sys.argv:
+        _say(context.get_usage())
+    _say_error(message, hint)
+    return error.exit_code
 
 
 def _report(error: Exception) -> int:
     """Say what happened and what to do now; return the exit code."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, ContitError):
-        from contit_mcp.cli.terminal import error_text  # noqa: PLC0415 - start-up time
-
-        _say(error_text(error.message, error.hint))
-    elif isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError):
         _let_stdout_go()
         return _BROKEN_PIPE
+    if isinstance(error, ContitError):
+        _say_error(error.message, error.hint)
     elif isinstance(error, OSError):
-        _say(_of_the_system(error))
+        _say("error: {}\nhint: {}".format(*_of_the_system(error)))
     else:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
@@ -181,17 +179,28 @@ def _report(error: Exception) -> int:
     return 1
 
 
-def _of_the_system(error: OSError) -> str:
-    """Return what to say of a file that cannot be used; without a file's name stdout is a full disk, or closed."""
+def _of_the_system(error: OSError) -> tuple[str, str]:
+    """Return message and hint; without a file's name it is stdout (a full disk, or closed) or the current folder."""
     reason = error.strerror or type(error).__name__
     if error.filename is not None:
-        return f"error: {error.filename} cannot be used: {reason}.\nhint: Check its path and permissions."
+        return f"{error.filename} cannot be used: {reason}.", "Check its path and permissions."
     try:
         Path.cwd()
     except OSError:
-        return "error: The folder that this was called from is gone.\nhint: Go to another one."
+        return "The folder that this was called from is gone.", "Go to another one."
     _let_stdout_go()
-    return f"error: The output could not be written: {reason}.\nhint: Write it somewhere else."
+    return f"The output could not be written: {reason}.", "Write it somewhere else."
+
+
+def _say_error(message: str, hint: str) -> None:
+    """Print an error: for scripts that ask for JSON as an object, else as a line and a hint."""
+    if "--json" in sys.argv:
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(json.dumps({"status": "failed", "error": message, "hint": hint}))
+        return
+    from contit_mcp.cli.terminal import error_text  # noqa: PLC0415 - start-up time
+
+    _say(error_text(message, hint))
 
 
 def _let_stdout_go() -> None:

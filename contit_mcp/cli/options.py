@@ -16,7 +16,7 @@ from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
-_GIVEN = (
+_OPTIONS = (
     click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -29,13 +29,7 @@ _GIVEN = (
         help="What goes to stderr.  [CONTIT_MCP_LOG_LEVEL]",
     ),
 )
-_WAIT = click.option("--wait-seconds", type=float, help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]")
-
-probe_option = click.option(
-    "--probe", is_flag=True, help="Offer contit_probe too, which measures how long your host lets a call take."
-)
-
-SANDBOX_SETTINGS = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
+_SANDBOX = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
 """The settings of the embedded sandbox: it answers in memory, on no port, and forgets with its process."""
 
 _CREDENTIALS = (("api_key", "API key"), ("access_token", "access token"), ("client_secret", "OAuth2 client"))
@@ -48,37 +42,38 @@ class GivenOptions:
     config: Path | None
     base_url: str | None
     log_level: str | None
-    wait_seconds: float | None = None
 
-    def load(self, *, sandbox: bool = False, quiet: bool = False, stored: bool = False, **more: Any) -> Settings:
-        """Read the settings and configure logging by them.
+    def load(self, *, sandbox: bool = False) -> Settings:
+        """Return the settings for a command that people wait for, and log errors alone if no level is set.
 
-        Args:
-            more: Further settings by field name; None means not given.
-            sandbox: Use the embedded sandbox, whatever else is configured.
-            quiet: Log from WARNING on if no level is set: people want the answer, hosts keep a log.
-            stored: Use the credential that `install` stored if none is configured.
+        The credential that `install` stored is used if there is no other.
 
         Raises:
             ConfigurationError: The settings cannot be used.
         """
-        overrides: dict[str, Any] = {
-            "base_url": self.base_url,
-            "wait_seconds": self.wait_seconds,
-            "log_level": self.log_level.upper() if self.log_level else None,
-            **more,
-        }
-        environment = None
-        if sandbox:
-            # The sandbox takes its own key only, and a real one must not reach it.
-            overrides |= SANDBOX_SETTINGS
-            environment = without_upstream()
-        settings = load_settings(overrides, file=self.config, environment=environment)
-        if stored and not sandbox and settings.auth != "caller" and credential_name(settings) is None:
-            settings = load_settings(overrides | _stored(settings), file=self.config)
-        unset = "log_level" not in settings.model_fields_set
-        apply_logging(settings, level="WARNING" if quiet and unset else settings.log_level)
+        settings = self._read(sandbox=sandbox)
+        if settings.auth != "caller" and credential_name(settings) is None:
+            settings = self._read(**_stored(settings))
+        _apply_logging(settings, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
         return settings
+
+    def load_for_server(self, *, sandbox: bool = False, **more: Any) -> Settings:
+        """Return the settings for a command that serves hosts, with `more` of them by field name."""
+        settings = self._read(sandbox=sandbox, **more)
+        _apply_logging(settings, settings.log_level)
+        return settings
+
+    def _read(self, *, sandbox: bool = False, **more: Any) -> Settings:
+        level = self.log_level.upper() if self.log_level else None
+        overrides = {"base_url": self.base_url, "log_level": level, **more}
+        if not sandbox:
+            return load_settings(overrides, file=self.config)
+        environment = {  # a real credential must not reach the sandbox
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("CONTIT_") or name.startswith("CONTIT_MCP_")
+        }
+        return load_settings(overrides | _SANDBOX, file=self.config, environment=environment)
 
     def arguments(self) -> tuple[str, ...]:
         """Return the options that lead another command, in another folder, to the same Contit."""
@@ -87,27 +82,13 @@ class GivenOptions:
 
 
 def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """For commands that people wait for: the command is called with `given`, and reads the settings itself."""
+    """Add the options that lead to the settings; the command is called with `given`."""
 
     @functools.wraps(command)
     def with_given(config: Path | None, base_url: str | None, log_level: str | None, **rest: Any) -> Any:
         return command(given=GivenOptions(config, base_url, log_level), **rest)
 
-    return with_options(_GIVEN, with_given)
-
-
-def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """For commands that serve hosts: the command is called with `settings`, and logging is configured."""
-
-    @functools.wraps(command)
-    def with_settings(
-        config: Path | None, base_url: str | None, wait_seconds: float | None, log_level: str | None, **rest: Any
-    ) -> Any:
-        given = GivenOptions(config, base_url, log_level, wait_seconds)
-        more = {name: rest.pop(name) for name in ("host", "port") if name in rest}
-        return command(settings=given.load(sandbox=bool(rest.get("sandbox")), **more), **rest)
-
-    return with_options((*_GIVEN[:2], _WAIT, *_GIVEN[2:]), with_settings)
+    return with_options(_OPTIONS, with_given)
 
 
 def with_options(options: Iterable[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,17 +98,8 @@ def with_options(options: Iterable[Callable[..., Any]], command: Callable[..., A
     return command
 
 
-def without_upstream() -> dict[str, str]:
-    """Return the environment without the variables that name Contit's address and credential."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_") or "_MCP_" in name}
-
-
-def apply_logging(settings: Settings, *, level: str | None = None) -> None:
-    """Configure logging as the settings say; `level` replaces theirs."""
-    configure_logging(
-        level or settings.log_level,
-        as_json=None if settings.log_format == "auto" else settings.log_format == "json",
-    )
+def _apply_logging(settings: Settings, level: str) -> None:
+    configure_logging(level, as_json=None if settings.log_format == "auto" else settings.log_format == "json")
 
 
 # --- the credential

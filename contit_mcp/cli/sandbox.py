@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
-from click.shell_completion import CompletionItem
 
 from contit_mcp.cli.options import with_options
 from contit_mcp.errors import ConfigurationError
@@ -22,6 +21,7 @@ from contit_mcp.telemetry.logging import configure_logging
 
 if TYPE_CHECKING:
     import httpx
+    import uvicorn
     from starlette.applications import Starlette
 
 KEEP_ALIVE_SECONDS = 65
@@ -32,25 +32,16 @@ it, and nobody could know whether that arrived."""
 # --- the options
 
 
-class _FaultType(click.ParamType[Any]):
-    """A fault as text. The sandbox is imported only when a fault is given."""
+def _parsed_faults(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
+    """Parse the faults; the sandbox is imported only when there is one."""
+    if not values:
+        return ()
+    from contit_mcp.sandbox.options import parse_fault  # noqa: PLC0415
 
-    name = "fault"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from contit_mcp.sandbox.options import Fault, parse_fault  # noqa: PLC0415
-
-        try:
-            return value if isinstance(value, Fault) else parse_fault(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete the kind; its settings are free text."""
-        from contit_mcp.sandbox.options import KINDS  # noqa: PLC0415
-
-        del ctx, param
-        return [CompletionItem(kind, help=meaning) for kind, meaning in KINDS.items() if kind.startswith(incomplete)]
+    try:
+        return tuple(map(parse_fault, values))
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), ctx, param) from exc
 
 
 _FILE = click.Path(exists=True, path_type=Path)
@@ -58,14 +49,16 @@ _OPTIONS = {
     "data": click.option(
         "--data", type=_FILE, help="Answer about this content: JSON, JSON lines or CSV, a file or a folder."
     ),
-    "answers": click.option("--answers", type=_FILE, help="Scripted answers, as JSON (docs/sandbox.md)."),
+    "answers": click.option(
+        "--answers", type=_FILE, help='Scripted answers: JSON, [{"prompt": ..., "answer": ...}, ...].'
+    ),
     "run_seconds": click.option(
         "--run-seconds", type=click.FloatRange(0), metavar="SECONDS", help="How long each run takes.  [default: 1.5]"
     ),
     "faults": click.option(
         "--fault",
         "faults",
-        type=_FaultType(),
+        callback=_parsed_faults,
         multiple=True,
         help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
     ),
@@ -96,10 +89,7 @@ class SandboxChoice:
         try:
             return create_sandbox(SandboxOptions(**self.given))
         except (DataError, AnswersError) as exc:
-            raise ConfigurationError(
-                f"{exc}.",
-                hint="contit-mcp sandbox --help says what the files contain.",
-            ) from exc
+            raise ConfigurationError(f"{exc}.", hint="contit-mcp sandbox --help says what the files contain.") from exc
 
     def transport(self) -> "httpx.ASGITransport":
         """Return a transport to the sandbox that needs no network."""
@@ -112,33 +102,22 @@ def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the sandbox to a command, which is called with `sandbox`, a SandboxChoice."""
 
     @functools.wraps(command)
-    def with_sandbox(**rest: Any) -> Any:
-        return command(sandbox=_taken(rest), **rest)
+    def with_sandbox(*, sandbox: bool = True, **rest: Any) -> Any:
+        given = {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
+        if given and not sandbox:
+            names = ", ".join("--" + name.replace("_", "-").removesuffix("s") for name in given)
+            raise click.UsageError(f"Add --sandbox: without it these options have no effect: {names}.")
+        if "today" in given:
+            given["today"] = given["today"].date()
+        return command(sandbox=SandboxChoice(given) if sandbox else None, **rest)
 
     return with_options(_OPTIONS.values(), with_sandbox)
 
 
 def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--sandbox` and its options to a command, which is called with `sandbox`, a SandboxChoice or None."""
-
-    @functools.wraps(command)
-    def with_sandbox(*, sandbox: bool, **rest: Any) -> Any:
-        choice = _taken(rest)
-        if choice.given and not sandbox:
-            names = ", ".join("--" + name.replace("_", "-").removesuffix("s") for name in choice.given)
-            raise click.UsageError(f"Add --sandbox: without it these options have no effect: {names}.")
-        return command(sandbox=choice if sandbox else None, **rest)
-
+    """Add `--sandbox` too; without it the command is called with None."""
     flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
-    return flag(with_options(_OPTIONS.values(), with_sandbox))
-
-
-def _taken(rest: dict[str, Any]) -> SandboxChoice:
-    """Take the options of the sandbox out of a command's arguments."""
-    given = {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
-    if "today" in given:
-        given["today"] = given["today"].date()
-    return SandboxChoice(given)
+    return flag(sandbox_options(command))
 
 
 # --- the command
@@ -163,8 +142,6 @@ def command(port: int, sandbox: SandboxChoice) -> None:
       contit-mcp check
       contit-mcp ask "How many drafts are there?"
     """
-    import uvicorn  # noqa: PLC0415
-
     configure_logging("INFO")
     logging.getLogger("uvicorn.error").addFilter(_was_not_ordered)
     app = sandbox.app()
@@ -178,8 +155,7 @@ def command(port: int, sandbox: SandboxChoice) -> None:
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
     click.echo(f"export CONTIT_BASE_URL=http://127.0.0.1:{port} CONTIT_API_KEY=sandbox-key", err=True)
     with listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
-        uvicorn.Server(config).run([listener])
+        _server(app).run([listener])
 
 
 def _was_not_ordered(record: logging.LogRecord) -> bool:
@@ -189,16 +165,19 @@ def _was_not_ordered(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))
 
 
+def _server(app: "Starlette") -> "uvicorn.Server":
+    import uvicorn  # noqa: PLC0415
+
+    return uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS)
+    )
+
+
 @asynccontextmanager
 async def on_free_port(app: "Starlette") -> AsyncIterator[str]:
     """Serve the sandbox inside this process, and yield its address."""
-    import uvicorn  # noqa: PLC0415
-
+    server = _server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
-        )
-        server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             while not server.started:

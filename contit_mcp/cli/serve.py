@@ -1,20 +1,22 @@
 """The commands that serve: contit-mcp stdio, contit-mcp http, and contit-mcp healthcheck, which asks the latter."""
 
+import importlib
 import importlib.util
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import click
 
-from contit_mcp.cli.options import credential_name, no_credential, probe_option, settings_options
+from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
 from contit_mcp.config.settings import Settings
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.telemetry.logging import get_logger
@@ -31,12 +33,22 @@ EOF_SECONDS = 1.0
 READY_AFTER_SECONDS = 0.2
 """After the tools were listed, so that the answer is on its way before the imports take the processor."""
 
+_probe_option = click.option(
+    "--probe", is_flag=True, help="Offer contit_probe too, which measures how long your host lets a call take."
+)
+_wait_option = click.option(
+    "--wait-seconds", type=click.FloatRange(1, 3_600), help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]"
+)
+_host_option = click.option("--host", help="The server's address.  [CONTIT_MCP_HOST]")
+_port_option = click.option("--port", type=click.IntRange(0, 65_535), help="The server's port.  [CONTIT_MCP_PORT]")
+
 
 @click.command()
 @embedded_sandbox
-@probe_option
-@settings_options
-def stdio(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
+@_probe_option
+@_wait_option
+@given_options
+def stdio(given: GivenOptions, *, sandbox: SandboxChoice | None, probe: bool, wait_seconds: float | None) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
@@ -46,13 +58,14 @@ def stdio(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> 
     Examples:
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
+    settings = given.load_for_server(sandbox=sandbox is not None, wait_seconds=wait_seconds)
     anyio.run(_serve_stdio, settings, sandbox, probe)
 
 
 async def _serve_stdio(settings: Settings, sandbox: SandboxChoice | None, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
     """Serve until stdin ends or a signal asks to stop."""
     transport = sandbox.transport() if sandbox else None
-    async with open_context(settings, transport=transport) as context, _leaving(context) as stdin_ended:
+    async with AppContext(settings, transport=transport) as context, _leaving(context) as stdin_ended:
         server = create_server(context, probe=probe)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_get_ready, context)
@@ -62,11 +75,9 @@ async def _serve_stdio(settings: Settings, sandbox: SandboxChoice | None, probe:
 
 async def _get_ready(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
-    listed = anyio.Event()
-    context.on_listed = listed.set
-    await listed.wait()
+    await context.listed.wait()
     await anyio.sleep(READY_AFTER_SECONDS)
-    await anyio.to_thread.run_sync(context.services, abandon_on_cancel=True)
+    await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
 
 
 @asynccontextmanager
@@ -110,11 +121,12 @@ def _exit_now() -> None:
 
 @click.command()
 @embedded_sandbox
-@click.option("--host", help="Address to listen on.  [CONTIT_MCP_HOST]")
-@click.option("--port", type=int, help="Port to listen on; 0 for any.  [CONTIT_MCP_PORT]")
-@probe_option
-@settings_options
-def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> None:
+@_host_option
+@_port_option
+@_probe_option
+@_wait_option
+@given_options
+def http(given: GivenOptions, *, sandbox: SandboxChoice | None, probe: bool, **more: Any) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -128,6 +140,7 @@ def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> N
     from contit_mcp.http.serve import refuse_unsafe, serve_http  # noqa: PLC0415 - start-up time of stdio
     from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
 
+    settings = given.load_for_server(sandbox=sandbox is not None, **more)
     if sandbox is None and settings.auth != "caller" and credential_name(settings) is None:
         raise no_credential()
     for name in ("api_key", "access_token", "client_secret"):
@@ -144,18 +157,14 @@ def http(settings: Settings, *, sandbox: SandboxChoice | None, probe: bool) -> N
         anyio.run(serve_http, settings, transport, probe, backend_options={"use_uvloop": uvloop})
 
 
-_ANSWER_SECONDS = 3.0
-"""For the answer; it comes within milliseconds, or the server hangs. Shorter than the 5 s that the image grants."""
-
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what is listened on, not bound here
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - what is listened on, not bound here
 
 
 @click.command()
-@click.option("--host", help="Address it listens on.  [CONTIT_MCP_HOST]")
-@click.option("--port", type=int, help="Port it listens on.  [CONTIT_MCP_PORT]")
-@settings_options
-@click.pass_context
-def healthcheck(ctx: click.Context, settings: Settings) -> None:
+@_host_option
+@_port_option
+@given_options
+def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> None:
     """Say whether the HTTP server on this machine is alive: it answers /healthz.
 
     It is found by the same settings that it was started with. Whether it also takes calls, /readyz says, and whether
@@ -172,29 +181,17 @@ def healthcheck(ctx: click.Context, settings: Settings) -> None:
       1    it is not
       2    wrong usage
     """
-    host = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
+    import httpx  # noqa: PLC0415 - start-up time of stdio
+
+    settings = given.load_for_server(host=host, port=port)
     scheme = "http" if settings.tls_cert_file is None else "https"
-    verdict = _ask(scheme, host, settings.port)
-    click.echo(f"{scheme}://{host}:{settings.port}/healthz {verdict or 'answers'}.")
-    ctx.exit(0 if verdict is None else 1)
-
-
-def _ask(scheme: str, host: str, port: int) -> str | None:
-    """Return what is wrong; None if all is well."""
-    import ssl  # noqa: PLC0415 - start-up time of stdio
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection  # noqa: PLC0415
-
-    connection = HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
-    if scheme == "https":
-        # Its certificate names the outside, not this address; and nothing secret is sent or believed.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = HTTPSConnection(host, port, timeout=_ANSWER_SECONDS, context=context)
+    near = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
+    url = f"{scheme}://{near}:{settings.port}/healthz"
     try:
-        connection.request("GET", "/healthz")
-        status = connection.getresponse().status
-    except (OSError, HTTPException) as exc:
-        return f"does not answer: {getattr(exc, 'strerror', None) or type(exc).__name__}"
-    finally:
-        connection.close()
-    return None if status == 200 else f"answers {status}"
+        # Its certificate names the outside, not this address; and nothing secret is sent or believed.
+        status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
+        verdict = "answers" if status == 200 else f"answers {status}"
+    except httpx.HTTPError as error:
+        verdict = f"does not answer: {type(error).__name__}"
+    click.echo(f"{url} {verdict}.")
+    sys.exit(0 if verdict == "answers" else 1)

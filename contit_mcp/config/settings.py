@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     SecretStr,
     model_validator,
 )
@@ -21,84 +20,73 @@ from pydantic import (
 from contit_mcp.config.values import SecretValue, StoreLocation, exact_url, expanded, parse_store, usable_url
 from contit_mcp.errors import ConfigurationError
 
+T = TypeVar("T")
 Url = Annotated[str, AfterValidator(usable_url)]
 
 UserPath = Annotated[Path, AfterValidator(expanded)]
 """A path in which `~` is the home folder, also without a shell."""
 
-CREDENTIAL = frozenset(
-    {
-        "api_key",
-        "api_key_file",
-        "access_token",
-        "access_token_file",
-        "client_id",
-        "client_secret",
-        "client_secret_file",
-    }
-)
+_SECRETS_OF_CONTIT = ("api_key", "access_token", "client_secret")
+CREDENTIAL = frozenset({"client_id", *_SECRETS_OF_CONTIT, *(f"{name}_file" for name in _SECRETS_OF_CONTIT)})
 """The settings that are one credential together."""
 
 
-class UpstreamSettings(BaseModel):
+def _variable(name: str) -> str:
+    contits = name in CREDENTIAL or name in {"token_url", "base_url", "ca_file"}
+    return f"{'CONTIT_' if contits else 'CONTIT_MCP_'}{name.upper()}"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=_variable,
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
+
+
+class UpstreamSettings(_Part):
     """Contit, and the one credential for it."""
 
-    api_key: SecretStr | None = Field(
-        None, alias="CONTIT_API_KEY", description="API key of a Contit client, sent as `X-Api-Key`."
-    )
-    api_key_file: UserPath | None = Field(
-        None, alias="CONTIT_API_KEY_FILE", description="File that holds the API key; read again when it changes."
-    )
+    api_key: SecretStr | None = Field(None, description="API key of a Contit client, sent as `X-Api-Key`.")
+    api_key_file: UserPath | None = Field(None, description="File that holds the API key; read again when it changes.")
     access_token: SecretStr | None = Field(
-        None, alias="CONTIT_ACCESS_TOKEN", description="Personal access token (`ctpat_…`), sent as a Bearer token."
+        None, description="Personal access token (`ctpat_…`), sent as a Bearer token."
     )
-    access_token_file: UserPath | None = Field(
-        None, alias="CONTIT_ACCESS_TOKEN_FILE", description="File that holds the access token."
-    )
-    client_id: str | None = Field(None, alias="CONTIT_CLIENT_ID", description="OAuth2 client, for client credentials.")
-    client_secret: SecretStr | None = Field(
-        None, alias="CONTIT_CLIENT_SECRET", description="Secret of the OAuth2 client."
-    )
-    client_secret_file: UserPath | None = Field(
-        None, alias="CONTIT_CLIENT_SECRET_FILE", description="File that holds the OAuth2 client's secret."
-    )
+    access_token_file: UserPath | None = Field(None, description="File that holds the access token.")
+    client_id: str | None = Field(None, description="OAuth2 client, for client credentials.")
+    client_secret: SecretStr | None = Field(None, description="Secret of the OAuth2 client.")
+    client_secret_file: UserPath | None = Field(None, description="File that holds the OAuth2 client's secret.")
     token_url: Url = Field(
         "https://idp.contit.cloud/connect/token",
-        alias="CONTIT_TOKEN_URL",
         description="Address that issues OAuth2 tokens. The vendor's pages name three hosts; this is the AI page's.",
     )
     base_url: Url = Field(
-        "https://api.contit.cloud",
-        alias="CONTIT_BASE_URL",
-        description="The address of Contit: https, or http on this machine.",
+        "https://api.contit.cloud", description="The address of Contit: https, or http on this machine."
     )
     ca_file: UserPath | None = Field(
-        None,
-        alias="CONTIT_CA_FILE",
-        description="PEM file of further certificate authorities; the operating system's are always trusted.",
+        None, description="PEM file of further certificate authorities; the operating system's are always trusted."
     )
-
     upstream_body_bytes: int = Field(
         8_388_608,
         ge=65_536,
-        alias="CONTIT_MCP_UPSTREAM_BODY_BYTES",
         description="Largest body that is read from Contit or the token endpoint, also after its decompression; the"
         " longest answers known have a fraction of it.",
     )
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
-        ways = [
-            way
-            for way, is_set in (
-                ("CONTIT_API_KEY", self.api_key or self.api_key_file),
-                ("CONTIT_ACCESS_TOKEN", self.access_token or self.access_token_file),
-                ("CONTIT_CLIENT_ID", self.client_id),
-            )
-            if is_set
-        ]
-        if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)} are both set; keep one credential")
+        ways = {
+            "CONTIT_API_KEY": self.api_key or self.api_key_file,
+            "CONTIT_ACCESS_TOKEN": self.access_token or self.access_token_file,
+            "CONTIT_CLIENT_ID": self.client_id,
+        }
+        chosen = [way for way, is_set in ways.items() if is_set]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(chosen)} are both set; keep one credential")
         if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
             raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
         return self
@@ -114,8 +102,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
 """Characters of a static token. Shorter ones can be guessed, longer ones do not fit into a header."""
 
-_TOKEN = re.compile(r"[!-~]*")
-"""The characters of a token in a header: no space."""
+_TOKEN = re.compile(f"[!-~]{{{SHORTEST_TOKEN},{LONGEST_TOKEN}}}")
+"""A token in a header: no space."""
 
 
 def split_list(text: str) -> list[str]:
@@ -124,17 +112,13 @@ def split_list(text: str) -> list[str]:
 
 
 def parse_tokens(text: str) -> dict[str, str]:
-    """Return the tokens by the names of their callers, from `name:token,name:token`.
-
-    Raises:
-        ValueError: The text never quotes a token.
-    """
+    """Return the tokens by the names of their callers, from `name:token,name:token`; a ValueError quotes no token."""
     tokens: dict[str, str] = {}
     for number, part in enumerate(split_list(text), start=1):
         name, _, token = part.partition(":")
         if not _NAME.fullmatch(name) or not token:
             raise ValueError(f"must be name:token,name:token; number {number} is not")
-        if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not _TOKEN.fullmatch(token):
+        if not _TOKEN.fullmatch(token):
             raise ValueError(
                 f"holds a token for {name} that has not {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters or is not plain"
             )
@@ -146,143 +130,118 @@ def parse_tokens(text: str) -> dict[str, str]:
     return tokens
 
 
-def _usable_proxies(text: str) -> str:
-    for part in split_list(text):
-        try:
-            ipaddress.ip_network(part)
-        except ValueError:
-            raise ValueError(f"must hold addresses like 10.0.0.1 or networks like 10.0.0.0/8, not {part}") from None
-    return text
+def _list_of(what: str, is_usable: Callable[[str], object]) -> AfterValidator:
+    """Check each part of a list that is written with commas."""
+
+    def checked(text: str) -> str:
+        for part in split_list(text):
+            if not is_usable(part):
+                raise ValueError(f"must hold {what}, not {part[:60]!r}")
+        return text
+
+    return AfterValidator(checked)
 
 
-def _usable_origins(text: str) -> str:
-    for part in split_list(text):
-        if not _ORIGIN.fullmatch(part):
-            raise ValueError(f"must hold origins like https://app.example or http://localhost:*, not {part}")
-    return text
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_network(text))
+    except ValueError:
+        return False
 
 
-def _usable_scopes(text: str) -> str:
-    for part in split_list(text):
-        if not _SCOPE.fullmatch(part):
-            raise ValueError(f"must hold scopes with commas between them, not {part[:60]!r}")
-    return text
+Networks = Annotated[str, _list_of("addresses like 10.0.0.1 or networks like 10.0.0.0/8", _is_network)]
+Origins = Annotated[str, _list_of("origins like https://app.example or http://localhost:*", _ORIGIN.fullmatch)]
+Scopes = Annotated[str, _list_of("scopes with commas between them", _SCOPE.fullmatch)]
 
 
-def _usable_tokens(value: SecretStr) -> SecretStr:
-    parse_tokens(value.get_secret_value())
-    return value
+def _secret_for(parse: Callable[[str], object]) -> AfterValidator:
+    """Check that a secret can be parsed; it stays as it is written."""
+
+    def checked(value: SecretStr) -> SecretStr:
+        parse(value.get_secret_value())
+        return value
+
+    return AfterValidator(checked)
 
 
-class HttpSettings(BaseModel):
+class HttpSettings(_Part):
     """The settings of a server over HTTP."""
 
-    host: str = Field("127.0.0.1", alias="CONTIT_MCP_HOST", description="Address to listen on; `0.0.0.0` for all.")
-    port: int = Field(8000, ge=0, le=65_535, alias="CONTIT_MCP_PORT", description="Port to listen on; 0 for any.")
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 for any.")
     public_url: Url | None = Field(
-        None,
-        alias="CONTIT_MCP_PUBLIC_URL",
-        description="The URL of `/mcp` as callers know it, if there is a proxy in front; `jwt` needs it.",
+        None, description="The URL of `/mcp` as callers know it, if there is a proxy in front; `jwt` needs it."
     )
     auth: Literal["none", "token", "jwt", "caller"] = Field(
         "none",
-        alias="CONTIT_MCP_AUTH",
         description="Who may call: `none` (on this machine only), `token` (the tokens below), `jwt` (tokens of an"
         " OAuth 2.1 issuer), `caller` (each request brings its own Contit credential).",
     )
-    tokens: Annotated[SecretStr, AfterValidator(_usable_tokens)] | None = Field(
-        None, alias="CONTIT_MCP_TOKENS", description="Callers and their bearer tokens: `name:token,name:token`."
+    tokens: Annotated[SecretStr, _secret_for(parse_tokens)] | None = Field(
+        None, description="Callers and their bearer tokens: `name:token,name:token`."
     )
-    tokens_file: UserPath | None = Field(
-        None, alias="CONTIT_MCP_TOKENS_FILE", description="File that holds the tokens; read again when it changes."
-    )
+    tokens_file: UserPath | None = Field(None, description="File that holds the tokens; read again when it changes.")
     jwt_issuer: Annotated[str, AfterValidator(exact_url)] | None = Field(
-        None, alias="CONTIT_MCP_JWT_ISSUER", description="Issuer whose tokens are accepted (`iss`), for `jwt`."
+        None, description="Issuer whose tokens are accepted (`iss`), for `jwt`."
     )
     jwt_audience: str | None = Field(
         None,
-        alias="CONTIT_MCP_JWT_AUDIENCE",
         description="What their `aud` must contain, with or without a slash at its end; by default the public URL.",
     )
     jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
-        None, alias="CONTIT_MCP_JWT_JWKS_URL", description="Address of the issuer's keys; by default from its metadata."
+        None, description="Address of the issuer's keys; by default from its metadata."
     )
-    jwt_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
-        "",
-        alias="CONTIT_MCP_JWT_SCOPES",
-        description="Scopes that a token must have, as they appear in tokens, with commas between.",
+    jwt_scopes: Scopes = Field(
+        "", description="Scopes that a token must have, as they appear in tokens, with commas between."
     )
-    jwt_advertised_scopes: Annotated[str, AfterValidator(_usable_scopes)] = Field(
+    jwt_advertised_scopes: Scopes = Field(
         "",
-        alias="CONTIT_MCP_JWT_ADVERTISED_SCOPES",
         description="Scopes that clients must request, with commas between, where the issuer writes them differently in"
         " requests (`api://…/contit.ask` at Entra ID). Not set: the scopes above; without those `openid`.",
     )
     jwt_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
         "Authorization",
-        alias="CONTIT_MCP_JWT_HEADER",
         description="Header that carries the token. A proxy that signs people in itself puts its own token into another"
         " one (`Cf-Access-Jwt-Assertion` at Cloudflare Access), without `Bearer`.",
     )
     seal_key: SecretStr | None = Field(
         None,
-        alias="CONTIT_MCP_SEAL_KEY",
         description="Keys that turn Contit's ids into handles, with commas between; the first seals, all open. At least"
         " 32 characters each; the same on all replicas. `token`, `jwt` and Redis need one.",
     )
-    seal_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_SEAL_KEY_FILE", description="File that holds them.")
+    seal_key_file: UserPath | None = Field(None, description="File that holds them.")
     allowed_hosts: str = Field(
         "",
-        alias="CONTIT_MCP_ALLOWED_HOSTS",
         description="Names that `Host` may have at `/mcp`, with commas between, `name:*` for any port. Not set: this"
         " machine's; with authentication any.",
     )
-    allowed_origins: Annotated[str, AfterValidator(_usable_origins)] = Field(
+    allowed_origins: Origins = Field(
         "",
-        alias="CONTIT_MCP_ALLOWED_ORIGINS",
         description="Web pages' origins that may call `/mcp`, with commas between. Not set: this machine's; with"
         " authentication none.",
     )
-    trusted_proxies: Annotated[str, AfterValidator(_usable_proxies)] = Field(
-        "",
-        alias="CONTIT_MCP_TRUSTED_PROXIES",
-        description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are trusted, with commas between.",
+    trusted_proxies: Networks = Field(
+        "", description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are trusted, with commas between."
     )
-    tls_cert_file: UserPath | None = Field(
-        None, alias="CONTIT_MCP_TLS_CERT_FILE", description="Certificate chain (PEM), to speak https."
-    )
-    tls_key_file: UserPath | None = Field(None, alias="CONTIT_MCP_TLS_KEY_FILE", description="Its private key (PEM).")
+    tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
+    tls_key_file: UserPath | None = Field(None, description="Its private key (PEM).")
     max_body_bytes: int = Field(
         262_144,
         ge=1_024,
-        alias="CONTIT_MCP_MAX_BODY_BYTES",
         description="Largest request in bytes. The longest prompt, all of it escaped, takes three quarters of it.",
     )
     requests_per_minute: int = Field(
         300,
         ge=1,
-        alias="CONTIT_MCP_REQUESTS_PER_MINUTE",
         description="Requests of one caller in a minute; more are answered 429. Shared by replicas that have a Redis.",
     )
-    calls_per_caller: int = Field(
-        100, ge=1, alias="CONTIT_MCP_CALLS_PER_CALLER", description="Calls of one caller at once, in one process."
-    )
+    calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once, in one process.")
     calls_at_once: int = Field(
-        2_000,
-        ge=1,
-        alias="CONTIT_MCP_CALLS_AT_ONCE",
-        description="Requests at once in one process; more are answered 503, before it runs out of memory.",
+        2_000, ge=1, description="Requests at once in one process; more are answered 503, before it runs out of memory."
     )
-    metrics_port: int | None = Field(
-        None,
-        ge=0,
-        le=65_535,
-        alias="CONTIT_MCP_METRICS_PORT",
-        description="Own port for `/metrics`, on the same address.",
-    )
+    metrics_port: int | None = Field(None, ge=0, le=65_535, description="Own port for `/metrics`, on the same address.")
     ready_probes_contit: bool = Field(
-        False,  # noqa: FBT003 - a default, not an argument
-        alias="CONTIT_MCP_READY_PROBES_CONTIT",
+        default=False,
         description="Whether `/readyz` also asks Contit, every 10 s. An outage of Contit then takes all replicas out.",
     )
 
@@ -291,58 +250,17 @@ class HttpSettings(BaseModel):
         return split_list(self.jwt_advertised_scopes) or split_list(self.jwt_scopes) or ["openid"]
 
 
-def _usable_store(value: SecretStr) -> SecretStr:
-    parse_store(value.get_secret_value())
-    return value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-GROUPS = (
-    CREDENTIAL,
-    frozenset({"store", "store_file"}),
-    frozenset({"tokens", "tokens_file"}),
-    frozenset({"seal_key", "seal_key_file"}),
-)
-"""Groups of settings that belong together: a source that sets one of a group replaces the whole group."""
-
-
-_SECRETS = {
-    "api_key": "CONTIT_",
-    "access_token": "CONTIT_",
-    "client_secret": "CONTIT_",
-    "tokens": "CONTIT_MCP_",
-    "seal_key": "CONTIT_MCP_",
-}
-"""The settings that are secrets and can be in a file, with the prefix of their variable."""
-
-
 class Settings(HttpSettings, UpstreamSettings):
     """The settings of contit-mcp. The reason for each default is beside it."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_by_name=True,
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-    )
-
-    store: Annotated[SecretStr, AfterValidator(_usable_store)] = Field(
+    store: Annotated[SecretStr, _secret_for(parse_store)] = Field(
         SecretStr("sqlite"),
-        alias="CONTIT_MCP_STORE",
         description="Where runs are remembered: `sqlite` (a file in the state folder, shared by all processes of this"
         " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
     )
-    store_file: UserPath | None = Field(
-        None, alias="CONTIT_MCP_STORE_FILE", description="File that holds the store's URL, where it has a password."
-    )
+    store_file: UserPath | None = Field(None, description="File that holds the store's URL, where it has a password.")
     state_dir: UserPath | None = Field(
         None,
-        alias="CONTIT_MCP_STATE_DIR",
         description="Folder for what outlives a process. Not set: the user's state folder"
         " (`~/.local/state/contit-mcp` on Linux).",
     )
@@ -350,32 +268,25 @@ class Settings(HttpSettings, UpstreamSettings):
         None,
         ge=1,
         le=3_600,
-        alias="CONTIT_MCP_WAIT_SECONDS",
         description="How long a call waits for an answer. Not set: what fits the host that asks (45 s for most).",
     )
     max_wait_seconds: float = Field(
         240.0,
         ge=1,
         le=3_600,
-        alias="CONTIT_MCP_MAX_WAIT_SECONDS",
         description="The longest wait that a caller can ask for. 240 s is under the 300 s of the patient hosts.",
     )
     run_limit_seconds: float = Field(
-        1_800.0,
-        ge=60,
-        alias="CONTIT_MCP_RUN_LIMIT_SECONDS",
-        description="A run without an end after this time counts as failed. The vendor names no limit.",
+        1_800.0, ge=60, description="A run without an end after this time counts as failed. The vendor names no limit."
     )
     answer_seconds: float = Field(
         3_600.0,
         ge=0,
-        alias="CONTIT_MCP_ANSWER_SECONDS",
         description="How long an answer is kept after its run ended; an hour covers every host's retry, 0 keeps none.",
     )
     answer_part_characters: int = Field(
         60_000,
         ge=1_000,
-        alias="CONTIT_MCP_ANSWER_PART_CHARACTERS",
         description="The longest part of an answer in one result. Hosts cut a result at about 100,000 characters; a"
         " longer answer is returned in parts.",
     )
@@ -383,84 +294,68 @@ class Settings(HttpSettings, UpstreamSettings):
         8.0,
         ge=0,
         le=240,
-        alias="CONTIT_MCP_TASK_INLINE_SECONDS",
         description="How long `contit_ask` waits before it returns a task, for clients that support tasks. A quick"
         " answer is returned at once; Claude Code moves every task to the background.",
     )
     titles: bool = Field(
-        True,  # noqa: FBT003 - a default, not an argument
-        alias="CONTIT_MCP_TITLES",
+        default=True,
         description="Whether the first words of a question are stored as the title of its conversation, where one"
         " person uses the server (stdio, `none`). They are never stored in other modes.",
     )
     card: bool = Field(
-        True,  # noqa: FBT003 - a default, not an argument
-        alias="CONTIT_MCP_CARD",
+        default=True,
         description="Whether hosts that can show HTML (MCP Apps) get the answer card; docs/card.md describes it.",
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
-        "INFO", alias="CONTIT_MCP_LOG_LEVEL", description="What is logged to stderr: one line a run and a call at INFO."
-    )
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())
+    ] = Field("INFO", description="What is logged to stderr: one line a run and a call at INFO.")
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", alias="CONTIT_MCP_LOG_FORMAT", description="`auto` is JSON unless stderr is a terminal."
+        "auto", description="`auto` is JSON unless stderr is a terminal."
     )
-
-    _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
-        for name, prefix in (*_SECRETS.items(), ("store", "CONTIT_MCP_")):
+        for name in SECRETS:
             if name in self.model_fields_set and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"{prefix}{name.upper()} and {prefix}{name.upper()}_FILE are both set; keep one")
+                raise ValueError(f"{_variable(name)} and {_variable(name)}_FILE are both set; keep one")
         return self
 
     def secret(self, name: str) -> SecretValue | None:
-        """Return one of the secrets, always the same object; None if it is not set."""
+        """Return one of the secrets; None if it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
             return None
-        if name not in self._secrets:
-            text = value.get_secret_value().strip() if value else None
-            self._secrets[name] = SecretValue(f"{_SECRETS[name]}{name.upper()}", value=text, file=file)
-        return self._secrets[name]
+        text = value.get_secret_value().strip() if value else ""
+        return SecretValue(_variable(name), value=text, file=file)
 
     def seal_keys(self) -> list[str]:
-        """Return the seal keys; the first one seals.
-
-        Raises:
-            ConfigurationError: Their file cannot be read.
-        """
+        """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""
         secret = self.secret("seal_key")
         return [] if secret is None else split_list(secret.reveal())
 
     def caller_tokens(self) -> dict[str, str]:
-        """Return the current tokens by the names of their callers.
-
-        Raises:
-            ConfigurationError: Their file cannot be read, or holds something else.
-        """
-        secret = self.secret("tokens")
-        return {} if secret is None else _understood(parse_tokens, secret.reveal(), self.tokens_file)
+        """Return the current tokens by the names of their callers."""
+        return self._parsed("tokens", parse_tokens) or {}
 
     def store_location(self) -> StoreLocation:
-        """Return the location of the store.
+        """Return the location of the store."""
+        return self._parsed("store", parse_store) or StoreLocation("sqlite")
 
-        Raises:
-            ConfigurationError: The file that holds it cannot be read, or holds something else.
-        """
-        if self.store_file is None:
-            return parse_store(self.store.get_secret_value())
-        return _understood(parse_store, SecretValue("CONTIT_MCP_STORE", file=self.store_file).reveal(), self.store_file)
+    def _parsed(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """Return the meaning of a secret, which no error quotes."""
+        if (secret := self.secret(name)) is None:
+            return None
+        try:
+            return parse(secret.reveal())
+        except ValueError as exc:
+            problem = str(exc)
+        file = getattr(self, f"{name}_file")
+        raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")
 
 
-T = TypeVar("T")
+SECRETS = tuple(name for name in Settings.model_fields if f"{name}_file" in Settings.model_fields)
+"""The settings that can be in a file instead."""
 
-
-def _understood(parse: Callable[[str], T], text: str, file: Path | None) -> T:
-    """Return the meaning of a secret; an error never quotes the secret."""
-    try:
-        return parse(text)
-    except ValueError as exc:
-        problem = str(exc)
-    raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")
+GROUPS = (CREDENTIAL, *(frozenset({name, f"{name}_file"}) for name in SECRETS if name not in CREDENTIAL))
+"""Groups of settings that belong together: a source that sets one of a group replaces the whole group."""

@@ -11,11 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from contit_mcp.config.settings import GROUPS, Settings
-from contit_mcp.config.values import expanded
+from contit_mcp.config.values import read_text
 from contit_mcp.errors import ConfigurationError
 
 CONFIG_VARIABLE = "CONTIT_MCP_CONFIG"
 """Names the settings file where no option does: for containers, and for hosts that set variables only."""
+
+_VARIABLES = {name: field.alias or name for name, field in Settings.model_fields.items()}
 
 
 def load_settings(
@@ -24,28 +26,20 @@ def load_settings(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read the settings from all sources.
-
-    Args:
-        overrides: From the command line, by field name; None means not given.
-        file: The TOML file of `--config`; without it the one that `CONTIT_MCP_CONFIG` names, if it does.
-        environment: The process's by default.
+    """Read the settings from the overrides (None: not given), the environment (by default the process's), and the file.
 
     Raises:
         ConfigurationError: A value cannot be used, a name is unknown, or the file cannot be read.
     """
-    environment = without_service_links(os.environ if environment is None else environment)
-    names = {name: field.alias or name for name, field in Settings.model_fields.items()}
-    refuse_unknown_environment(environment, known=[*names.values(), CONFIG_VARIABLE])
+    found = os.environ if environment is None else environment
+    environment = {name: value for name, value in found.items() if not _SERVICE_LINK.fullmatch(f"{name}={value}")}
+    _refuse_unknown(environment)
     if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):
-        try:
-            file = expanded(Path(str(named).strip()))
-        except ValueError as exc:
-            raise ConfigurationError(f"{CONFIG_VARIABLE} {exc}.", hint="Name the file by its full path.") from None
+        file = Path(os.path.expanduser(str(named).strip()))  # noqa: PTH111 - Path's raises without a home
     values: dict[str, Any] = {}
     for source in (
-        read_settings_file(file, known=names) if file else {},
-        without_unset({name: environment.get(variable) for name, variable in names.items()}),
+        _read_file(file) if file else {},
+        without_unset({name: environment.get(variable) for name, variable in _VARIABLES.items()}),
         {name: value for name, value in (overrides or {}).items() if value is not None},
     ):
         for group in GROUPS:
@@ -55,61 +49,34 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as exc:
-        # Not chained: pydantic's text can quote the value, which may be a secret.
-        message = explain(exc, names)
+        message = _explained(exc)
     except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
-        odd = [names[name] for name, value in values.items() if isinstance(value, str) and not _is_text(value)]
+        odd = [_VARIABLES[name] for name, value in values.items() if re.search("[\ud800-\udfff]", str(value))]
         message = f"{' or '.join(odd)} is not UTF-8 text."
+    # Not chained: pydantic's text can quote the value, which may be a secret.
     raise ConfigurationError(message, hint="contit-mcp settings lists every setting with its meaning and default.")
 
 
-def read_settings_file(file: Path, *, known: Mapping[str, str]) -> dict[str, Any]:
-    """Read the file; blank values and unfilled placeholders are left out.
-
-    Args:
-        file: A TOML file with our settings as plain keys.
-        known: Field names and the names that users know them by.
-
-    Raises:
-        ConfigurationError: It cannot be read or parsed, or holds an unknown key.
-    """
-    # Errors about the content are not chained: they carry it along, and it may hold a secret.
+def _read_file(file: Path) -> dict[str, Any]:
+    name = f"The settings file {file}"
+    text = read_text(file, name=name, hint="Check the path given with --config or CONTIT_MCP_CONFIG.")
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as exc:
-        raise _unreadable(file, exc.strerror or "unknown reason") from exc
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         place = _PLACE.search(str(exc))
-        problem = _invalid(file, f" at {place[1]}" if place else "")
-    except UnicodeDecodeError:
-        problem = _unreadable(file, "not UTF-8 text")
-    except ValueError:
-        problem = _unreadable(file, "not a path")
     else:
         for key in values:
-            if key not in known:
-                raise unknown_name(f"{key} (in {file})", nearest(key, known))
+            if key not in _VARIABLES:
+                raise unknown_name(f"{key} (in {file})", nearest(key, _VARIABLES))
         return without_unset(values)
-    raise problem
+    raise ConfigurationError(
+        f"{name} is not valid TOML{f' at {place[1]}' if place else ''}.",
+        hint="Each line is a key of contit-mcp settings, =, and a value; text is in double quotes.",
+    )
 
 
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 """How tomllib ends its messages; what stands before can quote the file."""
-
-
-def _unreadable(file: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The settings file {file} cannot be read: {reason}.",
-        hint="Check the path given with --config or CONTIT_MCP_CONFIG.",
-    )
-
-
-def _invalid(file: Path, where: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The settings file {file} is not valid TOML{where}.",
-        hint="Each line is a key of contit-mcp settings, =, and a value; text is in double quotes.",
-    )
-
 
 _UNWRITTEN = frozenset({"", "null", "undefined"})
 """Blank, and what hosts written in JavaScript make of a field that was left blank."""
@@ -117,24 +84,10 @@ _UNWRITTEN = frozenset({"", "null", "undefined"})
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
 _SERVICE_LINK = re.compile(
-    r"CONTIT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+    r"CONTIT_(\w+_)?((SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))\w*=.*|PORT=(tcp|udp|sctp)://.+)", re.DOTALL
 )
-_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.+:\d+")
-
-
-def without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what Kubernetes writes into it of each service in the namespace, by the service's name.
-
-    A service called `contit-mcp` would otherwise set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start.
-    """
-    return {
-        name: value
-        for name, value in environment.items()
-        if not (
-            _SERVICE_LINK.fullmatch(name)
-            or (re.fullmatch(r"CONTIT_(?:\w+_)?PORT", name) and _SERVICE_ADDRESS.fullmatch(value))
-        )
-    }
+"""What Kubernetes writes into the environment of each service in the namespace, by the service's name. One called
+`contit-mcp` would otherwise set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start."""
 
 
 def is_unset(value: str | None) -> bool:
@@ -144,24 +97,20 @@ def is_unset(value: str | None) -> bool:
 
 def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that are set, without white space around them, which copied text often has."""
-    texts = {name: value for name, value in values.items() if value is None or isinstance(value, str)}
     return {
         name: value.strip() if isinstance(value, str) else value
         for name, value in values.items()
-        if name not in texts or not is_unset(texts[name])
+        if value is not None and not (isinstance(value, str) and is_unset(value))
     }
 
 
-def refuse_unknown_environment(environment: Mapping[str, str], *, known: Iterable[str]) -> None:
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
     """Refuse a variable that looks like a setting and is not one.
 
     All of `CONTIT_MCP_…` is ours. Other `CONTIT_…` variables may belong to other programs, so there only a
     near miss of one of our names is refused.
-
-    Raises:
-        ConfigurationError: It names the variable and the nearest known one.
     """
-    known = list(known)
+    known = [*_VARIABLES.values(), CONFIG_VARIABLE]
     for name in sorted(environment):
         if name in known or not name.startswith("CONTIT_") or is_unset(environment[name]):
             continue
@@ -189,16 +138,12 @@ def _word(name: str) -> str:
     return name.lower().removeprefix("contit_").removeprefix("mcp_")
 
 
-def explain(error: ValidationError, names: Mapping[str, str]) -> str:
+def _explained(error: ValidationError) -> str:
     """Return what is wrong with the settings, in one line, with the names that users write and without any value."""
     problems = []
     for item in error.errors(include_url=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
         where = str(item["loc"][0]) if item["loc"] else ""
-        problems.append(f"{names.get(where, where)} {text}" if where else text)
+        problems.append(f"{_VARIABLES.get(where, where)} {text}".lstrip())
     return "; ".join(problems) + "."
-
-
-def _is_text(value: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in value)

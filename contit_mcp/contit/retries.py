@@ -14,21 +14,13 @@ from typing import TypeVar
 import anyio
 
 from contit_mcp.contit.wire import later_hint
-from contit_mcp.errors import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    InternalServerError,
-    NotFoundError,
-    RateLimitError,
-)
+from contit_mcp.errors import APIConnectionError, APIError, APIStatusError, InternalServerError, RateLimitError
 from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
 _draw = random.random  # for jitter
 log = get_logger(__name__)
-
 
 _MOST_STRETCH = 4.0
 
@@ -84,7 +76,7 @@ class Backoff:
         if now - self._failed_at >= _SETTLE_SECONDS:
             self._change(max(1.0, self.stretch / 2), now)
 
-    async def pause(self, seconds: float, draw: Callable[[], float] = random.random) -> None:
+    async def pause(self, seconds: float) -> None:
         """Pause a poll for `seconds`, stretched, and until a `Retry-After` is over.
 
         Polls that waited for the same `Retry-After` go on spread out. While this process is behind with its work, a
@@ -95,7 +87,7 @@ class Backoff:
         now = anyio.current_time()
         self._late = max(0.0, now - began - pause)  # timers may be early
         while (left := self._hold_until - now) > 0:
-            await anyio.sleep(left + seconds * self.stretch * draw())
+            await anyio.sleep(left + seconds * self.stretch * _draw())
             now = anyio.current_time()
 
     async def admit_start(self, seconds: float, deadline: float) -> None:
@@ -125,25 +117,12 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a failed request is repeated. All durations are in seconds.
+    """How often and how patiently a failed request is repeated, in seconds."""
 
-    Attributes:
-        attempts: Requests in all, the first one included.
-        shortest: The first pause; each further one doubles.
-        longest: The longest of these pauses. A `Retry-After` may ask for a longer one.
-        jitter: Up to this share is added to each pause, so that many callers do not return at once.
-    """
-
-    attempts: int = 4
-    shortest: float = 0.25
-    longest: float = 4.0
-    jitter: float = 0.5
-
-    def pause(self, retry: int, error: APIError) -> float:
-        """Return the seconds to wait before retry number `retry`, from 1."""
-        own = min(self.longest, self.shortest * 2.0 ** (retry - 1))
-        asked = error.retry_after if isinstance(error, APIStatusError) else None
-        return max(own, asked or 0.0) * (1 + self.jitter * _draw())
+    attempts: int = 4  # the first request included
+    shortest: float = 0.25  # the first pause; each further one doubles
+    longest: float = 4.0  # a `Retry-After` may ask for more
+    jitter: float = 0.5  # up to this share is added to each pause, so that many callers do not return at once
 
 
 def start_may_be_repeated(error: APIError) -> bool:
@@ -163,12 +142,8 @@ async def retrying(
 ) -> T:
     """Call `attempt` until it works, may not be repeated, or its next try would come after the deadline.
 
-    Args:
-        attempt: Sends the request once.
-        policy: How often and how patiently.
-        deadline: On the event loop's clock (`anyio.current_time()`).
-        may_repeat: Returns whether another try after an error is allowed and can help.
-        backoff: At its full stretch nothing is repeated: in an outage, retries would multiply the requests.
+    The deadline is on the event loop's clock. At the full stretch of the backoff nothing is repeated: in an outage,
+    retries would multiply the requests.
 
     Raises:
         APIError: What the last attempt raised.
@@ -181,40 +156,11 @@ async def retrying(
         except APIError as error:
             if tries >= policy.attempts or not may_repeat(error) or (backoff is not None and backoff.full):
                 raise
-            pause = policy.pause(tries, error)
+            own = min(policy.longest, policy.shortest * 2.0 ** (tries - 1))
+            asked = (error.retry_after if isinstance(error, APIStatusError) else None) or 0.0
+            pause = max(own, asked) * (1 + policy.jitter * _draw())
             if anyio.current_time() + pause >= deadline:
                 raise
             log.debug("upstream.retry", retry=tries, pause_seconds=round(pause, 3), error=type(error).__name__)
         current_call_stats().count("retry")
         await anyio.sleep(pause)
-
-
-@dataclass(frozen=True, slots=True)
-class GracePolicy:
-    """How long a 404 right after a start, or right after `completed`, may be replication lag.
-
-    Attributes:
-        seconds: From the first request on; none is sent after that.
-        pause: Seconds between the requests.
-    """
-
-    seconds: float = 3.0
-    pause: float = 0.4
-
-
-async def forgiving_lag(attempt: Callable[[], Awaitable[T]], *, policy: GracePolicy) -> T:
-    """Call `attempt` again while the answer is 404, for as long as the policy allows.
-
-    Raises:
-        NotFoundError: Still 404 when the grace is over.
-        APIError: Any other failure, at once.
-    """
-    until = anyio.current_time() + policy.seconds
-    while True:
-        try:
-            return await attempt()
-        except NotFoundError:
-            if anyio.current_time() + policy.pause > until:
-                raise
-        current_call_stats().count("retry")
-        await anyio.sleep(policy.pause)

@@ -19,20 +19,10 @@ import httpx
 import truststore
 from aiohttp.connector import Connection
 
-from contit_mcp import __version__
+from contit_mcp import __version__, errors
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.values import LOOPBACK
-from contit_mcp.errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    APITimeoutError,
-    ConfigurationError,
-)
 from contit_mcp.telemetry.call_stats import CANCELLED, NO_ANSWER, POOL, current_call_stats
-from contit_mcp.telemetry.logging import get_logger
-
-log = get_logger(__name__)
 
 ENDPOINT = "contit_mcp_endpoint"
 """The extension of a request that names its endpoint. Only such requests are counted."""
@@ -42,27 +32,19 @@ _SENT_AT = "contit_mcp_sent_at"
 
 @dataclass(frozen=True, slots=True)
 class TransportPolicy:
-    """Timeouts in seconds, and limits, of one HTTP client.
+    """Timeouts in seconds, and limits, of one HTTP client."""
 
-    Attributes:
-        connect: To connect, TLS included.
-        read: Without a byte from the server. Starting a run is a short request: the work happens after it.
-        write: Without a proxy taking a byte. aiohttp has no such limit: without a proxy a call's own time bounds it.
-        pool: Until one of our own connections is free. Together with `connect` it is under the 20 s of a start, so
-            that a start that was never sent is known not to have been sent.
-        connections: Open at once.
-        keep_alive: How long an idle connection is kept. It is under the 60 s at which load balancers commonly close
-            one, because a start sent into a closing connection ends as "state unknown".
-        body_bytes: The largest body that is read, compressed and decompressed.
-    """
-
-    connect: float = 10.0
-    read: float = 30.0
-    write: float = 30.0
+    connect: float = 10.0  # TLS included
+    read: float = 30.0  # without a byte from the server
+    write: float = 30.0  # without a proxy taking a byte; without a proxy a call's own time bounds it
+    # Until one of our own connections is free. Together with `connect` it is under the 20 s of a start, so that a start
+    # that was never sent is known not to have been sent.
     pool: float = 5.0
     connections: int = 100
+    # An idle connection is closed before load balancers commonly close it (60 s), because a start that is sent into a
+    # closing connection ends as "state unknown".
     keep_alive: float = 20.0
-    body_bytes: int = 8 * 1024 * 1024
+    body_bytes: int = 8 * 1024 * 1024  # compressed and decompressed
 
 
 def build_http_client(
@@ -74,60 +56,41 @@ def build_http_client(
 ) -> httpx.AsyncClient:
     """Return a client with bounded bodies, no redirects, no cookies, and the proxies of the environment.
 
-    Args:
-        base_url: Where Contit is; requests are made with absolute URLs all the same.
-        policy: Timeouts and limits.
-        ca_file: PEM file of certificate authorities to trust beside the operating system's.
-        transport: Replaces the network: the embedded sandbox, or a test's.
+    `transport` replaces the network: the embedded sandbox, or a test's.
 
     Raises:
         ConfigurationError: The CA file or the address cannot be used.
     """
     policy = policy or TransportPolicy()
-    address = _parsed(base_url)
-    limits = httpx.Limits(
-        max_connections=policy.connections,
-        max_keepalive_connections=policy.connections,
-        keepalive_expiry=policy.keep_alive,
-    )
-
-    def build(**network: Any) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            base_url=address,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # one caller's cookies never reach another's
-            headers={
-                "User-Agent": f"contit-mcp/{__version__}",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-            },
-            timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
-            limits=limits,
-            event_hooks={"request": [_note_the_time], "response": [_BodyReader(policy.body_bytes)]},
-            **network,
-        )
-
-    if transport is not None:
-        return build(transport=transport)
-    verify = _tls_context(ca_file)
-    direct = AiohttpTransport(verify=verify, limits=limits)
-    mounts: dict[str, httpx.AsyncBaseTransport] = {}
-    proxies, _ = environment_proxies()  # the command line says which entries are ignored
-    for pattern, proxy in proxies.items():
-        mounts[pattern] = (
-            direct if proxy is None else httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy)
-        )
-    # Plain http is for this machine only, so no request to this machine goes through a proxy.
-    loopback = {f"all://{f'[{host}]' if ':' in host else host}": direct for host in LOOPBACK}
-    return build(verify=verify, mounts={"all://": direct} | mounts | loopback, trust_env=False)
-
-
-def _parsed(base_url: str) -> httpx.URL:
     try:
-        return httpx.URL(base_url)
-    except httpx.InvalidURL:
-        pass  # not chained: its text quotes the address
-    raise ConfigurationError("Contit's address is not a valid URL.", hint="Check CONTIT_BASE_URL.")
+        address = httpx.URL(base_url)
+    except httpx.InvalidURL:  # its text quotes the address
+        raise errors.ConfigurationError("Contit's address is not a valid URL.", hint="Check CONTIT_BASE_URL.") from None
+    mounts: dict[str, httpx.AsyncBaseTransport | None] = {}
+    if transport is None:
+        verify = _tls_context(ca_file)
+        limits = httpx.Limits(max_connections=policy.connections, keepalive_expiry=policy.keep_alive)
+        transport = AiohttpTransport(verify, policy)
+        for pattern, proxy in environment_proxies()[0].items():  # the command line says which entries are ignored
+            proxied = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy) if proxy else None
+            mounts[pattern] = proxied
+        # Plain http is for this machine only, so no request to this machine goes through a proxy.
+        mounts |= {f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK}
+    return httpx.AsyncClient(
+        base_url=address,
+        transport=transport,
+        mounts=mounts,
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # one caller's cookies never reach another's
+        headers={
+            "User-Agent": f"contit-mcp/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        },
+        timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
+        event_hooks={"request": [_note_the_time], "response": [_BodyReader(policy.body_bytes)]},
+    )
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -139,7 +102,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
             # OpenSSL's own words are about its internals; a ValueError is about a path that cannot be one.
             readable = isinstance(exc, ssl.SSLError) or not isinstance(exc, OSError)
             reason = "it holds no PEM certificate" if readable else str(getattr(exc, "strerror", None))
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 f"The CA file {ca_file} cannot be used: {reason}.",
                 hint="Set CONTIT_CA_FILE to a readable PEM file.",
             ) from exc
@@ -180,11 +143,7 @@ class BodyTooLargeError(httpx.DecodingError):
 
 
 class _BodyReader:
-    """Reads every body of a client within its limit, before httpx or an `httpx.Auth` reads it without one.
-
-    Args:
-        most: Bytes.
-    """
+    """Reads every body of a client within its limit, before httpx or an `httpx.Auth` reads it without one."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -195,8 +154,7 @@ class _BodyReader:
         body = bytearray()
         async for chunk in response.stream:
             body += chunk
-            if len(body) > self._most:
-                raise self._too_large()
+            self._check(len(body))
         await response.stream.aclose()
         response.stream = httpx.ByteStream(self._decompressed(bytes(body), response.headers))
         _count(response.request, str(response.status_code))
@@ -213,14 +171,14 @@ class _BodyReader:
             inflated = inflater.decompress(body, self._most + 1)
         except zlib.error as exc:
             raise httpx.DecodingError("the body is not compressed as its header says") from exc
-        if len(inflated) > self._most:
-            raise self._too_large()
+        self._check(len(inflated))
         if not inflater.eof:
             raise httpx.DecodingError("the compressed body is incomplete")
         return inflated
 
-    def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"a body is larger than {self._most} bytes")
+    def _check(self, size: int) -> None:
+        if size > self._most:
+            raise BodyTooLargeError(f"a body is larger than {self._most} bytes")
 
 
 # --- Connections -------------------------------------------------------------------------------------------------
@@ -236,19 +194,14 @@ _MOST_CHECKED = 100
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends httpx's requests over aiohttp's connections. No redirects, no cookies, no repetition, no proxy.
+    """Sends httpx's requests over aiohttp's connections. No redirects, no cookies, no repetition, no proxy."""
 
-    Args:
-        verify: Decides about certificates.
-        limits: How many connections, and how long an idle one is kept.
-    """
-
-    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+    def __init__(self, verify: ssl.SSLContext, policy: TransportPolicy) -> None:
         self._verify = verify
-        self._limits = limits
+        self._policy = policy
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        self._free = anyio.Semaphore(limits.max_connections or 100, fast_acquire=True)  # the request yields anyway
+        self._free = anyio.Semaphore(policy.connections, fast_acquire=True)  # the request yields anyway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return the response once its head has come.
@@ -280,11 +233,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     connect=timeout["connect"], sock_connect=timeout["connect"], sock_read=timeout["read"]
                 ),
             )
-        except (aiohttp.ClientError, ValueError) as exc:  # of the URL or the headers: connections raise httpx's errors
+        except BaseException as exc:
             self._free.release()
-            raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
-        except BaseException:
-            self._free.release()
+            if isinstance(exc, aiohttp.ClientError | ValueError):  # of the URL or the headers: others are httpx's
+                raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
             raise
         return httpx.Response(
             answer.status, headers=list(answer.raw_headers), stream=_Body(answer, when_closed=self._free.release)
@@ -300,7 +252,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Return the session, which is made at the first request: it needs the event loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._limits.keepalive_expiry or 0),
+                connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=_NOT_ADDED,
@@ -313,18 +265,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Raises httpx's errors until a connection is established, and reuses no connection that has unread data.
+    """Raises httpx's errors until a connection is established (nothing was sent), and reuses none with unread data.
 
     Data that arrived on an idle connection was not asked for. It would be taken for the answer to the next request,
     which may be another caller's.
     """
 
     async def connect(self, *given: Any, **named: Any) -> Connection:
-        """Return a connection that is ready for a request.
-
-        Raises:
-            httpx.ConnectTimeout, httpx.ConnectError: It could not be established, TLS included; nothing was sent.
-        """
         try:
             for _ in range(_MOST_CHECKED):
                 connection = await super().connect(*given, **named)
@@ -349,19 +296,13 @@ async def _as_httpx_errors(
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of a response; its connection is given back at the end, and closed if the body was not read whole.
-
-    Args:
-        answer: The response of aiohttp.
-        when_closed: Called once.
-    """
+    """The body of a response; its connection is given back at the end, and closed if the body was not read whole."""
 
     def __init__(self, answer: aiohttp.ClientResponse, *, when_closed: Callable[[], None]) -> None:
         self._answer = answer
         self._when_closed: Callable[[], None] | None = when_closed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the chunks as they come, compressed as they are."""
         try:
             async for chunk in self._answer.content.iter_any():
                 yield chunk
@@ -369,7 +310,6 @@ class _Body(httpx.AsyncByteStream):
             raise _after_sending(exc) from exc
 
     async def aclose(self) -> None:
-        """Give the connection and its place back."""
         self._answer.close()  # without effect on a connection whose response was read to its end
         if self._when_closed is not None:
             self._when_closed()
@@ -377,14 +317,12 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _after_sending(error: Exception) -> httpx.TransportError:
-    """Return httpx's error for one of aiohttp's that was raised while a connection was established."""
+    """Return httpx's error for one of aiohttp's that was raised once a connection stood."""
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(type(error).__name__)
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
-        return httpx.RemoteProtocolError(type(error).__name__)
     if isinstance(error, OSError | aiohttp.ClientConnectionError):
         return httpx.ReadError(type(error).__name__)
-    return httpx.LocalProtocolError(type(error).__name__)
+    return httpx.RemoteProtocolError(type(error).__name__)
 
 
 # --- Errors ------------------------------------------------------------------------------------------------------
@@ -407,26 +345,26 @@ _CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
 )
 
 
-def translate(error: Exception) -> APIError:
+def translate(error: Exception) -> errors.APIError:
     """Return our error for one of httpx's. Its text is our own: httpx's can hold addresses."""
     if isinstance(error, httpx.ConnectError) and _distrusts_certificate(error):
-        return APIConnectionError(
+        return errors.APIConnectionError(
             "The certificate of Contit, or of something before it, is not trusted here.",
             hint="If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
             may_have_arrived=False,
         )
     for kind, message, may_have_arrived, hint in _CONNECTION_ERRORS:
         if isinstance(error, kind):
-            ours = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
+            ours = errors.APITimeoutError if isinstance(error, httpx.TimeoutException) else errors.APIConnectionError
             return ours(message, hint=hint, may_have_arrived=may_have_arrived)
     if isinstance(error, BodyTooLargeError):
-        too_large = APIResponseValidationError(
+        too_large = errors.APIResponseValidationError(
             "Contit's answer is too large to be read.",
             hint="Ask for less at a time, or raise CONTIT_MCP_UPSTREAM_BODY_BYTES.",
         )
         too_large.retryable = False  # it would be as large again
         return too_large
-    return APIResponseValidationError("Contit's answer could not be read.", hint=_LATER)
+    return errors.APIResponseValidationError("Contit's answer could not be read.", hint=_LATER)
 
 
 def _distrusts_certificate(error: BaseException | None) -> bool:

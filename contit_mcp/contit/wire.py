@@ -5,7 +5,6 @@ Text from upstream never enters an error message or a log line: it could repeat 
 
 import math
 import re
-import unicodedata
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -42,11 +41,7 @@ def id_problem(value: str) -> str | None:
 
 
 def check_id(name: str, value: str) -> str:
-    """Return `value` if it can be an id. Ids are opaque: nothing else is assumed about their form.
-
-    Raises:
-        InvalidArgumentError: It cannot; `name` says which argument.
-    """
+    """Return `value` if it can be an id; raise InvalidArgumentError, which says `name`, if not. Ids are opaque."""
     if problem := id_problem(value):
         raise errors.InvalidArgumentError(
             f"{name} {problem}.", hint="Use the id exactly as contit_ask or contit_start gave it."
@@ -132,7 +127,6 @@ class ThreadResponse(_Wire):
 
 # --- Statuses and bodies -----------------------------------------------------------------------------------------
 
-_CREDENTIAL_HINT = "Check the credential that is configured for Contit (contit-mcp check tells more)."
 _LATER_HINT = "Try again in a little while."
 _LONGEST_RETRY_AFTER = 86_400.0
 
@@ -141,7 +135,7 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
     401: (
         errors.AuthenticationError,
         "Contit refused the credential (401): it is missing, wrong, expired or revoked.",
-        _CREDENTIAL_HINT,
+        "Check the credential that is configured for Contit (contit-mcp check tells more).",
     ),
     403: (
         errors.PermissionDeniedError,
@@ -155,21 +149,30 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
 
 
 def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
-    """Return the body of a 2xx response, which was read, as `model`.
+    """Return the body of a 2xx response, which was read, as `model`; log what can be told of another: never its text.
 
     Raises:
         APIStatusError: Any status other than 2xx.
         APIResponseValidationError: A 2xx that does not parse or lacks a field.
     """
+    problem = None
+    if response.is_success:
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            problem = f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}"
+    media_type = re.match(r"[\w.+/-]{0,60}", response.headers.get("Content-Type", ""))
+    log.debug(
+        "upstream.refused_body",
+        status=response.status_code,
+        media_type=media_type and media_type[0],
+        size=len(response.content),
+        problem=problem,
+    )
     if not response.is_success:
-        _log_refused(response)
         raise _status_error(response)
-    try:
-        return model.model_validate_json(response.content)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        _log_refused(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}")
-        # Not chained below: a validation error can quote its input, which may be an answer.
+    # Not chained: a validation error can quote its input, which may be an answer.
     raise errors.APIResponseValidationError(
         f"Contit's answer was not what its documentation promises (HTTP {response.status_code}).",
         hint="Try again; if it stays so, check CONTIT_BASE_URL and whether a proxy answers in Contit's place.",
@@ -203,67 +206,34 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
 def _status_error(response: httpx.Response) -> errors.APIStatusError:
     status = response.status_code
-    if known := _BY_STATUS.get(status):
-        kind, message, hint = known
-        return kind(message, hint=hint, status_code=status)
     retry_after = parse_retry_after(response.headers.get("Retry-After"))
-    later = later_hint(retry_after)
-    if status == 429:
-        message = "Contit refused the request because of too many requests (429)."
-        return errors.RateLimitError(message, hint=later, status_code=status, retry_after=retry_after)
-    if status >= 500:
-        message = f"Contit, or something between it and us, has a fault (HTTP {status})."
-        return errors.InternalServerError(message, hint=later, status_code=status, retry_after=retry_after)
-    if 300 <= status < 400:
-        return errors.RedirectError(
-            f"Contit's address answered with a redirect (HTTP {status}), which is never followed.",
-            hint="Set CONTIT_BASE_URL to the address where Contit really is.",
-            status_code=status,
-        )
-    message = f"Contit answered with an unexpected status (HTTP {status})."
-    return errors.APIStatusError(message, hint=_LATER_HINT, status_code=status)
-
-
-def _log_refused(response: httpx.Response, problem: str | None = None) -> None:
-    """Log what can be told of a refused body: never its text."""
-    media_type = re.match(r"[\w.+/-]{0,60}", response.headers.get("Content-Type", ""))
-    log.debug(
-        "upstream.refused_body",
-        status=response.status_code,
-        media_type=media_type and media_type[0],
-        size=len(response.content),
-        problem=problem,
+    kind, message, hint = _BY_STATUS.get(
+        status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", _LATER_HINT)
     )
+    if status == 429:
+        kind, hint = errors.RateLimitError, later_hint(retry_after)
+        message = "Contit refused the request because of too many requests (429)."
+    elif status >= 500:
+        kind, hint = errors.InternalServerError, later_hint(retry_after)
+        message = f"Contit, or something between it and us, has a fault (HTTP {status})."
+    elif 300 <= status < 400:
+        kind, hint = errors.RedirectError, "Set CONTIT_BASE_URL to the address where Contit really is."
+        message = f"Contit's address answered with a redirect (HTTP {status}), which is never followed."
+    return kind(message, hint=hint, status_code=status, retry_after=retry_after)
 
 
 # --- Hidden text -----------------------------------------------------------------------------------------------------
 
 # Generated from Unicode 17: Default_Ignorable_Code_Point, Cf, Zl, Zp, and Cc other than tab, LF and CR; in two parts.
+# U+2800 and U+1D159 are symbols by category, and blank by shape.
 _NEVER_NEEDED = (
-    "0-8 B-C E-1F 7F-9F AD 61C 17B4-17B5 200B 200E-200F 2028-202E 2060-206F 3164 FE03-FE0D FEFF FFA0 FFF0-FFFB"
+    "0-8 B-C E-1F 7F-9F AD 61C 17B4-17B5 200B 200E-200F 2028-202E 2060-206F 3164 FE00-FE0D FEFF FFA0 FFF0-FFFB"
     " 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
 )
-_NEEDED_IN_PLACES = (
-    "34F 600-605 6DD 70F 890-891 8E2 115F-1160 180B-180F FE00-FE02 FE0E-FE0F 110BD 110CD 13430-1343F"
-    " 2800 1D159"  # an empty Braille cell and an empty note head: symbols by category, blank by shape
-)
+_NEEDED_IN_PLACES = "34F 600-605 6DD 70F 890-891 8E2 115F-1160 180B-180F FE0E-FE0F 110BD 110CD 13430-1343F 2800 1D159"
 
-# Generated from Unicode 17: Extended_Pictographic.
-_PICTOGRAPHIC = (
-    "A9 AE 203C 2049 2122 2139 2194-2199 21A9-21AA 231A-231B 2328 23CF 23E9-23F3 23F8-23FA 24C2 25AA-25AB 25B6 25C0"
-    " 25FB-25FE 2600-2604 260E 2611 2614-2615 2618 261D 2620 2622-2623 2626 262A 262E-262F 2638-263A 2640 2642"
-    " 2648-2653 265F-2660 2663 2665-2666 2668 267B 267E-267F 2692-2697 2699 269B-269C 26A0-26A1 26A7 26AA-26AB"
-    " 26B0-26B1 26BD-26BE 26C4-26C5 26C8 26CE-26CF 26D1 26D3-26D4 26E9-26EA 26F0-26F5 26F7-26FA 26FD 2702 2705"
-    " 2708-270D 270F 2712 2714 2716 271D 2721 2728 2733-2734 2744 2747 274C 274E 2753-2755 2757 2763-2764 2795-2797"
-    " 27A1 27B0 27BF 2934-2935 2B05-2B07 2B1B-2B1C 2B50 2B55 3030 303D 3297 3299 1F004 1F02C-1F02F 1F094-1F09F"
-    " 1F0AF-1F0B0 1F0C0 1F0CF-1F0D0 1F0F6-1F0FF 1F170-1F171 1F17E-1F17F 1F18E 1F191-1F19A 1F1AF-1F1E5 1F201-1F20F"
-    " 1F21A 1F22F 1F232-1F23A 1F23C-1F23F 1F249-1F25F 1F266-1F321 1F324-1F393 1F396-1F397 1F399-1F39B 1F39E-1F3F0"
-    " 1F3F3-1F3F5 1F3F7-1F3FA 1F400-1F4FD 1F4FF-1F53D 1F549-1F54E 1F550-1F567 1F56F-1F570 1F573-1F57A 1F587"
-    " 1F58A-1F58D 1F590 1F595-1F596 1F5A4-1F5A5 1F5A8 1F5B1-1F5B2 1F5BC 1F5C2-1F5C4 1F5D1-1F5D3 1F5DC-1F5DE 1F5E1"
-    " 1F5E3 1F5E8 1F5EF 1F5F3 1F5FA-1F64F 1F680-1F6C5 1F6CB-1F6D2 1F6D5-1F6E5 1F6E9 1F6EB-1F6F0 1F6F3-1F6FF"
-    " 1F7DC-1F7F0 1F80C-1F80F 1F848-1F84F 1F85A-1F85F 1F888-1F88F 1F8AE-1F8AF 1F8BC-1F8BF 1F8C2-1F8CF 1F8D9-1F8FF"
-    " 1F90C-1F93A 1F93C-1F945 1F947-1F9FF 1FA58-1FA5F 1FA6E-1FAFF 1FC00-1FFFD"
-)
+# Blocks of symbols and pictures; those that can be an emoji are among them.
+_PICTOGRAPHIC = "A9 AE 203C 2049 2122-2BFF 3030 303D 3297 3299 1F000-1FAFF"
 _SKIN_TONES = "1F3FB-1F3FF"
 
 # Blocks of the scripts whose letters join or form conjuncts, from Arabic to Adlam; without their own selectors.
@@ -272,14 +242,6 @@ _JOINING = (
     " 180A 1820-18AF 1A20-1AAF 1B00-1BBF A800-A82F A840-A87F A8E0-A8FF A980-A9FF AA60-AA7F AAE0-AAFF ABC0-ABFF"
     " FB50-FDFF FE70-FEFC 10AC0-10AFF 10B80-10BAF 10D00-10D3F 10F30-10FDF 11000-110BC 110C2-11FFF 1E900-1E95F"
 )
-
-# The bases of StandardizedVariants.txt that are not digits, each with the selectors it takes.
-_MATHS_MYANMAR_PHAGS_PA_MANICHAEAN = (
-    "2205 2229-222A 2268-2269 2272-2273 228A-228B 2293-2295 2297 229C 22DA-22DB 2A3C-2A3D 2A9D-2A9E 2AAC-2AAD"
-    " 2ACB-2ACC 1000 1002 1004 1010-1011 1015 1019-101A 101C-101D 1022 1031 1075 1078 107A 1080 AA60-AA66 AA6B-AA6C"
-    " AA6F AA7A A856 A85C A85E-A860 A868 10AC5-10AC6 10AD6-10AD7 10AE1"
-)
-_WIDE_PUNCTUATION = "3001-3002 FF01 FF0C FF0E FF1A-FF1B FF1F"
 
 _REGIONS = ("gbeng", "gbsct", "gbwls")
 """Regions with a flag emoji in Unicode (RGI_Emoji_Tag_Sequence): a black flag, tag letters, a cancel tag."""
@@ -295,12 +257,6 @@ def _in_tags(text: str) -> str:
     return "".join(chr(0xE0000 + ord(character)) for character in text)
 
 
-def _compatibility_bases() -> str:
-    """Return the ideographs that have compatibility forms, which U+FE00 to U+FE02 stand for after them."""
-    blocks = (range(0xF900, 0xFADA), range(0x2F800, 0x2FA1E))
-    return "".join(sorted({unicodedata.normalize("NFC", chr(code)) for block in blocks for code in block}))
-
-
 def _removal(characters: str, *contexts: str) -> re.Pattern[str]:
     """Return the pattern of one of the characters outside of every context. It takes time linear in the text."""
     return re.compile(f"[{characters}]" + "".join(f"(?<!{context})" for context in contexts))
@@ -314,18 +270,13 @@ _MARKS = "\u0300-\u034e\u0350-\u036f\u0591-\u05c7"
 _LEADING, _VOWELS, _TRAILING = "\u1100-\u115e\ua960-\ua97c", "\u1161-\u11a7\ud7b0-\ud7c6", "\u11a8-\u11ff\ud7cb-\ud7fb"
 _HIEROGLYPHS = "\U00013000-\U0001342f\U00013441-\U00013446\U00013460-\U000143fa"
 _NUMBER_MARKS = "\u0600-\u0605\u06dd\u0890\u0891\u08e2"
-_NOTES = "\U0001d100-\U0001d158\U0001d15a-\U0001d172\U0001d17b-\U0001d1ff"
 
-_BLACK_FLAG = "\U0001f3f4"
-_REGION_FLAGS = re.compile(f"({_BLACK_FLAG}(?:{'|'.join(map(_in_tags, _REGIONS))})\U000e007f)")
-_USELESS = re.compile(f"[{_ranges(_NEVER_NEEDED)}]+")
+_REGION_FLAG = f"\U0001f3f4(?:{'|'.join(map(_in_tags, _REGIONS))})\U000e007f"
+_USELESS = re.compile(f"({_REGION_FLAG})|[{_ranges(_NEVER_NEEDED)}]+")
 _MISPLACED = _removal(
     _ranges(_NEEDED_IN_PLACES),
     f"(?<=[{_PICTURES}])[\ufe0e\ufe0f]",
     "(?<=[0-9#*])\ufe0f(?=\u20e3)",  # keycaps
-    f"(?<=[{_ranges(_MATHS_MYANMAR_PHAGS_PA_MANICHAEAN)}])\ufe00",
-    f"(?<=[{_ranges(_WIDE_PUNCTUATION)}])[\ufe00\ufe01]",
-    f"(?<=[{_compatibility_bases()}])[\ufe00-\ufe02]",
     f"(?<=[{_MONGOLIAN}])[\u180b-\u180d\u180f]",
     f"(?<=[{_MONGOLIAN}\u180b-\u180d\u180f])\u180e(?=[{_MONGOLIAN}])",
     f"\u115f(?=[{_VOWELS}])",
@@ -338,9 +289,9 @@ _MISPLACED = _removal(
     "[\U000110bd\U000110cd](?=[\U00011080-\U000110bc])",
     f"(?<=[{_HIEROGLYPHS}])[\U00013430-\U0001343f]",
     f"[\U00013430-\U0001343f](?=[{_HIEROGLYPHS}])",
-    "(?<=[\u2801-\u28ff])\u2800",
+    "(?<=[\u2801-\u28ff])\u2800",  # Braille
     "\u2800(?=[\u2801-\u28ff])",
-    f"\U0001d159(?=[{_NOTES}])",
+    "\U0001d159(?=[\U0001d15a-\U0001d172])",  # an empty note head
 )
 _UNJOINING = _removal(
     _JOINERS,
@@ -353,11 +304,4 @@ _UNJOINING = _removal(
 
 def without_hidden_characters(text: str) -> str:
     """Return `text` without characters that can hide instructions. Writing systems and emoji keep what they need."""
-    if _BLACK_FLAG not in text:
-        return _cleaned(text)
-    parts = _REGION_FLAGS.split(text)  # every second part is a flag
-    return "".join(part if place % 2 else _cleaned(part) for place, part in enumerate(parts))
-
-
-def _cleaned(text: str) -> str:
-    return _UNJOINING.sub("", _MISPLACED.sub("", _USELESS.sub("", text)))
+    return _UNJOINING.sub("", _MISPLACED.sub("", _USELESS.sub(r"\1", text)))

@@ -2,34 +2,36 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import anyio
-from mcp.server.lowlevel import Server
+import httpx
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from opentelemetry import context as tracing
 from opentelemetry import propagate, trace
-from starlette.applications import Starlette
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contit_mcp.http.auth import Authentication, Identify
-from contit_mcp.http.guard import SEND_SECONDS, GuardPolicy, HeaderGuard, InFlight, Refusal, RequestGuard
+from contit_mcp.config.settings import Settings, split_list
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import build_http_client
+from contit_mcp.errors import APIStatusError, AuthenticationError, ContitError, NotFoundError
+from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client, metadata_routes, own_credential
+from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.server_card import discovery_routes
+from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import request_state
+from contit_mcp.server.request_state import Sharing, request_state
+from contit_mcp.server.server import create_server
 from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
 
@@ -39,20 +41,30 @@ _tracer = trace.get_tracer("contit_mcp")
 PROBE_SECONDS = 10.0
 """How long the result of the last probe of Contit is used."""
 
+SEND_SECONDS = 30.0
+"""Limit for a client to make room for the next part of its answer."""
+
+DRAIN_SECONDS = 3.3
+"""For calls in flight to return their handles: their waits end at once, a start being sent within 2 s."""
+
 PROBES = ("/healthz", "/readyz", "/metrics")
 KNOWN_PATHS = ("/mcp", *PROBES)
 
+SHARING = {
+    "none": Sharing.ONE_CALLER,
+    "token": Sharing.BY_PRINCIPAL,
+    "jwt": Sharing.BY_PRINCIPAL,
+    "caller": Sharing.BY_CREDENTIAL,
+}
+
 
 class Readiness:
-    """Whether this server takes calls: after its start and before its drain.
+    """Whether this server takes calls: after its start, before its drain, and where `asks` is on, if Contit answers."""
 
-    Args:
-        probe: Asks Contit and returns what is wrong; None if readiness does not depend on Contit.
-    """
-
-    def __init__(self, probe: Callable[[], Awaitable[str | None]] | None = None) -> None:
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
         self.serving = False
-        self._probe = probe
+        self._settings = settings
+        self._transport = transport
         self._problem: str | None = None
         self._probed_at = float("-inf")
         self._probing = anyio.Lock()
@@ -65,98 +77,145 @@ class Readiness:
         """Return why it takes no calls; None if it does."""
         if not self.serving:
             return "not serving: starting or draining"
-        if self._probe is None:
-            return None
-        async with self._probing:
-            if anyio.current_time() - self._probed_at >= PROBE_SECONDS:
-                self._problem = await self._probe()
-                self._probed_at = anyio.current_time()
+        if self._settings.ready_probes_contit:
+            async with self._probing:
+                if anyio.current_time() - self._probed_at >= PROBE_SECONDS:
+                    self._problem = await self._probe()
+                    self._probed_at = anyio.current_time()
         return self._problem
+
+    async def _probe(self) -> str | None:
+        settings = self._settings
+        async with build_http_client(settings.base_url, ca_file=settings.ca_file, transport=self._transport) as http:
+            try:
+                await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
+            except (NotFoundError, AuthenticationError):
+                return None  # it is there; calls report a refused credential
+            except APIStatusError as error:
+                return f"Contit answers {error.status_code}"
+            except ContitError as error:
+                return error.message
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class HttpParts:
-    """State that the application shares with the function that serves it."""
+class WiredApp:
+    """The application, and what the function that serves it uses of it."""
 
+    app: ASGIApp
+    context: AppContext
+    guard: Guard
     readiness: Readiness
-    in_flight: InFlight = field(default_factory=InFlight)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: Metrics
+
+    async def drain(self) -> None:
+        """Take no new calls, and end the waits of those in flight, so that they return their handles."""
+        self.readiness.serving = False
+        self.guard.draining = True
+        self.context.close()
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while self.guard.under_way:
+                await anyio.sleep(0.02)
+        self.guard.end()
 
 
-def create_app(
-    sessions: StreamableHTTPSessionManager,
-    context: AppContext,
-    parts: HttpParts,
+@asynccontextmanager
+async def wired_app(
+    settings: Settings,
+    transport: httpx.AsyncBaseTransport | None = None,
     *,
-    identify: Identify,
-    rate: RequestRate,
-    policy: GuardPolicy,
-    metadata_routes: list[Route] | None = None,
-    metrics_here: bool = True,
-) -> ASGIApp:
-    """Return the application.
+    probe: bool = False,
+    sessions: StreamableHTTPSessionManager | None = None,
+) -> AsyncIterator[WiredApp]:
+    """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
     Args:
-        sessions: Serves the MCP server, from `create_sessions`; the caller runs it.
-        context: The state of the tools.
-        parts: State that is shared with the function that serves the application.
-        identify: Returns the caller of a request.
-        rate: Requests of one caller per minute.
-        policy: What is let in, and how much of it.
-        metadata_routes: Where clients learn how to get a token (RFC 9728).
-        metrics_here: Whether `/metrics` is on this address too.
+        settings: The configuration.
+        transport: Replaces the network to Contit: the embedded sandbox.
+        probe: Whether the tool `contit_probe` is offered too.
+        sessions: Replaces our MCP server.
+
+    Raises:
+        ConfigurationError: The CA file or a seal key cannot be used.
     """
-    handle = _with_card_sessions(sessions.handle_request) if context.settings.card else sessions.handle_request
-    tools: ASGIApp = RequestGuard(handle, policy, rate, parts.in_flight)
-    tools = HeaderGuard(_with_cors(Authentication(tools, identify), policy.origins), policy)
+    location = settings.store_location()
+    metrics = Metrics()
+    readiness = Readiness(settings, transport)
+    policy = http_policy(settings)
+    rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
+    async with AsyncExitStack() as stack:
+        opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
+        context = await stack.enter_async_context(opened)
+        identify = await stack.enter_async_context(_identification(settings))
+        context.services()  # imports what the first caller would wait for otherwise
+        sessions = sessions or StreamableHTTPSessionManager(
+            create_server(context, probe=probe),
+            stateless=True,
+            # `Guard` checks Host and Origin: unlike the SDK, it can also allow any Host.
+            security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+            max_request_body_size=policy.largest_body,
+        )
+        tools = _with_card_sessions(sessions.handle_request) if settings.card else sessions.handle_request
+        guard = Guard(tools, policy, identify, rate)
+        served = _with_cors(guard, policy.origins)
+        routes = [
+            Route("/mcp", served),
+            Route("/mcp/", served),
+            *discovery_routes(settings),
+            *(metadata_routes(settings) if settings.auth == "jwt" else []),
+            *health_routes(readiness),
+            *([metrics_route(readiness, metrics)] if settings.metrics_port is None else []),
+        ]
+        # Behind a proxy a redirect would lead from https to http, and the credential with it.
+        app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
+        _read_states(metrics, context, guard, rate, policy)
+        metrics.set_build_info(store=location.kind, schema=schema_version(location))
+        async with anyio.create_task_group() as watchers:
+            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(metrics.watch_event_loop)
+            async with sessions.run():
+                yield WiredApp(app, context, guard, readiness, metrics)
+            watchers.cancel_scope.cancel()
 
-    parts.metrics.most_under_way.set(policy.at_once)
-    _read_states(context, parts, rate)
-    routes = [
-        Route("/mcp", tools),
-        Route("/mcp/", tools),
-        *discovery_routes(context.settings),
-        *_health_routes(parts.readiness),
-        *(metadata_routes or []),
-        *([_metrics_route(parts)] * metrics_here),
-    ]
-    around = [Middleware(Requests, count=parts.metrics.count_request, send_seconds=policy.send_seconds)]
-    app = Starlette(routes=routes, middleware=around, exception_handlers={HTTPException: _short_error})
-    # Behind a proxy a redirect would lead from https to http, and the credential with it.
-    app.router.redirect_slashes = False
-    return app
 
-
-def create_sessions(server: Server[Any], policy: GuardPolicy) -> StreamableHTTPSessionManager:
-    """Return the SDK's Streamable HTTP for a server: stateless, and with event streams.
-
-    With plain JSON no progress arrives, and a silent call ends at its client's read timeout. `HeaderGuard` checks Host
-    and Origin: unlike the SDK, it can also allow any Host.
-    """
-    return StreamableHTTPSessionManager(
-        server,
-        stateless=True,
-        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-        max_request_body_size=policy.largest_body,
+def http_policy(settings: Settings) -> GuardPolicy:
+    """Return what is let in, and how much of it."""
+    open_to_names = settings.auth != "none"
+    hosts = split_list(settings.allowed_hosts)
+    if hosts and settings.public_url:
+        hosts.append(urlsplit(settings.public_url).netloc)
+    origins = split_list(settings.allowed_origins)
+    return GuardPolicy(
+        hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
+        origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
+        largest_body=settings.max_body_bytes,
+        per_caller=settings.calls_per_caller,
+        at_once=settings.calls_at_once,
     )
 
 
-async def _short_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-    if error.status_code == 404:
-        message = "This server speaks MCP at /mcp, over Streamable HTTP."
-        if request.url.path.rstrip("/").endswith(("/sse", "/messages", "/message")):
-            message += " It does not serve the older HTTP+SSE transport; set the host's entry to type http and to /mcp."
-        return Refusal(404, "not_found", message).response(request.scope)
-    return Refusal(error.status_code, "refused", error.detail, dict(error.headers or {})).response(request.scope)
+@asynccontextmanager
+async def _identification(settings: Settings) -> AsyncIterator[Identify]:
+    match settings.auth:
+        case "token":
+            yield StaticTokens(settings.caller_tokens)
+        case "caller":
+            yield own_credential
+        case "jwt":
+            async with issuer_client(settings) as http:
+                yield JwtTokens(settings, http)
+        case "none":
+            yield anyone
 
 
-def create_metrics_app(parts: HttpParts) -> ASGIApp:
-    """Return an application with `/metrics` and the probes, for an address of its own."""
-    return Starlette(routes=[_metrics_route(parts), *_health_routes(parts.readiness)])
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    message = "This server speaks MCP at /mcp, over Streamable HTTP."
+    if scope["path"].rstrip("/").endswith(("/sse", "/messages", "/message")):
+        message += " It does not serve the older HTTP+SSE transport; set the host's entry to type http and to /mcp."
+    await Refusal(404, "not_found", message)(scope, receive, send)
 
 
-def _health_routes(readiness: Readiness) -> list[Route]:
+def health_routes(readiness: Readiness) -> list[Route]:
     """Return the routes for liveness and readiness. Probes connect by address, so any Host is accepted."""
 
     async def healthz(_: Request) -> Response:
@@ -169,20 +228,23 @@ def _health_routes(readiness: Readiness) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def _metrics_route(parts: HttpParts) -> Route:
+def metrics_route(readiness: Readiness, metrics: Metrics) -> Route:
+    """Return the route for scrapers."""
+
     async def scrape(request: Request) -> Response:
-        parts.metrics.ready.set(parts.readiness.last_known())  # a scrape must not wait for Contit
-        content, media_type = parts.metrics.text(request.headers.get("accept", ""))
+        metrics.ready.set(readiness.last_known())  # a scrape must not wait for Contit
+        content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
     return Route("/metrics", scrape)
 
 
-def _read_states(context: AppContext, parts: HttpParts, rate: RequestRate) -> None:
+def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: RequestRate, policy: GuardPolicy) -> None:
     """Let each scrape read the states that no event reports."""
-    metrics, reachability = parts.metrics, context.reachability
+    reachability = context.reachability
+    metrics.most_under_way.set(policy.at_once)
     metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
-    metrics.under_way.labels("call").set_function(lambda: len(parts.in_flight))
+    metrics.under_way.labels("call").set_function(lambda: guard.under_way)
     metrics.reachable.set_function(lambda: reachability.reachable)
     metrics.upstream_in_flight.set_function(lambda: reachability.in_flight)
     metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
@@ -191,7 +253,7 @@ def _read_states(context: AppContext, parts: HttpParts, rate: RequestRate) -> No
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Answer the preflights of browsers, which carry no credential, for the origins that `HeaderGuard` lets pass."""
+    """Answer the preflights of browsers, which carry no credential, for the origins that `Guard` lets pass."""
     origins = [origin.lower() for origin in origins]  # as browsers write them; they are compared as they are
     return CORSMiddleware(
         app,
@@ -203,38 +265,36 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
         ],
         expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
-        max_age=600,
     )  # fmt: skip
 
 
 def _with_card_sessions(app: ASGIApp) -> ASGIApp:
-    """Add a session id to the response of an `initialize` that declares cards. The guard passes on whole bodies."""
+    """Add a session id to the response of an `initialize` that declares cards."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        first: list[Message] = [await receive()]
-        session_id = session_id_for(first[0].get("body", b""))
-
-        async def again() -> Message:
-            return first.pop() if first else await receive()
+        session_id = session_id_for(request_state(scope).body or b"")
 
         async def send_with_id(message: Message) -> None:
             if session_id is not None and message["type"] == "http.response.start":
-                header = (SESSION_HEADER.lower().encode(), session_id.encode())
-                message = {**message, "headers": [*message["headers"], header]}
+                MutableHeaders(scope=message)[SESSION_HEADER] = session_id
             await send(message)
 
-        await app(scope, again, send_with_id)
+        await app(scope, receive, send_with_id)
 
     return serve
+
+
+_TWO_LENGTHS = Refusal(
+    400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
+)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+_LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
 
 
 class Requests:
     """The outermost ASGI middleware: trace, log and count every request, and end those whose clients do not read.
 
-    Args:
-        app: The application behind it.
-        count: Called with path, status and reason of refusal of each request.
-        send_seconds: Limit for a client to make room for the next part of its answer.
+    `count` is called with path, status and reason of refusal.
     """
 
     def __init__(
@@ -246,9 +306,6 @@ class Requests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         began = anyio.current_time()
         status, size = 0, 0
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # as below the path of a mount
@@ -267,13 +324,19 @@ class Requests:
                 request.cancel()
                 await anyio.sleep_forever()
 
+        # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
+        # in the rest of this one, so the connection ends here (RFC 9112, 6.1).
+        two_lengths = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
         with _traced(scope, method, path) as span:
             try:
                 with anyio.CancelScope() as request:
-                    await self._serve(scope, receive, watch)
+                    await (_TWO_LENGTHS if two_lengths else self._app)(scope, receive, watch)
             finally:
                 span.set_attribute("http.response.status_code", status)
-                trace_id = _join(span, state.call_span)
+                ids = span.get_span_context()
+                if state.call_span is not None and state.call_span.trace_id != ids.trace_id:
+                    span.add_link(state.call_span)  # the message brought the trace of its call
+                    ids = state.call_span
                 self._count(path, status, state.refusal)
                 log.log(
                     _LEVEL_OF_PROBES if path in PROBES and status < 400 else _LEVEL,
@@ -286,34 +349,8 @@ class Requests:
                     refused=state.refusal,
                     caller=state.caller.principal if state.caller is not None else None,
                     client=(scope.get("client") or [None])[0],
-                    trace_id=trace_id,
+                    trace_id=trace.format_trace_id(ids.trace_id) if ids.is_valid else None,
                 )
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
-        # in the rest of this one, so the connection ends here (RFC 9112, 6.1).
-        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
-            await _TWO_LENGTHS.response(scope)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
-_TWO_LENGTHS = Refusal(
-    400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
-)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
-_LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
-
-
-def _join(span: trace.Span, call: trace.SpanContext | None) -> str | None:
-    """Return the trace id of the request's call. If the message brought it, the request's span links to it."""
-    own = span.get_span_context()
-    if not own.is_valid:
-        return None
-    if call is None or not call.is_valid or call.trace_id == own.trace_id:
-        return trace.format_trace_id(own.trace_id)
-    span.add_link(call)
-    return trace.format_trace_id(call.trace_id)
 
 
 @contextmanager
@@ -322,10 +359,9 @@ def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
     if path in PROBES:
         yield trace.INVALID_SPAN
         return
-    parent = propagate.extract(Headers(scope=scope))
     with _tracer.start_as_current_span(
         f"{method} {path}",
-        context=parent,
+        context=propagate.extract(Headers(scope=scope)),
         kind=trace.SpanKind.SERVER,
         attributes={"http.request.method": method, "url.path": path},
         record_exception=False,
@@ -335,8 +371,5 @@ def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
             yield span
             return
         ids = trace.SpanContext(secrets.randbits(127) + 1, secrets.randbits(63) + 1, is_remote=False)
-        token = tracing.attach(trace.set_span_in_context(trace.NonRecordingSpan(ids)))
-        try:
-            yield trace.NonRecordingSpan(ids)
-        finally:
-            tracing.detach(token)
+        with trace.use_span(trace.NonRecordingSpan(ids), record_exception=False) as unrecorded:
+            yield unrecorded

@@ -1,28 +1,37 @@
-"""Authentication over HTTP: each of the four modes turns headers into a caller or a refusal; one middleware asks it."""
+"""Authentication over HTTP: each of the four modes turns headers into a caller or a refusal."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import jwt
 from jwt.exceptions import InvalidSubjectError
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
 
-from contit_mcp.config.settings import LONGEST_TOKEN
+from contit_mcp.config.settings import LONGEST_TOKEN, Settings, split_list
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.guard import Refusal, too_many
-from contit_mcp.http.jwks import ALGORITHMS, RETRY_SECONDS, IssuerKeys, KeysUnavailableError, same_issuer
-from contit_mcp.server.request_state import Caller, request_state
+from contit_mcp.http.jwks import (
+    ALGORITHMS,
+    LARGEST_DOCUMENT,
+    RETRY_SECONDS,
+    IssuerKeys,
+    KeysUnavailableError,
+    same_issuer,
+)
+from contit_mcp.server.request_state import Caller
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
-
-Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
-"""Returns who sends these headers, or why that is not known."""
 
 LEEWAY_SECONDS = 10
 """How far the clock of the issuer may differ from ours."""
@@ -37,30 +46,12 @@ Any other value declares another kind, such as `logout+jwt`, `dpop+jwt` or `sece
 _ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
 """Only id tokens have these (OpenID Connect Core 1.0, 2 and 3.3.2.11; Financial-grade API, 5.1)."""
 
-_SCOPE_CLAIMS = ("scope", "scp")
-"""RFC 9068, 2.2.3 names the first. Entra ID, Okta and others send the second."""
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can contain one, and nothing can encode it
 
+_METADATA = "/.well-known/oauth-protected-resource"
 
-class Authentication:
-    """ASGI middleware that refuses requests without a known caller.
-
-    Args:
-        app: The application behind it, which finds the caller in the request's state.
-        identify: The mode.
-    """
-
-    def __init__(self, app: ASGIApp, identify: Identify) -> None:
-        self._app = app
-        self._identify = identify
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request or pass it on."""
-        found = await self._identify(Headers(scope=scope))
-        if isinstance(found, Refusal):
-            await found.response(scope)(scope, receive, send)
-            return
-        request_state(scope).caller = found
-        await self._app(scope, receive, send)
+# Clients compare URLs letter by letter (RFC 9728, 3.3; RFC 8414, 3.3), so no slash is put at their ends.
+_as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True)).validate_python
 
 
 async def anyone(_: Headers) -> Caller | Refusal:
@@ -70,13 +61,10 @@ async def anyone(_: Headers) -> Caller | Refusal:
 
 @dataclass(frozen=True, slots=True)
 class StaticTokens:
-    """Mode `token`: bearer tokens, each with the name of its caller.
-
-    Attributes:
-        tokens: Returns the current tokens by name; their file may have changed.
-    """
+    """Mode `token`: bearer tokens, each with the name of its caller."""
 
     tokens: Callable[[], Mapping[str, str]]
+    """Returns the current tokens by name; their file may have changed."""
 
     async def __call__(self, headers: Headers) -> Caller | Refusal:
         """Return the caller. Every token is compared, in constant time each, so that the time tells nothing."""
@@ -116,33 +104,42 @@ async def own_credential(headers: Headers) -> Caller | Refusal:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class JwtTokens:
-    """Mode `jwt`: access tokens of an OAuth 2.1 issuer.
+def issuer_client(settings: Settings) -> httpx.AsyncClient:
+    """Return a client for the documents of an issuer.
 
-    Attributes:
-        keys: The keys of the issuer.
-        issuer: The issuer; with and without a slash at the end are the same.
-        audience: What `aud` must contain; with and without a slash at the end are the same.
-        required_scopes: The scopes that a token must have, each of them, as they appear in tokens.
-        advertised_scopes: The scopes that a client must request, as the issuer wants them in requests.
-        metadata_url: Where clients find the issuer (RFC 9728).
-        header: The header with the token; in any other than `Authorization` it is the whole value.
+    Raises:
+        ConfigurationError: The CA file cannot be used.
     """
+    return build_http_client("", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file)
 
-    keys: IssuerKeys
-    issuer: str
-    audience: str
-    required_scopes: Sequence[str]
-    advertised_scopes: Sequence[str]
-    metadata_url: str
-    header: str = "Authorization"
+
+def metadata_routes(settings: Settings) -> list[Route]:
+    """Return where clients learn how to get a token (RFC 9728), for mode `jwt`."""
+    resource, issuer = _as_written(settings.public_url), _as_written(settings.jwt_issuer)
+    scopes = settings.scopes_to_request()
+    [route] = create_protected_resource_routes(resource, [issuer], scopes, resource_name="Contit Assistant")
+    # Clients look below the path first and then at the root (MCP authorization). A proxy may have changed the path.
+    paths = dict.fromkeys((route.path, f"{_METADATA}/mcp", _METADATA))
+    return [Route(path, route.endpoint, methods=["GET", "OPTIONS"]) for path in paths]
+
+
+class JwtTokens:
+    """Mode `jwt`: access tokens of an OAuth 2.1 issuer. `http` is an `issuer_client`."""
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+        self.issuer = str(settings.jwt_issuer)
+        self.audience = str(settings.jwt_audience or settings.public_url)
+        self.keys = IssuerKeys(self.issuer, http, jwks_url=settings.jwt_jwks_url)
+        self._required = split_list(settings.jwt_scopes)
+        self._advertised = " ".join(settings.scopes_to_request())
+        self._metadata_url = str(build_resource_metadata_url(_as_written(settings.public_url)))
+        self._header = settings.jwt_header
 
     async def __call__(self, headers: Headers) -> Caller | Refusal:
         """Return the caller, or a challenge that tells a client what to do next."""
         token = self._token(headers)
         if token is None:
-            return self._unauthorized(f"Send an access token of this server's issuer in the header {self.header}.")
+            return self._unauthorized(f"Send an access token of this server's issuer in the header {self._header}.")
         try:
             claims = await self.claims(token)
         except KeysUnavailableError:
@@ -154,7 +151,7 @@ class JwtTokens:
             return self._unauthorized(self.problem(error), wrong=True)
         if missing := self.missing_scopes(claims):
             message = f"The token lacks the scope {', '.join(missing)}. Sign in again and request it."
-            challenge = _challenge("insufficient_scope", self.advertised_scopes, self.metadata_url)
+            challenge = _challenge("insufficient_scope", self._advertised, self._metadata_url)
             return Refusal(403, "insufficient_scope", message, challenge)
         return Caller(mode="jwt", issuer=self.issuer.removesuffix("/"), principal=claims["sub"])
 
@@ -186,24 +183,27 @@ class JwtTokens:
         )
         if not same_issuer(claims["iss"], self.issuer):
             raise jwt.InvalidIssuerError
-        if not claims["sub"].strip() or not _is_unicode(claims["sub"]):
+        if not claims["sub"].strip() or _LONE_SURROGATE.search(claims["sub"]):
             raise InvalidSubjectError
         _require_access_token_claims(claims)
         return claims
 
     def _token(self, headers: Headers) -> str | None:
-        if self.header.lower() == "authorization":
+        if self._header.lower() == "authorization":
             return bearer(headers)
-        given = headers.getlist(self.header)
+        given = headers.getlist(self._header)
         return given[0] if len(given) == 1 and _is_plain(given[0]) else None
 
     def missing_scopes(self, claims: Mapping[str, Any]) -> list[str]:
         """Return the required scopes that a token lacks."""
-        granted = _scopes(claims)
-        return [scope for scope in self.required_scopes if scope not in granted]
+        granted: set[str] = set()
+        for found in (claims.get("scope"), claims.get("scp")):  # RFC 9068, 2.2.3; Entra ID, Okta and others
+            parts = found.split() if isinstance(found, str) else found if isinstance(found, list) else ()
+            granted.update(map(str, parts))
+        return [scope for scope in self._required if scope not in granted]
 
     def _unauthorized(self, message: str, *, wrong: bool = False) -> Refusal:
-        return unauthorized(message, wrong=wrong, scopes=self.advertised_scopes, metadata_url=self.metadata_url)
+        return unauthorized(message, wrong=wrong, scopes=self._advertised, metadata_url=self._metadata_url)
 
     def problem(self, error: jwt.PyJWTError) -> str:
         """Return what is wrong with a token, in words that tell nothing of its content."""
@@ -264,41 +264,18 @@ def bearer(headers: Headers) -> str | None:
     return token if scheme.lower() == "bearer" and _is_plain(token) else None
 
 
-def unauthorized(
-    message: str, *, wrong: bool = False, scopes: Sequence[str] = (), metadata_url: str | None = None
-) -> Refusal:
-    """Return a 401 with its challenge.
-
-    Args:
-        message: The text for the client.
-        wrong: Whether a credential was sent and refused.
-        scopes: The scopes to request.
-        metadata_url: Where clients find the authorization server.
-    """
-    challenge = _challenge("invalid_token" if wrong else None, scopes, metadata_url)
+def unauthorized(message: str, *, wrong: bool = False, scopes: str = "", metadata_url: str = "") -> Refusal:
+    """Return a 401 with its challenge; `wrong` says that a credential was sent and refused."""
+    challenge = _challenge("invalid_token" if wrong else "", scopes, metadata_url)
     return Refusal(401, "invalid_token" if wrong else "unauthorized", message, challenge)
 
 
-def _challenge(error: str | None, scopes: Sequence[str], metadata_url: str | None) -> dict[str, str]:
+def _challenge(error: str, scopes: str, metadata_url: str) -> dict[str, str]:
     """Return the header that RFC 6750, 3 and RFC 9728, 5.1 describe."""
-    parts = {"error": error, "scope": " ".join(scopes), "resource_metadata": metadata_url}
+    parts = {"error": error, "scope": scopes, "resource_metadata": metadata_url}
     written = ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
     return {"WWW-Authenticate": f"Bearer {written}".strip()}
 
 
 def _is_plain(text: str) -> bool:
     return 0 < len(text) <= LONGEST_TOKEN and text.isascii() and text.isprintable() and " " not in text
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether the text can be encoded: JSON can contain lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _scopes(claims: Mapping[str, Any]) -> set[str]:
-    """Return the granted scopes of both claims, written as one text or as a list."""
-    granted: set[str] = set()
-    for name in _SCOPE_CLAIMS:
-        found = claims.get(name)
-        granted.update(found.split() if isinstance(found, str) else map(str, found) if isinstance(found, list) else ())
-    return granted

@@ -6,16 +6,15 @@ its last response. So the first request starts a task that holds what the reques
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any
+import threading
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.config.settings import Settings
+from contit_mcp.http.app import SHARING, WiredApp, wired_app
 from contit_mcp.http.guard import Refusal
-from contit_mcp.http.serve import SHARING, WiredApp, is_loopback, refuse_unsafe, return_handles, wired_app
+from contit_mcp.http.serve import first_signal, is_loopback, refuse_unsafe
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.logging import get_logger
 
@@ -28,9 +27,6 @@ _STRANGER = Refusal(
 
 class EmbeddedApp:
     """An ASGI application, to be mounted, or to be served by itself.
-
-    Args:
-        settings: The configuration.
 
     Raises:
         ConfigurationError: The settings would serve strangers, or could not work.
@@ -48,7 +44,7 @@ class EmbeddedApp:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif self._is_stranger(scope):
-            await _STRANGER.response(scope)(scope, receive, send)
+            await _STRANGER(scope, receive, send)
         else:
             app = await self._started()
             await app(scope, receive, send)
@@ -71,16 +67,19 @@ class EmbeddedApp:
 
     async def _run(self, opened: "asyncio.Future[WiredApp]") -> None:
         """Hold what the requests share until the event loop ends, which cancels this."""
+        # Where the host has no handler, or this is not the main thread, no signal is watched.
+        main = threading.current_thread() is threading.main_thread()
+        ends = [number for number in (signal.SIGTERM, signal.SIGINT) if main and callable(signal.getsignal(number))]
         try:
-            async with wired_app(self._settings) as app:
-                with _signals_watched() as stopping:
-                    app.parts.readiness.serving = True
-                    opened.set_result(app)
-                    tell_host = await stopping
-                log.info("server.stopping", calls_in_flight=app.context.calls_in_flight)
-                await return_handles(app.context, app.parts)
-                app.parts.in_flight.end()
-                tell_host()
+            async with wired_app(self._settings) as wired:
+                with first_signal(*ends) as stopping:
+                    wired.readiness.serving = True
+                    opened.set_result(wired)
+                    cause = await stopping
+                log.info("server.stopping", cause=cause.name, calls_in_flight=wired.context.calls_in_flight)
+                await wired.drain()
+                # The host is told after the drain: sse-starlette, for one, cuts streams as soon as it is.
+                signal.raise_signal(cause)
                 await asyncio.Event().wait()
         except Exception as error:
             if opened.done():
@@ -97,35 +96,3 @@ class EmbeddedApp:
             with suppress(asyncio.CancelledError):
                 await self._task
         await send({"type": "lifespan.shutdown.complete"})
-
-
-@contextmanager
-def _signals_watched() -> Iterator["asyncio.Future[Callable[[], Any]]"]:
-    """Yield what is done when SIGTERM or SIGINT asks the host to stop: its result calls the host's own handler.
-
-    The host is told after the drain: sse-starlette, for one, cuts streams as soon as uvicorn's handler runs. Where the
-    host has no handler, or this is not the main thread, nothing is watched. A second signal reaches the host at once.
-    """
-    loop = asyncio.get_running_loop()
-    stopping: asyncio.Future[Callable[[], Any]] = loop.create_future()
-    before: dict[int, Callable[[int, Any], Any]] = {}
-
-    def on_signal(number: int, frame: Any) -> None:
-        restore()
-        loop.call_soon_threadsafe(stopping.set_result, partial(before[number], number, frame))
-
-    def restore() -> None:
-        for number, handler in before.items():
-            if signal.getsignal(number) is on_signal:
-                signal.signal(number, handler)
-
-    with suppress(ValueError):  # not the main thread, in which signals arrive
-        for number in (signal.SIGTERM, signal.SIGINT):
-            handler = signal.getsignal(number)
-            if callable(handler):
-                signal.signal(number, on_signal)
-                before[number] = handler
-    try:
-        yield stopping
-    finally:
-        restore()

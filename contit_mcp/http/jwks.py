@@ -6,7 +6,7 @@ Here documents are bounded, redirects are errors, and cached keys stay in use wh
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,27 +60,12 @@ class KeysUnavailableError(Exception):
 
 
 class IssuerKeys:
-    """The cached keys of one issuer.
+    """The cached keys of one issuer. Without `jwks_url` they are where the issuer's metadata says."""
 
-    Args:
-        issuer: URL of the issuer.
-        http: A client without credentials.
-        jwks_url: URL of the keys; None takes it from the issuer's metadata.
-        clock: The time in seconds.
-    """
-
-    def __init__(
-        self,
-        issuer: str,
-        http: httpx.AsyncClient,
-        *,
-        jwks_url: str | None = None,
-        clock: Callable[[], float] = anyio.current_time,
-    ) -> None:
+    def __init__(self, issuer: str, http: httpx.AsyncClient, *, jwks_url: str | None = None) -> None:
         self._issuer = issuer
         self._http = http
         self._jwks_url = jwks_url
-        self._clock = clock
         self._keys: Mapping[tuple[str, str], PyJWK] = {}
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
@@ -120,17 +105,13 @@ class IssuerKeys:
                 url = self._jwks_url or key_url(await self.discover())
                 self._keys = _usable(await read_json(self._http, url))
         except FAILURES as exc:
-            self._failed_at = self._clock()
+            self._failed_at = anyio.current_time()
             raise KeysUnavailableError from exc
-        self._fetched_at = self._clock()
+        self._fetched_at = anyio.current_time()
         return len({key_id for key_id, _ in self._keys})
 
     async def discover(self) -> dict[str, Any]:
-        """Return the issuer's metadata from the first well-known URL that has it.
-
-        Raises:
-            ValueError: What is there belongs to another issuer. The other FAILURES are possible too.
-        """
+        """Return the issuer's metadata from the first well-known URL that has it; raise one of FAILURES if none has."""
         failures: list[Exception] = []
         for place in well_known_urls(self._issuer):
             try:
@@ -144,13 +125,13 @@ class IssuerKeys:
         raise failures[0]
 
     def _age(self) -> float:
-        return self._clock() - self._fetched_at
+        return anyio.current_time() - self._fetched_at
 
     def _may_refetch(self) -> bool:
         """Count one more fetch for an unknown key, if the limit allows it (GCRA)."""
-        now = self._clock()
         if self._is_fetching():
             return False
+        now = anyio.current_time()
         earliest = max(self._refetches_from, now - REFETCH_BURST * REFETCH_SECONDS) + REFETCH_SECONDS
         if earliest > now:
             return False
@@ -162,7 +143,7 @@ class IssuerKeys:
 
     def _start_fetch(self) -> None:
         """Start a fetch, unless one runs or has just failed."""
-        if not self._is_fetching() and self._clock() - self._failed_at >= RETRY_SECONDS:
+        if not self._is_fetching() and anyio.current_time() - self._failed_at >= RETRY_SECONDS:
             self._fetching = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
@@ -191,20 +172,12 @@ def same_issuer(named: object, issuer: str) -> bool:
 
 
 def key_url(metadata: Mapping[str, Any]) -> str:
-    """Return the URL of the keys that the metadata names.
-
-    Raises:
-        ValueError: It is missing or not usable.
-    """
+    """Return the URL of the keys that the metadata names; raise ValueError if it is missing or not usable."""
     return exact_url(str(metadata.get("jwks_uri")), query=True)
 
 
 async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    """Return the JSON object at a URL.
-
-    Raises:
-        ValueError: The document is too large or not JSON. The other FAILURES are possible too.
-    """
+    """Return the JSON object at a URL; raise one of FAILURES if there is none."""
     with anyio.fail_after(DOCUMENT_SECONDS):
         response = await http.get(url)
     response.raise_for_status()
@@ -224,11 +197,8 @@ def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], PyJWK]:
         if not isinstance(key_id, str) or data.get("use", "sig") != "sig":
             continue
         if _PRIVATE & data.keys():
-            log.error(
-                "jwt.private_key_published",
-                key=key_id,
-                hint="The issuer publishes the secret part of this key. It is refused; replace it at the issuer.",
-            )
+            hint = "The issuer publishes the secret part of this key. It is refused; replace it at the issuer."
+            log.error("jwt.private_key_published", key=key_id, hint=hint)
             continue
         for algorithm in _algorithms_of(data):
             try:

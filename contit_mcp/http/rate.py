@@ -25,19 +25,11 @@ _MINUTE = 60
 
 
 class RequestRate:
-    """Requests of one caller per minute, in a sliding window.
-
-    Args:
-        per_minute: The limit. Task polls have a limit of their own, which is higher.
-        redis_url: The Redis that counts; while it cannot be used, each replica counts for itself.
-        now: The clock, in seconds since the epoch.
-
-    Attributes:
-        local_only: Whether there is a Redis and it cannot be used.
-    """
+    """Requests of one caller per minute, in a sliding window. While Redis cannot be used, each replica counts alone."""
 
     def __init__(self, per_minute: int, *, redis_url: str | None = None, now: Callable[[], float] = time.time) -> None:
         self.local_only = False
+        """Whether there is a Redis and it cannot be used."""
         self._now = now
         self._per_minute = per_minute
         self._redis = _connect(redis_url) if redis_url else None
@@ -103,13 +95,8 @@ class RequestRate:
 def seconds_until_room(limit: int, before: int, count: int, second: float) -> float:
     """Return when one more request is within the limit; 0 or less for now.
 
-    The requests of the minute before count in proportion to its part that the sliding window still covers.
-
-    Args:
-        limit: Requests per minute.
-        before: Requests of the minute before.
-        count: Requests of this minute.
-        second: How much of this minute is over.
+    `second` of this minute are over, with `count` requests so far. Those `before`, in the last minute, count in
+    proportion to the part of it that the window still covers.
     """
     room = limit - 1 - count
     if room >= 0:

@@ -1,8 +1,8 @@
 """What the calls of one process share. The first call imports `services`, so that a host lists the tools quickly."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import anyio
 
@@ -21,51 +21,38 @@ if TYPE_CHECKING:  # start-up time
     from contit_mcp.telemetry.metrics import Metrics
 
 
+@dataclass(eq=False, repr=False)
 class AppContext:
-    """The settings of one process, and the services behind its calls. Use it from `open_context`.
+    """The settings of one process, and the services behind its calls.
 
-    A server without a credential starts and lists its tools; each call says what to set.
-
-    Args:
-        settings: The configuration.
-        sharing: Whose credential asks Contit, and which callers are told apart.
-        transport: Replaces the network: the embedded sandbox, or a test's fake Contit.
-        store: Replaces the store of the settings.
-        replay: Which answers are returned once more to the same question.
-        metrics: Count what happens.
+    `async with` closes the connections and files when the last of its users has left; the next call opens them again.
 
     Raises:
         ConfigurationError: A seal key cannot be used.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        sharing: Sharing = Sharing.ONE_CALLER,
-        transport: "httpx.AsyncBaseTransport | None" = None,
-        store: "RunStore | None" = None,
-        replay: "ReplayPolicy | None" = None,
-        metrics: "Metrics | None" = None,
-    ) -> None:
-        self.settings = settings
-        self.sharing = sharing
-        self.transport = transport
-        self.store = store
-        self.replay = replay
-        self.metrics = metrics
-        self.waits = WaitPolicy(operator_seconds=settings.wait_seconds, longest=settings.max_wait_seconds)
-        self.calls_in_flight = 0
-        self.reachability = Reachability()
-        self.on_listed: Callable[[], None] = lambda: None
-        self._closing = False
-        self._users = 0
-        self._services: Services | None = None
-        if settings.seal_keys():
-            self.services()  # reports a key that cannot be used before anything is served
+    settings: Settings
+    _: KW_ONLY
+    sharing: Sharing = Sharing.ONE_CALLER
+    transport: "httpx.AsyncBaseTransport | None" = None  # replaces the network
+    store: "RunStore | None" = None  # replaces the store of the settings
+    replay: "ReplayPolicy | None" = None
+    metrics: "Metrics | None" = None
+    calls_in_flight: int = field(default=0, init=False)
+    reachability: Reachability = field(default_factory=Reachability, init=False)
+    listed: anyio.Event = field(default_factory=anyio.Event, init=False)  # the tools, by a host
+    _services: "Services | None" = field(default=None, init=False)
+    _users: int = field(default=0, init=False)
+    _closing: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Report a seal key that cannot be used before anything is served."""
+        self.waits = WaitPolicy(self.settings.wait_seconds, self.settings.max_wait_seconds)
+        if self.settings.seal_keys():
+            self.services()
 
     def services(self) -> "Services":
-        """Return what the calls need. The first call imports it; it opens no file and no connection yet."""
+        """Return what the calls need. It opens no file and no connection yet; call it on the event loop's thread."""
         if self._services is None:
             from contit_mcp.server.services import Services  # noqa: PLC0415 - start-up time
 
@@ -78,8 +65,7 @@ class AppContext:
         """Return the assistant that asks for this caller.
 
         Raises:
-            ConfigurationError: No credential is configured, the caller was not identified, or the CA file or the
-                store cannot be used.
+            ConfigurationError: There is no credential, the caller was not identified, or a file cannot be used.
         """
         return self.services().tenant(caller)
 
@@ -89,35 +75,14 @@ class AppContext:
         if self._services is not None:
             self._services.drain.close()
 
-    @asynccontextmanager
-    async def in_use(self) -> AsyncIterator[None]:
-        """Close the connections and files when the last of several users at once has left."""
+    async def __aenter__(self) -> Self:
         self._users += 1
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                with anyio.CancelScope(shield=True):
-                    await self.aclose()
+        return self
 
-    async def aclose(self) -> None:
-        """Close the connections and files. The next call opens them again."""
-        if self._services is not None:
-            await self._services.aclose()
-
-
-@asynccontextmanager
-async def open_context(
-    settings: Settings,
-    *,
-    sharing: Sharing = Sharing.ONE_CALLER,
-    transport: "httpx.AsyncBaseTransport | None" = None,
-    store: "RunStore | None" = None,
-    replay: "ReplayPolicy | None" = None,
-    metrics: "Metrics | None" = None,
-) -> AsyncIterator[AppContext]:
-    """Yield the context of a process, and close its connections at the end."""
-    context = AppContext(settings, sharing=sharing, transport=transport, store=store, replay=replay, metrics=metrics)
-    async with context.in_use():
-        yield context
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        if not self._users and self._services is not None:
+            with anyio.CancelScope(shield=True):
+                await self._services.aclose()

@@ -7,19 +7,10 @@ short one costs a model turn. docs/hosts.md says how each was measured.
 import re
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class HostWait:
-    """Seconds: the `usual` wait, and the `ceiling` to which a longer `wait_seconds` is clamped."""
-
-    usual: float
-    ceiling: float
-
-
-_PATIENT = HostWait(usual=240.0, ceiling=240.0)
-_ORDINARY = HostWait(usual=45.0, ceiling=50.0)
-_NAMED_UNKNOWN = HostWait(usual=45.0, ceiling=float("inf"))
-_NAMELESS = HostWait(usual=25.0, ceiling=float("inf"))
+_PATIENT = (240.0, 240.0)  # the usual wait, and the ceiling of `wait_seconds`
+_ORDINARY = (45.0, 50.0)
+_NAMED_UNKNOWN = (45.0, float("inf"))
+_NAMELESS = (25.0, float("inf"))
 
 _BY_NAME = {
     "claude-code": _PATIENT,  # 300 s idle over HTTP, longer over stdio
@@ -29,6 +20,7 @@ _BY_NAME = {
     "continue-client": _ORDINARY,
     "inspector-cli": _ORDINARY,  # 60 s
     "mcp": _NAMELESS,  # the SDK's default name: LlamaIndex stops at 30 s and says no other
+    "": _NAMELESS,
 }
 
 _LIBRARIES = frozenset({
@@ -49,33 +41,16 @@ def read_user_agent(text: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
-    """The rule for the wait of a call.
-
-    Attributes:
-        operator_seconds: The operator's setting; it replaces the table of hosts.
-        longest: The longest `wait_seconds` that a caller can pass; at least the operator's own.
-    """
+    """The rule for the wait of a call. The operator's setting replaces the table of hosts."""
 
     operator_seconds: float | None = None
     longest: float = 240.0
 
     def seconds(self, wished: float | None, *, host: str | None) -> float:
-        """Return the wait of one call in seconds. A longer `wait_seconds` is clamped, never refused.
-
-        Args:
-            wished: `wait_seconds` of the call.
-            host: The name in `clientInfo`, or the product of the User-Agent, where there is one.
-        """
-        known = self._for_host(host)
-        longest = max(self.longest, self.operator_seconds or 0.0)
-        if wished is None:
-            return min(known.usual, longest)
-        return max(0.0, min(wished, known.ceiling, longest))
-
-    def _for_host(self, host: str | None) -> HostWait:
-        if self.operator_seconds is not None:
-            return HostWait(usual=self.operator_seconds, ceiling=float("inf"))
+        """Return the wait of one call in seconds. A longer `wait_seconds` is clamped, never refused."""
         name = (host or "").strip().casefold()
-        if not name or name in _LIBRARIES:
-            return _NAMELESS
-        return _BY_NAME.get(name, _NAMED_UNKNOWN)
+        usual, ceiling = _NAMELESS if name in _LIBRARIES else _BY_NAME.get(name, _NAMED_UNKNOWN)
+        if self.operator_seconds is not None:
+            usual, ceiling = self.operator_seconds, float("inf")
+        longest = max(self.longest, self.operator_seconds or 0.0)
+        return min(usual, longest) if wished is None else max(0.0, min(wished, ceiling, longest))

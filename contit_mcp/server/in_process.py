@@ -1,119 +1,58 @@
 """The server for clients in the same process: the SDK's high-level `MCPServer`, which all of them accept.
 
-FastMCP's client, and those of LangChain and pydantic-ai that are built on it, take no low-level server. The public
-methods of `MCPServer` are overridden, so that results and errors are those of the handlers, not rewritten by the SDK.
+FastMCP's client, and those of LangChain and pydantic-ai that are built on it, take no low-level server. So a middleware
+of an empty `MCPServer` answers each request with the handlers of `create_server`.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import mcp_types as types
-from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.shared.exceptions import MCPError
-from pydantic import AnyUrl
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import MCPServer
+from mcp_types.methods import SPEC_CLIENT_METHODS, serialize_server_result
+from pydantic import BaseModel
 
-from contit_mcp.errors import ContitError
-from contit_mcp.server import resources
-from contit_mcp.server.card import AnswerCard
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.prompts import complete_prompt, get_prompt, list_prompts
-from contit_mcp.server.request_state import Caller
-from contit_mcp.server.server import CACHE_HINTS, NAME, PRESENTATION, Handlers
-from contit_mcp.server.tasks import AskTasks
-from contit_mcp.tasks.extension import TasksExtension
+from contit_mcp.server.server import NAME, PRESENTATION, create_server
 
 
-class InProcessServer(MCPServer[None]):
-    """The server with its tools, prompts and resources.
-
-    Args:
-        context: What the calls share; its connections are closed when the last client has left.
-    """
+class InProcessServer(MCPServer[Any]):
+    """The server with its tools, prompts and resources. The context closes when the last client has left."""
 
     def __init__(self, context: AppContext) -> None:
-        self._contit = context
-        self._calls = Handlers(context, probe=False)
+        self._server = create_server(context)
+        _, *middleware = self._server.middleware  # the first is the SDK's own, which `MCPServer` has too
         with _logging_unchanged():
             super().__init__(
                 NAME,
                 **PRESENTATION,
-                lifespan=lambda _: context.in_use(),
-                extensions=[TasksExtension(AskTasks(context, self._calls.tools["contit_ask"]))],
-                middleware=[AnswerCard()] if context.settings.card else None,
+                lifespan=lambda _: context,
                 subscriptions=False,
-                cache_hints=CACHE_HINTS,
+                middleware=[*middleware, self._answer],
             )
-        self.completion()(self._complete)  # type: ignore[no-untyped-call]
 
-    async def list_tools(self) -> list[types.Tool]:
-        """Return the four tools."""
-        return [tool.listed for tool in self._calls.tools.values()]
-
-    async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
-    ) -> types.CallToolResult | types.InputRequiredResult:
-        """Call a tool for a client."""
-        params = types.CallToolRequestParams(name=name, arguments=arguments)
-        return await self._calls.call_tool(_of_a_client(context).request_context, params)
-
-    async def list_prompts(self) -> list[types.Prompt]:
-        """Return the prompts."""
-        return list_prompts().prompts
-
-    async def get_prompt(
-        self,
-        name: str,
-        arguments: dict[str, Any] | None = None,
-        context: Context[None, Any] | None = None,  # noqa: ARG002 - the same for all
-    ) -> types.GetPromptResult | types.InputRequiredResult:
-        """Return a prompt."""
-        return get_prompt(name, arguments)
-
-    async def list_resources(self) -> list[types.Resource]:
-        """Return the resources; the latest answers are among them."""
-        try:
-            answers = await resources.list_answers(self._contit.tenant(Caller()))
-        except ContitError:
-            answers = []
-        return [*resources.static_resources(), *answers]
-
-    async def list_resource_templates(self) -> list[types.ResourceTemplate]:
-        """Return the template of a whole answer."""
-        return resources.templates().resource_templates
-
-    async def read_resource(
-        self, uri: AnyUrl | str, context: Context[None, Any] | None = None
-    ) -> Iterable[ReadResourceContents] | types.InputRequiredResult:
-        """Return the contents of a resource for a client."""
-        params = types.ReadResourceRequestParams(uri=str(uri))
-        found = await self._calls.read_resource(_of_a_client(context).request_context, params)
-        texts = [each for each in found.contents if isinstance(each, types.TextResourceContents)]
-        return [ReadResourceContents(content=each.text, mime_type=each.mime_type) for each in texts]
-
-    async def _complete(
-        self,
-        ref: types.PromptReference | types.ResourceTemplateReference,
-        argument: types.CompletionArgument,
-        context: types.CompletionContext | None,
-    ) -> types.Completion:
-        if isinstance(ref, types.PromptReference):
-            values = complete_prompt(argument.name, argument.value)
-        else:
-            other = (context.arguments if context else None) or {}
-            tenant = self._contit.tenant(Caller())
-            values = await resources.complete(argument.name, argument.value, other, tenant)
-        return types.Completion(values=values, total=len(values), has_more=False)
+    async def _answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        entry = self._server.get_request_handler(ctx.method)
+        if entry is None or ctx.method == "server/discover":
+            result = await call_next(ctx)
+            if isinstance(result, dict) and "capabilities" in result:
+                extensions = None if ctx.method == "initialize" else self._server.extensions  # that era has none
+                capabilities = self._server.get_capabilities(
+                    protocol_version=ctx.protocol_version, extensions=extensions
+                )
+                result["capabilities"] = _dumped(capabilities)
+            return result
+        made = await entry.handler(ctx, entry.params_type.model_validate(ctx.params or {}, by_name=False))
+        result = _dumped(made) if isinstance(made, BaseModel) else dict(made or {})
+        if ctx.method in SPEC_CLIENT_METHODS and result.get("resultType") != "task":
+            return serialize_server_result(ctx.method, ctx.protocol_version, result)
+        return {"resultType": "complete", **result}
 
 
-def _of_a_client(context: Context[None, Any] | None) -> Context[None, Any]:
-    if context is None:
-        raise MCPError(
-            types.INVALID_REQUEST, "This method serves clients; connect one to the server and call it there."
-        )
-    return context
+def _dumped(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 @contextmanager

@@ -22,8 +22,6 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 LANGUAGES = ("en", "it")
 _LANGUAGE = types.PromptArgument(name="language", description="en or it; en by default.", required=False)
 _LONGEST_ARGUMENT = 2_000
-_MOST_VALUES = 100
-"""The specification's limit for one answer to a completion."""
 
 _VALUES = {
     "language": LANGUAGES,
@@ -43,39 +41,38 @@ def jobs() -> dict[str, Any]:
     return tomllib.loads(files("contit_mcp.server").joinpath("jobs.toml").read_text(encoding="utf-8"))
 
 
-def list_prompts() -> types.ListPromptsResult:
+async def list_prompts(_ctx: object, _params: object) -> types.ListPromptsResult:
     """Return all prompts, described in English."""
-    return types.ListPromptsResult(
-        prompts=[
-            types.Prompt(
-                name=name,
-                title=job["title"]["en"],
-                description=job["description"]["en"],
-                arguments=[
-                    *(
-                        types.PromptArgument(
-                            name=argument, description=known["description"]["en"], required=known.get("required", False)
-                        )
-                        for argument, known in job.get("arguments", {}).items()
-                    ),
-                    _LANGUAGE,
-                ],
-            )
-            for name, job in jobs().items()
-        ]
-    )
+    prompts = [
+        types.Prompt(
+            name=name,
+            title=job["title"]["en"],
+            description=job["description"]["en"],
+            arguments=[
+                *(
+                    types.PromptArgument(
+                        name=argument, description=known["description"]["en"], required=known.get("required", False)
+                    )
+                    for argument, known in job.get("arguments", {}).items()
+                ),
+                _LANGUAGE,
+            ],
+        )
+        for name, job in jobs().items()
+    ]
+    return types.ListPromptsResult(prompts=prompts)
 
 
-def get_prompt(name: str, arguments: dict[str, str] | None) -> types.GetPromptResult:
+async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> types.GetPromptResult:
     """Return one prompt with its arguments filled in.
 
     Raises:
         MCPError: The prompt is unknown, or an argument is missing or too long.
     """
-    job = jobs().get(name)
+    job = jobs().get(params.name)
     if job is None:
         raise MCPError(types.INVALID_PARAMS, f"There is no such prompt. The prompts are: {', '.join(jobs())}.")
-    given = {key: value.strip() for key, value in (arguments or {}).items() if value.strip()}
+    given = {key: value.strip() for key, value in (params.arguments or {}).items() if value.strip()}
     language = given.get("language", "en").casefold()[:2]
     language = language if language in LANGUAGES else "en"
     for argument, known in job.get("arguments", {}).items():
@@ -83,29 +80,24 @@ def get_prompt(name: str, arguments: dict[str, str] | None) -> types.GetPromptRe
             raise MCPError(types.INVALID_PARAMS, f"{argument} is required. {known['description'][language]}")
         if len(given.get(argument, "")) > _LONGEST_ARGUMENT:
             raise MCPError(types.INVALID_PARAMS, f"{argument} has more than {_LONGEST_ARGUMENT} characters.")
-    text = filled_in(job["text"][language], {name: given.get(name) for name in job.get("arguments", {})})
+    text = types.TextContent(type="text", text=filled_in(job["text"][language], given))
     return types.GetPromptResult(
-        description=job["description"][language],
-        messages=[types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))],
+        description=job["description"][language], messages=[types.PromptMessage(role="user", content=text)]
     )
 
 
-def filled_in(text: str, arguments: dict[str, str | None]) -> str:
+def filled_in(text: str, arguments: Mapping[str, str]) -> str:
     """Return the text with its arguments; a line with an argument that is absent is left out."""
-    lines = []
-    for line in text.strip().splitlines():
-        names = re.findall(r"\{(\w+)\}", line)
-        if all(arguments.get(name) is not None for name in names):
-            lines.append(re.sub(r"\{(\w+)\}", lambda found: arguments[found[1]] or "", line))
-    return "\n".join(lines)
+    lines = text.strip().splitlines()
+    kept = [line for line in lines if all(name in arguments for name in re.findall(r"\{(\w+)\}", line))]
+    return re.sub(r"\{(\w+)\}", lambda found: arguments[found[1]], "\n".join(kept))
 
 
 def complete_prompt(argument: str, value: str) -> list[str]:
-    """Return the known values of a prompt's argument that start with, or contain, what was typed."""
+    """Return the known values of a prompt's argument that contain what was typed; first those that start with it."""
     typed = value.strip().casefold()
-    known = _VALUES.get(argument, ())
-    starts = [each for each in known if each.casefold().startswith(typed)]
-    return [*starts, *(each for each in known if typed in each.casefold() and each not in starts)][:_MOST_VALUES]
+    found = [each for each in _VALUES.get(argument, ()) if typed in each.casefold()]
+    return sorted(found, key=lambda each: not each.casefold().startswith(typed))
 
 
 # --- Skills -----------------------------------------------------------------------------------------------------------
@@ -128,18 +120,20 @@ def add_skills(server: Server[Any]) -> None:
     server.add_request_handler("skills/get", SkillParams, _get)
 
 
-def read_skill(uri: str) -> types.ReadResourceResult:
+def skill_text(uri: str) -> str:
     """Return the file of a skill.
 
     Raises:
         MCPError: There is no such file.
     """
-    if uri not in _skills():
-        raise _unknown(uri)
-    text, _ = _skills()[uri]
-    return types.ReadResourceResult(
-        contents=[types.TextResourceContents(uri=uri, mime_type="text/markdown", text=text)]
-    )
+    return _skill(uri)[0]
+
+
+def _skill(uri: str) -> tuple[str, dict[str, Any]]:
+    found = _skills().get(uri)
+    if found is None:
+        raise MCPError(types.INVALID_PARAMS, "There is no such skill.", {"uri": uri})
+    return found
 
 
 @cache
@@ -169,14 +163,12 @@ def _markdown(name: str, job: Mapping[str, Any]) -> str:
     return "\n".join(lines) + re.sub(r"\{(\w+)\}", r"<\1>", job["text"]["en"].strip()) + "\n"
 
 
-async def _list(ctx: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None) -> HandlerResult:  # noqa: ARG001 - one page
+async def _list(ctx: ServerRequestContext[Any, Any], _params: object) -> HandlerResult:
     return _cached(ctx, {"skills": [entry for _, entry in _skills().values()]})
 
 
 async def _get(ctx: ServerRequestContext[Any, Any], params: SkillParams) -> HandlerResult:
-    if params.uri not in _skills():
-        raise _unknown(params.uri)
-    return _cached(ctx, {"skill": _skills()[params.uri][1]})
+    return _cached(ctx, {"skill": _skill(params.uri)[1]})
 
 
 def _cached(ctx: ServerRequestContext[Any, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +176,3 @@ def _cached(ctx: ServerRequestContext[Any, Any], result: dict[str, Any]) -> dict
     if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
     return {**result, "resultType": "complete", "ttlMs": _HOUR_MS, "cacheScope": "public"}
-
-
-def _unknown(uri: str) -> MCPError:
-    return MCPError(types.INVALID_PARAMS, "There is no such skill.", {"uri": uri})

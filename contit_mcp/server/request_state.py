@@ -13,17 +13,10 @@ if TYPE_CHECKING:  # start-up time: it brings httpx along
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller.
-
-    Attributes:
-        mode: The mode that authenticated it.
-        issuer: The issuer of its JWT, without a slash at the end. A subject is unique within one issuer only.
-        principal: The name of its token or the subject of its JWT; it asks with the server's credential.
-        credential: Its own credential for Contit, where it brings one.
-    """
+    """Who calls: by the name of a token or the subject of a JWT, or with a credential of its own for Contit."""
 
     mode: Literal["none", "token", "jwt", "caller"] = "none"
-    issuer: str | None = None
+    issuer: str | None = None  # without a slash at its end; a subject is unique within one issuer only
     principal: str | None = None
     credential: "Credential | None" = None
 
@@ -41,25 +34,15 @@ class Sharing(Enum):
 
 @dataclass(slots=True)
 class RequestState:
-    """The state of one request.
+    """What the layers of one HTTP request tell each other."""
 
-    Attributes:
-        caller: Set by authentication; None where the transport authenticates nobody (stdio).
-        call_span: The span of the tool call, once the request has reached a tool.
-        refusal: Why the request was refused, for the access log and the metrics.
-        body_is_read: Whether its body has been received to its end.
-    """
-
-    caller: Caller | None = None
-    call_span: SpanContext | None = None
-    refusal: str | None = None
-    body_is_read: bool = False
+    caller: Caller | None = None  # set by authentication
+    call_span: SpanContext | None = None  # once the request has reached a tool
+    refusal: str | None = None  # why it was refused, for the access log and the metrics
+    body: bytes | None = None  # once it has been received to its end
 
 
 def request_state(scope: MutableMapping[str, Any]) -> RequestState:
     """Return the state of the request with this ASGI scope; the first call creates it."""
-    state: RequestState = scope.setdefault(_KEY, RequestState())
+    state: RequestState = scope.setdefault("contit_mcp.request_state", RequestState())
     return state
-
-
-_KEY = "contit_mcp.request_state"

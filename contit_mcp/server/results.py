@@ -6,11 +6,11 @@ structure says what went wrong and what to do. An id appears once in each, and n
 """
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 
 from contit_mcp.assistant.reports import RunReport
@@ -33,8 +33,9 @@ RUNS_URI = "contit://runs"
 PART_CHARACTERS = 60_000
 """The longest part of an answer in one result: hosts cut a result at about 100,000 characters."""
 
+_Status = Literal["completed", "in_progress", "failed"]
 _Text = str | SkipJsonSchema[None]
-_Number = float | SkipJsonSchema[None]
+_Seconds = Annotated[float, PlainSerializer(lambda seconds: round(seconds, 1))] | SkipJsonSchema[None]
 _Count = int | SkipJsonSchema[None]
 
 
@@ -44,13 +45,13 @@ class RunResult(BaseModel):
     model_config = ConfigDict(frozen=True, title="RunResult")
 
     status: Annotated[
-        Literal["completed", "in_progress", "failed"],
+        _Status,
         Field(description="completed: the run has its answer. in_progress: still running. failed: see error."),
     ]
     thread_id: Annotated[_Text, Field(description="The conversation; pass it for a follow-up.")] = None
     run_id: Annotated[_Text, Field(description="This run; pass it with thread_id to contit_response.")] = None
     response: Annotated[_Text, Field(description="Contit's answer in Markdown, or the part asked for.")] = None
-    elapsed_seconds: Annotated[_Number, Field(description="Seconds from the run's start to its end or now.")] = None
+    elapsed_seconds: Annotated[_Seconds, Field(description="Seconds from the run's start to its end or now.")] = None
     response_offset: Annotated[_Count, Field(description="Where this part of a long answer starts.")] = None
     response_total: Annotated[
         _Count, Field(description="Characters of the whole answer, if it is long or empty (0).")
@@ -64,10 +65,7 @@ class RunResult(BaseModel):
 def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int | None = None) -> CallToolResult:
     """Return the result of `contit_ask` and `contit_response`: the answer, or that it is not there yet.
 
-    Args:
-        report: The run.
-        part: The longest part of the answer, in characters.
-        offset: Where the part starts that was asked for; None for the first.
+    At most `part` characters of the answer are in it, from `offset` on.
 
     Raises:
         InvalidArgumentError: The offset is beyond the end of the answer.
@@ -81,35 +79,31 @@ def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int
             hint="Call again with a smaller offset.",
         )
     end = part_end(whole, start, part)
-    is_part = start > 0 or end < len(whole)
-    text = whole[start:end]
-    notes = [_replayed(report), MAYBE_TWICE if report.maybe_twice else None]
-    if end < len(whole):
-        ids = "this thread_id" if report.run_id is None else "this thread_id and run_id"
-        step = f"For the next part, call contit_response with {ids} and offset={end}."
-        if report.run_id is not None:
-            step += f" The resource {run_uri(report)} has all of it."
-        call = f"Next part: {_call('contit_response', report, offset=end)}."
-        notes.insert(0, f"Characters {start} to {end} of {len(whole)}.")
-    else:
+    is_part, is_last = start > 0 or end < len(whole), end == len(whole)
+    ids = "this thread_id" if report.run_id is None else "this thread_id and run_id"
+    if is_last:
         step = "For a follow-up, call contit_ask with this thread_id."
-        call = f"Follow-up: contit_ask(prompt=…, thread_id={_quoted(report.thread_id)})"
-        if report.run_id is not None:
-            call += f"; this run: run_id={_quoted(report.run_id)}"
-        if is_part:
-            notes.insert(0, f"Characters {start} to {end} of {len(whole)}: the last part.")
-    result = RunResult(
+        call = f"Follow-up: contit_ask(prompt=…, {_ids(report.thread_id)})"
+        call += f"; this run: run_id={_quoted(report.run_id)}" if report.run_id is not None else ""
+    else:
+        step = f"For the next part, call contit_response with {ids} and offset={end}."
+        step += f" The resource {run_uri(report)} has all of it." if report.run_id is not None else ""
+        call = f"Next part: contit_response({_ids(report.thread_id, report.run_id)}, offset={end})."
+    place = f"Characters {start} to {end} of {len(whole)}" + (": the last part." if is_last else ".")
+    notes = _joined(_replayed(report), MAYBE_TWICE if report.maybe_twice else None)
+    text = whole[start:end]
+    return _tool_result(
+        [text or "(Contit's answer is empty.)", _joined(place if is_part else None, notes, call)],
         status="completed",
         thread_id=report.thread_id,
         run_id=report.run_id,
         response=text,
-        elapsed_seconds=_rounded(report.elapsed_seconds),
+        elapsed_seconds=report.elapsed_seconds,
         response_offset=start if is_part else None,
         response_total=len(whole) if is_part or not whole else None,
-        next_offset=end if end < len(whole) else None,
-        next_step=_joined(step, *notes[1:]) if is_part else _joined(step, *notes),
+        next_offset=None if is_last else end,
+        next_step=_joined(step, notes),
     )
-    return _tool_result(result, [text or "(Contit's answer is empty.)", _joined(*notes, call)])
 
 
 def part_end(text: str, start: int, part: int) -> int:
@@ -126,56 +120,55 @@ def part_end(text: str, start: int, part: int) -> int:
 
 def handle_result(report: RunReport) -> CallToolResult:
     """Return the result of `contit_start` and `contit_status`: the state of the run; its answer is another call."""
-    call = _call("contit_response", report)
-    step = "Call contit_response with this thread_id and run_id."
+    ids = _ids(report.thread_id, report.run_id)
+    status: _Status = "in_progress"
     error = None
-    status: Literal["completed", "in_progress", "failed"] = "in_progress"
+    text = f"Still running, not failed. Call contit_response({ids}). Do not ask again."
+    step = "Still running, not failed. Call contit_response with these ids; do not ask again."
     if report.phase is Phase.COMPLETED:
         status = "completed"
-        text = f"Completed. Get the answer: {call}."
+        text = f"Completed. Get the answer: contit_response({ids})."
+        step = "Call contit_response with this thread_id and run_id."
     elif report.phase is Phase.FAILED:
         status = "failed"
         error = _FAILURES[report.failure or Failure.RUN_FAILED]
         step = "Ask once more with contit_ask, more simply or about less at a time."
-        text = f"Failed. {error} {step} ({_ids(report.thread_id, report.run_id)})"
-    else:
-        text = f"Still running, not failed. Call {call}. Do not ask again."
-        step = "Still running, not failed. Call contit_response with these ids; do not ask again."
+        text = f"Failed. {error} {step} ({ids})"
     twice = MAYBE_TWICE if report.maybe_twice else None
-    result = RunResult(
+    return _tool_result(
+        [_joined(text, twice)],
         status=status,
         thread_id=report.thread_id,
         run_id=report.run_id,
-        elapsed_seconds=_rounded(report.elapsed_seconds),
+        elapsed_seconds=report.elapsed_seconds,
         error=error,
         next_step=_joined(step, twice),
     )
-    return _tool_result(result, [_joined(text, twice)])
 
 
 def error_result(
     error: ContitError, *, about: tuple[str | None, str | None] = (None, None), trace_id: str | None = None
 ) -> CallToolResult:
-    """Return the result of a call that could not deliver. It has the ids where they are known.
+    """Return the result of a call that could not deliver.
 
-    Args:
-        error: What went wrong.
-        about: The ids of the run that the call is about, for errors that know none: the run itself goes on.
-        trace_id: Finds the call in the log.
+    It has the ids of the run: those of the error, or else those that the call is about, whose run goes on.
     """
     hint = error.hint
     if isinstance(error, _FOR_THE_USER) or isinstance(error.__cause__, _FOR_THE_USER):
         hint = f"Tell the user: {hint} Until then, calling again will not help."
-    thread_id, run_id = (error.thread_id, error.run_id) if isinstance(error, RunError) else about
+    thread_id, run_id = about
+    goes_on = run_id is not None and not isinstance(error, InvalidArgumentError)
     if isinstance(error, RunNotFoundError):
-        thread_id = run_id = None  # ids that do not work are not given back
-    if isinstance(error, RunError):
-        goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and run_id is not None)
-    else:
-        goes_on = run_id is not None and not isinstance(error, InvalidArgumentError)
-        if goes_on:
-            hint = f"{hint} Then call contit_response with this thread_id and run_id; do not ask again."
-    result = RunResult(
+        thread_id, run_id, goes_on = None, None, False  # ids that do not work are not given back
+    elif isinstance(error, RunError):
+        thread_id, run_id = error.thread_id, error.run_id
+        goes_on = isinstance(error, RunUnreachableError | ThreadBusyError) and run_id is not None
+    elif goes_on:
+        hint = f"{hint} Then call contit_response with this thread_id and run_id; do not ask again."
+    ids = f"({_ids(thread_id, run_id)})" if thread_id is not None else None
+    return _tool_result(
+        [_joined(error.message, hint, ids)],
+        is_error=True,
         status="in_progress" if goes_on else "failed",
         thread_id=thread_id,
         run_id=run_id,
@@ -183,10 +176,6 @@ def error_result(
         trace_id=trace_id,
         next_step=hint,
     )
-    text = f"{error.message} {hint}"
-    if thread_id is not None:
-        text += f" ({_ids(thread_id, run_id)})"
-    return _tool_result(result, [text], is_error=True)
 
 
 _FOR_THE_USER = (ConfigurationError, AuthenticationError, PermissionDeniedError, RedirectError)
@@ -214,12 +203,7 @@ def _replayed(report: RunReport) -> str | None:
     )
 
 
-def _call(tool: str, report: RunReport, *, offset: int | None = None) -> str:
-    arguments = _ids(report.thread_id, report.run_id) + (f", offset={offset}" if offset is not None else "")
-    return f"{tool}({arguments})"
-
-
-def _ids(thread_id: str | None, run_id: str | None) -> str:
+def _ids(thread_id: str | None, run_id: str | None = None) -> str:
     return f"thread_id={_quoted(thread_id)}" + (f", run_id={_quoted(run_id)}" if run_id is not None else "")
 
 
@@ -227,18 +211,14 @@ def _quoted(text: str | None) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 1)
-
-
 def _joined(*parts: str | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _tool_result(result: RunResult, blocks: list[str], *, is_error: bool = False) -> CallToolResult:
+def _tool_result(blocks: list[str], *, is_error: bool = False, **fields: Any) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=block) for block in blocks],
-        structured_content=result.model_dump(mode="json", exclude_none=True),
+        structured_content=RunResult(**fields).model_dump(mode="json", exclude_none=True),
         is_error=is_error,
     )
 

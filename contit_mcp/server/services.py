@@ -30,58 +30,51 @@ _NO_SEAL_KEY = b"contit-mcp"
 
 
 class Services:
-    """The services of one process. The client and the store are made when they are first used.
-
-    Args:
-        context: The settings, and what replaces parts of the services.
-
-    Raises:
-        ConfigurationError: A seal key cannot be used.
-    """
+    """The services of one process. The client and the store are made when they are first used."""
 
     def __init__(self, context: "AppContext") -> None:
         self.drain = DrainScope()
+        self._context = context
         self._settings = context.settings
-        self._sharing = context.sharing
-        self._transport = context.transport
-        self._replay = context.replay
-        self._metrics = context.metrics
-        self._reachability = context.reachability
         self._store = context.store
         keys = context.settings.seal_keys()
-        self._sealer = _sealer(keys) if keys else None
+        try:
+            self._sealer = Sealer(keys) if keys else None
+        except ValueError as exc:
+            raise ConfigurationError(
+                f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Make one with: openssl rand -hex 32"
+            ) from exc
         self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
     def tenant(self, caller: Caller) -> Tenant:
-        """Return the assistant that asks for this caller.
+        """Return the assistant for this caller; see `AppContext.tenant`."""
+        sharing, base_url = self._context.sharing, self._settings.base_url
+        credential = caller.credential if sharing is Sharing.BY_CREDENTIAL else self._configured_credential()
+        sealer = self._sealer if sharing is Sharing.BY_PRINCIPAL else None
+        unnamed = sharing is Sharing.BY_PRINCIPAL and (caller.principal is None or sealer is None)
+        if credential is None or unnamed:  # a stranger is never served with the server's own credential
+            raise ConfigurationError(
+                "The caller was not identified, so nothing was asked.",
+                hint="Send the credential that this server requires.",
+            )
+        identity = credential.identity()
 
-        Raises:
-            ConfigurationError: No credential is configured, the caller was not identified, or the CA file or the
-                store cannot be used.
-        """
-        by_credential = self._sharing is Sharing.BY_CREDENTIAL
-        by_principal = self._sharing is Sharing.BY_PRINCIPAL
-        credential = caller.credential if by_credential else self._configured_credential()
-        if credential is None:
-            raise _unidentified()
-        identity, base_url = credential.identity(), self._settings.base_url
-        if by_principal:
-            if caller.principal is None or self._sealer is None:
-                raise _unidentified()
-            who = (caller.mode, caller.issuer or "", caller.principal, base_url)
-            owner, holder = (owner_of_name(*who, key=key) for key in (self._owner_key, _NO_SEAL_KEY))
-        else:
-            owner, holder = (owner_of_credential(identity, base_url, key=k) for k in (self._owner_key, _NO_SEAL_KEY))
+        def owner(key: bytes) -> str:
+            if sharing is not Sharing.BY_PRINCIPAL or caller.principal is None:
+                return owner_of_credential(identity, base_url, key=key)
+            return owner_of_name(caller.mode, caller.issuer or "", caller.principal, base_url, key=key)
+
+        name = owner(self._owner_key)
         return Tenant(
-            self._assistant(credential, owner if by_credential else ""),
-            owner,
-            holder,
+            self._assistant(credential, name if sharing is Sharing.BY_CREDENTIAL else ""),
+            name,
+            owner(_NO_SEAL_KEY),
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
-            sealer=self._sealer if by_principal else None,
-            keeps_titles=self._sharing is Sharing.ONE_CALLER and self._settings.titles,
+            sealer=sealer,
+            keeps_titles=sharing is Sharing.ONE_CALLER and self._settings.titles,
         )
 
     def store(self) -> RunStore:
@@ -91,7 +84,7 @@ class Services:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
-                listener=self._metrics or NULL_STORE_LISTENER,
+                listener=self._context.metrics or NULL_STORE_LISTENER,
             )
         return self._store
 
@@ -101,19 +94,16 @@ class Services:
 
     async def aclose(self) -> None:
         """Close the connections and files. The next call opens them again; a store in memory keeps its runs."""
-        http, self._http = self._http, None
-        credential, self._credential = self._credential, None
+        closing = (self._store, self._http, self._credential)
+        self._http = self._credential = None
         self._assistants.clear()
-        if self._store is not None:
-            await self._store.aclose()
-        if http is not None:
-            await http.aclose()
-        if credential is not None:
-            await credential.aclose()
+        for each in closing:
+            if each is not None:
+                await each.aclose()
 
     def _configured_credential(self) -> Credential:
         if self._credential is None:
-            self._credential = configured_credential(self._settings, transport=self._transport)
+            self._credential = configured_credential(self._settings, transport=self._context.transport)
         return self._credential
 
     def _assistant(self, credential: Credential, name: str) -> Assistant:
@@ -122,29 +112,27 @@ class Services:
             self._assistants.move_to_end(name)
             return known[0]
         if self._http is None:
-            settings = self._settings
-            policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
-            self._http = build_http_client(
-                settings.base_url, policy=policy, ca_file=settings.ca_file, transport=self._transport
-            )
+            self._http = _http_client(self._settings.base_url, self._settings, self._context.transport)
         client = ContitClient(
-            self._http,
-            auth=credential,
-            sending=self.drain.shielded,
-            reachability=self._reachability,
+            self._http, auth=credential, sending=self.drain.shielded, reachability=self._context.reachability
         )
         assistant = Assistant(
             client,
             self.store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
-            replay=self._replay,
+            replay=self._context.replay,
             drain=self.drain,
-            listener=self._metrics or NULL_LISTENER,
+            listener=self._context.metrics or NULL_LISTENER,
         )
         self._assistants[name] = assistant, client.backoff
         if len(self._assistants) > MOST_CREDENTIALS:
             self._assistants.popitem(last=False)
         return assistant
+
+
+def _http_client(base_url: str, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
+    return build_http_client(base_url, policy=policy, ca_file=settings.ca_file, transport=transport)
 
 
 def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
@@ -158,27 +146,10 @@ def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTrans
     if token := settings.secret("access_token"):
         return AccessTokenAuth(token)
     if settings.client_id and (secret := settings.secret("client_secret")):
-        policy = TransportPolicy(body_bytes=settings.upstream_body_bytes)
-        http = build_http_client("", policy=policy, ca_file=settings.ca_file, transport=transport)
+        http = _http_client("", settings, transport)
         return ClientCredentialsAuth(settings.client_id, secret, token_url=settings.token_url, http=http)
     raise ConfigurationError(
         "No Contit credential is configured.",
         hint="Set CONTIT_API_KEY (or CONTIT_API_KEY_FILE, or CONTIT_ACCESS_TOKEN) in this server's entry in the host's"
         " configuration, and restart the host.",
-    )
-
-
-def _sealer(keys: list[str]) -> Sealer:
-    try:
-        return Sealer(keys)
-    except ValueError as exc:
-        raise ConfigurationError(
-            f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Make one with: openssl rand -hex 32"
-        ) from exc
-
-
-def _unidentified() -> ConfigurationError:
-    """Return the error for an unidentified caller, who is never served with the server's own credential."""
-    return ConfigurationError(
-        "The caller was not identified, so nothing was asked.", hint="Send the credential that this server requires."
     )

@@ -22,12 +22,7 @@ LONGEST_LINE = 1_048_576
 
 
 async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
-    """Serve until stdin ends.
-
-    Args:
-        server: The server.
-        stdin_ended: Set at once when the host closes our stdin, while calls may still be stopping.
-    """
+    """Serve until stdin ends. `stdin_ended` is set at once then, while calls may still be stopping."""
     lines = _Lines()
     async with (
         stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (read_stream, write_stream),
@@ -75,34 +70,34 @@ class _Lines:
         return line.decode("utf-8", errors="replace")
 
 
-def problem_of(line: str, message: SessionMessage | Exception, *, cut: bool = False) -> types.JSONRPCError | None:  # noqa: PLR0911 - one a kind
-    """Return the error that answers a line, or None if the line is a message.
+def problem_of(line: str, message: SessionMessage | Exception, *, cut: bool) -> types.JSONRPCError | None:
+    """Return the error that answers a line, or None if the line is a message. A line that is `cut` is not all there.
 
-    Args:
-        line: The line.
-        message: What the SDK made of it. It takes a request with an odd id for a notification, which has no answer.
-        cut: Whether the line was longer than allowed, and is not all there.
+    `message` is what the SDK made of the line. It takes a request with an odd id for a notification.
     """
-    if isinstance(message, SessionMessage):
-        if not isinstance(message.message, types.JSONRPCNotification) or "id" not in json.loads(line):
-            return None
-        return _error(types.INVALID_REQUEST, "The id of a request must be a string or a whole number.", None)
-    if cut:
-        return _error(types.INVALID_REQUEST, f"The message is longer than {LONGEST_LINE} bytes.", None)
+    is_message = isinstance(message, SessionMessage)
+    if isinstance(message, SessionMessage) and not isinstance(message.message, types.JSONRPCNotification):
+        return None
     try:
         body = json.loads(line)
     except (ValueError, RecursionError):
-        return _error(types.PARSE_ERROR, "The line is not JSON.", None)
-    if isinstance(body, list):
-        return _error(types.INVALID_REQUEST, "Batches are not supported: send one message a line.", None)
-    if not isinstance(body, dict):
-        return _error(types.INVALID_REQUEST, "A message must be a JSON object.", None)
-    request_id = body.get("id")
+        body = None
+    if is_message and "id" not in body:
+        return None
+    request_id = body.get("id") if isinstance(body, dict) else None
     if isinstance(request_id, bool) or not isinstance(request_id, str | int) or not _is_text(request_id):
         request_id = None
-    if not _is_text(body):
-        return _error(types.PARSE_ERROR, "The message contains a lone surrogate, which is not a character.", request_id)
-    return _error(types.INVALID_REQUEST, "The message is not a JSON-RPC 2.0 request or notification.", request_id)
+    if is_message:
+        code, text = types.INVALID_REQUEST, "The id of a request must be a string or a whole number."
+    elif cut:
+        code, text = types.INVALID_REQUEST, f"The message is longer than {LONGEST_LINE} bytes."
+    elif body is None and line.strip() != "null":
+        code, text = types.PARSE_ERROR, "The line is not JSON."
+    elif not _is_text(body):
+        code, text = types.PARSE_ERROR, "The message contains a lone surrogate, which is not a character."
+    else:
+        code, text = types.INVALID_REQUEST, "The message is not one JSON-RPC 2.0 request or notification."
+    return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=types.ErrorData(code=code, message=text))
 
 
 def _is_text(value: object) -> bool:
@@ -112,7 +107,3 @@ def _is_text(value: object) -> bool:
     except (UnicodeEncodeError, RecursionError):
         return False
     return True
-
-
-def _error(code: int, message: str, request_id: str | int | None) -> types.JSONRPCError:
-    return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=types.ErrorData(code=code, message=message))

@@ -13,7 +13,7 @@ import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -42,14 +42,13 @@ _DIGEST_BYTES = 12
 Kind = Literal["thread", "run", "task"]
 _KINDS: tuple[Kind, ...] = ("thread", "run", "task")
 
+_Id = TypeVar("_Id", str, str | None)
+
 
 def owner_of_credential(identity: str, base_url: str, *, key: bytes) -> str:
-    """Return the owner for the holder of a Contit credential; it does not reveal the credential.
+    """Return the owner for the holder of a Contit credential at an address; it does not reveal the credential.
 
-    Args:
-        identity: The credential with its form, or the client id for OAuth2.
-        base_url: The same credential at another address is another owner.
-        key: The last seal key where one is configured, so that fingerprints cannot be tried out elsewhere.
+    The key is the last seal key where one is configured, so that fingerprints cannot be tried out elsewhere.
     """
     return _digest(key, "credential", base_url, identity)[:24]
 
@@ -57,12 +56,7 @@ def owner_of_credential(identity: str, base_url: str, *, key: bytes) -> str:
 def owner_of_name(mode: str, issuer: str, name: str, base_url: str, *, key: bytes) -> str:
     """Return the owner for a caller that this server authenticates: its name, and a digest of all that tells it apart.
 
-    Args:
-        mode: `token` or `jwt`: the same name in another mode is another caller.
-        issuer: The issuer of a JWT, whose subjects are unique within it only; empty for a token.
-        name: The token's name, or the JWT's subject.
-        base_url: Where Contit is.
-        key: The last seal key: two deployments that share a store but no key share no owner.
+    The key is the last seal key: two deployments that share a store but no key share no owner.
     """
     plain = len(name) <= _LONGEST_NAME and all(c.isascii() and c.isprintable() and c not in "~ " for c in name)
     return f"{name if plain else ''}~{_digest(key, mode, issuer, name, base_url)[:32]}"
@@ -73,10 +67,7 @@ def _digest(key: bytes, *parts: str) -> str:
 
 
 class Sealer:
-    """Seals and opens handles.
-
-    Args:
-        keys: The first seals, all open; a new key is put first and the old one is removed a day later.
+    """Seals and opens handles. The first key seals, all open: a new key is put first, the old one removed a day later.
 
     Raises:
         ValueError: A key is shorter than `SHORTEST_KEY`, or there is no key.
@@ -88,13 +79,7 @@ class Sealer:
         self._ciphers = [AESSIV(_derived(key)) for key in keys]
 
     def seal(self, kind: Kind, owner: str, text: str) -> str:
-        """Return the handle of an id.
-
-        Args:
-            kind: What the id is of.
-            owner: Who may use it.
-            text: The id.
-        """
+        """Return the handle of an id for its owner."""
         plain = bytes([_KINDS.index(kind)]) + _owner_digest(owner) + _packed(text)
         return _PREFIX + _to_text(self._ciphers[0].encrypt(plain, _BOUND_TO))
 
@@ -111,7 +96,6 @@ class Sealer:
         return None if opened is None else (opened[0], opened[2])
 
     def _opened(self, handle: str) -> tuple[Kind, bytes, str] | None:
-        """Return the kind, the owner's digest and the id."""
         if not handle.startswith(_PREFIX) or len(handle) > _LONGEST_HANDLE:
             return None
         text = handle.removeprefix(_PREFIX)
@@ -168,13 +152,7 @@ def _derived(key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class TaskId:
-    """The content of a task's id.
-
-    Attributes:
-        thread_id: Contit's id of the thread.
-        run_id: Contit's id of the run. Tasks that share a run differ by their time.
-        asked_at_ms: When it was asked, in milliseconds since the epoch.
-    """
+    """The content of a task's id: Contit's own ids, and when it was asked, by which tasks of the same run differ."""
 
     thread_id: str
     run_id: str
@@ -199,33 +177,25 @@ class TaskId:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The assistant for one owner: it asks in that owner's name and shows ids as the owner may see them.
-
-    Attributes:
-        assistant: Serves all owners of one Contit credential.
-        owner: Who asks, under which name runs are stored.
-        holder: Who may use the handles. Unlike the owner it does not depend on a seal key, so that a handle of the new
-            key still opens after the old key was removed.
-        task_sealer: Returns the sealer of task ids, which are always sealed.
-        sealer: Seals thread and run ids; None where the owner sees Contit's own.
-        keeps_titles: Whether the first words of a prompt may be stored with its run.
-    """
+    """The assistant for one owner: it asks in that owner's name and shows ids as the owner may see them."""
 
     assistant: Assistant
     owner: str
     holder: str
+    """Who may use the handles. It does not depend on a seal key: a handle outlives the removal of an old key."""
     task_sealer: Callable[[], Sealer]
     sealer: Sealer | None = None
+    """Seals thread and run ids; None where the owner sees Contit's own."""
     keeps_titles: bool = False
 
     async def ask(self, prompt: str, thread_id: str | None, **how: Any) -> RunReport:
         """See `Assistant.ask`."""
-        thread = None if thread_id is None else self._opened("thread", thread_id)
+        thread = self._opened("thread", thread_id)
         return await self._shown(self.assistant.ask(self.owner, prompt, thread, title=self._title(prompt), **how))
 
     async def start(self, prompt: str, thread_id: str | None, **how: Any) -> RunReport:
         """See `Assistant.start`."""
-        thread = None if thread_id is None else self._opened("thread", thread_id)
+        thread = self._opened("thread", thread_id)
         return await self._shown(self.assistant.start(self.owner, prompt, thread, title=self._title(prompt), **how))
 
     async def status(self, thread_id: str, run_id: str, **how: Any) -> RunReport:
@@ -235,8 +205,7 @@ class Tenant:
 
     async def response(self, thread_id: str, run_id: str | None, **how: Any) -> RunReport:
         """See `Assistant.response`."""
-        thread = self._opened("thread", thread_id)
-        run = None if run_id is None else self._opened("run", run_id)
+        thread, run = self._opened("thread", thread_id), self._opened("run", run_id)
         return await self._shown(self.assistant.response(self.owner, thread, run, **how))
 
     async def runs(self, limit: int) -> list[RunReport]:
@@ -244,7 +213,7 @@ class Tenant:
         return [self._shown_report(report) for report in await self.assistant.runs(self.owner, limit)]
 
     async def snapshot(self, task: TaskId) -> RunSnapshot:
-        """See `Assistant.snapshot`. A task's id holds Contit's own ids."""
+        """See `Assistant.snapshot`."""
         found = await self.assistant.snapshot(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
         if found.failure is not None:
             found.failure.thread_id, found.failure.run_id = self.shown(task.thread_id, task.run_id)
@@ -261,19 +230,30 @@ class Tenant:
     def open_task(self, handle: str, *, now: float) -> TaskId | None:
         """Return the content of a task's id; None if it is forged, another owner's, or older than `TASK_SECONDS`."""
         opened = self.task_sealer().open("task", self.holder, handle)
-        if opened is None:
-            return None
-        task = TaskId.read(opened)
-        return task if now - task.created_at < TASK_SECONDS else None
+        task = None if opened is None else TaskId.read(opened)
+        return task if task is not None and now - task.created_at < TASK_SECONDS else None
 
-    def shown(self, thread_id: str | None, run_id: str | None) -> tuple[str | None, str | None]:
+    def shown(self, thread_id: _Id, run_id: str | None) -> tuple[_Id, str | None]:
         """Return Contit's ids as the owner sees them."""
-        if self.sealer is None:
-            return thread_id, run_id
+        return self._sealed("thread", thread_id), self._sealed("run", run_id)
+
+    def _sealed(self, kind: Kind, contits_id: _Id) -> _Id:
         return (
-            None if thread_id is None else self.sealer.seal("thread", self.holder, thread_id),
-            None if run_id is None else self.sealer.seal("run", self.holder, run_id),
+            contits_id if contits_id is None or self.sealer is None else self.sealer.seal(kind, self.holder, contits_id)
         )
+
+    def _opened(self, kind: Kind, handle: _Id) -> _Id:
+        """Return Contit's id for what the owner sent.
+
+        Raises:
+            RunNotFoundError: The handle does not open for this owner.
+        """
+        if handle is None or self.sealer is None:
+            return handle
+        opened = self.sealer.open(kind, self.holder, handle)
+        if opened is None:
+            raise RunNotFoundError(None, None)
+        return opened
 
     def _title(self, prompt: str) -> str | None:
         """Return the first words of a prompt, on one line, where titles may be stored."""
@@ -282,17 +262,6 @@ class Tenant:
         words = "".join(character if character.isprintable() else " " for character in prompt[:400]).split()
         title = " ".join(words[:_TITLE_WORDS])
         return title if len(title) <= _TITLE_CHARACTERS else f"{title[: _TITLE_CHARACTERS - 1]}…"
-
-    def _opened(self, kind: Kind, handle: str) -> str:
-        """Return Contit's id for what the owner sent.
-
-        Raises:
-            RunNotFoundError: The handle does not open for this owner.
-        """
-        opened = handle if self.sealer is None else self.sealer.open(kind, self.holder, handle)
-        if opened is None:
-            raise RunNotFoundError(None, None)
-        return opened
 
     async def _shown(self, call: Awaitable[RunReport]) -> RunReport:
         try:
@@ -303,4 +272,4 @@ class Tenant:
 
     def _shown_report(self, report: RunReport) -> RunReport:
         thread_id, run_id = self.shown(report.thread_id, report.run_id)
-        return replace(report, thread_id=thread_id or report.thread_id, run_id=run_id)
+        return replace(report, thread_id=thread_id, run_id=run_id)

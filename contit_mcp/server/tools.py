@@ -7,15 +7,16 @@ tool is a function here and a line in `create_tools`.
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import mcp_types as types
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import SkipJsonSchema
 
 from contit_mcp.server.results import RunResult, answer_result, handle_result
+from contit_mcp.tasks.extension import Task
 
 if TYPE_CHECKING:  # start-up time: `call` brings in the core
     from contit_mcp.server.call import Call
@@ -59,14 +60,14 @@ published), dates, authors, tags, languages. Contit's assistant looks it up; it 
 or publish anything. Give the user its answer without adding items, numbers or dates of your own. For every follow-up \
 pass thread_id of the result. If the result is in_progress, call contit_response with its thread_id and run_id; do not \
 ask again."""
-    report = await call.tenant.ask(prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call.observer)
-    return answer_result(report, part=call.part_characters)
+    report = await call.tenant.ask(prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call)
+    return answer_result(report, part=call.context.settings.answer_part_characters)
 
 
 async def contit_start(call: "Call", prompt: Prompt, thread_id: FollowUpThreadId = None) -> CallToolResult:
     """Start a question to Contit without waiting for its answer. Only to have several questions answered side by \
 side: call it once for each, then contit_response once for each. For a single question use contit_ask."""
-    report = await call.tenant.start(prompt, thread_id, wait_seconds=call.wait(None), observer=call.observer)
+    report = await call.tenant.start(prompt, thread_id, wait_seconds=call.wait(None), observer=call)
     return handle_result(report)
 
 
@@ -76,7 +77,7 @@ async def contit_status(
     """Tell whether a question to Contit is completed, in_progress or failed, without its answer. Rarely needed: \
 contit_response waits and returns the answer."""
     wait = call.wait(wait_seconds or 0.0)
-    return handle_result(await call.tenant.status(thread_id, run_id, wait_seconds=wait, observer=call.observer))
+    return handle_result(await call.tenant.status(thread_id, run_id, wait_seconds=wait, observer=call))
 
 
 async def contit_response(
@@ -89,19 +90,8 @@ async def contit_response(
     """Get the answer to a question already asked with contit_ask or contit_start; it waits while Contit is still \
 working. Call it again with the same ids as long as the result is in_progress."""
     wait = call.wait(wait_seconds)
-    report = await call.tenant.response(thread_id, run_id, wait_seconds=wait, observer=call.observer)
-    return answer_result(report, part=call.part_characters, offset=offset)
-
-
-class ProbeResult(BaseModel):
-    """How long the call lasted."""
-
-    model_config = ConfigDict(frozen=True, title="ProbeResult")
-
-    status: Annotated[Literal["completed"], Field(description="The wait is over.")]
-    waited_seconds: Annotated[float, Field(description="How long the call lasted here.")]
-    progress: Annotated[bool, Field(description="Whether progress was sent meanwhile.")]
-    host: Annotated[str, Field(description="The name that the host gives; empty if none.")]
+    report = await call.tenant.response(thread_id, run_id, wait_seconds=wait, observer=call)
+    return answer_result(report, part=call.context.settings.answer_part_characters, offset=offset)
 
 
 LONGEST_PROBE_SECONDS = 600.0
@@ -116,31 +106,23 @@ async def contit_probe(
     """Wait so many seconds and say how long it was. Measures how long this host lets a tool call take; \
 it asks Contit nothing."""
     if not progress:
-        call.observer.fall_silent()
+        call.sends_progress = False
     began = anyio.current_time()
     await anyio.sleep(min(max(seconds, 0.0), LONGEST_PROBE_SECONDS))
     waited = round(anyio.current_time() - began, 1)
-    result = ProbeResult(status="completed", waited_seconds=waited, progress=progress, host=call.host or "")
     sent = "with progress every 10 s" if progress else "without progress"
     text = f"The call lasted {waited} s, {sent}. {call.host or 'This host'} lets a call take at least that long."
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json")
-    )
+    found = {"status": "completed", "waited_seconds": waited, "host": call.host or ""}
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=found)
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool and its entry in the list of tools.
-
-    Attributes:
-        listed: Its entry in `tools/list`.
-        arguments: The model of its parameters.
-        run: Takes the call and the parameters.
-    """
+    """A tool: its entry in `tools/list`, the model of its parameters, and what takes the call and the parameters."""
 
     listed: types.Tool
     arguments: type[BaseModel]
-    run: Callable[..., Awaitable[CallToolResult]]
+    run: Callable[..., Awaitable[CallToolResult | Task]]
 
     @property
     def name(self) -> str:
@@ -155,19 +137,12 @@ def create_tools(*, probe: bool = False) -> dict[str, Tool]:
         _tool(contit_start, "Start a Contit question", idempotent=False),
         _tool(contit_status, "Status of a Contit question", idempotent=True),
         _tool(contit_response, "Answer to a Contit question", idempotent=True),
+        _tool(contit_probe, "Measure this host", idempotent=True),
     ]
-    if probe:
-        tools.append(_tool(contit_probe, "Measure this host", idempotent=True, result=ProbeResult))
-    return {tool.name: tool for tool in tools}
+    return {tool.name: tool for tool in (tools if probe else tools[:4])}
 
 
-def _tool(
-    function: Callable[..., Awaitable[CallToolResult]],
-    title: str,
-    *,
-    idempotent: bool,
-    result: type[BaseModel] = RunResult,
-) -> Tool:
+def _tool(function: Callable[..., Awaitable[CallToolResult]], title: str, *, idempotent: bool) -> Tool:
     parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the call
     fields: dict[str, Any] = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters}
     arguments = create_model(function.__name__, **fields)
@@ -176,7 +151,7 @@ def _tool(
         title=title,
         description=function.__doc__,
         input_schema=_schema(arguments),
-        output_schema=_schema(result),
+        output_schema=None if function is contit_probe else _schema(RunResult),
         # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md).
         annotations=types.ToolAnnotations(
             read_only_hint=True, destructive_hint=False, idempotent_hint=idempotent, open_world_hint=True

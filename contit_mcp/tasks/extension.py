@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding, RequestHandler, compose_tool_call_handler
@@ -31,6 +31,7 @@ from mcp_types import (
     RequestParams,
 )
 from mcp_types.methods import serialize_server_result
+from pydantic import BaseModel
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 
@@ -38,6 +39,7 @@ VERSIONS = frozenset({"2026-07-28"})
 """The protocol versions in which the extension is defined. Its methods do not exist in others."""
 
 Request = ServerRequestContext[Any, Any]
+_Found = TypeVar("_Found")
 
 
 class Status(StrEnum):
@@ -55,67 +57,34 @@ class Status(StrEnum):
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
-_PAYLOAD = {Status.COMPLETED: "result", Status.FAILED: "error", Status.INPUT_REQUIRED: "input_requests"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task at one moment. Times are seconds since the epoch.
+    """A task at one moment. Times are seconds since the epoch."""
 
-    Attributes:
-        task_id: Names the task in requests; it cannot be guessed.
-        status: The current status.
-        created_at: When it was created.
-        updated_at: When it last changed.
-        ttl_seconds: How long after its creation it can be polled; None for ever.
-        poll_seconds: How long a client should pause before it asks again.
-        message: A text about it for a user or a model.
-        result: The result that the call would have returned, also an error of the tool; if completed.
-        error: The JSON-RPC error that the call would have returned; if failed.
-        input_requests: The requests for input by key, each used once; if input is required.
-    """
-
-    task_id: str
+    task_id: str  # cannot be guessed
     status: Status
     created_at: float
     updated_at: float
-    ttl_seconds: float | None
-    poll_seconds: float | None = None
-    message: str | None = None
-    result: CallToolResult | None = None
-    error: ErrorData | None = None
-    input_requests: InputRequests = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Check that the task has the payload of its status and no other.
-
-        Raises:
-            ValueError: It does not.
-        """
-        there = {name for name in _PAYLOAD.values() if getattr(self, name)}
-        if there != {name for status, name in _PAYLOAD.items() if status is self.status}:
-            raise ValueError(f"a task that is {self.status} has {_PAYLOAD.get(self.status, 'no payload')}")
+    ttl_seconds: float | None  # how long after its creation it can be polled; None for ever
+    poll_seconds: float | None = None  # how long a client should pause before it asks again
+    message: str | None = None  # for a user or a model
+    result: CallToolResult | None = None  # if completed: what the call would have returned, also an error of the tool
+    error: ErrorData | None = None  # if failed: the JSON-RPC error that the call would have returned
+    input_requests: InputRequests = field(default_factory=dict)  # if input is required: by key, each used once
 
     def created(self) -> dict[str, Any]:
         """Return the result of the call that created it (`CreateTaskResult`)."""
         return {"resultType": "task", **self._metadata()}
 
     def detailed(self, protocol_version: str) -> dict[str, Any]:
-        """Return the result of `tasks/get` (`DetailedTask`).
-
-        The result in it has the form of `tools/call` in this version of the protocol.
-        """
+        """Return the result of `tasks/get` (`DetailedTask`)."""
         wire = self._metadata()
         if self.result is not None:
-            plain = self.result.model_dump(by_alias=True, mode="json", exclude_none=True)
-            wire["result"] = serialize_server_result("tools/call", protocol_version, plain)
+            wire["result"] = serialize_server_result("tools/call", protocol_version, _dumped(self.result))
         if self.error is not None:
-            wire["error"] = self.error.model_dump(by_alias=True, mode="json", exclude_none=True)
+            wire["error"] = _dumped(self.error)
         if self.input_requests:
-            wire["inputRequests"] = {
-                key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
-                for key, request in self.input_requests.items()
-            }
+            wire["inputRequests"] = {key: _dumped(request) for key, request in self.input_requests.items()}
         return wire
 
     def _metadata(self) -> dict[str, Any]:
@@ -131,6 +100,10 @@ class Task:
         if self.message is not None:
             wire["statusMessage"] = self.message
         return wire
+
+
+def _dumped(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 def _iso(seconds: float) -> str:
@@ -192,13 +165,7 @@ class TaskParams(RequestParams):
 
 
 def add_tasks(server: Server[Any], source: TaskSource, call_tool: RequestHandler) -> None:
-    """Register the extension with a server: its capability, its methods, and its part in `tools/call`.
-
-    Args:
-        server: The server.
-        source: Does the work.
-        call_tool: The handler of `tools/call`.
-    """
+    """Register the extension with a server whose handler of `tools/call` is `call_tool`."""
     extension = TasksExtension(source)
     server.extensions[IDENTIFIER] = extension.settings()
     server.add_request_handler("tools/call", CallToolRequestParams, compose_tool_call_handler([extension], call_tool))
@@ -214,11 +181,7 @@ def declares_tasks(ctx: Request) -> bool:
 
 
 class TasksExtension(Extension):
-    """The extension on the SDK's interface.
-
-    Args:
-        source: Does the work.
-    """
+    """The extension on the SDK's interface."""
 
     identifier = IDENTIFIER
 
@@ -243,31 +206,22 @@ class TasksExtension(Extension):
         return made.created() if isinstance(made, Task) else made
 
     async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        task = await self._source.get(_task_id(ctx, params), ctx)
-        if task is None:
-            raise _unknown()
-        return task.detailed(ctx.protocol_version)
+        return _known(await self._source.get(_task_id(ctx, params), ctx)).detailed(ctx.protocol_version)
 
     async def _update(self, ctx: Request, params: TaskParams) -> HandlerResult:
         task_id, responses = _task_id(ctx, params), params.input_responses
         if not isinstance(responses, dict):
             raise MCPError(INVALID_PARAMS, "inputResponses must be an object: each response by the key of its request.")
-        if not await self._source.update(task_id, responses, ctx):
-            raise _unknown()
+        _known(await self._source.update(task_id, responses, ctx))
         return {}
 
     async def _cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        if not await self._source.cancel(_task_id(ctx, params), ctx):
-            raise _unknown()
+        _known(await self._source.cancel(_task_id(ctx, params), ctx))
         return {}
 
 
 def _task_id(ctx: Request, params: TaskParams) -> str:
-    """Return the task that is meant, after the checks of version, capability and header.
-
-    Raises:
-        MCPError: -32601, -32021, -32602 or -32020.
-    """
+    """Return the task that is meant, after the checks of version, capability and header."""
     if ctx.protocol_version not in VERSIONS:
         raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
     _check_declared(ctx)
@@ -289,10 +243,12 @@ def _check_declared(ctx: Request) -> None:
         raise MCPError(
             MISSING_REQUIRED_CLIENT_CAPABILITY,
             f"This needs a client that declares the extension {IDENTIFIER} in protocol {', '.join(sorted(VERSIONS))}.",
-            missing.model_dump(by_alias=True, mode="json", exclude_none=True),
+            _dumped(missing),
         )
 
 
-def _unknown() -> MCPError:
-    """Return one error for ids that never existed, have expired, or belong to another caller."""
-    return MCPError(INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")
+def _known(found: _Found | None) -> _Found:
+    """Return what was found; one error for ids that never existed, have expired, or belong to another caller."""
+    if not found:
+        raise MCPError(INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")
+    return found

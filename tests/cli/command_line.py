@@ -1,5 +1,6 @@
-"""`contit-mcp` as a person starts it: with pipes, or on a terminal that is looked at."""
+"""`contit-mcp` as a person starts it: with pipes, on a terminal that is looked at, or inside the test's process."""
 
+import io
 import os
 import re
 import signal
@@ -11,24 +12,25 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import anyio
+import pytest
 from anyio.abc import Process
 
+from contit_mcp.cli.main import main
 from tests.children import COMMAND, Piped, clean_environment, piped
 
 STATE = Path("set by the fixture `state`")
 """The state folder of the processes that are started here."""
 
-_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
-
-_FOLDERS = {"XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME"}
-"""By these the developer's own hosts would be found below another HOME too."""
+_LEFT_OUT = {
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "no_color", "ssl_cert_file", "columns",
+    # By these the developer's own hosts would be found below another HOME too.
+    "xdg_config_home", "appdata", "localappdata", "claude_config_dir", "codex_home", "copilot_home",
+}  # fmt: skip
 
 
 def environment(**more: str) -> dict[str, str]:
     """This environment without anything of Contit's and without proxies, with the test's state folder and `more`."""
-    kept = {name: value for name, value in clean_environment().items() if name.lower() not in _PROXIES}
-    kept = {name: value for name, value in kept.items() if name not in _FOLDERS}
-    kept = {name: value for name, value in kept.items() if name not in {"NO_COLOR", "SSL_CERT_FILE", "COLUMNS"}}
+    kept = {name: value for name, value in clean_environment().items() if name.lower() not in _LEFT_OUT}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # commands are printed as they are on PATH
     return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color", "PATH": path} | more
 
@@ -40,14 +42,7 @@ def upstream(url: str, **more: str) -> dict[str, str]:
 
 async def run(*arguments: str, **more: str) -> "CompletedProcess[str]":
     """Run `contit-mcp` to its end, with pipes."""
-    return await fed(b"", *arguments, **more)
-
-
-async def fed(stdin: bytes, /, *arguments: str, **more: str) -> "CompletedProcess[str]":
-    """Run `contit-mcp` to its end with something on its stdin."""
-    with anyio.fail_after(60):
-        done = await anyio.run_process([*COMMAND, *arguments], input=stdin, env=environment(**more), check=False)
-    return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return await run_in(Path.cwd(), *arguments, **more)
 
 
 async def run_in(folder: Path, /, *arguments: str, **more: str) -> "CompletedProcess[str]":
@@ -59,14 +54,61 @@ async def run_in(folder: Path, /, *arguments: str, **more: str) -> "CompletedPro
     return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def listed(folder: Path) -> list[str]:
-    """The names of what a folder holds."""
-    return sorted(path.name for path in folder.iterdir())
-
-
 def started(*arguments: str, **more: str) -> AbstractAsyncContextManager[Piped]:
     """A `contit-mcp` with pipes that the test sends signals to."""
     return piped(Piped, [*COMMAND, *arguments], environment(**more))
+
+
+# --- inside this process, which is quicker
+
+
+_AN_ERROR = re.compile(r"(?:note: [^\n]+\n)*(?:Usage: [^\n]+\n)?error: [^\n]+\nhint: [^\n]+\n")
+
+
+@dataclass
+class Ended:
+    """What came of a command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def is_calm(self) -> bool:
+        """Whether there is no traceback, no bug, and at most one error with its hint."""
+        said = self.stdout + self.stderr
+        calm = "Traceback" not in said and "That is a bug" not in said and "Exception ignored" not in said
+        return calm and ("error: " not in self.stderr or _AN_ERROR.search(self.stderr) is not None)
+
+
+class RunHere:
+    """Runs commands as the console script does, each in a clean environment."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str, **more: str | None) -> Ended:
+        """Run a command with `more` in the environment; None removes a variable."""
+        return self.fed(b"", *arguments, **more)
+
+    def fed(self, stdin: bytes, /, *arguments: str, **more: str | None) -> Ended:
+        """Run a command with something on its stdin."""
+        given = environment() | more
+        with self._monkeypatch.context() as patch:
+            for name in list(os.environ):
+                patch.delenv(name)
+            for name, value in given.items():
+                if value is not None:
+                    patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["contit-mcp", *arguments])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            self._capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = self._capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+
+# --- on a terminal
 
 
 @dataclass
@@ -74,7 +116,6 @@ class Terminal:
     """A pseudo-terminal with a process on it."""
 
     process: Process
-    columns: int
     leader: int
     written: str = ""
     changed: anyio.Event = field(default_factory=anyio.Event)
@@ -90,13 +131,16 @@ class Terminal:
         os.write(self.leader, text.encode())
 
     def screen(self) -> list[str]:
-        """The lines as they stand there now, without colours, and without blanks at their ends."""
+        """The lines as they are there now, without colours, and without blanks at their ends."""
         lines, column = [""], 0
-        for piece in re.findall(r"\x1b\[K|\r|\n|[^\r\n]", re.sub(r"\x1b\[[?\d;]*[A-JL-Za-z]", "", self.written)):
+        seen = re.sub(r"\x1b\[[?\d;]*[B-JL-Za-z]", "", self.written)
+        for piece in re.findall(r"\x1b\[2?K|\x1b\[1A|\r|\n|[^\r\n]", seen):
             if piece == "\r":
                 column = 0
-            elif piece == "\x1b[K":
-                lines[-1] = lines[-1][:column]
+            elif piece == "\x1b[1A":
+                lines = lines[:-1] or [""]
+            elif piece in {"\x1b[K", "\x1b[2K"}:
+                lines[-1] = lines[-1][:column] if piece == "\x1b[K" else ""
             elif piece == "\n":
                 lines.append("")
             else:
@@ -108,11 +152,6 @@ class Terminal:
 def on_terminal(*arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
     """A `contit-mcp` on a terminal of the usual width."""
     return on_terminal_with(COMMAND, 80, *arguments, **more)
-
-
-def on_terminal_of(columns: int, /, *arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
-    """A `contit-mcp` on a terminal of this width."""
-    return on_terminal_with(COMMAND, columns, *arguments, **more)
 
 
 @asynccontextmanager
@@ -128,7 +167,7 @@ async def on_terminal_with(command: list[str], width: int, /, *arguments: str, *
             [*command, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
         ) as process:
             os.close(follower)
-            terminal = Terminal(process, width, leader)
+            terminal = Terminal(process, leader)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_read, leader, terminal)
                 try:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,9 @@ from contit_mcp.cli.main import contit_mcp
 from contit_mcp.errors import ContitError
 from contit_mcp.hosts.host import Machine
 from contit_mcp.hosts.table import HOSTS
-from tests.children import anyio_backend
-from tests.cli.command_line import environment
+from contit_mcp.sandbox.options import SandboxOptions
+from tests.children import Contit, anyio_backend, contit
+from tests.cli.command_line import RunHere, environment
 
 __all__ = ["anyio_backend"]
 
@@ -25,6 +26,19 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tests.cli.command_line.STATE", folder)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return folder
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunHere:
+    """Return a way to run a command in this process."""
+    return RunHere(monkeypatch, capsys)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Contit]:
+    """Yield a sandbox in a thread."""
+    with contit(SandboxOptions(run_seconds=0.05)) as served:
+        yield served
 
 
 @pytest.fixture

@@ -5,117 +5,108 @@ import shlex
 from pathlib import Path
 
 import anyio
-import click
 import httpx
 import pytest
 
+from contit_mcp import errors
 from contit_mcp.assistant.waiting import PollPolicy
-from contit_mcp.cli.ask import ExitCode, NextCommands, Request, command, get_answer
+from contit_mcp.cli.ask import ANSWERED, NextCommands, Wanted, get_answer, outcome_of_error
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.options import SandboxOptions, parse_fault
-from tests.children import sandbox_on_port
-from tests.cli.command_line import fed, listed, run, upstream
+from tests.children import Contit, contit
+from tests.cli.command_line import RunHere, run, upstream
+from tests.contit.raw_server import unused_port
 from tests.echo_contit import EchoContit
 from tests.virtual_time import VirtualTimeLoop
 
-pytestmark = pytest.mark.anyio
-
 DRAFTS = "How many drafts are there?"
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+PLAIN = NextCommands(GivenOptions(None, None, None))
+FETCH = "contit-mcp ask --thread t --run r"
 
 
-async def test_in_a_pipe_stdout_holds_the_answer_and_a_line_end_and_nothing_else() -> None:
-    async with sandbox_on_port() as (url, _):
-        asked = await run("ask", DRAFTS, **upstream(url))
-    assert (asked.returncode, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
+def test_in_a_pipe_stdout_holds_the_answer_and_nothing_else(sandbox: Contit, run_here: RunHere) -> None:
+    for words, stdin in (
+        (DRAFTS.split(), b""),
+        ([], DRAFTS.encode() + b"\n"),
+        (["-"], b"\xef\xbb\xbf" + DRAFTS.encode()),
+    ):
+        asked = run_here.fed(stdin, "ask", *words, **upstream(sandbox.url))
+        assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
+    assert {known.prompt for known in sandbox.record.runs} == {DRAFTS}
 
 
-async def test_json_has_the_keys_of_the_tools_result() -> None:
-    async with sandbox_on_port() as (url, sandbox):
-        asked = await run("ask", "--json", DRAFTS, **upstream(url))
+def test_json_has_the_keys_of_the_tools_result(sandbox: Contit, run_here: RunHere) -> None:
+    asked = run_here("ask", "--json", DRAFTS, **upstream(sandbox.url))
     result = json.loads(asked.stdout)
-    assert asked.returncode == 0
-    assert result.pop("elapsed_seconds") >= 0.3
-    (known,) = sandbox.runs
+    assert (asked.code, asked.stderr) == (0, "")
+    assert result.pop("elapsed_seconds") >= 0
+    (known,) = sandbox.record.runs
     assert result == {"status": "completed", "thread_id": known.thread_id, "run_id": known.run_id, "response": ANSWER}
 
 
-@pytest.mark.parametrize("arguments", [("ask",), ("ask", "-")])
-async def test_the_question_is_read_from_a_pipe(arguments: tuple[str, ...]) -> None:
-    async with sandbox_on_port() as (url, sandbox):
-        asked = await fed(f"{DRAFTS}\n".encode(), *arguments, **upstream(url))
-    assert asked.stdout == f"{ANSWER}\n"
-    assert [known.prompt for known in sandbox.runs] == [DRAFTS]
-
-
-async def test_an_answer_survives_a_locale_without_its_letters() -> None:
-    async with sandbox_on_port() as (url, _):
-        ascii_only = upstream(url, PYTHONIOENCODING="ascii")
-        plain = await run("ask", "Find xyzzy", **ascii_only)
-        as_json = await run("ask", "--json", "Find xyzzy", **ascii_only)
-    assert plain.returncode == 0
-    assert "?xyzzy?" in plain.stdout
-    assert "“xyzzy”" in json.loads(as_json.stdout)["response"]
-
-
-async def test_last_and_thread_go_on_with_a_conversation_and_last_alone_fetches_its_answer() -> None:
-    """The newest conversation is the one that was asked last, whichever process asked."""
-    async with sandbox_on_port() as (url, sandbox):
-        await run("ask", "List all published articles from March 2026", **upstream(url))
-        first = sandbox.runs[0]
-        second = await run("ask", "--last", "Show me the second one", **upstream(url))
-        assert "Weekly Update" in second.stdout
-        third = await run("ask", "--thread", first.thread_id, "Show me the first one", **upstream(url))
-        assert "Breaking News" in third.stdout
-        again = await run("ask", "--last", **upstream(url))
-        assert again.stdout == third.stdout
-    assert len(sandbox.runs) == 3
-    assert {known.thread_id for known in sandbox.runs} == {first.thread_id}
+def test_last_and_thread_go_on_with_a_conversation_and_without_a_prompt_fetch_its_answer(
+    sandbox: Contit, run_here: RunHere
+) -> None:
+    to = upstream(sandbox.url)
+    run_here("ask", "List all published articles from March 2026", **to)
+    first = sandbox.record.runs[0]
+    assert "Weekly Update" in run_here("ask", "--last", "Show me the second one", **to).stdout
+    third = run_here("ask", "--thread", first.thread_id, "Show me the first one", **to)
+    assert "Breaking News" in third.stdout
+    assert (
+        run_here("ask", "--last", **to).stdout
+        == run_here("ask", "--thread", first.thread_id, **to).stdout
+        == third.stdout
+    )
+    assert [known.thread_id for known in sandbox.record.runs] == [first.thread_id] * 3
 
 
 @pytest.mark.parametrize("other", [{"CONTIT_API_KEY": "another-key"}, {"CONTIT_MCP_STORE": "memory"}])
-async def test_last_without_a_remembered_conversation_says_what_to_do(other: dict[str, str]) -> None:
+def test_last_without_a_remembered_conversation_says_what_to_do(
+    other: dict[str, str], sandbox: Contit, run_here: RunHere
+) -> None:
     """Another credential has conversations of its own; a store in memory forgets with its process."""
-    async with sandbox_on_port() as (url, sandbox):
-        await run("ask", DRAFTS, **upstream(url))
-        asked = await run("ask", "--last", **upstream(url) | other)
-    assert asked.returncode == 1
+    run_here("ask", DRAFTS, **upstream(sandbox.url))
+    asked = run_here("ask", "--last", **upstream(sandbox.url) | other)
+    assert asked.code == 1
     assert asked.stderr.startswith("error: No conversation with this Contit and this credential is remembered")
     assert "\nhint: Ask a question without --last first" in asked.stderr
-    assert len(sandbox.runs) == 1
 
 
-async def test_a_state_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
-    """The answer is what was asked for."""
-    (tmp_path / "a file").touch()
-    async with sandbox_on_port() as (url, _):
-        asked = await run("ask", DRAFTS, **upstream(url), CONTIT_MCP_STATE_DIR=str(tmp_path / "a file" / "state"))
-    assert (asked.returncode, asked.stdout) == (0, f"{ANSWER}\n")
-    assert asked.stderr.count("\n") == 1
+def test_a_state_folder_that_cannot_be_written_costs_no_answer(
+    tmp_path: Path, sandbox: Contit, run_here: RunHere
+) -> None:
+    (tmp_path / "file").touch()
+    asked = run_here("ask", DRAFTS, **upstream(sandbox.url, CONTIT_MCP_STATE_DIR=str(tmp_path / "file" / "state")))
+    assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
 
 
-async def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer() -> None:
-    async with sandbox_on_port() as (url, sandbox):
-        asked = await run("ask", "--base-url", url, "--wait-seconds", "0", DRAFTS, CONTIT_API_KEY="sandbox-key")
-        assert asked.returncode == 3
-        assert asked.stdout == ""
-        said, command = asked.stderr.splitlines()
-        assert said.startswith("Still running after ")
-        words = shlex.split(command)
-        assert words[0] == "contit-mcp"
-        fetched = await run(*words[1:], CONTIT_API_KEY="sandbox-key")
-        assert fetched.stdout == f"{ANSWER}\n"
-        as_json = json.loads((await run("ask", "--wait-seconds", "0", "--json", DRAFTS, **upstream(url))).stdout)
-    assert len(sandbox.runs) == 2
+def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer(sandbox: Contit, run_here: RunHere) -> None:
+    key = {"CONTIT_API_KEY": "sandbox-key"}
+    asked = run_here("ask", "--base-url", sandbox.url, "--wait-seconds", "0", DRAFTS, **key)
+    assert (asked.code, asked.stdout) == (3, "")
+    said, command = asked.stderr.splitlines()
+    assert said.startswith("Still running after ")
+    words = shlex.split(command)
+    assert words[0] == "contit-mcp"
+    assert run_here(*words[1:], **key).stdout == f"{ANSWER}\n"
+    as_json = json.loads(run_here("ask", "--wait-seconds", "0", "--json", DRAFTS, **upstream(sandbox.url)).stdout)
     assert as_json["status"] == "in_progress"
-    assert as_json["next_step"] == (f"contit-mcp ask --thread {as_json['thread_id']} --run {as_json['run_id']} --json")
+    assert as_json["next_step"] == f"contit-mcp ask --thread {as_json['thread_id']} --run {as_json['run_id']} --json"
+    assert len(sandbox.record.runs) == 2
 
 
-async def test_the_wait_that_the_environment_sets_for_hosts_does_not_cut_an_ask() -> None:
-    async with sandbox_on_port(SandboxOptions(run_seconds=1.6)) as (url, _):
-        asked = await run("ask", DRAFTS, **upstream(url, CONTIT_MCP_WAIT_SECONDS="1"))
-    assert asked.returncode == 0
+def test_a_question_asked_again_is_asked_again_and_the_wait_for_hosts_does_not_cut_it(run_here: RunHere) -> None:
+    """However long the answer took, it has reached its caller."""
+    with contit(SandboxOptions(run_seconds=4.5)) as sandbox:
+        for _ in range(2):
+            asked = json.loads(
+                run_here("ask", "--json", DRAFTS, **upstream(sandbox.url, CONTIT_MCP_WAIT_SECONDS="1")).stdout
+            )
+            assert (asked["status"], "age_seconds" in asked) == ("completed", False)
+    assert len(sandbox.record.runs) == 2
 
 
 @pytest.mark.parametrize(
@@ -123,107 +114,165 @@ async def test_the_wait_that_the_environment_sets_for_hosts_does_not_cut_an_ask(
     [
         ("failed on=start", "failed", "the run failed", None),
         ("401 on=start", "failed", "refused the credential (401)", "contit-mcp check"),
-        ("drop-after on=start", "failed", "unknown whether a run was started", None),
+        ("malformed on=start", "failed", "unknown whether a run was started", None),
         ("401 on=status", "in_progress", "The run was started, but", "contit-mcp ask --thread "),
     ],
 )
-async def test_what_goes_wrong_is_an_error_with_exit_code_1(
-    fault: str, status: str, said: str, next_step: str | None
+def test_what_goes_wrong_is_an_error_with_exit_code_1(
+    fault: str, status: str, said: str, next_step: str | None, run_here: RunHere
 ) -> None:
-    async with sandbox_on_port(SandboxOptions(run_seconds=0)) as (url, sandbox):
-        sandbox.add_fault(parse_fault(fault))
-        asked = await run("ask", "--json", DRAFTS, **upstream(url))
+    """The ids and the command that fetches the answer come with it where there is a run."""
+    with contit(SandboxOptions(run_seconds=0.2)) as sandbox:
+        sandbox.record.add_fault(parse_fault(f"{fault} times=2"))
+        asked = run_here("ask", "--json", DRAFTS, **upstream(sandbox.url))
+        as_text = run_here("ask", "Another question", **upstream(sandbox.url))
     result = json.loads(asked.stdout)
-    assert asked.returncode == 1
-    assert "error:" not in asked.stderr
-    assert result["status"] == status
+    assert (asked.code, asked.stderr, result["status"]) == (1, "", status)
     assert said in result["error"]
-    assert "contit_" not in result["error"]
-    assert (result.get("next_step") or "").startswith(next_step or "nothing") or next_step is None
+    assert result.get("next_step", "").startswith(next_step or "")
+    assert ("next_step" in result) == (next_step is not None)
+    error, hint, *step = as_text.stderr.splitlines()
+    assert (as_text.code, as_text.stdout) == (1, "")
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert [line.strip()[: len(next_step or "")] for line in step] == ([next_step] if status == "in_progress" else [])
 
 
-async def test_an_error_is_one_line_and_a_hint_and_the_handle_where_there_is_one() -> None:
-    nothing = await run("ask", DRAFTS)
-    assert nothing.returncode == 1
-    assert nothing.stdout == ""
-    assert nothing.stderr.splitlines()[0] == "error: No Contit credential is configured."
-    assert nothing.stderr.splitlines()[1].startswith("hint: Run contit-mcp install HOST")
+def test_without_a_credential_the_hint_names_the_commands_and_variables(run_here: RunHere) -> None:
+    nothing = run_here("ask", DRAFTS)
+    assert (nothing.code, nothing.stdout) == (1, "")
+    assert nothing.stderr.startswith("error: No Contit credential is configured.\nhint: Run contit-mcp install HOST")
     for words in (("ask", DRAFTS), ("runs",), ("runs", "show")):
-        as_json = await run(*words, "--json")
-        assert json.loads(as_json.stdout)["error"].startswith("No Contit credential is configured.")
+        as_json = run_here(*words, "--json")
+        assert json.loads(as_json.stdout)["error"] == "No Contit credential is configured."
         assert as_json.stderr == ""
-    async with sandbox_on_port() as (url, sandbox):
-        sandbox.add_fault(parse_fault("401 on=status"))
-        refused = await run("ask", DRAFTS, **upstream(url))
-    (known,) = sandbox.runs
-    assert refused.returncode == 1
-    assert refused.stderr.splitlines()[2] == f"  contit-mcp ask --thread {known.thread_id} --run {known.run_id}"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--last", "--thread", "t", "x"), "--last and --thread"),
-        (("--run", "r"), "--run needs the --thread"),
-        (("--thread", "t", "--run", "r", "x"), "takes no PROMPT"),
-        (("--thread", "..", "x"), "The id of --thread is not an id"),
-        (("--sandbox", "--last", "x"), "contit-mcp sandbox in"),
-        ((" ",), "There is no question"),
-        (("--wait-seconds", "-1", "x"), "not in the range"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(arguments: tuple[str, ...], said: str) -> None:
-    with pytest.raises(click.UsageError) as refused:
-        command.main(list(arguments), standalone_mode=False)
-    assert said in refused.value.message
-    assert refused.value.exit_code == 2
+@pytest.mark.anyio
+async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() -> None:
+    """No log line is before it; a level that the person set is kept."""
+    for url, reason in (
+        ("https://no-such-host.invalid", "the name of no-such-host.invalid does not resolve"),
+        (f"http://127.0.0.1:{await unused_port()}", "refused the connection"),
+    ):
+        asked = await run("ask", DRAFTS, **upstream(url))
+        error, hint, *more = asked.stderr.splitlines()
+        assert error.startswith("error: Contit could not be reached: ")
+        assert reason in error
+        assert hint.startswith("hint: Check CONTIT_BASE_URL")
+        assert more == []
+    assert "upstream.backoff" in (await run("ask", "--log-level", "WARNING", DRAFTS, **upstream(url))).stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
+        (("--last", "--thread", "t", "x"), b"", "--last and --thread"),
+        (("--run", "r"), b"", "--run needs the --thread"),
+        (("--thread", "t", "--run", "r", "x"), b"", "takes no PROMPT"),
+        (("--thread", "..", "x"), b"", "'--thread': the id is not an id"),
+        (("--sandbox", "--last"), b"", "sandbox forgets"),
+        (("--seed", "1", "x"), b"", "Add --sandbox"),
         ((), b" \n", "There is no question"),
         (("-",), b"\xff\xfe\x00", "UTF-8"),
         (("x" * 32_001,), b"", "32,000 are allowed"),
+        (("--wait", "3", "x"), b"", "hint: Did you mean --wait-seconds?"),
     ],
 )
-async def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], stdin: bytes, said: str) -> None:
-    refused = await fed(stdin, "ask", *arguments, CONTIT_API_KEY="k", CONTIT_BASE_URL="http://127.0.0.1:9")
-    assert refused.returncode == 2
+def test_wrong_usage_is_exit_code_2_in_json_too(
+    arguments: tuple[str, ...], stdin: bytes, said: str, run_here: RunHere
+) -> None:
+    given = upstream("http://127.0.0.1:9")
+    refused = run_here.fed(stdin, "ask", *arguments, **given)
+    assert (refused.code, refused.stdout) == (2, "")
     assert said in refused.stderr
-    assert refused.stdout == ""
+    as_json = run_here.fed(stdin, "ask", "--json", *arguments, **given)
+    found = json.loads(as_json.stdout)
+    assert (as_json.code, as_json.stderr, found["status"]) == (2, "", "failed")
+    assert said.removeprefix("hint: ") in found["error"] + found["hint"]
 
 
-async def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state: Path) -> None:
-    asked = await run("ask", "--sandbox", DRAFTS, CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
-    assert (asked.returncode, asked.stdout) == (0, f"{ANSWER}\n")
-    assert listed(state.parent) == []
+def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state: Path, run_here: RunHere) -> None:
+    asked = run_here("ask", "--sandbox", DRAFTS, CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
+    assert (asked.code, asked.stdout) == (0, f"{ANSWER}\n")
+    assert not state.exists()
 
 
+@pytest.mark.anyio
+async def test_an_answer_survives_a_locale_without_its_letters(sandbox: Contit) -> None:
+    plain = await run("ask", "Find xyzzy", **upstream(sandbox.url, PYTHONIOENCODING="ascii"))
+    assert (plain.returncode, "?xyzzy?" in plain.stdout) == (0, True)
+    as_json = await run("ask", "--json", "Find xyzzy", **upstream(sandbox.url, PYTHONIOENCODING="ascii"))
+    assert "“xyzzy”" in json.loads(as_json.stdout)["response"]
+
+
+@pytest.mark.anyio
 async def test_no_ask_imports_the_protocol() -> None:
-    asked = await run(
-        "ask",
-        "--wait-seconds=0",
-        DRAFTS,
-        CONTIT_API_KEY="k",
-        CONTIT_BASE_URL="http://127.0.0.1:9",
-        PYTHONPROFILEIMPORTTIME="1",
-    )
+    asked = await run("ask", "--wait-seconds=0", DRAFTS, **upstream("http://127.0.0.1:9", PYTHONPROFILEIMPORTTIME="1"))
     imported = {line.rpartition("|")[2].strip() for line in asked.stderr.splitlines() if line.startswith("import time")}
     assert "httpx" in imported
     assert not imported & {"mcp", "mcp_types", "starlette", "uvicorn"}
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None:
-    contit = EchoContit(seconds=1.0)
-    contit.instead("status", *[httpx.ConnectError("no route")] * 200)
+    upstream = EchoContit(seconds=1.0)
+    upstream.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()
-    outcome = await get_answer(
-        Request("Is it raining?"),
-        load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"}),
-        NextCommands(GivenOptions(None, None, None)),
-        transport=contit,
-    )
-    assert outcome.exit_code is ExitCode.ANSWERED
+    settings = load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"})
+    outcome = await get_answer(Wanted("Is it raining?"), settings, PLAIN, transport=upstream)
+    assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds
+
+
+# --- every error, and the command to run now
+
+
+UNREACHABLE = errors.APIConnectionError("Contit could not be reached.", hint="Try again.", may_have_arrived=False)
+
+
+def unreachable_run() -> errors.RunUnreachableError:
+    """As it is raised."""
+    error = errors.RunUnreachableError("t", "r", UNREACHABLE)
+    error.__cause__ = UNREACHABLE
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "ids", "status", "code", "next_step"),
+    [
+        (errors.RunFailedError("t", "r"), (None, None), "failed", 1, None),
+        (errors.RunTimeoutError("t", "r", after_seconds=1800), (None, None), "failed", 1, None),
+        (errors.RunNotFoundError("t", "r"), (None, None), "failed", 1, None),
+        (unreachable_run(), (None, None), "in_progress", 1, FETCH),
+        (errors.ThreadBusyError("t", "r"), (None, None), "in_progress", 1, FETCH),
+        (errors.ThreadBusyError("t", None), (None, None), "failed", 1, None),
+        (errors.AnswerUnavailableError("t", "r", replaced=True), (None, None), "failed", 1, FETCH[:-8]),
+        (errors.AnswerUnavailableError("t", "r", replaced=False), (None, None), "failed", 1, None),
+        (errors.AnswerUnreadableError("t", "r"), (None, None), "failed", 1, FETCH),
+        (errors.StartUnknownError(None), (None, None), "failed", 1, None),
+        (errors.InvalidArgumentError("Too long.", hint="Cut."), (None, None), "failed", 2, None),
+        (UNREACHABLE, (None, None), "failed", 1, "contit-mcp check"),
+        (UNREACHABLE, ("t", "r"), "in_progress", 1, FETCH),
+        (errors.ServerClosingError(), (None, None), "failed", 130, None),
+    ],
+)
+def test_every_error_has_its_exit_code_and_names_no_tool(
+    error: errors.ContitError, ids: tuple[str | None, str | None], status: str, code: int, next_step: str | None
+) -> None:
+    outcome = outcome_of_error(error, PLAIN, "http://localhost", ids)
+    assert (outcome.status, outcome.exit_code, outcome.next_step) == (status, code, next_step)
+    assert "contit_" not in f"{outcome.error} {outcome.hint}"
+    assert "this server" not in f"{outcome.hint}"
+    interrupted = outcome_of_error(error, PLAIN, "http://localhost", ids, interrupted=True)
+    assert interrupted.exit_code == (2 if code == 2 else 130)
+
+
+def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
+    given = GivenOptions(Path("my settings.toml"), "http://localhost:8787", "DEBUG")
+    config = Path("my settings.toml").absolute()
+    assert NextCommands(given, as_json=True).fetch("t;rm", "r") == (
+        f"contit-mcp ask --thread 't;rm' --run r --json --config '{config}' --base-url http://localhost:8787"
+    )
+    assert NextCommands(given, forgetful=True).fetch("t", "r") is None

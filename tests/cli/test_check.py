@@ -1,114 +1,348 @@
-"""`contit-mcp check` as a person and a script meet it."""
+"""`contit-mcp check`: the settings, the way to Contit, its credential, the store, and the callers of an HTTP server."""
 
 import json
+import os
 from pathlib import Path
 
+import anyio
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
-from contit_mcp.cli.check import check_store
+from contit_mcp.cli.check import check_callers, check_store
+from contit_mcp.cli.findings import Finding, check_contit, explain_connection, proxy_for
 from contit_mcp.config.sources import load_settings
-from tests.children import sandbox_on_port
-from tests.cli.command_line import environment, listed, run, upstream
+from contit_mcp.runs.sqlite import FILE_NAME
+from contit_mcp.sandbox.options import parse_fault
+from tests.children import Contit, in_thread
+from tests.cli.command_line import RunHere, upstream
+from tests.contit.raw_server import Connection, raw_server, unused_port
+from tests.contit.test_tls_and_proxies import make_authority
 
-pytestmark = pytest.mark.anyio
+NOWHERE = "http://127.0.0.1:9"
+TOKENS = f"alice:{'a' * 32},bob:{'b' * 32}"
 
 
-async def test_when_all_is_well_it_says_so_line_by_line(state: Path) -> None:
-    async with sandbox_on_port() as (url, _):
-        checked = await run("check", **upstream(url))
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxies the machine has."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+# --- the command
+
+
+def test_when_all_is_well_it_says_so_line_by_line(state: Path, sandbox: Contit, run_here: RunHere) -> None:
+    checked = run_here("check", **upstream(sandbox.url))
     assert checked.stdout.splitlines() == [
         "     Proxy: none",
         "     Certificate authorities: the operating system's",
-        f"ok   Runs are remembered in: the state folder {state}",
-        f"ok   Contit at {url}: it answers, and wants a credential",
+        f"ok   Runs are remembered in: {state / FILE_NAME}",
+        f"ok   Contit at {sandbox.url}: it answers, and wants a credential",
         "ok   Credential: API key, set (hidden); it is good",
     ]
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert (checked.code, checked.stderr) == (0, "")
+    assert not state.exists()
 
 
-async def test_a_failure_has_its_hint_on_a_line_of_its_own() -> None:
-    checked = await run("check", CONTIT_BASE_URL="http://127.0.0.1:9")
+def test_a_failure_has_its_hint_on_a_line_of_its_own(run_here: RunHere) -> None:
+    checked = run_here("check", CONTIT_BASE_URL=NOWHERE)
     lines = checked.stdout.splitlines()
-    assert checked.returncode == 1
-    assert lines[-4].startswith("FAIL Contit at http://127.0.0.1:9: ")
+    assert checked.code == 1
+    assert lines[-4].startswith(f"FAIL Contit at {NOWHERE}: ")
     assert lines[-3].startswith("     hint: Check CONTIT_BASE_URL")
     assert lines[-2] == "FAIL Credential: No Contit credential is configured."
     assert lines[-1].startswith("     hint: Run contit-mcp install HOST")
 
 
-async def test_json_holds_every_finding() -> None:
-    async with sandbox_on_port() as (url, _):
-        checked = await run("check", "--json", **upstream(url, CONTIT_API_KEY="wrong-key"))
+def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: Contit, run_here: RunHere) -> None:
+    checked = run_here("check", "--json", **upstream(sandbox.url, CONTIT_API_KEY="wrong-key"))
     found = json.loads(checked.stdout)
-    assert checked.returncode == 1
-    assert found["ok"] is False
+    assert (checked.code, found["ok"]) == (1, False)
     assert {frozenset(finding) for finding in found["findings"]} == {frozenset({"subject", "verdict", "good", "hint"})}
     assert [finding["good"] for finding in found["findings"]] == [None, None, True, True, False]
     assert "wrong-key" not in checked.stdout
+    unusable = run_here("check", "--json", "--config", "no-such-file.toml")
+    (finding,) = json.loads(unusable.stdout)["findings"]
+    assert (unusable.code, finding["subject"], "cannot be read" in finding["verdict"]) == (1, "Settings", True)
 
 
-async def test_settings_that_cannot_be_used_are_a_finding_in_json_and_an_error_otherwise() -> None:
-    as_json = await run("check", "--json", "--config", "no-such-file.toml")
-    assert as_json.returncode == 1
-    (finding,) = json.loads(as_json.stdout)["findings"]
-    assert finding["subject"] == "Settings"
-    assert "cannot be read" in finding["verdict"]
-
-
-async def test_the_command_line_goes_over_the_environment_over_the_file(tmp_path: Path) -> None:
+def test_the_command_line_goes_over_the_environment_over_the_file(
+    tmp_path: Path, sandbox: Contit, run_here: RunHere
+) -> None:
     key, settings = tmp_path / "key", tmp_path / "contit-mcp.toml"
     key.write_text("sandbox-key\n", encoding="utf-8")
-    async with sandbox_on_port() as (url, _):
-        settings.write_text(f'base_url = "{url}"\napi_key_file = "{key}"\n', encoding="utf-8")
-        checked = await run("check", "--config", str(settings))
-        assert checked.returncode == 0, checked.stdout
-        assert f"API key, from the file {key}; it is good" in checked.stdout
-        overridden = await run("check", "--config", str(settings), CONTIT_BASE_URL="http://127.0.0.1:9")
-        assert "Contit at http://127.0.0.1:9" in overridden.stdout
-        again = await run("check", "--config", str(settings), "--base-url", url, CONTIT_BASE_URL="http://127.0.0.1:9")
-        assert again.returncode == 0
+    settings.write_text(f'base_url = "{sandbox.url}"\napi_key_file = "{key}"\n', encoding="utf-8")
+    checked = run_here("check", "--config", str(settings))
+    assert (checked.code, f"API key, from the file {key}; it is good" in checked.stdout) == (0, True)
+    assert f"Contit at {NOWHERE}" in run_here("check", "--config", str(settings), CONTIT_BASE_URL=NOWHERE).stdout
+    again = run_here("check", "--config", str(settings), "--base-url", sandbox.url, CONTIT_BASE_URL=NOWHERE)
+    assert again.code == 0
 
 
-async def test_the_proxy_is_named_without_its_password() -> None:
+def test_the_proxy_is_named_without_its_password(run_here: RunHere) -> None:
     proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
-    checked = await run("check", CONTIT_BASE_URL="https://contit.example", CONTIT_API_KEY="k", HTTPS_PROXY=proxy)
-    assert checked.returncode == 1
+    checked = run_here("check", CONTIT_BASE_URL="https://contit.example", CONTIT_API_KEY="k", HTTPS_PROXY=proxy)
+    assert checked.code == 1
     assert "Proxy: http://127.0.0.1:9" in checked.stdout
     assert "MARKER" not in checked.stdout + checked.stderr
 
 
+# --- the store
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("store", "good", "verdict"),
+    ("given", "good", "verdict"),
     [
-        ("memory", True, "memory"),
-        ("sqlite", True, "the state folder TMP/state"),
-        ("sqlite:TMP/runs.db", True, "TMP/runs.db"),
-        ("sqlite:TMP/new/folder/runs.db", True, "TMP/new/folder/runs.db"),
-        ("sqlite:TMP/file/runs.db", False, "TMP/file/runs.db: its folder cannot be written: Not a directory"),
-        ("sqlite:TMP", False, "TMP: is not a file"),
-        ("sqlite:TMP/file", True, "TMP/file"),
-        ("redis://user:hunter2@127.0.0.1:9/0", False, "redis://127.0.0.1:9. The Redis store cannot be used"),
+        ({"CONTIT_MCP_STORE": "memory"}, True, "memory"),
+        ({"CONTIT_MCP_STORE": "sqlite"}, True, f"TMP/state/{FILE_NAME}"),
+        ({"CONTIT_MCP_STORE": "sqlite:TMP/runs.db"}, True, "TMP/runs.db"),
+        ({"CONTIT_MCP_STORE": "sqlite:TMP/new/folder/runs.db"}, True, "TMP/new/folder/runs.db"),
+        ({"CONTIT_MCP_STORE": "sqlite:TMP/file/runs.db"}, False, "Its folder cannot be written: Not a directory"),
+        ({"CONTIT_MCP_STORE": "sqlite:TMP"}, False, "TMP. "),
+        ({"CONTIT_MCP_STORE": "sqlite:TMP/file"}, True, "TMP/file"),
+        ({"CONTIT_MCP_STORE": "redis://user:hunter2@127.0.0.1:9/0"}, False, "redis://127.0.0.1:9. The Redis store"),
+        ({"CONTIT_MCP_STATE_DIR": "TMP/file/state"}, False, "Its folder cannot be written"),
+        ({"CONTIT_MCP_STORE_FILE": "TMP/missing"}, False, "cannot be read"),
     ],
 )
-async def test_where_runs_are_remembered_is_tried(tmp_path: Path, store: str, good: bool | None, verdict: str) -> None:
+async def test_where_runs_are_remembered_is_said_and_tried_and_nothing_is_left_behind(
+    given: dict[str, str], good: bool, verdict: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch(mode=0o600)
-    given = environment(CONTIT_MCP_STORE=store.replace("TMP", str(tmp_path)))
-    before = listed(tmp_path)
-    finding = await check_store(load_settings(environment=given))
+    environment = {"CONTIT_MCP_STATE_DIR": str(tmp_path / "state")} | given
+    settings = {name: value.replace("TMP", str(tmp_path)) for name, value in environment.items()}
+    with anyio.fail_after(30):
+        finding = await check_store(load_settings(environment=settings))
     assert finding.good is good
     assert verdict.replace("TMP", str(tmp_path)) in finding.verdict
     assert (finding.hint is not None) == (good is False)
     assert "hunter2" not in str(finding)
-    assert listed(tmp_path) == before
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - a path of pathlib may block, ruff says
 
 
-async def test_a_state_folder_that_cannot_be_made_and_a_store_file_that_cannot_be_read_are_failures(
-    tmp_path: Path,
+# --- the callers of the HTTP server
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("given", "good", "verdict"),
+    [
+        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": TOKENS}, True, "2 by name, their tokens set (hidden)"),
+        (
+            {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/good"},
+            True,
+            "2 by name, their tokens in the file TMP/good",
+        ),
+        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/missing"}, False, "TMP/missing"),
+        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/empty"}, False, "TMP/empty"),
+        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/bad"}, False, "TMP/bad"),
+        ({"CONTIT_MCP_AUTH": "token"}, False, "no tokens"),
+        ({"CONTIT_MCP_AUTH": "jwt"}, False, "CONTIT_MCP_JWT_ISSUER"),
+    ],
+)
+async def test_what_keeps_a_server_from_telling_its_callers_apart_is_a_failure(
+    given: dict[str, str], good: bool, verdict: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").touch()
-    bad_folder = load_settings(environment={"CONTIT_MCP_STATE_DIR": str(tmp_path / "file" / "state")})
-    finding = await check_store(bad_folder)
-    assert finding.good is False
-    assert "CONTIT_MCP_STATE_DIR" in str(finding.hint)
-    bad_file = load_settings(environment={"CONTIT_MCP_STORE_FILE": str(tmp_path / "missing")})
-    assert (await check_store(bad_file)).good is False
+    """No token is shown."""
+    for name, text in (("good", TOKENS), ("empty", ""), ("bad", f"alice {'a' * 32}")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    settings = load_settings(environment={name: value.replace("TMP", str(tmp_path)) for name, value in given.items()})
+    (finding,) = await check_callers(settings)
+    assert finding.good is good
+    assert verdict.replace("TMP", str(tmp_path)) in str(finding)
+    assert (finding.hint is not None) == (good is False)
+    assert "a" * 32 not in str(finding)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["none", "caller", "token"])
+async def test_only_the_modes_with_tokens_are_checked_and_a_token_file_is_for_jwt(mode: str, tmp_path: Path) -> None:
+    settings = load_settings(environment={"CONTIT_MCP_AUTH": mode, "CONTIT_MCP_TOKENS": TOKENS})
+    assert len(await check_callers(settings)) == (mode == "token")
+    (finding,) = await check_callers(settings, tmp_path / "token")
+    assert (finding.good, f"CONTIT_MCP_AUTH is {mode}" in finding.verdict) == (False, True)
+
+
+# --- Contit and its credential
+
+
+async def check(url: str, **environment: str) -> tuple[Finding, Finding]:
+    """What is found of Contit, and of the credential."""
+    given = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key"} | environment
+    with anyio.fail_after(20):
+        contit, credential = await check_contit(load_settings(environment=given))
+    assert (contit.subject, credential.subject) == (f"Contit at {url}", "Credential")
+    for finding in (contit, credential):
+        assert (finding.hint is None) == (finding.good is not False), finding
+        assert "\n" not in f"{finding.verdict}{finding.hint}"
+        assert "sandbox-key" not in f"{finding}"
+    return contit, credential
+
+
+@pytest.mark.anyio
+async def test_contit_and_its_credential_are_good_and_nothing_is_started(sandbox: Contit) -> None:
+    """401 without it and 404 with it, about a run that does not exist."""
+    contit, credential = await check(sandbox.url)
+    assert contit.good is credential.good is True
+    requests = [(request.endpoint, request.status) for request in sandbox.record.requests]
+    assert requests == [("status", 401), ("status", 404)]
+    assert sandbox.record.runs == []
+
+
+OAUTH = {"CONTIT_API_KEY": "", "CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_CLIENT_ID": "sandbox-client"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("environment", "good", "said", "hint"),
+    [
+        ({"CONTIT_API_KEY": "wrong"}, False, "refuses it (401)", "mistyped, expired, revoked"),
+        ({"CONTIT_API_KEY": "sandbox-forbidden"}, False, "may not use the AI assistant (403)", "ReadAccess"),
+        ({"CONTIT_API_KEY": ""}, False, "No Contit credential is configured.", "set CONTIT_API_KEY"),
+        ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/file"}, False, "cannot be read", "/no/file"),
+        ({"CONTIT_API_KEY": "", "CONTIT_MCP_AUTH": "caller"}, None, "each caller sends its own", ""),
+        (OAUTH | {"CONTIT_CLIENT_SECRET": "sandbox-secret"}, True, "OAuth2 client, set (hidden); it is good", ""),
+        (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, "OAuth2 client, set (hidden)", ""),
+    ],
+)
+async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
+    environment: dict[str, str], good: bool | None, said: str, hint: str, sandbox: Contit
+) -> None:
+    given = {name: value.replace("URL", sandbox.url) for name, value in environment.items()}
+    contit, credential = await check(sandbox.url, **given)
+    assert (contit.good, credential.good) == (True, good)
+    assert said in credential.verdict
+    assert hint in str(credential.hint)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("500 on=status", "fault (HTTP 500)"), ("429 on=status", "too many requests"), ("418 on=status", "HTTP 418")],
+)
+@pytest.mark.parametrize("after", [0, 1])
+async def test_another_status_is_said_as_it_is(fault: str, said: str, after: int, sandbox: Contit) -> None:
+    sandbox.record.add_fault(parse_fault(f"{fault} after={after}"))
+    findings = await check(sandbox.url)
+    assert (findings[after].good, said in findings[after].verdict) == (False, True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (HTMLResponse("<h1>Not found</h1>", 404), "answers 404 to every request"),
+        (JSONResponse({}, 404), "answers 404 to every request"),
+        (HTMLResponse("<h1>Welcome</h1>"), "answers 200 about a run that does not exist"),
+        (RedirectResponse("https://elsewhere.example/"), "redirect (307)"),
+        (Response(status_code=403), "refuses even to look at a credential"),
+        (Response(status_code=407), "a proxy wants a user and password"),
+    ],
+)
+async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_credential(
+    answer: Response, said: str
+) -> None:
+    seen: list[Request] = []
+
+    async def reply(request: Request) -> Response:
+        seen.append(request)
+        return answer
+
+    with in_thread(Starlette(routes=[Route("/{path:path}", reply)])) as url:
+        contit, credential = await check(url)
+    assert (contit.good, said in contit.verdict) == (False, True)
+    assert (credential.good, "not tried" in credential.verdict) == (None, True)
+    assert len(seen) == 1
+    assert not {"x-api-key", "authorization"} & set(seen[0].headers)
+
+
+@pytest.mark.anyio
+async def test_something_that_knows_a_made_up_run_is_not_contit() -> None:
+    async def reply(request: Request) -> Response:
+        return JSONResponse({"status": "completed"}, 200 if "x-api-key" in request.headers else 401)
+
+    with in_thread(Starlette(routes=[Route("/{path:path}", reply)])) as url:
+        _, credential = await check(url)
+    assert (credential.good, "it is not Contit" in credential.verdict) == (False, True)
+
+
+# --- the way there
+
+
+@pytest.mark.anyio
+async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
+    """A closed port, an unknown name, an unknown certificate authority, and what speaks no TLS or no HTTP."""
+    contit, _ = await check(f"http://127.0.0.1:{await unused_port()}")
+    assert "refused the connection: nothing listens there" in contit.verdict
+    contit, _ = await check("https://no-such-host.invalid")
+    assert "the name of no-such-host.invalid does not resolve" in contit.verdict
+    authority = make_authority(tmp_path)
+
+    async def answer(connection: Connection) -> None:
+        await connection.request()
+        await connection.answer(b"{}", status="401 Unauthorized")
+
+    async with raw_server(answer, tls=authority.server) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        contit, _ = await check(url)
+        assert ("certificate" in contit.verdict, "CONTIT_CA_FILE" in str(contit.hint)) == (True, True)
+        assert (await check(url, CONTIT_CA_FILE=str(authority.file)))[0].good is True
+    contit, _ = await check("https://contit.invalid", CONTIT_CA_FILE="/no/such.pem")
+    assert "The CA file /no/such.pem cannot be used" in contit.verdict
+
+    async def gibberish(connection: Connection) -> None:
+        await connection.stream.receive()
+        await connection.send(b"220 mail.example ESMTP\r\n")
+
+    async with raw_server(gibberish) as server:
+        for scheme, language in (("https", "TLS"), ("http", "HTTP")):
+            contit, _ = await check(f"{scheme}://127.0.0.1:{server.port}")
+            assert f"does not speak {language}" in contit.verdict
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("403 Forbidden", "refused to connect to contit.test"),
+        ("407 Auth Required", "wants a user and password"),
+        (None, "refused the connection"),
+    ],
+)
+async def test_a_proxy_that_refuses_is_named_without_its_password(
+    status: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(connection: Connection) -> None:
+        await connection.request()
+        await connection.answer(b"<h1>blocked</h1>", status=str(status))
+
+    async with raw_server(refuse) as proxy:
+        port = proxy.port if status else await unused_port()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{port}")
+        contit, _ = await check("https://contit.test")
+    assert f"the proxy http://127.0.0.1:{port} {said}" in contit.verdict
+    assert "HTTPS_PROXY" in str(contit.hint)
+    assert "hunter2" not in str(contit)
+    assert proxy_for("http://127.0.0.1:8787") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx.ConnectTimeout(""), "did not take the connection in time"),
+        (httpx.ReadTimeout(""), "did not answer in time"),
+        (httpx.ConnectError(""), "could not be reached"),
+        (httpx.ReadError(""), "broke"),
+    ],
+)
+def test_what_takes_too_long_or_breaks_is_said_as_such(error: Exception, said: str) -> None:
+    error.__cause__ = ExceptionGroup("several attempts", [OSError("first"), error])  # causes can form a circle
+    verdict, hint = explain_connection(error, "https://contit.test")
+    assert (said in verdict, "contit.test" in verdict, "CONTIT_BASE_URL" in hint) == (True, True, True)

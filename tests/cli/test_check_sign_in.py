@@ -191,7 +191,7 @@ TOKENS: dict[str, tuple[Callable[[Issuer], str], str, str]] = {
     "without a subject": (lambda i: i.token(sub=None), "not a valid one", "sub"),
     "opaque": (lambda _: "opaque-token", "not a signed JWT", "audience"),
     "encrypted": (lambda _: "e30.e30.e30.e30.e30", "not a signed JWT", "encrypted"),
-    "of no characters": (lambda _: " ", "not a signed JWT", "docs/deployment.md"),
+    "of no characters": (lambda _: " ", "not a signed JWT", AUDIENCE),
     "binary": (lambda _: "\udcff", "cannot be read", "text file"),
 }
 

@@ -1,6 +1,10 @@
-"""The command line as a person meets it: real processes, what they print, and their exit codes."""
+"""The other commands as a person meets them: demo, sandbox, runs, handle, completion, and wrong usage."""
 
+import json
+import os
+import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,37 +14,25 @@ import pytest
 import contit_mcp
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
-from tests.children import COMMAND, clean_environment
-from tests.cli.command_line import environment, on_terminal, run
+from contit_mcp.server.tenancy import Kind, Sealer, TaskId, sealer_of_credential
+from tests.children import COMMAND, Contit, free_port
+from tests.cli.command_line import RunHere, environment, on_terminal, run, started, upstream
 
-pytestmark = pytest.mark.anyio
+# --- demo and sandbox
 
 
+@pytest.mark.anyio
 async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread() -> None:
     shown = await run("demo", CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
-    assert shown.returncode == 0, shown.stderr
+    assert (shown.returncode, shown.stderr) == (0, "")
     assert "contit_ask, contit_start, contit_status, contit_response" in shown.stdout
     assert "12 published articles from March 2026" in shown.stdout
     assert "Weekly Update" in shown.stdout
-    threads = [line.split("thread_id ")[1].split(",")[0] for line in shown.stdout.splitlines() if "thread_id " in line]
-    assert len(threads) == 2
-    assert len(set(threads)) == 1
-    assert shown.stderr == ""
+    first, second = re.findall(r"thread_id (\w+),", shown.stdout)
+    assert first == second
 
 
-async def test_the_sandbox_option_works_whatever_is_configured(tmp_path: Path) -> None:
-    settings = tmp_path / "contit-mcp.toml"
-    settings.write_text(f'api_key_file = "{tmp_path / "missing"}"\n', encoding="utf-8")
-    with anyio.fail_after(30):
-        done = await anyio.run_process(
-            [*COMMAND, "stdio", "--sandbox", "--config", str(settings)],
-            input=b"",
-            env=clean_environment(CONTIT_CLIENT_ID="x"),
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-
-
+@pytest.mark.anyio
 async def test_a_demo_whose_reader_goes_ends_in_silence() -> None:
     """As `contit-mcp demo | head -1`."""
     command = f"{shlex.join(COMMAND)} demo | head -1"
@@ -50,6 +42,7 @@ async def test_a_demo_whose_reader_goes_ends_in_silence() -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.anyio
 async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "contit_mcp").mkdir()
     (tmp_path / "contit_mcp" / "__main__.py").write_text("raise SystemExit(3)", encoding="utf-8")
@@ -65,61 +58,215 @@ async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.anyio
+async def test_the_sandbox_serves_on_its_port_with_its_faults_and_says_that_a_port_is_taken() -> None:
+    port = free_port()
+    options = ("--run-seconds", "0", "--fault", "503 on=status times=1")
+    async with started("sandbox", "--port", str(port), *options) as serving:
+        with anyio.fail_after(30):
+            while b"export CONTIT_BASE_URL" not in serving.stderr:
+                await anyio.sleep(0.02)
+        to = upstream(f"http://127.0.0.1:{port}")
+        assert "fault (HTTP 503)" in (await run("check", **to)).stdout
+        assert (await run("check", **to)).returncode == 0
+        refused = await run("sandbox", "--port", str(port))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: Port {port} ")
+    assert "hint: Choose another one with --port." in refused.stderr
+    assert "export" not in refused.stderr
+
+
+def test_a_local_contit_does_not_close_what_contit_mcp_still_keeps() -> None:
+    """Else a question goes out on a connection that is being closed, and its fate is unknown."""
+    assert TransportPolicy().keep_alive * 2 < KEEP_ALIVE_SECONDS
+
+
+# --- runs
+
+DRAFTS, ARTICLES = "How many drafts are there?", "How many articles are there?"
+ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages.\n"
+
+
+def completed(run_here: RunHere, line: str, **more: str) -> list[str]:
+    """What bash is told when the last word of the line is completed."""
+    words = line.split(" ")
+    asked = run_here(_CONTIT_MCP_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), **more)
+    assert asked.stderr == ""
+    return [row.partition(",")[2] for row in asked.stdout.splitlines() if row]
+
+
+def test_runs_are_listed_shown_and_completed_for_their_credential_alone(sandbox: Contit, run_here: RunHere) -> None:
+    """The newest first; by its number or by any of its ids. Contit is not asked a question again."""
+    to = upstream(sandbox.url)
+    for question in (DRAFTS, ARTICLES):
+        run_here("ask", question, **to)
+    first, second = sandbox.record.runs
+    listed = run_here("runs", **to)
+    row = r"  \d{4}-\d\d-\d\d \d\d:\d\d  completed    "
+    lines = (f"  {number}{row}{one.thread_id}  {re.escape(one.prompt)}\n" for number, one in ((1, second), (2, first)))
+    assert re.fullmatch("".join(lines), listed.stdout), listed
+    assert (listed.code, listed.stderr) == (0, "")
+    for which in ("2", first.run_id, first.thread_id):
+        shown = run_here("runs", "show", which, **to)
+        assert (shown.code, shown.stdout) == (0, ANSWER), which
+    newest = json.loads(run_here("runs", "show", "--json", **to).stdout)
+    assert (newest["status"], newest["run_id"]) == ("completed", second.run_id)
+    found = json.loads(run_here("runs", "--json", "--limit", "1", **to).stdout)
+    assert [each["run_id"] for each in found["runs"]] == [second.run_id]
+    line = f"contit-mcp ask --base-url {sandbox.url} --thread thread_"
+    assert completed(run_here, line, CONTIT_API_KEY="sandbox-key") == [second.thread_id, first.thread_id]
+    assert len(sandbox.record.runs) == 2
+    other = run_here("runs", **to | {"CONTIT_API_KEY": "another"})
+    assert (other.code, other.stdout, other.stderr) == (0, "", "No conversation is remembered.\n")
+    assert completed(run_here, line, CONTIT_API_KEY="another") == []
+    assert completed(run_here, "contit-mcp ask --thread ") == []
+
+
+@pytest.mark.parametrize("which", ["0", "2", "-1", "thread_x", "1e3", "²", "x" * 500])
+def test_a_run_that_is_not_remembered_is_an_error(which: str, sandbox: Contit, run_here: RunHere) -> None:
+    """One line and a hint, exit code 1; what looks like an option is wrong usage."""
+    run_here("ask", DRAFTS, **upstream(sandbox.url))
+    shown = run_here("runs", "show", which, **upstream(sandbox.url))
+    assert (shown.code, shown.is_calm()) == (2 if which.startswith("-") else 1, True)
+    assert 0 < len(shown.stderr) < 400
+
+
+# --- handle
+
+OLD, NEW, FOREIGN = "o" * 32, "n" * 32, "f" * 32
+TASK = TaskId("thread_1", "run_1", 1_760_000_000_123)
+TASK_OPENED = "kind: task\nasked_at: 2025-10-09T08:53:20+00:00\nthread_id: thread_1\nrun_id: run_1\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "printed"),
+    [
+        ("thread", "thread_1", "kind: thread\nthread_id: thread_1\n"),
+        ("run", "run_1", "kind: run\nrun_id: run_1\n"),
+        ("task", TASK.text, TASK_OPENED),
+    ],
+)
+def test_the_seal_key_alone_opens_every_caller_s_handle(kind: Kind, text: str, printed: str, run_here: RunHere) -> None:
+    """Also one that the old key has sealed; no credential and no name of a caller are needed."""
+    handle = Sealer([OLD]).seal(kind, "anyone at all", text)
+    done = run_here("handle", f"  {handle}\n", CONTIT_MCP_SEAL_KEY=f"{NEW},{OLD}")
+    assert (done.code, done.stdout, done.stderr) == (0, printed, "")
+
+
+def test_a_task_without_a_seal_key_opens_by_the_credential(run_here: RunHere) -> None:
+    handle = sealer_of_credential("key:sandbox-key").seal("task", "anyone", TASK.text)
+    done = run_here("handle", handle, CONTIT_API_KEY="sandbox-key")
+    assert (done.code, done.stdout) == (0, TASK_OPENED)
+
+
+HANDLE = Sealer([NEW]).seal("run", "owner", "run_1")
+
+
+@pytest.mark.parametrize(
+    ("handle", "key", "problem"),
+    [
+        (HANDLE, FOREIGN, "None of the keys opens this handle"),
+        (HANDLE[:-3], NEW, "None of the keys opens this handle"),
+        ("run_1", NEW, "None of the keys opens this handle"),
+        ("", NEW, "None of the keys opens this handle"),
+        ("h1_", NEW, "None of the keys opens this handle"),
+        ("h1_" + "A" * 10_000, NEW, "None of the keys opens this handle"),
+        (HANDLE, "short", "There is no key to open the handle with: a seal key has at least"),
+        (HANDLE, "", "There is no key to open the handle with"),
+    ],
+)
+def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(
+    handle: str, key: str, problem: str, run_here: RunHere
+) -> None:
+    done = run_here("handle", handle, CONTIT_MCP_SEAL_KEY=key)
+    assert (done.code, done.stdout, done.is_calm()) == (1, "", True)
+    assert done.stderr.startswith(f"error: {problem}")
+    assert "CONTIT_MCP_SEAL_KEY" in done.stderr
+    assert NEW not in done.stderr
+
+
+# --- completion
+
+
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        ("contit-mcp ", ["stdio", "ask", "demo", "check", "sandbox", "completion"]),
+        ("contit-mcp sa", ["sandbox"]),
+        ("contit-mcp ask --", ["--thread", "--last", "--json", "--sandbox", "--config"]),
+        ("contit-mcp ask --log-level W", ["warning"]),
+        ("contit-mcp completion ", ["bash", "zsh", "fish"]),
+    ],
+)
+def test_commands_options_and_choices_are_completed(line: str, some: list[str], run_here: RunHere) -> None:
+    found = completed(run_here, line, CONTIT_NONSENSE="x")
+    assert set(some) <= set(found), found
+    assert all(word.lower().startswith(line.rpartition(" ")[2].lower()) for word in found)
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> None:
+    command = tmp_path / "contit-mcp"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    script = """
+        eval "$(contit-mcp completion bash)"
+        complete -p contit-mcp
+        COMP_WORDS=(contit-mcp ask --la) COMP_CWORD=2
+        _contit_mcp_completion contit-mcp
+        echo "${COMPREPLY[@]}"
+    """
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    with anyio.fail_after(30):
+        done = await anyio.run_process(["bash", "--norc", "-c", script], env=environment(PATH=path))
+    registered, found = done.stdout.decode().splitlines()
+    assert registered.endswith("-F _contit_mcp_completion contit-mcp")
+    assert (found, done.stderr) == ("--last", b"")
+
+
+@pytest.mark.parametrize(("shell", "said"), [("zsh", "#compdef contit-mcp"), ("fish", "complete --no-files")])
+def test_other_shells_get_their_own_script(shell: str, said: str, run_here: RunHere) -> None:
+    printed = run_here("completion", shell)
+    assert printed.code == 0
+    assert said in printed.stdout
+    assert f"_CONTIT_MCP_COMPLETE={shell}_complete" in printed.stdout
+
+
+# --- help and wrong usage
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (("nonsense",), 2, "No such command"),
+        (("assk", "hello"), 2, "hint: Did you mean ask?"),
+        (("xyzzy",), 2, "hint: contit-mcp --help says more."),
+        (("runs", "1"), 2, "contit-mcp runs show 1"),
         (("stdio", "--nonsense"), 2, "No such option"),
         (("check", "--config", "no-such-file.toml"), 1, "cannot be read"),
-        (("stdio", "--wait-seconds", "0"), 1, "CONTIT_MCP_WAIT_SECONDS"),
+        (("stdio", "--wait-seconds", "0"), 2, "'--wait-seconds'"),
+        (("http", "--port", "99999"), 2, "'--port'"),
         (("stdio", "--base-url", "http://contit.example"), 1, "must begin with https://"),
         (("sandbox", "--fault", "nonsense"), 2, "nonsense"),
+        (("sandbox", "--data", "/dev/null"), 1, "hint: contit-mcp sandbox --help"),
     ],
 )
-async def test_wrong_usage_is_one_clear_error_without_a_traceback(
-    arguments: tuple[str, ...], code: int, said: str
-) -> None:
-    failed = await run(*arguments)
-    assert failed.returncode == code
+def test_wrong_usage_is_one_clear_error(arguments: tuple[str, ...], code: int, said: str, run_here: RunHere) -> None:
+    failed = run_here(*arguments)
+    assert (failed.code, failed.stdout, failed.is_calm()) == (code, "", True)
     assert said in failed.stderr
-    assert failed.stdout == ""
-    assert "Traceback" not in failed.stderr
 
 
-async def test_help_and_version() -> None:
-    helped = await run("--help")
-    assert helped.returncode == 0
+def test_help_and_version(run_here: RunHere) -> None:
+    helped = run_here("--help")
+    assert helped.code == 0
     assert "First steps:" in helped.stdout
     assert max(map(len, helped.stdout.splitlines())) < 80
-    assert (await run("--version")).stdout == f"contit-mcp {contit_mcp.__version__}\n"
+    assert run_here("--version").stdout == f"contit-mcp {contit_mcp.__version__}\n"
 
 
-async def test_the_sandbox_serves_on_its_port_with_its_faults(free_port: int) -> None:
-    arguments = ["sandbox", "--port", str(free_port), "--run-seconds", "0", "--fault", "503 on=status times=1"]
-    with anyio.fail_after(60):
-        async with await anyio.open_process([*COMMAND, *arguments], env=clean_environment()) as process:
-            try:
-                environment = {"CONTIT_BASE_URL": f"http://127.0.0.1:{free_port}", "CONTIT_API_KEY": "sandbox-key"}
-                assert process.stderr is not None
-                await process.stderr.receive()  # it says where it answers
-                for _ in range(20):
-                    checked = await run("check", **environment)
-                    if checked.returncode == 0:
-                        break
-                assert checked.returncode == 0, checked.stdout
-            finally:
-                process.terminate()
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    import socket  # noqa: PLC0415 - one fixture's business
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
+@pytest.mark.anyio
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not on Windows")
 async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> None:
     async with on_terminal() as terminal:
@@ -128,6 +275,13 @@ async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> N
     assert "Commands:" in terminal.screen()
 
 
-def test_a_local_contit_does_not_close_what_contit_mcp_still_keeps() -> None:
-    """Else a question goes out on a connection that is being closed, and its fate is unknown (seen: the demo under load)."""
-    assert TransportPolicy().keep_alive * 2 < KEEP_ALIVE_SECONDS
+@pytest.mark.anyio
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("arguments", [("check",), ("ask", "--sandbox", DRAFTS), ("--help",)])
+async def test_output_that_cannot_be_written_is_one_error(arguments: tuple[str, ...]) -> None:
+    given = environment(CONTIT_BASE_URL="http://127.0.0.1:9")
+    with anyio.fail_after(60), Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 - a device
+        done = await anyio.run_process([*COMMAND, *arguments], stdout=full, env=given, check=False)
+    assert done.returncode == 1
+    assert b"error: The output could not be written: No space left on device." in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -1,6 +1,5 @@
 """Every command starts in every environment: what was set for other programs is ignored, in one line if it matters."""
 
-import io
 import itertools
 import json
 import os
@@ -8,15 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from contit_mcp.cli.main import main
 from contit_mcp.config.settings import Settings
+from contit_mcp.runs.sqlite import FILE_NAME
 from tests.children import COMMAND
-from tests.cli.command_line import environment
+from tests.cli.command_line import Ended, RunHere, environment
 
 DEAD = "http://127.0.0.1:9"
 """Nothing listens there."""
@@ -89,62 +87,20 @@ COMMANDS = {
 }
 """What ends by itself. `stdio`, `http` and `demo` are tried below, as processes."""
 
-AN_ERROR = re.compile(r"(?:note: [^\n]+\n)*(?:Usage: [^\n]+\n)?error: [^\n]+\nhint: [^\n]+\n")
 
-
-@dataclass
-class Ended:
-    """What came of a command."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    def is_calm(self) -> bool:
-        """Whether there is no traceback, no bug, and at most one error with its hint."""
-        said = self.stdout + self.stderr
-        calm = "Traceback" not in said and "That is a bug" not in said and "Exception ignored" not in said
-        return calm and ("error: " not in self.stderr or AN_ERROR.search(self.stderr) is not None)
-
-
-@pytest.fixture
-def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "RunHere":
-    """Return a way to run a command in this process."""
-    (tmp_path / "home").mkdir()
-    (tmp_path / "here").mkdir()
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty home folder and an empty current folder."""
+    for name in ("home", "here"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "here")
-    return RunHere(tmp_path, monkeypatch, capsys)
-
-
-class RunHere:
-    """Runs commands as the console script does, in this process."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.clean = environment(HOME=str(folder / "home"), CONTIT_MCP_STATE_DIR=str(folder / "state"))
-        self.clean.pop("CONTIT_MCP_STORE", None)
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, arguments: tuple[str, ...], **odd: str | None) -> Ended:
-        """Run a command in the clean environment with odd values; None removes one."""
-        with self._monkeypatch.context() as patch:
-            for name in list(os.environ):
-                patch.delenv(name)
-            for name, value in (self.clean | odd).items():
-                if value is not None:
-                    patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["contit-mcp", *arguments])
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-            self._capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                main()
-        said = self._capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_was_set_for_other_programs_stops_no_command(command: str, run_here: RunHere) -> None:
     """Each odd value alone: the exit code is the same as without it, and there is no traceback."""
-    expected = run_here(COMMANDS[command]).code
+    expected = run_here(*COMMANDS[command]).code
     for name, values in FOR_OTHERS.items():
         for value in values:
             odd = {name: value}
@@ -152,7 +108,7 @@ def test_what_was_set_for_other_programs_stops_no_command(command: str, run_here
                 odd["CONTIT_MCP_STATE_DIR"] = None
             if name.upper() == "NO_PROXY":
                 odd["HTTPS_PROXY"] = DEAD
-            ended = run_here(COMMANDS[command], **odd)
+            ended = run_here(*COMMANDS[command], **odd)
             assert ended.is_calm(), (odd, ended)
             places = name in {"HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"}  # these decide which files are found
             assert ended.code == expected or (places and ended.code == 1 and "hint: " in ended.stderr), (odd, ended)
@@ -163,7 +119,7 @@ def test_what_was_set_for_other_programs_stops_no_command(command: str, run_here
 def test_a_wrong_value_for_us_is_one_line_that_names_the_variable(variable: str, run_here: RunHere) -> None:
     """Whatever it is; a value that is right is simply used."""
     for value in FOR_US:
-        ended = run_here(("check", "--json", "--base-url", DEAD), **{variable: value})
+        ended = run_here("check", "--json", "--base-url", DEAD, **{variable: value})
         assert ended.is_calm(), (value, ended)
         found = json.loads(ended.stdout)["findings"]
         if [finding["subject"] for finding in found] == ["Settings"]:
@@ -172,14 +128,14 @@ def test_a_wrong_value_for_us_is_one_line_that_names_the_variable(variable: str,
             assert "\n" not in told
             assert "\x1b" not in told
             continue  # every command loads the settings in the same way
-        asked = run_here(("ask", "--wait-seconds", "0", "--sandbox", "Any?"), **{variable: value})
+        asked = run_here("ask", "--wait-seconds", "0", "--sandbox", "Any?", **{variable: value})
         assert asked.is_calm(), (value, asked)
 
 
 @pytest.mark.parametrize("name", ["CONTIT_MCP_NONSENSE", "CONTIT_API_KEYS", "CONTIT_BASE_URI", "CONTIT_MCP_PROT"])
 def test_a_name_that_is_almost_ours_is_named(name: str, run_here: RunHere) -> None:
     """With the nearest one, or with the command that lists all."""
-    ended = run_here(("check",), **{name: "x"})
+    ended = run_here("check", **{name: "x"})
     assert ended.code == 1
     assert name in ended.stderr
     assert re.search(r"hint: (Did you mean CONTIT_|contit-mcp settings lists)", ended.stderr)
@@ -203,7 +159,7 @@ def states(folder: Path) -> Iterator[tuple[str, Path]]:
         make(path)
         yield name, path
     contents = (b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 5000, b'{"base_url": 1}', b"1e999", b"\x00" * 100)
-    files = ("host-entries.json", "api-key", "access-token", "runs-v2.sqlite3")
+    files = ("host-entries.json", "api-key", "access-token", FILE_NAME)
     for number, (file, content) in enumerate(itertools.product(files, contents)):
         path = folder / f"content {number}"
         path.mkdir()
@@ -220,7 +176,7 @@ def states(folder: Path) -> Iterator[tuple[str, Path]]:
 def test_no_state_of_our_files_stops_a_command_without_a_word(command: str, run_here: RunHere, tmp_path: Path) -> None:
     """Broken, missing, a folder for a file: a line that says so, or an answer all the same."""
     for name, path in states(tmp_path):
-        ended = run_here(COMMANDS[command], CONTIT_MCP_STATE_DIR=str(path))
+        ended = run_here(*COMMANDS[command], CONTIT_MCP_STATE_DIR=str(path))
         assert ended.is_calm(), (name, ended)
         assert ended.code in {0, 1, 3}, (name, ended)
         assert ended.code != 1 or "error: " in ended.stderr or "FAIL" in ended.stdout, (name, ended)
@@ -233,12 +189,12 @@ def test_a_user_without_a_name_and_a_home_folder_is_served(
 ) -> None:
     """A container may run as any number. What needs a home folder says so; all else works."""
     monkeypatch.setattr(os, "getuid", lambda: 54_321)
-    ended = run_here(COMMANDS[command], HOME=None, CONTIT_MCP_STATE_DIR=None)
+    ended = run_here(*COMMANDS[command], HOME=None, CONTIT_MCP_STATE_DIR=None)
     assert ended.is_calm(), ended
     if COMMANDS[command][0] in {"install", "uninstall"} or "--host" in COMMANDS[command]:
         assert ended.stderr == "error: This user has no home folder.\nhint: Set HOME to it.\n"
     else:
-        assert ended.code == run_here(COMMANDS[command]).code, ended
+        assert ended.code == run_here(*COMMANDS[command]).code, ended
 
 
 # --- real processes
@@ -257,7 +213,6 @@ CHILDREN = {
         "PYTHONUTF8": "0",
         "PYTHONPATH": "/nonexistent",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONINSPECT": "1",
         "LC_ALL": "C",
     },
 }

@@ -1,26 +1,56 @@
-"""The tools, prompts and resources that the conformance suite calls, on our HTTP stack: run it as a module."""
+"""Serves the tools, prompts and resources that the suite calls, on our HTTP stack and a free port: run it as a module.
 
-import sys
+With ADD_TOKEN set, each request gets that bearer token: the suite cannot send one.
+"""
+
+import os
+from dataclasses import replace
 
 import anyio
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from contit_mcp.config.sources import load_settings
+from contit_mcp.http.app import wired_app
+from contit_mcp.http.serve import listen
 from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance import fixture_contents, fixture_inputs, fixture_tools
 from tests.conformance.fixture_tasks import create_tasks_server
 from tests.conformance.jobs import Jobs
-from tests.conformance.serving import serve_fixtures
+
+ENVIRONMENT = {
+    "CONTIT_API_KEY": "key",
+    "CONTIT_MCP_PORT": "0",
+    "CONTIT_MCP_STORE": "memory",
+    "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
+}
+
+
+def with_token(app: ASGIApp, token: str) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/mcp":
+            scope["headers"] = [*scope["headers"], (b"authorization", f"Bearer {token}".encode())]
+        await app(scope, receive, send)
+
+    return serve
 
 
 async def main() -> None:
-    """Serve everything that the suite asks for until a signal comes."""
+    """Serve everything that the suite asks for until a signal comes, as `contit-mcp http` does."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
+    settings = load_settings(environment=ENVIRONMENT | given)
     async with anyio.create_task_group() as background:
         server = create_tasks_server(Jobs(background))
         for fixtures in (fixture_tools, fixture_inputs, fixture_contents):
             fixtures.register(server)
-        await serve_fixtures(server)
+        unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        server.streamable_http_app(stateless_http=True, transport_security=unchecked)
+        async with wired_app(settings, sessions=server.session_manager) as wired:
+            token = os.environ.get("ADD_TOKEN")
+            await listen(replace(wired, app=with_token(wired.app, token)) if token else wired, settings)
         background.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
-    configure_logging("WARNING" if "--quiet" in sys.argv else "INFO")
+    configure_logging("INFO")
     anyio.run(main)

@@ -11,11 +11,10 @@ from mcp_types import (
     AudioContent,
     EmbeddedResource,
     ImageContent,
-    SamplingMessage,
     TextContent,
     TextResourceContents,
 )
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """A PNG of one pixel."""
@@ -36,10 +35,6 @@ def register(server: MCPServer[Any]) -> None:
         test_tool_with_logging,
         test_tool_with_progress,
         test_error_handling,
-        test_sampling,
-        test_elicitation,
-        test_elicitation_sep1034_defaults,
-        test_elicitation_sep1330_enums,
         test_missing_capability,
         test_x_mcp_header,
     ):
@@ -93,72 +88,6 @@ async def test_tool_with_progress(call: Call) -> str:
 def test_error_handling() -> str:
     """Fails."""
     raise RuntimeError("This tool intentionally returns an error for testing")
-
-
-async def test_sampling(prompt: str, call: Call) -> str:
-    """Asks the client's model."""
-    message = SamplingMessage(role="user", content=TextContent(type="text", text=prompt))
-    result = await call.session.create_message(messages=[message], max_tokens=100, related_request_id=call.request_id)
-    return f"LLM response: {result.content.text if isinstance(result.content, TextContent) else '(no text)'}"
-
-
-class Answer(BaseModel):
-    """What the user is asked."""
-
-    username: str = Field(description="User's response")
-    email: str = Field(description="User's email address")
-
-
-async def test_elicitation(message: str, call: Call) -> str:
-    """Asks the user."""
-    return await _asked(call, message, Answer)
-
-
-class Defaults(BaseModel):
-    """One field of each primitive type, each with a default (SEP-1034)."""
-
-    name: str = "John Doe"
-    age: int = 30
-    score: float = 95.5
-    status: Annotated[str, Field(json_schema_extra={"enum": ["active", "inactive", "pending"]})] = "active"
-    verified: bool = True
-
-
-async def test_elicitation_sep1034_defaults(call: Call) -> str:
-    """Asks the user for what has defaults."""
-    return await _asked(call, "Please review the defaults", Defaults)
-
-
-def _titled(*titles: str) -> list[dict[str, Any]]:
-    return [{"const": f"value{number}", "title": title} for number, title in enumerate(titles, 1)]
-
-
-_OPTIONS: dict[str, Any] = {"enum": ["option1", "option2", "option3"]}
-
-
-class Enums(BaseModel):
-    """One field of each kind of choice (SEP-1330)."""
-
-    untitledSingle: Annotated[str, Field(json_schema_extra=_OPTIONS)]  # noqa: N815 - the suite's names
-    titledSingle: Annotated[str, Field(json_schema_extra={"oneOf": _titled("First", "Second", "Third")})]  # noqa: N815
-    legacyEnum: Annotated[  # noqa: N815
-        str, Field(json_schema_extra={"enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"]})
-    ]
-    untitledMulti: Annotated[list[str], Field(json_schema_extra={"items": {"type": "string", **_OPTIONS}})]  # noqa: N815
-    titledMulti: Annotated[  # noqa: N815
-        list[str], Field(json_schema_extra={"items": {"anyOf": _titled("First Choice", "Second Choice")}})
-    ]
-
-
-async def test_elicitation_sep1330_enums(call: Call) -> str:
-    """Asks the user to choose."""
-    return await _asked(call, "Please select options", Enums)
-
-
-async def _asked(call: Call, message: str, schema: type[BaseModel]) -> str:
-    result = await call.elicit(message=message, schema=schema)
-    content = result.data.model_dump_json() if result.action == "accept" else "{}"
-    return f"Elicitation completed: action={result.action}, content={content}"
 
 
 async def test_missing_capability(call: Call) -> str:

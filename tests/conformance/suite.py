@@ -16,75 +16,18 @@ _EVERYWHERE = "wire-schema-valid"
 """A check that the suite adds to every scenario: it holds also where the scenario's own question was not asked."""
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """What one scenario found."""
-
-    passed: tuple[str, ...]
-    failed: dict[str, str]
-
-    @property
-    def own(self) -> int:
-        """Checks passed that are the scenario's own."""
-        return sum(check != _EVERYWHERE for check in self.passed)
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What is known not to hold, with reasons: checks as `scenario:check`, and scenarios that ask nothing."""
-
-    fails: dict[str, str]
-    not_counted: dict[str, str]
-
-    @classmethod
-    def of(cls, target: str, revision: str) -> "Expectation":
-        """The part of expected.toml for one run."""
-        part = tomllib.loads(EXPECTED.read_text(encoding="utf-8")).get(target, {}).get(revision, {})
-        return cls(part.get("fails", {}), part.get("not_counted", {}))
-
-
 @dataclass
-class Verdict:
-    """A run beside what was expected of it."""
+class Scenario:
+    """What one scenario found: its own checks that passed, and why each of the others failed."""
 
-    counted: dict[str, int] = field(default_factory=dict)
-    expected: list[str] = field(default_factory=list)
-    not_counted: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-
-    @property
-    def lines(self) -> list[str]:
-        """Scenario by scenario."""
-        return [
-            *(f"passed {checks:2} checks  {name}" for name, checks in self.counted.items()),
-            *(f"expected to fail  {name}" for name in self.expected),
-            *(f"not counted       {name}" for name in self.not_counted),
-            *(f"WRONG             {name}" for name in self.wrong),
-        ]
-
-    @property
-    def summary(self) -> str:
-        """In one line."""
-        return (
-            f"{len(self.counted)} scenarios passed with {sum(self.counted.values())} checks of their own, "
-            f"{len(self.expected)} expected failures, {len(self.not_counted)} not counted"
-        )
+    passed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
-    """Everything that a revision requires, and what the suite reports beside it."""
-    said = _conformance("--url", url, "--requirements", revision, "--output-dir", str(folder))
-    assert "=== SUMMARY ===" in said, said
-    found = {}
-    for results in folder.iterdir():
-        name = re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT.+", results.name)
-        assert name, results
-        found[name[1]] = _read(results / "checks.json")
-    return found
-
-
-def _conformance(*arguments: str) -> str:
+    """Run everything that a revision requires, and what the suite reports beside it."""
     commands = npm_packages("conformance", "@modelcontextprotocol/conformance")
+    arguments = ["--url", url, "--requirements", revision, "--output-dir", str(folder)]
     done = subprocess.run(
         [node() / "node", (commands / "conformance").resolve(), "server", *arguments],
         capture_output=True,
@@ -94,40 +37,29 @@ def _conformance(*arguments: str) -> str:
     )
     said = done.stdout + done.stderr
     assert done.returncode in {0, 1}, said  # 1 as soon as anything fails, expected or not
-    return said
+    assert "=== SUMMARY ===" in said, said
+    found = {}
+    for results in folder.iterdir():
+        name = re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT.+", results.name)
+        assert name, results
+        scenario = found[name[1]] = Scenario()
+        for check in json.loads((results / "checks.json").read_text(encoding="utf-8")):
+            if check["status"] == "SUCCESS" and check["id"] != _EVERYWHERE:
+                scenario.passed.append(check["id"])
+            elif check["status"] in {"FAILURE", "WARNING"}:
+                scenario.failed[check["id"]] = str(check.get("errorMessage") or check.get("details") or "")
+    return found
 
 
-def _read(file: Path) -> Scenario:
-    passed: list[str] = []
-    failed: dict[str, str] = {}
-    for check in json.loads(file.read_text(encoding="utf-8")):
-        if check["status"] == "SUCCESS":
-            passed.append(check["id"])
-        elif check["status"] in {"FAILURE", "WARNING"}:
-            failed[check["id"]] = str(check.get("errorMessage") or check.get("details") or "")
-    return Scenario(tuple(passed), failed)
-
-
-def judge(found: dict[str, Scenario], expectation: Expectation) -> Verdict:
-    """Compare. Whatever is wrong, in either direction, is said in one line each."""
-    verdict = Verdict()
-    stale = set(expectation.fails) | set(expectation.not_counted)
-    for name, scenario in sorted(found.items()):
-        failed = dict(scenario.failed)
-        for check in list(failed):
-            if f"{name}:{check}" in expectation.fails:
-                verdict.expected.append(f"{name}:{check}")
-                stale.discard(f"{name}:{check}")
-                del failed[check]
-        verdict.wrong += [f"{name}:{check} failed: {why}" for check, why in failed.items()]
-        if name in expectation.not_counted:
-            verdict.not_counted.append(name)
-            stale.discard(name)
-            if scenario.own:
-                verdict.wrong.append(f"{name} has passed checks of its own now: count it.")
-        elif not failed and scenario.own:
-            verdict.counted[name] = scenario.own
-        elif not scenario.failed:
-            verdict.wrong.append(f"{name} passed without a check of its own: say in {EXPECTED.name} why.")
-    verdict.wrong += [f"{EXPECTED.name}: {line} holds no longer; take it out." for line in sorted(stale)]
-    return verdict
+def wrong(found: dict[str, Scenario], target: str, revision: str) -> list[str]:
+    """Return what differs from expected.toml, in either direction: checks that fail, scenarios that asked nothing."""
+    expected = tomllib.loads(EXPECTED.read_text(encoding="utf-8")).get(target, {}).get(revision, {})
+    failed = {f"{name}:{check}": why for name, each in found.items() for check, why in each.failed.items()}
+    asked_nothing = {name: "it has no check of its own" for name, each in found.items() if not each.passed}
+    asked_nothing = {name: why for name, why in asked_nothing.items() if not found[name].failed}
+    known = {**expected.get("fails", {}), **expected.get("not_counted", {})}
+    seen = failed | asked_nothing
+    return [
+        *(f"{line}: {why}" for line, why in seen.items() if line not in known),
+        *(f"{EXPECTED.name}: {line} holds no longer; take it out." for line in known if line not in seen),
+    ]

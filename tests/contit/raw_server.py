@@ -1,4 +1,4 @@
-"""A scripted server on a real port of 127.0.0.1, for connections that end at an awkward moment."""
+"""A scripted server on a real port of 127.0.0.1, for connections that end at an awkward moment; and its fixtures."""
 
 import socket
 import ssl
@@ -8,27 +8,40 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import pytest
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 
 Behaviour = Callable[["Connection"], Awaitable[None]]
 
 
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Real time, since real sockets are waited for."""
+    return "asyncio", {}
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxies the machine has."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
 @dataclass
 class RawServer:
-    """What the server saw.
-
-    Attributes:
-        port: Where it listens.
-        connections: How many were accepted.
-        requests: The requests that came whole, head and body.
-        refused_handshakes: Why TLS handshakes did not work.
-    """
+    """Where it listens, and what it saw: connections, requests that came whole, and TLS handshakes that did not work."""
 
     port: int
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     refused_handshakes: list[Exception] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Its address over plain HTTP."""
+        return f"http://127.0.0.1:{self.port}"
 
 
 @dataclass
@@ -68,6 +81,17 @@ class Connection:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def answers(body: bytes, **more: str) -> Behaviour:
+    """Return a behaviour that answers every request with this body."""
+
+    async def behave(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.answer(body, **more)
+
+    return behave
+
+
 @asynccontextmanager
 async def raw_server(
     behave: Behaviour, *, tls: ssl.SSLContext | None = None, port: int = 0
@@ -78,16 +102,16 @@ async def raw_server(
 
     async def serve(accepted: SocketStream) -> None:
         server.connections += 1
+        stream: ByteStream = accepted
         async with accepted:
-            try:
-                stream = (
-                    accepted
-                    if tls is None
-                    else await TLSStream.wrap(accepted, server_side=True, ssl_context=tls, standard_compatible=False)
-                )
-            except (ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
-                server.refused_handshakes.append(exc)
-                return
+            if tls is not None:
+                try:
+                    stream = await TLSStream.wrap(
+                        accepted, server_side=True, ssl_context=tls, standard_compatible=False
+                    )
+                except (ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
+                    server.refused_handshakes.append(exc)
+                    return
             try:
                 await behave(Connection(server, accepted, stream))
             except (anyio.BrokenResourceError, anyio.EndOfStream):

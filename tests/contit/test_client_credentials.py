@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from urllib.parse import parse_qs
 
 import anyio
@@ -10,21 +10,16 @@ import httpx
 import pytest
 
 from contit_mcp import errors
-from contit_mcp.config.values import SecretValue
-from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import build_http_client
-from tests.contit.upstream import HANGS, STARTED, Kept, contit_client, scripted, start
+from tests.contit.upstream import HANGS, STARTED, TOKEN_URL, Kept, client_credentials, contit_client, scripted, start
 from tests.echo_contit import EchoContit, Reply, Script
 
 pytestmark = pytest.mark.anyio
 
-TOKEN_URL = "https://idp.contit.test/connect/token"
 SECRET = "client-secret-nobody-may-see"
 
 
 def token(value: str = "token-1", expires_in: object = 3_600) -> Reply:
-    """The token endpoint's answer, as documented."""
     return Reply(body={"access_token": value, "token_type": "Bearer", "expires_in": expires_in})
 
 
@@ -46,35 +41,28 @@ def contit(*, takes: Callable[[str], bool] = lambda _: True) -> EchoContit:
     return scripted(reply)
 
 
-def credential(
-    tokens: EchoContit, *, secret: SecretValue | None = None, client_id: str = "my-client"
-) -> ClientCredentialsAuth:
-    """The credential, with `tokens` as its endpoint."""
-    return ClientCredentialsAuth(
-        client_id,
-        secret or SecretValue("CONTIT_CLIENT_SECRET", value=SECRET),
-        token_url=TOKEN_URL,
-        http=build_http_client("", transport=tokens),
-    )
-
-
 def client_for(tokens: EchoContit, upstream: EchoContit) -> ContitClient:
-    """A client whose tokens come from `tokens`."""
-    return contit_client(upstream, auth=credential(tokens))
+    return contit_client(upstream, auth=client_credentials(tokens, SECRET))
 
 
 def sent_tokens(upstream: EchoContit) -> list[str]:
-    """The token of each request to Contit."""
     return [request.headers["Authorization"].removeprefix("Bearer ") for request in upstream.received]
+
+
+async def fifty(ask: Callable[[], Coroutine[None, None, object]]) -> None:
+    """Ask fifty times at once."""
+    async with anyio.create_task_group() as tasks:
+        for _ in range(50):
+            tasks.start_soon(ask)
 
 
 # --- Getting a token ---------------------------------------------------------------------------------------------
 
 
-async def test_a_token_is_asked_for_as_documented(logged: io.StringIO) -> None:
-    """Form-encoded `grant_type`, `client_id`, `client_secret` (documented), and nothing of it in the address."""
+async def test_a_token_is_asked_for_as_documented_and_never_shown(logged: io.StringIO) -> None:
     tokens, upstream = scripted(token()), contit()
-    await client_for(tokens, upstream).run_status("t", "r")
+    auth = client_credentials(tokens, SECRET)
+    await contit_client(upstream, auth=auth).run_status("t", "r")
     (request,) = tokens.received
     assert (request.method, str(request.url)) == ("POST", TOKEN_URL)
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
@@ -86,63 +74,29 @@ async def test_a_token_is_asked_for_as_documented(logged: io.StringIO) -> None:
     assert "Authorization" not in request.headers
     assert sent_tokens(upstream) == ["token-1"]
     assert SECRET not in str(upstream.received[0].headers)
-    assert SECRET not in logged.getvalue()
-    assert "token-1" not in logged.getvalue()
-
-
-async def test_fifty_requests_at_once_fetch_one_token() -> None:
-    tokens, upstream = scripted(numbered_tokens(after=2.0)), contit()
-    client = client_for(tokens, upstream)
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(client.run_status, "t", "r")
-    assert len(tokens.received) == 1
-    assert sent_tokens(upstream) == ["token-1"] * 50
+    for hidden in (SECRET, "token-1"):
+        assert hidden not in f"{auth} {auth!r} {vars(auth)}{logged.getvalue()}"
+    assert auth.identity() == "client:my-client"
 
 
 @pytest.mark.parametrize(
-    ("expires_in", "renewed_at"),
+    ("answer", "renewed_at"),
     [
-        (3_600, 3_540.0),  # a minute before its end
-        (120, 60.0),  # where both rules meet
-        (100, 50.0),  # half its life, when that is less than a minute before its end
-        (10, 5.0),
+        ({"expires_in": 3_600}, 3_540.0),  # a minute before its end
+        ({"expires_in": "120"}, 60.0),  # where both rules meet
+        ({"expires_in": 10.5, "scope": "all", "refresh_token": "x"}, 5.25),  # half a short life
+        ({"token_type": 7}, 3_540.0),  # an hour if it does not say (documented)
+        ({"expires_in": None}, 3_540.0),
     ],
 )
-async def test_a_token_is_renewed_before_it_expires(expires_in: int, renewed_at: float) -> None:
-    tokens, upstream = scripted(numbered_tokens(expires_in=expires_in)), contit()
+async def test_a_token_is_renewed_before_it_expires(answer: dict[str, object], renewed_at: float) -> None:
+    tokens, upstream = scripted(Reply(body={"access_token": "token-1", **answer}), token("token-2")), contit()
     client = client_for(tokens, upstream)
     began = anyio.current_time()
     await client.run_status("t", "r")
     await anyio.sleep_until(began + renewed_at - 0.001)
     await client.run_status("t", "r")
-    assert sent_tokens(upstream) == ["token-1", "token-1"]
     await anyio.sleep_until(began + renewed_at)
-    await client.run_status("t", "r")
-    assert sent_tokens(upstream)[-1] == "token-2"
-    assert len(tokens.received) == 2
-
-
-@pytest.mark.parametrize(
-    ("answer", "life"),
-    [
-        ({"access_token": "token-1"}, 3_600),
-        ({"access_token": "token-1", "expires_in": None}, 3_600),
-        ({"access_token": "token-1", "expires_in": "120"}, 120),
-        ({"access_token": "token-1", "expires_in": 120.5, "scope": "all", "refresh_token": "x"}, 120.5),
-        ({"access_token": "token-1", "expires_in": 120, "token_type": 7}, 120),
-    ],
-)
-async def test_a_tokens_life_is_an_hour_unless_it_says_otherwise(answer: dict[str, object], life: float) -> None:
-    """3600 is the documented `expires_in`; RFC 6749 makes it optional, and nothing else is read."""
-    tokens, upstream = scripted(Reply(body=answer), token("token-2")), contit()
-    client = client_for(tokens, upstream)
-    began = anyio.current_time()
-    await client.run_status("t", "r")
-    await anyio.sleep_until(began + life - 60.1)
-    await client.run_status("t", "r")
-    await anyio.sleep_until(began + life - 60)
     await client.run_status("t", "r")
     assert sent_tokens(upstream) == ["token-1", "token-1", "token-2"]
 
@@ -151,16 +105,11 @@ async def test_a_tokens_life_is_an_hour_unless_it_says_otherwise(answer: dict[st
 
 
 async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -> None:
-    tokens, upstream = scripted(numbered_tokens()), contit(takes=lambda value: value != "token-1")
-    run = await start(client_for(tokens, upstream), keep=(kept := Kept()))
-    assert run.run_id == "run-1"
-    assert len(kept.runs) == 1
+    tokens, upstream, kept = scripted(numbered_tokens()), contit(takes=lambda value: value != "token-1"), Kept()
+    await start(client_for(tokens, upstream), keep=kept)
+    assert [run.run_id for run in kept.runs] == ["run-1"]
     assert sent_tokens(upstream) == ["token-1", "token-2"]
     assert upstream.received[0].content == upstream.received[1].content != b""
-    assert len(tokens.received) == 2
-
-
-async def test_a_second_401_is_the_answer() -> None:
     tokens, upstream = scripted(numbered_tokens()), contit(takes=lambda _: False)
     with pytest.raises(errors.AuthenticationError):
         await client_for(tokens, upstream).run_status("t", "r")
@@ -168,13 +117,10 @@ async def test_a_second_401_is_the_answer() -> None:
     assert len(tokens.received) == 2
 
 
-async def test_fifty_refused_requests_share_one_renewal() -> None:
+async def test_fifty_requests_at_once_share_one_token_and_one_renewal() -> None:
     tokens, upstream = scripted(numbered_tokens(after=1.0)), contit(takes=lambda value: value != "token-1")
     client = client_for(tokens, upstream)
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(client.run_status, "t", "r")
+    await fifty(lambda: client.run_status("t", "r"))
     assert len(tokens.received) == 2
     assert sorted(sent_tokens(upstream)) == ["token-1"] * 50 + ["token-2"] * 50
 
@@ -184,29 +130,25 @@ async def test_fifty_refused_requests_share_one_renewal() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_a_refused_client_is_an_authentication_error_that_names_the_settings(status: int) -> None:
-    """`invalid_client` comes with 400 or 401 (RFC 6749, 5.2); what it says is not told."""
     tokens, upstream = scripted(Reply(status, {"error": "invalid_client", "error_description": SECRET})), contit()
     with pytest.raises(errors.AuthenticationError) as caught:
         await start(client_for(tokens, upstream), thread_id="thread-1")
     told = f"{caught.value!r} {caught.value.message} {caught.value.hint}"
-    for name in ("CONTIT_CLIENT_ID", "CONTIT_CLIENT_SECRET", "CONTIT_TOKEN_URL"):
-        assert name in told
+    assert all(name in told for name in ("CONTIT_CLIENT_ID", "CONTIT_CLIENT_SECRET", "CONTIT_TOKEN_URL"))
     assert SECRET not in told
     assert "invalid_client" not in told
     assert caught.value.status_code == 401  # 400 would look as if the thread were busy
     assert (len(tokens.received), len(upstream.received)) == (1, 0)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 409, 410, 422])
+@pytest.mark.parametrize("status", [302, 307, 404, 409, 422])
 async def test_an_address_without_a_token_endpoint_is_an_authentication_error(status: int) -> None:
+    """A 404 of it must not look like replication lag, and no redirect is followed."""
     elsewhere = {"Location": "https://elsewhere.test/connect/token"}
     tokens, upstream = scripted(Reply(status, headers=elsewhere), token()), contit()
-    client = client_for(tokens, upstream)
-    with pytest.raises(errors.APIError) as caught:
-        await client.run_status("t", "r", just_started=True)
-    assert type(caught.value) is errors.AuthenticationError
+    with pytest.raises(errors.AuthenticationError, match=f"HTTP {status}") as caught:
+        await client_for(tokens, upstream).run_status("t", "r", just_started=True)
     assert caught.value.status_code == 401
-    assert f"HTTP {status}" in caught.value.message
     assert "CONTIT_TOKEN_URL" in caught.value.hint
     assert tokens.hosts == {"idp.contit.test"}
     assert (len(tokens.received), len(upstream.received)) == (1, 0)
@@ -214,7 +156,6 @@ async def test_an_address_without_a_token_endpoint_is_an_authentication_error(st
 
 PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
     "500": (Reply(500), errors.APIConnectionError),
-    "503": (Reply(503), errors.APIConnectionError),
     "429": (Reply(429), errors.RateLimitError),
     "refused": (httpx.ConnectError("x"), errors.APIConnectionError),
     "reset": (httpx.ReadError("x"), errors.APIConnectionError),
@@ -225,92 +166,58 @@ PASSING: dict[str, tuple[Script, type[errors.APIError]]] = {
     "line break": (token("one\r\nX-Evil: 1"), errors.APIResponseValidationError),
     "not ASCII": (token("tökén"), errors.APIResponseValidationError),
     "expired": (token(expires_in=0), errors.APIResponseValidationError),
-    "negative": (token(expires_in=-1), errors.APIResponseValidationError),
     "endless": (Reply(200, '{"access_token": "t", "expires_in": Infinity}'), errors.APIResponseValidationError),
     "no number": (token(expires_in="soon"), errors.APIResponseValidationError),
 }
 
 
 @pytest.mark.parametrize("name", PASSING)
-async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent(name: str) -> None:
+async def test_a_token_that_cannot_be_had_means_that_nothing_was_sent_and_a_late_one_is_used(name: str) -> None:
     fault, kind = PASSING[name]
-    tokens, upstream, kept = scripted(fault), contit(), Kept()
-    with anyio.fail_after(1_000), pytest.raises(errors.APIError) as caught:
-        await start(client_for(tokens, upstream), keep=kept)
+    tokens, upstream = scripted(fault), contit()
+    with pytest.raises(errors.APIError) as caught:
+        await start(client_for(tokens, upstream))
     assert type(caught.value) is kind
-    if isinstance(caught.value, errors.APIConnectionError):
-        assert not caught.value.may_have_arrived
+    assert not getattr(caught.value, "may_have_arrived", False)
     assert "token" in caught.value.message
     assert SECRET not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
     assert upstream.received == []
-    assert kept.runs == []
-
-
-@pytest.mark.parametrize("name", PASSING)
-async def test_a_passing_fault_of_the_token_endpoint_is_not_seen_by_the_caller(name: str) -> None:
-    tokens, upstream = scripted(PASSING[name][0], PASSING[name][0], token()), contit()
-    assert (await start(client_for(tokens, upstream))).run_id == "run-1"
-    assert len(tokens.received) == 3
-    assert len(upstream.received) == 1
+    tokens = scripted(fault, fault, token())
+    await start(client_for(tokens, upstream))
+    assert (len(tokens.received), len(upstream.received)) == (3, 1)
 
 
 async def test_a_token_endpoint_that_hangs_ends_as_a_timeout_in_which_nothing_was_sent() -> None:
     tokens, upstream = scripted(HANGS), contit()
     began = anyio.current_time()
-    with anyio.fail_after(1_000), pytest.raises(errors.APITimeoutError) as caught:
+    with pytest.raises(errors.APITimeoutError, match="token") as caught:
         await start(client_for(tokens, upstream), within=1.0)
     assert not caught.value.may_have_arrived
-    assert "token" in caught.value.message
     assert anyio.current_time() - began == pytest.approx(15.0)
     assert upstream.received == []
 
 
-async def test_a_failing_endpoint_is_asked_once_for_all_who_wait() -> None:
+async def test_a_failing_endpoint_is_asked_once_for_all_that_wait() -> None:
     tokens, upstream = scripted(Reply(500, after=0.1)), contit()
     client = client_for(tokens, upstream)
     failed: list[errors.APIError] = []
 
     async def ask() -> None:
-        try:
+        with pytest.raises(errors.APIConnectionError) as caught:
             await client.run_status("t", "r")
-        except errors.APIConnectionError as error:
-            failed.append(error)
+        failed.append(caught.value)
 
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(50):
-                tasks.start_soon(ask)
-    assert len(failed) == 50
+    await fifty(ask)
     assert len({id(error) for error in failed}) == 50  # each has a traceback of its own
     assert len(tokens.received) == 4
     assert upstream.received == []
 
 
-async def test_a_failing_endpoint_is_asked_again_after_a_pause() -> None:
-    tokens, upstream = scripted(Reply(401)), contit()
-    client = client_for(tokens, upstream)
-
-    async def fails() -> None:
-        with pytest.raises(errors.AuthenticationError):
-            await client.run_status("t", "r")
-
-    await fails()
-    failed_at = anyio.current_time()
-    await anyio.sleep_until(failed_at + 2.999)
-    await fails()
-    assert len(tokens.received) == 1
-    await anyio.sleep_until(failed_at + 3.0)
-    await fails()
-    assert len(tokens.received) == 2
-    tokens.script = [token()]
-    await anyio.sleep(3.0)
-    await client.run_status("t", "r")
-    assert sent_tokens(upstream) == ["token-1"]
-
-
-@pytest.mark.parametrize(("asked", "asked_again_after"), [(40, 40.0), (3_600, 60.0)])
-async def test_a_token_endpoint_is_left_alone_as_long_as_it_asks(asked: int, asked_again_after: float) -> None:
-    tokens, upstream = scripted(Reply(429, headers={"Retry-After": str(asked)})), contit()
+@pytest.mark.parametrize(("asked", "asked_again_after"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])
+async def test_a_failing_endpoint_is_asked_again_after_a_pause_that_it_can_lengthen(
+    asked: str | None, asked_again_after: float
+) -> None:
+    tokens, upstream = scripted(Reply(429, headers={"Retry-After": asked} if asked else {})), contit()
     client = client_for(tokens, upstream)
 
     async def fails() -> None:
@@ -318,16 +225,17 @@ async def test_a_token_endpoint_is_left_alone_as_long_as_it_asks(asked: int, ask
             await client.run_status("t", "r", deadline=anyio.current_time())
 
     await fails()
-    failed_at = anyio.current_time()
+    failed_at, before = anyio.current_time(), len(tokens.received)
     await anyio.sleep_until(failed_at + asked_again_after - 0.001)
     await fails()
-    assert len(tokens.received) == 1
+    assert len(tokens.received) == before
+    tokens.script = [token()]
     await anyio.sleep_until(failed_at + asked_again_after)
-    await fails()
-    assert len(tokens.received) == 2
+    await client.run_status("t", "r")
+    assert sent_tokens(upstream) == ["token-1"]
 
 
-async def test_a_token_that_is_still_good_serves_while_it_cannot_be_renewed(logged: io.StringIO) -> None:
+async def test_a_token_that_is_still_good_is_used_while_it_cannot_be_renewed(logged: io.StringIO) -> None:
     tokens, upstream = scripted(token(), Reply(500)), contit()
     client = client_for(tokens, upstream)
     began = anyio.current_time()
@@ -342,7 +250,7 @@ async def test_a_token_that_is_still_good_serves_while_it_cannot_be_renewed(logg
     assert len(upstream.received) == 2
 
 
-async def test_a_refused_token_does_not_serve_while_it_cannot_be_renewed() -> None:
+async def test_a_refused_token_is_not_used_while_it_cannot_be_renewed() -> None:
     tokens, upstream = scripted(token(), Reply(404)), contit(takes=lambda _: False)
     with pytest.raises(errors.AuthenticationError, match="HTTP 404"):
         await client_for(tokens, upstream).run_status("t", "r")
@@ -352,36 +260,23 @@ async def test_a_refused_token_does_not_serve_while_it_cannot_be_renewed() -> No
 async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
     tokens, upstream = scripted(HANGS, token()), contit()
     client = client_for(tokens, upstream)
-    with anyio.fail_after(100):
-        async with anyio.create_task_group() as tasks:
 
-            async def leave() -> None:
-                with anyio.move_on_after(1.0):
-                    await client.run_status("t", "first")
+    async def leave() -> None:
+        with anyio.move_on_after(1.0):
+            await client.run_status("t", "first")
 
-            tasks.start_soon(leave)
-            await anyio.sleep(0.5)
-            await client.run_status("t", "second")
-    assert (len(tokens.received), tokens.abandoned) == (2, 1)
-    assert len(upstream.received) == 1
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leave)
+        await anyio.sleep(0.5)
+        await client.run_status("t", "second")
+    assert (len(tokens.received), tokens.abandoned, len(upstream.received)) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("secret", ["two\nlines", "ünicode-secret", "nul\x00", ""])
 async def test_a_client_secret_that_cannot_be_one_is_named_without_its_value(secret: str) -> None:
-    """It has visible ASCII characters only (RFC 6749, appendix A.2)."""
     tokens, upstream = scripted(token()), contit()
-    auth = credential(tokens, secret=SecretValue("CONTIT_CLIENT_SECRET", value=secret))
     with pytest.raises(errors.ConfigurationError) as caught:
-        await contit_client(upstream, auth=auth).run_status("t", "r")
+        await contit_client(upstream, auth=client_credentials(tokens, secret)).run_status("t", "r")
     assert caught.value.message.startswith("CONTIT_CLIENT_SECRET ")
-    if secret:
-        assert secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
+    assert not secret or secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
     assert (tokens.received, upstream.received) == ([], [])
-
-
-async def test_nothing_of_the_secret_or_the_token_is_ever_shown() -> None:
-    auth = credential(scripted(token()))
-    await contit_client(contit(), auth=auth).run_status("t", "r")
-    assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
-    assert "token-1" not in f"{auth} {auth!r}"
-    assert auth.identity() == "client:my-client"

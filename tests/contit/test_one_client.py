@@ -3,8 +3,8 @@
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
@@ -13,12 +13,11 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from contit_mcp.config.values import SecretValue
-from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth, Credential
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from tests.children import clean_environment
-from tests.contit.raw_server import Connection, raw_server
-from tests.contit.real_sockets import anyio_backend, no_proxies  # noqa: F401 - fixtures
+from tests.contit.raw_server import answers, anyio_backend, no_proxies, raw_server  # noqa: F401 - two are fixtures
 from tests.contit.upstream import scripted, start
 from tests.echo_contit import Reply
 
@@ -41,13 +40,7 @@ main()
 """
 
 BODY = {"threadId": "thread-1", "runId": "run-1", "status": "completed", "response": "Twelve.", "access_token": "token"}
-
-
-async def answer(connection: Connection) -> None:
-    """Answer every request with a body that has all fields."""
-    while True:
-        await connection.request()
-        await connection.answer(json.dumps(BODY).encode())
+ANSWER = answers(json.dumps(BODY).encode())
 
 
 async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
@@ -63,33 +56,21 @@ async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[
                 result = await client.call_tool("contit_ask", {"prompt": "How many articles are drafts?"})
         stderr.seek(0)
         sent = [line.strip() for line in stderr if line.startswith("SENT ")]
-    structured: dict[str, Any] = result.structured_content or {}
-    return structured["response"], sent
+    assert result.structured_content is not None
+    return result.structured_content["response"], sent
 
 
 async def test_a_stdio_child_sends_its_requests_through_httpx_and_the_sandbox_takes_the_same_way(
     tmp_path: Path,
 ) -> None:
-    async with raw_server(answer) as server:
-        text, sent = await ask_a_child(
-            folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=f"http://127.0.0.1:{server.port}"
-        )
+    async with raw_server(ANSWER) as server:
+        text, sent = await ask_a_child(folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=server.url)
     assert text == "Twelve."
     assert len(server.requests) == len(sent) == 3
     answered, in_memory = await ask_a_child("--sandbox", folder=tmp_path / "sandbox")
     assert answered
     assert list(dict.fromkeys(in_memory)) == sent
     assert sent == ["SENT POST thread AsyncClient", "SENT GET status AsyncClient", "SENT GET response AsyncClient"]
-
-
-def credentials(token_url: str, http: httpx.AsyncClient) -> list[Credential]:
-    """Return one credential of each kind."""
-    secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
-    return [
-        APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key")),
-        AccessTokenAuth(SecretValue("CONTIT_ACCESS_TOKEN", value="ctpat_token")),
-        ClientCredentialsAuth("client", secret, token_url=token_url, http=http),
-    ]
 
 
 def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
@@ -100,29 +81,33 @@ def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
     return first, {name.lower(): value for name, value in headers.items()}, body
 
 
-@pytest.mark.parametrize("kind", range(3))
-async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: int) -> None:
+SECRET = SecretValue("CONTIT_API_KEY", value="secret")
+CREDENTIALS: dict[str, Callable[[httpx.AsyncClient], httpx.Auth]] = {
+    "key": lambda _: APIKeyAuth(SECRET),
+    "token": lambda _: AccessTokenAuth(SECRET),
+    "client": lambda http: ClientCredentialsAuth(
+        "c", SECRET, token_url=f"{str(http.base_url).rstrip('/')}/token", http=http
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CREDENTIALS)
+async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: str) -> None:
     async def use(http: httpx.AsyncClient) -> None:
-        auth = credentials(f"{str(http.base_url).rstrip('/')}/token", http)[kind]
-        client = ContitClient(http, auth=auth)
+        client = ContitClient(http, auth=CREDENTIALS[kind](http))
         await start(client, thread_id="thread/ü")
         await client.run_status("t", "r/../x")
         await client.thread_response("%2e")
 
+    upstream = scripted(Reply(body=BODY))
     with anyio.fail_after(30):
-        async with raw_server(answer) as server:
-            address = f"http://127.0.0.1:{server.port}"
-            async with build_http_client(address) as http:
+        async with raw_server(ANSWER) as server:
+            async with build_http_client(server.url) as http:
                 await use(http)
-            upstream = scripted(Reply(body=BODY))
-            async with build_http_client(address, transport=upstream) as http:
+            async with build_http_client(server.url, transport=upstream) as http:
                 await use(http)
-    assert len(server.requests) == (4 if kind == 2 else 3)
+    assert len(server.requests) == (4 if kind == "client" else 3)
     assert [parts(request) for request in server.requests] == [
-        (
-            f"{request.method} {request.url.raw_path.decode()} HTTP/1.1",
-            dict(request.headers),
-            request.content,
-        )
-        for request in upstream.received
+        (f"{sent.method} {sent.url.raw_path.decode()} HTTP/1.1", dict(sent.headers), sent.content)
+        for sent in upstream.received
     ]

@@ -21,15 +21,9 @@ A_DAY = 86_400.0
     [
         (None, None),
         ("0", 0.0),
-        ("1", 1.0),
         (" 120 ", 120.0),
-        ("007", 7.0),
-        ("86400", A_DAY),
         ("86401", A_DAY),
-        ("999999999", A_DAY),
-        ("99999999999999999999", A_DAY),
         ("Sun, 15 Mar 2026 12:00:30 GMT", 30.0),
-        ("Sun, 15 Mar 2026 12:00:00 GMT", 0.0),
         ("Sun, 15 Mar 2026 11:00:00 GMT", 0.0),
         ("Mon, 15 Mar 2027 12:00:00 GMT", A_DAY),
         ("Sunday, 15-Mar-26 12:00:30 GMT", 30.0),
@@ -40,9 +34,7 @@ A_DAY = 86_400.0
         ("", None),
         ("soon", None),
         ("-5", None),
-        ("+5", None),
         ("1.5", None),
-        ("5, 5", None),
         ("\u0665", None),  # an Arabic five
         ("\u00b2", None),  # a superscript two
         ("Sun, 99 Mar 2026 12:00:30 GMT", None),
@@ -50,7 +42,7 @@ A_DAY = 86_400.0
     ],
 )
 def test_retry_after_is_read_in_seconds_and_as_a_date(value: str | None, seconds: float | None) -> None:
-    """Both forms of RFC 9110, 10.2.3, and its obsolete dates; at most a day; anything else counts as absent."""
+    """At most a day; anything else counts as absent."""
     assert parse_retry_after(value, now=NOW) == seconds
 
 
@@ -63,32 +55,33 @@ def test_no_retry_after_can_break_the_parser(value: str) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(
-    ("header", "hint"),
-    [
-        ("0", "Try again in 1 second."),
-        ("1", "Try again in 1 second."),
-        ("2", "Try again in 2 seconds."),
-        ("whenever", "Try again in a little while."),
-        (None, "Try again in a little while."),
-    ],
-)
-def test_the_hint_says_when_to_try_again(status: int, header: str | None, hint: str) -> None:
-    response = httpx.Response(status, headers={} if header is None else {"Retry-After": header})
+@pytest.mark.parametrize(("header", "when"), [("0", "1 second"), ("2", "2 seconds"), ("soon", "a little while")])
+def test_the_hint_says_when_to_try_again(status: int, header: str, when: str) -> None:
     with pytest.raises(errors.APIStatusError) as caught:
-        parse(response, RunStatus)
-    assert caught.value.hint == hint
+        parse(httpx.Response(status, headers={"Retry-After": header}), RunStatus)
+    assert caught.value.hint == f"Try again in {when}."
 
 
-@pytest.mark.parametrize(
-    "status", [199, 300, 304, 400, 401, 402, 404, 405, 409, 410, 413, 418, 422, 429, 451, 500, 599]
-)
+ERRORS = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+    429: errors.RateLimitError,
+    **dict.fromkeys((300, 301, 302, 303, 304, 307, 308), errors.RedirectError),
+    **dict.fromkeys((500, 502, 503, 504, 529, 599), errors.InternalServerError),
+    **dict.fromkeys((199, 402, 405, 413, 418, 451), errors.APIStatusError),
+}
+
+
+@pytest.mark.parametrize("status", ERRORS)
 def test_every_status_but_2xx_is_an_error_of_its_status(status: int) -> None:
-    response = httpx.Response(status, content=b'{"status": "completed"}')
     with pytest.raises(errors.APIStatusError) as caught:
-        parse(response, RunStatus)
+        parse(httpx.Response(status, content=b'{"status": "completed"}'), RunStatus)
+    assert type(caught.value) is ERRORS[status]
     assert caught.value.status_code == status
-    assert caught.value.hint.endswith(".")
 
 
 MARKER = "the-article-nobody-may-see"
@@ -96,21 +89,20 @@ BODIES = {
     "problem": (json.dumps({"title": MARKER, "detail": MARKER}), "application/problem+json"),
     "html": (f"<h1>{MARKER}</h1>", "text/html; charset=utf-8"),
     "keys": (json.dumps({f"{MARKER} 1": 1, "error": MARKER}), "application/json"),
-    "list": (json.dumps([MARKER]), "application/json"),
     "type": ("{}", f"text/plain; name={MARKER}"),
 }
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("name", BODIES)
-def test_what_a_refused_body_says_is_neither_logged_nor_told(name: str, status: int, logged: io.StringIO) -> None:
-    """It could echo the prompt or hold an answer; its shape is logged at DEBUG."""
+def test_what_a_refused_body_says_is_neither_logged_nor_told_but_its_shape(
+    name: str, status: int, logged: io.StringIO
+) -> None:
     body, media_type = BODIES[name]
     response = httpx.Response(status, content=body.encode(), headers={"Content-Type": media_type})
     with pytest.raises(errors.APIError) as caught:
         parse(response, ThreadResponse)
-    assert MARKER not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
-    assert MARKER not in logged.getvalue()
+    assert MARKER not in f"{caught.value!r}{caught.value.message}{caught.value.hint}{logged.getvalue()}"
     shape = json.loads(logged.getvalue().splitlines()[0])
     assert (shape["event"], shape["level"]) == ("upstream.refused_body", "debug")
     assert (shape["status"], shape["size"]) == (status, len(body.encode()))

@@ -5,16 +5,21 @@ from collections.abc import Awaitable, Callable
 import anyio
 import httpx
 
+from contit_mcp.config.values import SecretValue
+from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.retries import GracePolicy, RetryPolicy
+from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.contit.wire import StartedRun
 from tests.echo_contit import EchoContit, Reply, Script
 
 BASE_URL = "https://contit.test"
+TOKEN_URL = "https://idp.contit.test/connect/token"
 STARTED = {"threadId": "thread-1", "runId": "run-1"}
 HANGS = Reply(after=1_000_000.0)
 START_OK = Reply(body=STARTED)
+RUNNING = Reply(body={"status": "in_progress"})
+ONCE = RetryPolicy(attempts=1)
 
 
 def scripted(*script: Script) -> EchoContit:
@@ -28,15 +33,16 @@ def contit_client(
     auth: httpx.Auth | None = None,
     base_url: str = BASE_URL,
     retry: RetryPolicy | None = None,
-    grace: GracePolicy | None = None,
-    start_seconds: float = 20.0,
-    read_seconds: float = 20.0,
 ) -> ContitClient:
     """Build the client as production does, with `upstream` in place of the network."""
-    http = build_http_client(base_url, transport=upstream)
-    return ContitClient(
-        http, auth=auth, retry=retry, grace=grace, start_seconds=start_seconds, read_seconds=read_seconds
-    )
+    return ContitClient(build_http_client(base_url, transport=upstream), auth=auth, retry=retry)
+
+
+def client_credentials(tokens: EchoContit, secret: str = "client-secret") -> ClientCredentialsAuth:
+    """Return the OAuth2 credential, with `tokens` as its endpoint."""
+    value = SecretValue("CONTIT_CLIENT_SECRET", value=secret)
+    http = build_http_client("", transport=tokens)
+    return ClientCredentialsAuth("my-client", value, token_url=TOKEN_URL, http=http)
 
 
 class Kept:
@@ -47,7 +53,6 @@ class Kept:
         self._after = after
 
     async def __call__(self, started: StartedRun) -> None:
-        """Keep the ids."""
         await anyio.sleep(self._after)
         self.runs.append(started)
 

@@ -195,24 +195,6 @@ async def test_an_ask_that_waits_to_repeat_its_start_is_told_to_ask_again() -> N
     assert "Ask again" in found[0]["next_step"]
 
 
-async def test_a_second_signal_ends_the_process_at_once() -> None:
-    """The exit code says that the drain did not end."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
-
-            async def cut() -> None:
-                with pytest.raises(httpx.TransportError):
-                    await ask(http, server)
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(cut)
-                await until_started(sandbox)
-                server.process.send_signal(signal.SIGTERM)
-                await server.logged("server.stopping")
-                code, seconds = await server.end()
-    assert (code, seconds < 1) == (128 + signal.SIGTERM, True)
-
-
 async def test_a_client_that_does_not_read_its_answer_holds_no_exit() -> None:
     """Its stream is ended with the others."""
     with anyio.fail_after(30):

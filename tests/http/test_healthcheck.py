@@ -28,7 +28,7 @@ async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> N
             server.process.send_signal(signal.SIGSTOP)
             hangs = await run("healthcheck", **here)
             server.process.send_signal(signal.SIGCONT)
-            assert (hangs.returncode, hangs.stdout) == (1, f"{server.base}/healthz does not answer: TimeoutError.\n")
+            assert (hangs.returncode, hangs.stdout) == (1, f"{server.base}/healthz does not answer: ReadTimeout.\n")
             assert (await run("healthcheck", **here)).returncode == 0
 
 
@@ -49,10 +49,10 @@ async def test_what_is_not_there_or_not_ours_is_not_alive() -> None:
         port = once.getsockname()[1]
     refused = await run("healthcheck", "--port", str(port))
     assert (refused.returncode, refused.stderr) == (1, "")
-    assert refused.stdout == f"http://127.0.0.1:{port}/healthz does not answer: Connection refused.\n"
+    assert refused.stdout == f"http://127.0.0.1:{port}/healthz does not answer: ConnectError.\n"
     for sent, verdict in (
         (b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
-        (b"SSH-2.0\r\n", "does not answer: BadStatusLine"),
+        (b"SSH-2.0\r\n", "does not answer: RemoteProtocolError"),
     ):
         async with (
             await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,

@@ -12,10 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from starlette.datastructures import Headers
-from starlette.responses import Response
 
+from contit_mcp.config.sources import load_settings
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
-from contit_mcp.http.auth import Authentication, JwtTokens
+from contit_mcp.http.auth import JwtTokens
+from contit_mcp.http.guard import Refusal
 from contit_mcp.http.jwks import (
     FETCH_SECONDS,
     FRESH_SECONDS,
@@ -29,7 +30,7 @@ from contit_mcp.http.jwks import (
 )
 from contit_mcp.server.request_state import Caller
 from contit_mcp.telemetry.logging import configure_logging
-from tests.http.issuer import AUDIENCE, FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
+from tests.http.issuer import FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
 from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
@@ -68,11 +69,15 @@ class Web:
             page.status_code, headers={"Location": "https://evil.example"}, content=once(page.content)
         )
 
-    def keys(self, issuer: str = URL, **more: str) -> IssuerKeys:
-        """The keys of the issuer, as it is on this web."""
+    def tokens(self, **more: str) -> JwtTokens:
+        """Mode `jwt` for the tokens of the issuer, as it is on this web."""
         policy = TransportPolicy(body_bytes=LARGEST_DOCUMENT)
         http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
-        return IssuerKeys(issuer, http, **more)  # type: ignore[arg-type]
+        return JwtTokens(load_settings(environment=Issuer(URL).settings(**more)), http)
+
+    def keys(self, **more: str) -> IssuerKeys:
+        """The keys of the issuer."""
+        return self.tokens(**more).keys
 
 
 async def once(content: bytes) -> AsyncIterator[bytes]:
@@ -80,12 +85,9 @@ async def once(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def tokens(web: Web, **more: str) -> JwtTokens:
+def tokens(web: Web) -> JwtTokens:
     """Mode `jwt` for the issuer's tokens."""
-    keys = web.keys(**more)
-    return JwtTokens(
-        keys, URL, AUDIENCE, required_scopes=(), advertised_scopes=("openid",), metadata_url="https://x.example"
-    )
+    return web.tokens()
 
 
 def token(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, key_id: str, algorithm: str = "RS256") -> str:
@@ -102,9 +104,8 @@ def signed_by_hand(key: ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey, heade
 
 async def status(found: JwtTokens, given: str) -> int:
     """What a request with this token is answered."""
-    behind = httpx.ASGITransport(Authentication(Response(), found))
-    async with httpx.AsyncClient(transport=behind, base_url="http://localhost") as client:
-        return (await client.get("/mcp", headers=bearer(given))).status_code
+    answer = await found(Headers(bearer(given)))
+    return answer.status if isinstance(answer, Refusal) else 200
 
 
 async def test_a_new_key_is_accepted_at_once_and_the_key_that_it_replaced_is_refused() -> None:
@@ -329,7 +330,7 @@ async def test_the_address_of_the_keys_is_taken_as_it_is_written(address: str) -
     said = Web(**{f"{URL}{OPENID}": SAYS | {"jwks_uri": address}, address: {"keys": [FIRST.public()]}})
     assert await said.keys().key("first", "RS256")
     configured = Web(**{address: {"keys": [FIRST.public()]}})
-    assert await configured.keys(jwks_url=address).key("first", "RS256")
+    assert await configured.keys(CONTIT_MCP_JWT_JWKS_URL=address).key("first", "RS256")
     assert configured.asked == [address]
 
 

@@ -7,9 +7,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp import MCPError
 from mcp.client import Client
 
+from contit_mcp.http.rate import MOST_CALLERS, RequestRate
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from tests.children import (
     ERAS,
@@ -31,196 +34,206 @@ from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
 
-NO_SUCH = {"thread_id": "t", "run_id": "r"}
-
-
-async def statuses(http: httpx.AsyncClient, server: Served, times: int) -> Counter[int]:
-    """Ask so often for the list of tools, one after the other."""
-    found: Counter[int] = Counter()
-    for _ in range(times):
-        found[(await http.post(server.url, **listing())).status_code] += 1
-    return found
-
 
 def listing() -> dict[str, Any]:
-    """A request that costs Contit nothing."""
-    request = request_of("legacy", "", {})
-    request["json"] |= {"method": "tools/list", "params": {}}
-    return request
+    """Return a request that costs Contit nothing."""
+    return message_of("legacy", "tools/list", {})
 
 
-async def until_quiet(server: Served, http: httpx.AsyncClient) -> None:
+async def statuses(http: httpx.AsyncClient, server: Served, *requests: dict[str, Any]) -> Counter[int]:
+    """Send requests one after the other."""
+    return Counter([(await http.post(server.url, **request)).status_code for request in requests])
+
+
+async def until_quiet(server: Served) -> None:
     """Wait until no call is under way."""
     while (await server.metrics())["contit_mcp_calls_in_flight"]:
         await anyio.sleep(0.05)
 
 
 async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
-    """429 with Retry-After: until this minute and a tenth of the next one are over."""
+    """429 with Retry-After: until this minute and a tenth of the next one are over. A client's user sees the sentence."""
     with anyio.fail_after(30):
         async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
             async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
-                assert await statuses(anna, server, 12) == {200: 10, 429: 2}
+                assert await statuses(anna, server, *[listing()] * 12) == {200: 10, 429: 2}
                 refused = await anna.post(server.url, **listing())
                 assert 1 <= int(refused.headers["retry-after"]) <= 66
                 error = refused.json()["error"]
                 assert refused.json()["id"] == 1
                 assert error["message"] == f"Too many requests; go on in {refused.headers['retry-after']} s."
                 assert error["data"]["reason"] == "too_many_requests"
-                assert await statuses(marco, server, 3) == {200: 3}
+                assert await statuses(marco, server, *[listing()] * 3) == {200: 3}
             assert (await server.metrics())["contit_mcp_rejected_requests_total{reason=too_many_requests}"] == 3
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_the_sdk_s_client_reads_why_it_is_refused(mode: Any) -> None:
+    async def list_often(url: str) -> None:
+        async with Client(url, mode=mode) as client:
+            for _ in range(5):
+                await client.list_tools(cache_mode="refresh")
+
+    async with deployment(None, CONTIT_MCP_REQUESTS_PER_MINUTE="3") as (server, _):
+        with pytest.raises((MCPError, ExceptionGroup)) as caught, anyio.fail_after(30):
+            await list_often(server.url)
+    assert "Too many requests; go on in" in f"{caught.getrepr()}"
 
 
 async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
     """A burst over both of them has one limit; without Redis no call is refused because of it."""
-    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+    with anyio.fail_after(120), redis_server(tmp_path) as redis:
         async with sandbox_on_port() as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
             environment |= {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
             async with deployed(environment) as one, deployed(environment) as other, caller(TOKENS["anna"]) as anna:
                 found: Counter[int] = Counter()
 
-                async def post(server: Served) -> None:
-                    found[(await anna.post(server.url, **listing())).status_code] += 1
+                async def burst(times: int, *servers: Served) -> float:
+                    async def post(server: Served) -> None:
+                        found.update(await statuses(anna, server, listing()))
 
-                began = anyio.current_time()
-                async with anyio.create_task_group() as tasks:
-                    for _ in range(80):
-                        tasks.start_soon(post, one)
-                        tasks.start_soon(post, other)
-                assert found.total() == 160
-                # The window slides on meanwhile, by two a second.
-                assert 120 <= found[200] <= 125 + 2 * (anyio.current_time() - began)
-                redis.stop()
-                for server in (one, other):
                     began = anyio.current_time()
                     async with anyio.create_task_group() as tasks:
-                        for _ in range(20):
+                        for server in servers * times:
                             tasks.start_soon(post, server)
-                    assert anyio.current_time() - began < 5
+                    return anyio.current_time() - began
+
+                seconds = await burst(80, one, other)
+                assert found.total() == 160
+                assert 120 <= found[200] <= 125 + 2 * seconds  # the window slides on meanwhile, by two a second
+                redis.stop()
+                for server in (one, other):
+                    assert await burst(20, server) < 5
                     assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
                 assert found[200] >= 160, "no call is refused because Redis is down"
                 redis.start()
-                with anyio.fail_after(30):
-                    for server in (one, other):
-                        while not server.named("limits.shared"):
-                            await anyio.sleep(0.5)
-                            await anna.post(server.url, **listing())
                 for server in (one, other):
+                    while not server.named("limits.shared"):
+                        await anyio.sleep(0.5)
+                        await anna.post(server.url, **listing())
                     assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
                     assert redis.password not in server.stderr
 
 
-async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served(tmp_path: Path) -> None:
+async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served() -> None:
     """Three times as many as all may have, in one burst: nothing hangs, and the room is there again."""
-    with anyio.fail_after(60), redis_server(tmp_path) as redis:
-        environment = {"CONTIT_MCP_STORE": redis.url, **TOKEN_MODE}
-        environment |= {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
-        async with deployment(SandboxOptions(run_seconds=2), **environment) as (server, sandbox):
+    limits = {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
+    with anyio.fail_after(60):
+        async with deployment(SandboxOptions(run_seconds=8), **TOKEN_MODE, **limits) as (server, sandbox):
             found: Counter[int] = Counter()
             refused: set[tuple[str, str]] = set()
 
-            async def post(name: str, number: int) -> None:
+            async def post(http: httpx.AsyncClient, number: int) -> None:
                 arguments = {"prompt": f"{QUESTION} ({number})"}
-                response = await by_name[name].post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
+                response = await http.post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
                 found[response.status_code] += 1
                 if response.status_code != 200:
                     refused.add((response.json()["error"]["data"]["reason"], response.headers["retry-after"]))
 
             async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
-                by_name = {"anna": anna, "marco": marco}
                 async with anyio.create_task_group() as tasks:
                     for number in range(30):
-                        tasks.start_soon(post, "anna", number)
+                        tasks.start_soon(post, anna, number)
                     await runs(sandbox, 15)
                     for number in range(30):
-                        tasks.start_soon(post, "marco", number)
+                        tasks.start_soon(post, marco, number)
                 assert found == {200: 20, 429: 15, 503: 25}
                 assert refused == {("too_many_calls", "5"), ("overloaded", "2")}
                 assert len(sandbox.runs) == 20
-                await until_quiet(server, anna)
+                await until_quiet(server)
                 assert (await ask(anna, server, prompt="Show me the three cheapest tents"))["status"] == "completed"
 
 
 async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
     """Else a server would fill up with callers that are gone."""
-    environment = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
+    limits = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
     with anyio.fail_after(60):
         async with (
-            deployment(SandboxOptions(run_seconds=60, faults=faults), **environment) as (server, sandbox),
+            deployment(SandboxOptions(run_seconds=60, faults=faults), **limits) as (server, sandbox),
             caller() as http,
         ):
-            for _ in range(2):
+            for _ in faults:
                 assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
             for era in ERAS:
-                assert (await call(http, server, "contit_status", era, **NO_SUCH))["isError"]
+                assert (await call(http, server, "contit_status", era, thread_id="t", run_id="r"))["isError"]
                 assert (await http.post(server.url, content=b"{", headers={"Accept": "*/*"})).status_code >= 400
                 for number in range(2):
                     known = len(sandbox.runs)
-                    with anyio.move_on_after(20) as leaving:
-                        async with anyio.create_task_group() as tasks:
-                            tasks.start_soon(lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number)
-                            await runs(sandbox, known + 1)
-                            leaving.cancel()
-                await until_quiet(server, http)
-            assert await statuses(http, server, 3) == {200: 3}
-
-
-def poll(era: str, method: str = "tasks/get") -> dict[str, Any]:
-    """What a client sends that waits for a task."""
-    return message_of(era, method, {"taskId": "made-up"}, name="made-up")
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number)
+                        await runs(sandbox, known + 1)
+                        tasks.cancel_scope.cancel()
+                await until_quiet(server)
+            assert await statuses(http, server, *[listing()] * 3) == {200: 3}
 
 
 async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
-    """Ten tasks are polled more often than 300 times a minute. Polls have a limit of their own, also for what they ask."""
-    with anyio.fail_after(60):
-        async with (
-            deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="5") as (server, _),
-            caller(TOKENS["anna"]) as anna,
-        ):
-            polls: Counter[int] = Counter()
-            for number in range(100):
-                method = ("tasks/get", "tasks/update", "tasks/cancel")[number % 3]
-                polls[(await anna.post(server.url, **poll("modern", method))).status_code] += 1
-            assert 429 not in polls
-            assert await statuses(anna, server, 5) == {200: 5}
-            assert await statuses(anna, server, 2) == {429: 2}
-            refused = await anna.post(server.url, **poll("modern"))
-            assert (refused.status_code, refused.json()["id"]) == (429, 1)
+    """Ten tasks are polled more often than 300 times a minute. The method in the body counts, whatever a header says."""
+    polls = [
+        message_of("modern", f"tasks/{method}", {"taskId": "made-up"}, name="made-up")
+        for method in ("get", "update", "cancel")
+    ]
+    limits = {"CONTIT_MCP_REQUESTS_PER_MINUTE": "5"}
+    async with deployment(None, **TOKEN_MODE, **limits) as (server, _), caller(TOKENS["anna"]) as anna:
+        assert 429 not in await statuses(anna, server, *(polls * 34)[:100])
+        disguised = [message_of(era, "tools/list", {}) for era in ERAS]
+        for number, request in enumerate(disguised):
+            request["headers"] |= {"Mcp-Method": ("tasks/get", "subscriptions/listen")[number]}
+        found = await statuses(anna, server, *disguised * 3, *[listing()] * 3)
+        assert found[429] == 4
+        refused = await anna.post(server.url, **polls[0])
+        assert (refused.status_code, refused.json()["id"]) == (429, 1)
 
 
-@pytest.mark.parametrize("header", ["tasks/get", "subscriptions/listen", "tasks/cancel"])
-async def test_a_header_cannot_choose_the_limit(header: str) -> None:
-    """The method in the body counts, whatever `Mcp-Method` says."""
-    with anyio.fail_after(30):
-        async with deployment(None, CONTIT_MCP_REQUESTS_PER_MINUTE="5") as (server, _), caller() as http:
-            found: Counter[int] = Counter()
-            for number in range(12):
-                request = message_of(ERAS[number % 2], "tools/list", {})
-                request["headers"] |= {"Mcp-Method": header}
-                found[(await http.post(server.url, **request)).status_code] += 1
-            assert found[429] == 7
+class Clock:
+    """Seconds since the epoch."""
+
+    def __init__(self, at: float = 6_000.0) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
 
 
-async def test_the_sdk_s_client_reads_why_it_is_refused() -> None:
-    """Its user sees the sentence, not a bare status."""
-    with anyio.fail_after(30):
-        async with deployment(None, CONTIT_MCP_REQUESTS_PER_MINUTE="3") as (server, _):
-            for mode in ("legacy", "auto"):
-                with pytest.raises((MCPError, ExceptionGroup)) as caught:
-                    await list_often(server.url, mode)
-                assert "Too many requests; go on in" in "".join(map(str, _flat(caught.value)))
+@given(st.integers(1, 50), st.lists(st.floats(0, 90), max_size=60), st.floats(0, 60))
+async def test_no_minute_has_more_requests_than_allowed_and_the_wait_is_true(
+    limit: int, pauses: list[float], second: float
+) -> None:
+    """A minute of the clock, and any time after a pause: the seconds that a refusal names are enough."""
+    clock = Clock(6_000.0 + second)
+    rate = RequestRate(limit, now=clock)
+    admitted: Counter[int] = Counter()
+    for pause in pauses:
+        clock.at += pause
+        seconds = await rate.seconds_to_wait("anna")
+        if seconds is not None:
+            assert 1 <= seconds <= 120
+            clock.at += seconds
+            assert await rate.seconds_to_wait("anna") is None
+        admitted[int(clock.at // 60)] += 1
+    assert max(admitted.values(), default=0) <= limit
 
 
-async def list_often(url: str, mode: str) -> None:
-    """Ask more often for the tools than is allowed."""
-    async with Client(url, mode=mode) as client:
-        for _ in range(5):
-            await client.list_tools(cache_mode="refresh")
+async def test_a_burst_at_the_end_of_a_minute_counts_in_the_next_one() -> None:
+    """A fixed window would let twice as many pass at once."""
+    clock = Clock(6_059.0)
+    rate = RequestRate(100, now=clock)
+    first = [await rate.seconds_to_wait("anna") for _ in range(100)]
+    clock.at += 2
+    second = [await rate.seconds_to_wait("anna") for _ in range(100)]
+    assert (first.count(None), second.count(None)) == (100, 1)
+    clock.at += 180
+    assert await rate.seconds_to_wait("anna") is None
 
 
-def _flat(error: BaseException) -> list[BaseException]:
-    return (
-        [each for inner in error.exceptions for each in _flat(inner)] if isinstance(error, ExceptionGroup) else [error]
-    )
+async def test_made_up_callers_fill_no_memory() -> None:
+    """The one that was counted first makes room: it could have made up another name as well."""
+    rate = RequestRate(1, now=Clock())
+    assert await rate.seconds_to_wait("first") is None
+    for number in range(MOST_CALLERS - 1):
+        assert await rate.seconds_to_wait(f"made-up-{number}") is None
+    assert await rate.seconds_to_wait("first") is not None
+    assert await rate.seconds_to_wait("one more") is None
+    assert await rate.seconds_to_wait("first") is None

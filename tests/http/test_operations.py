@@ -6,13 +6,11 @@ import anyio
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from contit_mcp.http.app import Readiness
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
 from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples
 from tests.redis_server import redis_server
-from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -57,28 +55,6 @@ async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seco
             assert len(sandbox.requests) == asked
             assert (await http.get(f"{server.base}/healthz")).status_code == 200
             assert (await server.metrics())["contit_mcp_ready"] == 0
-
-
-@pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
-async def test_contit_is_probed_every_10_s_while_the_server_serves() -> None:
-    """A finding is kept for as long; before the start and during the drain Contit is not asked."""
-    asked: list[float] = []
-
-    async def probe() -> str | None:
-        asked.append(anyio.current_time())
-        return "Contit is away" if len(asked) == 1 else None
-
-    readiness = Readiness(probe)
-    assert await readiness.problem() == "not serving: starting or draining"
-    readiness.serving = True
-    found = []
-    for _ in range(41):
-        found.append(await readiness.problem())
-        await anyio.sleep(0.5)
-    readiness.serving = False
-    assert await readiness.problem() is not None
-    assert [at - asked[0] for at in asked] == [0, 10, 20]
-    assert found == ["Contit is away"] * 20 + [None] * 21
 
 
 async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:

@@ -4,25 +4,26 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import Route, Router
 
 from contit_mcp.http.app import Requests
-from contit_mcp.http.guard import GuardPolicy, InFlight, RequestGuard
+from contit_mcp.http.auth import anyone
+from contit_mcp.http.guard import Guard, GuardPolicy
 from contit_mcp.http.rate import RequestRate
-from tests.children import JSON_RPC, Contit, Served, contit, in_thread, read_answer, rpc
+from tests.children import JSON_RPC, Served, in_thread, read_answer, rpc
 
-HEAD = b"POST /guarded HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
-MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
-POLICY = GuardPolicy(largest_body=100_000, body_seconds=1.5, body_budget=300_000, send_seconds=0.5)
+SETTINGS = {"CONTIT_MCP_CALLS_AT_ONCE": "10"}
+HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
+MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(MESSAGE)
+POLICY = GuardPolicy(largest_body=100_000, body_seconds=1.5, body_budget=300_000)
 COUNTED: list[tuple[str, int, str | None]] = []
 
 
@@ -34,14 +35,12 @@ async def flood(_: Request) -> Response:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of our middleware, with short limits, before applications of a few lines."""
-    guarded: ASGIApp = RequestGuard(PlainTextResponse("whole"), POLICY, RequestRate(100_000), InFlight())
-    routes = [Route("/guarded", guarded), Route("/flood", flood), Route("/open", PlainTextResponse("open"))]
-    around = [Middleware(Requests, count=lambda *seen: COUNTED.append(seen), send_seconds=POLICY.send_seconds)]
-    with in_thread(Starlette(routes=routes, middleware=around), http="h11") as url:
-        port = urlsplit(url).port
-        assert port
-        yield port
-        assert httpx.get(f"{url}/open").text == "open"
+    guard = Guard(PlainTextResponse("whole"), POLICY, anyone, RequestRate(100_000))
+    routes = Router([Route("/mcp", guard), Route("/flood", flood)])
+    app = Requests(routes, lambda *seen: COUNTED.append(seen), send_seconds=0.5)
+    with in_thread(app, http="h11") as url:
+        yield urlsplit(url).port or 0
+        assert httpx.post(f"{url}/mcp", content=MESSAGE, headers=JSON_RPC).text == "whole"
 
 
 ENDLESS = {
@@ -68,14 +67,10 @@ def test_a_body_that_does_not_end_is_a_408(port: int, case: str) -> None:
 
 def test_a_slow_client_within_the_limits_is_served(port: int) -> None:
     """A request may come byte by byte, and a connection may lie still between two."""
-    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(MESSAGE)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         for _ in range(2):
-            for at in range(0, len(request), 8):
-                connection.sendall(request[at : at + 8])
-                time.sleep(0.005)
-            for at in range(len(MESSAGE)):
-                connection.sendall(MESSAGE[at : at + 1])
+            for part in [REQUEST[at : at + 8] for at in range(0, len(REQUEST), 8)] + [bytes([one]) for one in MESSAGE]:
+                connection.sendall(part)
                 time.sleep(0.005)
             assert read_answer(connection)[2] == b"whole"
             time.sleep(0.6)
@@ -86,24 +81,27 @@ def test_bodies_of_all_requests_together_have_a_budget(port: int) -> None:
     connections = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(4)]
     for connection in connections:
         connection.sendall(HEAD + b"Content-Length: 95000\r\n\r\n" + b"x" * 90_000)
-    answers = {}
-    for number, connection in enumerate(connections):
-        answers[number] = read_answer(connection)
+    answers = sorted((read_answer(connection) for connection in connections), key=lambda answer: answer[0])
+    for connection in connections:
         connection.close()
-    refused = [answer for answer in answers.values() if answer[0] == 503]
-    assert sorted(answer[0] for answer in answers.values()) == [408, 408, 408, 503]
-    assert refused[0][1]["retry-after"] == "2"
-    assert b'"overloaded"' in refused[0][2]
+    assert [answer[0] for answer in answers] == [408, 408, 408, 503]
+    assert answers[-1][1]["retry-after"] == "2"
+    assert b'"overloaded"' in answers[-1][2]
     for _ in range(5):
-        assert httpx.post(f"http://127.0.0.1:{port}/guarded", content=MESSAGE, headers=JSON_RPC).text == "whole"
+        assert httpx.post(f"http://127.0.0.1:{port}/mcp", content=MESSAGE, headers=JSON_RPC).text == "whole"
+
+
+def connect(port: int) -> socket.socket:
+    """Return the connection of a client with a buffer that is soon full."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect(("127.0.0.1", port))
+    return connection
 
 
 def test_a_client_that_does_not_read_loses_its_request(port: int) -> None:
     """Its answer waits in a full buffer; after the limit the request is ended and counted."""
-    COUNTED.clear()
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        connection.connect(("127.0.0.1", port))
+    with connect(port) as connection:
         connection.sendall(b"GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
         until = time.monotonic() + 10
         while ("other", 200, "slow_reader") not in COUNTED:
@@ -116,47 +114,31 @@ def test_a_client_that_reads_slowly_gets_everything(port: int) -> None:
     size = 0
     with httpx.stream("GET", f"http://127.0.0.1:{port}/flood") as response:
         for chunk in response.iter_raw():
-            if not size:
-                time.sleep(0.3)
+            time.sleep(0 if size else 0.3)
             size += len(chunk)
     assert size == 2_000 * 65_536
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Contit]:
-    """Where Contit is."""
-    with contit() as upstream:
-        yield upstream
+def test_clients_that_do_not_read_hold_no_place(server: Served) -> None:
+    """All places are theirs for 30 s; then the requests end, and the kernel closes the connections."""
 
+    def send_many(connection: socket.socket) -> None:
+        with suppress(OSError):
+            for _ in range(2_000):
+                connection.sendall(REQUEST + MESSAGE)
 
-def test_clients_that_do_not_read_hold_no_place(upstream: Contit) -> None:
-    """Half of all places are theirs for 30 s; then the requests end, and the kernel closes the connections."""
-    environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "key", "CONTIT_MCP_CALLS_AT_ONCE": "10"}
-    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
-    request = HEAD.replace(b"/guarded", b"/mcp") + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with Served(environment) as server:
-        connections = []
-        for _ in range(10):
-            connection = socket.socket()
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            connection.connect(("127.0.0.1", server.port))
-            connections.append(connection)
-            threading.Thread(target=_send_many, args=(connection, request), daemon=True).start()
-        until = time.monotonic() + 20
-        while server.post(rpc("ping")).status_code != 503:
-            assert time.monotonic() < until, "the places are never full: this test shows nothing"
-            time.sleep(0.1)
-        until = time.monotonic() + 45
-        while server.post(rpc("ping")).status_code != 200:
+    def wait_for(status: int, seconds: float, times: int) -> None:
+        """Wait until so many requests in a row get this status."""
+        until, seen = time.monotonic() + seconds, 0
+        while seen < times:
             assert time.monotonic() < until
-            time.sleep(1)
-        for connection in connections:
-            connection.close()
+            seen = seen + 1 if server.post(rpc("ping")).status_code == status else 0
+            time.sleep(0.1)
 
-
-def _send_many(connection: socket.socket, request: bytes) -> None:
-    try:
-        for _ in range(2_000):
-            connection.sendall(request)
-    except OSError:
-        return
+    connections = [connect(server.port) for _ in range(10)]
+    for connection in connections:
+        threading.Thread(target=send_many, args=(connection,), daemon=True).start()
+    wait_for(503, 30, 30)
+    wait_for(200, 60, 3)
+    for connection in connections:
+        connection.close()

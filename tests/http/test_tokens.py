@@ -9,59 +9,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contit_mcp.config.settings import LONGEST_TOKEN, parse_tokens, split_list
-from tests.children import INITIALIZE, SEAL_KEY, Served, contit, rpc
+from tests.children import INITIALIZE, SEAL_KEY, Contit, Served, rpc
+from tests.http.issuer import bearer
 
 ADA, BOB, NEW = "ada-token-0123456789-ab", "bob-token-0123456789-ab", "new-token-0123456789-ab"
 
 
 @pytest.fixture(scope="module")
 def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server's tokens stand."""
-    return tmp_path_factory.mktemp("tokens") / "tokens"
+    file = tmp_path_factory.mktemp("tokens") / "tokens"
+    file.write_text(f"ada:{ADA},bob:{BOB}\n")
+    return file
 
 
 @pytest.fixture(scope="module")
-def server(tokens_file: Path) -> Iterator[Served]:
-    """A server with two tokens in a file."""
-    tokens_file.write_text(f"ada:{ADA},bob:{BOB}\n")
-    with contit() as upstream:
-        environment = {
-            "CONTIT_BASE_URL": upstream.url,
-            "CONTIT_API_KEY": "sandbox-key",
-            "CONTIT_MCP_AUTH": "token",
-            "CONTIT_MCP_TOKENS_FILE": str(tokens_file),
-            "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
-        }
-        with Served(environment, errors_expected=frozenset({"tokens.unusable"})) as server:
-            yield server
+def server(upstream: Contit, tokens_file: Path) -> Iterator[Served]:
+    environment = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": str(tokens_file)}
+    environment |= {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+    with Served(environment, errors_expected=frozenset({"tokens.unusable"})) as server:
+        yield server
 
 
-HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Type: application/json\r\n"
-CREDENTIALS: dict[str, tuple[bytes, bool]] = {
-    "none": (b"", False),
-    "a wrong one": (b"Authorization: Bearer wrong-token-0123456789-ab\r\n", True),
-    "half of one": (f"Authorization: Bearer {ADA[:-1]}\r\n".encode(), True),
-    "one and more": (f"Authorization: Bearer {ADA}x\r\n".encode(), True),
-    "in capitals": (f"Authorization: Bearer {ADA.upper()}\r\n".encode(), True),
-    "a name for a token": (b"Authorization: Bearer ada\r\n", True),
-    "the list": (f"Authorization: Bearer ada:{ADA}\r\n".encode(), True),
-    "two headers": (f"Authorization: Bearer {ADA}\r\nAuthorization: Bearer {ADA}\r\n".encode(), False),
-    "two in one header": (f"Authorization: Bearer {ADA}, Bearer {BOB}\r\n".encode(), False),
-    "two tokens": (f"Authorization: Bearer {ADA} {BOB}\r\n".encode(), False),
-    "other letters": ("Authorization: Bearer tökén-0123456789-abcdef\r\n".encode(), False),
-    "another scheme": (b"Authorization: Basic YWRhOmFkYQ==\r\n", False),
-    "no scheme": (f"Authorization: {ADA}\r\n".encode(), False),
-    "nothing after the scheme": (b"Authorization: Bearer \r\n", False),
-    "a very long one": (b"Authorization: Bearer " + b"a" * 20_000 + b"\r\n", False),
-    "in another header": (f"X-Api-Key: {ADA}\r\nCookie: token={ADA}\r\nProxy-Authorization: Bearer {ADA}\r\n".encode(), False),
-}  # fmt: skip
+CREDENTIALS: dict[str, tuple[str, bool]] = {
+    "none": ("", False),
+    "a wrong one": ("Authorization: Bearer wrong-token-0123456789-ab\r\n", True),
+    "half of one": (f"Authorization: Bearer {ADA[:-1]}\r\n", True),
+    "one and more": (f"Authorization: Bearer {ADA}x\r\n", True),
+    "in capitals": (f"Authorization: Bearer {ADA.upper()}\r\n", True),
+    "a name for a token": ("Authorization: Bearer ada\r\n", True),
+    "the list": (f"Authorization: Bearer ada:{ADA}\r\n", True),
+    "two headers": (f"Authorization: Bearer {ADA}\r\nAuthorization: Bearer {ADA}\r\n", False),
+    "two in one header": (f"Authorization: Bearer {ADA}, Bearer {BOB}\r\n", False),
+    "two tokens": (f"Authorization: Bearer {ADA} {BOB}\r\n", False),
+    "other letters": ("Authorization: Bearer tökén-0123456789-abcdef\r\n", False),
+    "another scheme": ("Authorization: Basic YWRhOmFkYQ==\r\n", False),
+    "no scheme": (f"Authorization: {ADA}\r\n", False),
+    "nothing after the scheme": ("Authorization: Bearer \r\n", False),
+    "a very long one": ("Authorization: Bearer " + "a" * 20_000 + "\r\n", False),
+    "in other headers": (f"X-Api-Key: {ADA}\r\nCookie: token={ADA}\r\nProxy-Authorization: Bearer {ADA}\r\n", False),
+}
 
 
 @pytest.mark.parametrize("case", CREDENTIALS)
 def test_without_one_known_token_nothing_is_served(server: Served, case: str) -> None:
     """The challenge says whether one was refused, or none was seen (documented: RFC 6750, 3)."""
     lines, refused = CREDENTIALS[case]
-    status, headers, body = server.raw(HEAD + lines + b"\r\n{}")
+    head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Type: application/json\r\n"
+    status, headers, body = server.raw(f"{head}{lines}\r\n{{}}".encode())
     assert status == 401
     assert headers["www-authenticate"] == ('Bearer error="invalid_token"' if refused else "Bearer")
     assert body.startswith(b'{"error":')
@@ -70,16 +64,12 @@ def test_without_one_known_token_nothing_is_served(server: Served, case: str) ->
     server.assert_unharmed()
 
 
-def test_a_token_in_the_address_is_none(server: Served) -> None:
+def test_no_method_passes_without_a_token_nor_with_one_in_the_address(server: Served) -> None:
     """It would be in logs of proxies (documented: MCP authorization, "Token Requirements")."""
+    for method in ("GET", "DELETE", "PUT", "OPTIONS"):
+        assert server.http.request(method, server.url).status_code == 401
     for name in ("access_token", "token"):
         assert server.post(INITIALIZE, url=f"{server.url}?{name}={ADA}").status_code == 401
-
-
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "OPTIONS"])
-def test_no_method_passes_without_a_token(server: Served, method: str) -> None:
-    """Documented: MCP authorization, "Authorization MUST be included in every HTTP request"."""
-    assert server.http.request(method, server.url).status_code == 401
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
@@ -92,25 +82,20 @@ def test_a_known_token_passes_under_its_name(server: Served, scheme: str) -> Non
 def test_changed_tokens_hold_at_once_and_broken_ones_let_nobody_in(server: Served, tokens_file: Path) -> None:
     """A withdrawn token must not live on because its file is broken."""
     before = tokens_file.read_text()
-    try:
-        tokens_file.write_text(f"ada:{NEW}")
-        assert server.post(rpc("ping"), Authorization=f"Bearer {ADA}").status_code == 401
-        assert server.post(rpc("ping"), Authorization=f"Bearer {NEW}").status_code == 200
-        for broken in (f"ada:{NEW},bob", "", "ada:short"):
-            tokens_file.write_text(broken)
-            refused = server.post(rpc("ping"), Authorization=f"Bearer {NEW}")
-            assert refused.status_code == 503
-            assert refused.headers["retry-after"] == "10"
-            assert refused.json()["error"] == "tokens_unusable"
-        why = "holds a token for ada that has not 20 to 8192 characters or is not plain"
-        server.last("tokens.unusable", problem=f"The text of {tokens_file} {why}.")
-        tokens_file.unlink()
-        assert server.post(rpc("ping"), Authorization=f"Bearer {NEW}").status_code == 503
-        why = "cannot be read: No such file or directory"
-        server.last("tokens.unusable", problem=f"The file that CONTIT_MCP_TOKENS_FILE names {why}.")
-    finally:
-        tokens_file.write_text(before)
-    assert server.post(rpc("ping"), Authorization=f"Bearer {ADA}").status_code == 200
+    tokens_file.write_text(f"ada:{NEW}")
+    assert server.post(rpc("ping"), **bearer(ADA)).status_code == 401
+    assert server.post(rpc("ping"), **bearer(NEW)).status_code == 200
+    for broken in (f"ada:{NEW},bob", "", "ada:short", None):
+        tokens_file.unlink() if broken is None else tokens_file.write_text(broken)
+        refused = server.post(rpc("ping"), **bearer(NEW))
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+        assert refused.json()["error"] == "tokens_unusable"
+    short = "holds a token for ada that has not 20 to 8192 characters or is not plain"
+    server.last("tokens.unusable", problem=f"The text of {tokens_file} {short}.")
+    missing = "The file that CONTIT_MCP_TOKENS_FILE names cannot be read: No such file or directory."
+    server.last("tokens.unusable", problem=missing)
+    tokens_file.write_text(before)
+    assert server.post(rpc("ping"), **bearer(ADA)).status_code == 200
     server.assert_unharmed()
 
 
@@ -118,20 +103,18 @@ def test_no_token_is_ever_logged(server: Served) -> None:
     """Not even a wrong one, or its ends."""
     wrong = "wrong-token-0123456789-ab"
     for token in (ADA, wrong):
-        server.post(rpc("ping"), Authorization=f"Bearer {token}", X_Api_Key=token)
-    server.call("contit_status", {"thread_id": ADA, "run_id": ADA}, Authorization=f"Bearer {ADA}")
+        server.post(rpc("ping"), X_Api_Key=token, **bearer(token))
+    server.call("contit_status", {"thread_id": ADA, "run_id": ADA}, **bearer(ADA))
     server.last("call.finished", tool="contit_status")
     for token in (ADA, BOB, NEW, wrong):
-        assert token not in server.stderr
         assert token[:12] not in server.stderr
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True)
 TOKENS = st.text(st.characters(codec="ascii", exclude_characters=","), min_size=18, max_size=24)
-ENTRIES = st.lists(st.tuples(NAMES | st.text(max_size=3), TOKENS), max_size=4)
 
 
-@given(ENTRIES)
+@given(st.lists(st.tuples(NAMES | st.text(max_size=3), TOKENS), max_size=4))
 def test_tokens_are_read_as_written_or_refused_without_being_quoted(entries: list[tuple[str, str]]) -> None:
     """Against a description of the list in one regular expression."""
     text = ",".join(f"{name}:{token}" for name, token in entries)
@@ -147,11 +130,8 @@ def test_tokens_are_read_as_written_or_refused_without_being_quoted(entries: lis
         assert not any(token in str(raised.value) for _, token in entries)
 
 
-@pytest.mark.parametrize(
-    "text", ["ada:twelve words of a phrase", "ada:" + "a" * (LONGEST_TOKEN + 1), "", " , ", "ada:"]
-)
+@pytest.mark.parametrize("text", ["ada:twelve words of a phrase", "ada:" + "a" * (LONGEST_TOKEN + 1), " , ", "ada:"])
 def test_a_token_that_no_header_can_carry_is_refused_at_the_start(text: str) -> None:
-    """Else its caller would be refused later, and nobody would know why."""
     with pytest.raises(ValueError, match="must be|holds"):
         parse_tokens(text)
 

@@ -126,7 +126,6 @@ def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: R
         ("127.0.0.1", {}, 200),
         ("::1", {}, 200),
         ("10.1.2.3", {}, 403),
-        ("192.0.2.1", {}, 403),
         ("10.1.2.3", {"allowed_hosts": "localhost"}, 403),
         ("10.1.2.3", {"auth": "token", "tokens": "a:" + "t" * 20, "seal_key": "s" * 32}, 401),
         ("10.1.2.3", {"auth": "caller"}, 401),
@@ -147,9 +146,7 @@ async def test_without_authentication_other_machines_are_refused(
     ("options", "said"),
     [
         ({}, "No Contit credential is given"),
-        ({"api_key": "k", "auth": "token"}, "there are no tokens"),
         ({"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
-        ({"api_key": "k", "auth": "jwt"}, "JWT_ISSUER is not set"),
         ({"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
         ({"api_key": "k", "port": 80}, "port is not a setting"),
         ({"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),

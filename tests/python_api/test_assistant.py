@@ -79,8 +79,7 @@ async def test_an_observer_learns_the_ids_before_the_answer_exists(sandbox: Runn
 
     async with assistant(sandbox) as contit:
         waited = await contit.ask(DRAFTS, wait_seconds=0, observer=Notes())
-        assert waited.response is None
-        assert seen == [(waited.thread_id, waited.run_id)]
+    assert (waited.response, seen) == (None, [(waited.thread_id, waited.run_id)])
 
 
 async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> None:
@@ -130,14 +129,9 @@ async def test_two_credentials_in_one_process_do_not_see_each_others_runs(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "No Contit credential is given"),
         ({"api_key": ""}, "No Contit credential is given"),
-        ({"api_key": None}, "No Contit credential is given"),
         ({"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
-        ({"client_id": "c"}, "CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together"),
         ({"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
-        ({"api_key": "k", "base_url": "contit"}, "must be a URL"),
-        ({"api_key": "k", "store": "mysql://x"}, "must be memory, sqlite"),
         ({"api_key": "k", "stor": "memory"}, "stor is not a setting of contit-mcp"),
         ({"api_key": "k", "auth": "token"}, "auth is not a setting"),
         ({"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),

@@ -1,8 +1,11 @@
 """The wheel and its pinned dependencies alone, in an environment of their own: no repository, no test tools."""
 
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from contit_mcp.testing import running_sandbox
@@ -29,14 +32,30 @@ asyncio.run(main())
 """
 
 
+def environment(folder: Path, wheel: Path) -> Path:
+    """Make an environment with the wheel and links to the pinned dependencies, and return its Python."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    found = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True)
+    packages = Path(found.stdout.strip())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    pinned = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", pinned, re.MULTILINE):
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:  # for another system
+            continue
+        assert distribution.version == version
+        for top in {file.parts[0] for file in distribution.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
+            (packages / top).symlink_to(Path(str(distribution.locate_file(top))))
+    return python
+
+
 def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> None:
     """In an empty folder, with no variable but HOME; stderr stays empty."""
-    wheel = build(tmp_path)
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
-    python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq", "install", "--no-deps"]
-    subprocess.run([*pip, "-r", ROOT / "requirements" / "runtime.txt"], check=True)
-    subprocess.run([*pip, wheel], check=True)
+    python = environment(tmp_path / "env", build(tmp_path))
     (tmp_path / "empty").mkdir()
     with running_sandbox() as sandbox:
         done = subprocess.run(

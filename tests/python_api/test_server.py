@@ -1,6 +1,5 @@
 """`contit_mcp.create_server`: an MCP server for clients in the same process."""
 
-import logging
 from typing import Any
 
 import anyio
@@ -86,25 +85,17 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
         assert isinstance(refused, CallToolResult)
         assert refused.is_error
         found: list[dict[str, Any]] = []
+
+        async def note(client: Client) -> None:
+            found.append(await ask(client))
+
         async with anyio.create_task_group() as tasks:
             for client in (of_anna, of_ben, of_anna):
-                tasks.start_soon(lambda client: _note(found, client), client)
+                tasks.start_soon(note, client)
         assert len({each["run_id"] for each in found}) == 2  # Anna's second question joins her first
         for client in (of_anna, of_ben):
             listed = (await client.list_resources()).resources
             assert len([each for each in listed if str(each.uri).startswith("contit://runs/")]) == 1
-
-
-async def _note(found: list[dict[str, Any]], client: Client) -> None:
-    found.append(await ask(client))
-
-
-async def test_a_server_in_a_program_that_configured_logging_leaves_it_alone(sandbox: RunningSandbox) -> None:
-    """Handlers of the root logger before and after; the SDK would add one."""
-    before = logging.root.handlers[:]
-    async with Client(server(sandbox)) as client:
-        await ask(client)
-    assert logging.root.handlers == before
 
 
 def test_a_server_without_a_credential_is_not_made() -> None:

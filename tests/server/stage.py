@@ -1,23 +1,37 @@
-"""The MCP server in memory, behind the SDK's own client, on a Contit of the test's choice."""
+"""The MCP server in memory, behind the SDK's own client or spoken to message by message, on a Contit of the test's choice."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import httpx
+import pytest
 from mcp.client import Client
 from mcp.client.extension import ClientExtension
-from mcp_types import CallToolResult, Implementation, RequestParamsMeta, TextContent
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+    CallToolResult,
+    Implementation,
+    JSONRPCRequest,
+    RequestParamsMeta,
+    TextContent,
+)
 
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.server.context import AppContext, open_context
+from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")
 """The handshake up to 2025-11-25, and the stateless protocol 2026-07-28 that `auto` finds by `server/discover`."""
+
+in_each_era = pytest.mark.parametrize("era", ERAS)
 
 WANTS_PROGRESS: RequestParamsMeta = {"progress_token": "in memory"}
 """What the client's callback becomes on a real connection; in memory, the SDK's newer era sends no token."""
@@ -38,13 +52,13 @@ async def connected(
     host: str | None = None,
     configured: Settings | None = None,
     extensions: Sequence[ClientExtension] = (),
+    probe: bool = False,
 ) -> AsyncIterator[tuple[Client, AppContext]]:
     """A client that has connected to a server of its own."""
     info = Implementation(name=host, version="1.2.3") if host else None
-    async with (
-        open_context(configured or settings(), transport=contit, store=MemoryRunStore(now=wall_clock)) as context,
-        Client(create_server(context), mode=era, client_info=info, extensions=extensions) as client,
-    ):
+    context = AppContext(configured or settings(), transport=contit, store=MemoryRunStore(now=wall_clock))
+    server = create_server(context, probe=probe)
+    async with context, Client(server, mode=era, client_info=info, extensions=extensions) as client:
         yield client, context
 
 
@@ -55,3 +69,39 @@ async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
     assert len(texts) == len(result.content)
     return dict(result.structured_content or {}), texts, bool(result.is_error)
+
+
+async def wire(
+    era: str,
+    capabilities: dict[str, Any],
+    requests: Sequence[tuple[str, dict[str, Any]]],
+    contit: httpx.AsyncBaseTransport,
+    configured: Settings,
+) -> list[str]:
+    """Every message with which a server answers the requests of a client with these capabilities, as it is written."""
+    info = {"name": "a-host", "version": "1"}
+    first: tuple[str, dict[str, Any]] = ("server/discover", {})
+    envelope: dict[str, Any] = {
+        PROTOCOL_VERSION_META_KEY: "2026-07-28",
+        CLIENT_CAPABILITIES_META_KEY: capabilities,
+        CLIENT_INFO_META_KEY: info,
+    }
+    if era == "legacy":
+        first = "initialize", {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info}
+        envelope = {}
+    written: list[str] = []
+    to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+    async with AppContext(configured, transport=contit) as context, anyio.create_task_group() as tasks, from_server:
+        server = create_server(context)
+        tasks.start_soon(server.run, incoming, outgoing, server.create_initialization_options())
+        async with to_server:
+            for number, (method, params) in enumerate([first, *requests]):
+                meta = params.get("_meta", {}) | envelope
+                message = JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params={**params, "_meta": meta})
+                await to_server.send(SessionMessage(message))
+                answer = None
+                while getattr(answer, "id", None) != number:
+                    answer = (await from_server.receive()).message
+                    written.append(answer.model_dump_json(by_alias=True, exclude_unset=True))
+    return written

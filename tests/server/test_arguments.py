@@ -12,16 +12,11 @@ from contit_mcp.server.tools import create_tools
 
 TOOLS = create_tools()
 INJECTED = [
-    {"wait_for_previous": True},
-    {"task_progress": "- [x] read\n- [ ] ask"},
-    {"toolCallId": "c1", "sessionId": "s", "action": "sendMessage", "chatInput": "hi"},
-    {"json": {"id": 7}, "binary": {}, "pairedItem": {"item": 0}},
-    {"_meta": {"a": 1}},
-    {"reason": "the user asked"},
-    {"explanation": None},
-    {"limit": 10, "page": 2},
-    {"description": "Ask Contit", "requires_approval": False},
-    {"run_manager": None, "callbacks": []},
+    {"wait_for_previous": True},  # Gemini CLI
+    {"task_progress": "- [x] read\n- [ ] ask"},  # Cline
+    {"toolCallId": "c1", "sessionId": "s", "action": "sendMessage", "chatInput": "hi"},  # n8n
+    {"run_manager": None, "callbacks": []},  # LangChain
+    {"_meta": {"a": 1}, "json": {"id": 7}, "limit": 10},
     {"": 1, " ": 2, "é" * 500: 3},
     {f"key{n}": n for n in range(2_000)},
 ]
@@ -51,35 +46,19 @@ def test_an_argument_that_a_host_adds_never_fails_a_call(tool: str, extra: dict[
     assert dropped == len(extra)
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        "threadId",
-        "thread-id",
-        "ThreadID",
-        "THREAD_ID",
-        "thread id",
-        "Thread Id",
-        "threadid",
-        "thread.id",
-        "_thread_id",
-        "thread__id",
-    ],
-)
+@pytest.mark.parametrize("spelling", ["threadId", "thread-id", "THREAD_ID", "Thread Id", "threadid", "thread__id"])
 def test_other_spellings_of_a_parameter_are_accepted(spelling: str) -> None:
     """Letters and digits decide; the exact name wins over another spelling."""
     assert accepted("contit_ask", prompt="x", **{spelling: "t1"}) == {"prompt": "x", "thread_id": "t1"}
     assert accepted("contit_ask", prompt="x", thread_id="exact", **{spelling: "t1"})["thread_id"] == "exact"
+    assert accepted("contit_ask", **{spelling: "t1"}, prompt="x", thread_id="exact")["thread_id"] == "exact"
     assert accepted("contit_ask", prompt="x", thread_id=None, **{spelling: "t1"})["thread_id"] == "t1"
 
 
 @pytest.mark.parametrize(
     ("key", "named"),
-    [
-        ("promt", True), ("prompts", True), ("Promtp", True), ("prmpt", True), ("prompt_text", True), ("promptText", True), ("user_prompt", True),
-        ("question", False), ("query", False), ("text", False), ("input", False), ("message", False),
-    ],
-)  # fmt: skip
+    [("promt", True), ("Promtp", True), ("promptText", True), ("question", False), ("query", False), ("input", False)],
+)
 def test_a_missing_parameter_is_named_with_the_key_that_looks_like_it(key: str, named: bool) -> None:
     """A key that looks like none is listed, so that the model can correct it in one step."""
     text = refused("contit_ask", {key: "the words"})
@@ -92,33 +71,31 @@ def test_a_missing_parameter_is_named_with_the_key_that_looks_like_it(key: str, 
 @pytest.mark.parametrize(
     "written",
     [
-        "{}", "{}.", "{}. ", '"{}"', "'{}'", "`{}`", "**{}**", "<{}>", "({})", "thread_id={}", 'thread_id="{}"', "thread_id: {}", "threadId={}",
-        "thread id: `{}`.", '{{"thread_id": "{}"}}', 'contit_response(thread_id="{}", run_id="other")', "run_id=other, thread_id={}",
-        "\u201c{}\u201d", "{},", "{};", "[{}]", "\n{}\n",
+        "{}", "{}.", '"{}"', "`{}`", "**{}**", "<{}>", "({})", "thread_id={}", 'thread_id="{}"', "thread_id: {}",
+        "threadId={}", "thread id: `{}`.", '{{"thread_id": "{}"}}', 'contit_response(thread_id="{}", run_id="other")',
+        "run_id=other, thread_id={}", "\u201c{}\u201d", "{},", "[{}]", "\n{}\n",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("identity", ["6f1c0e5a-3b0e-4f0e-9d55-0a3a1f7c2b11", "thread_0001", "h1_aB-_9", "run.7-x"])
+@pytest.mark.parametrize("identity", ["6f1c0e5a-3b0e-4f0e-9d55-0a3a1f7c2b11", "h1_aB-_9", "run.7-x"])
 def test_an_id_is_accepted_as_models_write_it(written: str, identity: str) -> None:
     """Quotes, a full stop, the name in front, a whole call."""
     assert accepted("contit_response", thread_id=written.format(identity))["thread_id"] == identity
 
 
-@pytest.mark.parametrize("nothing", ["", " ", "null", "None", "none", "undefined", "NULL", None, "'null'", "`None`."])
+@pytest.mark.parametrize("nothing", ["", " ", "null", "None", "undefined", "NULL", None, "'null'", "`None`."])
 def test_the_ways_to_write_nothing_mean_absent_for_an_optional_id(nothing: str | None) -> None:
     """A required one is an error that names it."""
     assert accepted("contit_ask", prompt="x", thread_id=nothing) == {"prompt": "x"}
     assert refused("contit_response", {"thread_id": nothing}).startswith("thread_id is required.")
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "null", "None", "undefined", None, float("nan")])
-def test_a_prompt_that_is_nothing_is_required(nothing: object) -> None:
-    """Nothing is sent to Contit."""
-    assert refused("contit_ask", {"prompt": nothing}).startswith("prompt is required.")
-
-
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        *(
+            ({"prompt": nothing}, "prompt is required.")
+            for nothing in ("", "  ", "null", "undefined", None, float("nan"))
+        ),
         ({"prompt": 5}, "prompt must be a string."),
         ({"prompt": ["a"]}, "prompt must be a string."),
         ({"prompt": "x", "wait_seconds": "soon"}, "wait_seconds must be a number."),
@@ -126,7 +103,7 @@ def test_a_prompt_that_is_nothing_is_required(nothing: object) -> None:
         ({"prompt": "x", "thread_id": 7}, "thread_id must be a string."),
     ],
 )
-def test_a_wrong_type_is_named_without_its_value(arguments: dict[str, Any], text: str) -> None:
+def test_a_wrong_argument_is_named_without_its_value(arguments: dict[str, Any], text: str) -> None:
     """The hint says how to call again."""
     assert refused("contit_ask", arguments) == f"{text} Call again with prompt; thread_id, wait_seconds are optional."
 
@@ -139,21 +116,12 @@ def test_a_wait_is_accepted_as_written_and_clamped_later(written: object, second
     assert accepted("contit_ask", prompt="x", wait_seconds=written)["wait_seconds"] == seconds
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
+ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), ANY_TEXT, st.lists(ANY_TEXT, max_size=2))
+NAMES = st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offset"])
 
 
-@given(
-    st.sampled_from(sorted(TOOLS)),
-    st.dictionaries(
-        st.text(st.characters(exclude_categories=()))
-        | st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offset"]),
-        ANYTHING,
-    ),
-)
+@given(st.sampled_from(sorted(TOOLS)), st.dictionaries(ANY_TEXT | NAMES, ANYTHING, max_size=6))
 def test_any_arguments_are_accepted_or_refused_in_words_of_ours(tool: str, arguments: dict[str, Any]) -> None:
     """No other exception, and no value in the text."""
     text = ""

@@ -81,10 +81,9 @@ async def test_a_fault_that_does_not_pass_in_time_returns_the_handle(name: str, 
     contit = EchoContit(seconds=1)
     contit.instead("status", *[PASSING[name]() for _ in range(500)])
     async with connected(contit) as (client, _):
-        structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
-        assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", False)
-        structure, _, is_error = await call(client, "contit_response", IDS)
-        assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", False)
+        for tool, arguments in (("contit_ask", {"prompt": "q"}), ("contit_response", IDS)):
+            structure, _, is_error = await call(client, tool, arguments)
+            assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", False)
         structure, texts, is_error = await call(client, "contit_status", IDS)
         assert is_error
         assert_clear(structure, texts, logged)
@@ -98,15 +97,12 @@ async def test_a_lasting_fault_after_the_start_is_an_error_that_keeps_the_handle
     contit = EchoContit(seconds=1)
     contit.instead("status", *[LASTING[name]() for _ in range(3)])
     async with connected(contit) as (client, _):
-        for tool, arguments in (("contit_ask", {"prompt": "q"}), ("contit_response", IDS)):
-            structure, texts, is_error = await call(client, tool, arguments)
+        for tool in ("contit_ask", "contit_response", "contit_status"):
+            structure, texts, is_error = await call(client, tool, {"prompt": "q"} if tool == "contit_ask" else IDS)
             assert is_error
             assert_clear(structure, texts, logged)
             assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
             assert "run_2" in texts[0]
-        structure, texts, is_error = await call(client, "contit_status", IDS)
-        assert is_error
-        assert_clear(structure, texts, logged)
 
 
 async def test_a_status_that_nobody_documented_is_still_running(logged: io.StringIO) -> None:
@@ -158,3 +154,20 @@ async def test_what_hides_in_an_answer_is_taken_out_and_the_rest_stays() -> None
     async with connected(contit) as (client, _):
         structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
     assert structure["response"] == texts[0] == "Visible **text** 👩‍👧 ✓\n| a |"
+
+
+@pytest.mark.parametrize("body", [b'{"response": null}', b"<html>Welcome</html>", b"{}", b'{"response": 12}'])
+async def test_an_answer_that_cannot_be_read_is_an_error_and_comes_once_it_can(body: bytes) -> None:
+    """Not "still running, do not ask again" for ever."""
+    contit = EchoContit()
+    contit.instead("response", *[httpx.Response(200, content=body)] * 200)
+    async with connected(contit) as (client, _):
+        structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
+        assert "cannot be read" in texts[0]
+        assert "still running" not in " ".join(texts).lower()
+        for tool in ("contit_response", "contit_status"):
+            again, _, is_error = await call(client, tool, IDS)
+            assert (again["status"], again["error"], is_error) == ("failed", structure["error"], True)
+        contit.replies.clear()
+        structure, _, is_error = await call(client, "contit_response", IDS)
+    assert (structure["response"], is_error) == (answer_to("q"), False)

@@ -6,13 +6,32 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contit_mcp.server.tenancy import Sealer, owner_of_credential, owner_of_name
+from contit_mcp.config.sources import load_settings
+from contit_mcp.config.values import SecretValue
+from contit_mcp.contit.auth import APIKeyAuth
+from contit_mcp.contit.wire import id_problem
+from contit_mcp.server.context import AppContext
+from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.tenancy import (
+    TASK_SECONDS,
+    Sealer,
+    TaskId,
+    Tenant,
+    owner_of_credential,
+    owner_of_name,
+    sealer_of_credential,
+)
+from tests.stage import set_stage
 
 BASE = "https://api.contit.cloud"
 KEY = b"contit-mcp"
 OLD, NEW = "o" * 32, "n" * 32
 SEALER = Sealer([NEW, OLD])
-TEXT = st.text(max_size=256)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)  # JSON and headers carry no lone surrogate
+CONTITS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=256).filter(
+    lambda text: not id_problem(text)
+)
+TASK = st.builds(TaskId, CONTITS, CONTITS, st.integers(0, 2**45))
 
 
 def test_the_same_credential_at_the_same_place_is_the_same_owner() -> None:
@@ -23,16 +42,12 @@ def test_the_same_credential_at_the_same_place_is_the_same_owner() -> None:
 
 CALLERS = [
     ("token", "", "alice", BASE, b"k1"),
-    ("token", "", "bob", BASE, b"k1"),
     ("token", "", "Alice", BASE, b"k1"),
     ("token", "", "alice", "https://other.test", b"k1"),
     ("token", "", "alice", BASE, b"k2"),
     ("jwt", "https://one.test", "alice", BASE, b"k1"),
     ("jwt", "https://two.test", "alice", BASE, b"k1"),
-    ("jwt", "https://one.test/", "alice", BASE, b"k1"),
-    ("jwt", "", "https://one.testalice", BASE, b"k1"),
     ("jwt", "https://one.test", "alice~0123", BASE, b"k1"),
-    ("jwt", "https://one.test", "alice ", BASE, b"k1"),
     ("jwt", "https://one.test", "al\x00ice", BASE, b"k1"),
     ("jwt", "https://one.test", "a" * 5_000, BASE, b"k1"),
     ("jwt", "https://one.test", "a" * 5_001, BASE, b"k1"),
@@ -49,42 +64,32 @@ def test_mode_issuer_name_place_and_seal_key_tell_callers_apart() -> None:
 
 def test_the_form_of_a_credential_and_the_seal_key_tell_callers_apart() -> None:
     """The same secret as a key and as a bearer token is two callers."""
-    owners = {
-        owner_of_credential(identity, place, key=key)
-        for identity in ("key:s", "bearer:s", "client:s")
-        for place in (BASE, "https://other.test")
-        for key in (KEY, b"a seal key")
-    }
-    assert len(owners) == 12
+    callers = itertools.product(("key:s", "bearer:s", "client:s"), (BASE, "https://other.test"), (KEY, b"a seal key"))
+    assert len({owner_of_credential(identity, place, key=key) for identity, place, key in callers}) == 12
 
 
-@given(st.lists(st.text(), min_size=4, max_size=4), st.lists(st.text(), min_size=4, max_size=4))
+@given(st.lists(TEXT, min_size=4, max_size=4), st.lists(TEXT, min_size=4, max_size=4))
 def test_two_callers_are_never_one_owner(one: list[str], other: list[str]) -> None:
     """Whatever their names contain: no text imitates the boundary between two parts."""
     assume(one != other)
-    try:
-        owners = [owner_of_name(*each, key=KEY) for each in (one, other)]
-    except UnicodeEncodeError:
-        return  # a lone surrogate reaches no owner: neither JSON nor a header carries it
-    assert owners[0] != owners[1]
+    assert owner_of_name(*one, key=KEY) != owner_of_name(*other, key=KEY)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=6))
-def test_an_owner_reveals_nothing_of_its_credential(identity: str) -> None:
-    """24 hexadecimal digits."""
+@given(TEXT.filter(lambda text: len(text) > 5))
+def test_an_owner_and_a_derived_key_reveal_nothing_of_their_credential(identity: str) -> None:
+    """Any process with the same credential derives the same key."""
     owner = owner_of_credential(identity, BASE, key=KEY)
     assert len(owner) == 24
     assert set(owner) <= set("0123456789abcdef")
-    assert identity not in owner
+    handles = [sealer_of_credential(text).seal("task", "owner", "t") for text in (identity, identity, identity + "x")]
+    assert handles[0] == handles[1] != handles[2]
+    assert identity not in owner + handles[0]
 
 
 @given(TEXT, TEXT | st.uuids().map(str) | st.uuids().map(lambda found: found.hex))
 def test_a_handle_opens_for_its_owner_and_kind_alone(owner: str, text: str) -> None:
     """And is always the same, so that a model can compare."""
-    try:
-        handle = SEALER.seal("thread", owner, text)
-    except UnicodeEncodeError:
-        return  # a lone surrogate is no id that JSON could carry
+    handle = SEALER.seal("thread", owner, text)
     assert handle == SEALER.seal("thread", owner, text)
     assert handle.isascii()
     assert SEALER.open("thread", owner, handle) == text
@@ -113,12 +118,9 @@ def test_a_handle_with_any_change_does_not_open(data: st.DataObject) -> None:
 def test_the_first_key_seals_and_all_open() -> None:
     """So keys are changed without losing a handle."""
     before, during, after = Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW])
-    old = before.seal("thread", "owner", "t")
-    assert during.open("thread", "owner", old) == "t"
-    new = during.seal("thread", "owner", "t")
-    assert after.open("thread", "owner", new) == "t"
-    assert after.open("thread", "owner", old) is None
-    assert before.open("thread", "owner", new) is None
+    old, new = before.seal("thread", "owner", "t"), during.seal("thread", "owner", "t")
+    assert during.open("thread", "owner", old) == after.open("thread", "owner", new) == "t"
+    assert after.open("thread", "owner", old) is before.open("thread", "owner", new) is None
 
 
 @pytest.mark.parametrize("keys", [[], ["k" * 31], [NEW, ""]])
@@ -126,3 +128,43 @@ def test_a_short_key_is_refused(keys: list[str]) -> None:
     """Else it could be tried out."""
     with pytest.raises(ValueError, match="32 characters"):
         Sealer(keys)
+
+
+# --- ids of tasks
+
+
+def tenant(owner: str = "owner", sealer: Sealer = SEALER) -> Tenant:
+    """Return an owner's view; ids need no assistant."""
+    return Tenant(set_stage().assistant, owner, owner, task_sealer=lambda: sealer)
+
+
+@given(TASK, TASK, st.floats(0.0, TASK_SECONDS - 1))
+def test_the_id_of_a_task_opens_for_its_owner_within_its_time(task: TaskId, other: TaskId, age: float) -> None:
+    """Whatever ids Contit gives (documented as opaque); for a day. Different tasks of one run have different ids."""
+    handle = tenant().task_handle(task)
+    assert (task == other) == (handle == tenant().task_handle(other))
+    now = task.created_at + age
+    assert tenant().open_task(handle, now=now) == task
+    assert tenant("another").open_task(handle, now=now) is None
+    assert tenant(sealer=Sealer(["l" * 32])).open_task(handle, now=now) is None
+    assert tenant().open_task(handle, now=task.created_at + TASK_SECONDS + 1) is None
+    assert tenant().open_task(SEALER.seal("thread", "owner", task.text), now=now) is None
+
+
+def test_the_longest_ids_of_contit_fit() -> None:
+    """Two of 256 characters, each of the longest spelling (the bound on handles)."""
+    task = TaskId("\U0001f600" * 256, "\U0001f600" * 256, 2**45)
+    assert tenant().open_task(tenant().task_handle(task), now=task.created_at) == task
+
+
+@pytest.mark.anyio
+async def test_where_callers_bring_their_own_credential_each_has_a_key_of_its_own() -> None:
+    """And the same one in every process, without any setting."""
+    configured = load_settings(environment={"CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"})
+    handles = [
+        AppContext(configured, sharing=Sharing.BY_CREDENTIAL)
+        .tenant(Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=key))))
+        .task_handle(TaskId("thread", "run", 0))
+        for key in ("ada's", "ada's", "bob's")
+    ]
+    assert handles[0] == handles[1] != handles[2]

@@ -1,6 +1,5 @@
 """The four tools as a model meets them, in both protocol eras."""
 
-import io
 import json
 import re
 import uuid
@@ -13,11 +12,10 @@ import httpx
 import jsonschema
 import pytest
 from mcp.client import Client
-from mcp_types import TextContent, TextResourceContents, Tool
+from mcp_types import TextContent, TextResourceContents
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.context import AppContext
 from contit_mcp.server.results import handle_result
 from contit_mcp.server.server import INSTRUCTIONS
 from contit_mcp.server.tenancy import Sealer
@@ -26,6 +24,11 @@ from tests.server.stage import ERAS, call, connected, settings
 
 pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
+
+
+def tokens(text: str) -> int:
+    """Return what a text costs a model."""
+    return len(bpe_openai.get_encoding("o200k_base").encode(text))
 
 
 @pytest.fixture(params=ERAS)
@@ -41,72 +44,52 @@ def contit() -> EchoContit:
 
 
 @pytest.fixture
-async def stage(contit: EchoContit, era: str) -> AsyncIterator[tuple[Client, AppContext]]:
+async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
     """A connected client."""
-    async with connected(contit, era=era) as both:
-        yield both
-
-
-async def listed(client: Client) -> list[Tool]:
-    """The tools as listed."""
-    return (await client.list_tools()).tools
+    async with connected(contit, era=era) as (client, _):
+        yield client
 
 
 # --- what is published
 
 
-async def test_the_published_tools_are_as_reviewed(stage: tuple[Client, AppContext]) -> None:
+async def test_the_published_tools_are_as_reviewed(client: Client) -> None:
     """Names, texts and schemas are an interface: a change shows in the diff of tools.snapshot.json."""
-    tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await listed(stage[0])]
-    assert tools == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
+    tools = (await client.list_tools()).tools
+    shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    assert shown == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
 
 
-async def test_the_tools_cost_a_model_less_than_800_tokens(stage: tuple[Client, AppContext]) -> None:
-    """Names, descriptions and input schemas, by a real tokenizer."""
-    shown = [
-        {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
-        for tool in await listed(stage[0])
-    ]
-    assert len(bpe_openai.get_encoding("o200k_base").encode(json.dumps(shown))) < 800
+def test_the_reviewed_tools_cost_a_model_less_than_800_tokens_and_are_flat() -> None:
+    """By a real tokenizer. No unions, references or nulls anywhere; the schema has no further properties."""
+    tools = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    shown = [{name: tool[name] for name in ("name", "description", "inputSchema")} for tool in tools]
+    assert tokens(json.dumps(shown)) < 800
+    for schema in (tool[name] for tool in tools for name in ("inputSchema", "outputSchema")):
+        assert not any(f'"{word}"' in json.dumps(schema) for word in ("anyOf", "oneOf", "allOf", "$ref", "null"))
+        assert schema["additionalProperties"] is False
+        assert all(isinstance(field["type"], str) and field["description"] for field in schema["properties"].values())
+    # Read-only, because Contit asks for its ReadAccess policy and nothing more (docs/contit-api.md).
+    for tool in tools:
+        assert tool["annotations"] == {
+            "readOnlyHint": True,
+            "destructiveHint": False,
+            "idempotentHint": tool["name"] in {"contit_status", "contit_response"},
+            "openWorldHint": True,
+        }
 
 
-async def test_schemas_are_flat(stage: tuple[Client, AppContext]) -> None:
-    """No unions, references or nulls anywhere; the published schema has no further properties."""
-    for tool in await listed(stage[0]):
-        for schema in (tool.input_schema, tool.output_schema):
-            assert schema is not None
-            text = json.dumps(schema)
-            assert not any(f'"{word}"' in text for word in ("anyOf", "oneOf", "allOf", "$ref", "null"))
-            assert schema["additionalProperties"] is False
-            assert all(isinstance(field["type"], str) for field in schema["properties"].values())
-            assert all(field["description"] for field in schema["properties"].values())
-
-
-async def test_descriptions_and_instructions_fit_every_host(stage: tuple[Client, AppContext]) -> None:
+async def test_descriptions_and_instructions_fit_every_host(client: Client) -> None:
     """Hosts cut at 2,048 characters; Codex shows 247 of the instructions."""
-    assert stage[0].instructions == INSTRUCTIONS
+    assert client.instructions == INSTRUCTIONS
     assert len(INSTRUCTIONS) < 2_048
     assert "contit_ask" in INSTRUCTIONS[:247]
-    assert all(tool.description and len(tool.description) < 2_048 for tool in await listed(stage[0]))
+    assert all(tool.description and len(tool.description) < 2_048 for tool in (await client.list_tools()).tools)
 
 
-async def test_annotations_are_honest_and_spelled_out(stage: tuple[Client, AppContext]) -> None:
-    """All tools are read-only: Contit asks for its ReadAccess policy and nothing more (docs/contit-api.md)."""
-    for tool in await listed(stage[0]):
-        assert tool.annotations is not None
-        hints = tool.annotations.model_dump(exclude_none=True)
-        assert hints == {
-            "read_only_hint": True,
-            "destructive_hint": False,
-            "idempotent_hint": tool.name in {"contit_status", "contit_response"},
-            "open_world_hint": True,
-        }
-        assert tool.title
-
-
-async def test_the_server_introduces_itself(stage: tuple[Client, AppContext], era: str) -> None:
+async def test_the_server_introduces_itself(client: Client, era: str) -> None:
     """Title, version, website and an icon that nobody has to fetch."""
-    info = stage[0].server_info
+    info = client.server_info
     if era != "legacy":
         assert info is None or info.name == "contit-assistant"
         return
@@ -120,9 +103,9 @@ async def test_the_server_introduces_itself(stage: tuple[Client, AppContext], er
 # --- results
 
 
-async def test_an_answer_stands_whole_in_text_and_in_structure(stage: tuple[Client, AppContext]) -> None:
+async def test_an_answer_stands_whole_in_text_and_in_structure(client: Client) -> None:
     """Some hosts show their model only one of them."""
-    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "Qualità? ✓ 日本"})
+    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "Qualità? ✓ 日本"})
     assert structure == {
         "status": "completed",
         "thread_id": "thread_1",
@@ -138,11 +121,11 @@ async def test_an_answer_stands_whole_in_text_and_in_structure(stage: tuple[Clie
     assert not is_error
 
 
-async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+async def test_every_result_conforms_to_the_output_schema(client: Client, contit: EchoContit) -> None:
     """Errors too."""
     contit.durations["long"] = 1_000
     contit.end_words["bad"] = "failed"
-    schemas = {tool.name: tool.output_schema or {} for tool in await listed(stage[0])}
+    schemas = {tool.name: tool.output_schema or {} for tool in (await client.list_tools()).tools}
     calls: list[tuple[str, dict[str, object]]] = [
         ("contit_ask", {"prompt": "q"}),
         ("contit_ask", {"prompt": "long"}),
@@ -157,7 +140,7 @@ async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, A
     ]
     seen = set()
     for tool, arguments in calls:
-        structure, texts, _ = await call(stage[0], tool, arguments)
+        structure, texts, _ = await call(client, tool, arguments)
         jsonschema.validate(structure, schemas[tool])
         assert None not in structure.values()
         assert texts
@@ -165,10 +148,10 @@ async def test_every_result_conforms_to_the_output_schema(stage: tuple[Client, A
     assert seen == {"completed", "in_progress", "failed"}
 
 
-async def test_a_run_still_going_says_what_to_do_now(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+async def test_a_run_still_going_says_what_to_do_now(client: Client, contit: EchoContit) -> None:
     """A normal result with both ids."""
     contit.seconds = 1_000
-    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q", "wait_seconds": 5})
+    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": 5})
     assert not is_error
     assert structure["status"] == "in_progress"
     assert structure["next_step"] == (
@@ -179,26 +162,10 @@ async def test_a_run_still_going_says_what_to_do_now(stage: tuple[Client, AppCon
     ]
 
 
-async def test_start_status_and_response_make_the_same_journey(stage: tuple[Client, AppContext]) -> None:
-    """For callers who wait elsewhere."""
-    client, _ = stage
-    started, _, _ = await call(client, "contit_start", {"prompt": "q"})
-    assert started["status"] == "in_progress"
-    ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
-    status, _, _ = await call(client, "contit_status", {**ids, "wait_seconds": 30})
-    assert status["status"] == "completed"
-    assert "response" not in status
-    assert status["next_step"] == "Call contit_response with this thread_id and run_id."
-    answer, texts, _ = await call(client, "contit_response", ids)
-    assert answer["response"] == texts[0] == answer_to("q")
-
-
-async def test_an_error_stands_alone_in_text_and_in_structure(
-    stage: tuple[Client, AppContext], contit: EchoContit
-) -> None:
+async def test_an_error_stands_alone_in_text_and_in_structure(client: Client, contit: EchoContit) -> None:
     """Claude Code shows only an error's text, Codex only its structure, without saying that it is one."""
     contit.end_words["q"] = "failed"
-    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
+    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
     assert is_error
     assert structure["status"] == "failed"
     assert (structure["thread_id"], structure["run_id"]) == ("thread_1", "run_2")
@@ -208,115 +175,55 @@ async def test_an_error_stands_alone_in_text_and_in_structure(
     assert len(structure["trace_id"]) == 32
 
 
-async def test_a_failed_run_is_a_result_of_status(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
-    """And an error of those that should deliver."""
-    contit.end_words["q"] = "failed"
-    started, _, _ = await call(stage[0], "contit_start", {"prompt": "q"})
-    ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
-    structure, _, is_error = await call(stage[0], "contit_status", {**ids, "wait_seconds": 30})
-    assert (structure["status"], is_error) == ("failed", False)
-    assert structure["error"]
-    structure, _, is_error = await call(stage[0], "contit_response", ids)
-    assert (structure["status"], is_error) == ("failed", True)
-
-
-async def test_a_busy_thread_names_its_run_and_is_not_called_failed(
-    stage: tuple[Client, AppContext], contit: EchoContit
-) -> None:
+async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Client, contit: EchoContit) -> None:
     """The run that is going has not failed."""
     contit.durations["long"] = 1_000
-    first, _, _ = await call(stage[0], "contit_ask", {"prompt": "zero"})
-    long, _, _ = await call(stage[0], "contit_start", {"prompt": "long", "thread_id": first["thread_id"]})
+    first, _, _ = await call(client, "contit_ask", {"prompt": "zero"})
+    long, _, _ = await call(client, "contit_start", {"prompt": "long", "thread_id": first["thread_id"]})
     structure, _, is_error = await call(
-        stage[0], "contit_ask", {"prompt": "two", "thread_id": first["thread_id"], "wait_seconds": 2}
+        client, "contit_ask", {"prompt": "two", "thread_id": first["thread_id"], "wait_seconds": 2}
     )
     assert is_error
     assert (structure["status"], structure["run_id"]) == ("in_progress", long["run_id"])
     assert "busy" in structure["error"]
 
 
-async def test_an_answer_given_again_says_how_old_it_is(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+async def test_an_answer_given_again_says_how_old_it_is(client: Client, contit: EchoContit) -> None:
     """And how to ask anew."""
     contit.seconds = 10
-    await call(stage[0], "contit_ask", {"prompt": "q"})
-    structure, texts, _ = await call(stage[0], "contit_ask", {"prompt": "q"})
+    await call(client, "contit_ask", {"prompt": "q"})
+    structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
     assert "seconds ago" in structure["next_step"]
     assert "seconds ago" in texts[1]
     assert contit.started("q") == 1
 
 
-async def test_an_empty_answer_is_said_to_be_empty(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
+async def test_an_empty_answer_is_said_to_be_empty(client: Client, contit: EchoContit) -> None:
     """An empty text block looks like a fault."""
     contit.instead("response", httpx.Response(200, json={"response": ""}))
-    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
+    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
     assert (structure["response"], structure["response_total"], is_error) == ("", 0, False)
     assert texts[0] == "(Contit's answer is empty.)"
 
 
-# --- arguments
-
-
-@pytest.mark.parametrize(
-    ("tool", "arguments", "named"),
-    [
-        ("contit_ask", {}, "prompt is required"),
-        ("contit_ask", {"prompt": " \n"}, "prompt is required"),
-        ("contit_ask", {"promt": "q"}, 'The call has "promt": pass its value as prompt.'),
-        ("contit_ask", {"prompt": "x" * 32_001}, "32,001"),
-        ("contit_ask", {"prompt": 7}, "prompt must be a string"),
-        ("contit_ask", {"prompt": None}, "prompt is required"),
-        ("contit_ask", {"prompt": "q", "thread_id": ["t"]}, "thread_id must be a string"),
-        ("contit_ask", {"prompt": "q", "wait_seconds": "soon"}, "wait_seconds must be a number"),
-        ("contit_ask", {"prompt": "q", "thread_id": 5}, "thread_id must be a string."),
-        ("contit_status", {"thread_id": "t"}, "run_id is required"),
-        ("contit_status", {"thread_id": "", "run_id": "r"}, "thread_id is required"),
-        ("contit_response", {}, "thread_id is required"),
-    ],
-)
-async def test_a_wrong_argument_is_named_and_nothing_is_sent(
-    stage: tuple[Client, AppContext], contit: EchoContit, tool: str, arguments: dict[str, object], named: str
-) -> None:
-    """By name, never by value."""
-    structure, texts, is_error = await call(stage[0], tool, arguments)
-    assert is_error
-    assert named in structure["error"]
-    assert named in texts[0]
-    assert structure["next_step"]
-    assert contit.requests == []
-
-
-@pytest.mark.parametrize("absent", [None, "", "null", "  "])
-async def test_the_ways_in_which_models_write_nothing_all_mean_absent(
-    stage: tuple[Client, AppContext], contit: EchoContit, absent: object
-) -> None:
-    """An empty thread_id begins a new conversation."""
-    arguments = {"prompt": "q", "thread_id": absent, "wait_seconds": absent}
-    structure, _, is_error = await call(stage[0], "contit_ask", arguments)
-    assert (structure["status"], is_error) == ("completed", False)
-    assert contit.count("start") == 1
-
-
-async def test_arguments_that_hosts_add_are_dropped_and_counted(
-    stage: tuple[Client, AppContext], logged: io.StringIO
-) -> None:
-    """Gemini CLI, Cline and n8n add arguments to every call; an unlisted one is no error either."""
-    injected = {"wait_for_previous": True, "task_progress": "x", "chatInput": "q", "anything": {"a": 1}}
-    structure, _, is_error = await call(stage[0], "contit_ask", {"prompt": "q", **injected})
-    assert (structure["status"], is_error) == ("completed", False)
-    (line,) = [json.loads(line) for line in logged.getvalue().splitlines() if "call.finished" in line]
-    assert line["dropped_arguments"] == 4
-
-
-async def test_a_not_found_error_does_not_give_the_wrong_ids_back(stage: tuple[Client, AppContext]) -> None:
+async def test_a_not_found_error_does_not_give_the_wrong_ids_back(client: Client) -> None:
     """Codex shows the structure of an error as if it were a result."""
-    for arguments in (
-        {"thread_id": "made-up", "run_id": "r"},
-        {"thread_id": "made-up", "run_id": "r", "wait_seconds": 1},
-    ):
-        structure, texts, is_error = await call(stage[0], "contit_status", arguments)
+    structure, texts, is_error = await call(client, "contit_status", {"thread_id": "made-up", "run_id": "r"})
+    assert is_error
+    assert not {"thread_id", "run_id"} & structure.keys()
+    assert "made-up" not in texts[0]
+
+
+async def test_an_argument_that_cannot_be_used_is_refused_before_any_request(
+    client: Client, contit: EchoContit
+) -> None:
+    """By name, never by value. tests/server/test_arguments.py has more of them."""
+    for arguments, named in ({"promt": "q"}, "pass its value as prompt"), ({"prompt": "x" * 32_001}, "32,001"):
+        structure, texts, is_error = await call(client, "contit_ask", arguments)
         assert is_error
-        assert not {"thread_id", "run_id"} & structure.keys()
-        assert "made-up" not in texts[0]
+        assert named in structure["error"]
+        assert named in texts[0]
+    assert contit.requests == []
 
 
 # --- long answers
@@ -324,25 +231,25 @@ async def test_a_not_found_error_does_not_give_the_wrong_ids_back(stage: tuple[C
 
 @pytest.mark.parametrize("paragraph", ["word " * 30, "x" * 150, "è✓日本🙂 " * 20])
 async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
-    stage: tuple[Client, AppContext], contit: EchoContit, paragraph: str
+    client: Client, contit: EchoContit, paragraph: str
 ) -> None:
     """Each part ends at the end of a paragraph, and nothing above the limit is sent at once."""
     whole = "\n\n".join(f"{number}. {paragraph}" for number in range(4_000))[:580_000]
     contit.instead("response", httpx.Response(200, json={"response": whole}))
     contit.instead("response", httpx.Response(200, json={"response": whole}))
-    structure, texts, is_error = await call(stage[0], "contit_ask", {"prompt": "q"})
-    ids = {"thread_id": structure["thread_id"], "run_id": structure["run_id"]}
+    structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
+    ids = {name: structure[name] for name in ("thread_id", "run_id")}
     parts = [structure["response"]]
     assert structure["response_total"] == len(whole)
     while (offset := structure.get("next_offset")) is not None:
         assert f"offset={offset}" in structure["next_step"]
         assert f"offset={offset})" in texts[1]
         (address,) = re.findall(r"contit://runs/\S+", structure["next_step"])
-        (contents,) = (await stage[0].read_resource(address)).contents
+        (contents,) = (await client.read_resource(address)).contents
         assert isinstance(contents, TextResourceContents)
         assert contents.text == whole
         assert structure["response"].endswith("\n\n")
-        structure, texts, is_error = await call(stage[0], "contit_response", {**ids, "offset": offset})
+        structure, texts, is_error = await call(client, "contit_response", {**ids, "offset": offset})
         assert not is_error
         assert structure["response_offset"] == offset
         assert texts[0] == structure["response"]
@@ -352,16 +259,16 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
     assert structure["next_step"] == "For a follow-up, call contit_ask with this thread_id."
 
 
-async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(stage: tuple[Client, AppContext]) -> None:
+async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Client) -> None:
     """The model can correct it in one step."""
-    answer, _, _ = await call(stage[0], "contit_ask", {"prompt": "q"})
-    ids = {"thread_id": answer["thread_id"], "run_id": answer["run_id"]}
-    structure, _, is_error = await call(stage[0], "contit_response", {**ids, "offset": 10_000})
+    answer, _, _ = await call(client, "contit_ask", {"prompt": "q"})
+    ids = {name: answer[name] for name in ("thread_id", "run_id")}
+    structure, _, is_error = await call(client, "contit_response", {**ids, "offset": 10_000})
     assert is_error
     assert f"the answer has {len(answer_to('q'))} characters" in structure["error"]
     assert structure["status"] == "failed"
     assert structure["next_step"] == "Call again with a smaller offset."
-    structure, _, is_error = await call(stage[0], "contit_response", {**ids, "offset": -3})
+    structure, _, is_error = await call(client, "contit_response", {**ids, "offset": -3})
     assert (structure["response"], is_error) == (answer_to("q"), False)
 
 
@@ -373,16 +280,8 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
     (block,) = result.content
     assert isinstance(block, TextContent)
     assert block.text.count(thread_id) == block.text.count(run_id) == 1
-    encoder = bpe_openai.get_encoding("o200k_base")
-    assert len(encoder.encode(block.text)) < 130
-    assert len(encoder.encode(json.dumps(result.structured_content, separators=(",", ":")))) < 150
-
-
-async def test_an_unknown_tool_is_an_error_that_names_the_known_ones(stage: tuple[Client, AppContext]) -> None:
-    """As a result, since models guess names."""
-    structure, _, is_error = await call(stage[0], "contit_delete", {})
-    assert is_error
-    assert "contit_ask" in structure["next_step"]
+    assert tokens(block.text) < 130
+    assert tokens(json.dumps(result.structured_content, separators=(",", ":"))) < 150
 
 
 # --- waits
@@ -394,7 +293,6 @@ async def test_an_unknown_tool_is_an_error_that_names_the_known_ones(stage: tupl
         ("claude-code", None, 240),
         ("codex-mcp-client", None, 240),
         ("gemini-cli-mcp-client", None, 240),
-        ("Claude-Code", None, 240),
         ("inspector-cli", None, 45),
         ("inspector-cli", 200, 50),
         ("some-agent", None, 45),
@@ -411,40 +309,26 @@ async def test_the_wait_fits_the_host(contit: EchoContit, era: str, host: str, w
     """By the name in clientInfo; a wish is clamped, never refused (measured ceilings, our margins)."""
     contit.seconds = 1_000
     async with connected(contit, era=era, host=host) as (client, _):
-        arguments = {"prompt": "q"} | ({} if wished is None else {"wait_seconds": wished})
         began = anyio.current_time()
-        structure, _, is_error = await call(client, "contit_ask", arguments)
+        structure, _, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
     assert (structure["status"], is_error) == ("in_progress", False)
     assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
 
 
-async def test_the_operators_wait_replaces_the_table(contit: EchoContit, era: str) -> None:
-    """For every host, and a wish is clamped to the operator's greatest."""
-    contit.seconds = 1_000
-    configured = settings(CONTIT_MCP_WAIT_SECONDS="12", CONTIT_MCP_MAX_WAIT_SECONDS="100")
-    async with connected(contit, era=era, host="claude-code", configured=configured) as (client, _):
-        for wish, waited in ((None, 12), (70, 70), (230, 100)):
-            began = anyio.current_time()
-            await call(client, "contit_ask", {"prompt": f"q{wish}"} | ({"wait_seconds": wish} if wish else {}))
-            assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
-
-
-async def test_an_operators_wait_beyond_the_greatest_is_kept(contit: EchoContit) -> None:
-    """It replaces the table, and the limit of wishes follows it."""
+@pytest.mark.parametrize(
+    ("usual", "longest", "wished", "waited"),
+    [("12", "100", None, 12), ("12", "100", 70, 70), ("12", "100", 230, 100), ("600", "", None, 600)],
+)
+async def test_the_operators_wait_replaces_the_table(
+    contit: EchoContit, usual: str, longest: str, wished: float | None, waited: float
+) -> None:
+    """For every host, and a wish is clamped to the operator's greatest, which is at least the usual wait."""
     contit.seconds = 10_000
-    async with connected(contit, configured=settings(CONTIT_MCP_WAIT_SECONDS="600")) as (client, _):
+    configured = settings(CONTIT_MCP_WAIT_SECONDS=usual, CONTIT_MCP_MAX_WAIT_SECONDS=longest)
+    async with connected(contit, host="claude-code", configured=configured) as (client, _):
         began = anyio.current_time()
-        await call(client, "contit_ask", {"prompt": "q"})
-        assert anyio.current_time() - began == pytest.approx(600, abs=0.01)
-
-
-async def test_status_waits_only_when_asked_to(stage: tuple[Client, AppContext], contit: EchoContit) -> None:
-    """Default 0."""
-    contit.seconds = 1_000
-    started, _, _ = await call(stage[0], "contit_start", {"prompt": "q"})
-    began = anyio.current_time()
-    await call(stage[0], "contit_status", {"thread_id": started["thread_id"], "run_id": started["run_id"]})
-    assert anyio.current_time() - began < 0.1
+        await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
+        assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
 
 
 # --- without a credential
@@ -453,7 +337,7 @@ async def test_status_waits_only_when_asked_to(stage: tuple[Client, AppContext],
 async def test_without_a_credential_tools_are_listed_and_calls_say_what_to_set(contit: EchoContit, era: str) -> None:
     """A host shows the error where its user sees it."""
     async with connected(contit, era=era, configured=settings(CONTIT_API_KEY="")) as (client, _):
-        assert len(await listed(client)) == 4
+        assert len((await client.list_tools()).tools) == 4
         structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
     assert is_error
     assert "CONTIT_API_KEY" in structure["next_step"]

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import CallToolResult, ErrorData, TextContent
@@ -45,23 +44,6 @@ def test_what_a_call_returns_has_no_payload() -> None:
     assert wire["ttlMs"] is None
     assert wire["statusMessage"] == "m"
     assert not {"result", "error", "inputRequests", "requestState"} & set(wire)
-
-
-@pytest.mark.parametrize(
-    ("status", "payload"),
-    [
-        (Status.COMPLETED, {}),
-        (Status.FAILED, {}),
-        (Status.INPUT_REQUIRED, {}),
-        (Status.WORKING, {"result": RESULT}),
-        (Status.FAILED, {"result": RESULT, "error": ErrorData(code=1, message="")}),
-        (Status.CANCELLED, {"error": ErrorData(code=1, message="")}),
-    ],
-)
-def test_a_status_without_its_payload_or_with_another_cannot_be_made(status: Status, payload: dict[str, Any]) -> None:
-    """Documented: each status has exactly its own."""
-    with pytest.raises(ValueError, match=status.value):
-        Task(**COMMON, status=status, **payload)
 
 
 @given(st.floats(0.0, 1e7), st.floats(0.0, 1e7))

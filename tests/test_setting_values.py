@@ -1,0 +1,121 @@
+"""Values of settings: secrets in files, the store as people write it, and the state folder."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from contit_mcp.config.sources import load_settings
+from contit_mcp.config.values import SecretValue, StoreLocation, parse_store, state_folder
+from contit_mcp.errors import ConfigurationError
+
+SECRET = "s3cr3t-marker"
+
+
+@pytest.mark.parametrize(
+    "content", [SECRET, f"{SECRET}\r\n", f"  {SECRET}\t\n\n", b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n"]
+)
+def test_a_secret_is_read_from_its_file_each_time_without_what_editors_add(
+    content: str | bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    secret = SecretValue("CONTIT_API_KEY", file=file)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert secret.reveal() == SECRET
+    file.unlink()
+    with pytest.raises(ConfigurationError):  # no stale secret is sent on
+        secret.reveal()
+    file.write_text("second-secret")
+    assert secret.reveal() == "second-secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("nowhere", None, "cannot be read: No such file or directory"),
+        (".", None, "cannot be read: Is a directory"),
+        ("nul\x00", None, "cannot be read: not a path"),
+        ("binary", SECRET.encode() + b"\xff\xfe", "cannot be read: not UTF-8 text"),
+        ("blank", b" \n\t", "is empty"),
+        ("mark", b"\xef\xbb\xbf", "is empty"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_bytes(
+    name: str, content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        SecretValue("CONTIT_API_KEY", file=file).reveal()
+    assert caught.value.message == f"The file that CONTIT_API_KEY_FILE names {reason}."
+    assert str(file) in caught.value.hint
+    assert caught.value.__context__ is None  # a codec's error has all of the content
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        ("memory", "memory", "memory"),
+        ("sqlite", "sqlite", "sqlite"),
+        ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3"),
+        ("redis://localhost:6379/0", "redis", "redis://localhost:6379"),
+        ("redis://localhost/0", "redis", "redis://localhost:6379"),
+        ("rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER", "redis", "rediss://cache.example:6380"),
+        ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399"),
+        ("redis://[::1]:16399", "redis", "redis://[::1]:16399"),
+        ("valkey://cache", "redis", "redis://cache:6379"),
+        ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379"),
+    ],
+)
+def test_each_form_of_a_store_is_understood_and_can_be_named_without_its_password(
+    text: str, kind: str, name: str
+) -> None:
+    location = parse_store(text)
+    assert (location.kind, location.name) == (kind, name)
+    assert "MARKER" not in repr(location)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:", "postgres://MARKER@x", "redis:MARKER", "redis://", "redis:///0", "redis://:MARKER@",
+        "redis://x:MARKER", "redis://x:99999/0", "redis://x:0/0", "redis://[::1/MARKER", "redis://[MARKER]/0",
+        "redis://x/MARKER", "redis://x/-1", "redis://x/0/MARKER", "redis://x/0?MARKER",
+        "redis://x/0?socket_timeout=MARKER", "rediss://x/0?ssl_cert_reqs=MARKER", "redis://x/0#MARKER",
+        "redis://:MARKER@MARKER/x@cache:16399/0", "redis://a b/MARKER", "unix:///MARKER", "MARKER",
+    ],
+)  # fmt: skip
+def test_any_other_store_is_refused_without_being_quoted(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="CONTIT_MCP_STORE must be memory, sqlite") as refused:
+        load_settings(environment={"CONTIT_MCP_STORE": text})
+    assert "MARKER" not in refused.value.message
+
+
+def test_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Path) -> None:
+    file = tmp_path / "store"
+    environment = {"CONTIT_MCP_STORE_FILE": str(file)}
+    settings = load_settings(environment=environment)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        settings.store_location()
+    file.write_text("redis://:MARKER@cache\n", encoding="utf-8")
+    assert settings.store_location() == StoreLocation("redis", url="redis://:MARKER@cache:6379")
+    file.write_text("MARKER", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="must be memory") as caught:
+        settings.store_location()
+    assert "MARKER" not in caught.value.message
+    assert load_settings({"store": "memory"}, environment=environment).store_location().kind == "memory"
+
+
+def test_the_state_folder_is_the_configured_one_or_the_operating_systems(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert state_folder(tmp_path) == tmp_path
+    assert state_folder().name == "contit-mcp"
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        assert state_folder() == tmp_path / "contit-mcp"
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for odd in ("relative", ""):  # XDG says to ignore it
+            monkeypatch.setenv("XDG_STATE_HOME", odd)
+            assert state_folder() == tmp_path / ".local" / "state" / "contit-mcp"

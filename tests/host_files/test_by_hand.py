@@ -156,8 +156,11 @@ def test_a_file_is_the_same_by_every_link(tmp_path: Path, installs: Installs) ->
     assert installs.known == []
 
 
-def test_a_key_file_is_used_by_an_entry_that_names_it(tmp_path: Path) -> None:
-    """Also by `~`; a text that is no path names no file."""
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
+def test_a_key_file_is_used_by_an_entry_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by `~` and by a link; a text that is no path names no file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to(tmp_path)
     for named, is_it in (("~/key", True), (f"{tmp_path}/link/key", True), (f"{tmp_path}/other", False), ("\0~", False)):
         entry = {"command": "x", "env": {"K": named}}
         place = holding(json.dumps({"mcpServers": {"contit-assistant": entry}}), HOSTS["cursor"], tmp_path)

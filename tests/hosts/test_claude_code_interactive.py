@@ -163,26 +163,26 @@ def test_a_resumed_session_gets_the_answer_of_its_task(long_trial: Trial, questi
     assert set(methods(long_trial, known)) == {"tasks/get"}
 
 
-def test_with_the_background_switched_off_the_task_is_awaited_in_the_foreground(
-    long_trial: Trial, question: str
+@pytest.mark.parametrize(
+    ("switch", "used"),
+    [
+        (
+            "CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND",
+            {"contit_ask", "tasks/get"},
+        ),  # the task is awaited in the foreground
+        ("CLAUDE_CODE_DISABLE_MCP_TASKS", {"contit_ask"}),  # a plain call with progress
+    ],
+)
+def test_with_either_switch_the_answer_is_the_call_s_own_result(
+    switch: str, used: set[str], long_trial: Trial, question: str
 ) -> None:
-    """`CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND=1`: the answer is the call's own result (docs/hosts.md)."""
+    """As docs/hosts.md says."""
     known, model = len(long_trial.entry.calls()), long_trial.bench.model
-    with claude(long_trial, CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND="1") as terminal:
+    with claude(long_trial, **{switch: "1"}) as terminal:
         go(terminal, long_trial, question)
         terminal.wait_for(lambda: model.seen)
         assert shown_answer(long_trial, model.seen[0])
-    assert set(methods(long_trial, known)) == {"contit_ask", "tasks/get"}
-
-
-def test_with_tasks_switched_off_the_call_waits_for_its_answer(long_trial: Trial, question: str) -> None:
-    """`CLAUDE_CODE_DISABLE_MCP_TASKS=1`: a plain call with progress (docs/hosts.md)."""
-    known, model = len(long_trial.entry.calls()), long_trial.bench.model
-    with claude(long_trial, CLAUDE_CODE_DISABLE_MCP_TASKS="1") as terminal:
-        go(terminal, long_trial, question)
-        terminal.wait_for(lambda: model.seen)
-        assert shown_answer(long_trial, model.seen[0])
-    assert methods(long_trial, known) == ["contit_ask"]
+    assert set(methods(long_trial, known)) == used
 
 
 @pytest.mark.parametrize("trial", ["stdio", "http+token"], indirect=True)

@@ -122,6 +122,7 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "invalid value (at line 2"),
+        ("codex", b'mcp_servers = {o = {command = "x"}}', "it cannot be edited safely"),
         ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
         ("goose", b"- 1\n", "it holds something else than names and values"),

@@ -43,15 +43,7 @@ def long_trial(request: pytest.FixtureRequest, long_bench: Bench, tmp_path: Path
 @contextmanager
 def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal]:
     """Claude Code in a terminal, ready for input, with every dialog of a first start already answered."""
-    entry = trial.entry
-    server = (
-        {"type": "stdio", "command": str(entry.command), "args": ["stdio"], "env": entry.environment}
-        if entry.command
-        else {"type": "http", "url": entry.url, "headers": entry.headers}
-    )
     trial.home.mkdir(exist_ok=True)
-    config = trial.home / "mcp.json"
-    config.write_text(json.dumps({"mcpServers": {"contit-assistant": server}}), encoding="utf-8")
     answered = {
         "hasCompletedOnboarding": True,
         "lastOnboardingVersion": npm_version(PACKAGE),
@@ -59,9 +51,11 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
         "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},
         "projects": {str(trial.home): {"hasTrustDialogAccepted": True}},
     }
-    (trial.home / ".claude.json").write_text(json.dumps(answered), encoding="utf-8")
+    settings = trial.home / ".claude.json"
+    if not settings.exists():  # it does at a second start
+        settings.write_text(json.dumps(answered), encoding="utf-8")
+        trial.install("claude-code")
     program = npm_packages("claude_code", PACKAGE) / "claude"
-    fixed = ("--mcp-config", config, "--strict-mcp-config", "--model", "claude-sonnet-4-5")
     variables = bare_environment(
         trial.home,
         ANTHROPIC_BASE_URL=trial.bench.model_url,
@@ -69,11 +63,12 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
         DISABLE_AUTOUPDATER="1",
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
         ENABLE_TOOL_SEARCH="false",  # the stand-in does not search for tools
+        **trial.token_variable,
         **environment,
     )
     del variables["NO_COLOR"]
     allowed = ("--allowedTools", "mcp__contit-assistant__contit_ask")
-    with in_terminal([program, *fixed, *allowed, *options], trial.home, variables) as terminal:
+    with in_terminal([program, "--model", "claude-sonnet-4-5", *allowed, *options], trial.home, variables) as terminal:
         terminal.wait_for(lambda: "❯" in terminal.drawn or "> " in terminal.drawn)
         yield terminal
 

@@ -71,7 +71,7 @@ def our_folder() -> Path:
 @click.option("--http", "url", metavar="URL", help="An entry for a contit-mcp server on the network, at /mcp.")
 @click.option("--token/--no-token", default=None, help="With --http: whether the server wants a bearer token.")
 @click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="A file that holds the API key.")
-@click.option("--new-key", is_flag=True, help="Replace the key that is kept by another one.")
+@click.option("--new-key", is_flag=True, help="Replace the stored key.")
 @click.option("--print", "only_print", is_flag=True, help="Print the entry and change nothing.")
 @click.option("--force", is_flag=True, help="Replace an entry that was written or changed by hand.")
 def install(

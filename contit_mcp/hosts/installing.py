@@ -137,7 +137,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
         elif known.written != _digest(before):
             made = back_up(place.path, _backups(place, installs))
             new = replace(new, backup=str(made) if change == "new" else None)
-    # First the memory: an entry that it does not know could only be removed as one written by hand.
+    # The record comes first: an entry without one could only be removed as one that was written by hand.
     installs.replace(known, new)
     if change != "same":
         write_text(place.path, after, mode=0o644 if place.in_project else 0o600)

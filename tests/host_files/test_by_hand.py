@@ -62,7 +62,7 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             "extensions:\n  contit-assistant: {cmd: x}\n  # mine\n  other: {cmd: y}\nz: 1\n",
             "extensions:\n  # mine\n  other: {cmd: y}\nz: 1\n",
         ),
-        ("goose", "extensions: {contit-assistant: {cmd: x}}\nz: 1\n", "extensions: {}\nz: 1\n"),
+        ("goose", "extensions: {contit-assistant: {cmd: x}} # y\nz: 1\n", "z: 1\n"),
         (
             "goose",
             "extensions:\n  other:\n    cmd: y\n  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\nz: 1\n",
@@ -80,8 +80,8 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             "[mcp_servers]\nother = { command = 'y' } # mine\n",
         ),
         ("goose", "extensions: {contit-assistant: {cmd: x}, other: {cmd: y}}\n", "extensions: {other: {cmd: y}}\n"),
-        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", "extensions: {}\n"),
-        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "extensions: {}\nz: {cmd: x}\n"),
+        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", "{}\n"),
+        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "z: {cmd: x}\n"),
     ],
 )
 def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path, installs: Installs) -> None:

@@ -75,7 +75,6 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def on_port(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve an application on a free loopback port, on this event loop; yield its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
@@ -117,14 +116,7 @@ async def sandbox_on_port(options: SandboxOptions | None = None) -> AsyncIterato
 
 @dataclass
 class Contit:
-    """A sandbox in a thread.
-
-    Attributes:
-        url: Its base URL.
-        record: What it has seen and holds.
-        keys: The credential of each request.
-        hosts: The hosts that requests named.
-    """
+    """A sandbox in a thread, with the credential and the host of each request that it got."""
 
     url: str
     record: SandboxRecord
@@ -165,7 +157,6 @@ class Served:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start it, and read its log in a thread."""
         self.process = subprocess.Popen(
             [*self.command, *self.arguments],
             env=clean_environment(**self.environment),
@@ -205,26 +196,21 @@ class Served:
 
     @property
     def url(self) -> str:
-        """The URL of `/mcp`."""
         return str(self.named("server.listening")[0]["url"])
 
     @property
     def port(self) -> int:
-        """Where it listens."""
         return urlsplit(self.url).port or 0
 
     @property
     def base(self) -> str:
-        """Its URL without the path."""
         return self.url.removesuffix("/mcp")
 
     @property
     def metrics_url(self) -> str:
-        """The URL of its metrics."""
         return f"http://127.0.0.1:{self.named('server.listening')[0]['metrics_port']}/metrics"
 
     def named(self, event: str) -> list[dict[str, Any]]:
-        """Return its log lines of one name."""
         return [line for line in self.lines[:] if line.get("event") == event]
 
     def last(self, name: str, *, within: float = 10, **fields: Any) -> dict[str, Any]:
@@ -246,7 +232,6 @@ class Served:
         return self.named(event)
 
     async def ended(self) -> int:
-        """Wait for its end, and return its exit code."""
         while self.process.poll() is None or self._reader.is_alive():
             await anyio.sleep(0.01)
         return self.process.returncode
@@ -328,7 +313,6 @@ async def deployment(
 
 
 def rpc(method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a JSON-RPC request."""
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
 
 
@@ -351,7 +335,6 @@ def request_of(
 
 
 def message_of(era: str, method: str, params: dict[str, Any], *, name: str | None = None) -> dict[str, Any]:
-    """Return what httpx sends for any request."""
     headers = {"Accept": "application/json, text/event-stream"}
     if era == "modern":
         headers |= {"Mcp-Protocol-Version": _MODERN, "Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
@@ -372,7 +355,6 @@ def messages_in(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 def result_in(response: httpx.Response) -> dict[str, Any]:
-    """Return the result of a call."""
     assert response.status_code == 200, (response.status_code, response.text)
     result: dict[str, Any] = messages_in(response)[-1]["result"]
     return result
@@ -381,12 +363,10 @@ def result_in(response: httpx.Response) -> dict[str, Any]:
 async def call(
     http: httpx.AsyncClient, server: Served, tool: str, era: str = "legacy", **arguments: Any
 ) -> dict[str, Any]:
-    """Call a tool and return its result."""
     return result_in(await http.post(server.url, **request_of(era, tool, arguments)))
 
 
 async def ask(http: httpx.AsyncClient, server: Served, era: str = "legacy", **more: Any) -> dict[str, Any]:
-    """Ask, and return the structure of the result."""
     result = await call(http, server, "contit_ask", era, **{"prompt": QUESTION, **more})
     structure: dict[str, Any] = result["structuredContent"]
     return structure
@@ -413,7 +393,6 @@ def samples(text: str) -> dict[str, float]:
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer to its end."""
     got, first, headers, body = b"", "", dict[str, str](), b""
     try:
         while b"\r\n\r\n" not in got and (chunk := connection.recv(65_536)):
@@ -442,7 +421,6 @@ class Piped:
     stderr: bytes = b""
 
     async def ended(self) -> "subprocess.CompletedProcess[str]":
-        """Wait for its end."""
         with anyio.fail_after(60):
             code = await self.process.wait()
         return subprocess.CompletedProcess([], code, self.stdout.decode(), self.stderr.decode())
@@ -453,11 +431,9 @@ class Child(Piped):
     """`contit-mcp stdio`, spoken to byte by byte in the handshake era."""
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Write one message."""
         await self.write(json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode() + b"\n")
 
     async def write(self, data: bytes) -> None:
-        """Write raw bytes."""
         assert self.process.stdin is not None
         await self.process.stdin.send(data)
 
@@ -472,7 +448,6 @@ class Child(Piped):
         return await self.answer(number)
 
     async def answer(self, number: int) -> dict[str, Any]:
-        """Wait for the answer of a request."""
         while True:
             for message in self.messages:
                 if message.get("id") == number:
@@ -485,7 +460,6 @@ class Child(Piped):
         await self.send({"method": "notifications/initialized"})
 
     async def call(self, number: int, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Call a tool and return its result."""
         answer = await self.request(number, "tools/call", {"name": tool, "arguments": dict(arguments)})
         result: dict[str, Any] = answer["result"]
         return result

@@ -18,14 +18,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; a new httpx response is made of it each time.
-
-    Attributes:
-        status: The HTTP status.
-        body: Its content; anything but bytes and text is sent as JSON.
-        headers: Further headers.
-        after: Seconds until it comes.
-    """
+    """One answer, `after` so many seconds; a body that is neither bytes nor text is sent as JSON."""
 
     status: int = 200
     body: object = b""
@@ -33,13 +26,8 @@ class Reply:
     after: float = 0.0
 
     def response(self) -> httpx.Response:
-        """Return it as a response of httpx."""
-        if isinstance(self.body, bytes):
-            content = self.body
-        elif isinstance(self.body, str):
-            content = self.body.encode()
-        else:
-            content = json.dumps(self.body).encode()
+        """Return a new response of httpx."""
+        content = self.body if isinstance(self.body, bytes | str) else json.dumps(self.body)
         return httpx.Response(self.status, headers=self.headers, content=content)
 
 
@@ -59,54 +47,45 @@ class EchoRun:
     end_word: str = "completed"
 
     def word(self, now: float) -> str:
-        """Return its status now."""
         return "in_progress" if now < self.ends else self.end_word
 
 
 @dataclass
 class EchoContit(httpx.AsyncBaseTransport):
-    """See the module.
-
-    Attributes:
-        seconds: How long runs take; `durations` says otherwise for single prompts.
-        end_words: The word with which a prompt's run ends, where it is not `completed`.
-        latency: Seconds that each request takes.
-        replies: By endpoint ("start", "status", "response"), what to answer instead, first come first served.
-        script: What to answer to all requests in turn, whatever they ask for; the last one again and again.
-        requests: Endpoint and time of every request.
-        received: A copy of every request.
-        abandoned: Requests whose sender left before the answer.
-        overlaps: Prompts that were started while a run was going on their thread.
-    """
+    """See the module."""
 
     seconds: float = 3.0
+    """How long runs take; `durations` says otherwise for single prompts."""
     latency: float = 0.0
+    """Seconds that each request takes."""
     durations: dict[str, float] = field(default_factory=dict)
     end_words: dict[str, str] = field(default_factory=dict)
+    """The word with which a prompt's run ends, where it is not `completed`."""
     replies: defaultdict[str, list[Script]] = field(default_factory=lambda: defaultdict(list))
+    """By endpoint ("start", "status", "response"), what to answer instead, first come first served."""
     script: list[Script] = field(default_factory=list)
+    """What to answer to all requests in turn, whatever they ask for; the last one again and again."""
     requests: list[tuple[str, float]] = field(default_factory=list)
+    """Endpoint and time of every request."""
     received: list[httpx.Request] = field(default_factory=list)
     abandoned: int = 0
+    """Requests whose sender left before the answer."""
     runs: list[EchoRun] = field(default_factory=list)
     overlaps: list[str] = field(default_factory=list)
+    """Prompts that were started while a run was going on their thread."""
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def count(self, endpoint: str) -> int:
-        """Return how many requests an endpoint got."""
         return sum(1 for name, _ in self.requests if name == endpoint)
 
     def started(self, prompt: str) -> int:
-        """Return how many runs a prompt has started."""
         return sum(1 for run in self.runs if run.prompt == prompt)
 
     def instead(self, endpoint: str, *replies: Script) -> None:
-        """Answer the next requests of an endpoint like this."""
         self.replies[endpoint].extend(replies)
 
     @property
     def times(self) -> list[float]:
-        """Return when each request came."""
         return [at for _, at in self.requests]
 
     @property
@@ -116,11 +95,9 @@ class EchoContit(httpx.AsyncBaseTransport):
 
     @property
     def hosts(self) -> set[str]:
-        """Return every host that was sent a request."""
         return {request.url.host for request in self.received}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
         path = request.url.raw_path.decode().split("?")[0]
         endpoint = "start" if request.method == "POST" else path.rsplit("/", 1)[1]
         body = await request.aread()
@@ -180,5 +157,4 @@ async def _reply(script: Script, request: httpx.Request) -> httpx.Response:
 
 
 def answer_to(prompt: str) -> str:
-    """Return the answer that a prompt gets."""
     return f"Answer to: {prompt}"

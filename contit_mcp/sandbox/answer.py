@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import month_span
-from contit_mcp.sandbox.lexicon import lexicon, spaced
-from contit_mcp.sandbox.query import Condition, Order, Query, count_types, find
+from contit_mcp.sandbox.lexicon import Lexicon, spaced
+from contit_mcp.sandbox.query import Condition, Order, Query, find
 from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
 
 _SHOWN_IN_FULL: Final = 11
@@ -36,71 +37,53 @@ class Turn:
     """Whether the items were counted, so that a follow-up counts others."""
 
 
-class Words:
+class _Words:
     """Words results about a workspace in one language."""
 
-    def __init__(self, workspace: Workspace, language: str) -> None:
+    def __init__(self, workspace: Workspace, lexicon: Lexicon) -> None:
         self.workspace = workspace
-        self.language = language
-        self.lexicon = lexicon(language)
-        self.text = self.lexicon.text
-        self._tables = self.lexicon.tables
-        self._patterns: dict[str, str] = self._tables["conditions"]
-        self._months: list[str] = self._tables["dates"]["months"].split(", ")
-
-    def quote(self, text: str) -> str:
-        """Put a text in quotation marks."""
-        return self._patterns["quote"].format(text)
+        self.text, self.tables = lexicon.text, lexicon.tables
+        self._patterns: dict[str, str] = self.tables["conditions"]
+        self._months: list[str] = self.tables["dates"]["months"].split(", ")
 
     def join(self, parts: list[str], word: str = "and") -> str:
-        """Join parts by commas, and the last by a word."""
         last = f" {self._patterns[word]} {parts[-1]}" if parts[1:] else "".join(parts)
         return ", ".join(parts[:-1]) + last
 
     def field(self, name: str) -> str:
-        """Return the name of a field."""
-        return str(self._tables["fields"].get(name, spaced(name)))
+        return str(self.tables["fields"].get(name, spaced(name)))
 
     def noun(self, name: str, *, many: bool) -> str:
-        """Return the noun of a type."""
-        if name in self._tables["nouns"]:
-            return str(self._tables["nouns"][name]).split("|")[many].strip()
-        word = self._tables["names"].get(spaced(name), spaced(name)).split(",")[0]
-        rules = (rule.partition(">") for rule in self._tables["plural"] if many)
+        if name in self.tables["nouns"]:
+            return str(self.tables["nouns"][name]).split("|")[many].strip()
+        word = self.tables["names"].get(spaced(name), spaced(name)).split(",")[0]
+        rules = (rule.partition(">") for rule in self.tables["plural"] if many)
         return str(next((word.removesuffix(old) + new for old, _, new in rules if word.endswith(old)), word))
 
     def _state(self, name: str, types: tuple[str, ...], *, many: bool) -> str:
         """Return the adjective of a state in the form that fits the noun."""
-        forms = self._tables["states"].get(name, spaced(name)).split("|")
-        feminine = len(types) == 1 and self._tables["nouns"].get(types[0], "").endswith("| f")
+        forms = self.tables["states"].get(name, spaced(name)).split("|")
+        feminine = len(types) == 1 and self.tables["nouns"].get(types[0], "").endswith("| f")
         return str(forms[min(many + 2 * feminine, len(forms) - 1)]).strip()
 
     def name(self, facet: str, value: str) -> str:
-        """Return the name of a value."""
         if facet == "locale":
-            return str(self._tables["languages"].get(value, value)).split(",")[0]
+            return str(self.tables["languages"].get(value, value)).split(",")[0]
         if facet == "type":
             return self.noun(value, many=False)
         if facet == "state":
             return self._state(value, (), many=False)
-        return str(self._tables["names"].get(spaced(value), value)).split(",")[0]
+        return str(self.tables["names"].get(spaced(value), value)).split(",")[0]
 
     def day(self, day: date, *, year: bool = True) -> str:
-        """Write a day."""
-        pattern = str(self._tables["dates"]["day" if year else "day_in_year"])
+        pattern = str(self.tables["dates"]["day" if year else "day_in_year"])
         return pattern.format(day=day.day, month=self._months[day.month - 1], year=day.year)
 
     def number(self, name: str, value: float) -> str:
-        """Write a number with its unit."""
         unit = self.workspace.units.get(name)
         amount = f"{value:.2f}" if unit or value % 1 else f"{value:.0f}"
-        amount = amount.replace(".", self._tables["decimal"])
+        amount = amount.replace(".", self.tables["decimal"])
         return self._patterns["money"].format(unit=unit, amount=amount) if unit else amount
-
-    def order(self, order: Order) -> str:
-        """Name an order."""
-        name = "date" if order.field == "published" else order.field
-        return str(self._tables["orders"][name + (">" if order.descending else "<")])
 
     def subject(self, query: Query, count: int) -> str:
         """Describe the items of a query: "published articles by Anna Weber from March 2026"."""
@@ -123,7 +106,7 @@ class Words:
             return self._range(condition)
         names = [self.name(condition.field, one) for one in condition.values]
         if condition.field in ("tag", "category", "text"):
-            names = [self.quote(one) for one in names]
+            names = [self._patterns["quote"].format(one) for one in names]
         joined = self.join(names, "or")
         key = f"not_{condition.field}" if condition.negated else condition.field
         other = "not_other" if condition.negated else "other"
@@ -140,7 +123,7 @@ class Words:
 
     def _period(self, start: date | None, end: date | None) -> str:
         """Describe a period, as a day, a month or a year where it is one."""
-        patterns: dict[str, str] = self._tables["dates"]
+        patterns: dict[str, str] = self.tables["dates"]
         ends = [self.day(one) if one else "" for one in (start, end)]
         if start is None or end is None:
             return patterns["since" if start else "until"].format(*ends)
@@ -149,30 +132,28 @@ class Words:
         if (start, end) == month_span(start.year, start.month):
             return patterns["in"].format(patterns["month"].format(month=self._months[start.month - 1], year=start.year))
         if (start, end) == month_span(start.year, 1, 12):
-            return patterns["in"].format(start.year)
+            return patterns["in_year"].format(start.year)
         return patterns["between"].format(*ends)
 
     def refusal(self, key: str, values: dict[str, str | list[str]]) -> str:
-        """Say why a prompt was not understood, with examples of what is."""
-        named: dict[str, str] = {}
+        named = {}
         for name, value in values.items():
-            kind = "locale" if name in ("locale", "locales", "language") else "author"
-            names = [self.name(kind, one) for one in (value if isinstance(value, list) else [value])]
-            named[name] = self.join([self.quote(one) for one in names] if name == "words" else names)
-        if "field" in named:
-            named["field"] = self.field(named["field"]).lower()
+            listed = value if isinstance(value, list) else [value]
+            if name == "words":
+                listed = [self._patterns["quote"].format(one) for one in listed]
+            named[name] = self.join(
+                [self.name("locale", one) if one in self.tables["languages"] else one for one in listed]
+            )
         return f"{self.text(key, **named)} {self.examples()}"
 
     def examples(self) -> str:
-        """List questions that can be answered about any content."""
-        return "\n".join([self.text("examples"), "", *(f"- {one}" for one in self._tables["examples"])])
+        return "\n".join([self.text("examples"), "", *(f"- {one}" for one in self.tables["examples"])])
 
 
 class Assistant:
     """Answers questions about one workspace, each turn of a conversation from the turn before."""
 
     def __init__(self, workspace: Workspace, today: date) -> None:
-        self.workspace = workspace
         self.reader = Reader(workspace, today)
 
     def reply(self, prompt: str, before: Turn | None) -> Turn:
@@ -182,9 +163,9 @@ class Assistant:
         try:
             language = self.reader.language(prompt, before.language)
             reading = Reading(self.reader, prompt, language)
-            turn = _Answer(self, reading, before).turn()
+            turn = _Answer(reading, before).turn()
         except NotUnderstoodError as exc:
-            refusal = Words(self.workspace, language).refusal(exc.key, exc.values)
+            refusal = _Words(self.reader.workspace, self.reader.lexicons[language]).refusal(exc.key, exc.values)
             return replace(before, answer=refusal, language=language)
         notes = [reading.lexicon.text("typo", written=written, meant=meant) for written, meant in reading.typos]
         return replace(turn, answer="\n\n".join([turn.answer, *notes]), language=language)
@@ -193,10 +174,10 @@ class Assistant:
 class _Answer:
     """The answer to one reading."""
 
-    def __init__(self, assistant: Assistant, reading: Reading, before: Turn) -> None:
-        self.workspace, self.by_id = assistant.workspace, assistant.reader.by_id
+    def __init__(self, reading: Reading, before: Turn) -> None:
+        self.workspace, self.by_id = reading.workspace, reading.reader.by_id
         self.reading, self.before = reading, before
-        self.words = Words(assistant.workspace, reading.language)
+        self.words = _Words(reading.workspace, reading.lexicon)
         self.merged = False
         """Whether the query is a follow-up, which asks for the same of other items."""
         self.text = self.words.text
@@ -204,7 +185,6 @@ class _Answer:
         self.locale = locale.values[0] if locale and not locale.negated and not locale.values[1:] else reading.language
 
     def turn(self) -> Turn:
-        """Decide what is asked for, and answer it."""
         reading, before = self.reading, self.before
         if reading.small_talk:
             return self._small_talk(reading.small_talk)
@@ -239,7 +219,6 @@ class _Answer:
         return self._list(before.query, items, first=first, count=_PAGE)
 
     def _entry(self, nth: int) -> Item:
-        """Return an entry of the last list."""
         shown = self.before.shown or self.before.ids
         if not shown:
             raise NotUnderstoodError("no_reference")
@@ -296,7 +275,7 @@ class _Answer:
         counts = reading.do == "count" or (fragment and self.merged and self.before.counts)
         items = find(self.workspace, query)
         if query.order and not items and find(self.workspace, replace(query, order=None)):
-            raise NotUnderstoodError("no_field", field=query.order.field)
+            raise NotUnderstoodError("no_field", field=self.words.field(query.order.field).lower())
         if counts:
             return self._count(query, items)
         if len(items) == 1 and (reading.props or reading.do == "open"):
@@ -320,8 +299,9 @@ class _Answer:
             heading = self.text("page", first=first + 1, last=first + len(shown), total=len(items), subject=subject)
         else:
             part = "here_top" if query.limit or len(shown) < len(items) else "here_all"
-            order = self.words.order(query.order or Order())
-            here = self.text("here_one" if len(items) == 1 else part, order=order)
+            order = query.order or Order()
+            key = order.field.replace("published", "date") + (">" if order.descending else "<")
+            here = self.text("here_one" if len(items) == 1 else part, order=self.words.tables["orders"][key])
             heading = f"{self.text('found', count=len(items), subject=subject)} {here}"
         period = query.get("date")
         year = not (period and period.low and period.high and period.low.year == period.high.year)
@@ -346,7 +326,8 @@ class _Answer:
         if self.reading.props:
             raise NotUnderstoodError
         subject = self.words.subject(query, len(items))
-        shares = [f"{count} {self.words.noun(name, many=count > 1)}" for name, count in count_types(items)]
+        types = Counter(item.type for item in items).most_common()
+        shares = [f"{count} {self.words.noun(name, many=count > 1)}" for name, count in types]
         split = self.text("split", shares=self.words.join(shares)) if len(shares) > 1 else ""
         key = {0: "count_none", 1: "count_one"}.get(len(items), "count_many")
         answer = self.text(key, count=len(items), subject=subject, split=split)
@@ -383,7 +364,6 @@ class _Answer:
         return [*names, *sorted(about)]
 
     def _value(self, item: Item, name: str) -> str:
-        """Return a property of an item; empty if it has none."""
         if name == "title":
             return item.title(self.locale)
         name = "published" if name == "when" else name
@@ -394,18 +374,16 @@ class _Answer:
         return self.words.join([self.words.name(name, one) for one in item.facets.get(name, ())])
 
     def _fact(self, item: Item, name: str) -> str:
-        """Write a sentence about a property of an item."""
         name = "published" if name in ("when", "date") else name
         if name in ("published", "state") and item.facets["state"] == ("Draft",):
             name = "draft"
         value = self._value(item, "updated" if name == "draft" else name)
         title, field_name = item.title(self.reading.language), self.words.field(name)
         key = f"fact_{name}" if value else "fact_none"
-        key = key if key in self.words.lexicon.tables["text"] else "fact_other"
+        key = key if key in self.words.tables["text"] else "fact_other"
         return self.text(key, title=title, value=value, field=field_name, lower=field_name.lower())
 
     def _details(self, item: Item) -> str:
-        """Write everything about an item."""
         names = [*dict.fromkeys(["type", "state", "author", "tag", *item.facets, *item.numbers, *sorted(item.dates)])]
         rows = [f"- {self.words.field(name)}: {value}" for name in names if (value := self._value(item, name))]
         text = item.texts.get(item.locale(self.locale), "")

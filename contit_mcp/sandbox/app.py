@@ -1,7 +1,6 @@
 """The sandbox as one ASGI application: the AI assistant's three endpoints, the token and the control endpoint."""
 
 import datetime as dt
-import json
 import math
 import random
 import secrets
@@ -9,12 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
-from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import anyio
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,31 +21,32 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from contit_mcp.sandbox.answer import Assistant, Turn
-from contit_mcp.sandbox.content import load_workspace
+from contit_mcp.sandbox.content import SAMPLE, load_workspace
 from contit_mcp.sandbox.options import (
     DEFAULTS,
-    Credentials,
+    Answers,
     Endpoint,
     Fault,
     SandboxOptions,
+    first_mistake,
     load_answers,
-    parse_answers,
     parse_fault,
     parse_faults,
 )
 from contit_mcp.sandbox.record import Run, SandboxRecord, SeenRequest
 
 MAX_BODY_BYTES: Final = 1024 * 1024
-"""Longer request bodies are refused with 413; a prompt is a few kilobytes at most."""
-
 SAMPLE_TODAY: Final = dt.date(2026, 3, 20)
 """The date of "today" in the sample content, so that "last week" is always the same week."""
 
-_PAGE: Final = "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
-_DAMAGED: Final = {"empty": b"", "malformed": b'{"threadId": "thread_', "missing-field": b"{}"}
+_FORBIDDEN_KEY: Final = "sandbox-forbidden"
+_CLIENT: Final = ("sandbox-client", "sandbox-secret")
+_TOKEN_SECONDS: Final = 3600
+_TOKENS_KEPT: Final = 1_000
 _MOST_REPORTED: Final = 1_000
-
-Handler = Callable[[Request, Fault | None], Awaitable[Response]]
+_PAGES: Final = {"html": (200, "Please sign in"), "html-error": (502, "502 Bad Gateway")}
+Handler = Callable[[Request], Awaitable[Response]]
+_DAMAGED: Final = {"empty": b"", "malformed": b'{"threadId": "thread_', "missing-field": b"{}"}
 
 
 class ConnectionDropped(ConnectionError):  # noqa: N818 - named after the event, as ConnectionResetError is
@@ -70,15 +69,14 @@ def create_sandbox(
     *,
     clock: Callable[[], float] = time.monotonic,
     new_id: Callable[[], str] | None = None,
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Starlette:
-    """Return a local Contit; its `SandboxRecord` is at `app.state.sandbox`. Raises DataError or AnswersError.
+    """Return a local Contit; its `SandboxRecord` is at `app.state.sandbox`. Raises DataError.
 
-    Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_". `sleep` serves the
-    faults that delay an answer.
+    Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_".
     """
     numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
-    sandbox = _Sandbox(options, clock, new_id or (lambda: f"{numbers.getrandbits(96):024x}"), sleep)
+    record = SandboxRecord(options.faults, load_answers(options.answers) if options.answers else ())
+    sandbox = _Sandbox(options, clock, new_id or (lambda: f"{numbers.getrandbits(96):024x}"), record, {})
     if options.data is not None:
         _ = sandbox.assistant  # so that unreadable content is an error now
     thread = "/ai-assistant/thread"
@@ -90,7 +88,7 @@ def create_sandbox(
         Route("/sandbox", sandbox.control, methods=["GET", "POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: sandbox.elsewhere})
-    app.state.sandbox = sandbox.record
+    app.state.sandbox = record
     return app
 
 
@@ -101,141 +99,146 @@ class _Start(BaseModel):
     threadId: str | None = None  # noqa: N815 - the vendor's name
 
 
+class _Change(BaseModel):
+    """The body of a request to the control endpoint, in the order in which it takes effect."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    reset: bool = False
+    clear_faults: bool = False
+    faults: str = ""
+    answers: Answers = []
+
+
 @dataclass
 class _Sandbox:
     options: SandboxOptions
     clock: Callable[[], float]
     new_id: Callable[[], str]
-    sleep: Callable[[float], Awaitable[None]]
-
-    def __post_init__(self) -> None:
-        options, answers = self.options, load_answers(self.options.answers) if self.options.answers else ()
-        self.credentials = Credentials(options, self.clock, self.new_id)
-        self.record = SandboxRecord(self.clock, options, answers)
+    record: SandboxRecord
+    token_ends: dict[str, float]
 
     @cached_property
     def assistant(self) -> Assistant:
         """The assistant; the sample content is read at the first prompt."""
-        if self.options.data is None:
-            return Assistant(load_workspace(), self.options.today or SAMPLE_TODAY)
-        return Assistant(load_workspace(self.options.data), self.options.today or dt.datetime.now().astimezone().date())
+        today = SAMPLE_TODAY if self.options.data is None else dt.datetime.now().astimezone().date()
+        return Assistant(load_workspace(self.options.data or SAMPLE), self.options.today or today)
 
     async def serve(self, endpoint: Endpoint, handler: Handler, request: Request) -> Response:
-        """Answer one request, or drop its connection, and record it."""
+        """Answer one request as its fault demands, and record it. A scripted answer may set the fault, too."""
         at = self.clock()
-        request.state.fault = fault = self.record.next_fault(endpoint)
+        request.state.fault = self.record.next_fault(endpoint)
         try:
-            response = (_instead(fault) if fault else None) or await handler(request, fault)
+            if not (response := _instead(request.state.fault)):
+                self._check_credential(request, endpoint)
+                response = await handler(request)
         except HTTPException as exc:
-            response = _problem(exc)
-        fault = request.state.fault  # a scripted answer may have added one
-        if fault and fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
-            await self.sleep(fault.seconds)
-        if fault and fault.kind in _DAMAGED:
-            response = Response(_DAMAGED[fault.kind], media_type="application/json")
-        elif fault and fault.kind == "drop-after":
-            response = _Dropped()
+            response = _refusal(exc)
+        if fault := request.state.fault:
+            if fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
+                await anyio.sleep(fault.seconds)
+            if fault.kind in _DAMAGED:
+                response = Response(_DAMAGED[fault.kind], media_type="application/json")
+            elif fault.kind == "drop-after":
+                response = _Dropped()
         self._note(request, endpoint, None if isinstance(response, _Dropped) else response.status_code, at)
         return response
 
     def _note(self, request: Request, endpoint: str, status: int | None, at: float) -> None:
-        path = bytes(request.scope.get("raw_path") or request.url.path.encode()).decode("ascii", "replace")
-        fault = getattr(request.state, "fault", None)
-        self.record.note(SeenRequest(request.method, path, endpoint, status, at, fault))
+        path, fault = request.scope["raw_path"].decode("ascii", "replace"), getattr(request.state, "fault", None)
+        self.record.note(SeenRequest(request.method, path, endpoint, status, at, fault and fault.kind))
 
     async def elsewhere(self, request: Request, exc: Exception) -> Response:
         """Answer a path or method that the sandbox does not know."""
         unknown = "The sandbox knows the AI assistant's three endpoints, /connect/token and /sandbox."
-        error = HTTPException(getattr(exc, "status_code", 500), unknown)
-        self._note(request, "other", error.status_code, self.clock())
-        return _problem(error)
+        status = getattr(exc, "status_code", 500)
+        self._note(request, "other", status, self.clock())
+        return _refusal(HTTPException(status, unknown))
 
-    async def start(self, request: Request, fault: Fault | None) -> Response:
+    async def start(self, request: Request) -> Response:
         """POST /ai-assistant/thread: start a run, in a new conversation or in a known one."""
-        self._check_credential(request)
         try:
             body = _Start.model_validate_json(await _read(request))
-        except ValueError as exc:
+        except ValidationError as exc:
             raise HTTPException(400, "The body must be JSON with a prompt, and a threadId or null.") from exc
-        prompt, thread_id = body.prompt, body.threadId
-        scripted, text = self.record.next_answer(prompt) or (None, None)
+        thread_id = body.threadId
+        scripted, text = self.record.next_answer(body.prompt) or (None, None)
         seconds = self.options.run_seconds
         if scripted:
-            request.state.fault = fault = fault or (parse_fault(scripted.fault) if scripted.fault else None)
+            if scripted.fault and not request.state.fault:
+                request.state.fault = parse_fault(scripted.fault)
             seconds = seconds if scripted.seconds is None else scripted.seconds
-            if fault and (instead := _instead(fault)):
+            if instead := _instead(request.state.fault):
                 return instead
         if thread_id is not None and thread_id not in self.record.threads:
             raise HTTPException(404, "The thread does not exist.")
-        thread_id = thread_id or f"thread_{self.new_id()}"
-        if self.options.reject_busy and self.record.with_status(thread_id, "in_progress"):
+        thread_id, now = thread_id or f"thread_{self.new_id()}", self.clock()
+        before = self.record.threads.get(thread_id, [])
+        if any(run.status(now) == "in_progress" for run in before):
             raise HTTPException(409, "The thread already has an active run.")
-        kind, now = fault.kind if fault else "", self.clock()
+        fault: Fault | None = request.state.fault
+        kind = fault.kind if fault else ""
         if fault and kind in ("slow", "endless"):
             seconds += fault.seconds or math.inf
-        turn = Turn(text) if text is not None else self.assistant.reply(prompt, self.record.last_turn(thread_id))
-        run = Run(thread_id, f"run_{self.new_id()}", prompt, turn, now, now + seconds, fails=kind == "failed")
+        last_turn = next((run.turn for run in reversed(before) if not run.fails), None)
+        turn = self.assistant.reply(body.prompt, last_turn) if text is None else Turn(text)
+        run = Run(thread_id, f"run_{self.new_id()}", body.prompt, turn, now + seconds, fails=kind == "failed")
         self.record.start(run)
         return JSONResponse({"threadId": run.thread_id, "runId": run.run_id})
 
-    async def status(self, request: Request, fault: Fault | None) -> Response:
+    async def status(self, request: Request) -> Response:
         """GET /ai-assistant/thread/{threadId}/run/{runId}/status: the state of a run."""
-        self._check_credential(request)
-        ids = request.path_params
-        runs = [run for run in self.record.threads.get(ids["thread_id"], ()) if run.run_id == ids["run_id"]]
-        if not runs:
-            raise HTTPException(404, "The thread or run does not exist.")
-        word = fault.status_word if fault and fault.status_word else runs[0].status(self.clock())
-        return JSONResponse({"status": word})
+        ids, fault = request.path_params, request.state.fault
+        for run in self.record.threads.get(ids["thread_id"], ()):
+            if run.run_id == ids["run_id"]:
+                return JSONResponse({"status": (fault and fault.status_word) or run.status(self.clock())})
+        raise HTTPException(404, "The thread or run does not exist.")
 
-    async def response(self, request: Request, _fault: Fault | None) -> Response:
+    async def response(self, request: Request) -> Response:
         """GET /ai-assistant/thread/{threadId}/response: the answer of the run that completed last."""
-        self._check_credential(request)
-        completed = self.record.with_status(request.path_params["thread_id"], "completed")
-        if not completed:
-            raise HTTPException(404, "The thread does not exist or has no completed run.")
-        return JSONResponse({"response": max(completed, key=lambda run: run.ends).turn.answer})
+        for run in reversed(self.record.threads.get(request.path_params["thread_id"], [])):
+            if run.status(self.clock()) == "completed":
+                return JSONResponse({"response": run.turn.answer})
+        raise HTTPException(404, "The thread does not exist or has no completed run.")
 
-    async def token(self, request: Request, _fault: Fault | None) -> Response:
+    async def token(self, request: Request) -> Response:
         """POST /connect/token: an access token for the OAuth2 client, by client credentials in a form."""
-        form = parse_qs((await _read(request)).decode("utf-8", "replace"))
-        if form.get("grant_type") != ["client_credentials"]:
+        form = dict(parse_qsl((await _read(request)).decode("utf-8", "replace")))
+        if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
-        token = self.credentials.issue("".join(form.get("client_id", ())), "".join(form.get("client_secret", ())))
-        if token is None:
+        if (form.get("client_id"), form.get("client_secret")) != _CLIENT:
             return JSONResponse({"error": "invalid_client"}, 401)
-        body = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.options.token_seconds)}
+        if len(self.token_ends) >= _TOKENS_KEPT:
+            del self.token_ends[next(iter(self.token_ends))]
+        token = f"sandbox-token-{self.new_id()}"
+        self.token_ends[token] = self.clock() + _TOKEN_SECONDS
+        body = {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     async def control(self, request: Request) -> Response:
         """Report what the sandbox has seen (GET), or change its faults and answers first (POST), for tests."""
         try:
-            self._check_credential(request)
+            self._check_credential(request, "control")
             if request.method == "POST":
-                self._change(json.loads(await _read(request)))
+                change = _Change.model_validate_json(await _read(request))
+                faults = parse_faults(change.faults)
+                if change.reset:
+                    self.record.reset()
+                if change.clear_faults:
+                    self.record.clear_faults()
+                self.record.add(faults, change.answers)
         except HTTPException as exc:
-            return _problem(exc)
-        except (ValueError, TypeError, RecursionError) as exc:
-            return _problem(HTTPException(400, f"The body cannot be used: {exc}"))
+            return _refusal(exc)
+        except ValueError as exc:
+            mistake = first_mistake(exc) if isinstance(exc, ValidationError) else exc
+            return _refusal(HTTPException(400, f"The body cannot be used: {mistake}"))
         return JSONResponse(self._report())
-
-    def _change(self, wanted: Any) -> None:
-        """Do what a body orders, in this order: reset, clear_faults, faults, answers."""
-        if not isinstance(wanted, dict) or not set(wanted) <= {"reset", "clear_faults", "faults", "answers"}:
-            raise ValueError("it must be a JSON object with reset, clear_faults, faults or answers")
-        faults, answers = parse_faults(str(wanted.get("faults", ""))), parse_answers(wanted.get("answers", []))
-        if wanted.get("reset") is True:
-            self.record.reset()
-        if wanted.get("clear_faults") is True:
-            self.record.clear_faults()
-        self.record.add(faults, answers)
 
     def _report(self) -> dict[str, Any]:
         now = self.clock()
         requests = [asdict(one) for one in self.record.requests[-_MOST_REPORTED:]]
         for one in requests:
             one["secondsAgo"] = round(now - one.pop("at"), 3)
-            one["fault"] = one["fault"] and one["fault"]["kind"]
         runs = [
             {"threadId": one.thread_id, "runId": one.run_id, "prompt": one.prompt}
             | {"status": one.status(now), "response": one.turn.answer}
@@ -243,12 +246,15 @@ class _Sandbox:
         ]
         return {"requests": requests, "runs": runs, "faults": [asdict(one) for one in self.record.faults]}
 
-    def _check_credential(self, request: Request) -> None:
-        status = self.credentials.status(request.headers)
-        if status == HTTPStatus.FORBIDDEN:
-            raise HTTPException(status, "This credential has no ReadAccess.")
-        if status == HTTPStatus.UNAUTHORIZED:
-            raise HTTPException(status, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
+    def _check_credential(self, request: Request, endpoint: str) -> None:
+        """Raise 401 or 403 unless X-Api-Key or, where that is absent, Authorization has a good credential."""
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        key = request.headers.get("x-api-key", bearer if scheme.lower() == "bearer" else "")
+        issued = "x-api-key" not in request.headers and self.token_ends.get(key, 0.0) > self.clock()
+        if key == _FORBIDDEN_KEY:
+            raise HTTPException(403, "This credential has no ReadAccess.")
+        if endpoint != "token" and not issued and key not in self.options.api_keys:
+            raise HTTPException(401, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})
 
 
 async def _read(request: Request) -> bytes:
@@ -261,22 +267,21 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _problem(error: HTTPException) -> JSONResponse:
-    """Return an error as problem details. The vendor documents no form of errors."""
-    title = HTTPStatus(error.status_code).phrase if error.status_code in [*HTTPStatus] else "Error"
-    body = {"type": "about:blank", "title": title, "status": error.status_code, "detail": error.detail}
-    return JSONResponse(body, error.status_code, headers=error.headers, media_type="application/problem+json")
+def _refusal(error: HTTPException) -> JSONResponse:
+    """Return an error as JSON. The vendor documents no form of errors."""
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
 
 
-def _instead(fault: Fault) -> Response | None:
+def _instead(fault: Fault | None) -> Response | None:
     """Return the answer of a fault by which the request has no effect; None for other faults."""
-    if fault.status is not None:
-        headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
-        return _problem(HTTPException(fault.status, "A fault of the sandbox, as ordered.", headers))
+    if fault is None:
+        return None
     if fault.kind == "redirect":
         return RedirectResponse("https://elsewhere.invalid/login", 302)
-    if fault.kind == "html":
-        return HTMLResponse(_PAGE.format("Please sign in"))
-    if fault.kind == "html-error":
-        return HTMLResponse(_PAGE.format("502 Bad Gateway"), 502)
+    if fault.kind in _PAGES:
+        status, title = _PAGES[fault.kind]
+        return HTMLResponse(f"<!doctype html><html><head><title>{title}</title></head><body></body></html>", status)
+    if fault.kind.isdigit():
+        headers = {"Retry-After": fault.retry_after} if fault.retry_after else None
+        return _refusal(HTTPException(int(fault.kind), "A fault of the sandbox, as ordered.", headers))
     return _Dropped() if fault.kind == "drop-before" else None

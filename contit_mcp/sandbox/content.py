@@ -13,8 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from contit_mcp.sandbox.options import DataError, read_text
+
 SAMPLE: Final = Path(__file__).parent / "data"
-MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_ITEMS: Final = 20_000
 _SHORT: Final = 40
 """Characters of a value that can be filtered by; longer texts are searched."""
@@ -38,10 +39,6 @@ _STATES: Final = {"live": "Published", "true": "Published", "unpublished": "Draf
 _LOCALE: Final = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LOCALE_COLUMN: Final = re.compile(r"(.+)[._]([a-z]{2})")
 _PRICE: Final = re.compile(r"(?i).*(?:price|cost|fee)")
-
-
-class DataError(ValueError):
-    """The content cannot be read; the message names the file and the record."""
 
 
 @dataclass(frozen=True)
@@ -95,51 +92,45 @@ class Workspace:
 
 def load_workspace(path: Path = SAMPLE) -> Workspace:
     """Read the content of a folder or file. Raises DataError."""
-    files = [path]
-    if path.is_dir():
-        files = sorted(one for one in path.iterdir() if one.suffix in (".json", ".jsonl", ".ndjson", ".csv"))
-    described: dict[str, Any] = {}
-    items: dict[str, Item] = {}
+    suffixes = (".json", ".jsonl", ".ndjson", ".csv")
+    files = sorted(one for one in path.iterdir() if one.suffix in suffixes) if path.is_dir() else [path]
+    units: dict[str, str] = {}
     records: list[tuple[str, str, dict[str, Any]]] = []
     for file in files:
         content = _read(file)
-        if file.name == "workspace.json" and isinstance(content, dict) and "contentTypes" in content:
-            described = content
+        if isinstance(content, dict) and "contentTypes" in content:
+            units = content.get("units", {})
         else:
             records += _records(file, content)
     if not 0 < len(records) <= MAX_ITEMS:
         raise DataError(f"{path}: there are {len(records):,} content items in it, not 1 to {MAX_ITEMS:,}")
     facets = _facets([record for _, _, record in records])
+    items: dict[str, Item] = {}
     for place, kind, record in records:
         item = _item(place, kind, record, facets)
         if item.id in items:
             raise DataError(f"{place}: another item has the id {item.id!r}")
         items[item.id] = item
-    return Workspace(items.values(), described.get("units", {}))
+    return Workspace(items.values(), units)
 
 
 def _read(file: Path) -> Any:
     """Return what a JSON file holds, or the rows or lines of another file."""
-    place = str(file)
+    found: list[Any] = []
     try:
-        raw = file.read_bytes()
-        if len(raw) > MAX_FILE_BYTES:
-            raise ValueError(f"it is over {MAX_FILE_BYTES // 1024 // 1024} MB")  # noqa: TRY301 - told with the file
-        text = raw.decode("utf-8-sig")
+        text = read_text(file)
         if file.suffix == ".json":
             return json.loads(text)
         lines = text.splitlines(keepends=True)
         table = file.suffix == ".csv"
         rows: Iterable[Any] = csv.DictReader(lines, strict=True) if table else map(json.loads, filter(str.strip, lines))
-        found: list[Any] = []
-        place = f"{file}, record 1"
         for row in rows:
             if table and (None in row or None in row.values()):
-                raise ValueError("the row has not as many values as the header")  # noqa: TRY301
+                raise ValueError("the row has not as many values as the header")  # noqa: TRY301 - told with the file
             found.append(row)
-            place = f"{file}, record {len(found) + 1}"
     except (OSError, ValueError, RecursionError, csv.Error) as exc:
-        raise DataError(f"{place}: {exc}") from exc
+        place = "" if file.suffix == ".json" else f", record {len(found) + 1}"
+        raise DataError(f"{file}{place}: {exc}") from exc
     return found
 
 
@@ -174,7 +165,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flat.items() if value not in (None, "", [], {})}
 
 
-def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
+def _facets(records: list[dict[str, Any]]) -> list[str]:
     """Return the fields with few short values, which can be filtered by."""
     values: dict[str, set[str]] = {}
     unfit = {name for record in records for name in record if _plain(name) in {*chain(*_NAMES.values())}}
@@ -185,10 +176,10 @@ def _facets(records: list[dict[str, Any]]) -> frozenset[str]:
                 unfit.add(name)
     most = min(_MOST_VALUES, max(12, len(records) // 3))
     few = {name: found for name, found in values.items() if name not in unfit and len(found) <= most}
-    return frozenset(name for name, found in few.items() if all(len(one) <= _SHORT for one in found))
+    return [name for name, found in few.items() if all(len(one) <= _SHORT for one in found)]
 
 
-def _item(place: str, kind: str, record: dict[str, Any], facet_names: frozenset[str]) -> Item:
+def _item(place: str, kind: str, record: dict[str, Any], facet_names: list[str]) -> Item:
     plain = {_plain(name): name for name in reversed(record)}
     used = {meaning: plain[one] for meaning, names in _NAMES.items() for one in reversed(names) if one in plain}
     known = {meaning: record[name] for meaning, name in used.items()}

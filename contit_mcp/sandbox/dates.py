@@ -26,15 +26,11 @@ _LETTERS: Final[dict[str, dict[str, str]]] = {
     "onwards": {"": "+"},
 }
 _YEAR: Final = "(?:Y|[lt]y|yl)?"
-_PATTERNS: Final = {
-    "day": re.compile(f"(?:[NO]M|M[NO]){_YEAR}(?![dwmqh])"),
-    "month": re.compile(f"[lt]?M(?:l(?!y)|{_YEAR})"),
-    "part_of_year": re.compile(f"(?:Q|O[qh]){_YEAR}"),
-    "year": re.compile("y?Y"),
-    "shifted": re.compile("[ltn][wmqhy]|[wmqhy][ltn]"),
-    "written": re.compile("I"),
-}
-
+_PERIOD: Final = re.compile(
+    f"(?P<day>(?:[NO]M|M[NO]){_YEAR}(?![dwmqh]))|(?P<month>[lt]?M(?:l(?!y)|{_YEAR}))"
+    f"|(?P<part_of_year>(?:Q|O[qh]){_YEAR})|(?P<year>y?Y)|(?P<shifted>[ltn][wmqhy]|[wmqhy][ltn])|(?P<written>I)"
+)
+_OPERATORS: Final = {">": "since", "f": "from", "A": "after", "B": "before", "U": "until", "b": "between"}
 
 Span = tuple[date | None, date | None]
 """The first and the last day of a period; None is open."""
@@ -54,36 +50,32 @@ def _day(year: int, month: int, day: int) -> date | None:
         return None
 
 
+def _encode(symbol: Symbol) -> tuple[str, int]:
+    """Return the letter of a symbol, and its number."""
+    if number := symbol.can_be("number"):
+        if number.value.isdigit():
+            value = int(number.value)
+            return ("N" if 0 < value <= 31 else "Y" if value in _YEARS else "."), value
+        return "I" if re.fullmatch(r"\d{4}-\d\d?-\d\d?", number.value) else ".", 0
+    for kind, letters in _LETTERS.items():
+        if meant := symbol.can_be(kind):
+            return letters.get(meant.value, letters.get("", ".")), int(meant.value) if meant.value.isdigit() else 0
+    return ".", 0
+
+
 class DateReader:
     """Reads the periods in a row of symbols."""
 
     def __init__(self, symbols: Sequence[Symbol], today: date) -> None:
         self.today = today
         self.texts = [symbol.value for symbol in symbols]
-        self.codes, self.numbers = "", []
-        for symbol in symbols:
-            code, number = self._encode(symbol)
-            self.codes += code
-            self.numbers.append(number)
-
-    def _encode(self, symbol: Symbol) -> tuple[str, int]:
-        """Return the letter of a symbol, and its number."""
-        if number := symbol.can_be("number"):
-            text = number.value
-            if text.isdigit():
-                value = int(text)
-                return ("N" if 0 < value <= 31 else "Y" if value in _YEARS else "."), value
-            return "I" if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text) else ".", 0
-        for kind, letters in _LETTERS.items():
-            if meant := symbol.can_be(kind):
-                numeric = re.fullmatch(r"-?\d+", meant.value)
-                return letters.get(meant.value, letters.get("", ".")), int(meant.value) if numeric else 0
-        return ".", 0
+        encoded = [_encode(symbol) for symbol in symbols]
+        self.codes = "".join(code for code, _ in encoded)
+        self.numbers = [number for _, number in encoded]
 
     def span(self, at: int) -> tuple[Span, int] | None:
         """Return the period that begins at a symbol, and the index behind it; None where none does."""
-        operators = {">": "since", "f": "from", "A": "after", "B": "before", "U": "until", "b": "between"}
-        operator = operators.get(self.codes[at], "in")
+        operator = _OPERATORS.get(self.codes[at], "in")
         start = at + (operator != "in")
         if operator in ("between", "since", "from") and (both := self._two(start, operator)):
             return both
@@ -116,53 +108,43 @@ class DateReader:
 
     def _atom(self, at: int) -> tuple[date, date, int] | None:
         """Return the first and last day of the period that begins at a symbol, and the index behind it."""
-        for name, pattern in _PATTERNS.items():
-            if (match := pattern.match(self.codes, at)) and match.end() > at:
-                read = getattr(self, f"_read_{name}")(match)
-                return (*read, match.end()) if read else None
-        return None
+        match = _PERIOD.match(self.codes, at)
+        if match is None:
+            return None
+        letters, today = match.group(), self.today
+        numbers = dict(zip(letters, self.numbers[at:], strict=False))
+        year = numbers.get("Y") or (today.year - ("l" in letters) if "y" in letters else None)
+        span: tuple[date | None, date | None] = (None, None)
+        match match.lastgroup:
+            case "day":
+                month, number = numbers["M"], numbers.get("N") or numbers["O"]
+                day = _day(year or today.year, month, number)
+                if day and not year and day > today:
+                    day = _day(today.year - 1, month, number)
+                span = day, day
+            case "month":  # without a year the most recent that has begun; "last March" has ended
+                month, ended = numbers["M"], "l" in letters
+                span = month_span(year or today.year - (month > today.month - ended), month)
+            case "part_of_year":
+                length = 6 if "h" in letters else 3
+                month = ((numbers.get("Q") or numbers["O"]) - 1) * length + 1
+                if month <= 12:
+                    span = month_span(year or today.year - (month > today.month), month, length)
+            case "year":
+                span = month_span(numbers["Y"], 1, 12)
+            case "shifted":
+                span = self._shifted(letters)
+            case _:
+                day = _day(*map(int, self.texts[at].split("-")))
+                span = day, day
+        return (span[0], span[1], match.end()) if span[0] and span[1] else None
 
-    def _year(self, match: re.Match[str]) -> int | None:
-        """Return the year that is named in a period: "2025" or "last year"."""
-        if "Y" in match.group():
-            return self._at(match, "Y")
-        return self.today.year - ("l" in match.group()) if "y" in match.group() else None
-
-    def _at(self, match: re.Match[str], letters: str) -> int:
-        return next(self.numbers[at] for at in range(match.start(), match.end()) if self.codes[at] in letters)
-
-    def _read_day(self, match: re.Match[str]) -> tuple[date, date] | None:
-        month, number, year = self._at(match, "M"), self._at(match, "NO"), self._year(match)
-        day = _day(year or self.today.year, month, number)
-        if day and not year and day > self.today:
-            day = _day(self.today.year - 1, month, number)
-        return (day, day) if day else None
-
-    def _read_month(self, match: re.Match[str]) -> tuple[date, date]:
-        """Read a month; without a year it is the most recent that has begun, and "last March" one that has ended."""
-        month, year = self._at(match, "M"), self._year(match)
-        ended = "l" in match.group()
-        return month_span(year or self.today.year - (month > self.today.month - ended), month)
-
-    def _read_part_of_year(self, match: re.Match[str]) -> tuple[date, date] | None:
-        length = 6 if "h" in match.group() else 3
-        year = self._year(match)
-        month = (self._at(match, "QO") - 1) * length + 1
-        return month_span(year or self.today.year - (month > self.today.month), month, length) if month <= 12 else None
-
-    def _read_year(self, match: re.Match[str]) -> tuple[date, date]:
-        return month_span(self._at(match, "Y"), 1, 12)
-
-    def _read_shifted(self, match: re.Match[str]) -> tuple[date, date]:
-        """Read "last week" or "this month": the unit of today, or the one before or behind it."""
-        relative = next(letter for letter in match.group() if letter in "ltn")
-        unit, count = match.group().replace(relative, ""), {"l": -1, "t": 0, "n": 1}[relative]
+    def _shifted(self, letters: str) -> tuple[date, date]:
+        """Return "last week" or "this month": the unit of today, or the one before or behind it."""
+        relative = next(letter for letter in letters if letter in "ltn")
+        unit, count = letters.replace(relative, ""), {"l": -1, "t": 0, "n": 1}[relative]
         if unit == "w":
             monday = self.today - timedelta(self.today.weekday() - 7 * count)
             return monday, monday + timedelta(6)
         length = {"m": 1, "q": 3, "h": 6, "y": 12}[unit]
         return month_span(self.today.year, (self.today.month - 1) // length * length + 1 + count * length, length)
-
-    def _read_written(self, match: re.Match[str]) -> tuple[date, date] | None:
-        day = _day(*map(int, self.texts[match.start()].split("-")))
-        return (day, day) if day else None

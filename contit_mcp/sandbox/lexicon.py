@@ -14,7 +14,6 @@ from typing import Any, Final
 from contit_mcp.sandbox.content import Workspace
 
 Endings = tuple[tuple[tuple[str, str], ...], ...]
-Phrases = dict[tuple[str, ...], list[tuple[str, str]]]
 
 FOLDER: Final = Path(__file__).parent / "lexicon"
 LANGUAGES: Final = ("en", "it")
@@ -27,7 +26,7 @@ _SHORTEST_TYPO: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a prompt: as written, folded, and its stem."""
+    """One word of a prompt."""
 
     raw: str
     folded: str
@@ -39,12 +38,11 @@ class Symbol:
     """What some words of a prompt mean. The kind "unknown" is a word without a meaning."""
 
     kind: str
-    value: str = ""
-    text: str = ""
-    at: int = 0
-    """The place of the first word."""
-    behind: int = 0
-    """The place behind the last word."""
+    value: str
+    text: str
+    at: int
+    behind: int
+    """The places of the first word and behind the last word."""
     others: tuple[tuple[str, str], ...] = ()
     """What else the words can mean."""
 
@@ -94,28 +92,79 @@ def is_typo_of(written: str, meant: str) -> bool:
     return written != meant and meant in swapped
 
 
-class Lexicon:
-    """One language."""
+@cache
+def _tables(code: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))
 
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self.tables: dict[str, Any] = tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))
-        self.endings: Endings = tuple(
-            tuple((ending, new) for ending, _, new in (rule.partition(">") for rule in one_pass))
-            for one_pass in self.tables["endings"]
-        )
-        self.phrases: Phrases = defaultdict(list)
+
+@cache
+def endings_of(locale: str) -> Endings:
+    """Return the endings of a locale's language; a language without a lexicon has none."""
+    passes = _tables(locale)["endings"] if locale in LANGUAGES else ()
+    return tuple(tuple(rule.partition(">")[::2] for rule in one_pass) for one_pass in passes)
+
+
+@cache
+def other_languages() -> dict[str, set[str]]:
+    """Return words by which a language without a lexicon is recognised."""
+    return {code: {fold(one.strip()) for one in listed.split(",")} for code, listed in _tables("others").items()}
+
+
+class Lexicon:
+    """The phrases and the wording of a language, and the values, fields and titles of a workspace."""
+
+    def __init__(self, code: str, workspace: Workspace, content: frozenset[str]) -> None:
+        self.tables = _tables(code)
+        self._endings = endings_of(code)
+        self._content = content
+        self._phrases: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         spoken = {f"locale:{locale}": names for locale, names in self.tables["languages"].items()}
         for symbol, listed in (self.tables["symbols"] | spoken).items():
             kind, _, value = symbol.partition(":")
-            for phrase in listed.split(","):
-                self.add(self.phrases, phrase, kind, value)
+            if kind != "type" or value in {*workspace.facets["type"], "*"}:
+                self._add(listed, kind, value)
+        self._add_values(workspace)
+        self._add_fields(workspace)
+        for item in workspace.items:
+            for title in item.titles.values():
+                self._add_phrase(title, "item", item.id)
+        self._longest = max(map(len, self._phrases))
+        self._known: dict[str, set[str]] = defaultdict(set)
+        for stems, meanings in self._phrases.items():
+            for one in stems if any(kind != "item" for kind, _ in meanings) else ():
+                self._known[one[0]].add(one)
 
-    def add(self, phrases: Phrases, phrase: str, kind: str, value: str) -> None:
+    def _add(self, listed: str, kind: str, value: str) -> None:
+        for phrase in listed.split(","):
+            self._add_phrase(phrase, kind, value)
+
+    def _add_phrase(self, phrase: str, kind: str, value: str) -> None:
         """Let a phrase mean a symbol, besides what it means already."""
-        stems = tuple(word.stem for word in words(phrase, self.endings))
-        if stems and (kind, value) not in phrases.setdefault(stems, []):
-            phrases[stems].append((kind, value))
+        stems = tuple(word.stem for word in words(phrase, self._endings))
+        if stems and (kind, value) not in self._phrases.setdefault(stems, []):
+            self._phrases[stems].append((kind, value))
+
+    def _add_name(self, name: str, kind: str, value: str) -> None:
+        """Let a name mean a symbol, and its translation if there is one."""
+        self._add_phrase(name, kind, value)
+        self._add(self.tables["names"].get(name.lower(), ""), kind, value)
+
+    def _add_values(self, workspace: Workspace) -> None:
+        """Let each value mean itself, and the first and the last name of an author."""
+        for facet, values in workspace.facets.items():
+            for value in values if facet != "locale" else ():
+                parts = {value.split()[0], value.split()[-1]} if facet == "author" else set()
+                for name in {value, spaced(value), *parts}:
+                    self._add_name(name, facet, value)
+
+    def _add_fields(self, workspace: Workspace) -> None:
+        """Let the name of a field mean it, and each word of the name that no other field has."""
+        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
+        parts = [(part, name) for name in sorted(fields) for part in {spaced(name), *spaced(name).split()}]
+        counts = Counter(part for part, _ in parts)
+        for part, name in parts:
+            if counts[part] == 1:
+                self._add_name(part, "prop", name)
 
     def listed(self, name: str) -> frozenset[str]:
         """Return the words of one of the lists."""
@@ -125,88 +174,24 @@ class Lexicon:
         """Return a sentence of an answer."""
         return str(self.tables["text"][key]).format(**values)
 
-
-lexicon = cache(Lexicon)
-"""Return the lexicon of a language."""
-
-
-def endings_of(locale: str) -> Endings:
-    """Return the endings of a locale's language; a language without a lexicon has none."""
-    return lexicon(locale).endings if locale in LANGUAGES else ()
-
-
-@cache
-def other_languages() -> dict[str, set[str]]:
-    """Return words by which a language without a lexicon is recognised."""
-    tables = tomllib.loads((FOLDER / "others.toml").read_text("utf-8"))
-    return {code: {fold(one.strip()) for one in listed.split(",")} for code, listed in tables.items()}
-
-
-class Names:
-    """The phrases of a lexicon, and of the values, fields and titles of a workspace."""
-
-    def __init__(self, language: Lexicon, workspace: Workspace, content: frozenset[str]) -> None:
-        self.lexicon = language
-        self.content = content
-        types = {*workspace.facets.get("type", ()), "*"}
-        self.phrases: Phrases = {}
-        for stems, meanings in language.phrases.items():
-            if kept := [(kind, value) for kind, value in meanings if kind != "type" or value in types]:
-                self.phrases[stems] = kept
-        self._add_values(workspace)
-        self._add_fields(workspace)
-        for item in workspace.items:
-            for title in item.titles.values():
-                language.add(self.phrases, title, "item", item.id)
-        self._longest = max(map(len, self.phrases))
-        self._known: dict[str, set[str]] = defaultdict(set)
-        for stems, meanings in self.phrases.items():
-            for one in stems if any(kind != "item" for kind, _ in meanings) else ():
-                self._known[one[0]].add(one)
-
-    def _add_values(self, workspace: Workspace) -> None:
-        for facet, values in workspace.facets.items():
-            for value in values if facet != "locale" else ():
-                parts = {value.split()[0], value.split()[-1]} if facet == "author" else set()
-                for name in {value, spaced(value), *parts}:
-                    self._add(name, facet, value)
-
-    def _add_fields(self, workspace: Workspace) -> None:
-        """Let the name of a field mean it, and each word of the name that no other field has."""
-        fields = {*workspace.facets, *workspace.numbers, *workspace.dates} - {"published", "updated", "created"}
-        parts = [(part, name) for name in fields for part in {spaced(name), *spaced(name).split()}]
-        counts = Counter(part for part, _ in parts)
-        for part, name in parts:
-            if counts[part] == 1:
-                self._add(part, "prop", name)
-
-    def _add(self, name: str, kind: str, value: str) -> None:
-        """Let a name mean a symbol, and its translation if the lexicon has one."""
-        self.lexicon.add(self.phrases, name, kind, value)
-        for translated in self.lexicon.tables["names"].get(name.lower(), "").split(","):
-            self.lexicon.add(self.phrases, translated, kind, value)
-
-    def _corrected(self, found: list[Word]) -> tuple[list[Word], list[tuple[str, str]]]:
-        """Return the words with typing errors replaced where exactly one known word is close, and the replacements."""
-        result, replaced = [], []
-        for word in found:
-            near = self._known[word.stem[0]]
-            known = word.stem in near or word.folded in self.content
-            close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))
-            if len({self.phrases.get((stem,), [(stem, "")])[0] for stem in close}) == 1:
-                close = close[-1:]  # "publish" and "published" mean the same
-            result.append(Word(word.raw, close[0], close[0]) if len(close) == 1 else word)
-            replaced += [(word.raw, close[0])] if len(close) == 1 else []
-        return result, replaced
+    def _corrected(self, word: Word) -> Word:
+        """Return the one known word that is close to an unknown one, or of several that mean the same the last."""
+        near = self._known[word.stem[0]]
+        known = word.stem in near or word.folded in self._content
+        close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))
+        meanings = {self._phrases.get((stem,), [(stem, "")])[0] for stem in close}
+        return Word(word.raw, close[-1], close[-1]) if len(meanings) == 1 else word
 
     def read(self, text: str) -> tuple[list[Symbol], list[Word], list[tuple[str, str]]]:
         """Return the symbols of a text, the longest phrases first, its words, and the corrected typing errors."""
-        found, typos = self._corrected(words(text, self.lexicon.endings))
+        written = words(text, self._endings)
+        found = [self._corrected(word) for word in written]
+        typos = [(one.raw, other.stem) for one, other in zip(written, found, strict=True) if one is not other]
         symbols: list[Symbol] = []
         at = 0
         while at < len(found):
             for length in range(min(self._longest, len(found) - at), 0, -1):
-                if meanings := self.phrases.get(tuple(word.stem for word in found[at : at + length])):
+                if meanings := self._phrases.get(tuple(word.stem for word in found[at : at + length])):
                     break
             else:
                 length, folded = 1, found[at].folded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,12 +77,6 @@ def find(workspace: Workspace, query: Query) -> list[Item]:
     known = sorted((item for item in found if key(item) is not None), key=key, reverse=order.descending)
     undated = [] if query.order else [item for item in found if key(item) is None]
     return [*known, *undated][: query.limit]
-
-
-def count_types(items: list[Item]) -> list[tuple[str, int]]:
-    """Count items by their type, the most frequent first."""
-    counts = Counter(item.type for item in items)
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0].casefold()))
 
 
 class TextIndex:

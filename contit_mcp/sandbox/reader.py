@@ -13,7 +13,7 @@ from typing import Final
 
 from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import DateReader, Span
-from contit_mcp.sandbox.lexicon import LANGUAGES, Names, Symbol, lexicon, other_languages, words
+from contit_mcp.sandbox.lexicon import LANGUAGES, Lexicon, Symbol, other_languages, words
 from contit_mcp.sandbox.query import Condition, Order, TextIndex
 
 _LONGEST_TOPIC: Final = 6
@@ -22,7 +22,7 @@ _MOST_LISTED: Final = 100
 _SMALL_TALK: Final = ("help", "more", "everything", "thanks", "yes", "no", "hello")
 _NOUNS: Final = ("type", "category", "noun", "tag", "state", "author")
 _FLAGS: Final = frozenset({"one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort"})
-"""Kinds of symbols of which only the presence counts."""
+"""Kinds of symbols of which only the presence counts: `Reading.said`."""
 
 
 class NotUnderstoodError(Exception):
@@ -42,19 +42,19 @@ class Reader:
         self.today = today
         self.index = TextIndex(workspace)
         self.by_id = {item.id: item for item in workspace.items}
-        self.names = {code: Names(lexicon(code), workspace, self.index.vocabulary) for code in LANGUAGES}
+        self.lexicons = {code: Lexicon(code, workspace, self.index.vocabulary) for code in LANGUAGES}
 
     def language(self, prompt: str, before: str) -> str:
         """Return the language of a prompt. Raises NotUnderstoodError for one without a lexicon or a very long one."""
         if len(prompt) > _MOST_CHARACTERS:
             raise NotUnderstoodError
         told = {word.folded for word in words(prompt, ())}
-        symbols = {code: names.read(prompt)[0] for code, names in self.names.items()}
+        symbols = {code: lexicon.read(prompt)[0] for code, lexicon in self.lexicons.items()}
         scores = {code: sum(one.kind != "unknown" for one in symbols[code]) for code in LANGUAGES}
         best = max(LANGUAGES, key=lambda code: (scores[code], code == before))
         others = {code: len(told & signs) for code, signs in other_languages().items()}
         other = max(others, key=others.__getitem__)
-        if others[other] > max(2, len(told & lexicon(best).listed("signs")) + 1):
+        if others[other] > max(2, len(told & self.lexicons[best].listed("signs")) + 1):
             raise NotUnderstoodError("other_language", language=other)
         return best
 
@@ -64,7 +64,7 @@ class Reading:
 
     def __init__(self, reader: Reader, prompt: str, language: str) -> None:
         self.reader, self.language = reader, language
-        self.workspace, self.lexicon = reader.workspace, reader.names[language].lexicon
+        self.workspace, self.lexicon = reader.workspace, reader.lexicons[language]
         self.small_talk = ""
         self.do = ""
         """list, count or open; empty where nothing says it."""
@@ -78,7 +78,6 @@ class Reading:
         """Which entry of the last list: 1 is the first, -1 the last."""
         self.items: list[Item] = []
         self.said: set[str] = set()
-        """The kinds of symbols of which only the presence counts: them, it, also, only, reset …"""
         self._last = self._connector = self._introduced = ""
         self._minus = self._state_negated = False
         """Whether a negation waits for its object, and whether a state was negated."""
@@ -86,7 +85,7 @@ class Reading:
         self._unknown: list[str] = []
         self._places: dict[str, int] = {}
         """Where the first symbol of a kind was read."""
-        self.symbols, self.words, self.typos = reader.names[language].read(prompt)
+        self.symbols, self.words, self.typos = self.lexicon.read(prompt)
         self._read()
 
     @property
@@ -129,7 +128,6 @@ class Reading:
         return self.symbols[at].can_be(*kinds) if 0 <= at < len(self.symbols) else None
 
     def _raw(self, at: int, behind: int) -> str:
-        """Return the words of some symbols as written."""
         return " ".join(word.raw for word in self.words[self.symbols[at].at : self.symbols[behind - 1].behind])
 
     def _symbol(self, at: int) -> int:
@@ -151,7 +149,6 @@ class Reading:
         return int(handler(at, symbol) or at + 1)
 
     def _word(self, at: int, symbol: Symbol) -> None:
-        """Read a small word."""
         match symbol.kind:
             case "not" | "except" | "neither":
                 self._minus = True
@@ -181,11 +178,6 @@ class Reading:
         if kind != "also" or at <= 1:
             self.said.add(kind)
 
-    def _negates(self) -> bool:
-        """Return whether a negation concerns the condition that is being read, and end it."""
-        negated, self._minus = self._minus, False
-        return negated
-
     # Conditions
 
     def _value(self, at: int, symbol: Symbol) -> None:
@@ -206,7 +198,8 @@ class Reading:
         if told or (name == "type" and value == "*"):
             return
         joined = bool(earlier) and self._last == name
-        negated = self._negates() or (joined and earlier[-1].negated)
+        negated = self._minus or (joined and earlier[-1].negated)
+        self._minus = False
         connector, self._connector = self._connector or ("and" if self._peek(at - 1, name) else ""), ""
         self._last = name
         if connector == "or" and not joined:
@@ -250,8 +243,8 @@ class Reading:
         if self.get("text") or self._connector == "or":
             raise NotUnderstoodError("two_questions")
         ids = self.reader.index.find(text)
-        self.conditions.append(Condition("text", (text,), "text", negated=self._negates(), ids=ids))
-        self._connector, self._last, self._introduced = "", "text", ""
+        self.conditions.append(Condition("text", (text,), "text", negated=self._minus, ids=ids))
+        self._minus, self._connector, self._last, self._introduced = False, "", "text", ""
         return behind
 
     def _on_item(self, at: int, symbol: Symbol) -> int | None:
@@ -308,8 +301,7 @@ class Reading:
         if symbol.value in ("between", "from", "since") and len(numbers) > 1 and joined:
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
             return self._bound("=", low, numbers[1] + 1, high)
-        listed = symbol.value == "between" and symbol.can_be("several")
-        if not listed and symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
+        if symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
         return None
 
@@ -350,8 +342,6 @@ class Reading:
         name, descending = symbol.value[:-1], symbol.value.endswith(">")
         if self.order and self.order.field != name:
             raise NotUnderstoodError("two_questions")
-        if name == "price" and name not in self.workspace.numbers:
-            raise NotUnderstoodError("no_field", field=name)
         self.order = Order(name, descending)
         self._places["order"] = at
         sorting = {word.folded for word in words(symbol.text, ())} & self.lexicon.listed("sort_signs")
@@ -401,7 +391,8 @@ class Reading:
         facets = any(name in self.workspace.facets for name in self.props)
         if facets and not self.items and any(one.negated for one in self.conditions):
             raise NotUnderstoodError  # "which authors have no drafts" asks for other authors
-        self.conditions = [one for one in self.conditions if not self._says_nothing(one)]
+        if "anystate" in self.said:
+            self.conditions = [one for one in self.conditions if one.field != "state"]
         if self._span:
             if self._state_negated:
                 raise NotUnderstoodError  # "not published in 2025" may mean drafts, or other years
@@ -412,16 +403,6 @@ class Reading:
         said = self.said & {"them", "it", "anystate", "anytype"}
         if not (named or said or self.noun or self.do):
             raise NotUnderstoodError
-
-    def _says_nothing(self, condition: Condition) -> bool:
-        """Return whether a condition does not limit the items. Raises NotUnderstoodError for one that none has."""
-        name, types = condition.field, self.get("type")
-        having = {item.type for item in self.workspace.items if name in item.facets}
-        if name == "category" and types and not set(types.values) & having:
-            raise NotUnderstoodError("no_field", field=name)
-        if name == "type" and self.items:
-            return all(item.type in condition.values for item in self.items)
-        return name == "state" and "anystate" in self.said
 
     def _limits(self) -> None:
         """Decide how many a superlative means: one, unless a number or a plural says otherwise."""

@@ -20,24 +20,18 @@ CANARY = "THIS-MUST-NOT-BE-IN-ANY-LAYER"
 
 @dataclass(frozen=True)
 class Build:
-    """What the image was built of.
-
-    Attributes:
-        image: Its name.
-        base: The image it stands on.
-        context: The folder that was given to the build: what is committed, and what must stay outside.
-        secrets: What pip needs on this machine.
-    """
+    """What the image was built of."""
 
     image: str
     base: str
     context: Path
+    """The folder that was given to the build: what is committed, and what must stay outside."""
     secrets: list[str]
+    """What pip needs on this machine."""
 
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """This machine's."""
     return find_engine(tmp_path_factory.mktemp("engine"))
 
 
@@ -62,9 +56,8 @@ def build(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def _what_pip_needs(folder: Path) -> list[str]:
     """Its index and certificate authorities, if this machine has its own; the canary must not leave the build."""
-    index = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    )
+    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    index = subprocess.run(asked, capture_output=True, text=True, check=False)
     address = os.environ.get("PIP_INDEX_URL") or index.stdout.strip()
     lines = [f"# {CANARY}", "[global]", "timeout = 180", *([f"index-url = {address}"] if address else [])]
     (folder / "pip.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")

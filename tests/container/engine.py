@@ -26,12 +26,7 @@ runtime = "runc"
 
 @dataclass
 class Engine:
-    """A container engine.
-
-    Attributes:
-        command: Docker's or Podman's.
-        folder: For what it needs to remember.
-    """
+    """A container engine, by its command, with a folder for its files."""
 
     command: str
     folder: Path
@@ -39,7 +34,6 @@ class Engine:
 
     @property
     def is_podman(self) -> bool:
-        """They differ in a few options."""
         return Path(self.command).name == "podman"
 
     def run(
@@ -48,14 +42,9 @@ class Engine:
         """Run the engine's command to its end."""
         line = [self.command, *map(str, arguments)]
         done = subprocess.run(
-            line,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
+            line, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
             check=False,
-        )
+        )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(f"{' '.join(line)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -74,7 +63,6 @@ class Engine:
         return self.run(*arguments, context, check=False, seconds=600)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """What the engine knows of an image or container."""
         found: list[dict[str, Any]] = json.loads(self.run("inspect", name).stdout)
         return found[0]
 
@@ -96,11 +84,9 @@ class Container:
     name: str
 
     def do(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside."""
         return self.engine.run("exec", self.name, *command, check=check)
 
     def logs(self) -> str:
-        """What it has written."""
         done = self.engine.run("logs", self.name)
         return done.stdout + done.stderr
 
@@ -110,11 +96,7 @@ class Container:
 
 
 def find_engine(folder: Path) -> Engine:
-    """The engine of this machine.
-
-    Raises:
-        AssertionError: No engine works.
-    """
+    """Return the engine of this machine."""
     for command in filter(None, map(shutil.which, ("docker", "podman"))):
         engine = Engine(command, folder)
         if engine.is_podman and not Path("/run/systemd/system").exists():

@@ -10,19 +10,14 @@ from tests.container.engine import Engine
 
 
 def test_a_package_whose_hash_differs_is_not_installed(engine: Engine, build: Build, tmp_path: Path) -> None:
-    """Whatever index or proxy it comes from."""
     context = tmp_path / "altered"
     shutil.copytree(build.context, context)
     lock = context / "requirements.lock"
     text = lock.read_text(encoding="utf-8")
-    block = re.search(r"^structlog==(?:.*\\\n)+.*", text, re.MULTILINE)
-    assert block is not None
-    lock.write_text(
-        text.replace(block[0], re.sub(r"sha256:[0-9a-f]{8}", "sha256:deadbeef", block[0])), encoding="utf-8"
-    )
-    done = engine.build(
-        context, "localhost/contit-mcp:altered", base=build.base, target="builder", secrets=build.secrets
-    )
+    (block,) = re.findall(r"^structlog==(?:.*\\\n)+.*", text, re.MULTILINE)
+    lock.write_text(text.replace(block, re.sub(r"sha256:[0-9a-f]{8}", "sha256:deadbeef", block)), encoding="utf-8")
+    tag = "localhost/contit-mcp:altered"
+    done = engine.build(context, tag, base=build.base, target="builder", secrets=build.secrets)
     assert done.returncode != 0
     assert "DO NOT MATCH THE HASHES" in done.stdout + done.stderr
 
@@ -52,7 +47,6 @@ def test_nothing_secret_and_nothing_left_over_is_in_any_layer(engine: Engine, bu
 
 
 def test_the_image_says_how_it_is_to_be_run(engine: Engine, build: Build) -> None:
-    """For orchestrators."""
     found = engine.inspect(build.image)
     config = found["Config"]
     health = config.get("Healthcheck") or found["Healthcheck"]

@@ -74,7 +74,7 @@ async def test_a_read_is_repeated_after_a_passing_fault_up_to_four_requests(read
     fault, kind = PASSING[name]
     stats = start_call_stats()
     assert await read(contit_client(scripted(fault, fault, ANSWER)))
-    assert (stats.requests, stats.retries) == (3, 2)
+    assert (stats.requests, stats.events["retry"]) == (3, 2)
     upstream = scripted(fault)
     with pytest.raises(errors.APIError) as caught:
         await read(contit_client(upstream))

@@ -54,7 +54,7 @@ async def test_a_start_that_was_turned_away_is_repeated_up_to_four_requests(stat
     upstream, kept = scripted(Reply(status), Reply(status), START_OK), Kept()
     await start(contit_client(upstream), keep=kept)
     assert (len(upstream.received), len(kept.runs)) == (3, 1)
-    assert (stats.requests, stats.retries) == (3, 2)
+    assert (stats.requests, stats.events["retry"]) == (3, 2)
     upstream = scripted(Reply(status))
     with pytest.raises(errors.APIStatusError):
         await start(contit_client(upstream), within=10_000)

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
+NAMES = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
 TARGET = 'job="contit-mcp",instance="10.0.0.7:9090"'
 
 QUIET = {
@@ -85,13 +86,11 @@ TROUBLE = {
 
 
 def ringing(hour: dict[str, str], folder: Path) -> set[str]:
-    """The alerts that ring at the end of such an hour."""
-    named = [rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     series = [
         {"series": f"{name}{{{','.join(filter(None, [TARGET, labels]))}}}", "values": values}
         for (name, _, labels), values in ((key.partition(" "), values) for key, values in hour.items())
     ]
-    expected = [{"eval_time": "58m", "alertname": name, "exp_alerts": []} for name in named]
+    expected = [{"eval_time": "58m", "alertname": name, "exp_alerts": []} for name in NAMES]
     test = {"interval": "1m", "input_series": series, "alert_rule_test": expected}
     file = folder / "test.yaml"
     file.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}))
@@ -103,25 +102,20 @@ def ringing(hour: dict[str, str], folder: Path) -> set[str]:
 
 
 def test_a_quiet_hour_rings_nothing(tmp_path: Path) -> None:
-    """Neither do callers who are wrong themselves."""
     assert ringing(QUIET, tmp_path) == set()
 
 
 @pytest.mark.parametrize("name", TROUBLE)
 def test_one_trouble_rings_one_alert(name: str, tmp_path: Path) -> None:
-    """Each alert says what is wrong, once."""
     series, values = TROUBLE[name]
     assert ringing(QUIET | {series: values}, tmp_path) == {name}
 
 
 def test_a_replica_that_is_not_ready_is_no_outage_while_another_is(tmp_path: Path) -> None:
-    """The last one's end is."""
     other = {'contit_mcp_ready pod="other"': "1x60"}
     assert ringing(QUIET | other | {"contit_mcp_ready": "0x60"}, tmp_path) == {"ContitMcpNotReady"}
     assert ringing(QUIET | {"contit_mcp_ready": "0x60"}, tmp_path) == {"ContitMcpNotReady", "ContitMcpDown"}
 
 
 def test_every_alert_is_tried() -> None:
-    """A new one needs its trouble here."""
-    named = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
-    assert named == TROUBLE.keys() | {"ContitMcpDown", "ContitMcpNotReady"}
+    assert TROUBLE.keys() | {"ContitMcpDown", "ContitMcpNotReady"} == NAMES

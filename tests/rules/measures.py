@@ -4,18 +4,17 @@ The modules in the path of a question are counted by running one: a real child p
 the modules whose functions a second question calls are recorded.
 """
 
-import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import tomllib
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+import anyio
+
+from tests.children import TOKEN_MODE, TOKENS, Child, call, caller, clean_environment, deployed, piped
 from tests.rules.public_api import violations
 from tests.rules.tree import PACKAGE, ROOT, modules
 
@@ -32,38 +31,32 @@ LIMITS = {
 STANDING = {"package lines": 19_300, "lines of tests": 35_500}
 
 _TRACED = """
-import signal, sys, threading
+import os, signal, sys, threading
 package, report = sys.argv[1], sys.argv[2]
 seen = set()
 def note(frame, event, arg):
     name = frame.f_code.co_filename
     if event == "call" and name.startswith(package):
         seen.add(name[len(package) + 1:])
-def begin(*_): seen.clear()
 def end(*_):
     names = sorted(name for name in seen if not name.startswith("sandbox/"))
     with open(report + ".part", "w") as file: file.write("\\n".join(names))
-    import os; os.replace(report + ".part", report)
-signal.signal(signal.SIGUSR1, begin); signal.signal(signal.SIGUSR2, end)
+    os.replace(report + ".part", report)
+signal.signal(signal.SIGUSR1, lambda *_: seen.clear()); signal.signal(signal.SIGUSR2, end)
 threading.setprofile(note); sys.setprofile(note)
 sys.argv[1:] = sys.argv[3:]
 from contit_mcp.cli.main import main
 main()
 """
-_TOKEN = "a-token-of-the-measuring-client"
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Accept": "application/json, text/event-stream",
-    "Authorization": f"Bearer {_TOKEN}",
-}
-_SECONDS = 60.0
+_WARM_UP = {"prompt": "How many articles are there?"}
+_MEASURED = {"prompt": "Which products are there?"}
 
 
 def measures() -> dict[str, int]:
     """Return each measure by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
-        stdio, http = path_over_stdio(Path(folder)), path_over_http(Path(folder))
+        stdio, http = (anyio.run(path, Path(folder, path.__name__)) for path in (path_over_stdio, path_over_http))
     return {
         "package lines": _lines(modules()),
         "modules": len(modules()),
@@ -75,89 +68,47 @@ def measures() -> dict[str, int]:
     }
 
 
-def path_over_stdio(folder: Path) -> list[str]:
+async def path_over_stdio(report: Path) -> list[str]:
     """Return the modules that one warm ask over stdio runs through."""
-    report = folder / "stdio"
-    with _child(report, "stdio", "--sandbox") as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        stdin, stdout = child.stdin, child.stdout
-
-        def send(message: dict[str, Any]) -> dict[str, Any]:
-            stdin.write(json.dumps(message) + "\n")
-            stdin.flush()
-            answer: dict[str, Any] = json.loads(stdout.readline()) if "id" in message else {}
-            return answer
-
-        send(_initialize())
-        send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        return _recorded(child, report, send)
+    async with piped(Child, _traced(report, "stdio", "--sandbox"), clean_environment()) as child:
+        await child.initialize()
+        _completed(await child.call(2, "contit_ask", _WARM_UP))
+        _begin(child.process)
+        _completed(await child.call(3, "contit_ask", _MEASURED))
+        return _recorded(child.process, report)
 
 
-def path_over_http(folder: Path) -> list[str]:
+async def path_over_http(report: Path) -> list[str]:
     """Return the modules that one warm ask over HTTP runs through, in `token` mode."""
-    report = folder / "http"
-    with _child(report, "http", "--sandbox", "--port", "0") as child:
-        assert child.stderr is not None
-        for line in child.stderr:
-            event = json.loads(line) if line.startswith("{") else {}
-            if "url" in event:
-                break
-        else:
-            raise RuntimeError("the server did not start")
-
-        def send(message: dict[str, Any]) -> dict[str, Any]:
-            request = urllib.request.Request(event["url"], json.dumps(message).encode(), _HEADERS)
-            with urllib.request.urlopen(request, timeout=_SECONDS) as response:
-                lines = [line for line in response.read().decode().splitlines() if line.startswith("data: {")]
-            answer: dict[str, Any] = json.loads(lines[-1].removeprefix("data: "))
-            return answer
-
-        send(_initialize())
-        return _recorded(child, report, send)
+    server_of = deployed(TOKEN_MODE, command=_traced(report), arguments=["--sandbox"])
+    async with server_of as server, caller(TOKENS["anna"]) as http:
+        _completed(await call(http, server, "contit_ask", **_WARM_UP))
+        _begin(server.process)
+        _completed(await call(http, server, "contit_ask", **_MEASURED))
+        return _recorded(server.process, report)
 
 
-def _recorded(child: subprocess.Popen[str], report: Path, send: Any) -> list[str]:
-    _ask(send, 2, "How many articles are there?")
-    time.sleep(0.5)
-    child.send_signal(signal.SIGUSR1)
-    time.sleep(0.1)
-    _ask(send, 3, "Which products are there?")
-    child.send_signal(signal.SIGUSR2)
-    deadline = time.monotonic() + _SECONDS
-    while not report.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return report.read_text(encoding="utf-8").splitlines()
+def _traced(report: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", _TRACED, str(PACKAGE), str(report), *arguments]
 
 
-def _ask(send: Any, request_id: int, prompt: str) -> None:
-    params = {"name": "contit_ask", "arguments": {"prompt": prompt}}
-    answer = send({"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params})
-    if answer["result"]["structuredContent"]["status"] != "completed":
+def _completed(result: dict[str, Any]) -> None:
+    if result["structuredContent"]["status"] != "completed":
         raise RuntimeError("the question was not answered")
 
 
-def _initialize() -> dict[str, Any]:
-    client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "measures", "version": "1"}}
-    return {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+def _begin(process: Any) -> None:
+    time.sleep(0.5)  # until the work behind the first answer is done
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(0.1)
 
 
-def _child(report: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
-    environment |= {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"m:{_TOKEN}", "CONTIT_MCP_SEAL_KEY": "k" * 32}
-    environment["CONTIT_MCP_STATE_DIR"] = str(report.parent)
-    command = [sys.executable, "-c", _TRACED, str(PACKAGE), str(report), *arguments]
-    return _Child(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-
-
-class _Child(subprocess.Popen[str]):
-    """A child that is ended at the end of its block."""
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        self.communicate()
+def _recorded(process: Any, report: Path) -> list[str]:
+    process.send_signal(signal.SIGUSR2)
+    deadline = time.monotonic() + 60
+    while not report.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return report.read_text(encoding="utf-8").splitlines()
 
 
 def _lines(paths: tuple[Path, ...]) -> int:

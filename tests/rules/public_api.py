@@ -1,13 +1,11 @@
 """Finds uses of names that other packages do not make public, by syntax tree.
 
 Found are: imports of modules and names with a leading underscore; reads of such attributes on anything but `self` and
-`cls`; overrides and reads through `self` of such names of a foreign base class; reads of `__self__`.
+`cls`; in a class with a foreign base, overrides of such names and reads of those that it does not define; `__self__`.
 """
 
 import ast
 import importlib
-import inspect
-import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -61,43 +59,22 @@ def _of_reads(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _of_classes(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Find overrides of private names, and reads through `self` of names that the class itself does not define."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef):
             continue
-        own_names = {item.name for item in ast.walk(node) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
+        inside = list(ast.walk(node))
+        methods = [item for item in inside if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+        on_self = [item for item in inside if isinstance(item, ast.Attribute) and ast.unparse(item.value) == "self"]
+        own = {item.name for item in methods} | {item.attr for item in on_self if isinstance(item.ctx, ast.Store)}
+        own |= {item.id for item in inside if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
         for base in filter(None, (_foreign_base(expression, tree) for expression in node.bases)):
-            private = {name for name in dir(base) if _is_private(name)} | _instance_names(base)
-            for item in ast.walk(node):
-                if (
-                    isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
-                    and item.name in private
-                    and _is_private(item.name)
-                ):
-                    yield item.lineno, f"overrides {base.__name__}.{item.name}"
-                on_self = isinstance(item, ast.Attribute) and ast.unparse(item.value) == "self"
-                if isinstance(item, ast.Attribute) and on_self and item.attr in private - own_names:
+            for method in methods:
+                if _is_private(method.name) and hasattr(base, method.name):
+                    yield method.lineno, f"overrides {base.__name__}.{method.name}"
+            for item in on_self:
+                if _is_private(item.attr) and item.attr not in own:
                     yield item.lineno, f"reads self.{item.attr} of {base.__name__}"
-
-
-def _instance_names(base: type) -> set[str]:
-    """Return the private attributes that the methods of a class, or of its bases, set on `self`."""
-    names: set[str] = set()
-    methods = [each for kind in base.__mro__[:-1] for each in vars(kind).values() if inspect.isfunction(each)]
-    for method in methods:
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
-        except (OSError, SyntaxError):  # made without a file
-            continue
-        names |= {
-            node.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, ast.Store)
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "self"
-            and _is_private(node.attr)
-        }
-    return names
 
 
 def _foreign_base(expression: ast.expr, tree: ast.Module) -> type | None:

@@ -13,7 +13,8 @@ def test_the_map_shows_every_room() -> None:
     """Each module and package directly in contit_mcp is on the map of docs/architecture.md."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     shown = {word.removeprefix("contit_mcp/").removesuffix("/") for word in re.findall(r"`([\w*./]+)`", page)}
-    rooms = [path.name for path in PACKAGE.iterdir() if _is_room(path)]
+    rooms = [path.parent.name for path in PACKAGE.glob("*/__init__.py")]
+    rooms += [path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")]
     missing = [room for room in sorted(rooms) if not any(fnmatch(room, pattern) for pattern in shown)]
     assert not missing, told(missing, "Give each a line of the map in docs/architecture.md: what it knows.")
 
@@ -40,12 +41,13 @@ def test_what_answers_a_threat_is_where_the_threat_model_says() -> None:
 
 
 def test_every_document_names_settings_that_exist() -> None:
-    """Every CONTIT_MCP_… name in docs/ is one."""
+    """Every CONTIT_MCP_… name in docs/, and every CONTIT_… name in the README."""
+    known = {str(field.alias) for field in Settings.model_fields.values()} | {CONFIG_VARIABLE, "CONTIT_MCP_TLS"}
     wrong = [
         f"{place(path)}: {name}"
-        for path in sorted((ROOT / "docs").glob("*.md"))
-        for name in re.findall(r"CONTIT_MCP_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
-        if name not in _settings() | {CONFIG_VARIABLE, "CONTIT_MCP_TLS"}
+        for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for name in re.findall(rf"CONTIT_{'' if path.parent == ROOT else 'MCP_'}[A-Z_]*[A-Z]", path.read_text("utf-8"))
+        if name not in known
     ]
     assert not wrong, told(wrong, "Write the setting's name as it is.")
 
@@ -57,12 +59,6 @@ def test_the_readmes_first_screen_is_three_steps_to_an_answer() -> None:
     assert "   ~/.contit-mcp/bin/contit-mcp install claude-desktop --sandbox" in first
 
 
-def test_the_readme_names_settings_that_exist() -> None:
-    """Every CONTIT_… name in it is one."""
-    named = set(re.findall(r"CONTIT_[A-Z_]*[A-Z]", (ROOT / "README.md").read_text(encoding="utf-8")))
-    assert not named - _settings(), told(sorted(named - _settings()), "Write the setting's name as it is.")
-
-
 def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> None:
     """As it stands, and with its comments opened: every key is known and every default valid."""
     example = (ROOT / "configs" / "contit-mcp.toml").read_text(encoding="utf-8")
@@ -72,13 +68,3 @@ def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> Non
         file.write_text(text, encoding="utf-8")
         assert load_settings(file=file, environment={}) == load_settings(environment={})
     assert opened.count(" = ") >= len(Settings.model_fields)
-
-
-def _settings() -> set[str]:
-    return {str(field.alias) for field in Settings.model_fields.values()}
-
-
-def _is_room(path: Path) -> bool:
-    if path.is_dir():
-        return (path / "__init__.py").exists()
-    return path.suffix == ".py" and not path.name.startswith("__")

@@ -4,6 +4,8 @@ import json
 import re
 import tomllib
 
+import pytest
+
 from tests.rules.tree import kept_files, place, told
 
 # Written with a slash for the last dot, so that this file does not break its own rule.
@@ -13,22 +15,24 @@ REGISTRIES = re.compile(
 MACHINE_PATHS = re.compile(r"(?<![\w.~*$}-])/(?:root|work|home/(?!you\b)\w+|Users/(?!you\b)\w+)/")
 
 
-def test_no_file_names_a_package_registry() -> None:
-    """The index is the choice of the installation, so that a company's mirror works."""
-    found = _found(REGISTRIES)
-    assert not found, told(found, "Leave the registry's address out; `make lock` writes requirements without one.")
-
-
-def test_no_file_names_a_path_of_one_machine() -> None:
-    """Everything works from any folder. Examples say /home/you or /Users/you."""
-    found = _found(MACHINE_PATHS)
-    assert not found, told(found, "Write the path from the project's root, or /home/you in an example.")
-
-
-def test_no_file_holds_an_unsettled_merge() -> None:
-    """It was in the changelog once."""
-    found = _found(re.compile("^(?:<{7}|>{7}|={7}$)"))
-    assert not found, told(found, "Settle the merge.")
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [
+        (REGISTRIES, "Leave the registry's address out; `make lock` writes requirements without one."),
+        (MACHINE_PATHS, "Write the path from the project's root, or /home/you in an example."),
+        (re.compile("^(?:<{7}|>{7}|={7}$)"), "Settle the merge."),
+    ],
+)
+def test_no_file_names_a_registry_or_a_path_of_one_machine_or_holds_an_unsettled_merge(
+    pattern: re.Pattern[str], how: str
+) -> None:
+    found = [
+        f"{place(path, number)}: {match[0]}"
+        for path in kept_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if (match := pattern.search(line))
+    ]
+    assert not found, told(found, how)
 
 
 def test_configurations_can_be_read() -> None:
@@ -42,12 +46,3 @@ def test_configurations_can_be_read() -> None:
             except ValueError as exc:
                 broken.append(f"{place(path)}: {exc}")
     assert not broken, told(broken, "Correct the syntax.")
-
-
-def _found(pattern: re.Pattern[str]) -> list[str]:
-    return [
-        f"{place(path, number)}: {match[0]}"
-        for path in kept_files()
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
-        if (match := pattern.search(line))
-    ]

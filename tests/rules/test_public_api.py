@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.rules.public_api import violations
-from tests.rules.tree import PACKAGE, modules, place, told
+from tests.rules.tree import modules, place, told
 
 
 def test_the_package_uses_public_names_only() -> None:
@@ -23,21 +23,15 @@ def test_the_package_uses_public_names_only() -> None:
         ("import ssl\nssl._create_unverified_context()", "reads ssl._create_unverified_context"),
         ("def f(server): return server._lowlevel_server", "reads server._lowlevel_server"),
         ("def f(receive): return receive.__self__.transport", "reads receive.__self__"),
-        (
-            "import httpx\nclass A(httpx.AsyncClient):\n def _init_transport(self): ...",
-            "overrides AsyncClient._init_transport",
-        ),
-        (
-            "from httpx import AsyncClient as C\nclass A(C):\n def f(self): return self._mounts",
-            "reads self._mounts of AsyncClient",
-        ),
         ("import uvicorn\nclass A(uvicorn.Server):\n async def _serve(self): ...", "overrides Server._serve"),
-        ("import logging\nclass A(logging.Handler):\n def f(self): return self._name", "reads self._name of Handler"),
+        (
+            "from logging import Handler as C\nclass A(C):\n def f(self): return self._name",
+            "reads self._name of Handler",
+        ),
         ("import yaml\nclass A(yaml.SafeLoader):\n pass\nA._x = 1", "reads A._x"),
     ],
 )
 def test_each_kind_of_violation_is_found(source: str, found: str, tmp_path: Path) -> None:
-    """A rule that finds nothing would hold forever."""
     path = tmp_path / "module.py"
     path.write_text(source)
     assert found in [text for _, _, text in violations([path])]
@@ -53,4 +47,3 @@ def test_public_uses_pass(tmp_path: Path) -> None:
         "print(A.__name__)\nos._exit(0)\n"
     )
     assert violations([path]) == []
-    assert PACKAGE.is_dir()

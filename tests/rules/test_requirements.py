@@ -16,20 +16,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ASKED = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = PROJECT["optional-dependencies"]
 EXTRA = [Requirement(line) for lines in EXTRAS.values() for line in lines]
-each_file = pytest.mark.parametrize("path", PINNED, ids=lambda path: path.stem)
 
 
-def blocks(path: Path) -> list[str]:
-    """The requirements of a file, each with its hashes."""
-    text = re.sub(r"^\s*#.*\n", "", path.read_text(), flags=re.MULTILINE)
-    return re.sub(r"\\\n\s*", "", text).splitlines()
-
-
-@each_file
+@pytest.mark.parametrize("path", PINNED, ids=lambda path: path.stem)
 def test_every_requirement_is_one_version_with_its_hashes(path: Path) -> None:
-    """Nothing else can be installed, from whichever index."""
     pinned = re.compile(r"[\w.-]+==[^\s;]+( ; [^\\]+?)?( --hash=sha256:[0-9a-f]{64})+")
-    loose = [block[:80] for block in blocks(path) if not pinned.fullmatch(block)]
+    text = re.sub(r"^\s*#.*\n", "", path.read_text(), flags=re.MULTILINE)
+    blocks = re.sub(r"\\\n\s*", "", text).splitlines()
+    loose = [block[:80] for block in blocks if not pinned.fullmatch(block)]
     assert not loose, told(loose, f"Let `make lock` write {place(path)}.")
 
 
@@ -48,7 +42,8 @@ def test_the_pins_are_those_of_the_dependencies() -> None:
             for requirement in asked
             if not requirement.specifier.contains(pins.get(canonicalize_name(requirement.name), "0"))
         ]
-    direct = re.findall(r"^([\w.-]+)==[^#]*?# via(?:\n\s+#)?[^=]*? contit-mcp ", _runtime(), flags=re.MULTILINE)
+    runtime = (ROOT / "requirements" / "runtime.txt").read_text()
+    direct = re.findall(r"^([\w.-]+)==[^#]*?# via(?:\n\s+#)?[^=]*? contit-mcp ", runtime, flags=re.MULTILINE)
     wrong += sorted({*direct} ^ {canonicalize_name(requirement.name) for requirement in ASKED})
     assert not wrong, told(wrong, "Run `make lock`.")
 
@@ -63,7 +58,3 @@ def test_every_dependency_has_its_reason() -> None:
         if not any(re.search(rf"`{re.escape(requirement.name)}`.*\w{{4}}", item) for item in items)
     ]
     assert not silent, told(silent, "Say in docs/architecture.md, as a list item with its `name`, what it is for.")
-
-
-def _runtime() -> str:
-    return (ROOT / "requirements" / "runtime.txt").read_text()

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.testing import running_sandbox
+from tests.children import clean_environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 FRAGMENTS = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, how, text in FRAGMENTS if (kind, how) == ("sh", "") for line in text.splitlines()]
 
 
-def _kinds(kind: str, how: str = "") -> list[str]:
-    return [text for found, way, text in FRAGMENTS if (found, way) == (kind, how)]
+def _only(kind: str, how: str) -> str:
+    fragment: str
+    (fragment,) = (text for found, way, text in FRAGMENTS if (found, way) == (kind, how))
+    return fragment
 
 
 @pytest.fixture
@@ -37,16 +40,9 @@ def _shell(command: str, folder: Path, **environment: str) -> str:
     binary.parent.mkdir(exist_ok=True)
     binary.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m contit_mcp "$@"\n', "utf-8")
     binary.chmod(0o755)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
-    clean |= {"PATH": f"{binary.parent}:{clean['PATH']}", "CONTIT_MCP_STATE_DIR": str(folder / "state")}
+    env = clean_environment(PATH=f"{binary.parent}:{os.environ['PATH']}", **environment)
     done = subprocess.run(
-        ["sh", "-ec", command],
-        cwd=folder,
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        ["sh", "-ec", command], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -54,7 +50,6 @@ def _shell(command: str, folder: Path, **environment: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_works_as_it_is_printed(command: str, folder: Path) -> None:
-    """Each line of the shell fragments answers."""
     answer = _shell(command, folder)
     assert answer.strip()
     assert "did not understand" not in answer
@@ -62,10 +57,8 @@ def test_a_command_of_the_page_works_as_it_is_printed(command: str, folder: Path
 
 
 def test_the_control_endpoint_serves_a_test_without_python(folder: Path) -> None:
-    """A scripted answer, one fault, then the record of the requests, with curl."""
-    (fragment,) = _kinds("sh", "serve")
     with running_sandbox() as sandbox:
-        printed = _shell(fragment, folder, **sandbox.environment)
+        printed = _shell(_only("sh", "serve"), folder, **sandbox.environment)
     assert "pong" in printed
     assert printed.count('"status":503,"fault":"503"') == 1
     assert '"endpoint":"start","status":200' in printed
@@ -73,12 +66,9 @@ def test_the_control_endpoint_serves_a_test_without_python(folder: Path) -> None
 
 
 def test_the_test_of_the_page_passes(folder: Path) -> None:
-    """The pytest fixture works in a project of its own."""
     _shell(f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider test_agent.py", folder)
 
 
 def test_the_program_of_the_page_runs(folder: Path) -> None:
-    """The sandbox works in memory."""
-    (program,) = _kinds("python", "run")
-    (folder / "program.py").write_text(program, "utf-8")
+    (folder / "program.py").write_text(_only("python", "run"), "utf-8")
     assert "18 pages" in _shell(f"{shlex.quote(sys.executable)} program.py", folder, PYTHONPATH=str(PAGE.parents[1]))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from contit_mcp.sandbox import content
+from contit_mcp.sandbox import content, options
 from contit_mcp.sandbox.answer import Assistant
-from contit_mcp.sandbox.content import DataError, load_workspace
+from contit_mcp.sandbox.content import load_workspace
+from contit_mcp.sandbox.options import DataError
 
 RECIPES = [
     {"id": 1, "title": "Lentil Soup", "author": "Ada Long", "tags": ["vegan"], "status": "published",
@@ -18,12 +19,8 @@ RECIPES = [
 ]  # fmt: skip
 
 
-def _ask(path: Path, *prompts: str) -> str:
-    assistant, turn = Assistant(load_workspace(path), dt.date(2026, 3, 20)), None
-    for prompt in prompts:
-        turn = assistant.reply(prompt, turn)
-    assert turn
-    return turn.answer
+def _ask(path: Path, prompt: str) -> str:
+    return Assistant(load_workspace(path), dt.date(2026, 3, 20)).reply(prompt, None).answer
 
 
 def _file(folder: Path, name: str, text: str) -> Path:
@@ -41,10 +38,8 @@ def recipes(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("prompt", "said"),
     [
-        ("How many recipes are there?", "3 recipes"),
         ("Which recipes did Ada write?", "Lentil Soup"),
         ("Which recipes are tagged vegan?", "Lentil Soup"),
-        ("drafts by Ben", "Plum Cake"),
         ("Which recipes are archived?", "Rice"),
         ("Which recipes take less than 60 minutes?", "Lentil Soup"),
         ("easy recipes", "2 recipes"),
@@ -52,19 +47,16 @@ def recipes(tmp_path: Path) -> Path:
         ("recipes published in March 2026", "Lentil Soup"),
         ("Who wrote Plum Cake?", "Ben Marsh"),
         ("How many cooking minutes does Plum Cake have?", "75"),
-        ("Quante ricette ci sono?", "3"),
         ("Quali ricette ha scritto Ada?", "Lentil Soup"),
         ("drafts by Anna Weber", "did not understand “Anna” and “Weber”"),
         ("articles about soup", "did not understand “articles”"),
     ],
 )
 def test_types_authors_tags_states_and_fields_are_those_of_the_content(recipes: Path, prompt: str, said: str) -> None:
-    """No configuration is needed, and a name of the sample is not known."""
     assert said in _ask(recipes, prompt)
 
 
 def test_all_formats_read_the_same(tmp_path: Path, recipes: Path) -> None:
-    """A JSON list, an object of lists, JSON lines, and CSV with separated tags and locales."""
     grouped = _file(tmp_path, "export.json", json.dumps({"recipes": RECIPES}))
     lines = _file(tmp_path, "recipes.jsonl", "\n".join(map(json.dumps, RECIPES)))
     table = _file(
@@ -79,11 +71,8 @@ def test_all_formats_read_the_same(tmp_path: Path, recipes: Path) -> None:
 
 def test_a_folder_holds_several_types(tmp_path: Path) -> None:
     """Each file gives the type of its records; an author with one first name among two is asked back."""
-    _file(
-        tmp_path,
-        "events.json",
-        json.dumps([{"title": "Fair", "author": "Ann Lee"}, {"title": "Ball", "author": "Ann Wu"}]),
-    )
+    events = [{"title": "Fair", "author": "Ann Lee"}, {"title": "Ball", "author": "Ann Wu"}]
+    _file(tmp_path, "events.json", json.dumps(events))
     _file(tmp_path, "books.csv", "title,author,pages\nOne,Joe Doe,10\nTwo,Joe Doe,300\n")
     assert "4 items: 2 books and 2 events" in _ask(tmp_path, "How many items are there?")
     assert "Two" in _ask(tmp_path, "books with more than 100 pages")
@@ -106,7 +95,6 @@ def test_a_folder_holds_several_types(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_named_by_file_and_record(tmp_path: Path, name: str, text: str, message: str) -> None:
-    """One line, without a traceback."""
     with pytest.raises(DataError) as raised:
         load_workspace(_file(tmp_path, name, text))
     assert message in str(raised.value)
@@ -114,12 +102,11 @@ def test_what_cannot_be_read_is_named_by_file_and_record(tmp_path: Path, name: s
 
 
 def test_content_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both limits are reached: the bytes of a file and the number of items."""
     path = _file(tmp_path, "a.json", json.dumps([{"title": str(number)} for number in range(30)]))
     monkeypatch.setattr(content, "MAX_ITEMS", 29)
     with pytest.raises(DataError, match="30 content items"):
         load_workspace(path)
-    monkeypatch.setattr(content, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(options, "MAX_FILE_BYTES", 100)
     with pytest.raises(DataError, match="it is over"):
         load_workspace(path)
     with pytest.raises(DataError, match="No such file"):

@@ -2,125 +2,60 @@
 
 import pytest
 
-from contit_mcp.sandbox.reader import NotUnderstoodError, Reading
+from contit_mcp.sandbox.reader import Reading
 from tests.sandbox.assistant.oracle import ASSISTANT
-
-
-def _read(text: str, language: str) -> tuple[str, str]:
-    """Return the period that is found in a text, as ISO dates."""
-    noun = {"en": "items", "it": "contenuti"}[language]
-    found = Reading(ASSISTANT.reader, f"{noun} {text}", language).get("date")
-    assert found, text
-    return str(found.low or ""), str(found.high or "")
 
 
 @pytest.mark.parametrize(
     ("text", "start", "end"),
     [
         ("from March 2026", "2026-03-01", "2026-03-31"),
-        ("in March", "2026-03-01", "2026-03-31"),
         ("in April", "2025-04-01", "2025-04-30"),
-        ("Dec 2025", "2025-12-01", "2025-12-31"),
-        ("from last December", "2025-12-01", "2025-12-31"),
         ("last March", "2025-03-01", "2025-03-31"),
         ("March of last year", "2025-03-01", "2025-03-31"),
-        ("in the year 2025", "2025-01-01", "2025-12-31"),
         ("on March 14, 2026", "2026-03-14", "2026-03-14"),
         ("on the 14th of March", "2026-03-14", "2026-03-14"),
-        ("on the first of March 2026", "2026-03-01", "2026-03-01"),
         ("on April 2", "2025-04-02", "2025-04-02"),
         ("2026-03-14", "2026-03-14", "2026-03-14"),
         ("since February", "2026-02-01", ""),
         ("from March 2026 on", "2026-03-01", ""),
-        ("after March 10", "2026-03-11", ""),
         ("before 2026", "", "2025-12-31"),
         ("older than January 2026", "", "2025-12-31"),
-        ("until March 10th, 2026", "", "2026-03-10"),
         ("between March 1 and March 10, 2026", "2026-03-01", "2026-03-10"),
         ("from 1 to 10 March", "2026-03-01", "2026-03-10"),
         ("from November to February", "2025-11-01", "2026-02-28"),
-        ("from December to March 2026", "2025-12-01", "2026-03-31"),
         ("between 2025-12-01 and 2026-01-31", "2025-12-01", "2026-01-31"),
         ("this week", "2026-03-16", "2026-03-22"),
         ("last week", "2026-03-09", "2026-03-15"),
         ("last month", "2026-02-01", "2026-02-28"),
-        ("last year", "2025-01-01", "2025-12-31"),
         ("next month", "2026-04-01", "2026-04-30"),
-        ("last quarter", "2025-10-01", "2025-12-31"),
         ("Q1 2026", "2026-01-01", "2026-03-31"),
         ("in the fourth quarter", "2025-10-01", "2025-12-31"),
         ("the first half of 2025", "2025-01-01", "2025-06-30"),
-    ],
-)
-def test_english_periods(text: str, start: str, end: str) -> None:
-    """Months without a year are the most recent that began; weeks begin on Monday."""
-    assert _read(text, "en") == (start, end)
-
-
-@pytest.mark.parametrize(
-    ("text", "start", "end"),
-    [
         ("di marzo 2026", "2026-03-01", "2026-03-31"),
-        ("a marzo", "2026-03-01", "2026-03-31"),
-        ("ad aprile", "2025-04-01", "2025-04-30"),
         ("lo scorso dicembre", "2025-12-01", "2025-12-31"),
         ("marzo dell'anno scorso", "2025-03-01", "2025-03-31"),
         ("nel mese di marzo 2026", "2026-03-01", "2026-03-31"),
-        ("nel 2025", "2025-01-01", "2025-12-31"),
-        ("il 14 marzo 2026", "2026-03-14", "2026-03-14"),
         ("dell'8 marzo", "2026-03-08", "2026-03-08"),
-        ("il 1° marzo", "2026-03-01", "2026-03-01"),
         ("il primo marzo 2026", "2026-03-01", "2026-03-01"),
-        ("da febbraio", "2026-02-01", ""),
         ("dall'8 marzo", "2026-03-08", ""),
         ("a partire da gennaio", "2026-01-01", ""),
         ("dal 2025 in poi", "2025-01-01", ""),
-        ("dopo il 10 marzo", "2026-03-11", ""),
-        ("prima del 2026", "", "2025-12-31"),
         ("più vecchie di gennaio 2026", "", "2025-12-31"),
         ("fino al 10 marzo 2026", "", "2026-03-10"),
         ("entro marzo", "", "2026-03-31"),
-        ("tra il 1 marzo e il 10 marzo 2026", "2026-03-01", "2026-03-10"),
         ("dal 1 al 10 marzo", "2026-03-01", "2026-03-10"),
         ("da gennaio a marzo 2026", "2026-01-01", "2026-03-31"),
         ("fra novembre e febbraio", "2025-11-01", "2026-02-28"),
-        ("questa settimana", "2026-03-16", "2026-03-22"),
         ("la settimana scorsa", "2026-03-09", "2026-03-15"),
-        ("lo scorso mese", "2026-02-01", "2026-02-28"),
         ("il mese scorso", "2026-02-01", "2026-02-28"),
-        ("l'anno scorso", "2025-01-01", "2025-12-31"),
         ("quest'anno", "2026-01-01", "2026-12-31"),
         ("nel primo trimestre del 2026", "2026-01-01", "2026-03-31"),
         ("nella prima metà del 2025", "2025-01-01", "2025-06-30"),
-        ("nel secondo semestre del 2025", "2025-07-01", "2025-12-31"),
     ],
 )
-def test_italian_periods(text: str, start: str, end: str) -> None:
-    """By the same calendar."""
-    assert _read(text, "it") == (start, end)
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("articles in March 35", "en"),
-        ("articles on February 30", "en"),
-        ("articles of January and March 2026", "en"),
-        ("articles of early March", "en"),
-        ("articles between Christmas and March", "en"),
-        ("articles between March 2026 and January 2026", "en"),
-        ("articles after March 1 and before March 10", "en"),
-        ("articles of 3/4/2026", "en"),
-        ("articles of March 2026 and 2027-02-30", "en"),
-        ("articles in the last 7 days", "en"),
-        ("articles since the start of the year", "en"),
-        ("articles in 2025 and 2026", "en"),
-        ("articoli di gennaio e marzo 2026", "it"),
-        ("articoli di fine marzo", "it"),
-        ("articoli dopo Natale", "it"),
-    ],
-)
-def test_half_a_period_is_not_understood(text: str, language: str) -> None:
-    """The question is refused, instead of answered for a part of the period."""
-    with pytest.raises(NotUnderstoodError):
-        Reading(ASSISTANT.reader, text, language)
+def test_a_period_is_read(text: str, start: str, end: str) -> None:
+    """Months without a year are the most recent that began; weeks begin on Monday."""
+    found = Reading(ASSISTANT.reader, text, ASSISTANT.reader.language(text, "")).get("date")
+    assert found, text
+    assert (str(found.low or ""), str(found.high or "")) == (start, end)

@@ -1,0 +1,216 @@
+"""Faults, scripted answers, and the control endpoint that sets both."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from contit_mcp.sandbox import options as sandbox_options
+from contit_mcp.sandbox.app import ConnectionDropped
+from contit_mcp.sandbox.options import DataError, Fault, SandboxOptions, load_answers, parse_fault, parse_faults
+from tests.children import sandbox_on_port
+from tests.sandbox.conftest import START, Sandbox
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fault", "status", "shows"),
+    [
+        ("500", 500, ""),
+        ("503 retry_after=3", 503, ""),
+        ("redirect", 302, ""),
+        ("html", 200, "<html"),
+        ("html-error", 502, "<html"),
+        ("malformed", 200, "{"),
+        ("missing-field", 200, "{}"),
+        ("empty", 200, ""),
+    ],
+)
+async def test_a_fault_happens_as_often_as_it_was_ordered(
+    sandbox: Sandbox, fault: str, status: int, shows: str
+) -> None:
+    sandbox.record.add_fault(parse_fault(f"{fault} on=start after=1 times=1"))
+    assert set((await sandbox.start()).json()) == {"threadId", "runId"}
+    answer = await sandbox.start()
+    assert answer.status_code == status
+    assert shows in answer.text
+    assert answer.headers.get("Retry-After") == ("3" if "retry_after" in fault else None)
+    assert set((await sandbox.start()).json()) == {"threadId", "runId"}
+
+
+@pytest.mark.anyio
+async def test_runs_can_fail_be_endless_or_slow_and_a_status_can_be_unknown(sandbox: Sandbox) -> None:
+    async def words(*runs: dict[str, str]) -> list[str]:
+        return [(await sandbox.status(ids)).json()["status"] for ids in runs]
+
+    sandbox.record.add(parse_faults("failed, endless, slow seconds=5 on=start"))
+    failed, endless, slow = [(await sandbox.start()).json() for _ in range(3)]
+    await anyio.sleep(3)
+    assert await words(failed, endless, slow) == ["failed", "in_progress", "in_progress"]
+    await anyio.sleep(4)
+    assert await words(endless, slow) == ["in_progress", "completed"]
+    sandbox.record.add(parse_faults("unknown-status status_word=pondering, 500 times=forever"))
+    assert await words(slow) == ["pondering"]
+    assert [(await sandbox.status(slow)).status_code for _ in range(3)] == [500] * 3
+    sandbox.record.clear_faults()
+    assert await words(slow) == ["completed"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fault", "late", "word"),
+    [("delay on=start seconds=7", 7, "completed"), ("slow on=start seconds=7", 0, "in_progress"),
+     ("slow on=status seconds=4", 4, "in_progress")],
+)  # fmt: skip
+async def test_an_answer_can_be_late_and_a_run_slow(sandbox: Sandbox, fault: str, late: float, word: str) -> None:
+    sandbox.record.add_fault(parse_fault(fault))
+    began = anyio.current_time()
+    ids = (await sandbox.start()).json()
+    status = (await sandbox.status(ids)).json()["status"]
+    assert (anyio.current_time() - began, status) == (late, word)
+
+
+def test_a_request_meets_the_first_fault_that_is_due() -> None:
+    """Only that one counts the request, and a fault of runs waits for a start."""
+    record = Sandbox().record
+    record.add(parse_faults("500 after=1, 503 times=2, endless, unknown-status status_word=odd"))
+    met = [record.next_fault(endpoint) for endpoint in ("start", "start", "start", "response", "status", "start")]
+    assert [fault and fault.kind for fault in met] == ["503", "500", "503", None, "unknown-status", "endless"]
+
+
+@pytest.mark.parametrize(("fault", "runs"), [("drop-before on=start", 0), ("drop-after on=start", 1)])
+class TestADroppedConnection:
+    """Before the request took effect, or after."""
+
+    @pytest.mark.anyio
+    async def test_in_memory(self, sandbox: Sandbox, fault: str, runs: int) -> None:
+        sandbox.record.add_fault(parse_fault(fault))
+        with pytest.raises(ConnectionDropped):
+            await sandbox.start()
+        assert (len(sandbox.record.runs), sandbox.record.requests[-1].status) == (runs, None)
+
+    def test_on_a_port(self, fault: str, runs: int) -> None:
+        async def asked() -> None:
+            options = SandboxOptions(faults=(parse_fault(fault),))
+            async with sandbox_on_port(options) as (url, record), httpx.AsyncClient() as http:
+                http.headers["X-Api-Key"] = "sandbox-key"
+                with pytest.raises(httpx.TransportError):
+                    await http.post(url + START, json={"prompt": "q"})
+                assert len(record.runs) == runs
+                assert (await http.post(url + START, json={"prompt": "q"})).status_code == 200
+
+        anyio.run(asked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "500 on=nowhere", "failed on=status", "500 times=0", "500 times=often", "slow", "slow seconds=-1",
+     "slow seconds=nan", "unknown-status", "500 500", "500 color=red", '500 retry_after="3', ""],
+)  # fmt: skip
+def test_a_fault_that_would_silently_do_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        parse_fault(text)
+
+
+def test_faults_are_separated_by_commas_outside_quotes() -> None:
+    listed = parse_faults('503 times=2 retry_after="Sun, 06 Nov 1994 08:49:37 GMT", failed')
+    assert listed == (Fault("503", times=2, retry_after="Sun, 06 Nov 1994 08:49:37 GMT"), Fault("failed"))
+    with pytest.raises(ValueError, match="quotation"):
+        parse_faults('503 retry_after="3')
+
+
+def _file(folder: Path, content: Any) -> Path:
+    path = folder / "answers.json"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+@pytest.mark.anyio
+async def test_the_first_scripted_answer_that_matches_answers(tmp_path: Path) -> None:
+    """By prompt or pattern, as often as it says; other prompts are answered from the content."""
+    records = [
+        {"prompt": "Ping", "fault": "503 retry_after=1", "times": 1},
+        {"prompt": "Ping", "answer": "pong"},
+        {"pattern": "price of (\\w+)", "answer": "\\1 costs 10."},
+        {"pattern": "^fail", "fault": "failed", "answer": "never read"},
+        {"prompt": "How many drafts are there?", "seconds": 60},
+    ]
+    made = Sandbox(SandboxOptions(run_seconds=0, answers=_file(tmp_path, records)))
+    refused = await made.start(" ping  ")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert await made.answer("PING") == "pong"
+    assert await made.answer("What is the Price of Garda?") == "Garda costs 10."
+    assert await made.answer("fail now") == "404"
+    assert await made.answer("How many drafts are there?") == "404"
+    assert "18 pages" in await made.answer("How many pages are there?")
+    assert [run.fails for run in made.record.runs] == [False, False, True, False, False]
+    assert [one.fault for one in made.record.requests if one.fault] == ["503", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "list"),
+        ([1], "record 1"),
+        ([{"answer": "x"}], "record 1: "),
+        ([{"prompt": "a", "pattern": "b", "answer": "x"}], "either a prompt or a pattern"),
+        ([{"prompt": "a"}], "an answer, seconds or a fault"),
+        ([{"prompt": "a", "answer": "x"}, {"prompt": "a", "reply": "x"}], "record 2: reply"),
+        ([{"prompt": "a", "answer": "x", "seconds": -1}], "record 1: seconds"),
+        ([{"prompt": "a", "answer": "x", "times": 0}], "record 1: times"),
+        ([{"prompt": "a", "fault": "nonsense"}], "unknown fault"),
+        ([{"prompt": "a", "fault": "503 on=status"}], "does not happen on start"),
+        ([{"pattern": "(", "answer": "x"}], "do not fit"),
+        ([{"pattern": "a(b)", "answer": "\\2"}], "do not fit"),
+        ([{"prompt": "a", "answer": "x"}] * (sandbox_options.MAX_ANSWERS + 1), "1000"),
+        (b"{", "answers.json: Expecting"),
+        (b'[{"prompt": "caff\xe8"}]', "answers.json: 'utf-8' codec"),
+    ],
+)
+def test_a_scripted_answer_that_cannot_be_used_is_named_in_one_line(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(DataError) as raised:
+        load_answers(_file(tmp_path, content))
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_of_answers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _file(tmp_path, b"[" + b" " * 200 + b"]")
+    assert load_answers(path) == []
+    monkeypatch.setattr(sandbox_options, "MAX_FILE_BYTES", 100)
+    with pytest.raises(DataError, match="it is over"):
+        load_answers(path)
+    with pytest.raises(DataError, match="No such file"):
+        load_answers(tmp_path / "absent.json")
+
+
+@pytest.mark.anyio
+async def test_the_control_endpoint_adds_clears_and_resets() -> None:
+    made = Sandbox(SandboxOptions(run_seconds=0, faults=(parse_fault("500 on=status times=forever"),)))
+
+    async def changed(**body: Any) -> dict[str, Any]:
+        report: dict[str, Any] = (await made.http.post("/sandbox", json=body)).raise_for_status().json()
+        return report
+
+    report = await changed(
+        clear_faults=True, faults="failed, 503 on=token", answers=[{"prompt": "hi", "answer": "there"}]
+    )
+    assert [fault["kind"] for fault in report["faults"]] == ["failed", "503"]
+    await changed(clear_faults=True)
+    assert await made.answer("hi") == "there"
+    report = await changed(reset=True)
+    assert (report["requests"], report["runs"], [fault["kind"] for fault in report["faults"]]) == ([], [], ["500"])
+    assert "Hello" in await made.answer("hi")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{", b'{"what": 1}', b'{"faults": "nonsense"}', b'{"faults": 5}', b'{"answers": [{}]}']
+)
+async def test_a_bad_order_to_the_control_endpoint_changes_nothing(sandbox: Sandbox, body: bytes) -> None:
+    refused = await sandbox.http.post("/sandbox", content=body)
+    assert (refused.status_code, sandbox.record.faults) == (400, [])
+    assert refused.json()["detail"].startswith("The body cannot be used: ")

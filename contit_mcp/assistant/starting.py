@@ -78,8 +78,8 @@ class RunStarter:
         """Return the question's run.
 
         A busy thread is waited for until the deadline (on the event loop's clock), and the answer of the run before is
-        stored; `on_status` takes its words. `delivery` says whether the answer is owed to the caller,
-        or the ids are enough.
+        stored; `on_status` takes its words. `delivery` says whether the answer is owed to the caller, or the ids are
+        enough.
         """
         joined = waited_for = None
         while True:

@@ -6,8 +6,9 @@ import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 SCHEMA_VERSION = 4
 """Of the text and of what stores keep beside it. Versions of this program with another one do not see these runs."""
@@ -42,10 +43,6 @@ class Failure(StrEnum):
     NO_ANSWER = "no_answer"
     """Contit calls it completed but has no answer for it."""
 
-    @classmethod
-    def _missing_(cls, value: object) -> "Failure | None":
-        return cls.RUN_FAILED if isinstance(value, str) else None  # a newer version's word
-
 
 class Delivery(StrEnum):
     """Whether the answer is owed to a caller."""
@@ -54,10 +51,6 @@ class Delivery(StrEnum):
     """A caller waited for the answer and has not got it."""
     DELIVERED = "delivered"
     """A call returned the answer; or `start` returned the ids and no caller has waited for the answer."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Delivery | None":
-        return cls.DELIVERED if isinstance(value, str) else None  # a newer version's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +61,12 @@ class Question:
     thread_id: str | None
     prompt_hash: str
     """From `hash_prompt`; the prompt itself is never stored."""
+
+
+def _known(word: StrEnum) -> BeforeValidator:
+    """Return what reads any other text, a newer version's word, as this one."""
+    words = {str(each) for each in type(word)}
+    return BeforeValidator(lambda value: word if isinstance(value, str) and value not in words else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class RunRecord:
     key: str
     question: Question
     asked_at: float
-    delivery: Delivery
+    delivery: Annotated[Delivery, _known(Delivery.DELIVERED)]
     thread_id: str | None = None
     run_id: str | None = None
     started_at: float | None = None
@@ -98,7 +97,7 @@ class RunRecord:
     run_seconds: float | None = None
     replay_until: float | None = None
     answer: str | None = None
-    failure: Failure | None = None
+    failure: Annotated[Failure | None, _known(Failure.RUN_FAILED)] = None
     lease_owner: str | None = None
     lease_until: float | None = None
     cancelled: tuple[int, ...] = ()

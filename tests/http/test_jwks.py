@@ -1,6 +1,5 @@
 """An issuer's keys over time: rotated, withdrawn, out of reach, or not what they should be. In virtual time."""
 
-import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from io import StringIO
@@ -10,7 +9,7 @@ import anyio
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from starlette.datastructures import Headers
 
@@ -327,19 +326,13 @@ async def test_a_curve_is_for_one_algorithm(signs: str, named: str) -> None:
     assert await status_on(web, token(FIRST.private, "ec")) == 401
 
 
-@pytest.mark.parametrize("named", [None, "EdDSA", "Ed25519", "Ed448", "RS256"])
-@pytest.mark.parametrize("signs", ["EdDSA", "Ed25519", "Ed448"])
-@pytest.mark.parametrize("curve", ["Ed25519", "Ed448"])
-async def test_edwards_curves_have_an_old_and_a_new_name(curve: str, signs: str, named: str | None) -> None:
-    """RFC 8037, 3.1 has one name for both curves; RFC 9864, 2.2 has one for each, which PyJWT does not know."""
-    private = (ed25519.Ed25519PrivateKey if curve == "Ed25519" else ed448.Ed448PrivateKey).generate()
-    published = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ed"}
-    parts = [{"alg": signs, "kid": "ed", "typ": "at+jwt"}, Issuer(URL).claims()]
-    signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
-    given = signed + b"." + base64.urlsafe_b64encode(private.sign(signed)).rstrip(b"=")
-    fits = signs in {"EdDSA", curve} and named in {None, "EdDSA", curve}
-    web = Web(published | ({"alg": named} if named else {}), FIRST.public())
-    assert await status_on(web, given.decode()) == (200 if fits else 401)
+@pytest.mark.parametrize(("named", "expected"), [({}, 200), ({"alg": "EdDSA"}, 200), ({"alg": "RS256"}, 401)])
+async def test_an_edwards_curve_is_for_eddsa(named: dict[str, str], expected: int) -> None:
+    """RFC 8037, 3.1."""
+    private = ed25519.Ed25519PrivateKey.generate()
+    published = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ed", **named}
+    given = jwt.encode(Issuer(URL).claims(), private, "EdDSA", headers={"kid": "ed"})
+    assert await status_on(Web(published, FIRST.public()), given) == expected
 
 
 async def test_an_issuer_with_one_key_may_leave_its_id_out() -> None:

@@ -186,8 +186,9 @@ def _dumped(document: object, text: str) -> str:
 
 # --- JSON with comments and trailing commas
 
-_STRING = r'"(?:[^"\\\n]|\\.)*"'
-_STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+# What is not closed matches to its end too: the search must not begin again at each of its characters.
+_STRING = r'"(?:[^"\\\n]|\\.)*"?'
+_STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(rf"{_STRING}|(?<=[^\s\[{{,:])(\s*),(?=\s*[\]}}])")
 _COMMA = re.compile(r"\s*,")
 _SPACE = re.compile(r"\s*")

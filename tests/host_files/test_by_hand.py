@@ -105,6 +105,8 @@ def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs:
     ("slug", "text"),
     [
         ("cursor", '{"a": ' + "1" * 5000 + "}"),
+        ("cursor", "/*" * 500_000),  # both would freeze a search that begins again at each character
+        ("cursor", '"' + '\\"' * 500_000),
         ("codex", "a = " + "[" * 3000 + "]" * 3000),
         ("goose", "a: " + "[" * 3000 + "]" * 3000),
         ("goose", "a: 0b_\n"),

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.sources import is_unset, load_settings
+from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 
 EXAMPLES: dict[str, tuple[str, object]] = {
@@ -390,9 +388,3 @@ def test_what_kubernetes_writes_of_a_service_of_our_name_is_no_setting(service: 
 def test_variables_of_other_programs_are_left_alone() -> None:
     for name in ("CONTIT_WORKSPACE", "CONTIT_CLI_HOME", "CONTIT", "CONTITAPIKEY", "XCONTIT_API_KEYS", "PATH"):
         load_settings(environment={name: "anything"})
-
-
-@given(st.text(max_size=30))
-def test_a_value_without_the_marks_of_a_placeholder_is_set(value: str) -> None:
-    if value.strip() not in {"", "null", "undefined"} and not any(mark in value for mark in "$%{"):
-        assert not is_unset(value)

@@ -57,11 +57,7 @@ def in_tags(text: str) -> str:
 
 
 def is_hidden(code: int) -> bool:
-    """Return whether a code point shows nothing, by Unicode's own properties.
-
-    Default_Ignorable_Code_Point is derived as in DerivedCoreProperties.txt, with the code points that its definition
-    lists (Other_Default_Ignorable_Code_Point and Variation_Selector) written out here.
-    """
+    """Return whether a code point shows nothing: a control, or Default_Ignorable_Code_Point as Unicode derives it."""
     listed = (
         code in {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x3164, 0xFFA0}
         or 0x180B <= code <= 0x180F

@@ -32,7 +32,7 @@ from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.extension import Task
-from contit_mcp.telemetry.call_stats import NULL_LISTENER, FinishedCall, start_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
@@ -277,7 +277,7 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
                 tool_span.set_attribute(f"contit.{key}", value)
         if counts and context.metrics is not None:
             outcome, dropped = str(call.facts["outcome"]), call.facts.get("dropped_arguments", 0)
-            context.metrics.count_call(FinishedCall(name, outcome, seconds, dropped, call.trace_id))
+            context.metrics.count_call(name, outcome, seconds, dropped=dropped, trace_id=call.trace_id)
         log.log(
             call.level,
             "call.finished",
@@ -285,12 +285,12 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             thread_id=call.thread_id,
             run_id=call.run_id,
             seconds=seconds,
-            polls=stats.polls,
+            polls=stats.events["poll"],
             requests=stats.requests,
             statuses=" ".join(f"{status}:{count}" for status, count in sorted(stats.statuses.items())),
-            retries=stats.retries,
-            joins=stats.joins,
-            store_errors=stats.store_errors,
+            retries=stats.events["retry"],
+            joins=stats.events["join"],
+            store_errors=stats.events["store_error"],
             host=call.host,
             host_version=call.host_version,
             protocol=request.protocol_version,

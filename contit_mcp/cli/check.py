@@ -17,7 +17,8 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.opening import bare_store
-from contit_mcp.runs.sqlite import FILE_NAME, inspect_file
+from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore
+from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.logging import configure_logging
 
 # --- the run store
@@ -26,7 +27,7 @@ _SUBJECT = "Runs are remembered in"
 
 
 async def check_store(settings: Settings) -> Finding:
-    """Report where runs are remembered, and whether that works. A Redis store is asked a question."""
+    """Report where runs are remembered, and whether that works. An existing store is asked a question."""
     where = ""
     try:
         location = settings.store_location()
@@ -35,15 +36,19 @@ async def check_store(settings: Settings) -> Finding:
         folder = state_folder(settings.state_dir)
         if location.kind == "redis":
             where = location.name
-            async with contextlib.aclosing(bare_store(location, folder=folder)) as store:
-                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+            await _try_store(bare_store(location, folder=folder))
         else:
             file = location.path or folder / FILE_NAME
             where = str(file)
-            inspect_file(file) if file.exists() else _try_folder(file.parent)
+            await _try_store(SqliteRunStore(file)) if file.exists() else _try_folder(file.parent)
     except (ConfigurationError, StoreError) as error:
         return failed(_SUBJECT, error, about=f"{where}. " if where else "")
     return Finding(_SUBJECT, where, good=True)
+
+
+async def _try_store(store: RunStore) -> None:
+    async with contextlib.aclosing(store):
+        await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
 
 
 def _try_folder(folder: Path) -> None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from contit_mcp.assistant.reports import NULL_LISTENER
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.waiting import DrainScope, PollPolicy
 from contit_mcp.config.settings import Settings
@@ -16,9 +15,10 @@ from contit_mcp.contit.retries import Backoff
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
-from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore
+from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
+from contit_mcp.telemetry.call_stats import NULL_LISTENER
 
 if TYPE_CHECKING:
     from contit_mcp.server.context import AppContext
@@ -84,7 +84,7 @@ class Services:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
-                listener=self._context.metrics or NULL_STORE_LISTENER,
+                listener=self._context.metrics or NULL_LISTENER,
             )
         return self._store
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -74,27 +75,21 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
     if token_file is not None and settings.auth != "jwt":
         hint = "Set CONTIT_MCP_AUTH=jwt and the settings of the server that is to accept it."
         return [bad("Token", f"not checked, since CONTIT_MCP_AUTH is {settings.auth}", hint)]
-    match settings.auth:
-        case "token":
-            return [_tokens(settings)]
-        case "jwt":
-            from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
+    if settings.auth == "jwt":
+        from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
 
-            return await check_sign_in(settings, token_file)
-        case _:
-            return []
-
-
-def _tokens(settings: Settings) -> Finding:
+        return await check_sign_in(settings, token_file)
+    if settings.auth != "token":
+        return []
     try:
         number = len(settings.caller_tokens())
     except ConfigurationError as error:
-        return failed("Callers", error)
+        return [failed("Callers", error)]
     if not number:
         hint = "Set CONTIT_MCP_TOKENS=name:token, or CONTIT_MCP_TOKENS_FILE."
-        return bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)
+        return [bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)]
     place = f"in the file {settings.tokens_file}" if settings.tokens_file else "set (hidden)"
-    return Finding("Callers", f"{number} by name, their tokens {place}", good=True)
+    return [Finding("Callers", f"{number} by name, their tokens {place}", good=True)]
 
 
 # --- the command
@@ -111,9 +106,7 @@ def _tokens(settings: Settings) -> Finding:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     given: GivenOptions,
     *,
     host: str | None,
@@ -166,7 +159,7 @@ def command(
     else:
         for finding in findings:
             click.echo(finding.lines())
-    ctx.exit(0 if is_well else 1)
+    sys.exit(0 if is_well else 1)
 
 
 async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:

@@ -59,7 +59,7 @@ SHARING = {
 
 
 class Readiness:
-    """Whether this server takes calls: after its start, before its drain, and where `asks` is on, if Contit answers."""
+    """Whether this server takes calls: after its start, before its drain, and if Contit answers where that is asked."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
         self.serving = False

@@ -168,7 +168,8 @@ class JwtTokens:
             raise jwt.InvalidAlgorithmError
         if not isinstance(key_id, str) or len(key_id) > _LONGEST_KEY_ID:
             raise jwt.InvalidKeyError
-        _require_access_token_type(header.get("typ"))
+        if str(header.get("typ", "jwt")).lower().removeprefix("application/") not in _TOKEN_TYPES:
+            raise WrongKindError("The token is not an access token: its header declares another type.")
         key = await self.keys.key(key_id, algorithm)
         if key is None:
             raise jwt.InvalidKeyError
@@ -224,15 +225,6 @@ class JwtTokens:
 
 class WrongKindError(jwt.InvalidTokenError):
     """A token is valid, and not an access token that this server can accept. Its text is for the client."""
-
-
-def _require_access_token_type(declared: object) -> None:
-    """Check `typ` of the header, where a token has it."""
-    if declared is None:
-        return
-    kind = declared.lower().removeprefix("application/") if isinstance(declared, str) else ""
-    if kind not in _TOKEN_TYPES:
-        raise WrongKindError("The token is not an access token: its header declares another type.")
 
 
 def _require_access_token_claims(claims: Mapping[str, Any]) -> None:

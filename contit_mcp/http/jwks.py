@@ -37,17 +37,10 @@ DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0
 LARGEST_DOCUMENT = 262_144
 """Bytes of a document; the client that fetches is built with this limit."""
 
-_EDWARDS = {"Ed25519": ("EdDSA", "Ed25519"), "Ed448": ("EdDSA", "Ed448")}
-_ALGORITHMS: Mapping[tuple[str, str | None], tuple[str, ...]] = {
-    ("RSA", None): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    ("EC", "P-256"): ("ES256",),
-    ("EC", "P-384"): ("ES384",),
-    ("EC", "P-521"): ("ES512",),
-    **{("OKP", curve): names for curve, names in _EDWARDS.items()},
-}
-"""What a key of each type and curve verifies (RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2). Shared secrets: nothing."""
+_FAMILIES = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("Ed",)}
+"""What the algorithms of a type of key begin with (RFC 7518, 3.1; RFC 8037, 3.1). Shared secrets verify nothing."""
 
-ALGORITHMS = frozenset(name for names in _ALGORITHMS.values() for name in names)
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
@@ -66,13 +59,13 @@ class IssuerKeys:
         self._issuer = issuer
         self._http = http
         self._jwks_url = jwks_url
-        self._keys: Mapping[tuple[str, str], PyJWK] = {}
+        self._keys: Mapping[tuple[str, str], Any] = {}
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
         self._refetches_from = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    async def key(self, key_id: str, algorithm: str) -> PyJWK | None:
+    async def key(self, key_id: str, algorithm: str) -> Any:
         """Return the key with this id for this algorithm; None if the issuer has none.
 
         A known key is returned at once until it reaches its maximum age, whatever the issuer does.
@@ -187,42 +180,24 @@ async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     return found
 
 
-def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], PyJWK]:
+def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], Any]:
     """Return the keys that verify signatures, by id and algorithm. Others in the document are skipped."""
-    keys: dict[tuple[str, str], PyJWK] = {}
+    keys: dict[tuple[str, str], Any] = {}
     for data in document["keys"]:
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or data.get("use", "sig") != "sig":
             continue
         key_id = data.get("kid", "")  # an issuer with a single key may leave the id out
-        if not isinstance(key_id, str) or data.get("use", "sig") != "sig":
-            continue
         if _PRIVATE & data.keys():
             hint = "The issuer publishes the secret part of this key. It is refused; replace it at the issuer."
             log.error("jwt.private_key_published", key=key_id, hint=hint)
             continue
-        for algorithm in _algorithms_of(data):
-            try:
-                keys.setdefault((key_id, algorithm), _key(data, algorithm))
-            except Exception:  # noqa: BLE001 - of malformed keys PyJWT and cryptography raise more than they document
-                break
+        try:
+            key, family = PyJWK(data).key, _FAMILIES[data["kty"]]
+        except Exception:  # noqa: BLE001, S112 - of malformed keys PyJWT and cryptography raise more than they document
+            continue
+        for algorithm in ALGORITHMS:
+            if isinstance(key_id, str) and algorithm.startswith(family) and data.get("alg") in (None, algorithm):
+                keys.setdefault((key_id, algorithm), key)
     if not keys:
         raise LookupError("no usable key")
     return keys
-
-
-def _algorithms_of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    kind, curve, named = data.get("kty"), data.get("crv"), data.get("alg")
-    if not isinstance(kind, str) or not isinstance(curve, str | None):
-        return ()
-    possible = _ALGORITHMS.get((kind, curve), ())
-    if named is None or (named in possible and kind == "OKP"):  # its names mean one and the same algorithm
-        return possible
-    return (named,) if named in possible else ()
-
-
-def _key(data: dict[str, Any], algorithm: str) -> PyJWK:
-    if algorithm not in _EDWARDS:
-        return PyJWK(data, algorithm)
-    key = PyJWK(data, "EdDSA")
-    key.algorithm_name = algorithm  # the newer name of the same algorithm, which PyJWT does not know
-    return key

@@ -45,7 +45,8 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
     auth = settings.auth
     shared = settings.store_location().kind == "redis"
     sealing = "A Redis store" if shared else f"CONTIT_MCP_AUTH={auth}"
-    get_a_token = "Set it: clients learn from this server where to get a token for it."  # noqa: S105 - a hint
+    for_jwt = (("JWT_ISSUER", settings.jwt_issuer), ("PUBLIC_URL", settings.public_url))
+    missing = next((name for name, value in for_jwt if value is None), None)
     problems = (
         (
             auth == "none" and not is_loopback(settings.host),
@@ -63,14 +64,9 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             "Set CONTIT_MCP_TOKENS=name:token, with a token from: openssl rand -hex 32",
         ),
         (
-            auth == "jwt" and settings.jwt_issuer is None,
-            "CONTIT_MCP_AUTH is jwt, and CONTIT_MCP_JWT_ISSUER is not set.",
-            get_a_token,
-        ),
-        (
-            auth == "jwt" and settings.public_url is None,
-            "CONTIT_MCP_AUTH is jwt, and CONTIT_MCP_PUBLIC_URL is not set.",
-            get_a_token,
+            auth == "jwt" and missing is not None,
+            f"CONTIT_MCP_AUTH is jwt, and CONTIT_MCP_{missing} is not set.",
+            "Set it: clients learn from this server where to get a token for it.",
         ),
         (
             (shared or SHARING[auth] is Sharing.BY_PRINCIPAL) and not settings.seal_keys(),

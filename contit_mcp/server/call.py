@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 from mcp.server.context import ServerRequestContext
-from mcp_types import CallToolResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, CallToolResult
 from opentelemetry import trace
 from pydantic import BaseModel, ValidationError
 
@@ -298,6 +299,26 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             trace_id=call.trace_id,
             **call.facts,
         )
+
+
+@contextmanager
+def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
+    """Log a request that calls no tool like a call, and turn our errors into the protocol's."""
+    with logged_call(request.method, request, context, counts=False) as call:
+        try:
+            call.open_tenant()
+            yield call
+        except MCPError:
+            call.facts["outcome"] = "unknown"
+            raise
+        except Exception as error:
+            if not isinstance(error, ContitError):
+                log.exception("call.crashed", tool=request.method)
+            shown = error if isinstance(error, ContitError) else UnexpectedError()
+            call.failed(shown)
+            raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
+        if call.facts["outcome"] == "cancelled":
+            call.facts["outcome"] = "completed"
 
 
 def _host_of(request: Request) -> tuple[str | None, str | None]:

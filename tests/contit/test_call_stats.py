@@ -19,7 +19,7 @@ from tests.contit.upstream import (
     scripted,
     start,
 )
-from tests.echo_contit import Reply, Script
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -50,28 +50,6 @@ async def test_every_endpoint_is_counted_with_its_status_and_seconds(counted: Co
     await client.run_status("t", "r")
     await client.thread_response("t")
     assert counted.requests == [("start", "200", 1.5), ("status", "200", 1.5), ("response", "200", 1.5)]
-
-
-FAILURES: dict[str, tuple[Script, str]] = {
-    "429": (Reply(429), "429"),
-    "HTML": (Reply(200, "<h1>Hello</h1>"), "200"),
-    "a redirect": (Reply(302), "302"),
-    "refused": (httpx.ConnectError("x"), "none"),
-    "too slow": (httpx.ReadTimeout("x"), "none"),
-    "badly compressed": (httpx.DecodingError("x"), "none"),
-    "no free connection": (httpx.PoolTimeout("x"), "pool"),
-}
-
-
-@pytest.mark.parametrize("name", FAILURES)
-async def test_a_failure_is_counted_once_under_what_it_was(name: str, counted: Counted) -> None:
-    script, status = FAILURES[name]
-    stats = start_call_stats(counted)
-    with suppress(errors.APIError):
-        await contit_client(scripted(script), retry=ONCE).run_status("t", "r")
-    assert counted.requests == [("status", status, 0.0)]
-    assert dict(stats.statuses) == {status: 1}
-    assert stats.requests == (status != "pool")
 
 
 async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Counted) -> None:

@@ -60,9 +60,7 @@ async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[
     return result.structured_content["response"], sent
 
 
-async def test_a_stdio_child_sends_its_requests_through_httpx_and_the_sandbox_takes_the_same_way(
-    tmp_path: Path,
-) -> None:
+async def test_a_stdio_child_sends_through_httpx_to_contit_and_to_the_sandbox(tmp_path: Path) -> None:
     async with raw_server(ANSWER) as server:
         text, sent = await ask_a_child(folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=server.url)
     assert text == "Twelve."

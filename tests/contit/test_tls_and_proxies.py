@@ -18,14 +18,7 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
-    Connection,
-    answers,
-    anyio_backend,
-    no_proxies,
-    raw_server,
-    unused_port,
-)
+from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server, unused_port  # noqa: F401 - two are fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
@@ -152,9 +145,7 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 @pytest.mark.parametrize(
     "proxy", ["", "socks5://user:hunter2@127.0.0.1:1080", "ftp://proxy.test", "http://proxy.test:x"]
 )
-async def test_this_machine_is_asked_directly_whatever_the_proxy(
-    host: str, proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot be used stops nothing; contit-mcp names it at its start (tests/cli/test_environments.py)."""
     proxy = proxy or f"http://127.0.0.1:{await unused_port()}"
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -172,9 +163,7 @@ async def test_this_machine_is_asked_directly_whatever_the_proxy(
         "a:b:c", "host:port", "*.example.com:443,::/0", "\u2603.example",
     ],
 )  # fmt: skip
-async def test_entries_of_no_proxy_that_name_no_host_are_ignored_and_the_others_count(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_odd_entries_of_no_proxy_are_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", f"{value},excepted.invalid")
     async with raw_server(ANSWER) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)

@@ -1,6 +1,5 @@
 """The answer card over HTTP, where no session remembers what `initialize` declared."""
 
-import json
 from typing import Any
 
 import anyio
@@ -11,7 +10,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI
-from tests.children import INFO, JSON_RPC, SEAL_KEY, Served, rpc
+from tests.children import INFO, JSON_RPC, SEAL_KEY, TOKEN_MODE, Served, result_in, rpc
 
 SANDBOX = {"CONTIT_MCP_SEAL_KEY": SEAL_KEY}
 DECLARED = rpc("initialize", {**INFO, "capabilities": {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}})
@@ -20,9 +19,7 @@ DECLARED = rpc("initialize", {**INFO, "capabilities": {"extensions": {EXTENSION_
 def post(served: Served, request: dict[str, Any], **headers: str) -> tuple[str | None, dict[str, Any]]:
     """Return the session id and the result that a request gets."""
     response = served.http.post(served.url, json=request, headers={**JSON_RPC, **headers})
-    assert response.status_code == 200, response.text
-    data = response.text.split("data: ", 1)[-1].strip() if "data: " in response.text else response.text
-    return response.headers.get("mcp-session-id"), json.loads(data)["result"]
+    return response.headers.get("mcp-session-id"), result_in(response)
 
 
 def cards(result: dict[str, Any]) -> frozenset[str]:
@@ -54,20 +51,16 @@ def test_other_clients_get_no_session_id_and_no_card() -> None:
             assert (session_id, cards(result)) == (None, frozenset())
 
 
-def test_off_means_off() -> None:
-    """With CONTIT_MCP_CARD=off, neither the declaration nor an old session id has an effect."""
-    with Served({**SANDBOX, "CONTIT_MCP_CARD": "off"}, ("--sandbox",)) as served:
-        assert post(served, DECLARED)[0] is None
-        assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
-
-
-def test_a_session_id_opens_nothing() -> None:
-    """It is no credential."""
-    tokens = {**SANDBOX, "CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"anna:{'a' * 40}"}
-    with Served(tokens, ("--sandbox",)) as served:
+@pytest.mark.parametrize(("settings", "status"), [({"CONTIT_MCP_CARD": "off"}, 200), (TOKEN_MODE, 401)])
+def test_a_session_id_opens_nothing(settings: dict[str, str], status: int) -> None:
+    """It is no credential, and without cards neither a declaration nor an old id has an effect."""
+    with Served({**SANDBOX, **settings}, ("--sandbox",)) as served:
         headers = {**JSON_RPC, "Mcp-Session-Id": "card-1"}
-        assert served.http.post(served.url, json=rpc("tools/list"), headers=headers).status_code == 401
-        assert served.http.post(served.url, json=DECLARED, headers=JSON_RPC).status_code == 401
+        declared = served.http.post(served.url, json=DECLARED, headers=JSON_RPC)
+        assert (declared.status_code, declared.headers.get("mcp-session-id")) == (status, None)
+        assert served.http.post(served.url, json=rpc("tools/list"), headers=headers).status_code == status
+        if status == 200:
+            assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])

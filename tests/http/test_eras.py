@@ -11,7 +11,6 @@ from tests.children import (
     QUESTION,
     TOKEN_MODE,
     TOKENS,
-    ask,
     call,
     caller,
     deployment,
@@ -97,17 +96,6 @@ async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras() -> 
                 assert heard
                 assert not any("run_" in (message or "") for message in heard)
                 assert server.named("call.finished")[-1]["host"] == host
-
-
-async def test_the_same_words_on_a_thread_are_a_new_question_as_soon_as_the_answer_was_sent() -> None:
-    """Also for a caller who is faster than our note of that."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=0.05)) as (server, sandbox), caller() as http:
-            for era in ERAS:
-                opened = await ask(http, server, era)
-                for _ in range(3):
-                    await ask(http, server, era, thread_id=opened["thread_id"])
-    assert len({run.run_id for run in sandbox.runs}) == 8
 
 
 @pytest.mark.parametrize(

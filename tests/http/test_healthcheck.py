@@ -1,8 +1,6 @@
 """`contit-mcp healthcheck`, as a container's engine runs it beside the server."""
 
 import signal
-import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,32 +41,29 @@ async def test_a_server_with_tls_is_asked_with_tls(certificate: tuple[Path, Path
             assert (alive.returncode, alive.stdout) == (0, f"https://127.0.0.1:{port}/healthz answers.\n")
 
 
-async def test_what_is_not_there_or_not_ours_is_not_alive() -> None:
+OTHERS: dict[bytes | None, str] = {
+    None: "does not answer: ConnectError",
+    b"HTTP/1.1 503 No\r\n\r\n": "answers 503",
+    b"SSH-2.0\r\n": "does not answer: RemoteProtocolError",
+}
+
+
+@pytest.mark.parametrize("sent", OTHERS)
+async def test_what_is_not_there_or_not_ours_is_not_alive(sent: bytes | None) -> None:
     """One line and exit code 1, whatever answers."""
-    with socket.create_server(("127.0.0.1", 0)) as once:
-        port = once.getsockname()[1]
-    refused = await run("healthcheck", "--port", str(port))
-    assert (refused.returncode, refused.stderr) == (1, "")
-    assert refused.stdout == f"http://127.0.0.1:{port}/healthz does not answer: ConnectError.\n"
-    for sent, verdict in (
-        (b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
-        (b"SSH-2.0\r\n", "does not answer: RemoteProtocolError"),
-    ):
-        async with (
-            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(listener.serve, _sends(sent))
-            port = listener.extra(SocketAttribute.local_port)
-            said = await run("healthcheck", "--port", str(port))
-            assert (said.returncode, said.stdout) == (1, f"http://127.0.0.1:{port}/healthz {verdict}.\n")
-            tasks.cancel_scope.cancel()
 
-
-def _sends(data: bytes) -> Callable[[SocketStream], Awaitable[None]]:
     async def serve(stream: SocketStream) -> None:
         async with stream:
             await stream.receive()
-            await stream.send(data)
+            await stream.send(sent or b"")
 
-    return serve
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        port = listener.extra(SocketAttribute.local_port)
+        if sent is None:
+            await listener.aclose()
+        else:
+            tasks.start_soon(listener.serve, serve)
+        said = await run("healthcheck", "--port", str(port))
+        tasks.cancel_scope.cancel()
+    assert (said.returncode, said.stderr) == (1, "")
+    assert said.stdout == f"http://127.0.0.1:{port}/healthz {OTHERS[sent]}.\n"

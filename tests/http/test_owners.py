@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from contit_mcp.sandbox.options import SandboxOptions
-from tests.children import SEAL_KEY, Contit, Served, contit, rpc
+from tests.children import SEAL_KEY, Contit, Served, contit, messages_in, rpc
 from tests.http.issuer import bearer, issuing
 from tests.redis_server import redis_server
 
@@ -93,14 +93,12 @@ def test_the_same_question_of_two_callers_starts_two_runs(deployment: Deployment
     server, upstream, ada, bob = deployment
     question = {"prompt": f"List all drafts, please. {server.port}"}
     before = len(upstream.record.runs)
-    found = [ids_of(server.call("contit_start", question, **who)) for who in (ada, bob, ada, bob)]
+    hers, his, hers_again, his_again = (
+        ids_of(server.call("contit_start", question, **who)) for who in (ada, bob, ada, bob)
+    )
     assert len(upstream.record.runs) - before == 2
-    assert found[0] == found[2]
-    assert found[1] == found[3]
-    assert not set(found[0]) & set(found[1])
-    for who, (thread_id, run_id) in ((ada, found[0]), (bob, found[1])):
-        waited = {"thread_id": thread_id, "run_id": run_id, "wait_seconds": 5}
-        assert server.call("contit_response", waited, **who)["structuredContent"]["status"] == "completed"
+    assert (hers, his) == (hers_again, his_again)
+    assert not set(hers) & set(his)
 
 
 def test_no_id_of_contit_reaches_a_caller(deployment: Deployment) -> None:
@@ -112,15 +110,6 @@ def test_no_id_of_contit_reaches_a_caller(deployment: Deployment) -> None:
     for run in upstream.record.runs:
         assert run.thread_id not in answer.text
         assert run.run_id not in answer.text
-
-
-def test_one_callers_flood_leaves_the_others_alone(upstream: Contit) -> None:
-    """Limits are each caller's own."""
-    with Served(SHARED | {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "5"}) as server:
-        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        statuses = [server.post(ping, **bearer(TOKENS["ada"])).status_code for _ in range(8)]
-        assert statuses == [200] * 5 + [429] * 3
-        assert server.post(ping, **bearer(TOKENS["bob"])).status_code == 200
 
 
 def test_a_new_seal_key_is_put_before_the_old_one(upstream: Contit) -> None:
@@ -139,21 +128,16 @@ def test_a_new_seal_key_is_put_before_the_old_one(upstream: Contit) -> None:
 def test_all_pairs_of_ids_are_needed_to_read(deployment: Deployment) -> None:
     """A thread of one's own with a run of another thread of one's own is unknown too (documented: Contit's 404)."""
     server, _, ada, _ = deployment
-    first, second = (
-        ids_of(server.call("contit_ask", {"prompt": f"{prompt} {server.port}"}, **ada)) for prompt in ("A?", "B?")
-    )
-    for (thread_id, _), (_, run_id) in product((first, second), repeat=2):
-        own = (thread_id, run_id) in {first, second}
-        assert server.call("contit_status", {"thread_id": thread_id, "run_id": run_id}, **ada)["isError"] is not own
+    own = [ids_of(server.call("contit_ask", {"prompt": f"{prompt} {server.port}"}, **ada)) for prompt in ("A?", "B?")]
+    for (thread_id, _), (_, run_id) in product(own, repeat=2):
+        found = server.call("contit_status", {"thread_id": thread_id, "run_id": run_id}, **ada)
+        assert found["isError"] is ((thread_id, run_id) not in own)
 
 
 def request(server: Served, method: str, params: dict[str, Any], **who: str) -> dict[str, Any]:
-    """Send one request; its result or its error."""
-    answer = server.post(rpc(method, params), **who)
-    assert answer.status_code == 200, answer.text
-    messages = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
-    (found,) = [message for message in messages if message.get("id") == 1]
-    outcome: dict[str, Any] = found["result"] if "result" in found else found["error"]
+    """Send one request; return its result or its error."""
+    (message,) = messages_in(server.post(rpc(method, params), **who))
+    outcome: dict[str, Any] = message["result"] if "result" in message else message["error"]
     return outcome
 
 
@@ -211,56 +195,38 @@ def test_lists_answers_and_completions_are_the_callers_own(deployment: Deploymen
 WORDS = "quokka marmalade zeppelin"
 
 
+MODES: dict[str, tuple[dict[str, str], dict[str, str], bool]] = {
+    "one person": ({}, {}, True),
+    "switched off": ({"CONTIT_MCP_TITLES": "off"}, {}, False),
+    "tokens": (SHARED, bearer(TOKENS["ada"]), False),
+    "tokens, switched on": (SHARED | {"CONTIT_MCP_TITLES": "on"}, bearer(TOKENS["ada"]), False),
+    "callers' own credentials": ({"CONTIT_MCP_AUTH": "caller"}, {"X_Api_Key": "sandbox-key"}, False),
+}
+
+
 @pytest.mark.parametrize("store", ["sqlite", "redis"])
-@pytest.mark.parametrize(
-    ("environment", "kept"),
-    [
-        ({}, True),
-        ({"CONTIT_MCP_TITLES": "off"}, False),
-        (SHARED, False),
-        (SHARED | {"CONTIT_MCP_TITLES": "on"}, False),
-        ({"CONTIT_MCP_AUTH": "caller"}, False),
-    ],
-    ids=["one person", "switched off", "tokens", "tokens, switched on", "callers' own credentials"],
-)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_title_is_stored_where_one_person_uses_the_server_and_nowhere_else(
-    environment: dict[str, str], kept: bool, store: str, tmp_path: Path
+    upstream: Contit, mode: str, store: str, tmp_path: Path
 ) -> None:
     """Seen in the bytes of the store; no part of the question is in them otherwise."""
-    with contit(SandboxOptions(run_seconds=60)) as upstream, ExitStack() as stack:
-        place = f"sqlite:{tmp_path / 'runs.sqlite'}"
-        if store == "redis":
-            place = stack.enter_context(redis_server(tmp_path)).url
-        given = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": place, "CONTIT_MCP_SEAL_KEY": OLD} | environment
-        given |= {} if environment.get("CONTIT_MCP_AUTH") == "caller" else {"CONTIT_API_KEY": "sandbox-key"}
-        who = {"Authorization": f"Bearer {TOKENS['ada']}"} if environment.get("CONTIT_MCP_AUTH") == "token" else {}
-        who |= {"X_Api_Key": "sandbox-key"} if environment.get("CONTIT_MCP_AUTH") == "caller" else {}
-        with Served(given) as server:
-            server.call("contit_start", {"prompt": f"{WORDS} and more"}, **who)
-            listed = request(server, "resources/read", {"uri": "contit://runs"}, **who)["contents"][0]["text"]
-            stored = in_redis(place) if store == "redis" else in_files(tmp_path)
-        assert len(stored) > 100
-        words = [word for word in WORDS.split() if word.encode() in stored or word in listed]
-        assert words == (WORDS.split() if kept else [])
+    environment, who, kept = MODES[mode]
+    with ExitStack() as stack:
+        shared = stack.enter_context(redis_server(tmp_path)) if store == "redis" else None
+        place = shared.url if shared else f"sqlite:{tmp_path / 'runs.sqlite'}"
+        given = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": place, "CONTIT_MCP_SEAL_KEY": OLD}
+        given |= {} if mode == "callers' own credentials" else {"CONTIT_API_KEY": "sandbox-key"}
+        server = stack.enter_context(Served(given | environment))
+        server.call("contit_start", {"prompt": f"{WORDS} and more"}, **who)
+        listed = request(server, "resources/read", {"uri": "contit://runs"}, **who)["contents"][0]["text"]
+        stored = in_redis(place) if shared else b"".join(path.read_bytes() for path in tmp_path.glob("runs.sqlite*"))
+    assert len(stored) > 100
+    words = [word for word in WORDS.split() if word.encode() in stored or word in listed]
+    assert words == (WORDS.split() if kept else [])
 
 
 def in_redis(url: str) -> bytes:
-    """Every key, and its value as Redis writes it down."""
+    """Return every key, and its value as Redis writes it down."""
     with redis.Redis.from_url(url) as client:
         keys = list(client.scan_iter())
-        found: list[bytes] = []
-        for key in keys:
-            kind = client.type(key)
-            if kind == b"hash":
-                found += [part for pair in client.hgetall(key).items() for part in pair]
-            elif kind == b"zset":
-                found += client.zrange(key, 0, -1)
-            else:
-                assert kind == b"string", kind
-                found.append(client.get(key))
-        return b"\n".join([*keys, *found])
-
-
-def in_files(folder: Path) -> bytes:
-    """Everything in the files of a store."""
-    return b"\n".join(path.read_bytes() for path in sorted(folder.glob("runs.sqlite*")))
+        return b"\n".join([*keys, *(client.dump(key) for key in keys)])

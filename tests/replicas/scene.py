@@ -86,7 +86,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """All of it, ready; half of the runs take the one time, half the other."""
     slow_reply = Fault("delay", on="start", times=None, seconds=REPLY_SECONDS)
-    app = create_sandbox(SandboxOptions(api_keys=KEYS, faults=(slow_reply,), requests_kept=0))
+    app = create_sandbox(SandboxOptions(api_keys=KEYS, faults=(slow_reply,)))
     contit = Contit(app, app.state.sandbox)
     for pattern, seconds in zip((r"^(.*[02468]\W?)$", "^(.*)$"), run_seconds, strict=True):
         contit.record.add(answers=[ScriptedAnswer(pattern=pattern, answer=r"Answer to: \1", seconds=seconds)])

@@ -220,7 +220,7 @@ class Assistant:
         self.context.close()
 
     def _tenant(self) -> Tenant:
-        return self.context.tenant(Caller())
+        return self.context.services().tenant(Caller())
 
     async def _until_ended(
         self, call: Callable[..., Awaitable[RunReport]], wait_seconds: float | None, observer: Observer

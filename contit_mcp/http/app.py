@@ -129,14 +129,8 @@ async def wired_app(
 ) -> AsyncIterator[WiredApp]:
     """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
-    Args:
-        settings: The configuration.
-        transport: Replaces the network to Contit: the embedded sandbox.
-        probe: Whether the tool `contit_probe` is offered too.
-        sessions: Replaces our MCP server.
-
-    Raises:
-        ConfigurationError: The CA file or a seal key cannot be used.
+    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. `probe` adds the
+    tool `contit_probe`. A CA file or a seal key that cannot be used raises a ConfigurationError.
     """
     location = settings.store_location()
     metrics = Metrics()
@@ -158,13 +152,13 @@ async def wired_app(
         tools = _with_card_sessions(sessions.handle_request) if settings.card else sessions.handle_request
         guard = Guard(tools, policy, identify, rate)
         served = _with_cors(guard, policy.origins)
+        metrics_here = settings.metrics_port is None
         routes = [
             Route("/mcp", served),
             Route("/mcp/", served),
             *discovery_routes(settings),
             *(metadata_routes(settings) if settings.auth == "jwt" else []),
-            *health_routes(readiness),
-            *([metrics_route(readiness, metrics)] if settings.metrics_port is None else []),
+            *(each for each in operator_routes(readiness, metrics) if metrics_here or each.path != "/metrics"),
         ]
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
@@ -215,8 +209,8 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await Refusal(404, "not_found", message)(scope, receive, send)
 
 
-def health_routes(readiness: Readiness) -> list[Route]:
-    """Return the routes for liveness and readiness. Probes connect by address, so any Host is accepted."""
+def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
+    """Return the routes of `PROBES`. They are asked by address, so any Host is accepted."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -225,18 +219,12 @@ def health_routes(readiness: Readiness) -> list[Route]:
         problem = await readiness.problem()
         return PlainTextResponse("ok\n") if problem is None else PlainTextResponse(f"{problem}\n", 503)
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
-
-
-def metrics_route(readiness: Readiness, metrics: Metrics) -> Route:
-    """Return the route for scrapers."""
-
     async def scrape(request: Request) -> Response:
         metrics.ready.set(readiness.last_known())  # a scrape must not wait for Contit
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
-    return Route("/metrics", scrape)
+    return [Route(path, endpoint) for path, endpoint in zip(PROBES, (healthz, readyz, scrape), strict=True)]
 
 
 def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: RequestRate, policy: GuardPolicy) -> None:

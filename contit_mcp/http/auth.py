@@ -105,11 +105,7 @@ async def own_credential(headers: Headers) -> Caller | Refusal:
 
 
 def issuer_client(settings: Settings) -> httpx.AsyncClient:
-    """Return a client for the documents of an issuer.
-
-    Raises:
-        ConfigurationError: The CA file cannot be used.
-    """
+    """Return a client for the documents of an issuer; raise a ConfigurationError if the CA file cannot be used."""
     return build_http_client("", policy=TransportPolicy(body_bytes=LARGEST_DOCUMENT), ca_file=settings.ca_file)
 
 
@@ -156,12 +152,7 @@ class JwtTokens:
         return Caller(mode="jwt", issuer=self.issuer.removesuffix("/"), principal=claims["sub"])
 
     async def claims(self, token: str) -> dict[str, Any]:
-        """Return the claims of a good access token.
-
-        Raises:
-            PyJWTError: The token is not good.
-            KeysUnavailableError: The keys to judge it are missing.
-        """
+        """Return the claims of a good access token; raise PyJWTError for others, or KeysUnavailableError."""
         header = jwt.get_unverified_header(token)
         key_id, algorithm = header.get("kid", ""), header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:

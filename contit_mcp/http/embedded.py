@@ -26,11 +26,7 @@ _STRANGER = Refusal(
 
 
 class EmbeddedApp:
-    """An ASGI application, to be mounted, or to be served by itself.
-
-    Raises:
-        ConfigurationError: The settings would serve strangers, or could not work.
-    """
+    """An ASGI application, to be mounted, or to be served by itself; `refuse_unsafe` judges the settings."""
 
     def __init__(self, settings: Settings) -> None:
         refuse_unsafe(settings)
@@ -52,7 +48,7 @@ class EmbeddedApp:
     def _is_stranger(self, scope: Scope) -> bool:
         """Return whether a request comes from another machine to a server that knows no callers.
 
-        The host listens, and perhaps on every address; without callers, everybody would see the same runs.
+        The host may listen on every address, and all would see the same runs.
         """
         client = scope.get("client")
         return self._settings.auth == "none" and client is not None and not is_loopback(client[0])

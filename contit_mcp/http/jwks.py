@@ -68,10 +68,8 @@ class IssuerKeys:
     async def key(self, key_id: str, algorithm: str) -> Any:
         """Return the key with this id for this algorithm; None if the issuer has none.
 
-        A known key is returned at once until it reaches its maximum age, whatever the issuer does.
-
-        Raises:
-            KeysUnavailableError: The issuer could not be asked.
+        A known key is returned at once until it reaches its maximum age, whatever the issuer does. If the issuer
+        cannot be asked, other keys raise KeysUnavailableError.
         """
         wanted = key_id, algorithm
         if wanted in self._keys and self._age() <= MAX_AGE_SECONDS:
@@ -88,11 +86,7 @@ class IssuerKeys:
         return self._keys.get(wanted)
 
     async def fetch(self) -> int:
-        """Fetch the keys now, and return how many of them can be used.
-
-        Raises:
-            KeysUnavailableError: The fetch failed; the cause says why.
-        """
+        """Fetch the keys now, and return how many can be used; raise KeysUnavailableError from what went wrong."""
         try:
             with anyio.fail_after(FETCH_SECONDS):
                 url = self._jwks_url or key_url(await self.discover())

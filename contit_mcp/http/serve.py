@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.app import SEND_SECONDS, SHARING, WiredApp, health_routes, metrics_route, wired_app
+from contit_mcp.http.app import SEND_SECONDS, SHARING, WiredApp, operator_routes, wired_app
 from contit_mcp.server.request_state import Sharing
 from contit_mcp.server.services import configured_credential
 from contit_mcp.telemetry.logging import get_logger
@@ -37,11 +37,7 @@ HEAD_BYTES = 65_536
 
 
 def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
-    """Refuse settings that would serve strangers, or that could not work.
-
-    Raises:
-        ConfigurationError: It says what to set.
-    """
+    """Raise a ConfigurationError for settings that would serve strangers, or that could not work."""
     auth = settings.auth
     shared = settings.store_location().kind == "redis"
     sealing = "A Redis store" if shared else f"CONTIT_MCP_AUTH={auth}"
@@ -135,11 +131,7 @@ async def serve_http(
     transport: httpx.AsyncBaseTransport | None = None,
     probe: bool = False,  # noqa: FBT001, FBT002 - anyio.run passes by position
 ) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP, then drain. `wired_app` describes the arguments.
-
-    Raises:
-        ConfigurationError: The address cannot be listened on, or a file of the settings cannot be used.
-    """
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain. `wired_app` and `listen` say more."""
     async with wired_app(settings, transport, probe=probe) as wired:
         await listen(wired, settings)
 
@@ -147,14 +139,12 @@ async def serve_http(
 async def listen(wired: WiredApp, settings: Settings) -> None:
     """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain.
 
-    Raises:
-        ConfigurationError: The address cannot be listened on, or the TLS files cannot be used.
+    An address that cannot be listened on and TLS files that cannot be used raise a ConfigurationError.
     """
     logging.getLogger("uvicorn.error").addFilter(_is_no_cut_response)
     apps = [(wired.app, settings.port)]
     if settings.metrics_port is not None:
-        operators = Router([metrics_route(wired.readiness, wired.metrics), *health_routes(wired.readiness)])
-        apps.append((operators, settings.metrics_port))
+        apps.append((Router(operator_routes(wired.readiness, wired.metrics)), settings.metrics_port))
     sockets = [_bind(settings.host, port) for _, port in apps]
     listeners = [Listener(_config(app, settings)) for app, _ in apps]
     ends = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]

@@ -6,7 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -74,9 +74,7 @@ def create_sandbox(
 
     Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_".
     """
-    numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
-    record = SandboxRecord(options.faults, load_answers(options.answers) if options.answers else ())
-    sandbox = _Sandbox(options, clock, new_id or (lambda: f"{numbers.getrandbits(96):024x}"), record, {})
+    sandbox = _Sandbox(options, clock, new_id)
     if options.data is not None:
         _ = sandbox.assistant  # so that unreadable content is an error now
     thread = "/ai-assistant/thread"
@@ -88,7 +86,7 @@ def create_sandbox(
         Route("/sandbox", sandbox.control, methods=["GET", "POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: sandbox.elsewhere})
-    app.state.sandbox = record
+    app.state.sandbox = sandbox.record
     return app
 
 
@@ -110,13 +108,13 @@ class _Change(BaseModel):
     answers: Answers = []
 
 
-@dataclass
 class _Sandbox:
-    options: SandboxOptions
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
-    record: SandboxRecord
-    token_ends: dict[str, float]
+    def __init__(self, options: SandboxOptions, clock: Callable[[], float], new_id: Callable[[], str] | None) -> None:
+        numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
+        self.options, self.clock = options, clock
+        self.new_id = new_id or (lambda: f"{numbers.getrandbits(96):024x}")
+        self.record = SandboxRecord(options.faults, load_answers(options.answers) if options.answers else ())
+        self.token_ends: dict[str, float] = {}
 
     @cached_property
     def assistant(self) -> Assistant:

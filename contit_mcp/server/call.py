@@ -167,11 +167,10 @@ class Call(Observer):
         self._message = "Asking Contit"
         self._changed = anyio.Event()
 
-    def open_tenant(self) -> "Tenant":
-        """Return the assistant for the caller, from now on also `tenant`; see `AppContext.tenant` for its errors."""
-        self.tenant = self.context.tenant(self.caller)
+    def open_tenant(self) -> None:
+        """Set the assistant for the caller; see `Services.tenant` for its errors."""
+        self.tenant = self.context.services().tenant(self.caller)
         self.facts["owner"] = self.tenant.owner
-        return self.tenant
 
     def wait(self, wished: float | None) -> float:
         """Return how long this call may wait, in seconds."""

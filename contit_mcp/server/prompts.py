@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 LANGUAGES = ("en", "it")
-_LANGUAGE = types.PromptArgument(name="language", description="en or it; en by default.", required=False)
+_LANGUAGE = {"description": {"en": "en or it; en by default."}}
 _LONGEST_ARGUMENT = 2_000
 
 _VALUES = {
@@ -43,24 +43,15 @@ def jobs() -> dict[str, Any]:
 
 async def list_prompts(_ctx: object, _params: object) -> types.ListPromptsResult:
     """Return all prompts, described in English."""
-    prompts = [
-        types.Prompt(
-            name=name,
-            title=job["title"]["en"],
-            description=job["description"]["en"],
-            arguments=[
-                *(
-                    types.PromptArgument(
-                        name=argument, description=known["description"]["en"], required=known.get("required", False)
-                    )
-                    for argument, known in job.get("arguments", {}).items()
-                ),
-                _LANGUAGE,
-            ],
-        )
-        for name, job in jobs().items()
+    return types.ListPromptsResult(prompts=[_listed(name, job) for name, job in jobs().items()])
+
+
+def _listed(name: str, job: Mapping[str, Any]) -> types.Prompt:
+    arguments = [
+        types.PromptArgument(name=key, description=known["description"]["en"], required=known.get("required", False))
+        for key, known in {**job.get("arguments", {}), "language": _LANGUAGE}.items()
     ]
-    return types.ListPromptsResult(prompts=prompts)
+    return types.Prompt(name=name, title=job["title"]["en"], description=job["description"]["en"], arguments=arguments)
 
 
 async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> types.GetPromptResult:

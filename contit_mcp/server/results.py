@@ -59,7 +59,7 @@ class RunResult(BaseModel):
     next_step: Annotated[_Text, Field(description="The one call that makes sense now.")] = None
 
 
-def answer_result(report: RunReport, *, part: int = 60_000, offset: int | None = None) -> CallToolResult:
+def answer_result(report: RunReport, *, part: int, offset: int | None = None) -> CallToolResult:
     """Return the result of `contit_ask` and `contit_response`: the answer, or that it is not there yet.
 
     At most `part` characters of the answer are in it, from `offset` on.

@@ -50,7 +50,11 @@ class Services:
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
     def tenant(self, caller: Caller) -> Tenant:
-        """Return the assistant for this caller; see `AppContext.tenant`."""
+        """Return the assistant that asks for this caller.
+
+        Raises:
+            ConfigurationError: There is no credential, the caller was not identified, or a file cannot be used.
+        """
         sharing, base_url = self._context.sharing, self._settings.base_url
         credential = caller.credential if sharing is Sharing.BY_CREDENTIAL else self._configured_credential()
         sealer = self._sealer if sharing is Sharing.BY_PRINCIPAL else None

@@ -124,18 +124,10 @@ class AskTasks:
         else:
             call.facts["outcome"] = "completed"
             result = answer_result(report, part=self._context.settings.answer_part_characters)
-        return self._task(task_id, task, call, Status.COMPLETED, updated_at=report.ended_at, result=result)
+        return self._task(task_id, task, call, Status.COMPLETED, ended_at=report.ended_at, result=result)
 
     def _task(
-        self,
-        task_id: str,
-        task: "TaskId",
-        call: Call,
-        status: Status,
-        *,
-        updated_at: float | None = None,
-        message: str | None = None,
-        result: CallToolResult | None = None,
+        self, task_id: str, task: "TaskId", call: Call, status: Status, *, ended_at: float | None = None, **more: Any
     ) -> Task:
         from contit_mcp.server.tenancy import TASK_SECONDS  # noqa: PLC0415 - start-up time
 
@@ -144,11 +136,10 @@ class AskTasks:
             task_id=task_id,
             status=status,
             created_at=task.created_at,
-            updated_at=max(task.created_at, updated_at or task.created_at),
+            updated_at=max(task.created_at, ended_at or 0.0),
             ttl_seconds=TASK_SECONDS,
             poll_seconds=self._poll_seconds(call.tenant.owner, task_id, age, ended=status.terminal),
-            message=message,
-            result=result,
+            **more,
         )
 
     def _poll_seconds(self, owner: str, task_id: str, age: float, *, ended: bool) -> float:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -101,11 +102,19 @@ class Evidence:
 
     def _in_outage(self, before: Run, after: Run) -> bool:
         """Whether the store was away between the runs, or so shortly before that the first may be in one memory alone."""
-        offset = time.time() - time.monotonic()
-        lines = [line for life in self.lives for line in life.server.named("store.unusable")]
-        unusable = [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in lines]
         first, second = (self.contit.times[run.run_id] for run in (before, after))
-        return any(first <= at <= second or at <= first <= at + OUTAGE_SECONDS for at in [*self.outages, *unusable])
+        return any(first <= end + OUTAGE_SECONDS and begin <= second for begin, end in self._outages())
+
+    def _outages(self) -> Iterator[tuple[float, float]]:
+        """When the store was away, or too slow for a process, which then keeps its runs in its memory."""
+        offset = time.time() - time.monotonic()
+        yield from zip(self.outages, self.outages, strict=True)
+        for life in self.lives:
+            began, ended = (
+                [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in life.server.named(name)]
+                for name in ("store.unusable", "store.back")
+            )
+            yield from itertools.zip_longest(began, ended, fillvalue=life.killed or math.inf)
 
     def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:
         """Whether a process was killed just after the run's end, so that it may have stored a delivery it never made."""

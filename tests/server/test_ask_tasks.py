@@ -131,7 +131,7 @@ async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> No
     """Where callers share a credential they never see Contit's ids (design, section 5)."""
     contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
     async with AppContext(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit) as context:
-        tenant = context.tenant(Caller(principal="anna"))
+        tenant = context.services().tenant(Caller(principal="anna"))
         report = await tenant.start("q", None, wait_seconds=0)
         await anyio.sleep(2)
         failure = (await tenant.snapshot(TaskId("thread_1", "run_2", 0))).failure

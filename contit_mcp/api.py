@@ -127,9 +127,7 @@ class Assistant:
     """
 
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
-        settings = _settings(Options, options, environment)
-        _require_credential(settings)
-        self.context = AppContext(settings, replay=RETURNED)
+        self.context = AppContext(_settings(Options, options, environment), replay=RETURNED)
 
     @classmethod
     def from_context(cls, context: AppContext) -> Self:
@@ -222,7 +220,7 @@ class Assistant:
         self.context.close()
 
     def _tenant(self) -> Tenant:
-        return self.context.tenant(Caller())
+        return self.context.services().tenant(Caller())
 
     async def _until_ended(
         self, call: Callable[..., Awaitable[RunReport]], wait_seconds: float | None, observer: Observer
@@ -260,9 +258,7 @@ def create_server(
     """
     from contit_mcp.server.in_process import InProcessServer  # noqa: PLC0415 - start-up time
 
-    settings = _settings(ServerOptions, options, environment)
-    _require_credential(settings)
-    return InProcessServer(AppContext(settings))
+    return InProcessServer(AppContext(_settings(ServerOptions, options, environment)))
 
 
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
@@ -276,26 +272,21 @@ def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpac
     """
     from contit_mcp.http.embedded import EmbeddedApp  # noqa: PLC0415 - start-up time
 
-    settings = _settings(AppOptions, options, environment)
-    if settings.auth != "caller":
-        _require_credential(settings)
-    return EmbeddedApp(settings)
+    return EmbeddedApp(_settings(AppOptions, options, environment))
 
 
 def _settings(known: type, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
     for name in options:
         if name not in known.__annotations__:
             raise unknown_name(name, nearest(name, known.__annotations__))
-    return load_settings(without_unset(options), environment=environment or {})
-
-
-def _require_credential(settings: Settings) -> None:
-    if not CREDENTIAL & settings.model_fields_set:
+    settings = load_settings(without_unset(options), environment=environment or {})
+    if settings.auth != "caller" and not CREDENTIAL & settings.model_fields_set:
         raise ConfigurationError(
             "No Contit credential is given.",
             hint="Pass api_key, access_token, or client_id and client_secret; or environment=os.environ to read it"
             " from CONTIT_API_KEY and the other variables.",
         )
+    return settings
 
 
 def _run(report: RunReport) -> Run:

@@ -32,20 +32,12 @@ _ASK_FOR_LESS = "Ask once more, more simply or about less at a time."
 
 
 class ContitError(Exception):
-    """Anything this package reports to its user.
-
-    Attributes:
-        message: What happened, in one line.
-        hint: What to do now, in one line.
-    """
+    """Anything this package reports: `message` says in one line what happened, `hint` what to do now."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class ConfigurationError(ContitError):
@@ -68,6 +60,16 @@ class StoreError(ContitError):
     """The store of runs cannot be used at the moment. Asks continue without it."""
 
 
+class UnexpectedError(ContitError):
+    """A bug of this package. The text of its exception is not in the result: it could contain anything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "contit-mcp itself failed at this call; that is a bug in it.",
+            hint="Try once more; if it fails again, report it with the server's log line call.crashed.",
+        )
+
+
 class APIError(ContitError):
     """One HTTP exchange with Contit did not work; `retryable` says whether the same read may work a little later."""
 
@@ -75,11 +77,7 @@ class APIError(ContitError):
 
 
 class APIConnectionError(APIError):
-    """No usable answer arrived.
-
-    Attributes:
-        may_have_arrived: Whether Contit may have received and acted on the request.
-    """
+    """No usable answer arrived; `may_have_arrived` says whether Contit may have received and acted on the request."""
 
     retryable = True
 
@@ -99,12 +97,7 @@ class APIResponseValidationError(APIError):
 
 
 class APIStatusError(APIError):
-    """Contit answered with a status other than 2xx.
-
-    Attributes:
-        status_code: The HTTP status.
-        retry_after: Seconds that Contit asked to wait, if it did.
-    """
+    """Contit answered with a status other than 2xx; `retry_after` is in seconds, if Contit asked to wait."""
 
     def __init__(self, message: str, *, hint: str, status_code: int, retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -153,15 +146,12 @@ class InternalServerError(APIStatusError):
 
 
 class RunError(ContitError):
-    """Something about one run.
+    """Something about one run, with those of its ids that are known. A subclass has the texts that never change."""
 
-    Attributes:
-        thread_id: The run's thread, where known.
-        run_id: The run, where known.
-    """
+    message = hint = ""
 
-    def __init__(self, message: str, *, hint: str, thread_id: str | None, run_id: str | None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, thread_id: str | None, run_id: str | None = None, *, message: str = "", hint: str = "") -> None:
+        super().__init__(message or self.message, hint=hint or self.hint)
         self.thread_id = thread_id
         self.run_id = run_id
 
@@ -169,31 +159,29 @@ class RunError(ContitError):
 class RunFailedError(RunError):
     """The run ended without an answer."""
 
-    def __init__(self, thread_id: str | None, run_id: str | None) -> None:
-        message = "Contit reports that the run failed; it does not say why."
-        super().__init__(message, hint=_ASK_FOR_LESS, thread_id=thread_id, run_id=run_id)
+    message = "Contit reports that the run failed; it does not say why."
+    hint = _ASK_FOR_LESS
 
 
 class RunTimeoutError(RunError):
     """The run did not end within the limit."""
 
+    hint = _ASK_FOR_LESS
+
     def __init__(self, thread_id: str, run_id: str, *, after_seconds: float) -> None:
         minutes = round(after_seconds / 60)
         message = f"No end seen: the run was still going after {minutes} minute{'s' * (minutes != 1)} and was given up."
-        super().__init__(message, hint=_ASK_FOR_LESS, thread_id=thread_id, run_id=run_id)
+        super().__init__(thread_id, run_id, message=message)
 
 
 class RunNotFoundError(RunError):
     """Contit does not know the thread or run, or it is not the caller's. One wording for both."""
 
-    def __init__(self, thread_id: str | None, run_id: str | None) -> None:
-        super().__init__(
-            "No such thread or run.",
-            hint="Use the ids exactly as contit_ask or contit_start returned them here; ids from elsewhere do not"
-            " work. Or ask without ids to start anew.",
-            thread_id=thread_id,
-            run_id=run_id,
-        )
+    message = "No such thread or run."
+    hint = (
+        "Use the ids exactly as contit_ask or contit_start returned them here; ids from elsewhere do not work."
+        " Or ask without ids to start anew."
+    )
 
 
 class RunUnreachableError(RunError):
@@ -202,64 +190,43 @@ class RunUnreachableError(RunError):
     def __init__(self, thread_id: str, run_id: str, cause: APIError) -> None:
         message = f"The run was started, but asking Contit about it did not work. {cause.message}"
         hint = f"{cause.hint} Then call contit_response with these ids; do not ask again."
-        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+        super().__init__(thread_id, run_id, message=message, hint=hint)
 
 
 class AnswerUnavailableError(RunError):
     """The run's own answer cannot be read, and no other is returned instead. `replaced`: a later run replaced it."""
 
+    message = "Contit calls the run completed but has no answer for it."
+    hint = "Ask the question again."
+
     def __init__(self, thread_id: str, run_id: str, *, replaced: bool) -> None:
-        message = "Contit calls the run completed but has no answer for it."
-        hint = "Ask the question again."
-        if replaced:
-            message = "This run's own answer is no longer available: a later run on the thread replaced it."
-            hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
-        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+        message = "This run's own answer is no longer available: a later run on the thread replaced it."
+        hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
+        super().__init__(thread_id, run_id, message=message if replaced else "", hint=hint if replaced else "")
         self.replaced = replaced
 
 
 class AnswerUnreadableError(RunError):
     """The run has completed, and the body with its answer is not what is documented. The cause is in `__cause__`."""
 
-    def __init__(self, thread_id: str, run_id: str) -> None:
-        super().__init__(
-            "Contit calls the run completed, but its answer cannot be read: it is not in the documented form.",
-            hint="Call contit_response with these ids once more. If it says the same, ask the question again.",
-            thread_id=thread_id,
-            run_id=run_id,
-        )
+    message = "Contit calls the run completed, but its answer cannot be read: it is not in the documented form."
+    hint = "Call contit_response with these ids once more. If it says the same, ask the question again."
 
 
 class ThreadBusyError(RunError):
     """The thread already has a run going. `run_id` is that run, where our own store shows it."""
 
     def __init__(self, thread_id: str, run_id: str | None) -> None:
+        message = "The thread is busy with another run. Your question was not sent."
+        hint = "Call contit_response with these ids to see that run end, then ask again."
         if run_id is None:
             message = "Contit refused the question; the thread is probably busy with another run."
             hint = "Wait a little and ask again, or ask without thread_id to start a new conversation."
-        else:
-            message = "The thread is busy with another run. Your question was not sent."
-            hint = "Call contit_response with these ids to see that run end, then ask again."
-        super().__init__(message, hint=hint, thread_id=thread_id, run_id=run_id)
+        super().__init__(thread_id, run_id, message=message, hint=hint)
 
 
 class StartUnknownError(RunError):
     """The start was sent and no proper answer came. The cause is in `__cause__`."""
 
-    def __init__(self, thread_id: str | None) -> None:
-        super().__init__(
-            "No proper answer came after the question was sent to Contit: it is unknown whether a run was started.",
-            hint="Asking again is safe for your content, but the question may then run twice.",
-            thread_id=thread_id,
-            run_id=None,
-        )
-
-
-class UnexpectedError(ContitError):
-    """A bug of this package. The text of its exception is not in the result: it could contain anything."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "contit-mcp itself failed at this call; that is a bug in it.",
-            hint="Try once more; if it fails again, report it with the server's log line call.crashed.",
-        )
+    message = "No proper answer came after the question was sent to Contit: it is unknown whether a run was started."
+    hint = "Asking again is safe for your content, but the question may then run twice."

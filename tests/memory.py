@@ -3,20 +3,13 @@
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-
-
-@dataclass
-class Memory:
-    """The measurement; `peak` is in bytes above what was allocated before, and known at the end."""
-
-    peak: int = 0
+from types import SimpleNamespace
 
 
 @contextmanager
-def peak_memory() -> Iterator[Memory]:
-    """Measure while inside. It slows the code down by a factor of two to four."""
-    memory = Memory()
+def peak_memory() -> Iterator[SimpleNamespace]:
+    """Measure while inside, at a half to a quarter of the speed; at the end, `peak` is in bytes above the start."""
+    memory = SimpleNamespace(peak=0)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     try:

@@ -1,9 +1,11 @@
 """The assistant on an echoing Contit in virtual time: what the tests of waiting, joining and resuming stand on."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
+from contit_mcp.assistant.reports import Observer, RunReport
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.waiting import PollPolicy, PollSchedule
 from contit_mcp.config.values import SecretValue
@@ -33,6 +35,37 @@ class Stage:
     store: RunStore
     client: ContitClient
     assistant: Assistant
+
+    async def ask(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0, **more: Any) -> RunReport:
+        """Ask as `OWNER`."""
+        return await self.assistant.ask(OWNER, prompt, thread_id, wait_seconds=wait, **more)
+
+    async def start(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0) -> RunReport:
+        """Start as `OWNER`."""
+        return await self.assistant.start(OWNER, prompt, thread_id, wait_seconds=wait)
+
+    async def status(self, run: RunReport, *, wait: float = 0.0, **more: Any) -> RunReport:
+        """Ask as `OWNER` where a run stands."""
+        return await self.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=wait, **more)
+
+    async def response(self, run: RunReport, *, wait: float = 45.0) -> RunReport:
+        """Read a run's answer as `OWNER`."""
+        return await self.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=wait)
+
+
+class Notes(Observer):
+    """An observer that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def started(self, thread_id: str, run_id: str) -> None:
+        """Note the ids."""
+        self.heard.append(f"{thread_id}/{run_id}")
+
+    def status(self, word: str) -> None:
+        """Note the word."""
+        self.heard.append(word)
 
 
 def set_stage(

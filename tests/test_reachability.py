@@ -87,17 +87,6 @@ async def test_what_passes_is_not_told(scene: Scene, logged: io.StringIO) -> Non
     assert events(logged) == []
 
 
-async def test_slow_reads_are_told_once_at_most(logged: io.StringIO) -> None:
-    """Their first answers are missed at once, which looks like silence; then they keep coming."""
-    async with watched() as state:
-        async with anyio.create_task_group() as tasks:
-            for number in range(20):
-                await anyio.sleep(0.15)
-                tasks.start_soon(steady, state, 30, 3 + number / 100)
-        assert state.reachable
-    assert len(events(logged)) <= 2
-
-
 OUTAGES: dict[str, tuple[Scene, str]] = {
     "three failures": (lambda state: requests(state, 3, 0.1, good=False), "503"),
     "silence": (lambda state: requests(state, 5, 1.6), "silence"),

@@ -1,12 +1,15 @@
-"""Values of settings: secrets in files, the store as people write it, and the state folder."""
+"""Values of settings: secrets in files, addresses, the store as people write it, and the state folder."""
 
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contit_mcp.config.sources import load_settings
-from contit_mcp.config.values import SecretValue, StoreLocation, parse_store, state_folder
+from contit_mcp.config.values import LOOPBACK, SecretValue, StoreLocation, parse_store, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
 
 SECRET = "s3cr3t-marker"
@@ -15,9 +18,7 @@ SECRET = "s3cr3t-marker"
 @pytest.mark.parametrize(
     "content", [SECRET, f"{SECRET}\r\n", f"  {SECRET}\t\n\n", b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n"]
 )
-def test_a_secret_is_read_from_its_file_each_time_without_what_editors_add(
-    content: str | bytes, tmp_path: Path
-) -> None:
+def test_a_secret_is_read_each_time_without_what_editors_add(content: str | bytes, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     secret = SecretValue("CONTIT_API_KEY", file=file)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -40,9 +41,7 @@ def test_a_secret_is_read_from_its_file_each_time_without_what_editors_add(
         ("mark", b"\xef\xbb\xbf", "is empty"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_bytes(
-    name: str, content: bytes | None, reason: str, tmp_path: Path
-) -> None:
+def test_a_secret_that_cannot_be_read_is_told(name: str, content: bytes | None, reason: str, tmp_path: Path) -> None:
     file = tmp_path / name
     if content is not None:
         file.write_bytes(content)
@@ -68,9 +67,7 @@ def test_a_secret_that_cannot_be_read_is_told_with_the_reason_and_without_its_by
         ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379"),
     ],
 )
-def test_each_form_of_a_store_is_understood_and_can_be_named_without_its_password(
-    text: str, kind: str, name: str
-) -> None:
+def test_a_store_is_understood_and_named_without_its_password(text: str, kind: str, name: str) -> None:
     location = parse_store(text)
     assert (location.kind, location.name) == (kind, name)
     assert "MARKER" not in repr(location)
@@ -107,9 +104,7 @@ def test_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Pat
     assert load_settings({"store": "memory"}, environment=environment).store_location().kind == "memory"
 
 
-def test_the_state_folder_is_the_configured_one_or_the_operating_systems(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_state_folder_is_the_configured_or_usual_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert state_folder(tmp_path) == tmp_path
     assert state_folder().name == "contit-mcp"
     if sys.platform == "linux":
@@ -119,3 +114,78 @@ def test_the_state_folder_is_the_configured_one_or_the_operating_systems(
         for odd in ("relative", ""):  # XDG says to ignore it
             monkeypatch.setenv("XDG_STATE_HOME", odd)
             assert state_folder() == tmp_path / ".local" / "state" / "contit-mcp"
+
+
+GOOD = {
+    "https://api.contit.cloud/": "https://api.contit.cloud",
+    "https://gateway.test/contit//": "https://gateway.test/contit",
+    "HTTPS://API.contit.cloud": "HTTPS://API.contit.cloud",
+    "https://contit_test.internal:8443/x": "https://contit_test.internal:8443/x",
+    "https://[2001:db8::1]:8443": "https://[2001:db8::1]:8443",
+    "https://bücher.example": "https://bücher.example",
+    "http://LOCALHOST": "http://LOCALHOST",
+    "http://127.0.0.1:1": "http://127.0.0.1:1",
+    "http://[::1]:8080/": "http://[::1]:8080",
+    " https://api.contit.cloud\n": "https://api.contit.cloud",
+}
+BAD = {
+    "must begin with https:// (http:// is for this machine only)": [
+        "http://api.contit.cloud", "http://localhost.evil.test", "http://127.0.0.1.evil.test",
+        "http://127.0.0.2", "http://0.0.0.0", "http://[::ffff:127.0.0.1]", "http://2130706433",
+        "http://localhost.",
+    ],
+    "must hold no user, password, query or fragment": [
+        f"https://user:{SECRET}@contit.test", "https://@contit.test", f"http://localhost:{SECRET}@evil.test",
+        "http://localhost@evil.test", f"https://contit.test\\@{SECRET}.test",
+        f"https://contit.test?api_key={SECRET}", "https://contit.test/?", f"https://contit.test#{SECRET}",
+        "https://contit.test/#",
+    ],
+    "is not a URL": [
+        f"https://contit.test\\.{SECRET}.test", f"https://contit.test:{SECRET}", "https://contit.test:99999",
+        "https://contit.test:0", f"https://[::1/{SECRET}", f"https://user:{SECRET}\u2100@contit.test",
+        f"https://con tit.test/{SECRET}", f"https://contit.test/{SECRET} x", f"https://con\ntit.test/{SECRET}",
+        f"https://contit.test/\u200b{SECRET}",
+    ],
+    "must be a URL like https://api.contit.cloud": [
+        f"ftp://contit.test/{SECRET}", f"javascript:{SECRET}", "api.contit.cloud", "//api.contit.cloud",
+        "https:///path", "https:api.contit.cloud",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", GOOD)
+def test_https_anywhere_and_http_on_this_machine_are_usable(value: str) -> None:
+    """Trailing slashes and white space around are dropped."""
+    assert usable_url(value) == GOOD[value]
+
+
+@pytest.mark.parametrize(("reason", "value"), [(reason, value) for reason, values in BAD.items() for value in values])
+def test_any_other_address_is_refused_with_its_reason_and_unquoted(reason: str, value: str) -> None:
+    """The credential goes there, so it is the operator's alone and encrypted on its way."""
+    for name in ("CONTIT_BASE_URL", "CONTIT_TOKEN_URL"):
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(environment={name: value})
+        assert caught.value.message == f"{name} {reason}."
+        assert SECRET not in f"{caught.value!r}{caught.value.hint}"
+        assert caught.value.__context__ is None
+
+
+@given(
+    st.text(max_size=60)
+    | st.from_regex(r"https?://[a-z0-9.@:/\\\[\]?# %]{0,30}", fullmatch=True)
+    | st.builds("{}://{}{}".format, st.sampled_from(["http", "https"]), st.text(max_size=20), st.text(max_size=20))
+)
+def test_an_accepted_address_means_the_same_to_httpx(value: str) -> None:
+    """No text is taken for one host here and for another where the credential is sent."""
+    try:
+        accepted = usable_url(value)
+    except ValueError as error:
+        assert str(error) in BAD  # noqa: PT017 - or it is accepted
+        return
+    try:
+        seen = httpx.URL(accepted)
+    except httpx.InvalidURL:
+        return  # refused there too, as ConfigurationError by build_http_client
+    assert seen.scheme == "https" or (seen.scheme == "http" and seen.host in LOOPBACK)
+    assert seen.host
+    assert (seen.userinfo, seen.query, seen.fragment) == (b"", b"", "")

@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, what is refused, and that no error shows a secret."""
+"""Settings: where a value comes from, what the file and the names may be, what is refused; no error shows a secret."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,59 +11,40 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 
-PATHS = (
-    "api_key_file access_token_file client_secret_file ca_file store_file state_dir tokens_file seal_key_file tls_cert_file"
-    " tls_key_file"
-).split()
-EVERY_SETTING: dict[str, tuple[str, object]] = {
-    # key in the file: (what is written, what it becomes)
-    **{name: ("/run/x", Path("/run/x")) for name in PATHS},
-    "answer_part_characters": ("90000", 90_000),
-    "task_inline_seconds": ("3", 3.0),
-    "titles": ("false", False),
-    "card": ("off", False),
-    "api_key": ("the-key", "the-key"),
-    "access_token": ("ctpat_abc", "ctpat_abc"),
-    "client_id": ("my-client", "my-client"),
-    "client_secret": ("s3cret", "s3cret"),
-    "token_url": ("https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
-    "base_url": ("https://contit.example/", "https://contit.example"),
-    "upstream_body_bytes": ("65536", 65_536),
-    "store": ("memory", "memory"),
-    "wait_seconds": ("30", 30.0),
-    "max_wait_seconds": ("120.5", 120.5),
-    "run_limit_seconds": ("600", 600.0),
-    "answer_seconds": ("0", 0.0),
-    "log_level": ("debug", "DEBUG"),
-    "log_format": ("json", "json"),
-    "host": ("0.0.0.0", "0.0.0.0"),
-    "port": ("80", 80),
-    "public_url": ("https://mcp.example/mcp", "https://mcp.example/mcp"),
-    "auth": ("token", "token"),
-    "tokens": (f"ann:{'t' * 20}", f"ann:{'t' * 20}"),
-    "jwt_issuer": ("https://idp.example/", "https://idp.example/"),
-    "jwt_audience": ("mcp", "mcp"),
-    "jwt_jwks_url": ("https://idp.example/keys?app=1", "https://idp.example/keys?app=1"),
-    "jwt_scopes": ("ask,read", "ask,read"),
-    "jwt_advertised_scopes": ("api://x/ask", "api://x/ask"),
-    "jwt_header": ("Cf-Access-Jwt-Assertion", "Cf-Access-Jwt-Assertion"),
-    "seal_key": ("k" * 32, "k" * 32),
-    "allowed_hosts": ("mcp.example", "mcp.example"),
-    "allowed_origins": ("https://app.example,http://localhost:*", "https://app.example,http://localhost:*"),
-    "trusted_proxies": ("10.0.0.0/8,::1", "10.0.0.0/8,::1"),
-    "max_body_bytes": ("2048", 2048),
-    "requests_per_minute": ("60", 60),
-    "calls_per_caller": ("5", 5),
-    "calls_at_once": ("50", 50),
-    "metrics_port": ("9100", 9100),
-    "ready_probes_contit": ("true", True),
+EXAMPLES: dict[str, tuple[str, object]] = {
+    # variable: (what is written, what it becomes)
+    "CONTIT_API_KEY": ("the-key", "the-key"),
+    "CONTIT_API_KEY_FILE": ("/run/key", Path("/run/key")),
+    "CONTIT_ACCESS_TOKEN": ("ctpat_abc", "ctpat_abc"),
+    "CONTIT_CLIENT_ID": ("my-client", "my-client"),
+    "CONTIT_CLIENT_SECRET": ("s3cret", "s3cret"),
+    "CONTIT_CLIENT_SECRET_FILE": ("/run/client", Path("/run/client")),
+    "CONTIT_TOKEN_URL": ("https://id.contit.cloud/connect/token", "https://id.contit.cloud/connect/token"),
+    "CONTIT_BASE_URL": ("https://contit.example/", "https://contit.example"),
+    "CONTIT_CA_FILE": ("/run/ca.pem", Path("/run/ca.pem")),
+    "CONTIT_MCP_STORE": ("memory", "memory"),
+    "CONTIT_MCP_STATE_DIR": ("/var/state", Path("/var/state")),
+    "CONTIT_MCP_WAIT_SECONDS": ("30", 30.0),
+    "CONTIT_MCP_LOG_LEVEL": ("debug", "DEBUG"),
+    "CONTIT_MCP_HOST": ("0.0.0.0", "0.0.0.0"),
+    "CONTIT_MCP_PORT": ("80", 80),
+    "CONTIT_MCP_AUTH": ("token", "token"),
+    "CONTIT_MCP_TOKENS": (f"ann:{'t' * 20}", f"ann:{'t' * 20}"),
+    "CONTIT_MCP_ALLOWED_HOSTS": ("mcp.example", "mcp.example"),
+    "CONTIT_MCP_ALLOWED_ORIGINS": ("https://app.example,http://localhost:*", "https://app.example,http://localhost:*"),
+    "CONTIT_MCP_SEAL_KEY": ("k" * 32, "k" * 32),
+    "CONTIT_MCP_CARD": ("off", False),
+    "CONTIT_MCP_JWT_ISSUER": ("https://idp.example/", "https://idp.example/"),
+    "CONTIT_MCP_JWT_JWKS_URL": ("https://idp.example/keys?app=1", "https://idp.example/keys?app=1"),
+    "CONTIT_MCP_JWT_SCOPES": ("ask,api://x/read", "ask,api://x/read"),
+    "CONTIT_MCP_TRUSTED_PROXIES": ("10.0.0.0/8,::1", "10.0.0.0/8,::1"),
 }
-CONTITS = "api_key api_key_file access_token access_token_file client_id client_secret client_secret_file token_url base_url ca_file"  # fmt: skip
-VARIABLES = {name: f"{'CONTIT_' if name in CONTITS.split() else 'CONTIT_MCP_'}{name.upper()}" for name in EVERY_SETTING}
+VARIABLES = {name: field.alias or "" for name, field in Settings.model_fields.items()}
+NAMES = {variable: name for name, variable in VARIABLES.items()}
 PARTNERS = {
-    "client_id": {"client_secret": "s3cret"},
-    "client_secret": {"client_id": "my-client"},
-    "client_secret_file": {"client_id": "my-client"},
+    "CONTIT_CLIENT_ID": {"CONTIT_CLIENT_SECRET": "s3cret"},
+    "CONTIT_CLIENT_SECRET": {"CONTIT_CLIENT_ID": "my-client"},
+    "CONTIT_CLIENT_SECRET_FILE": {"CONTIT_CLIENT_ID": "my-client"},
 }
 MARKER = "s3cr3t-marker"
 
@@ -73,11 +54,15 @@ def load(environment: Mapping[str, str] | None = None, **overrides: object) -> S
     return load_settings(overrides, environment=environment or {})
 
 
+def write(folder: Path, content: str | bytes) -> Path:
+    file = folder / "contit-mcp.toml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
 def from_file(folder: Path, text: str, environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Read settings from a file with this text and from this environment."""
-    file = folder / "contit-mcp.toml"
-    file.write_text(text, encoding="utf-8")
-    return load_settings(overrides, file=file, environment=environment or {})
+    return load_settings(overrides, file=write(folder, text), environment=environment or {})
 
 
 def plain(value: object) -> object:
@@ -88,26 +73,23 @@ def plain(value: object) -> object:
 # --- Where a value comes from ------------------------------------------------------------------------------------
 
 
-def test_the_table_has_every_setting_under_the_name_that_users_write() -> None:
-    assert {name: field.alias for name, field in Settings.model_fields.items()} == {
-        name: VARIABLES.get(name) for name in Settings.model_fields
-    }
-    assert Settings.model_fields.keys() == VARIABLES.keys()
-    assert all(field.description for field in Settings.model_fields.values())
+def test_every_setting_has_a_variable_of_its_name_and_a_description() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.alias in {f"CONTIT_{name.upper()}", f"CONTIT_MCP_{name.upper()}"}
+        assert field.description
 
 
-@pytest.mark.parametrize("name", EVERY_SETTING)
-def test_every_setting_is_read_from_the_environment_and_the_file_without_white_space_around_it(
-    name: str, tmp_path: Path
-) -> None:
-    written, meant = EVERY_SETTING[name]
-    given = {name: written, **PARTNERS.get(name, {})}
-    text = "".join(f'{key} = " {value}\\n"\n' for key, value in given.items())
+@pytest.mark.parametrize("variable", EXAMPLES)
+def test_a_setting_is_read_from_the_environment_and_the_file(variable: str, tmp_path: Path) -> None:
+    """White space around it is dropped."""
+    written, meant = EXAMPLES[variable]
+    given = {variable: written, **PARTNERS.get(variable, {})}
+    text = "".join(f'{NAMES[name]} = " {value}\\n"\n' for name, value in given.items())
     for settings in (
-        load({VARIABLES[key]: f" {value}\r\n" for key, value in given.items()}),
+        load({name: f" {value}\r\n" for name, value in given.items()}),
         from_file(tmp_path, text),
     ):
-        assert plain(getattr(settings, name)) == meant
+        assert plain(getattr(settings, NAMES[variable])) == meant
 
 
 def test_numbers_of_the_file_need_no_quotes(tmp_path: Path) -> None:
@@ -132,9 +114,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     assert (settings.wait_seconds, settings.max_wait_seconds, settings.base_url) == (3.0, 12.0, "https://file.test")
 
 
-def test_the_environment_of_the_process_is_the_default_and_no_dotenv_is_read(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("CONTIT_BASE_URL=https://dotenv.test\nCONTIT_TOKEN_URL=https://dotenv.test\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONTIT_BASE_URL", "https://process.test")
@@ -154,7 +134,7 @@ def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_pat
     assert load(dict.fromkeys(VARIABLES.values(), value)) == load()
     assert load({"CONTIT_MCP_UNHEARD_OF": value, "CONTIT_API_KEYS": value, "CONTIT_MCP_CONFIG": value}) == load()
     quoted = value.replace("\t", "\\t").replace("\n", "\\n")
-    assert from_file(tmp_path, "".join(f'{name} = "{quoted}"\n' for name in EVERY_SETTING)) == load()
+    assert from_file(tmp_path, "".join(f'{name} = "{quoted}"\n' for name in VARIABLES)) == load()
 
 
 @pytest.mark.parametrize("value", ["$ecret", "100%", "a${b}c", "${a}${b}", "%a", "{}", "$", "x $CONTIT_API_KEY"])
@@ -262,8 +242,8 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
     secret = f"anna:{MARKER}-of-20-letters" if name == "tokens" else MARKER
     partner = {"CONTIT_CLIENT_ID": "c"} if name == "client_secret" else {}
     (tmp_path / "secret").write_text(f"{secret}\n")
-    for given in ({VARIABLES[name]: f" {secret}\n"}, {f"{VARIABLES[name]}_FILE": str(tmp_path / "secret")}):
-        settings = load(given | partner)
+    for variables in ({VARIABLES[name]: f" {secret}\n"}, {f"{VARIABLES[name]}_FILE": str(tmp_path / "secret")}):
+        settings = load(variables | partner)
         value = settings.secret(name)
         assert value is not None
         assert (value.name, value.reveal()) == (VARIABLES[name], secret)
@@ -273,8 +253,138 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
         assert MARKER not in f"{shown} {value!r} {value} {[value]}"
 
 
-def test_settings_cannot_be_changed() -> None:
-    settings = load({"CONTIT_API_KEY": MARKER})
-    with pytest.raises(ValidationError) as caught:
-        settings.base_url = "https://other.test"  # type: ignore[misc]
-    assert MARKER not in str(caught.value)
+def refused(file: Path) -> ConfigurationError:
+    """Return the error that a file is refused with; nothing that could quote it is chained."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file=file, environment={})
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert MARKER not in f"{caught.value.message}{caught.value.hint}{caught.value!r}"
+    return caught.value
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_sets_nothing(text: str, tmp_path: Path) -> None:
+    assert load_settings(file=write(tmp_path, text), environment={}) == load_settings(environment={})
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    file = write(tmp_path, b'\xef\xbb\xbfbase_url = "https://x.test"\r\n')
+    assert load_settings(file=file, environment={}).base_url == "https://x.test"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f'api_kye = "{MARKER}"\n', "Did you mean api_key?"),
+        (f'apikey = "{MARKER}"\n', "Did you mean api_key?"),
+        (f'BASE_URL = "{MARKER}"\n', "Did you mean base_url?"),
+        (f'CONTIT_API_KEY = "{MARKER}"\n', "Did you mean api_key?"),
+        (f'CONTIT_MCP_WAIT_SECONDS = "{MARKER}"\n', "Did you mean wait_seconds?"),
+        ("colour = 1\n", "contit-mcp settings lists every setting."),
+        (f'[contit]\napi_key = "{MARKER}"\n', "contit-mcp settings lists every setting."),
+        ("[[xyz]]\n", "contit-mcp settings lists every setting."),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, hint: str, tmp_path: Path) -> None:
+    file = write(tmp_path, text)
+    error = refused(file)
+    key = text.strip("[").split()[0].split("]")[0]
+    assert error.message == f"{key} (in {file}) is not a setting of contit-mcp."
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f"api_key = {MARKER}\n", "line 1, column 11"),
+        (f'base_url = "x"\napi_key = "{MARKER}\n', "line 2, column"),
+        (f'api_key = "{MARKER}"\napi_key = "{MARKER}"\n', "line 2, column"),
+        (f'["{MARKER}"]\n["{MARKER}"]\n', "line 2, column"),
+        (f'["{MARKER}"\n', "line 1, column"),
+        (f'{MARKER} = """', "end of document"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_told_by_place_and_never_quoted(text: str, place: str, tmp_path: Path) -> None:
+    file = write(tmp_path, text)
+    message = refused(file).message
+    assert str(file) in message
+    assert place in message
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_reason_and_the_option_that_named_it(tmp_path: Path) -> None:
+    odd = write(tmp_path, b'api_key = "' + MARKER.encode() + b'\xff"\n')
+    for path, reason in (
+        (tmp_path / "nowhere.toml", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "nul\x00.toml", "not a path"),
+        (odd, "not UTF-8 text"),
+    ):
+        error = refused(path)
+        assert error.message == f"The settings file {path} cannot be read: {reason}."
+        assert "--config" in error.hint
+
+
+@pytest.mark.parametrize("text", [f"api_key = ['{MARKER}']\n", "base_url = true\n", f"wait_seconds = '{MARKER}'\n"])
+def test_a_value_of_the_wrong_type_is_named_as_the_environment_names_it(text: str, tmp_path: Path) -> None:
+    assert refused(write(tmp_path, text)).message.startswith("CONTIT_")
+
+
+def test_a_variable_names_the_file_where_no_option_does(tmp_path: Path) -> None:
+    """The option wins."""
+    named = write(tmp_path, "wait_seconds = 30\n")
+    given = tmp_path / "given.toml"
+    given.write_text("wait_seconds = 20\n")
+    environment = {"CONTIT_MCP_CONFIG": str(named)}
+    assert load_settings(environment=environment).wait_seconds == 30
+    assert load_settings(environment=environment | {"CONTIT_MCP_WAIT_SECONDS": "40"}).wait_seconds == 40
+    assert load_settings(environment=environment, file=given).wait_seconds == 20
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        load_settings(environment={"CONTIT_MCP_CONFIG": str(tmp_path / "nowhere.toml")})
+    assert "CONTIT_MCP_CONFIG" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CONTIT_MCP_WAIT_SECOND", "Did you mean CONTIT_MCP_WAIT_SECONDS?"),
+        ("CONTIT_MCP_LOGLEVEL", "Did you mean CONTIT_MCP_LOG_LEVEL?"),
+        ("CONTIT_MCP_MAX_WAIT", "Did you mean CONTIT_MCP_MAX_WAIT_SECONDS?"),
+        ("CONTIT_APIKEY", "Did you mean CONTIT_API_KEY?"),
+        ("CONTIT_API_KEY_FLE", "Did you mean CONTIT_API_KEY_FILE?"),
+        ("CONTIT_ACCESS_TOKENS", "Did you mean CONTIT_ACCESS_TOKEN?"),
+        ("CONTIT_CLIENTID", "Did you mean CONTIT_CLIENT_ID?"),
+        ("CONTIT_MCP_XYZZY", "contit-mcp settings lists every setting."),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_known_one(name: str, hint: str) -> None:
+    """All of CONTIT_MCP_… is ours. The value is not told; of several, the first by name is told each time."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={"CONTIT_MCP_ZZZ": "1", name: "s3cr3t-marker"})
+    assert caught.value.message == f"{name} is not a setting of contit-mcp."
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("service", ["CONTIT_MCP", "CONTIT_MCP_REDIS", "CONTIT"])
+def test_what_kubernetes_writes_of_a_service_of_our_name_is_no_setting(service: str) -> None:
+    """Its documentation lists these variables; `CONTIT_MCP_PORT=tcp://…` kept every pod from starting."""
+    written = {
+        "SERVICE_HOST": "10.96.7.8",
+        "SERVICE_PORT": "80",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.96.7.8:80",
+        "PORT_80_TCP": "tcp://10.96.7.8:80",
+        "PORT_80_TCP_PROTO": "tcp",
+        "PORT_80_TCP_PORT": "80",
+        "PORT_80_TCP_ADDR": "10.96.7.8",
+    }
+    links = {f"{service}_{name}": value for name, value in written.items()}
+    assert load_settings(environment=links) == load_settings(environment={})
+    assert load_settings(environment={**links, "CONTIT_MCP_PORT": "8001"}).port == 8001
+    with pytest.raises(ConfigurationError, match="CONTIT_MCP_PORT"):
+        load_settings(environment={**links, "CONTIT_MCP_PORT": "http://10.96.7.8"})
+
+
+def test_variables_of_other_programs_are_left_alone() -> None:
+    for name in ("CONTIT_WORKSPACE", "CONTIT_CLI_HOME", "CONTIT", "CONTITAPIKEY", "XCONTIT_API_KEYS", "PATH"):
+        load_settings(environment={name: "anything"})

@@ -6,19 +6,14 @@ a caller that cannot wait longer continues with `response`. docs/architecture.md
 """
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
 
-from contit_mcp.assistant.reports import (
-    NULL_LISTENER,
-    NULL_OBSERVER,
-    Observer,
-    RunListener,
-    RunReport,
-    RunSnapshot,
-)
+from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport, RunSnapshot
 from contit_mcp.assistant.starting import RunStarter, StartOutcome
 from contit_mcp.assistant.waiting import (
     LAG_SECONDS,
@@ -47,7 +42,8 @@ from contit_mcp.errors import (
 )
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, untracked_run
-from contit_mcp.runs.store import RunStore, Transition
+from contit_mcp.runs.store import RunStore
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
 MAX_PROMPT_LENGTH = 32_000
 """Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
@@ -56,13 +52,9 @@ MAX_PROMPT_LENGTH = 32_000
 class Assistant:
     """Contit's assistant for any number of owners that share one credential.
 
-    Args:
-        client: Contit.
-        store: Where runs are kept.
-        polling: How runs are waited for.
-        replay: When an answer is returned once more.
-        drain: Counts every wait; several assistants can share it, to be closed together.
-        listener: Receives the end of each run.
+    Several assistants can share one `drain`, to be closed together. Besides the errors of a run, methods raise an
+    `InvalidArgumentError` before any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not
+    and nothing is known of a run; with a run that is known it is a `RunUnreachableError`.
     """
 
     def __init__(
@@ -73,7 +65,7 @@ class Assistant:
         polling: PollPolicy | None = None,
         replay: ReplayPolicy | None = None,
         drain: DrainScope | None = None,
-        listener: RunListener = NULL_LISTENER,
+        listener: Listener = NULL_LISTENER,
     ) -> None:
         process = secrets.token_hex(8)
         self._client = client
@@ -96,21 +88,7 @@ class Assistant:
     ) -> RunReport:
         """Ask, wait, and return the answer; after the wait, report that the run is still going.
 
-        Args:
-            owner: Who asks.
-            prompt: What.
-            thread_id: The conversation to continue.
-            wait_seconds: How long to wait.
-            answer_seconds: How long of it to wait for the answer, once the run exists.
-            observer: Follows the call.
-            title: Stored with the run; only where one person uses the store.
-
-        Raises:
-            InvalidArgumentError: The prompt or the thread id cannot be used.
-            RunFailedError, RunTimeoutError, RunNotFoundError: The run ended without an answer.
-            AnswerUnreadableError: The run has completed, and its answer cannot be read.
-            ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or that is unknown.
-            RunUnreachableError: It was started, and then Contit refused to tell about it.
+        Of the wait, `answer_seconds` can limit what comes after the start. The title is stored with the run.
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
@@ -133,34 +111,19 @@ class Assistant:
         observer: Observer = NULL_OBSERVER,
         title: str | None = None,
     ) -> RunReport:
-        """Start a run and report its ids at once; only a busy thread is waited for. The arguments are those of `ask`.
-
-        Raises:
-            InvalidArgumentError: The prompt or the thread id cannot be used.
-            ThreadBusyError, StartUnknownError, ServerClosingError, APIError: It was not started, or that is unknown.
-        """
+        """Start a run and report its ids at once; only a busy thread is waited for. Arguments as for `ask`."""
         deadline = anyio.current_time() + wait_seconds
         outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.DELIVERED, title)
         run = outcome.run
-        try:
+        async with self._owed_if_cancelled(run):
             await anyio.lowlevel.checkpoint_if_cancelled()
-        except anyio.get_cancelled_exc_class():  # the caller has left without the ids
-            await self._change_shielded(run, lambda run, _: run.owed())
-            raise
         observer.started(*run.ids)
         return replace(self._report(run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
 
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
     ) -> RunReport:
-        """Report where a run stands; with a wait, as soon as it ends.
-
-        Raises:
-            InvalidArgumentError: An id cannot be one.
-            RunNotFoundError: Contit does not know the run.
-            AnswerUnreadableError: The run has completed, and its answer cannot be read.
-            APIError: Contit refused or could not.
-        """
+        """Report where a run stands; with a wait, as soon as it ends."""
         deadline = anyio.current_time() + wait_seconds
         run = await self._find(owner, thread_id, run_id)
         observer.started(thread_id, run_id)
@@ -181,15 +144,7 @@ class Assistant:
         wait_seconds: float,
         observer: Observer = NULL_OBSERVER,
     ) -> RunReport:
-        """Return a run's own answer, waiting for it; without a run id, of the thread's latest run.
-
-        Raises:
-            InvalidArgumentError: An id cannot be one.
-            RunFailedError, RunTimeoutError, RunNotFoundError: There is no answer.
-            AnswerUnavailableError: It was not stored, and a later run on the thread has replaced it.
-            AnswerUnreadableError: The run has completed, and its answer cannot be read.
-            APIError, RunUnreachableError: Contit refused or could not.
-        """
+        """Return a run's own answer, waiting for it; without a run id, of the thread's latest run."""
         began = anyio.current_time()
         deadline = began + wait_seconds
         if run_id is None:
@@ -205,16 +160,8 @@ class Assistant:
     async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunSnapshot:
         """Report without waiting where the run of one ask stands, and its answer once it has one.
 
-        Contit is polled no more often than by a waiting call, however many snapshots are taken.
-
-        Args:
-            owner: Who asked.
-            thread_id: The run's thread.
-            run_id: The run.
-            asked_at_ms: When it was asked, in milliseconds since the epoch; several asks can share a run.
-
-        Raises:
-            APIError: Contit refused, or did not return an answer again. Passing faults before the end are left out.
+        Contit is polled no more often than by a waiting call, however many snapshots are taken. Several asks can share
+        a run; this one was made at `asked_at_ms` (since the epoch).
         """
         run = await self._store.find(owner, thread_id, run_id)
         if run is None:
@@ -258,12 +205,11 @@ class Assistant:
         if thread_id is not None:
             check_id("thread_id", thread_id)
         question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
-        if self._drain.closing:
-            raise ServerClosingError
-        with self._drain.cancellable(grace=STARTING_SECONDS):
-            return await self._starter.find_or_start(
-                question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status, title=title
-            )
+        if not self._drain.closing:
+            with self._drain.cancellable(grace=STARTING_SECONDS):
+                return await self._starter.find_or_start(
+                    question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status, title=title
+                )
         raise ServerClosingError
 
     async def _find(self, owner: str, thread_id: str, run_id: str) -> RunRecord:
@@ -360,17 +306,11 @@ class Assistant:
         slow = run.question.thread_id is None and anyio.current_time() - began > self._replay.slow_call
         again = self._replay.again_within if slow else None
         if run.tracked and (slow or run.delivery is Delivery.OWED or run.replay_until is not None):
-            try:
+            async with self._owed_if_cancelled(run):
                 await self._store.change(
                     run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
                 )
                 await anyio.lowlevel.checkpoint_if_cancelled()
-            except anyio.get_cancelled_exc_class():
-                before = run
-                await self._change_shielded(
-                    run, lambda run, _: replace(run, delivery=before.delivery, replay_until=before.replay_until)
-                )
-                raise
         return self._report(run, response=text)
 
     async def _read_again(self, run: RunRecord, deadline: float) -> str:
@@ -406,9 +346,15 @@ class Assistant:
         if latest is not None and latest.run_id != run_id:
             raise AnswerUnavailableError(thread_id, run_id, replaced=True)
 
-    async def _change_shielded(self, run: RunRecord, transition: Transition) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._store.change(run, transition)
+    @asynccontextmanager
+    async def _owed_if_cancelled(self, run: RunRecord) -> AsyncIterator[None]:
+        """Store that the run's caller is owed the answer, if it leaves while inside."""
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self._store.change(run, lambda run, _: run.owed())
+            raise
 
     def _report(self, run: RunRecord, *, response: str | None = None, deduplicated: bool = False) -> RunReport:
         elapsed = run.run_seconds if run.ended else self._waiter.age(run)

@@ -47,28 +47,17 @@ _NOT_STARTED = 503
 
 @dataclass(frozen=True, slots=True)
 class StartOutcome:
-    """The run of a question.
-
-    Attributes:
-        run: The run.
-        deduplicated: Whether another call had started it.
-        interrupted: Whether an earlier start of the same question was cut off, so that it may run twice.
-    """
+    """The run of a question."""
 
     run: RunRecord
     deduplicated: bool = False
+    """Whether another call had started it."""
     interrupted: bool = False
+    """Whether an earlier start of the same question was cut off, so that it may run twice."""
 
 
 class RunStarter:
-    """Turns questions into runs.
-
-    Args:
-        client: Contit.
-        store: Decides which question may start.
-        waiter: Sees the end of the run that a question has to wait for.
-        process: The name of this process in leases.
-    """
+    """Turns questions into runs; `process` is the name of this process in leases."""
 
     def __init__(self, client: ContitClient, store: RunStore, waiter: RunWaiter, *, process: str) -> None:
         self._client = client
@@ -88,21 +77,9 @@ class RunStarter:
     ) -> StartOutcome:
         """Return the question's run.
 
-        A busy thread is waited for until the deadline, and the answer of the run before is stored.
-
-        Args:
-            question: What is asked.
-            prompt: Its text.
-            delivery: Whether the answer is owed to the caller, or the ids are enough.
-            deadline: On the event loop's clock.
-            on_status: Takes the status words of a run that is waited for.
-            title: Stored with the run.
-
-        Raises:
-            ThreadBusyError: Another run is going on the thread until after the deadline, or Contit says so.
-            StartUnknownError: The start was sent and no answer came.
-            RunNotFoundError: Contit does not know the thread.
-            APIError: Contit refused or could not.
+        A busy thread is waited for until the deadline (on the event loop's clock), and the answer of the run before is
+        stored; `on_status` takes its words. `delivery` says whether the answer is owed to the caller, or the ids are
+        enough.
         """
         joined = waited_for = None
         while True:
@@ -237,16 +214,13 @@ def _meaning_of(error: APIError, thread_id: str | None) -> ContitError:
     """Return what a failed start means to its caller."""
     if isinstance(error, APIStatusError) and thread_id is not None:
         if isinstance(error, NotFoundError):
-            return RunNotFoundError(thread_id, None)
+            return RunNotFoundError(thread_id)
         if error.status_code in _BUSY_STATUSES:
             return ThreadBusyError(thread_id, None)
-    return StartUnknownError(thread_id) if _may_have_been_accepted(error) else error
-
-
-def _may_have_been_accepted(error: APIError) -> bool:
-    """Whether the run may exist although no ids came: then asking again could run the question twice."""
-    if isinstance(error, APIConnectionError):
-        return error.may_have_arrived
-    if isinstance(error, InternalServerError):
-        return error.status_code != _NOT_STARTED
-    return isinstance(error, APIResponseValidationError)
+    # The run may exist although no ids came: then asking again could run the question twice.
+    may_run = (
+        isinstance(error, APIResponseValidationError)
+        or (isinstance(error, APIConnectionError) and error.may_have_arrived)
+        or (isinstance(error, InternalServerError) and error.status_code != _NOT_STARTED)
+    )
+    return StartUnknownError(thread_id) if may_run else error

@@ -16,14 +16,13 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from contit_mcp.assistant.reports import NULL_LISTENER, RunListener
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import RunPhase, RunStatus
 from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import current_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -48,14 +47,7 @@ class PollSchedule:
     A language model never answers at once, so the first poll comes a little later than after a second; the poll that
     this saves pays for shorter pauses afterwards. A run that has lasted long usually goes on for long, so pauses grow
     with its age. `benchmarks/polls.py` compares this with polling every second: no more polls and no more lag, for
-    short, long-tailed and two-humped lengths.
-
-    Attributes:
-        first: The pause after the start.
-        shortest: The second pause.
-        growth: Seconds that each second of the run's age adds.
-        longest: The most they grow to.
-        jitter: Each pause is longer or shorter by up to this share, which spreads many runs apart.
+    short, long-tailed and two-humped lengths. Jitter, a share of each pause, spreads many runs apart.
     """
 
     first: float = 1.25
@@ -72,17 +64,13 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
-    """When a wait ends by itself. Seconds.
-
-    Attributes:
-        schedule: The pauses.
-        fault_seconds: How long passing faults of Contit are tolerated since the last good answer.
-        run_seconds: How long a run may show no end before it is given up (the vendor names no limit).
-    """
+    """When a wait ends by itself. Seconds."""
 
     schedule: PollSchedule = field(default_factory=PollSchedule)
     fault_seconds: float = 60.0
+    """How long passing faults of Contit are tolerated since the last good answer."""
     run_seconds: float = 1_800.0
+    """How long a run may show no end before it is given up (the vendor names no limit)."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -90,39 +78,34 @@ class _Watch:
     """What the callers that wait for one run share."""
 
     turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # what follows yields anyway
+    word: str | None = None
     ended: RunRecord | None = None
     unreadable: bool = False
     listeners: set[Callable[[str], None]] = field(default_factory=set)
 
-    def tell(self, word: str) -> None:
+    def note(self, status: RunStatus) -> None:
+        if status.word == self.word:
+            return
+        self.word = status.word
         for listener in tuple(self.listeners):
-            listener(word)
+            listener(status.word)
+        if not status.documented:
+            log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
 
 
 @dataclass(slots=True)
 class _Clock:
-    """Times of one run on the event loop's clock, which no one sets.
+    """Times of one run on the event loop's clock, which no one sets."""
 
-    Attributes:
-        first_seen: When this process started the run, or first saw it going.
-        started_here: Whether this process started it.
-        poll_again_at: When a snapshot may poll.
-    """
-
-    first_seen: float
+    first_seen: float  # when this process started the run, or first saw it going
     started_here: bool = False
-    poll_again_at: float = 0.0
+    poll_again_at: float = 0.0  # for snapshots
 
 
 class RunWaiter:
-    """Waits for started runs to end.
+    """Waits for started runs to end; `process` is the name of this process in leases.
 
-    Args:
-        client: Contit.
-        store: Where ends and answers are kept.
-        process: The name of this process in leases.
-        policy: How to poll.
-        listener: Receives each end.
+    Its methods raise an `APIError` if Contit cannot be asked about the run, and `AnswerUnreadableError`.
     """
 
     def __init__(
@@ -132,7 +115,7 @@ class RunWaiter:
         *,
         process: str,
         policy: PollPolicy | None = None,
-        listener: RunListener = NULL_LISTENER,
+        listener: Listener = NULL_LISTENER,
     ) -> None:
         self._client = client
         self._store = store
@@ -162,12 +145,7 @@ class RunWaiter:
         return max(0.0, self._store.now() - (record.asked_at if record.started_at is None else record.started_at))
 
     async def until_ended(self, record: RunRecord, on_status: Callable[[str], None]) -> RunRecord:
-        """Wait until a started run has ended, and return it with its answer or its failure.
-
-        Raises:
-            AnswerUnreadableError: It has completed, and its answer cannot be read.
-            APIError: Contit could not be asked about it.
-        """
+        """Wait until a started run has ended, and return it with its answer or its failure."""
         watch = self._watches.setdefault(record.key, _Watch())
         watch.listeners.add(on_status)
         try:
@@ -176,6 +154,9 @@ class RunWaiter:
                     self._listener.runs_waited_for(1)
                     try:
                         watch.ended = await self._wait(record, watch)
+                    except AnswerUnreadableError:
+                        watch.unreadable = True
+                        raise
                     finally:
                         self._listener.runs_waited_for(-1)
                 return watch.ended
@@ -186,31 +167,17 @@ class RunWaiter:
         finally:
             watch.listeners.discard(on_status)
 
-    async def poll_once(self, record: RunRecord, *, deadline: float | None = None) -> RunRecord:
-        """Ask Contit once where a run stands, and return it as it is then.
-
-        Args:
-            record: The run.
-            deadline: On the event loop's clock; no retry begins after it.
-
-        Raises:
-            AnswerUnreadableError: It has completed, and its answer cannot be read.
-            APIError: Contit could not be asked about it.
-        """
+    async def poll_once(self, record: RunRecord, *, deadline: float) -> RunRecord:
+        """Ask Contit once where a run stands, and return it as it is then. No retry begins after the deadline."""
         watch = self._watches.setdefault(record.key, _Watch())
         if watch.turn.locked() and watch.ended is None:
             return record  # a caller here polls all the time
         async with watch.turn:
-            if watch.ended is None:
-                try:
-                    status = await self._status(record, deadline)
-                except NotFoundError:
-                    watch.ended = await self.end(record, failure=Failure.NOT_FOUND)
-                    return watch.ended
-                if status.phase is RunPhase.IN_PROGRESS and not self._is_too_old(record):
-                    return record
-                watch.ended = await self._conclude(record, status.phase)
-            return watch.ended
+            if watch.ended is not None:
+                return watch.ended
+            record = await self._polled(record, watch, deadline)
+            watch.ended = record if record.ended else None
+            return record
 
     def is_due(self, record: RunRecord) -> bool:
         """Whether no caller here polls the run, and it is old enough to have ended unseen."""
@@ -224,10 +191,10 @@ class RunWaiter:
         due = not record.tracked or self.is_due(record)
         if elsewhere or not due or now < clock.poll_again_at:
             return False
-        clock.poll_again_at = now + self._policy.schedule.pause(self.age(record), random.random)
+        clock.poll_again_at = now + self._pause(record)
         return True
 
-    async def end(self, record: RunRecord, *, answer: str = "", failure: Failure | None = None) -> RunRecord:
+    async def end(self, record: RunRecord, *, answer: str | None = None, failure: Failure | None = None) -> RunRecord:
         """Bind the end to the run: until this is stored, no process starts another run on the thread.
 
         The first end stays; the stored one is returned.
@@ -238,9 +205,7 @@ class RunWaiter:
         def transition(run: RunRecord, now: float) -> RunRecord:
             nonlocal first
             first = not run.ended
-            if failure is not None:
-                return run.failed(failure, now=now, run_seconds=run_seconds)
-            return run.completed(answer, now=now, run_seconds=run_seconds)
+            return run.end(now=now, run_seconds=run_seconds, answer=answer, failure=failure)
 
         ended = await self._store.change(record, transition)
         self._clocks.pop(record.key, None)
@@ -248,14 +213,9 @@ class RunWaiter:
             end = "completed" if failure is None else failure.value
             self._listener.run_ended(end, ended.run_seconds)
             thread_id, run_id = ended.ids
-            log.log(
-                logging.INFO if failure is None else logging.WARNING,
-                "run.ended",
-                thread_id=thread_id,
-                run_id=run_id,
-                end=end,
-                seconds=None if ended.run_seconds is None else round(ended.run_seconds, 3),
-            )
+            seconds = None if ended.run_seconds is None else round(ended.run_seconds, 3)
+            level = logging.INFO if failure is None else logging.WARNING
+            log.log(level, "run.ended", thread_id=thread_id, run_id=run_id, end=end, seconds=seconds)
         return ended
 
     async def release(self, record: RunRecord) -> None:
@@ -265,62 +225,48 @@ class RunWaiter:
 
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
-        if watch.unreadable:
+        if watch.unreadable:  # the callers in line need not try it one after another
             raise AnswerUnreadableError(*record.ids)
-        while True:
-            record = await self._leased(record)
-            if not record.ended and record.lease_owner == self._process:
-                self._listener.runs_polled(1)
-                try:
-                    record = await self._poll(record, watch)
-                except AnswerUnreadableError:
-                    watch.unreadable = True  # the callers in line need not try it one after another
-                    raise
-                finally:
-                    self._listener.runs_polled(-1)
-            if record.ended:
-                return record
-            await anyio.sleep(self._policy.schedule.pause(self.age(record), random.random))
+        good_at, polls = anyio.current_time(), False
+        try:
+            just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
+            await self._client.backoff.pause(self._pause(record) if just_started else 0.0)
+            while True:
+                record = await self._leased(record)
+                if polls != (record.lease_owner == self._process):
+                    polls = not polls
+                    self._listener.runs_polled(1 if polls else -1)
+                if polls:
+                    current_call_stats().count("poll")
+                    try:
+                        record = await self._polled(record, watch, anyio.current_time())
+                        good_at = anyio.current_time()
+                    except APIError as error:
+                        if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
+                            raise
+                        current_call_stats().count("retry")
+                        log.debug("poll.fault", error=type(error).__name__)
+                if record.ended:
+                    return record
+                await self._client.backoff.pause(self._pause(record))
+        finally:
+            self._listener.runs_polled(-polls)
 
-    async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
-        """Poll until the run has ended or another process has its lease."""
-        schedule, word, good_at = self._policy.schedule, None, anyio.current_time()
-        just_started = record.started_at is not None and self.age(record) < schedule.shortest
-        pause = schedule.pause(self.age(record), random.random) if just_started else 0.0
-        while True:
-            await self._client.backoff.pause(pause)
-            pause = schedule.pause(self.age(record), random.random)
-            record = await self._leased(record)
-            if record.ended or record.lease_owner != self._process:
-                return record
-            current_call_stats().count("poll")
-            try:
-                status = await self._status(record, anyio.current_time())
-            except NotFoundError:
-                return await self.end(record, failure=Failure.NOT_FOUND)
-            except APIError as error:
-                if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
-                    raise
-                current_call_stats().count("retry")
-                log.debug("poll.fault", error=type(error).__name__, pause_seconds=round(pause, 3))
-                continue
-            good_at = anyio.current_time()
-            if status.word != word:
-                word = status.word
-                watch.tell(word)
-                if not status.documented:
-                    log.warning("poll.undocumented_status", word=word, taken_as=status.phase.value)
-            if status.phase is not RunPhase.IN_PROGRESS or self._is_too_old(record):
-                return await self._conclude(record, status.phase)
-
-    async def _status(self, record: RunRecord, deadline: float | None) -> RunStatus:
+    async def _polled(self, record: RunRecord, watch: _Watch, deadline: float) -> RunRecord:
+        """Poll once, and return the run; if it has ended, with its end bound to it."""
         young = record.started_at is not None and self.age(record) < LAG_SECONDS
-        return await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
+        try:
+            status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
+        except NotFoundError:
+            return await self.end(record, failure=Failure.NOT_FOUND)
+        watch.note(status)
+        if status.phase is RunPhase.COMPLETED:
+            return await self._completed(record)
+        if status.phase is RunPhase.FAILED:
+            return await self.end(record, failure=Failure.RUN_FAILED)
+        return await self.end(record, failure=Failure.NO_END_SEEN) if self._is_too_old(record) else record
 
-    async def _conclude(self, record: RunRecord, phase: RunPhase) -> RunRecord:
-        if phase is not RunPhase.COMPLETED:
-            failure = Failure.RUN_FAILED if phase is RunPhase.FAILED else Failure.NO_END_SEEN
-            return await self.end(record, failure=failure)
+    async def _completed(self, record: RunRecord) -> RunRecord:
         thread_id, run_id = record.ids
         try:
             answer = await self._client.thread_response(thread_id, just_completed=True)
@@ -342,6 +288,9 @@ class RunWaiter:
         return await self._store.change(
             record, lambda run, now: run.leased_to(self._process, seconds=POLL_LEASE_SECONDS, now=now)
         )
+
+    def _pause(self, record: RunRecord) -> float:
+        return self._policy.schedule.pause(self.age(record), random.random)
 
     def _is_too_old(self, record: RunRecord) -> bool:
         """Whether the run is given up. Another process's run needs stronger evidence: a clock may be wrong."""
@@ -374,36 +323,33 @@ class DrainScope:
         self.closing = False
 
     @contextmanager
-    def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[None]:
+    def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[anyio.CancelScope]:
         """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
-        with anyio.CancelScope(deadline=deadline) as scope, self._ended_by_close(scope, grace):
-            yield
+        with anyio.CancelScope(deadline=deadline) as scope:
+            self._graces[scope] = grace
+            if self.closing:
+                _end(scope, grace)
+            try:
+                yield scope
+            finally:
+                del self._graces[scope]
 
     @contextmanager
     def shielded(self, seconds: float) -> Iterator[None]:
         """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
 
-        Raises:
-            TimeoutError: It took longer.
+        Raises TimeoutError if it took longer.
         """
-        with anyio.fail_after(seconds) as scope, self._ended_by_close(scope, SENDING_SECONDS):
+        with self.cancellable(anyio.current_time() + seconds, grace=SENDING_SECONDS) as scope:
             yield
+        if scope.cancelled_caught:
+            raise TimeoutError
 
     def close(self) -> None:
         """End every wait now, and each later one at its first step; starts of runs get a little longer."""
         self.closing = True
         for scope, grace in self._graces.items():
             _end(scope, grace)
-
-    @contextmanager
-    def _ended_by_close(self, scope: anyio.CancelScope, grace: float) -> Iterator[None]:
-        self._graces[scope] = grace
-        if self.closing:
-            _end(scope, grace)
-        try:
-            yield
-        finally:
-            del self._graces[scope]
 
 
 def _end(scope: anyio.CancelScope, grace: float) -> None:

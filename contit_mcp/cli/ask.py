@@ -11,38 +11,14 @@ import anyio
 import click
 from click.shell_completion import CompletionItem
 
+from contit_mcp import errors
 from contit_mcp.api import RETURNED, Assistant, Run
 from contit_mcp.assistant.reports import Observer
+from contit_mcp.cli import terminal
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
-from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
-from contit_mcp.cli.terminal import (
-    INTERRUPTED,
-    as_printed,
-    duration,
-    error_text,
-    interruptible,
-    is_terminal,
-    our_command,
-    shell_line,
-    show_answer,
-    spinner,
-)
+from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.wire import id_problem
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    AnswerUnreadableError,
-    APIConnectionError,
-    APIError,
-    ConfigurationError,
-    ContitError,
-    InvalidArgumentError,
-    RunError,
-    RunNotFoundError,
-    RunUnreachableError,
-    ServerClosingError,
-    ThreadBusyError,
-)
 from contit_mcp.runs.store import MOST_RECENT
 from contit_mcp.server.context import AppContext
 
@@ -50,7 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
 ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)
-"""The exit codes, beside INTERRUPTED."""
+"""The exit codes, beside `terminal.INTERRUPTED`."""
 
 _MOST_BYTES = 1_000_000
 """Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
@@ -61,7 +37,7 @@ def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) ->
     given = GivenOptions(ctx.params.get("config"), ctx.params.get("base_url"), "ERROR")
     try:
         runs = anyio.run(remembered, given.load(), MOST_RECENT)
-    except ContitError:
+    except errors.ContitError:
         return []  # a shell has no place for it; the command itself reports the error
     titles = {run.thread_id: run.title for run in runs}
     return [CompletionItem(each, help=title) for each, title in titles.items() if each.startswith(incomplete)]
@@ -76,23 +52,15 @@ def _checked_id(_: click.Context, __: click.Parameter, value: str | None) -> str
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option(
-    "--thread",
-    "thread_id",
-    metavar="ID",
+    "--thread", "thread_id", metavar="ID", callback=_checked_id, shell_complete=_complete_thread,
     help="Go on with this conversation; without PROMPT, fetch its answer.",
-    callback=_checked_id,
-    shell_complete=_complete_thread,
-)
-@click.option("--last", is_flag=True, help="Go on with the conversation asked last; without PROMPT, fetch its answer.")
+)  # fmt: skip
+@click.option("--last", is_flag=True, help="The same with the conversation asked last.")
+@click.option("--run", "run_id", metavar="ID", callback=_checked_id, help="Fetch this run's answer (with --thread).")
 @click.option(
-    "--run", "run_id", metavar="ID", callback=_checked_id, help="Fetch this run's answer (with --thread, no PROMPT)."
-)
-@click.option(
-    "--wait-seconds",
-    type=click.FloatRange(0, 86_400),
-    metavar="SECONDS",
+    "--wait-seconds", type=click.FloatRange(0, 86_400), metavar="SECONDS",
     help="Wait so long, then print how to fetch the answer. Without it: until the run ends.",
-)
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
 @embedded_sandbox
 @given_options
@@ -105,7 +73,7 @@ def command(
     run_id: str | None,
     wait_seconds: float | None,
     as_json: bool,
-    sandbox: SandboxChoice | None,
+    transport: "httpx.AsyncBaseTransport | None",
 ) -> None:
     """Ask Contit's assistant, and print its answer.
 
@@ -136,7 +104,7 @@ def command(
         (run_id and not thread_id, "--run needs the --thread that the run is on."),
         (run_id and prompt, "--run fetches an answer and takes no PROMPT; leave --run out to ask."),
         (
-            sandbox and (last or thread_id),
+            transport and (last or thread_id),
             "The embedded sandbox forgets with its process. To go on, run contit-mcp sandbox in another terminal.",
         ),
     ):
@@ -144,11 +112,9 @@ def command(
             raise click.UsageError(problem)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
-    commands = NextCommands(given, as_json=as_json, forgetful=sandbox is not None)
-    wanted = Wanted(prompt, thread_id, run_id, wait_seconds, last=last)
-    transport = sandbox.transport() if sandbox else None
-    settings = given.load(sandbox=sandbox is not None)
-    finish(anyio.run(partial(get_answer, wanted, settings, commands, transport=transport)), commands)
+    wanted = Wanted(given, prompt, thread_id, run_id, wait_seconds, last, as_json, forgetful=transport is not None)
+    settings = given.load(sandbox=transport is not None)
+    finish(anyio.run(partial(get_answer, wanted, settings, transport=transport)), wanted)
 
 
 def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
@@ -171,13 +137,30 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask or fetch: without a prompt, the answer of a run; `wait_seconds` None: until the run ends."""
+    """What to ask or, without a prompt, to fetch; and how the next command gets to the same Contit.
 
+    `wait_seconds` None is until the run ends. `forgetful` is the sandbox in this process: nothing is there later.
+    """
+
+    given: GivenOptions
     prompt: str | None
     thread_id: str | None = None
     run_id: str | None = None
     wait_seconds: float | None = None
     last: bool = False
+    as_json: bool = False
+    forgetful: bool = False
+
+    def next_command(self, *words: str) -> str:
+        """Return the command of these words, with the options that lead to the same Contit."""
+        return f"{terminal.our_command()} {terminal.shell_line(*words, *self.given.arguments())}"
+
+    def fetch(self, thread_id: str | None, run_id: str | None) -> str | None:
+        """Return the command that waits for that run's answer."""
+        if thread_id is None or self.forgetful:
+            return None
+        run = () if run_id is None else ("--run", run_id)
+        return self.next_command("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
 
 
 class _Follower(Observer):
@@ -189,12 +172,10 @@ class _Follower(Observer):
         self.show = show
 
     def started(self, thread_id: str, run_id: str) -> None:
-        """Keep the ids: from here on nothing can be lost."""
         self.ids = thread_id, run_id
         self.status("in_progress")
 
     def status(self, word: str) -> None:
-        """Show Contit's word for the run."""
         self.show(f"{word[:40]}  (Ctrl-C: leave it running)" if self.ids[1] else f"thread busy: {word[:40]}")
 
 
@@ -216,22 +197,23 @@ async def remembered(settings: Settings, limit: int) -> list[Run]:
 
 
 async def get_answer(
-    wanted: Wanted,
-    settings: Settings,
-    commands: "NextCommands",
-    *,
-    transport: "httpx.AsyncBaseTransport | None" = None,
+    wanted: Wanted, settings: Settings, *, transport: "httpx.AsyncBaseTransport | None" = None
 ) -> "Outcome":
     """Ask or fetch, and wait; `transport` replaces the network."""
     text = "asking Contit" if wanted.prompt is not None else "looking at the run"
-    with spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
+    with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
             async with assistant_of(settings, transport) as contit:
                 run = await _wait(wanted, contit, follower)
-            return outcome_of(run, commands, interrupted=follower.interrupted)
-        except ContitError as error:
-            return outcome_of_error(error, commands, settings.base_url, follower.ids, interrupted=follower.interrupted)
+        except errors.ContitError as error:
+            return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
+    elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
+    ids = run.thread_id, run.run_id
+    if run.status == "completed":
+        return Outcome("completed", ANSWERED, *ids, run.response, elapsed, run.age_seconds)
+    code = terminal.INTERRUPTED if follower.interrupted else STILL_RUNNING
+    return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=wanted.fetch(*ids))
 
 
 async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
@@ -241,7 +223,7 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
         contit.close()
 
     thread_id, run_id = wanted.thread_id, wanted.run_id
-    with interruptible(leave):
+    with terminal.interruptible(leave):
         if wanted.last:
             newest = await contit.runs(1)
             if not newest:
@@ -256,7 +238,7 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
         return await contit.response(thread_id, run_id, wait_seconds=wanted.wait_seconds, observer=follower)
 
 
-class NoConversationError(ContitError):
+class NoConversationError(errors.ContitError):
     """There is no conversation of that description."""
 
 
@@ -282,86 +264,50 @@ class Outcome:
     next_step: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NextCommands:
-    """The commands that make sense after an ask, to copy.
-
-    Attributes:
-        given: The options that lead to the same Contit.
-        as_json: Whether `--json` is given; then the next command gives JSON too.
-        forgetful: Whether the sandbox in this process answers: nothing can be fetched from it later.
-    """
-
-    given: GivenOptions
-    as_json: bool = False
-    forgetful: bool = False
-
-    def fetch(self, thread_id: str | None, run_id: str | None) -> str | None:
-        """Return the command that waits for that run's answer."""
-        if thread_id is None or self.forgetful:
-            return None
-        run = () if run_id is None else ("--run", run_id)
-        return self.line("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
-
-    def line(self, *words: str) -> str:
-        """Return the command of these words, with the options that lead to the same Contit."""
-        return f"{our_command()} {shell_line(*words, *self.given.arguments())}"
-
-
-def outcome_of(run: Run, commands: NextCommands, *, interrupted: bool) -> Outcome:
-    """Return the outcome of a run that has not failed: that is an error, and never comes as a run."""
-    elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
-    ids = run.thread_id, run.run_id
-    if run.status == "completed":
-        return Outcome("completed", ANSWERED, *ids, run.response, elapsed, run.age_seconds)
-    code = INTERRUPTED if interrupted else STILL_RUNNING
-    return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=commands.fetch(*ids))
-
-
 def outcome_of_error(
-    error: ContitError,
-    commands: NextCommands,
+    error: errors.ContitError,
+    wanted: Wanted,
     base_url: str,
     ids: tuple[str | None, str | None] = (None, None),
     *,
     interrupted: bool = False,
 ) -> Outcome:
     """Return the outcome of an error; `ids` are those of the run, which goes on, for errors that have none."""
-    if isinstance(error, ServerClosingError):
-        return Outcome("failed", INTERRUPTED, error="Interrupted; nothing was started.")
+    if isinstance(error, errors.ServerClosingError):
+        return Outcome("failed", terminal.INTERRUPTED, error="Interrupted; nothing was started.")
     goes_on = ids[1] is not None
-    if isinstance(error, RunError):
+    if isinstance(error, errors.RunError):
         ids = error.thread_id, error.run_id
-        goes_on = isinstance(error, RunUnreachableError) or (isinstance(error, ThreadBusyError) and ids[1] is not None)
+        goes_on = ids[1] is not None and isinstance(error, errors.RunUnreachableError | errors.ThreadBusyError)
     step = None
-    if goes_on or isinstance(error, AnswerUnreadableError):
-        step = commands.fetch(*ids)
-    elif isinstance(error, AnswerUnavailableError) and error.replaced:
-        step = commands.fetch(ids[0], None)
-    elif isinstance(error, APIError | ConfigurationError) and not commands.forgetful:
-        step = commands.line("check")
-    code = INTERRUPTED if interrupted else FAILED
-    if isinstance(error, InvalidArgumentError):
+    if goes_on or isinstance(error, errors.AnswerUnreadableError):
+        step = wanted.fetch(*ids)
+    elif isinstance(error, errors.AnswerUnavailableError) and error.replaced:
+        step = wanted.fetch(ids[0], None)
+    elif isinstance(error, errors.APIError | errors.ConfigurationError) and not wanted.forgetful:
+        step = wanted.next_command("check")
+    code = terminal.INTERRUPTED if interrupted else FAILED
+    if isinstance(error, errors.InvalidArgumentError):
         code = USAGE
     message, hint = _in_words(error, base_url)
     return Outcome("in_progress" if goes_on else "failed", code, *ids, error=message, hint=hint, next_step=step)
 
 
-_HINTS: dict[type[ContitError], str] = {
-    RunNotFoundError: "Use the ids as contit-mcp ask printed them, with the same credential; or ask without them.",
-    ThreadBusyError: "Wait a little and ask again, or begin a new conversation: ask without --thread and --last.",
-    AnswerUnavailableError: "Ask the question again.",
-    AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
+_HINTS: dict[type[errors.ContitError], str] = {
+    errors.RunNotFoundError: "Use the ids as contit-mcp ask printed them, with the same credential; or ask anew.",
+    errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
+    errors.AnswerUnavailableError: "Ask the question again.",
+    errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
 }
 """For a person at a terminal, where the errors' own hints name tools."""
 
 
-def _in_words(error: ContitError, base_url: str) -> tuple[str, str]:
+def _in_words(error: errors.ContitError, base_url: str) -> tuple[str, str]:
     """Return the message and the hint; of a connection that could not be made, with the reason."""
     cause = error.__cause__
-    if isinstance(error, RunUnreachableError) and isinstance(cause, APIError):
+    if isinstance(error, errors.RunUnreachableError) and isinstance(cause, errors.APIError):
         return error.message, f"{cause.hint} Then fetch its answer; do not ask again."
-    if isinstance(error, APIConnectionError):
+    if isinstance(error, errors.APIConnectionError):
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 
         reason, hint = explain_connection(error, base_url)
@@ -369,38 +315,38 @@ def _in_words(error: ContitError, base_url: str) -> tuple[str, str]:
     return error.message, _HINTS.get(type(error), error.hint)
 
 
-def finish(outcome: Outcome, commands: NextCommands) -> None:
+def finish(outcome: Outcome, wanted: Wanted) -> None:
     """Print the outcome, and end the command with its exit code."""
-    if commands.as_json:
+    if wanted.as_json:
         known = {name: value for name, value in asdict(outcome).items() if value is not None and name != "exit_code"}
         click.echo(json.dumps(known))
     elif outcome.response is None:
         click.echo(_without_answer(outcome), err=True)
     else:
-        show_answer(outcome.response)
+        terminal.show_answer(outcome.response)
         if not outcome.response.strip():
             click.echo("Contit's answer is empty.", err=True)
-        if is_terminal(sys.stderr):
-            click.echo(_after_answer(outcome, commands), err=True)
-    click.get_current_context().exit(outcome.exit_code)
+        if terminal.is_terminal(sys.stderr):
+            click.echo(_after_answer(outcome, wanted), err=True)
+    sys.exit(outcome.exit_code)
 
 
 def _without_answer(outcome: Outcome) -> str:
     step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
     if outcome.error is not None:
-        return (error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step
-    if outcome.exit_code == INTERRUPTED:
+        return (terminal.error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step
+    if outcome.exit_code == terminal.INTERRUPTED:
         ended = "Interrupted; the sandbox ended with it."
         return f"Interrupted. Contit is still working on it; fetch the answer with:{step}" if step else ended
-    said = f"Still running after {duration(outcome.elapsed_seconds or 0)}."
+    said = f"Still running after {terminal.duration(outcome.elapsed_seconds or 0)}."
     return f"{said} Fetch the answer with:{step}" if step else said
 
 
-def _after_answer(outcome: Outcome, commands: NextCommands) -> str:
+def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
     """Return how long the answer took, and how to go on."""
     took = "" if outcome.elapsed_seconds is None else f"{outcome.elapsed_seconds} s. "
     if outcome.age_seconds is not None:
-        took = f"Given to the same question {duration(outcome.age_seconds)} ago, and not asked again. "
-    if commands.forgetful or outcome.thread_id is None:
-        return took + as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
-    return f'{took}Go on: {commands.line("ask", "--thread", outcome.thread_id)} "..."'
+        took = f"Given to the same question {terminal.duration(outcome.age_seconds)} ago, and not asked again. "
+    if wanted.forgetful or outcome.thread_id is None:
+        return took + terminal.as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
+    return f'{took}Go on: {wanted.next_command("ask", "--thread", outcome.thread_id)} "..."'

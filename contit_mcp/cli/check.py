@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,8 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.opening import bare_store
-from contit_mcp.runs.sqlite import FILE_NAME, inspect_file
+from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore
+from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.logging import configure_logging
 
 # --- the run store
@@ -25,7 +27,7 @@ _SUBJECT = "Runs are remembered in"
 
 
 async def check_store(settings: Settings) -> Finding:
-    """Report where runs are remembered, and whether that works. A Redis store is asked a question."""
+    """Report where runs are remembered, and whether that works. An existing store is asked a question."""
     where = ""
     try:
         location = settings.store_location()
@@ -34,15 +36,19 @@ async def check_store(settings: Settings) -> Finding:
         folder = state_folder(settings.state_dir)
         if location.kind == "redis":
             where = location.name
-            async with contextlib.aclosing(bare_store(location, folder=folder)) as store:
-                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+            await _try_store(bare_store(location, folder=folder))
         else:
             file = location.path or folder / FILE_NAME
             where = str(file)
-            inspect_file(file) if file.exists() else _try_folder(file.parent)
+            await _try_store(SqliteRunStore(file)) if file.exists() else _try_folder(file.parent)
     except (ConfigurationError, StoreError) as error:
         return failed(_SUBJECT, error, about=f"{where}. " if where else "")
     return Finding(_SUBJECT, where, good=True)
+
+
+async def _try_store(store: RunStore) -> None:
+    async with contextlib.aclosing(store):
+        await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
 
 
 def _try_folder(folder: Path) -> None:
@@ -69,27 +75,21 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
     if token_file is not None and settings.auth != "jwt":
         hint = "Set CONTIT_MCP_AUTH=jwt and the settings of the server that is to accept it."
         return [bad("Token", f"not checked, since CONTIT_MCP_AUTH is {settings.auth}", hint)]
-    match settings.auth:
-        case "token":
-            return [_tokens(settings)]
-        case "jwt":
-            from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
+    if settings.auth == "jwt":
+        from contit_mcp.cli.check_sign_in import check_sign_in  # noqa: PLC0415 - start-up time
 
-            return await check_sign_in(settings, token_file)
-        case _:
-            return []
-
-
-def _tokens(settings: Settings) -> Finding:
+        return await check_sign_in(settings, token_file)
+    if settings.auth != "token":
+        return []
     try:
         number = len(settings.caller_tokens())
     except ConfigurationError as error:
-        return failed("Callers", error)
+        return [failed("Callers", error)]
     if not number:
         hint = "Set CONTIT_MCP_TOKENS=name:token, or CONTIT_MCP_TOKENS_FILE."
-        return bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)
+        return [bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)]
     place = f"in the file {settings.tokens_file}" if settings.tokens_file else "set (hidden)"
-    return Finding("Callers", f"{number} by name, their tokens {place}", good=True)
+    return [Finding("Callers", f"{number} by name, their tokens {place}", good=True)]
 
 
 # --- the command
@@ -106,9 +106,7 @@ def _tokens(settings: Settings) -> Finding:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     given: GivenOptions,
     *,
     host: str | None,
@@ -161,7 +159,7 @@ def command(
     else:
         for finding in findings:
             click.echo(finding.lines())
-    ctx.exit(0 if is_well else 1)
+    sys.exit(0 if is_well else 1)
 
 
 async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:

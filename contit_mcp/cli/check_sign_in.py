@@ -121,7 +121,7 @@ async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:
     except KeysUnavailableError:
         return bad(subject, "cannot be judged without the issuer's keys", _REACH_HINT)
     except jwt.PyJWTError as error:
-        return bad(subject, f"refused. {tokens.problem(error)}", _advice(error, tokens, header, unverified))
+        return bad(subject, f"refused. {tokens.problem(error)}", _advice(error, header, unverified))
     if missing := tokens.missing_scopes(claims):
         granted = _quoted(claims.get("scope", claims.get("scp")))
         hint = (
@@ -132,34 +132,23 @@ async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:
     return Finding(subject, f"accepted; its caller is {_quoted(claims['sub'])}", good=True)
 
 
-def _advice(error: jwt.PyJWTError, tokens: JwtTokens, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    """Return what to change, and on which side."""
-    match error:
-        case jwt.InvalidAudienceError():
-            return (
-                f"The token is for {_quoted(claims.get('aud'))}, this server wants {_quoted(tokens.audience)}. If the"
-                " client requested it and the issuer writes no other audience, set CONTIT_MCP_JWT_AUDIENCE."
-            )
-        case jwt.InvalidIssuerError():
-            return (
-                f"The token is from {_quoted(claims.get('iss'))}. If that is the right issuer, this server's side is"
-                " wrong: set CONTIT_MCP_JWT_ISSUER to it."
-            )
-        case jwt.ExpiredSignatureError() | jwt.ImmatureSignatureError():
-            return "If the token is old, get a new one. If it is new, the clocks of the two sides differ."
-        case WrongKindError():
-            return (
-                f"Its header has typ {_quoted(header.get('typ'))}. The client's side: it must send the access token."
-                " With cnf in its claims, switch DPoP or certificate binding off for this client at the issuer."
-            )
-        case jwt.MissingRequiredClaimError():
-            return "The issuer's side: a token needs exp, iss, aud and sub."
-        case _:
-            return (
-                f"Its header has kid {_quoted(header.get('kid'))} and alg {_quoted(header.get('alg'))}. The issuer's"
-                " side: it must sign with a key pair and publish the key. If the keys are elsewhere, set"
-                " CONTIT_MCP_JWT_JWKS_URL."
-            )
+_ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+    (jwt.InvalidAudienceError, "If the issuer writes no other audience for this server, set CONTIT_MCP_JWT_AUDIENCE."),
+    (jwt.InvalidIssuerError, f"If that is the right issuer, {_OURS}: set CONTIT_MCP_JWT_ISSUER to it."),
+    (jwt.ExpiredSignatureError, "Get a new one. If it is new, the clocks of the two sides differ."),
+    (jwt.ImmatureSignatureError, "The clocks of the two sides differ."),
+    (WrongKindError, "The client's side: send the access token. With cnf in it, switch DPoP or mTLS binding off."),
+    (jwt.MissingRequiredClaimError, "The issuer's side: a token needs exp, iss, aud and sub."),
+    (jwt.PyJWTError, "The issuer's side: sign with a published key. If it is elsewhere, set CONTIT_MCP_JWT_JWKS_URL."),
+)
+"""What to change, and on which side, from the most particular error to the most general."""
+
+
+def _advice(error: jwt.PyJWTError, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    says = {name: header.get(name) for name in ("typ", "kid", "alg")} | {
+        name: claims.get(name) for name in ("iss", "aud")
+    }
+    return f"It has {_quoted(says)}. {next(text for kind, text in _ADVICE if isinstance(error, kind))}"
 
 
 def _why(cause: BaseException | None) -> str:
@@ -176,6 +165,6 @@ def _why(cause: BaseException | None) -> str:
 
 
 def _quoted(value: object) -> str:
-    """Return a claim in printable ASCII, cut to a length that fits a line."""
+    """Return claims in printable ASCII, cut to a length that fits a line or two."""
     text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return text if len(text) <= 300 else f"{text[:300]}…"

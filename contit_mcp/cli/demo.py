@@ -9,8 +9,9 @@ from mcp import MCPError
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
+from starlette.applications import Starlette
 
-from contit_mcp.cli.sandbox import SandboxChoice, on_free_port, sandbox_options
+from contit_mcp.cli.sandbox import on_free_port, sandbox_options
 from contit_mcp.cli.terminal import show_answer
 from contit_mcp.errors import ContitError
 from contit_mcp.telemetry.logging import configure_logging
@@ -28,7 +29,7 @@ class DemoError(ContitError):
 
 @click.command()
 @sandbox_options
-def command(sandbox: SandboxChoice) -> None:
+def command(app: Starlette) -> None:
     """Show the whole path without an account.
 
     Starts the sandbox (a local Contit), then contit-mcp as a host would: a child process over stdio. A real
@@ -39,16 +40,16 @@ def command(sandbox: SandboxChoice) -> None:
       contit-mcp demo
     """
     configure_logging("WARNING")
+    question = QUESTION_ABOUT_OWN_CONTENT if click.get_current_context().params["data"] else QUESTION
     try:
-        anyio.run(_show, sandbox)
+        anyio.run(_show, app, question)
     except* (MCPError, TimeoutError) as errors:
         raise DemoError("The demo could not talk to contit-mcp stdio.", hint=_HINT) from errors
 
 
-async def _show(sandbox: SandboxChoice) -> None:
-    question = QUESTION_ABOUT_OWN_CONTENT if "data" in sandbox.given else QUESTION
+async def _show(app: Starlette, question: str) -> None:
     with anyio.fail_after(_LIMIT_SECONDS):
-        async with on_free_port(sandbox.app()) as base_url:
+        async with on_free_port(app) as base_url:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
             child = StdioServerParameters(
                 command=sys.executable,

@@ -125,26 +125,18 @@ async def _asked(
     good: int,
 ) -> Finding:
     """Ask for the status of a made-up run, and report what the answer means."""
+    url = settings.base_url.rstrip("/") + status_path(_MADE_UP, _MADE_UP)
     try:
-        status = await _status(settings, auth)
+        async with build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file) as http:
+            with anyio.fail_after(_SECONDS):
+                status = (await http.get(url, auth=auth)).status_code
     except ContitError as error:
         return failed(subject, error, about=about)
-    except HTTPX_ERRORS as error:
+    except (TimeoutError, *HTTPX_ERRORS) as error:
         verdict, hint = explain_connection(error, settings.base_url)
         return bad(subject, about + verdict, hint)
     meaning, remedy = meanings.get(status) or _meaning(status)
     return Finding(subject, about + meaning, good=status == good, hint=remedy)
-
-
-async def _status(settings: Settings, auth: Credential | None) -> int:
-    client = build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file)
-    async with client as http:
-        try:
-            with anyio.fail_after(_SECONDS):
-                response = await http.get(str(http.base_url).rstrip("/") + status_path(_MADE_UP, _MADE_UP), auth=auth)
-        except TimeoutError as exc:
-            raise httpx.ReadTimeout("the body did not end") from exc
-        return response.status_code
 
 
 def _meaning(status: int) -> tuple[str, str | None]:

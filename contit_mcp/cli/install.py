@@ -71,7 +71,7 @@ def our_folder() -> Path:
 @click.option("--http", "url", metavar="URL", help="An entry for a contit-mcp server on the network, at /mcp.")
 @click.option("--token/--no-token", default=None, help="With --http: whether the server wants a bearer token.")
 @click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="A file that holds the API key.")
-@click.option("--new-key", is_flag=True, help="Replace the key that is kept by another one.")
+@click.option("--new-key", is_flag=True, help="Replace the stored key.")
 @click.option("--print", "only_print", is_flag=True, help="Print the entry and change nothing.")
 @click.option("--force", is_flag=True, help="Replace an entry that was written or changed by hand.")
 def install(
@@ -109,7 +109,7 @@ def install(
         raise click.UsageError("--token and --no-token are for --http; --key-file names a local entry's key.")
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
-    key = (_offered(key_file, folder, new=new_key) or _kept(folder, _ASKED)) if needs_key else None
+    key = (_offered(key_file, folder, new=new_key) or _stored(folder, _ASKED)) if needs_key else None
     server = _remote(place, url, token) if url else _local(key)
     if only_print:
         click.echo(f"For {place.path}:", err=True)
@@ -162,7 +162,7 @@ def uninstall(host: str, *, scope: str | None) -> None:
         click.echo(f"{NAME} is out of {place.host.title}; {place.path} {how}.")
     for copy in copies or ():
         click.echo(f"A copy from before: {copy}")
-    for key_file in (_kept(folder, setting).path for setting in KEY_FILES):
+    for key_file in (_stored(folder, setting).path for setting in KEY_FILES):
         if key_file.exists() and _is_used(key_file, installs):
             click.echo(f"The key stays in {key_file}: another entry takes it from there.")
         elif key_file.exists():
@@ -261,12 +261,12 @@ class KeyFile:
         return [f"The key is the one in {self.path}; --new-key replaces it."]
 
 
-def _kept(folder: Path, setting: str) -> KeyFile:
+def _stored(folder: Path, setting: str) -> KeyFile:
     return KeyFile(setting, folder / KEY_FILES[setting])
 
 
 def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
-    """Return the credential that is named here, set here, or kept from before and not to be replaced; None for none."""
+    """Return the credential that is named here, set here, or stored before and not to be replaced; None for none."""
     if given is not None:
         return _of_the_user(given)
     for setting in KEY_FILES:
@@ -274,8 +274,8 @@ def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
             return _to_write(str(value), setting, folder)
         if not is_unset(named := os.environ.get(f"{setting}_FILE")):
             return _of_the_user(Path(str(named).strip()))
-    kept = [_kept(folder, setting) for setting in KEY_FILES]
-    return next((key for key in kept if not new and key.path.exists()), None)
+    stored = [_stored(folder, setting) for setting in KEY_FILES]
+    return next((key for key in stored if not new and key.path.exists()), None)
 
 
 def _asked(folder: Path) -> KeyFile:
@@ -295,7 +295,7 @@ def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, lis
 
     offered = _offered(given, folder, new=new)
     for key in [offered] if offered else (_asked(folder) for _ in range(_ATTEMPTS)):
-        if key == _kept(folder, key.setting):
+        if key == _stored(folder, key.setting):
             return key, []  # it was tried when it came
         named = {f"{key.setting}_FILE": str(key.path)} if key.secret is None else {key.setting: key.secret}
         verdict, is_refused = anyio.run(try_credential, load_settings(environment=named | _way_to_contit()))
@@ -331,7 +331,7 @@ def _to_write(secret: str, setting: str, folder: Path) -> KeyFile:
             hint=_COPY_AGAIN,
         )
     setting = "CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else setting
-    return KeyFile(setting, _kept(folder, setting).path, secret)
+    return KeyFile(setting, _stored(folder, setting).path, secret)
 
 
 def _full_path(path: str | Path) -> str:

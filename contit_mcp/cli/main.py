@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
 from contit_mcp import __version__
 from contit_mcp.cli.environment import open_streams, stdin_is_closed, without_unusable
@@ -32,7 +32,6 @@ _COMMANDS = {
     "healthcheck": ("serve:healthcheck", "Report whether the HTTP server on this machine is alive."),
     "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
     "settings": ("options:settings", "List every setting with its meaning and default."),
-    "completion": ("main:completion", "Print the shell completion script."),
 }
 """Each command by name: the module and name of it, and its line in the help."""
 
@@ -84,35 +83,16 @@ def contit_mcp(ctx: click.Context) -> None:
       contit-mcp check                     is the key good?
       contit-mcp ask "Any drafts?"         ask
       contit-mcp install claude-desktop    ask from a host; it keeps the key
+
+    \b
+    Completion, by a line in ~/.bashrc (zsh and fish likewise):
+      eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
     """
     if ctx.invoked_subcommand is None:
         if stdin_is_closed() or sys.stdin.isatty():
             click.echo(ctx.get_help())
         else:
             ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script by which your shell completes contit-mcp.
-
-    One line in the file that your shell reads at its start is all it takes:
-
-    \b
-      bash   echo 'eval "$(contit-mcp completion bash)"' >> ~/.bashrc
-      zsh    echo 'eval "$(contit-mcp completion zsh)"' >> ~/.zshrc
-      fish   echo 'contit-mcp completion fish | source' >> ~/.config/fish/config.fish
-
-    \b
-    Examples:
-      eval "$(contit-mcp completion bash)"
-      contit-mcp completion zsh
-    """
-    script = get_completion_class(shell)
-    assert script is not None  # noqa: S101 - click has one for each of the choices
-    click.echo(script(ctx.find_root().command, {}, "contit-mcp", "_CONTIT_MCP_COMPLETE").source())
 
 
 def main() -> NoReturn:

@@ -43,37 +43,30 @@ class GivenOptions:
     base_url: str | None
     log_level: str | None
 
-    def load(self, *, sandbox: bool = False) -> Settings:
-        """Return the settings for a command that people wait for, and log errors alone if no level is set.
+    def load(self, *, sandbox: bool = False, serves: bool = False, **more: Any) -> Settings:
+        """Return the settings, with `more` of them by field name, and configure logging.
 
-        The credential that `install` stored is used if there is no other.
+        Unless the command serves hosts, it logs errors alone if no level is set, and uses the credential that
+        `install` stored if there is no other.
 
         Raises:
             ConfigurationError: The settings cannot be used.
         """
-        settings = self._read(sandbox=sandbox)
-        if settings.auth != "caller" and credential_name(settings) is None:
-            settings = self._read(**_stored(settings))
-        _apply_logging(settings, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
-        return settings
-
-    def load_for_server(self, *, sandbox: bool = False, **more: Any) -> Settings:
-        """Return the settings for a command that serves hosts, with `more` of them by field name."""
-        settings = self._read(sandbox=sandbox, **more)
-        _apply_logging(settings, settings.log_level)
-        return settings
-
-    def _read(self, *, sandbox: bool = False, **more: Any) -> Settings:
         level = self.log_level.upper() if self.log_level else None
         overrides = {"base_url": self.base_url, "log_level": level, **more}
-        if not sandbox:
-            return load_settings(overrides, file=self.config)
-        environment = {  # a real credential must not reach the sandbox
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("CONTIT_") or name.startswith("CONTIT_MCP_")
-        }
-        return load_settings(overrides | _SANDBOX, file=self.config, environment=environment)
+        environment = dict(os.environ)
+        if sandbox:  # a real credential must not reach it
+            overrides |= _SANDBOX
+            for name in os.environ:
+                if name.startswith("CONTIT_") and not name.startswith("CONTIT_MCP_"):
+                    del environment[name]
+        settings = load_settings(overrides, file=self.config, environment=environment)
+        if not serves and settings.auth != "caller" and credential_name(settings) is None:
+            settings = load_settings(overrides | _stored(settings), file=self.config, environment=environment)
+        is_quiet = not serves and "log_level" not in settings.model_fields_set
+        as_json = None if settings.log_format == "auto" else settings.log_format == "json"
+        configure_logging("ERROR" if is_quiet else settings.log_level, as_json=as_json)
+        return settings
 
     def arguments(self) -> tuple[str, ...]:
         """Return the options that lead another command, in another folder, to the same Contit."""
@@ -96,10 +89,6 @@ def with_options(options: Iterable[Callable[..., Any]], command: Callable[..., A
     for option in reversed(tuple(options)):
         command = option(command)
     return command
-
-
-def _apply_logging(settings: Settings, level: str) -> None:
-    configure_logging(level, as_json=None if settings.log_format == "auto" else settings.log_format == "json")
 
 
 # --- the credential

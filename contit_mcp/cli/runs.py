@@ -3,13 +3,12 @@
 import json
 from dataclasses import asdict
 from datetime import datetime
-from functools import partial
 
 import anyio
 import click
 
 from contit_mcp.api import Run
-from contit_mcp.cli.ask import NextCommands, NoConversationError, Wanted, finish, get_answer, remembered
+from contit_mcp.cli.ask import NoConversationError, Wanted, finish, get_answer, remembered
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.cli.terminal import without_controls
 from contit_mcp.runs.store import MOST_RECENT
@@ -71,9 +70,8 @@ def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
     """
     settings = given.load()
     run = _chosen(anyio.run(remembered, settings, MOST_RECENT), which)
-    commands = NextCommands(given, as_json=as_json)
-    wanted = Wanted(None, run.thread_id, run.run_id, wait_seconds=0)
-    finish(anyio.run(partial(get_answer, wanted, settings, commands)), commands)
+    wanted = Wanted(given, None, run.thread_id, run.run_id, wait_seconds=0, as_json=as_json)
+    finish(anyio.run(get_answer, wanted, settings), wanted)
 
 
 def _chosen(runs: list[Run], which: str) -> Run:

@@ -1,4 +1,4 @@
-"""contit-mcp sandbox: the local Contit on a port of this machine; and its options, for the commands that embed it.
+"""contit-mcp sandbox: the local Contit on a port; and its options, for the commands that embed it.
 
 The sandbox and its server are imported when used: they take longer to import than most commands run.
 """
@@ -8,7 +8,6 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
 if TYPE_CHECKING:
-    import httpx
     import uvicorn
     from starlette.applications import Starlette
 
@@ -63,63 +61,59 @@ _OPTIONS = {
         help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
     ),
     "today": click.option(
-        "--today", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help='The date that "last week" counts from.'
+        "--today",
+        type=click.DateTime(["%Y-%m-%d"]),
+        callback=lambda _, __, value: value and value.date(),
+        metavar="DATE",
+        help='The date that "last week" counts from.',
     ),
     "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
 }
 
 
-@dataclass(frozen=True)
-class SandboxChoice:
-    """A sandbox as the command line describes it."""
-
-    given: dict[str, Any]
-    """The options that were given, by the names of `SandboxOptions`."""
-
-    def app(self) -> "Starlette":
-        """Return the sandbox.
-
-        Raises:
-            ConfigurationError: The content or the scripted answers cannot be read.
-        """
-        from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-        from contit_mcp.sandbox.options import DataError, SandboxOptions  # noqa: PLC0415
-
-        try:
-            return create_sandbox(SandboxOptions(**self.given))
-        except DataError as exc:
-            raise ConfigurationError(
-                f"{exc}.",
-                hint="contit-mcp sandbox --help says what the files contain.",
-            ) from exc
-
-    def transport(self) -> "httpx.ASGITransport":
-        """Return a transport to the sandbox that needs no network."""
-        import httpx  # noqa: PLC0415
-
-        return httpx.ASGITransport(self.app())
-
-
 def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the sandbox to a command, which is called with `sandbox`, a SandboxChoice."""
+    """Add the options of the sandbox to a command, which is called with `app`, the sandbox."""
 
     @functools.wraps(command)
-    def with_sandbox(*, sandbox: bool = True, **rest: Any) -> Any:
-        given = {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
-        if given and not sandbox:
-            names = ", ".join("--" + name.replace("_", "-").removesuffix("s") for name in given)
-            raise click.UsageError(f"Add --sandbox: without it these options have no effect: {names}.")
-        if "today" in given:
-            given["today"] = given["today"].date()
-        return command(sandbox=SandboxChoice(given) if sandbox else None, **rest)
+    def with_app(**rest: Any) -> Any:
+        given = _taken(rest)
+        return command(app=_app(given), **rest)
 
-    return with_options(_OPTIONS.values(), with_sandbox)
+    return with_options(_OPTIONS.values(), with_app)
 
 
 def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--sandbox` too; without it the command is called with None."""
+    """Add `--sandbox` and its options to a command, which is called with `transport` to the sandbox, or None."""
+
+    @functools.wraps(command)
+    def with_transport(*, sandbox: bool, **rest: Any) -> Any:
+        given = _taken(rest)
+        if given and not sandbox:
+            names = ", ".join("--" + name.replace("_", "-").removesuffix("s") for name in given)
+            raise click.UsageError(f"Add --sandbox: without it these options have no effect: {names}.")
+        if not sandbox:
+            return command(transport=None, **rest)
+        import httpx  # noqa: PLC0415
+
+        return command(transport=httpx.ASGITransport(_app(given)), **rest)
+
     flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
-    return flag(sandbox_options(command))
+    return flag(with_options(_OPTIONS.values(), with_transport))
+
+
+def _taken(rest: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the sandbox that were given out of a command's arguments."""
+    return {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
+
+
+def _app(given: dict[str, Any]) -> "Starlette":
+    from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
+    from contit_mcp.sandbox.options import DataError, SandboxOptions  # noqa: PLC0415
+
+    try:
+        return create_sandbox(SandboxOptions(**given))
+    except DataError as exc:
+        raise ConfigurationError(f"{exc}.", hint="contit-mcp sandbox --help says what the files contain.") from exc
 
 
 # --- the command
@@ -128,7 +122,7 @@ def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
 @sandbox_options
-def command(port: int, sandbox: SandboxChoice) -> None:
+def command(port: int, app: "Starlette") -> None:
     """Run a local Contit to try and test against.
 
     \b
@@ -146,7 +140,6 @@ def command(port: int, sandbox: SandboxChoice) -> None:
     """
     configure_logging("INFO")
     logging.getLogger("uvicorn.error").addFilter(_was_not_ordered)
-    app = sandbox.app()
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as exc:

@@ -7,28 +7,29 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import anyio.to_thread
 import click
 
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
-from contit_mcp.cli.sandbox import SandboxChoice, embedded_sandbox
+from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from contit_mcp.server.stdio import serve_stdio
 from contit_mcp.telemetry.logging import get_logger
 
+if TYPE_CHECKING:
+    import httpx
+
+Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 log = get_logger(__name__)
 
-DRAIN_SECONDS = 1.0
-"""How long calls in flight may take to return their handles. Waits end at once; only a start that is being
-sent takes longer. Claude Code kills 0.5 s after it asks, other hosts 2 s after."""
-
-EOF_SECONDS = 1.0
-"""How long the end may take once the host has closed our stdin."""
+END_SECONDS = 1.0
+"""How long calls in flight may take to return their handles; waits end at once. Hosts kill 2 s after they ask."""
 
 READY_AFTER_SECONDS = 0.2
 """After the tools were listed, so that the answer is on its way before the imports take the processor."""
@@ -48,7 +49,7 @@ _port_option = click.option("--port", type=click.IntRange(0, 65_535), help="The 
 @_probe_option
 @_wait_option
 @given_options
-def stdio(given: GivenOptions, *, sandbox: SandboxChoice | None, probe: bool, wait_seconds: float | None) -> None:
+def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
     A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
@@ -58,13 +59,11 @@ def stdio(given: GivenOptions, *, sandbox: SandboxChoice | None, probe: bool, wa
     Examples:
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
-    settings = given.load_for_server(sandbox=sandbox is not None, wait_seconds=wait_seconds)
-    anyio.run(_serve_stdio, settings, sandbox, probe)
+    settings = given.load(serves=True, sandbox=transport is not None, **more)
+    anyio.run(partial(_serve_stdio, settings, transport, probe=probe))
 
 
-async def _serve_stdio(settings: Settings, sandbox: SandboxChoice | None, probe: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
-    """Serve until stdin ends or a signal asks to stop."""
-    transport = sandbox.transport() if sandbox else None
+async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool) -> None:
     async with AppContext(settings, transport=transport) as context, _leaving(context) as stdin_ended:
         server = create_server(context, probe=probe)
         async with anyio.create_task_group() as tasks:
@@ -93,7 +92,7 @@ async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
             async for received in signals:
                 log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
                 context.close()
-                with anyio.move_on_after(DRAIN_SECONDS):
+                with anyio.move_on_after(END_SECONDS):
                     while context.calls_in_flight:
                         await anyio.sleep(0.01)
                     await anyio.sleep(0.1)  # the last results are on their way through the writer
@@ -102,7 +101,7 @@ async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
     async def on_eof() -> None:
         await stdin_ended.wait()
         log.debug("server.stopping", cause="stdin ended")
-        await anyio.sleep(EOF_SECONDS)
+        await anyio.sleep(END_SECONDS)
         _exit_now()
 
     async with anyio.create_task_group() as tasks:
@@ -126,7 +125,7 @@ def _exit_now() -> None:
 @_probe_option
 @_wait_option
 @given_options
-def http(given: GivenOptions, *, sandbox: SandboxChoice | None, probe: bool, **more: Any) -> None:
+def http(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
@@ -140,20 +139,19 @@ def http(given: GivenOptions, *, sandbox: SandboxChoice | None, probe: bool, **m
     from contit_mcp.http.serve import refuse_unsafe, serve_http  # noqa: PLC0415 - start-up time of stdio
     from contit_mcp.telemetry.tracing import exported_traces  # noqa: PLC0415
 
-    settings = given.load_for_server(sandbox=sandbox is not None, **more)
-    if sandbox is None and settings.auth != "caller" and credential_name(settings) is None:
+    settings = given.load(serves=True, sandbox=transport is not None, **more)
+    if transport is None and settings.auth != "caller" and credential_name(settings) is None:
         raise no_credential()
     for name in ("api_key", "access_token", "client_secret"):
         if secret := settings.secret(name):
             secret.reveal()  # an unreadable file fails here, not at the first call
-    refuse_unsafe(settings, sandbox=sandbox is not None)
+    refuse_unsafe(settings, sandbox=transport is not None)
     uvloop = importlib.util.find_spec("uvloop") is not None
     with ExitStack() as stack:
         try:
             stack.enter_context(exported_traces())
         except Exception as error:  # noqa: BLE001 - OpenTelemetry raises errors of many kinds for odd variables
             log.warning("tracing.not_exported", error=type(error).__name__, hint="Check the OTEL_ variables.")
-        transport = sandbox.transport() if sandbox else None
         anyio.run(serve_http, settings, transport, probe, backend_options={"use_uvloop": uvloop})
 
 
@@ -183,7 +181,7 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
     """
     import httpx  # noqa: PLC0415 - start-up time of stdio
 
-    settings = given.load_for_server(host=host, port=port)
+    settings = given.load(serves=True, host=host, port=port)
     scheme = "http" if settings.tls_cert_file is None else "https"
     near = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
     url = f"{scheme}://{near}:{settings.port}/healthz"

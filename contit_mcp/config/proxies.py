@@ -1,8 +1,4 @@
-"""The proxies that the environment names, without the entries that httpx could not use.
-
-Other programs accept more in NO_PROXY than httpx does: networks, ports, wildcards. httpx refuses to build a client for
-some of them, even if no proxy is set.
-"""
+"""The proxies that the environment names, without the entries for which httpx would refuse to build a client."""
 
 import importlib.util
 import ipaddress
@@ -16,10 +12,9 @@ _NAME = re.compile(r"(\w[\w-]*\.)*\w[\w-]*\.?(:\d{1,5})?", re.ASCII)
 
 
 def environment_proxies(proxies: Mapping[str, str] | None = None) -> tuple[dict[str, str | None], list[str]]:
-    """Return the proxies by the pattern of httpx's `mounts`, and a phrase for each entry that cannot be used.
+    """Return the proxies by the pattern of httpx's `mounts` (None: no proxy), and a phrase for each unusable entry.
 
-    An address without a proxy has None. A phrase never holds a user or password. `proxies` are those of the environment
-    by default, and of the system on macOS and Windows; `no` are the hosts that need none.
+    A phrase never holds a user or password. `proxies` are by default those of the environment and the system.
     """
     proxies = urllib.request.getproxies() if proxies is None else proxies
     mounts: dict[str, str | None] = {}

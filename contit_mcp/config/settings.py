@@ -23,8 +23,7 @@ from contit_mcp.errors import ConfigurationError
 T = TypeVar("T")
 Url = Annotated[str, AfterValidator(usable_url)]
 
-UserPath = Annotated[Path, AfterValidator(expanded)]
-"""A path in which `~` is the home folder, also without a shell."""
+UserPath = Annotated[Path, AfterValidator(expanded)]  # `~` is the home folder, also without a shell
 
 _SECRETS_OF_CONTIT = ("api_key", "access_token", "client_secret")
 CREDENTIAL = frozenset({"client_id", *_SECRETS_OF_CONTIT, *(f"{name}_file" for name in _SECRETS_OF_CONTIT)})
@@ -71,10 +70,7 @@ class UpstreamSettings(_Part):
         None, description="PEM file of further certificate authorities; the operating system's are always trusted."
     )
     upstream_body_bytes: int = Field(
-        8_388_608,
-        ge=65_536,
-        description="Largest body that is read from Contit or the token endpoint, also after its decompression; the"
-        " longest answers known have a fraction of it.",
+        8_388_608, ge=65_536, description="Largest body read from Contit or the token endpoint, also decompressed."
     )
 
     @model_validator(mode="after")
@@ -92,18 +88,12 @@ class UpstreamSettings(_Part):
         return self
 
 
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")
-"""The form of an `Origin`, without a path or a slash at its end; `:*` is any port."""
-
-_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")
-"""RFC 6749, 3.3: no space, quote or backslash, which would break the header that names the scopes."""
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")  # `:*` is any port
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3: nothing that would break the header with the scopes
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192
-"""Characters of a static token. Shorter ones can be guessed, longer ones do not fit into a header."""
-
+SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192  # shorter ones can be guessed, longer ones do not fit into a header
 _TOKEN = re.compile(f"[!-~]{{{SHORTEST_TOKEN},{LONGEST_TOKEN}}}")
-"""A token in a header: no space."""
 
 
 def split_list(text: str) -> list[str]:
@@ -185,8 +175,7 @@ class HttpSettings(_Part):
         None, description="Issuer whose tokens are accepted (`iss`), for `jwt`."
     )
     jwt_audience: str | None = Field(
-        None,
-        description="What their `aud` must contain, with or without a slash at its end; by default the public URL.",
+        None, description="What their `aud` must contain, a slash at its end aside; by default the public URL."
     )
     jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
         None, description="Address of the issuer's keys; by default from its metadata."
@@ -226,14 +215,10 @@ class HttpSettings(_Part):
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Its private key (PEM).")
     max_body_bytes: int = Field(
-        262_144,
-        ge=1_024,
-        description="Largest request in bytes. The longest prompt, all of it escaped, takes three quarters of it.",
+        262_144, ge=1_024, description="Largest request in bytes. The longest prompt, all escaped, takes 3/4 of it."
     )
     requests_per_minute: int = Field(
-        300,
-        ge=1,
-        description="Requests of one caller in a minute; more are answered 429. Shared by replicas that have a Redis.",
+        300, ge=1, description="Requests of one caller in a minute; more get 429. Shared by replicas that have a Redis."
     )
     calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once, in one process.")
     calls_at_once: int = Field(
@@ -241,8 +226,7 @@ class HttpSettings(_Part):
     )
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Own port for `/metrics`, on the same address.")
     ready_probes_contit: bool = Field(
-        default=False,
-        description="Whether `/readyz` also asks Contit, every 10 s. An outage of Contit then takes all replicas out.",
+        default=False, description="Whether `/readyz` asks Contit, every 10 s: an outage of it takes all replicas out."
     )
 
     def scopes_to_request(self) -> list[str]:
@@ -265,37 +249,22 @@ class Settings(HttpSettings, UpstreamSettings):
         " (`~/.local/state/contit-mcp` on Linux).",
     )
     wait_seconds: float | None = Field(
-        None,
-        ge=1,
-        le=3_600,
-        description="How long a call waits for an answer. Not set: what fits the host that asks (45 s for most).",
+        None, ge=1, le=3_600, description="How long a call waits. Not set: what fits the host (45 s for most)."
     )
     max_wait_seconds: float = Field(
-        240.0,
-        ge=1,
-        le=3_600,
-        description="The longest wait that a caller can ask for. 240 s is under the 300 s of the patient hosts.",
+        240.0, ge=1, le=3_600, description="The longest wait to ask for; it is under the 300 s of the patient hosts."
     )
     run_limit_seconds: float = Field(
         1_800.0, ge=60, description="A run without an end after this time counts as failed. The vendor names no limit."
     )
     answer_seconds: float = Field(
-        3_600.0,
-        ge=0,
-        description="How long an answer is kept after its run ended; an hour covers every host's retry, 0 keeps none.",
+        3_600.0, ge=0, description="How long an answer is kept. An hour covers every host's retry; 0 keeps none."
     )
     answer_part_characters: int = Field(
-        60_000,
-        ge=1_000,
-        description="The longest part of an answer in one result. Hosts cut a result at about 100,000 characters; a"
-        " longer answer is returned in parts.",
+        60_000, ge=1_000, description="The longest part of an answer in one result; hosts cut at 100,000 characters."
     )
     task_inline_seconds: float = Field(
-        8.0,
-        ge=0,
-        le=240,
-        description="How long `contit_ask` waits before it returns a task, for clients that support tasks. A quick"
-        " answer is returned at once; Claude Code moves every task to the background.",
+        8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task to a client with tasks."
     )
     titles: bool = Field(
         default=True,
@@ -303,8 +272,7 @@ class Settings(HttpSettings, UpstreamSettings):
         " person uses the server (stdio, `none`). They are never stored in other modes.",
     )
     card: bool = Field(
-        default=True,
-        description="Whether hosts that can show HTML (MCP Apps) get the answer card; docs/card.md describes it.",
+        default=True, description="Whether hosts that can show HTML (MCP Apps) get the answer card (docs/card.md)."
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())
@@ -331,8 +299,7 @@ class Settings(HttpSettings, UpstreamSettings):
 
     def seal_keys(self) -> list[str]:
         """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""
-        secret = self.secret("seal_key")
-        return [] if secret is None else split_list(secret.reveal())
+        return self._parsed("seal_key", split_list) or []
 
     def caller_tokens(self) -> dict[str, str]:
         """Return the current tokens by the names of their callers."""
@@ -354,8 +321,6 @@ class Settings(HttpSettings, UpstreamSettings):
         raise ConfigurationError(f"The text of {file} {problem}.", hint="contit-mcp settings says how it is written.")
 
 
-SECRETS = tuple(name for name in Settings.model_fields if f"{name}_file" in Settings.model_fields)
-"""The settings that can be in a file instead."""
-
+SECRETS = tuple(name for name in Settings.model_fields if f"{name}_file" in Settings.model_fields)  # can be in a file
 GROUPS = (CREDENTIAL, *(frozenset({name, f"{name}_file"}) for name in SECRETS if name not in CREDENTIAL))
 """Groups of settings that belong together: a source that sets one of a group replaces the whole group."""

@@ -14,9 +14,7 @@ from contit_mcp.config.settings import GROUPS, Settings
 from contit_mcp.config.values import read_text
 from contit_mcp.errors import ConfigurationError
 
-CONFIG_VARIABLE = "CONTIT_MCP_CONFIG"
-"""Names the settings file where no option does: for containers, and for hosts that set variables only."""
-
+CONFIG_VARIABLE = "CONTIT_MCP_CONFIG"  # names the settings file where no option does, as in containers
 _VARIABLES = {name: field.alias or name for name, field in Settings.model_fields.items()}
 
 
@@ -78,9 +76,7 @@ def _read_file(file: Path) -> dict[str, Any]:
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 """How tomllib ends its messages; what stands before can quote the file."""
 
-_UNWRITTEN = frozenset({"", "null", "undefined"})
-"""Blank, and what hosts written in JavaScript make of a field that was left blank."""
-
+_UNWRITTEN = frozenset({"", "null", "undefined"})  # blank, also as written by hosts in JavaScript
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
 _SERVICE_LINK = re.compile(

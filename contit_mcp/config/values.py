@@ -93,11 +93,7 @@ def address_of(url: str) -> str:
 
 
 def state_folder(configured: Path | None = None) -> Path:
-    """Return the configured folder, or the one that the operating system provides. It need not exist.
-
-    A user without a home folder gets a path below a file, which can never be made: the run store falls back to memory,
-    and whatever must write reports it.
-    """
+    """Return the configured folder, or the operating system's; without a home folder, a path that cannot be made."""
     if configured is not None:
         return configured
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's raises without a home

@@ -23,11 +23,7 @@ class Credential(httpx.Auth, ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells this caller from others, with the credential's form. It may be as secret as the credential.
-
-        Raises:
-            ConfigurationError: The secret cannot be used.
-        """
+        """Return what tells this caller from others, with the credential's form. It may be as secret as that."""
 
     async def aclose(self) -> None:
         """Close the connections that the credential needs for itself."""
@@ -73,18 +69,12 @@ class AccessTokenAuth(_HeaderAuth):
     header, prefix, form = "Authorization", "Bearer ", "bearer"
 
 
-_RENEW_BEFORE = 60.0
-"""Seconds before its end at which a token is renewed (half its life, if that is shorter)."""
-
-_FETCH_SECONDS = 15.0
-"""What fetching a token may take, retries included. It is less than a start may take, so that it is known that the
-start was not sent."""
+_RENEW_BEFORE = 60.0  # seconds before a token's end; half its life, if that is shorter
+_FETCH_SECONDS = 15.0  # retries included; less than a start may take, so that it is known not to have been sent
+_USUAL_LIFE = 3600.0  # of a token whose answer does not say (documented)
 
 _FAILURE_PAUSE, _LONGEST_FAILURE_PAUSE = 3.0, 60.0
 """Seconds after a failure in which the endpoint is not asked again; the second bounds its `Retry-After`."""
-
-_USUAL_LIFE = 3600.0
-"""Seconds that a token lives when its answer does not say (documented: `expires_in` 3600)."""
 
 
 class _Granted(BaseModel):

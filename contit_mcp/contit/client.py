@@ -28,8 +28,7 @@ _ROUTES: dict[type[BaseModel], tuple[str, str]] = {
 """The name of each endpoint, and its path without ids for the name of a span."""
 
 _START_SECONDS = 20.0
-"""The longest that sending a start may take, however slowly its bytes come. It cannot be cancelled meanwhile, so it
-stays under the 25 s that the most impatient hosts are given."""
+"""What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given."""
 
 _LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
 """How long a 404 right after a start, or right after `completed`, may be replication lag: three seconds."""

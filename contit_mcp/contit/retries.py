@@ -1,8 +1,6 @@
 """Repeat a request that failed, and slow down together while Contit is overloaded or away.
 
-Asking again after "not yet" is polling, which belongs to the assistant. A read may be repeated whenever it failed
-for a passing reason. A start may be repeated only if Contit cannot have accepted it: the connection failed before the
-request was sent, or the answer was 429 or 503.
+Asking again after "not yet" is polling, which belongs to the assistant.
 """
 
 import math
@@ -23,24 +21,18 @@ _draw = random.random  # for jitter
 log = get_logger(__name__)
 
 _MOST_STRETCH = 4.0
-
-_ROW = 3
-"""How many 5xx and broken connections in a row are more than a passing fault."""
-
+_ROW = 3  # of 5xx and broken connections: more than a passing fault
 _SETTLE_SECONDS = 10.0
 _FORGET_SECONDS = 60.0
-
-_LONGEST_HOLD = 3_600.0
-"""Seconds for which a `Retry-After` is honoured at most, so that a wrong one does not last a day."""
+_LONGEST_HOLD = 3_600.0  # a wrong `Retry-After` does not last a day
 
 
 class Backoff:
     """Slows all polls and starts of one client down together, up to four times, and lets them recover.
 
-    A failure counts if it is a 429, or one of at least three 5xx and broken connections without a success between. The
-    stretch of all pauses doubles when a failure counts, and a success halves it after 10 s without one; in both
-    directions at most once in 10 s. A minute after the last failure it is 1 in any case. A `Retry-After` is waited for
-    in addition. `ContitClient` reports every outcome.
+    A failure counts if it is a 429, or one of at least three 5xx and broken connections in a row. The stretch of all
+    pauses doubles when a failure counts, and a success halves it after 10 s without one; in both directions at most
+    once in 10 s. A minute after the last failure it is 1 in any case. A `Retry-After` is waited for in addition.
     """
 
     def __init__(self) -> None:
@@ -126,7 +118,7 @@ class RetryPolicy:
 
 
 def start_may_be_repeated(error: APIError) -> bool:
-    """Return whether the start certainly was not accepted, so that repeating it cannot double the run."""
+    """Return whether Contit cannot have accepted a start: it was not sent, or the answer was 429 or 503."""
     if isinstance(error, APIConnectionError):
         return not error.may_have_arrived
     return isinstance(error, RateLimitError) or (isinstance(error, InternalServerError) and error.status_code == 503)
@@ -142,11 +134,7 @@ async def retrying(
 ) -> T:
     """Call `attempt` until it works, may not be repeated, or its next try would come after the deadline.
 
-    The deadline is on the event loop's clock. At the full stretch of the backoff nothing is repeated: in an outage,
-    retries would multiply the requests.
-
-    Raises:
-        APIError: What the last attempt raised.
+    At the full stretch of the backoff nothing is repeated: in an outage, retries would multiply the requests.
     """
     tries = 0
     while True:

@@ -24,9 +24,7 @@ from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.values import LOOPBACK
 from contit_mcp.telemetry.call_stats import CANCELLED, NO_ANSWER, POOL, current_call_stats
 
-ENDPOINT = "contit_mcp_endpoint"
-"""The extension of a request that names its endpoint. Only such requests are counted."""
-
+ENDPOINT = "contit_mcp_endpoint"  # the extension of a request that names its endpoint, so that it is counted
 _SENT_AT = "contit_mcp_sent_at"
 
 
@@ -183,14 +181,11 @@ class _BodyReader:
 
 # --- Connections -------------------------------------------------------------------------------------------------
 
-_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-"""Headers that aiohttp would add; httpx has decided about them."""
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has decided
 
-_LONGEST_HEADER = 65_536
-"""Bytes in a response. Gateways add long policies and cookies; aiohttp's own 8,190 would lose a run's ids to one."""
+_LONGEST_HEADER = 65_536  # gateways add long policies; aiohttp's own 8,190 bytes would lose a run's ids to one
 
-_MOST_CHECKED = 100
-"""Connections that are taken from the idle ones for a request before it fails; each was found unusable."""
+_MOST_CHECKED = 100  # connections for a request before it fails; each was found unusable
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):

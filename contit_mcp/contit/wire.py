@@ -21,11 +21,7 @@ from contit_mcp.telemetry.logging import get_logger
 ModelT = TypeVar("ModelT", bound=BaseModel)
 log = get_logger(__name__)
 
-# --- Paths -------------------------------------------------------------------------------------------------------
-
-MAX_ID_LENGTH = 256
-"""Characters. The documented examples have 24; this bounds what a caller can make us send."""
-
+MAX_ID_LENGTH = 256  # the documented examples have 24 characters
 START_PATH = "/ai-assistant/thread"
 
 
@@ -243,8 +239,7 @@ _JOINING = (
     " FB50-FDFF FE70-FEFC 10AC0-10AFF 10B80-10BAF 10D00-10D3F 10F30-10FDF 11000-110BC 110C2-11FFF 1E900-1E95F"
 )
 
-_REGIONS = ("gbeng", "gbsct", "gbwls")
-"""Regions with a flag emoji in Unicode (RGI_Emoji_Tag_Sequence): a black flag, tag letters, a cancel tag."""
+_REGIONS = ("gbeng", "gbsct", "gbwls")  # whose flag is an emoji: a black flag, tag letters, a cancel tag
 
 
 def _ranges(table: str) -> str:

@@ -158,6 +158,8 @@ def _remove_yaml(text: str, addition: Addition) -> str:
     document = _yaml("rt", text).load(text)
     section = document[addition.section]
     del section[addition.key_in(section)]
+    if not section:  # beside a comment of it there is no place for empty brackets
+        del document[addition.section]
     return _dumped(document, text)
 
 
@@ -184,8 +186,9 @@ def _dumped(document: object, text: str) -> str:
 
 # --- JSON with comments and trailing commas
 
-_STRING = r'"(?:[^"\\\n]|\\.)*"'
-_STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+# What is not closed matches to its end too: the search must not begin again at each of its characters.
+_STRING = r'"(?:[^"\\\n]|\\.)*"?'
+_STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(rf"{_STRING}|(?<=[^\s\[{{,:])(\s*),(?=\s*[\]}}])")
 _COMMA = re.compile(r"\s*,")
 _SPACE = re.compile(r"\s*")
@@ -234,7 +237,8 @@ def _insert_json(text: str, addition: Addition) -> str:
     else:
         unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
         item = "\n" + textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
-        end = "," if others else "" if text[at + 1 :].lstrip(" \t").startswith("\n") else "\n" + unit * (depth - 1)
+        closing = "" if text[at + 1 :].lstrip(" \t").startswith("\n") else "\n" + unit * (depth - 1)
+        end = "," if others else closing
     return text[: at + 1] + item + end + text[at + 1 :]
 
 

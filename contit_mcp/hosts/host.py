@@ -114,24 +114,39 @@ class Machine:
             gone = "The folder that this was called from is gone."
             raise ConfigurationError(gone, hint="Go to another one.") from error
 
-    def named_or(self, variable: str, *below_home: str) -> Path:
+    def named_or(self, variable: str, below_home: str) -> Path:
         """Return the folder that the variable names by its full path, as XDG has it; else one below the home folder."""
         named = Path(self.environment.get(variable, "").strip())
-        return named if named.is_absolute() else self.home.joinpath(*below_home)
+        return named if named.is_absolute() else self.home / below_home
 
-    def dot_config(self) -> Path:
-        """Return `~/.config`, where command-line programs keep their files also on macOS."""
-        return self.named_or("XDG_CONFIG_HOME", ".config")
-
-    def roaming(self) -> Path:
-        """Return `%APPDATA%` of Windows."""
-        return self.named_or("APPDATA", "AppData", "Roaming")
-
-    def applications(self) -> Path:
-        """Return the folder where desktop applications keep their files."""
+    def folders(self) -> dict[str, Path]:
+        """Return the folders that hosts keep their files in, by the names that templates of paths give them."""
+        is_windows = self.system == "windows"
+        config = self.named_or("XDG_CONFIG_HOME", ".config")  # of command-line programs also on macOS
+        roaming = self.named_or("APPDATA", "AppData/Roaming")
+        applications = roaming if is_windows else config
         if self.system == "macos":
-            return self.home / "Library" / "Application Support"
-        return self.roaming() if self.system == "windows" else self.dot_config()
+            applications = self.home / "Library" / "Application Support"
+        # Claude Desktop for Windows is a package since February 2026, which reads a folder of its own.
+        packages = self.named_or("LOCALAPPDATA", "AppData/Local") / "Packages"
+        packaged = sorted(packages.glob("Claude_*/LocalCache/Roaming")) if is_windows else []
+        return {
+            "home": self.home,
+            "project": self.project,
+            "config": config,
+            "applications": applications,
+            "claude": self.named_or("CLAUDE_CONFIG_DIR", ""),
+            "claude-desktop": next(iter(packaged), applications) / "Claude",
+            "codex": self.named_or("CODEX_HOME", ".codex"),
+            "copilot": self.named_or("COPILOT_HOME", ".copilot"),
+            "goose": roaming / "Block" / "goose" / "config" if is_windows else config / "goose",
+            "zed": roaming / "Zed" if is_windows else config / "zed",
+        }
+
+    def paths(self, template: str) -> list[Path]:
+        """Return the paths of a template like `{home}/.host/one.json|other.json`."""
+        folder, _, names = template.rpartition("/")
+        return [Path(folder.format_map(self.folders()), name) for name in names.split("|")]
 
 
 Scope = Literal["user", "project"]
@@ -145,7 +160,7 @@ class Host:
     title: str
     format: Literal["json", "toml", "yaml"]
     section: str
-    files: Mapping[Scope, Callable[[Machine], list[Path]]]  # the usual scope first; the first file that exists counts
+    files: Mapping[Scope, str]  # templates of paths, the usual scope first; the first file that exists counts
     local: Callable[[LocalServer], dict[str, Any]]
     remote: Callable[[RemoteServer], dict[str, Any]] | None
     to_see_it: str  # what its user does, so that the host sees a change
@@ -161,15 +176,15 @@ class Host:
     def place(self, machine: Machine, scope: str | None = None) -> "HostFile":
         """Return the file that the host reads; by default, that of its usual scope."""
         chosen = cast("Scope", scope or next(iter(self.files)))
-        candidates = self.files[chosen](machine)
+        candidates = machine.paths(self.files[chosen])
         path = next((path for path in candidates if _is_there(path)), candidates[0])
         return HostFile(self, path, in_project=chosen == "project")
 
     def is_found(self, machine: Machine) -> bool:
         """Return whether the host has been used here: its file, or the folder for it, exists."""
-        shared = {machine.home, machine.dot_config(), machine.project}
-        paths = next(iter(self.files.values()))(machine)
-        return any(_is_there(path) or (path.parent not in shared and _is_there(path.parent)) for path in paths)
+        shared = {machine.folders()[name] for name in ("home", "config", "project")}
+        path = self.place(machine).path
+        return _is_there(path) or (path.parent not in shared and _is_there(path.parent))
 
     def additions(self, server: Server) -> list[Addition]:
         """Return all that goes into the file for a server; a remote one only where `remote` is not None."""

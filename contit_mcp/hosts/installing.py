@@ -137,7 +137,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
         elif known.written != _digest(before):
             made = back_up(place.path, _backups(place, installs))
             new = replace(new, backup=str(made) if change == "new" else None)
-    # First the memory: an entry that it does not know could only be removed as one written by hand.
+    # The record comes first: an entry without one could only be removed as one that was written by hand.
     installs.replace(known, new)
     if change != "same":
         write_text(place.path, after, mode=0o644 if place.in_project else 0o600)
@@ -175,7 +175,7 @@ def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
 
 
 def names_key_file(place: HostFile, key_file: Path) -> bool:
-    """Return whether our entry in the file takes its key from a file of this name; a broken file may."""
+    """Return whether our entry in the file takes its key from there; a broken file may, if it has that file's name."""
     try:
         server = entry_in(place)
     except ConfigurationError:
@@ -183,7 +183,9 @@ def names_key_file(place: HostFile, key_file: Path) -> bool:
             return key_file.name in (read_text(place.path) or "")
         except ConfigurationError:
             return True
-    return isinstance(server, LocalServer) and any(Path(it).name == key_file.name for it in server.environment.values())
+    return (
+        any(_is(key_file, text) for text in server.environment.values()) if isinstance(server, LocalServer) else False
+    )
 
 
 def stored_environment(folder: Path) -> dict[str, str]:
@@ -202,6 +204,13 @@ def _read(place: HostFile) -> tuple[str | None, Any]:
     text = read_text(place.path)
     with _errors_about(place):
         return text, None if text is None else read(text, FORMATS[place.host.format])
+
+
+def _is(file: Path, text: str) -> bool:
+    try:
+        return os.path.realpath(os.path.expanduser(text)) == os.path.realpath(file)  # noqa: PTH111 - Path's raises more
+    except ValueError:  # no path
+        return False
 
 
 def _backups(place: HostFile, installs: Installs) -> Path:

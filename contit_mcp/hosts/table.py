@@ -5,11 +5,10 @@ is in docs/hosts.md.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from contit_mcp.hosts.formats import Addition
-from contit_mcp.hosts.host import NAME, Host, LocalServer, Machine, RemoteServer, Server
+from contit_mcp.hosts.host import NAME, Host, LocalServer, RemoteServer, Server
 
 # --- entries
 
@@ -90,46 +89,10 @@ _ALL_TOOLS = {"tools": ["*"]}
 _LIBRECHAT_WAIT = {"timeout": 60_000}  # its default of 30 s is less than our wait
 
 
-def _claude_desktop(machine: Machine) -> list[Path]:
-    """The Windows app is a package since February 2026, which reads a folder of its own."""
-    name = "claude_desktop_config.json"
-    packages = machine.named_or("LOCALAPPDATA", "AppData", "Local") / "Packages"
-    packaged = sorted(packages.glob("Claude_*/LocalCache/Roaming")) if machine.system == "windows" else []
-    return [*(folder / "Claude" / name for folder in packaged), machine.applications() / "Claude" / name]
-
-
-def _claude_code(machine: Machine) -> list[Path]:
-    return [machine.named_or("CLAUDE_CONFIG_DIR") / ".claude.json"]
-
-
-def _goose_file(machine: Machine) -> list[Path]:
-    if machine.system == "windows":
-        return [machine.roaming() / "Block" / "goose" / "config" / "config.yaml"]
-    return [machine.dot_config() / "goose" / "config.yaml"]
-
-
-def _zed_file(machine: Machine) -> list[Path]:
-    folder = machine.roaming() / "Zed" if machine.system == "windows" else machine.dot_config() / "zed"
-    return [folder / "settings.json"]
-
-
-def _opencode_file(machine: Machine) -> list[Path]:
-    folder = machine.dot_config() / "opencode"
-    return [folder / name for name in ("opencode.json", "opencode.jsonc", "config.json")]
-
-
-def _in_home(*parts: str) -> Callable[[Machine], list[Path]]:
-    return lambda machine: [machine.home.joinpath(*parts)]
-
-
-def _in_project(*parts: str) -> Callable[[Machine], list[Path]]:
-    return lambda machine: [machine.project.joinpath(*parts)]
-
-
 _ALL = (
     Host(
         "claude-desktop", "Claude Desktop", "json", "mcpServers",
-        {"user": _claude_desktop},
+        {"user": "{claude-desktop}/claude_desktop_config.json"},
         local(), None,
         "Quit Claude Desktop, not only its window, and start it again.",
         "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
@@ -137,7 +100,7 @@ _ALL = (
     ),
     Host(
         "claude-code", "Claude Code", "json", "mcpServers",
-        {"user": _claude_code, "project": _in_project(".mcp.json")},
+        {"user": "{claude}/.claude.json", "project": "{project}/.mcp.json"},
         local({"type": "stdio"}), remote("url", "${NAME}", {"type": "http"}),
         "Start a new session; `claude mcp list` shows it.",
         "code.claude.com/docs/en/mcp",
@@ -145,17 +108,14 @@ _ALL = (
     ),
     Host(
         "codex", "Codex", "toml", "mcp_servers",
-        {
-            "user": lambda machine: [machine.named_or("CODEX_HOME", ".codex") / "config.toml"],
-            "project": _in_project(".codex", "config.toml"),
-        },
+        {"user": "{codex}/config.toml", "project": "{project}/.codex/config.toml"},
         local(after=_CODEX_WAIT), codex_remote,
         "Start a new session; `codex mcp list` shows it. A project's file counts where you trust the project.",
         "developers.openai.com/codex/mcp",
     ),
     Host(
         "gemini-cli", "Gemini CLI", "json", "mcpServers",
-        {"user": _in_home(".gemini", "settings.json"), "project": _in_project(".gemini", "settings.json")},
+        {"user": "{home}/.gemini/settings.json", "project": "{project}/.gemini/settings.json"},
         local(), remote("httpUrl", "${NAME}"),
         "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
         "google-gemini/gemini-cli docs/tools/mcp-server.md",
@@ -164,7 +124,7 @@ _ALL = (
     ),
     Host(
         "cursor", "Cursor", "json", "mcpServers",
-        {"user": _in_home(".cursor", "mcp.json"), "project": _in_project(".cursor", "mcp.json")},
+        {"user": "{home}/.cursor/mcp.json", "project": "{project}/.cursor/mcp.json"},
         local(), remote("url", "${env:NAME}"),
         "Restart Cursor, and switch the server on under MCPs if it is off.",
         "cursor.com/docs/mcp",
@@ -172,10 +132,7 @@ _ALL = (
     ),
     Host(
         "vscode", "VS Code", "json", "servers",
-        {
-            "user": lambda machine: [machine.applications() / "Code" / "User" / "mcp.json"],
-            "project": _in_project(".vscode", "mcp.json"),
-        },
+        {"user": "{applications}/Code/User/mcp.json", "project": "{project}/.vscode/mcp.json"},
         local({"type": "stdio"}), remote("url", f"${{input:{TOKEN_INPUT}}}", {"type": "http"}),
         "Run the command `MCP: List Servers` and start contit-assistant.",
         "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
@@ -185,7 +142,7 @@ _ALL = (
     ),
     Host(
         "windsurf", "Windsurf", "json", "mcpServers",
-        {"user": _in_home(".codeium", "windsurf", "mcp_config.json")},
+        {"user": "{home}/.codeium/windsurf/mcp_config.json"},
         local(), remote("serverUrl", "${env:NAME}"),
         "Refresh the servers in Cascade's MCP panel.",
         "docs.windsurf.com/windsurf/cascade/mcp",
@@ -193,7 +150,7 @@ _ALL = (
     ),
     Host(
         "zed", "Zed", "json", "context_servers",
-        {"user": _zed_file, "project": _in_project(".zed", "settings.json")},
+        {"user": "{zed}/settings.json", "project": "{project}/.zed/settings.json"},
         local(), remote("url", ""),
         "Zed sees it at once; a green dot in the Agent Panel's settings shows that it runs.",
         "zed.dev/docs/ai/mcp; headers: zed-industries/zed#60459",
@@ -202,8 +159,8 @@ _ALL = (
     Host(
         "continue", "Continue", "yaml", "mcpServers",
         {
-            "user": _in_home(".continue", "config.yaml"),
-            "project": _in_project(".continue", "mcpServers", f"{NAME}.yaml"),
+            "user": "{home}/.continue/config.yaml",
+            "project": f"{{project}}/.continue/mcpServers/{NAME}.yaml",
         },
         local({"name": NAME, "type": "stdio"}), continue_remote,
         "Continue sees it at once; it lists tools in agent mode.",
@@ -215,14 +172,14 @@ _ALL = (
     ),
     Host(
         "goose", "Goose", "yaml", "extensions",
-        {"user": _goose_file},
+        {"user": "{goose}/config.yaml"},
         local({**_GOOSE, "type": "stdio"}, {"timeout": 300}, command="cmd", env="envs"), goose_remote,
         "Start a new session; `goose info -v` shows it.",
         "block/goose documentation/docs/guides/config-files.md",
     ),
     Host(
         "opencode", "opencode", "json", "mcp",
-        {"user": _opencode_file, "project": _in_project("opencode.json")},
+        {"user": "{config}/opencode/opencode.json|opencode.jsonc|config.json", "project": "{project}/opencode.json"},
         opencode_local, remote("url", "{env:NAME}", {"type": "remote"}),
         "Start a new session; `opencode mcp list` shows it.",
         "opencode.ai/docs/mcp-servers",
@@ -231,7 +188,7 @@ _ALL = (
     ),
     Host(
         "lm-studio", "LM Studio", "json", "mcpServers",
-        {"user": _in_home(".lmstudio", "mcp.json")},
+        {"user": "{home}/.lmstudio/mcp.json"},
         local(), remote("url", ""),
         "Switch the server on in the Program tab, under Integrations.",
         "lmstudio.ai/docs/app/mcp",
@@ -239,7 +196,7 @@ _ALL = (
     ),
     Host(
         "librechat", "LibreChat", "yaml", "mcpServers",
-        {"project": _in_project("librechat.yaml")},
+        {"project": "{project}/librechat.yaml"},
         local({"type": "stdio"}, _LIBRECHAT_WAIT),
         remote("url", "${NAME}", {"type": "streamable-http"}, _LIBRECHAT_WAIT),
         "Restart LibreChat. In a container the command has to be inside it: a remote entry suits better.",
@@ -249,10 +206,7 @@ _ALL = (
     ),
     Host(
         "copilot-cli", "Copilot CLI", "json", "mcpServers",
-        {
-            "user": lambda machine: [machine.named_or("COPILOT_HOME", ".copilot") / "mcp-config.json"],
-            "project": _in_project(".github", "mcp.json"),
-        },
+        {"user": "{copilot}/mcp-config.json", "project": "{project}/.github/mcp.json"},
         local({"type": "local"}, _ALL_TOOLS), remote("url", "${NAME}", {"type": "http"}, _ALL_TOOLS),
         "Start a new session; `copilot mcp list` shows it.",
         "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",

@@ -15,8 +15,8 @@ from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Busy, Claim, Deduplicated, Granted, existing_run
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
-from contit_mcp.runs.store import NULL_STORE_LISTENER, RunStore, StoreListener, Transition
-from contit_mcp.telemetry.call_stats import current_call_stats
+from contit_mcp.runs.store import RunStore, Transition
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
@@ -41,17 +41,9 @@ _AT_ONCE = 30
 
 
 class FallbackRunStore:
-    """A `RunStore` that never fails.
+    """A `RunStore` that never fails, of one that may fail and a fallback with the same clock."""
 
-    Args:
-        store: The one that may fail.
-        memory: The fallback, with the same clock.
-        listener: Receives each operation, and each change between usable and unusable, fast and slow.
-    """
-
-    def __init__(
-        self, store: RunStore, memory: MemoryRunStore, *, listener: StoreListener = NULL_STORE_LISTENER
-    ) -> None:
+    def __init__(self, store: RunStore, memory: MemoryRunStore, *, listener: Listener = NULL_LISTENER) -> None:
         self._store = store
         self._memory = memory
         self._listener = listener
@@ -97,42 +89,30 @@ class FallbackRunStore:
             return await self._memory.change(record, transition)
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
+        """Forget an intent that was not started. If the store is away, its lease ends there by itself."""
         await self._memory.release(intent)
-        try:
-            await self._use("release", lambda: self._store.release(intent))
-        except StoreError:
-            return  # its lease ends in the store by itself
+        await self._use_if_possible("release", lambda: self._store.release(intent))
 
     async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         here = await self._memory.find(owner, thread_id, run_id)
         if here is not None and (here.answer is not None or here.failure is not None):
             return here  # an end does not change
-        try:
-            there = await self._use("find", lambda: self._store.find(owner, thread_id, run_id))
-        except StoreError:
-            return here
+        there = await self._use_if_possible("find", lambda: self._store.find(owner, thread_id, run_id))
         return here if there is None else self._copy(there)
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
         here = await self._memory.latest(owner, thread_id)
-        try:
-            there = await self._use("latest", lambda: self._store.latest(owner, thread_id))
-        except StoreError:
-            return here
+        there = await self._use_if_possible("latest", lambda: self._store.latest(owner, thread_id))
         known = [run for run in (there and self._copy(there), here) if run is not None]
         return max(known, key=lambda run: run.asked_at, default=None)
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
-        here = {run.key: run for run in await self._memory.recent(owner, limit)}
-        try:
-            there = await self._use("recent", lambda: self._store.recent(owner, limit))
-        except StoreError:
-            there = []
-        runs = here | {run.key: _later(run, here.get(run.key)) for run in there}
+        runs = {run.key: run for run in await self._memory.recent(owner, limit)}
+        for run in await self._use_if_possible("recent", lambda: self._store.recent(owner, limit)) or []:
+            runs[run.key] = _later(run, runs.get(run.key))
         return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[: max(0, limit)]
 
     async def aclose(self) -> None:
@@ -163,52 +143,49 @@ class FallbackRunStore:
             self._memory.keep(record)
         return record
 
-    async def _use(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        """Use the store, if it can be used.
+    async def _use_if_possible(self, name: str, operation: Callable[[], Awaitable[T]]) -> T | None:
+        try:
+            return await self._use(name, operation)
+        except StoreError:
+            return None
 
-        Raises:
-            StoreError: It cannot.
-        """
+    async def _use(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
+        """Use the store. Raises StoreError if it cannot be used."""
         self._check_open()
         async with self._turns:
             self._check_open()  # it may have failed while this one waited
-            is_trial, began = not self._usable, anyio.current_time()
+            is_trial, began, use, failed = not self._usable, anyio.current_time(), object(), False
             if is_trial:
                 self._retry_at = began + PAUSE_SECONDS  # one operation at a time tries
-            result = await self._timed(name, operation)
+            self._listener.store_began(use)
+            try:
+                with anyio.fail_after(OPERATION_SECONDS):
+                    result = await operation()
+            except StoreError as error:
+                failed = True
+                self._failed(error)
+                raise
+            except TimeoutError as exc:
+                failed = True
+                too_slow = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
+                self._failed(too_slow)
+                raise too_slow from exc
+            finally:
+                seconds = anyio.current_time() - began
+                self._listener.store_ended(use, name, seconds, failed=failed)
+        self._note_speed(seconds)
         if is_trial:
             self._retry_at = -math.inf
         # A slow store fails again and again: it is told as back when it is fast, so that each change is told once.
-        if is_trial and not self._usable and anyio.current_time() - began < SLOW_SECONDS:
+        if is_trial and not self._usable and seconds < SLOW_SECONDS:
             self._usable = True
             log.warning("store.back")
-            self._listener.usable(usable=True)
+            self._listener.store_usable(usable=True)
         return result
 
     def _check_open(self) -> None:
         if anyio.current_time() < self._retry_at:
             raise StoreError("The run store could not be used a moment ago.", hint="It is tried again within seconds.")
-
-    async def _timed(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
-        began, use = anyio.current_time(), object()
-        error: StoreError | None = None
-        self._listener.began(use)
-        try:
-            with anyio.fail_after(OPERATION_SECONDS):
-                result = await operation()
-        except StoreError as exc:
-            error = exc
-            raise
-        except TimeoutError as exc:
-            error = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
-            raise error from exc
-        else:
-            self._note_speed(anyio.current_time() - began)
-            return result
-        finally:
-            self._listener.operation(use, name, anyio.current_time() - began, error)
-            if error is not None:
-                self._failed(error)
 
     def _failed(self, error: StoreError) -> None:
         self._retry_at = anyio.current_time() + PAUSE_SECONDS
@@ -216,7 +193,7 @@ class FallbackRunStore:
         if self._usable:
             self._usable = False
             log.warning("store.unusable", problem=error.message, hint=error.hint, meanwhile="memory")
-            self._listener.usable(usable=False)
+            self._listener.store_usable(usable=False)
 
     def _note_speed(self, seconds: float) -> None:
         slow, now = seconds >= SLOW_SECONDS, anyio.current_time()
@@ -228,7 +205,7 @@ class FallbackRunStore:
         if self._other_speed >= SPEED_ROW and now - self._other_since >= SPEED_SECONDS:
             self._slow, self._other_speed = slow, 0
             log.warning("store.slow" if slow else "store.fast", seconds=round(seconds, 3))
-            self._listener.slow(slow=slow)
+            self._listener.store_slow(slow=slow)
 
 
 def _later(stored: RunRecord, here: RunRecord | None) -> RunRecord:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice, takewhile
 
-from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of, start_died, thread_slot
+from contit_mcp.runs.claims import Claim, Granted, Slot, decide, slot_of, slots_of, start_died, thread_slot
 from contit_mcp.runs.record import Phase, Question, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 
@@ -15,11 +15,8 @@ from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 class MemoryRunStore:
     """A `RunStore` in a dictionary. No method yields while it works, which makes each of them atomic.
 
-    Args:
-        retention: How long runs and answers are kept.
-        capacity: Runs kept at most; the oldest ended ones are dropped first, a run in flight never is.
-        answer_characters: Characters of all answers together at most; the oldest answers are dropped first.
-        now: The clock, in seconds since the epoch.
+    At most `capacity` runs are kept (the oldest ended ones are dropped first, a run in flight never is), with at most
+    `answer_characters` in all answers together (the oldest answers are dropped first).
     """
 
     def __init__(
@@ -34,9 +31,9 @@ class MemoryRunStore:
         self._capacity = capacity
         self._most_answer_characters = answer_characters
         self._now = now
-        self._records: dict[str, RunRecord] = {}  # in the order of keeping
-        self._slots: defaultdict[Question, list[str]] = defaultdict(list)  # keys, by `slots_of`
-        self._answers: dict[str, int] = {}  # characters by key, in the order of ends
+        self._records: dict[str, RunRecord] = {}  # in the order of their last changes
+        self._slots: defaultdict[Slot, list[str]] = defaultdict(list)  # keys, by `slots_of`
+        self._answers: dict[str, int] = {}  # characters by key, in the same order
         self._answer_characters = 0
 
     def __len__(self) -> int:
@@ -91,7 +88,7 @@ class MemoryRunStore:
         """Nothing is open."""
 
     def latest_before(self, question: Question) -> RunRecord | None:
-        """Return the run that may keep the question from starting, as `claims.existing_run` takes it."""
+        """Return the run that may keep the question from starting, as `claims.decide` takes it."""
         return _newest(self._records[key] for key in self._slots.get(slot_of(question), ()))
 
     def get(self, key: str) -> RunRecord | None:
@@ -101,19 +98,22 @@ class MemoryRunStore:
     def keep(self, record: RunRecord) -> None:
         """Keep the record in place of what is kept of its run."""
         record = self._retention.kept(record, now=self._now()) or record
-        before = self._records.get(record.key)
+        self.forget(record.key)
         self._records[record.key] = record
-        slots = slots_of(record)
-        if before is None or slots_of(before) != slots:  # Contit may name another thread than was asked for
-            self._leave_slots(before)
-            for slot in slots:
-                self._slots[slot].append(record.key)
-        self._count_answer(record.key, record.answer or "")
+        for slot in slots_of(record):
+            self._slots[slot].append(record.key)
+        if record.answer is not None:
+            self._answers[record.key] = len(record.answer)
+            self._answer_characters += len(record.answer)
 
     def forget(self, key: str) -> None:
         """Drop the run with this key, if it is kept."""
-        self._leave_slots(self._records.pop(key, None))
-        self._count_answer(key, "")
+        record = self._records.pop(key, None)
+        self._answer_characters -= self._answers.pop(key, 0)
+        for slot in [] if record is None else slots_of(record):
+            self._slots[slot].remove(key)
+            if not self._slots[slot]:
+                del self._slots[slot]
 
     def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
         """Yield the runs on a thread whose ids are known, in the order of keeping."""
@@ -139,21 +139,6 @@ class MemoryRunStore:
         droppable = (run for run in self._records.values() if run.ended or start_died(run, now))
         for record in list(islice(droppable, excess)):
             self.forget(record.key)
-
-    def _count_answer(self, key: str, answer: str) -> None:
-        self._answer_characters += len(answer) - self._answers.get(key, 0)
-        if answer:
-            self._answers[key] = len(answer)
-        else:
-            self._answers.pop(key, None)
-
-    def _leave_slots(self, record: RunRecord | None) -> None:
-        if record is None:
-            return
-        for slot in slots_of(record):
-            self._slots[slot].remove(record.key)
-            if not self._slots[slot]:
-                del self._slots[slot]
 
 
 def _newest(records: Iterable[RunRecord]) -> RunRecord | None:

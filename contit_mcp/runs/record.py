@@ -1,12 +1,17 @@
-"""The record of one run: its fields, its transitions, and its form as a row of plain values."""
+"""The record of one run: its fields, its transitions, and its form as a text."""
 
 import hashlib
 import itertools
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Annotated
+
+from pydantic import BeforeValidator, TypeAdapter
+
+SCHEMA_VERSION = 4
+"""Of the text and of what stores keep beside it. Versions of this program with another one do not see these runs."""
 
 MAX_LEASE_SECONDS = 60.0
 """A lease that ends later than this from now was written by a clock that is wrong, and is ignored. No lease is granted
@@ -50,17 +55,18 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks what on which thread. Equal questions are the same question.
-
-    Attributes:
-        owner: Identifies the caller (docs/architecture.md).
-        thread_id: The conversation to continue; None begins a new one.
-        prompt_hash: From `hash_prompt`; the prompt itself is never stored.
-    """
+    """Who asks what on which thread; None begins a conversation. Equal questions are the same question."""
 
     owner: str
     thread_id: str | None
     prompt_hash: str
+    """From `hash_prompt`; the prompt itself is never stored."""
+
+
+def _known(word: StrEnum) -> BeforeValidator:
+    """Return what reads any other text, a newer version's word, as this one."""
+    words = {str(each) for each in type(word)}
+    return BeforeValidator(lambda value: word if isinstance(value, str) and value not in words else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +76,10 @@ class RunRecord:
     Attributes:
         key: Our own name for the run, from before its ids are known.
         question: What was asked; its `thread_id` stays None for a run that began a conversation.
-        asked_at: When the intent was stored.
-        delivery: Whether the answer is owed to a caller.
-        phase: Where the run stands.
-        thread_id: Contit's id, once started.
-        run_id: Contit's id, once started.
         started_at: When the ids were stored.
-        ended_at: When the end was seen.
         run_seconds: From start to end, by the monotonic clock of a process that saw both; else by the wall clock.
         replay_until: Until when a delivered answer is returned once more to the same question.
         answer: The answer, for as long as it is kept.
-        failure: Why the run counts as failed, if it does.
         lease_owner: The process that sends the start, or polls for everyone.
         lease_until: When that process counts as dead, unless it renews the lease.
         cancelled: The asks that their callers have cancelled, each by its time in milliseconds. The run goes on.
@@ -90,8 +89,7 @@ class RunRecord:
     key: str
     question: Question
     asked_at: float
-    delivery: Delivery
-    phase: Phase = Phase.STARTING
+    delivery: Annotated[Delivery, _known(Delivery.DELIVERED)]
     thread_id: str | None = None
     run_id: str | None = None
     started_at: float | None = None
@@ -99,16 +97,23 @@ class RunRecord:
     run_seconds: float | None = None
     replay_until: float | None = None
     answer: str | None = None
-    failure: Failure | None = None
+    failure: Annotated[Failure | None, _known(Failure.RUN_FAILED)] = None
     lease_owner: str | None = None
     lease_until: float | None = None
     cancelled: tuple[int, ...] = ()
     title: str | None = None
 
     @property
+    def phase(self) -> Phase:
+        """Where the run stands."""
+        if self.ended:
+            return Phase.COMPLETED if self.failure is None else Phase.FAILED
+        return Phase.STARTING if self.run_id is None else Phase.IN_PROGRESS
+
+    @property
     def ended(self) -> bool:
         """Whether an end was seen."""
-        return self.phase in {Phase.COMPLETED, Phase.FAILED}
+        return self.ended_at is not None
 
     @property
     def tracked(self) -> bool:
@@ -128,18 +133,16 @@ class RunRecord:
 
     def started(self, thread_id: str, run_id: str, *, now: float) -> "RunRecord":
         """Contit has given its ids."""
-        return replace(self, phase=Phase.IN_PROGRESS, thread_id=thread_id, run_id=run_id, started_at=now)
+        return replace(self, thread_id=thread_id, run_id=run_id, started_at=now)
 
-    def completed(self, answer: str, *, now: float, run_seconds: float | None) -> "RunRecord":
-        """The run ended with an answer. The first end stays: a later reading could be another run's answer."""
-        return self if self.ended else replace(self._at_end(now, run_seconds), phase=Phase.COMPLETED, answer=answer)
-
-    def failed(self, failure: Failure, *, now: float, run_seconds: float | None) -> "RunRecord":
-        """The run ended without an answer. The first end stays."""
-        return self if self.ended else replace(self._at_end(now, run_seconds), phase=Phase.FAILED, failure=failure)
-
-    def _at_end(self, now: float, run_seconds: float | None) -> "RunRecord":
-        return replace(self, ended_at=now, run_seconds=run_seconds, lease_owner=None, lease_until=None)
+    def end(
+        self, *, now: float, run_seconds: float | None, answer: str | None = None, failure: Failure | None = None
+    ) -> "RunRecord":
+        """The run ended. The first end stays: a later reading could be another run's answer."""
+        if self.ended:
+            return self
+        ended = replace(self, ended_at=now, run_seconds=run_seconds, answer=answer, failure=failure)
+        return replace(ended, lease_owner=None, lease_until=None)
 
     def owed(self) -> "RunRecord":
         """A caller waits for the answer, or left without it."""
@@ -165,75 +168,26 @@ class RunRecord:
             return self
         return replace(self, cancelled=(*self.cancelled, asked_at_ms)[-_MOST_CANCELLED:])
 
-    def to_row(self) -> dict[str, str | float | None]:
-        """Return the record as text, numbers and None, by the names in `ROW`."""
-        row = {name: getattr(self, name) for name in _OF_RECORD}
-        row |= {name: getattr(self.question, field) for name, field in _OF_QUESTION.items()}
-        return row | {"cancelled": " ".join(map(str, self.cancelled))}
+    def to_json(self) -> str:
+        """Return the record without its answer as a text."""
+        return _form().dump_json(self, exclude={"answer"}).decode()
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "RunRecord":
-        """Return the record of a row.
-
-        Values that an older version does not write have their defaults, words of a newer version the nearest meaning.
+    def from_json(cls, text: str, answer: str | None) -> "RunRecord":
+        """Return the record of a text, also of an older or newer version with the same schema.
 
         Raises:
-            UnreadableRecordError: A value is missing or not what this version can use.
+            ValueError: It cannot be used; it counts as missing.
         """
-        try:
-            values = {name: row[name] for name in _OF_RECORD if name in row} | {
-                "phase": _phase(row),
-                "delivery": Delivery.OWED if row["delivery"] == Delivery.OWED else Delivery.DELIVERED,
-                "failure": _failure(row.get("failure")),
-                "cancelled": tuple(map(int, row.get("cancelled", "").split())),
-            }
-            record = cls(question=Question(**{field: row[name] for name, field in _OF_QUESTION.items()}), **values)
-        except (KeyError, ValueError, TypeError, AttributeError) as exc:
-            raise UnreadableRecordError from exc
-        if not _is_usable(record):
-            raise UnreadableRecordError
+        record = replace(_form().validate_json(text), answer=answer)
+        if (record.thread_id is None or record.run_id is None) and (record.run_id is not None or record.ended):
+            raise ValueError("a started run without ids")
         return record
 
 
-class UnreadableRecordError(ValueError):
-    """A stored record cannot be used; it counts as missing."""
-
-
-_OF_RECORD = [field.name for field in fields(RunRecord) if field.name != "question"]
-_OF_QUESTION = {"owner": "owner", "asked_thread_id": "thread_id", "prompt_hash": "prompt_hash"}
-
-ROW = (*_OF_RECORD, *_OF_QUESTION)
-"""The names in a row, always in this order."""
-
-
-def _is_usable(record: RunRecord) -> bool:
-    question = record.question
-    needed = (record.key, question.owner, question.prompt_hash)
-    texts = (record.thread_id, record.run_id, question.thread_id, record.answer, record.lease_owner, record.title)
-    times = (record.started_at, record.ended_at, record.run_seconds, record.replay_until, record.lease_until)
-    return (
-        all(isinstance(text, str) for text in needed)
-        and isinstance(record.asked_at, int | float)
-        and all(text is None or isinstance(text, str) for text in texts)
-        and all(time is None or isinstance(time, int | float) for time in times)
-        and (record.phase is Phase.STARTING or (record.thread_id is not None and record.run_id is not None))
-    )
-
-
-def _phase(row: Mapping[str, Any]) -> Phase:
-    try:
-        return Phase(row["phase"])
-    except ValueError:  # a newer version's word: what the other values say of the run decides
-        if row.get("ended_at") is not None:
-            return Phase.FAILED if row.get("answer") is None else Phase.COMPLETED
-        return Phase.STARTING if row.get("run_id") is None else Phase.IN_PROGRESS
-
-
-def _failure(word: str | None) -> Failure | None:
-    try:
-        return None if word is None else Failure(word)
-    except ValueError:
-        return Failure.RUN_FAILED
+@cache
+def _form() -> TypeAdapter[RunRecord]:
+    return TypeAdapter(RunRecord)
 
 
 _count = itertools.count()
@@ -262,15 +216,9 @@ def intent_to_start(
 
 def untracked_run(owner: str, thread_id: str, run_id: str, *, now: float) -> RunRecord:
     """Return a record made of ids alone, for a run that is not stored; its start time is unknown."""
-    return RunRecord(
-        key=f"untracked {owner} {thread_id} {run_id}",
-        question=Question(owner, thread_id, prompt_hash=""),
-        asked_at=now,
-        delivery=Delivery.DELIVERED,
-        phase=Phase.IN_PROGRESS,
-        thread_id=thread_id,
-        run_id=run_id,
-    )
+    question = Question(owner, thread_id, prompt_hash="")
+    key = f"untracked {owner} {thread_id} {run_id}"
+    return RunRecord(key, question, now, Delivery.DELIVERED, thread_id=thread_id, run_id=run_id)
 
 
 def hash_prompt(prompt: str) -> str:

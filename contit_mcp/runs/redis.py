@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
@@ -13,18 +13,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError, WatchError
 
-from contit_mcp.errors import ConfigurationError, StoreError
-from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
-from contit_mcp.runs.record import Phase, Question, RunRecord, UnreadableRecordError
+from contit_mcp.errors import StoreError
+from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of, thread_slot
+from contit_mcp.runs.record import SCHEMA_VERSION, Phase, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
-from contit_mcp.telemetry.logging import get_logger
 
-log = get_logger(__name__)
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
-
-SCHEMA_VERSION = 3
-"""Of the keys. Versions of this program with other schemas do not see them."""
 
 _TIMEOUT_SECONDS = 5.0
 """For a server that does not answer: longer than `fallback` waits, which allows for a process that is late itself."""
@@ -42,14 +37,6 @@ class RedisRunStore:
 
     The rules are Python's: what is read is watched, and written only if nothing has changed it meanwhile. Keys of one
     owner share a hash slot, so that a cluster accepts them too. All keys expire.
-
-    Args:
-        url: `redis://` or `rediss://` (TLS), with user and password where needed.
-        retention: How long runs and answers are kept.
-        now: The clock, in seconds since the epoch.
-
-    Raises:
-        ConfigurationError: The URL cannot be used.
     """
 
     def __init__(
@@ -57,25 +44,18 @@ class RedisRunStore:
     ) -> None:
         self._retention = retention or RetentionPolicy()
         self._now = now
-        try:
-            pool = redis.asyncio.BlockingConnectionPool.from_url(
-                url,
-                decode_responses=True,
-                encoding_errors="replace",
-                socket_timeout=_TIMEOUT_SECONDS,
-                socket_connect_timeout=_TIMEOUT_SECONDS,
-                retry=Retry(NoBackoff(), 1),
-                health_check_interval=30,
-                max_connections=CONNECTIONS,
-                timeout=None,
-            )
-            self._redis = redis.asyncio.Redis.from_pool(pool)
-        except (ValueError, TypeError, RedisError):
-            problem = "CONTIT_MCP_STORE is not a usable Redis URL."
-        else:
-            return
-        # Not chained: the cause can quote the URL, which may hold a password.
-        raise ConfigurationError(problem, hint="Write it like redis://localhost:6379/0.")
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+            health_check_interval=30,
+            max_connections=CONNECTIONS,
+            timeout=None,
+        )
+        self._redis = redis.asyncio.Redis.from_pool(pool)
 
     def now(self) -> float:
         """Return the time."""
@@ -83,13 +63,12 @@ class RedisRunStore:
 
     async def claim(self, intent: RunRecord) -> Claim:
         """Keep the intent to start, or return the run that keeps it from starting."""
-        question = intent.question
-        slot = _slot_key(slot_of(question))
+        slot = slot_of(intent.question)
 
         async def claim(pipe: Pipeline) -> Claim:
             now = self._now()
-            await pipe.watch(slot)
-            latest = await self._newest(pipe, question.owner, slot, now, started=False)
+            await pipe.watch(_key(*slot))
+            latest = await self._newest(pipe, slot, now, started=False)
             claim = decide(intent, latest, now=now)
             if isinstance(claim, Granted):
                 pipe.multi()  # type: ignore[no-untyped-call]
@@ -138,8 +117,8 @@ class RedisRunStore:
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
-        slot = _key(owner, "thread", thread_id)
-        return await self._guarded(lambda: self._newest(self._redis, owner, slot, self._now(), started=True))
+        slot = thread_slot(owner, thread_id)
+        return await self._guarded(lambda: self._newest(self._redis, slot, self._now(), started=True))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -150,8 +129,8 @@ class RedisRunStore:
             if not keys:
                 return []
             texts = await self._redis.mget([_key(owner, "run", str(key)) for key in keys])
-            pairs = zip(keys, texts, strict=True)
-            records = [self._record(str(key), text, None, self._now()) for key, text in pairs if text is not None]
+            pairs = [(str(key), text) for key, text in zip(keys, texts, strict=True) if text is not None]
+            records = [self._retention.read(key, text, None, now=self._now()) for key, text in pairs]
             return [record for record in records if record is not None]
 
         return await self._guarded(recent)
@@ -160,9 +139,11 @@ class RedisRunStore:
         """Close the connections."""
         await self._guarded(self._redis.aclose)
 
-    async def _newest(self, client: _Client, owner: str, slot: str, now: float, *, started: bool) -> RunRecord | None:
-        for key in await client.zrange(slot, 0, _NEWEST_KEPT, desc=True):
-            record = await self._read(client, owner, str(key), now)
+    async def _newest(
+        self, client: _Client, slot: tuple[str, str, str], now: float, *, started: bool
+    ) -> RunRecord | None:
+        for key in await client.zrange(_key(*slot), 0, _NEWEST_KEPT, desc=True):
+            record = await self._read(client, slot[0], str(key), now)
             if record is not None and (record.run_id is not None or not started):
                 return record
         return None
@@ -171,33 +152,20 @@ class RedisRunStore:
         if isinstance(client, Pipeline):
             await client.watch(_key(owner, "run", key))
         text, answer = await client.mget(_key(owner, "run", key), _key(owner, "answer", key))
-        return None if text is None else self._record(key, text, answer, now)
-
-    def _record(self, key: str, text: Any, answer: Any, now: float) -> RunRecord | None:
-        try:
-            row = json.loads(text)
-            if not isinstance(row, dict):
-                raise UnreadableRecordError
-            record = RunRecord.from_row(row | {"answer": answer})
-        except (ValueError, RecursionError):
-            log.warning("store.unreadable_record", key=key)
-            return None
-        return self._retention.kept(record, now=now)
+        return None if text is None else self._retention.read(key, text, answer, now=now)
 
     def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
         """Write the record and its indexes."""
         owner, key = record.question.owner, record.key
         left = max(1, math.ceil(record.asked_at + self._retention.record - now))
-        row = record.to_row()
-        answer = row.pop("answer")
-        pipe.set(_key(owner, "run", key), json.dumps(row), ex=left)
-        if answer is not None and record.ended_at is not None:
+        pipe.set(_key(owner, "run", key), record.to_json(), ex=left)
+        if record.answer is not None and record.ended_at is not None:
             answer_left = math.ceil(record.ended_at + self._retention.answer - now)
             if answer_left > 0 and self._retention.answer > 0:
-                pipe.set(_key(owner, "answer", key), str(answer), ex=answer_left)
-        indexes = [(_slot_key(slot), _NEWEST_KEPT) for slot in slots_of(record)]
-        if record.thread_id is not None and record.run_id is not None:
-            pipe.set(_key(owner, "ids", record.thread_id, record.run_id), key, ex=left)
+                pipe.set(_key(owner, "answer", key), record.answer, ex=answer_left)
+        indexes = [(_key(*slot), _NEWEST_KEPT) for slot in slots_of(record)]
+        if record.run_id is not None:
+            pipe.set(_key(owner, "ids", *record.ids), key, ex=left)
             indexes.append((_key(owner, "recent"), MOST_RECENT))
         for index, most in indexes:
             pipe.zadd(index, {key: record.asked_at})
@@ -229,8 +197,9 @@ class RedisRunStore:
             return await work()
         except (RedisError, OSError) as exc:
             if isinstance(exc, ReadOnlyError):
-                # The server was demoted. Its open connections stay with it; new ones reach the new primary.
-                await self._redis.connection_pool.disconnect()
+                # The server was demoted: its open connections stay with it, new ones reach the new primary. Those in
+                # use are left to the operations that read from them, which get this answer themselves.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
             # The texts of redis can quote the address, and what was read.
             raise StoreError(
                 f"The Redis store cannot be used ({type(exc).__name__}).",
@@ -242,13 +211,7 @@ def _drop(pipe: Pipeline, record: RunRecord) -> None:
     owner, key = record.question.owner, record.key
     pipe.delete(_key(owner, "run", key), _key(owner, "answer", key))
     for slot in slots_of(record):
-        pipe.zrem(_slot_key(slot), key)
-
-
-def _slot_key(slot: Question) -> str:
-    if slot.thread_id is None:
-        return _key(slot.owner, "opening", slot.prompt_hash)
-    return _key(slot.owner, "thread", slot.thread_id)
+        pipe.zrem(_key(*slot), key)
 
 
 def _key(owner: str, *parts: str) -> str:

@@ -4,67 +4,49 @@ Each operation is one short transaction on one connection, in a thread of its ow
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import os
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Claim, Granted, decide
-from contit_mcp.runs.record import ROW, Phase, Question, RunRecord, UnreadableRecordError
+from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
+from contit_mcp.runs.record import SCHEMA_VERSION, Question, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
-"""Of the file."""
-
 FILE_NAME = f"runs-v{SCHEMA_VERSION}.sqlite3"
 """In the state folder. Each schema has its own file, so that two versions of this program can run side by side."""
 
+# `thread_id` and `opening` are the slots that the run is in (`claims`).
 _SCHEMA = """
 CREATE TABLE run (
     key TEXT PRIMARY KEY,
-    asked_at REAL NOT NULL,
-    delivery TEXT NOT NULL,
-    phase TEXT NOT NULL,
-    thread_id TEXT,
-    run_id TEXT,
-    started_at REAL,
-    ended_at REAL,
-    run_seconds REAL,
-    replay_until REAL,
-    answer TEXT,
-    failure TEXT,
-    lease_owner TEXT,
-    lease_until REAL,
-    cancelled TEXT NOT NULL,
-    title TEXT,
     owner TEXT NOT NULL,
-    asked_thread_id TEXT,
-    prompt_hash TEXT NOT NULL
+    thread_id TEXT,
+    opening TEXT,
+    run_id TEXT,
+    asked_at REAL NOT NULL,
+    ended_at REAL,
+    lease_until REAL,
+    record TEXT NOT NULL,
+    answer TEXT
 ) STRICT;
-CREATE INDEX run_on_thread ON run (owner, coalesce(thread_id, asked_thread_id), asked_at);
-CREATE INDEX run_that_opened ON run (owner, prompt_hash, asked_at) WHERE asked_thread_id IS NULL;
+CREATE INDEX run_on_thread ON run (owner, thread_id, asked_at);
+CREATE INDEX run_that_opened ON run (owner, opening, asked_at) WHERE opening IS NOT NULL;
 CREATE INDEX run_of_owner ON run (owner, asked_at) WHERE run_id IS NOT NULL;
 CREATE INDEX run_asked_at ON run (asked_at);
 CREATE INDEX run_with_answer ON run (ended_at) WHERE answer IS NOT NULL;
 """
-_SELECT = f"SELECT {', '.join(ROW)} FROM run"  # noqa: S608 - our own names
 _NEWEST = "ORDER BY asked_at DESC, key DESC LIMIT ?"
-_PUT = (
-    f"INSERT INTO run ({', '.join(ROW)}) VALUES ({', '.join(f':{name}' for name in ROW)}) "  # noqa: S608 - likewise
-    f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in ROW if name != 'key')}"
-)
 
 _APPLICATION_ID = 0x436F6E74  # "Cont"
 """Marks the SQLite files of this program; another program's file is not touched."""
@@ -76,9 +58,6 @@ _TIDY_SECONDS = 60.0
 _KEEP_BROKEN_SECONDS = 86_400.0
 """How long a file that was set aside is kept."""
 
-_MOST_WAITING = 1_000
-"""Operations that wait for the thread; behind a disk that hangs they would pile up."""
-
 _UNUSABLE = (sqlite3.Error, OSError)
 
 
@@ -86,72 +65,11 @@ class _NotOursError(sqlite3.DatabaseError):
     """The file belongs to another program, version or user. It is left as it is."""
 
 
-class Worker(Protocol):
-    """Does blocking work, one piece after another."""
-
-    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
-        """Do the work and return its result. After the last piece nothing is left running."""
-        ...
-
-
-class WorkerThread:
-    """Does blocking work in one thread, in the order of asking. Begun work is finished even if its caller leaves."""
-
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], bool]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._starting_or_ending = threading.Lock()
-
-    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
-        """Do the work and return its result; after the last piece end the thread, which the next one starts again.
-
-        Raises:
-            OSError: Too much work is waiting, or no thread can be started.
-        """
-        if self._jobs.qsize() >= _MOST_WAITING:
-            raise TimeoutError(0, "it is too slow")
-        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-        def job() -> bool:
-            if not outcome.set_running_or_notify_cancel():
-                return False
-            try:
-                outcome.set_result(work())
-            except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
-                outcome.set_exception(exc)
-            return last
-
-        with self._starting_or_ending:
-            if self._thread is None:
-                # A daemon: a disk that hangs must not keep the process alive.
-                thread = threading.Thread(target=self._run, name="contit-mcp run store", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as exc:
-                    raise OSError(0, "no thread can be started for it") from exc
-                self._thread = thread
-            self._jobs.put(job)
-        return await asyncio.wrap_future(outcome)
-
-    def _run(self) -> None:
-        while True:
-            ended = self._jobs.get()()
-            with self._starting_or_ending:
-                if ended and self._jobs.empty():
-                    self._thread = None
-                    return
-
-
 class SqliteRunStore:
-    """A `RunStore` in a file.
+    """A `RunStore` in a file, which is created with mode 0600 if it does not exist.
 
-    Args:
-        file: Created with mode 0600 if it does not exist.
-        retention: How long runs and answers are kept.
-        expendable: Whether a broken file is set aside and a new one begun. Not where its user has named it: it may be
-            something else.
-        now: The clock, in seconds since the epoch.
-        worker: Does the transactions; a thread by default.
+    A broken file is set aside and a new one begun, if it is `expendable`; a file that its user has named may be
+    something else. `executor` must do one piece of work after another; by default it is a thread.
     """
 
     def __init__(
@@ -161,14 +79,14 @@ class SqliteRunStore:
         retention: RetentionPolicy | None = None,
         expendable: bool = False,
         now: Callable[[], float] = time.time,
-        worker: Worker | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._file = file
         self._now = now
         self._retention = retention or RetentionPolicy()
         self._expendable = expendable
-        self._worker = worker or WorkerThread()
-        # Of the worker alone: a connection that is closed while another thread uses it crashes the process.
+        self._executor = executor or ThreadPoolExecutor(1, "contit-mcp run store")
+        # Of the executor alone: a connection that is closed while another thread uses it crashes the process.
         self._connection: sqlite3.Connection | None = None
         self._inode = -1
         self._tidied_at = 0.0
@@ -205,38 +123,38 @@ class SqliteRunStore:
 
     async def release(self, intent: RunRecord) -> None:
         """Forget an intent that was not started."""
-        query = "DELETE FROM run WHERE key = ? AND phase = ?"
-        await self._do(lambda db, _: db.execute(query, [intent.key, Phase.STARTING]) and None)
+        query = "DELETE FROM run WHERE key = ? AND run_id IS NULL"
+        await self._do(lambda db, _: db.execute(query, [intent.key]) and None)
 
     async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
-        where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? AND run_id = ? {_NEWEST}"
+        where = f"WHERE owner = ? AND thread_id = ? AND run_id = ? {_NEWEST}"
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
-        where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? AND run_id IS NOT NULL {_NEWEST}"
+        where = f"WHERE owner = ? AND thread_id = ? AND run_id IS NOT NULL {_NEWEST}"
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
-        names = ", ".join("NULL" if name == "answer" else name for name in ROW)
-        query = f"SELECT {names} FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
+        query = f"SELECT key, record, NULL FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
         most = max(0, min(limit, MOST_RECENT))  # SQLite takes a negative limit for none
         return await self._do(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
 
     async def aclose(self) -> None:
         """Close the file, after all operations that were asked for before. The next operation opens it again."""
-        await self._work(self._close, last=True)
+        await self._work(self._close)
 
     async def _do(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
         return await self._work(lambda: self._transact(work))
 
-    async def _work(self, work: Callable[[], T], *, last: bool = False) -> T:
+    async def _work(self, work: Callable[[], T]) -> T:
+        """Do the work in the order of asking. It is finished even if its caller leaves."""
         try:
-            return await self._worker.do(work, last=last)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except _UNUSABLE as exc:
-            raise unusable(self._file, exc) from exc
+            raise _unusable(self._file, exc) from exc
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -288,30 +206,30 @@ class SqliteRunStore:
         return self._connection
 
     def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
-        if question.thread_id is None:
-            where = f"WHERE owner = ? AND prompt_hash = ? AND asked_thread_id IS NULL {_NEWEST}"
-            return self._one(db, now, where, question.owner, question.prompt_hash)
-        where = f"WHERE owner = ? AND coalesce(thread_id, asked_thread_id) = ? {_NEWEST}"
-        return self._one(db, now, where, question.owner, question.thread_id)
+        owner, column, value = slot_of(question)
+        return self._one(db, now, f"WHERE owner = ? AND {column} = ? {_NEWEST}", owner, value)
 
     def _put(self, db: sqlite3.Connection, record: RunRecord, now: float) -> None:
-        db.execute(_PUT, (self._retention.kept(record, now=now) or record).to_row())
+        record = self._retention.kept(record, now=now) or record
+        slots = {column: value for _, column, value in slots_of(record)}
+        db.execute(
+            "REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(record.key, record.question.owner, slots.get("thread_id"), slots.get("opening"), record.run_id),
+                *(record.asked_at, record.ended_at, record.lease_until, record.to_json(), record.answer),
+            ],
+        )
 
     def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str) -> RunRecord | None:
-        return next(self._records(now, db.execute(f"{_SELECT} {where}", [*values, 1])), None)
+        query = f"SELECT key, record, answer FROM run {where}"  # noqa: S608 - our own words
+        return next(self._records(now, db.execute(query, [*values, 1])), None)
 
     def _records(self, now: float, rows: sqlite3.Cursor) -> Iterator[RunRecord]:
-        for row in rows:
-            try:
-                record = RunRecord.from_row(dict(zip(ROW, row, strict=True)))
-            except UnreadableRecordError:
-                log.warning("store.unreadable_record", key=str(row[0]))
-                continue
-            if (kept := self._retention.kept(record, now=now)) is not None:
-                yield kept
+        records = (self._retention.read(*row, now=now) for row in rows)
+        return (record for record in records if record is not None)
 
 
-def unusable(file: Path, error: Exception) -> StoreError:
+def _unusable(file: Path, error: Exception) -> StoreError:
     """Return the error that names the file. SQLite's words name what is wrong, never a value."""
     reason = str(error) if isinstance(error, sqlite3.Error) else getattr(error, "strerror", None)
     return StoreError(
@@ -320,57 +238,24 @@ def unusable(file: Path, error: Exception) -> StoreError:
     )
 
 
-def inspect_file(file: Path) -> None:
-    """Check whether an existing file can be used, and change nothing about it.
-
-    Raises:
-        StoreError: It cannot.
-    """
-    try:
-        os.close(_safe_descriptor(file, os.O_RDWR))
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            _check_whose(db)
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except _UNUSABLE as exc:
-        raise unusable(file, exc) from exc
-
-
 def _open(file: Path) -> sqlite3.Connection:
     """Open the file; create it with mode 0600 if it does not exist."""
-    _create_folder(file.parent)
+    for folder in (*reversed(file.parent.parents), file.parent):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)  # for this user alone, whatever the umask
     _drop_old_broken_files(file)
     os.close(_safe_descriptor(file, os.O_RDWR | os.O_CREAT))  # SQLite would create it readable for others
     db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    until = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            _prepare(db)
-        except BaseException as exc:
-            # SQLite does not wait where two processes that open a new file at once change its journal mode.
-            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY and time.monotonic() < until:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                time.sleep(0.02)
-                continue
-            db.close()
-            raise
-        return db
-
-
-def _create_folder(folder: Path) -> None:
-    """Create the folder and its missing parents for this user alone, whatever the umask."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
+    try:
+        _prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _safe_descriptor(file: Path, flags: int) -> int:
-    """Open the file if it is a regular file of this user that nobody else can use.
-
-    Raises:
-        OSError: It cannot be opened.
-        _NotOursError: It is a symbolic link or another user's, or others can use it.
-    """
+    """Open the file if it is a regular file of this user that nobody else can use."""
     if file.is_symlink():
         raise _NotOursError("it is a symbolic link")
     descriptor = os.open(file, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
@@ -392,11 +277,11 @@ def _problem_with(found: os.stat_result) -> str | None:
 
 def _prepare(db: sqlite3.Connection) -> None:
     _check_whose(db)
-    db.execute("PRAGMA journal_mode = WAL")
+    _use_journal(db)
     db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
     db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
     db.execute("BEGIN IMMEDIATE")
-    if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+    if _is_empty(db):
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -404,9 +289,23 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+def _use_journal(db: sqlite3.Connection) -> None:
+    """Set the journal mode. SQLite does not wait where two processes that open a new file at once set it."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _check_whose(db: sqlite3.Connection) -> None:
     """Refuse a file that another program or another version has written."""
-    if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+    if _is_empty(db):
         return
     if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
         raise _NotOursError("it is a database of another program")
@@ -414,20 +313,16 @@ def _check_whose(db: sqlite3.Connection) -> None:
         raise _NotOursError("it was written by another version of contit-mcp")
 
 
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
+
+
 def _is_broken(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
 def _set_aside(file: Path, broken: int) -> None:
-    """Move a broken file away and report it, unless another process has done so.
-
-    Args:
-        file: The file.
-        broken: The inode of the broken one.
-
-    Raises:
-        OSError: It cannot be moved.
-    """
+    """Move a broken file, by its inode, away and report it, unless another process has done so."""
     if _inode(file) != broken:
         return
     for suffix in ("-wal", "-shm", ""):

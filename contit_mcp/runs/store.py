@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.record import RunRecord
+from contit_mcp.telemetry.logging import get_logger
+
+log = get_logger(__name__)
 
 Transition = Callable[[RunRecord, float], RunRecord]
 """Takes a record and the time in seconds since the epoch, and returns the record after it. It is pure: a store calls it
@@ -18,15 +20,12 @@ MOST_RECENT = 100
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How long runs and answers are kept, in seconds.
-
-    Attributes:
-        record: A run, from when it was asked. A day covers a conversation that is continued later.
-        answer: Its answer, from when it ended. An hour covers every host's retry; 0 keeps none.
-    """
+    """How long runs and answers are kept, in seconds."""
 
     record: float = 86_400.0
+    """A run, from when it was asked. A day covers a conversation that is continued later."""
     answer: float = 3_600.0
+    """Its answer, from when it ended. An hour covers every host's retry; 0 keeps none."""
 
     def kept(self, record: RunRecord, *, now: float) -> RunRecord | None:
         """Return what of the record may still be known at `now`; None if nothing."""
@@ -38,15 +37,19 @@ class RetentionPolicy:
                 return replace(record, answer=None)
         return record
 
+    def read(self, key: str, text: Any, answer: Any, *, now: float) -> RunRecord | None:
+        """Return what may still be known of a stored record; None also for one that cannot be read, which is logged."""
+        try:
+            return self.kept(RunRecord.from_json(text, answer), now=now)
+        except ValueError:
+            log.warning("store.unreadable_record", key=key)
+            return None
+
 
 class RunStore(Protocol):
-    """Keeps runs. Every method is atomic, also between processes.
+    """Keeps runs. Every method is atomic, also between processes; all but `now` raise `StoreError`.
 
-    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. A stored record
-    that cannot be read counts as missing; its key is logged.
-
-    Raises (every method but `now`):
-        StoreError: The store cannot be used at the moment.
+    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found.
     """
 
     def now(self) -> float:
@@ -54,10 +57,7 @@ class RunStore(Protocol):
         ...
 
     async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting (`claims.existing_run`).
-
-        It replaces an intent whose process died.
-        """
+        """Keep the intent, in place of one whose process died, or return the run that keeps it from starting."""
         ...
 
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
@@ -86,36 +86,3 @@ class RunStore(Protocol):
     async def aclose(self) -> None:
         """Close files and connections."""
         ...
-
-
-class StoreListener(Protocol):
-    """Receives every use of a store. Methods return at once and raise nothing."""
-
-    def began(self, use: object) -> None:
-        """A store operation has begun. `use` tells it from others until it ends."""
-
-    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
-        """A store operation has ended."""
-
-    def usable(self, *, usable: bool) -> None:
-        """The store can no longer be used, or can be used again."""
-
-    def slow(self, *, slow: bool) -> None:
-        """The store has become slow, or fast again."""
-
-
-class _NullListener:
-    def began(self, use: object) -> None:
-        pass
-
-    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
-        pass
-
-    def usable(self, *, usable: bool) -> None:
-        pass
-
-    def slow(self, *, slow: bool) -> None:
-        pass
-
-
-NULL_STORE_LISTENER: StoreListener = _NullListener()

@@ -136,15 +136,14 @@ class _Words:
         return patterns["between"].format(*ends)
 
     def refusal(self, key: str, values: dict[str, str | list[str]]) -> str:
-        named: dict[str, str] = {}
+        named = {}
         for name, value in values.items():
-            kind = "locale" if name in ("locale", "locales", "language") else "author"
-            names = [self.name(kind, one) for one in (value if isinstance(value, list) else [value])]
+            listed = value if isinstance(value, list) else [value]
+            if name == "words":
+                listed = [self._patterns["quote"].format(one) for one in listed]
             named[name] = self.join(
-                [self._patterns["quote"].format(one) for one in names] if name == "words" else names
+                [self.name("locale", one) if one in self.tables["languages"] else one for one in listed]
             )
-        if "field" in named:
-            named["field"] = self.field(named["field"]).lower()
         return f"{self.text(key, **named)} {self.examples()}"
 
     def examples(self) -> str:
@@ -155,7 +154,6 @@ class Assistant:
     """Answers questions about one workspace, each turn of a conversation from the turn before."""
 
     def __init__(self, workspace: Workspace, today: date) -> None:
-        self.workspace = workspace
         self.reader = Reader(workspace, today)
 
     def reply(self, prompt: str, before: Turn | None) -> Turn:
@@ -165,9 +163,9 @@ class Assistant:
         try:
             language = self.reader.language(prompt, before.language)
             reading = Reading(self.reader, prompt, language)
-            turn = _Answer(self, reading, before).turn()
+            turn = _Answer(reading, before).turn()
         except NotUnderstoodError as exc:
-            refusal = _Words(self.workspace, self.reader.lexicons[language]).refusal(exc.key, exc.values)
+            refusal = _Words(self.reader.workspace, self.reader.lexicons[language]).refusal(exc.key, exc.values)
             return replace(before, answer=refusal, language=language)
         notes = [reading.lexicon.text("typo", written=written, meant=meant) for written, meant in reading.typos]
         return replace(turn, answer="\n\n".join([turn.answer, *notes]), language=language)
@@ -176,10 +174,10 @@ class Assistant:
 class _Answer:
     """The answer to one reading."""
 
-    def __init__(self, assistant: Assistant, reading: Reading, before: Turn) -> None:
-        self.workspace, self.by_id = assistant.workspace, assistant.reader.by_id
+    def __init__(self, reading: Reading, before: Turn) -> None:
+        self.workspace, self.by_id = reading.workspace, reading.reader.by_id
         self.reading, self.before = reading, before
-        self.words = _Words(assistant.workspace, reading.lexicon)
+        self.words = _Words(reading.workspace, reading.lexicon)
         self.merged = False
         """Whether the query is a follow-up, which asks for the same of other items."""
         self.text = self.words.text
@@ -277,7 +275,7 @@ class _Answer:
         counts = reading.do == "count" or (fragment and self.merged and self.before.counts)
         items = find(self.workspace, query)
         if query.order and not items and find(self.workspace, replace(query, order=None)):
-            raise NotUnderstoodError("no_field", field=query.order.field)
+            raise NotUnderstoodError("no_field", field=self.words.field(query.order.field).lower())
         if counts:
             return self._count(query, items)
         if len(items) == 1 and (reading.props or reading.do == "open"):

@@ -6,7 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -39,6 +39,9 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 SAMPLE_TODAY: Final = dt.date(2026, 3, 20)
 """The date of "today" in the sample content, so that "last week" is always the same week."""
 
+_FORBIDDEN_KEY: Final = "sandbox-forbidden"
+_CLIENT: Final = ("sandbox-client", "sandbox-secret")
+_TOKEN_SECONDS: Final = 3600
 _TOKENS_KEPT: Final = 1_000
 _MOST_REPORTED: Final = 1_000
 _PAGES: Final = {"html": (200, "Please sign in"), "html-error": (502, "502 Bad Gateway")}
@@ -71,10 +74,7 @@ def create_sandbox(
 
     Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_".
     """
-    numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
-    answers = load_answers(options.answers) if options.answers else ()
-    record = SandboxRecord(options.faults, answers, options.requests_kept)
-    sandbox = _Sandbox(options, clock, new_id or (lambda: f"{numbers.getrandbits(96):024x}"), record, {})
+    sandbox = _Sandbox(options, clock, new_id)
     if options.data is not None:
         _ = sandbox.assistant  # so that unreadable content is an error now
     thread = "/ai-assistant/thread"
@@ -86,7 +86,7 @@ def create_sandbox(
         Route("/sandbox", sandbox.control, methods=["GET", "POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: sandbox.elsewhere})
-    app.state.sandbox = record
+    app.state.sandbox = sandbox.record
     return app
 
 
@@ -108,13 +108,13 @@ class _Change(BaseModel):
     answers: Answers = []
 
 
-@dataclass
 class _Sandbox:
-    options: SandboxOptions
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
-    record: SandboxRecord
-    token_ends: dict[str, float]
+    def __init__(self, options: SandboxOptions, clock: Callable[[], float], new_id: Callable[[], str] | None) -> None:
+        numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
+        self.options, self.clock = options, clock
+        self.new_id = new_id or (lambda: f"{numbers.getrandbits(96):024x}")
+        self.record = SandboxRecord(options.faults, load_answers(options.answers) if options.answers else ())
+        self.token_ends: dict[str, float] = {}
 
     @cached_property
     def assistant(self) -> Assistant:
@@ -204,13 +204,13 @@ class _Sandbox:
         form = dict(parse_qsl((await _read(request)).decode("utf-8", "replace")))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
-        if (form.get("client_id"), form.get("client_secret")) != (self.options.client_id, self.options.client_secret):
+        if (form.get("client_id"), form.get("client_secret")) != _CLIENT:
             return JSONResponse({"error": "invalid_client"}, 401)
         if len(self.token_ends) >= _TOKENS_KEPT:
             del self.token_ends[next(iter(self.token_ends))]
         token = f"sandbox-token-{self.new_id()}"
-        self.token_ends[token] = self.clock() + self.options.token_seconds
-        body = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.options.token_seconds)}
+        self.token_ends[token] = self.clock() + _TOKEN_SECONDS
+        body = {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     async def control(self, request: Request) -> Response:
@@ -249,7 +249,7 @@ class _Sandbox:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         key = request.headers.get("x-api-key", bearer if scheme.lower() == "bearer" else "")
         issued = "x-api-key" not in request.headers and self.token_ends.get(key, 0.0) > self.clock()
-        if key in self.options.forbidden_keys:
+        if key == _FORBIDDEN_KEY:
             raise HTTPException(403, "This credential has no ReadAccess.")
         if endpoint != "token" and not issued and key not in self.options.api_keys:
             raise HTTPException(401, "The credential is missing or not known.", {"WWW-Authenticate": "Bearer"})

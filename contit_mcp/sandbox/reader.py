@@ -301,8 +301,7 @@ class Reading:
         if symbol.value in ("between", "from", "since") and len(numbers) > 1 and joined:
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
             return self._bound("=", low, numbers[1] + 1, high)
-        listed = symbol.value == "between" and symbol.can_be("several")
-        if not listed and symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
+        if symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
         return None
 
@@ -343,8 +342,6 @@ class Reading:
         name, descending = symbol.value[:-1], symbol.value.endswith(">")
         if self.order and self.order.field != name:
             raise NotUnderstoodError("two_questions")
-        if name == "price" and name not in self.workspace.numbers:
-            raise NotUnderstoodError("no_field", field=name)
         self.order = Order(name, descending)
         self._places["order"] = at
         sorting = {word.folded for word in words(symbol.text, ())} & self.lexicon.listed("sort_signs")
@@ -394,7 +391,8 @@ class Reading:
         facets = any(name in self.workspace.facets for name in self.props)
         if facets and not self.items and any(one.negated for one in self.conditions):
             raise NotUnderstoodError  # "which authors have no drafts" asks for other authors
-        self.conditions = [one for one in self.conditions if not self._says_nothing(one)]
+        if "anystate" in self.said:
+            self.conditions = [one for one in self.conditions if one.field != "state"]
         if self._span:
             if self._state_negated:
                 raise NotUnderstoodError  # "not published in 2025" may mean drafts, or other years
@@ -405,16 +403,6 @@ class Reading:
         said = self.said & {"them", "it", "anystate", "anytype"}
         if not (named or said or self.noun or self.do):
             raise NotUnderstoodError
-
-    def _says_nothing(self, condition: Condition) -> bool:
-        """Return whether a condition does not limit the items. Raises NotUnderstoodError for one that none has."""
-        name, types = condition.field, self.get("type")
-        having = {item.type for item in self.workspace.items if name in item.facets}
-        if name == "category" and types and not set(types.values) & having:
-            raise NotUnderstoodError("no_field", field=name)
-        if name == "type" and self.items:
-            return all(item.type in condition.values for item in self.items)
-        return name == "state" and "anystate" in self.said
 
     def _limits(self) -> None:
         """Decide how many a superlative means: one, unless a number or a plural says otherwise."""

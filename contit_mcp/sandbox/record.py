@@ -15,6 +15,7 @@ from contit_mcp.sandbox.options import MAX_ANSWERS, DataError, Endpoint, Fault, 
 MAX_FAULTS: Final = 1_000
 THREADS_KEPT: Final = 20_000
 RUNS_KEPT_PER_THREAD: Final = 1_000
+REQUESTS_KEPT: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class SeenRequest:
 class SandboxRecord:
     """The requests and runs that a sandbox has seen, and its faults and scripted answers, which a test may change."""
 
-    def __init__(self, faults: Iterable[Fault], answers: Iterable[ScriptedAnswer], requests_kept: int) -> None:
-        self._initial, self._requests_kept = (faults, answers), requests_kept
+    def __init__(self, faults: Iterable[Fault], answers: Iterable[ScriptedAnswer]) -> None:
+        self._initial = faults, answers
         self.reset()
 
     def reset(self) -> None:
@@ -124,4 +125,4 @@ class SandboxRecord:
     def note(self, request: SeenRequest) -> None:
         """Add a request. At the limit the oldest is dropped."""
         self.requests.append(request)
-        del self.requests[: -self._requests_kept]
+        del self.requests[:-REQUESTS_KEPT]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 from mcp.server.context import ServerRequestContext
-from mcp_types import CallToolResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, CallToolResult
 from opentelemetry import trace
 from pydantic import BaseModel, ValidationError
 
@@ -31,7 +32,7 @@ from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.extension import Task
-from contit_mcp.telemetry.call_stats import NULL_LISTENER, FinishedCall, start_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
@@ -166,11 +167,10 @@ class Call(Observer):
         self._message = "Asking Contit"
         self._changed = anyio.Event()
 
-    def open_tenant(self) -> "Tenant":
-        """Return the assistant for the caller, from now on also `tenant`; see `AppContext.tenant` for its errors."""
-        self.tenant = self.context.tenant(self.caller)
+    def open_tenant(self) -> None:
+        """Set the assistant for the caller; see `Services.tenant` for its errors."""
+        self.tenant = self.context.services().tenant(self.caller)
         self.facts["owner"] = self.tenant.owner
-        return self.tenant
 
     def wait(self, wished: float | None) -> float:
         """Return how long this call may wait, in seconds."""
@@ -277,7 +277,7 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
                 tool_span.set_attribute(f"contit.{key}", value)
         if counts and context.metrics is not None:
             outcome, dropped = str(call.facts["outcome"]), call.facts.get("dropped_arguments", 0)
-            context.metrics.count_call(FinishedCall(name, outcome, seconds, dropped, call.trace_id))
+            context.metrics.count_call(name, outcome, seconds, dropped=dropped, trace_id=call.trace_id)
         log.log(
             call.level,
             "call.finished",
@@ -285,12 +285,12 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             thread_id=call.thread_id,
             run_id=call.run_id,
             seconds=seconds,
-            polls=stats.polls,
+            polls=stats.events["poll"],
             requests=stats.requests,
             statuses=" ".join(f"{status}:{count}" for status, count in sorted(stats.statuses.items())),
-            retries=stats.retries,
-            joins=stats.joins,
-            store_errors=stats.store_errors,
+            retries=stats.events["retry"],
+            joins=stats.events["join"],
+            store_errors=stats.events["store_error"],
             host=call.host,
             host_version=call.host_version,
             protocol=request.protocol_version,
@@ -298,6 +298,26 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
             trace_id=call.trace_id,
             **call.facts,
         )
+
+
+@contextmanager
+def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
+    """Log a request that calls no tool like a call, and turn our errors into the protocol's."""
+    with logged_call(request.method, request, context, counts=False) as call:
+        try:
+            call.open_tenant()
+            yield call
+        except MCPError:
+            call.facts["outcome"] = "unknown"
+            raise
+        except Exception as error:
+            if not isinstance(error, ContitError):
+                log.exception("call.crashed", tool=request.method)
+            shown = error if isinstance(error, ContitError) else UnexpectedError()
+            call.failed(shown)
+            raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
+        if call.facts["outcome"] == "cancelled":
+            call.facts["outcome"] = "completed"
 
 
 def _host_of(request: Request) -> tuple[str | None, str | None]:

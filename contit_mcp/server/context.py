@@ -8,7 +8,7 @@ import anyio
 
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
-from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.request_state import Sharing
 from contit_mcp.telemetry.call_stats import Reachability
 
 if TYPE_CHECKING:  # start-up time
@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # start-up time
     from contit_mcp.runs.claims import ReplayPolicy
     from contit_mcp.runs.store import RunStore
     from contit_mcp.server.services import Services
-    from contit_mcp.server.tenancy import Tenant
     from contit_mcp.telemetry.metrics import Metrics
 
 
@@ -60,14 +59,6 @@ class AppContext:
             if self._closing:
                 self._services.drain.close()
         return self._services
-
-    def tenant(self, caller: Caller) -> "Tenant":
-        """Return the assistant that asks for this caller.
-
-        Raises:
-            ConfigurationError: There is no credential, the caller was not identified, or a file cannot be used.
-        """
-        return self.services().tenant(caller)
 
     def close(self) -> None:
         """Start no more runs, and end every wait now with its handle."""

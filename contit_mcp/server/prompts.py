@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 LANGUAGES = ("en", "it")
-_LANGUAGE = types.PromptArgument(name="language", description="en or it; en by default.", required=False)
+_LANGUAGE = {"description": {"en": "en or it; en by default."}}
 _LONGEST_ARGUMENT = 2_000
 
 _VALUES = {
@@ -43,24 +43,15 @@ def jobs() -> dict[str, Any]:
 
 async def list_prompts(_ctx: object, _params: object) -> types.ListPromptsResult:
     """Return all prompts, described in English."""
-    prompts = [
-        types.Prompt(
-            name=name,
-            title=job["title"]["en"],
-            description=job["description"]["en"],
-            arguments=[
-                *(
-                    types.PromptArgument(
-                        name=argument, description=known["description"]["en"], required=known.get("required", False)
-                    )
-                    for argument, known in job.get("arguments", {}).items()
-                ),
-                _LANGUAGE,
-            ],
-        )
-        for name, job in jobs().items()
+    return types.ListPromptsResult(prompts=[_listed(name, job) for name, job in jobs().items()])
+
+
+def _listed(name: str, job: Mapping[str, Any]) -> types.Prompt:
+    arguments = [
+        types.PromptArgument(name=key, description=known["description"]["en"], required=known.get("required", False))
+        for key, known in {**job.get("arguments", {}), "language": _LANGUAGE}.items()
     ]
-    return types.ListPromptsResult(prompts=prompts)
+    return types.Prompt(name=name, title=job["title"]["en"], description=job["description"]["en"], arguments=arguments)
 
 
 async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> types.GetPromptResult:
@@ -80,13 +71,13 @@ async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> type
             raise MCPError(types.INVALID_PARAMS, f"{argument} is required. {known['description'][language]}")
         if len(given.get(argument, "")) > _LONGEST_ARGUMENT:
             raise MCPError(types.INVALID_PARAMS, f"{argument} has more than {_LONGEST_ARGUMENT} characters.")
-    text = types.TextContent(type="text", text=filled_in(job["text"][language], given))
+    text = types.TextContent(type="text", text=_filled_in(job["text"][language], given))
     return types.GetPromptResult(
         description=job["description"][language], messages=[types.PromptMessage(role="user", content=text)]
     )
 
 
-def filled_in(text: str, arguments: Mapping[str, str]) -> str:
+def _filled_in(text: str, arguments: Mapping[str, str]) -> str:
     """Return the text with its arguments; a line with an argument that is absent is left out."""
     lines = text.strip().splitlines()
     kept = [line for line in lines if all(name in arguments for name in re.findall(r"\{(\w+)\}", line))]
@@ -107,17 +98,11 @@ SKILL_SCHEME = "skill://"
 _HOUR_MS = 3_600_000
 
 
-class SkillParams(types.RequestParams):
-    """Parameters of `skills/get`."""
-
-    uri: str
-
-
 def add_skills(server: Server[Any]) -> None:
     """Register the extension with a server: its capability, `skills/list` and `skills/get`."""
     server.extensions[SKILLS] = {}
     server.add_request_handler("skills/list", types.PaginatedRequestParams, _list)
-    server.add_request_handler("skills/get", SkillParams, _get)
+    server.add_request_handler("skills/get", types.ReadResourceRequestParams, _get)
 
 
 def skill_text(uri: str) -> str:
@@ -167,8 +152,8 @@ async def _list(ctx: ServerRequestContext[Any, Any], _params: object) -> Handler
     return _cached(ctx, {"skills": [entry for _, entry in _skills().values()]})
 
 
-async def _get(ctx: ServerRequestContext[Any, Any], params: SkillParams) -> HandlerResult:
-    return _cached(ctx, {"skill": _skill(params.uri)[1]})
+async def _get(ctx: ServerRequestContext[Any, Any], params: types.ReadResourceRequestParams) -> HandlerResult:
+    return _cached(ctx, {"skill": _skill(str(params.uri))[1]})
 
 
 def _cached(ctx: ServerRequestContext[Any, Any], result: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Resources: a guide, the caller's remembered conversations, and whole answers."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -11,9 +9,9 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import ContitError, InvalidArgumentError, RunNotFoundError
+from contit_mcp.errors import InvalidArgumentError, RunNotFoundError
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.call import Request, logged_call
+from contit_mcp.server.call import Request, logged_request
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.prompts import SKILL_SCHEME, complete_prompt, skill_text
 from contit_mcp.server.results import RUNS_URI, run_uri
@@ -87,8 +85,8 @@ class Resources:
         """Return the resources; the caller's latest answers are among them."""
         answers = []
         try:
-            with self._tenant(ctx) as tenant:
-                answers = [_listed(report) for report in await tenant.runs(_MOST_LISTED) if _has_answer(report)]
+            with logged_request(ctx, self._context) as call:
+                answers = [_listed(run) for run in await call.tenant.runs(_MOST_LISTED) if _has_answer(run)]
         except MCPError:
             pass  # without a credential the list still shows what exists for everyone
         return types.ListResourcesResult(resources=[*_STATIC, *answers])
@@ -100,11 +98,11 @@ class Resources:
             return _contents(uri, "text/markdown", skill_text(uri))
         if uri == GUIDE_URI:
             return _contents(uri, "text/markdown", _GUIDE)
-        with self._tenant(ctx) as tenant:
+        with logged_request(ctx, self._context) as call:
             if uri == RUNS_URI:
-                runs = [_row(report) for report in await tenant.runs(MOST_RUNS)]
+                runs = [_row(report) for report in await call.tenant.runs(MOST_RUNS)]
                 return _contents(uri, "application/json", json.dumps({"runs": runs}, ensure_ascii=False, indent=1))
-            return _contents(uri, "text/markdown", await _answer(uri, tenant))
+            return _contents(uri, "text/markdown", await _answer(uri, call.tenant))
 
     async def complete(self, ctx: Request, params: types.CompleteRequestParams) -> types.CompleteResult:
         """Return values that complete an argument."""
@@ -113,25 +111,14 @@ class Resources:
             values = complete_prompt(name, typed)
         else:
             thread_id = ((params.context.arguments if params.context else None) or {}).get("thread_id")
-            with self._tenant(ctx) as tenant:
-                runs = await tenant.runs(MOST_RUNS)
+            with logged_request(ctx, self._context) as call:
+                runs = await call.tenant.runs(MOST_RUNS)
             ids = {
                 "thread_id": [report.thread_id for report in runs],
                 "run_id": [report.run_id or "" for report in runs if thread_id in {None, report.thread_id}],
             }.get(name, [])
             values = [each for each in dict.fromkeys(ids) if each and each.startswith(typed.strip())]
         return types.CompleteResult(completion=types.Completion(values=values, total=len(values), has_more=False))
-
-    @contextmanager
-    def _tenant(self, ctx: Request) -> "Iterator[Tenant]":
-        """Yield the caller's assistant, log the request like a call, and turn our errors into the protocol's."""
-        with logged_call(ctx.method, ctx, self._context, counts=False) as call:
-            try:
-                yield call.open_tenant()
-            except ContitError as error:
-                call.failed(error)
-                raise MCPError(types.INTERNAL_ERROR, f"{error.message} {error.hint}") from error
-            call.facts["outcome"] = "completed"
 
 
 async def _answer(uri: str, tenant: "Tenant") -> str:

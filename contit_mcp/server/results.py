@@ -30,9 +30,6 @@ from contit_mcp.runs.record import Failure, Phase
 
 RUNS_URI = "contit://runs"
 
-PART_CHARACTERS = 60_000
-"""The longest part of an answer in one result: hosts cut a result at about 100,000 characters."""
-
 _Status = Literal["completed", "in_progress", "failed"]
 _Text = str | SkipJsonSchema[None]
 _Seconds = Annotated[float, PlainSerializer(lambda seconds: round(seconds, 1))] | SkipJsonSchema[None]
@@ -62,7 +59,7 @@ class RunResult(BaseModel):
     next_step: Annotated[_Text, Field(description="The one call that makes sense now.")] = None
 
 
-def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int | None = None) -> CallToolResult:
+def answer_result(report: RunReport, *, part: int, offset: int | None = None) -> CallToolResult:
     """Return the result of `contit_ask` and `contit_response`: the answer, or that it is not there yet.
 
     At most `part` characters of the answer are in it, from `offset` on.
@@ -78,7 +75,7 @@ def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int
             f"offset is beyond the end: the answer has {len(whole)} characters.",
             hint="Call again with a smaller offset.",
         )
-    end = part_end(whole, start, part)
+    end = _part_end(whole, start, part)
     is_part, is_last = start > 0 or end < len(whole), end == len(whole)
     ids = "this thread_id" if report.run_id is None else "this thread_id and run_id"
     if is_last:
@@ -106,7 +103,7 @@ def answer_result(report: RunReport, *, part: int = PART_CHARACTERS, offset: int
     )
 
 
-def part_end(text: str, start: int, part: int) -> int:
+def _part_end(text: str, start: int, part: int) -> int:
     """Return where a part of `text` ends that starts at `start`: at the end of a paragraph, a line or a word."""
     limit = start + part
     if limit >= len(text):

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from contit_mcp.assistant.reports import NULL_LISTENER
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.waiting import DrainScope, PollPolicy
 from contit_mcp.config.settings import Settings
@@ -16,9 +15,10 @@ from contit_mcp.contit.retries import Backoff
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
-from contit_mcp.runs.store import NULL_STORE_LISTENER, RetentionPolicy, RunStore
+from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.server.request_state import Caller, Sharing
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
+from contit_mcp.telemetry.call_stats import NULL_LISTENER
 
 if TYPE_CHECKING:
     from contit_mcp.server.context import AppContext
@@ -50,7 +50,11 @@ class Services:
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
     def tenant(self, caller: Caller) -> Tenant:
-        """Return the assistant for this caller; see `AppContext.tenant`."""
+        """Return the assistant that asks for this caller.
+
+        Raises:
+            ConfigurationError: There is no credential, the caller was not identified, or a file cannot be used.
+        """
         sharing, base_url = self._context.sharing, self._settings.base_url
         credential = caller.credential if sharing is Sharing.BY_CREDENTIAL else self._configured_credential()
         sealer = self._sealer if sharing is Sharing.BY_PRINCIPAL else None
@@ -84,7 +88,7 @@ class Services:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
-                listener=self._context.metrics or NULL_STORE_LISTENER,
+                listener=self._context.metrics or NULL_LISTENER,
             )
         return self._store
 

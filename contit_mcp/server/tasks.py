@@ -13,23 +13,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.context import CallNext, HandlerResult
-from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolRequestParams, CallToolResult
+from mcp_types import CallToolRequestParams, CallToolResult
 
 from contit_mcp.assistant.reports import RunSnapshot
-from contit_mcp.errors import ContitError, UnexpectedError
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.call import Call, Request, logged_call, run_call
+from contit_mcp.server.call import Call, Request, logged_request, run_call
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.tools import Tool
 from contit_mcp.tasks.extension import Status, Support, Task
-from contit_mcp.telemetry.logging import get_logger
 
 if TYPE_CHECKING:  # start-up time: it brings in the core
     from contit_mcp.server.tenancy import TaskId
-
-log = get_logger(__name__)
 
 _MOST_POLLED = 2_000
 """Tasks whose last poll is remembered, to space the polls of each owner."""
@@ -105,20 +100,13 @@ class AskTasks:
 
     @contextmanager
     def _opened(self, task_id: str, ctx: Request) -> "Iterator[tuple[Call, TaskId | None]]":
-        """Open a task's id, log the request as a call is logged, and turn our errors into the protocol's."""
-        with logged_call(ctx.method, ctx, self._context, counts=False) as call:
-            try:
-                task = call.open_tenant().open_task(task_id, now=self._now())
-                call.facts["outcome"] = "unknown" if task is None else "acknowledged"
-                if task is not None:
-                    call.started(task.thread_id, task.run_id)
-                yield call, task
-            except Exception as error:
-                if not isinstance(error, ContitError):
-                    log.exception("call.crashed", tool=ctx.method)
-                shown = error if isinstance(error, ContitError) else UnexpectedError()
-                call.failed(shown)
-                raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
+        """Open a task's id; yield None if this caller has no such task."""
+        with logged_request(ctx, self._context) as call:
+            task = call.tenant.open_task(task_id, now=self._now())
+            call.facts["outcome"] = "unknown" if task is None else "acknowledged"
+            if task is not None:
+                call.started(task.thread_id, task.run_id)
+            yield call, task
 
     def _found(self, task_id: str, task: "TaskId", found: RunSnapshot, call: Call) -> Task:
         report = found.report
@@ -136,18 +124,10 @@ class AskTasks:
         else:
             call.facts["outcome"] = "completed"
             result = answer_result(report, part=self._context.settings.answer_part_characters)
-        return self._task(task_id, task, call, Status.COMPLETED, updated_at=report.ended_at, result=result)
+        return self._task(task_id, task, call, Status.COMPLETED, ended_at=report.ended_at, result=result)
 
     def _task(
-        self,
-        task_id: str,
-        task: "TaskId",
-        call: Call,
-        status: Status,
-        *,
-        updated_at: float | None = None,
-        message: str | None = None,
-        result: CallToolResult | None = None,
+        self, task_id: str, task: "TaskId", call: Call, status: Status, *, ended_at: float | None = None, **more: Any
     ) -> Task:
         from contit_mcp.server.tenancy import TASK_SECONDS  # noqa: PLC0415 - start-up time
 
@@ -156,11 +136,10 @@ class AskTasks:
             task_id=task_id,
             status=status,
             created_at=task.created_at,
-            updated_at=max(task.created_at, updated_at or task.created_at),
+            updated_at=max(task.created_at, ended_at or 0.0),
             ttl_seconds=TASK_SECONDS,
             poll_seconds=self._poll_seconds(call.tenant.owner, task_id, age, ended=status.terminal),
-            message=message,
-            result=result,
+            **more,
         )
 
     def _poll_seconds(self, owner: str, task_id: str, age: float, *, ended: bool) -> float:

@@ -7,7 +7,6 @@ inside, and not only authenticated, so that an operator who has the key can open
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import uuid
@@ -100,11 +99,13 @@ class Sealer:
             return None
         text = handle.removeprefix(_PREFIX)
         try:
-            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
+            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:
             return None
         if _to_text(sealed) != text:
-            return None  # base64 has several spellings of the same bytes; a handle has one
+            return (
+                None  # base64 has several spellings of the same bytes, some with foreign characters; a handle has one
+            )
         for cipher in self._ciphers:
             try:
                 plain = cipher.decrypt(sealed, _BOUND_TO)
@@ -260,8 +261,7 @@ class Tenant:
         if not self.keeps_titles:
             return None
         words = "".join(character if character.isprintable() else " " for character in prompt[:400]).split()
-        title = " ".join(words[:_TITLE_WORDS])
-        return title if len(title) <= _TITLE_CHARACTERS else f"{title[: _TITLE_CHARACTERS - 1]}…"
+        return " ".join(words[:_TITLE_WORDS])[:_TITLE_CHARACTERS]
 
     async def _shown(self, call: Awaitable[RunReport]) -> RunReport:
         try:

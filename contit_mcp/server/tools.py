@@ -137,9 +137,10 @@ def create_tools(*, probe: bool = False) -> dict[str, Tool]:
         _tool(contit_start, "Start a Contit question", idempotent=False),
         _tool(contit_status, "Status of a Contit question", idempotent=True),
         _tool(contit_response, "Answer to a Contit question", idempotent=True),
-        _tool(contit_probe, "Measure this host", idempotent=True),
     ]
-    return {tool.name: tool for tool in (tools if probe else tools[:4])}
+    if probe:
+        tools.append(_tool(contit_probe, "Measure this host", idempotent=True))
+    return {tool.name: tool for tool in tools}
 
 
 def _tool(function: Callable[..., Awaitable[CallToolResult]], title: str, *, idempotent: bool) -> Tool:

@@ -1,4 +1,4 @@
-"""Count requests to Contit and other events at the moment they happen, and judge by them whether Contit answers."""
+"""Count events at the moment they happen, for one call and for the server, and judge by them whether Contit answers."""
 
 import math
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio
 
@@ -28,40 +28,41 @@ CANCELLED = "cancelled"
 """Instead of a status: the caller left, or its time ended, before the answer was complete."""
 
 
-class Listener(Protocol):
-    """Receives the events of all calls of one server; metrics implement it. Methods return at once."""
+class Listener:
+    """Receives the events of a server; this base class ignores all. Methods return at once and raise nothing."""
 
     def on_request(self, endpoint: str, status: str, seconds: float) -> None:
-        """Count a finished request.
-
-        Args:
-            endpoint: "start", "status", "response" or "token".
-            status: The HTTP status as text, or `POOL`, `NO_ANSWER` or `CANCELLED`.
-            seconds: From sending to the end of the body.
-        """
-        ...
+        """A request has finished; `status` is the HTTP status, or `POOL`, `NO_ANSWER` or `CANCELLED`."""
 
     def on_connection(self, seconds: float) -> None:
-        """Count a request that got a connection of our own after `seconds` of waiting for it."""
-        ...
+        """A request got a connection of our own after waiting so long for it."""
 
     def on_event(self, event: Event) -> None:
-        """Count another event."""
-        ...
+        """Another event of a call has happened."""
+
+    def run_ended(self, end: str, seconds: float | None) -> None:
+        """An end ("completed", or a `Failure`) was seen, for the first time in any process; seconds from the start."""
+
+    def runs_waited_for(self, change: int) -> None:
+        """Callers of this process wait for one run more (1) or less (-1)."""
+
+    def runs_polled(self, change: int) -> None:
+        """This process polls one run more (1) or less (-1); other replicas can poll the rest of those waited for."""
+
+    def store_began(self, use: object) -> None:
+        """A store operation has begun; `use` identifies it until it ends."""
+
+    def store_ended(self, use: object, operation: str, seconds: float, *, failed: bool) -> None:
+        """A store operation has ended."""
+
+    def store_usable(self, *, usable: bool) -> None:
+        """The store can no longer be used, or can be used again."""
+
+    def store_slow(self, *, slow: bool) -> None:
+        """The store has become slow, or fast again."""
 
 
-class _NullListener:
-    def on_request(self, endpoint: str, status: str, seconds: float) -> None:
-        pass
-
-    def on_connection(self, seconds: float) -> None:
-        pass
-
-    def on_event(self, event: Event) -> None:
-        pass
-
-
-NULL_LISTENER: Listener = _NullListener()
+NULL_LISTENER = Listener()
 
 
 @dataclass(slots=True)
@@ -69,22 +70,14 @@ class CallStats:
     """Counters of one call. Every event is also reported to the listener.
 
     Attributes:
-        listener: Counts for the whole server.
         requests: HTTP requests to Contit and the token endpoint, without those that got no connection of our own.
-        retries: Requests repeated because one failed.
-        polls: Status questions asked.
-        store_errors: Times that the run store could not be used.
-        joins: Asks that joined a run instead of starting one.
         statuses: Finished requests by status (see `Listener.on_request`).
     """
 
     listener: Listener = NULL_LISTENER
     requests: int = 0
-    retries: int = 0
-    polls: int = 0
-    store_errors: int = 0
-    joins: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
+    events: Counter[Event] = field(default_factory=Counter)
 
     def count_request(self, endpoint: str, status: str, seconds: float) -> None:
         """Count a finished request; the arguments are those of `Listener.on_request`."""
@@ -94,17 +87,7 @@ class CallStats:
 
     def count(self, event: Event) -> None:
         """Count another event."""
-        match event:
-            case "retry":
-                self.retries += 1
-            case "poll":
-                self.polls += 1
-            case "join":
-                self.joins += 1
-            case "store_error":
-                self.store_errors += 1
-            case "held":
-                pass  # the call's outcome shows it
+        self.events[event] += 1
         self.listener.on_event(event)
 
 
@@ -121,25 +104,6 @@ def start_call_stats(listener: Listener = NULL_LISTENER) -> CallStats:
 def current_call_stats() -> CallStats:
     """Return the counters of the call that this task works for; outside of a call, unused counters."""
     return _current.get() or CallStats()
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedCall:
-    """A tool call that has ended.
-
-    Attributes:
-        tool: Its name.
-        outcome: The result's status, the error's class, or "cancelled".
-        seconds: How long it took.
-        dropped_arguments: Arguments that no parameter of the tool has the name of.
-        trace_id: Finds it in logs and traces.
-    """
-
-    tool: str
-    outcome: str
-    seconds: float
-    dropped_arguments: int
-    trace_id: str | None
 
 
 _ROW = 3
@@ -162,9 +126,6 @@ class Reachability:
 
     A 429, a 5xx, and a connection that broke or was not made are failures. Silence is noticed by `watch`, long before
     the time limit of a request: a Contit that takes requests and answers none fails none of them.
-
-    Attributes:
-        reachable: Whether it answers.
     """
 
     def __init__(self) -> None:
@@ -200,11 +161,7 @@ class Reachability:
         self.check()
 
     def failed(self, cause: str) -> None:
-        """Report a failure.
-
-        Args:
-            cause: The status, or the class of the error.
-        """
+        """Report a failure by its status, or the class of its error."""
         self._failed_at = anyio.current_time()
         self._failures += 1
         if self._failures >= _ROW and self.reachable:
@@ -230,10 +187,8 @@ class Reachability:
     def _is_silent(self, now: float) -> bool:
         """Return whether requests have been waiting too long and nothing was answered after they were sent."""
         unanswered = [(sent, read) for sent, read in self._waiting.values() if sent > self._answered_at]
-        return (
-            sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered) >= _SILENT_READS
-            or any(sent < now - _LONE_SILENT_SECONDS for sent, _ in unanswered)
-        )  # fmt: skip
+        silent_reads = sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered)
+        return silent_reads >= _SILENT_READS or any(sent < now - _LONE_SILENT_SECONDS for sent, _ in unanswered)
 
     def _change(self, *, reachable: bool, cause: str | None = None) -> None:
         now = anyio.current_time()

@@ -8,13 +8,12 @@ Credentials, prompts and answers have no field. Of a record of another library o
 exception only the types and the places: their texts could contain anything.
 """
 
-import json
 import logging
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import MutableMapping
-from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -47,7 +46,6 @@ _MOST_EVENT_CHARACTERS = 200
 _LARGEST_NUMBER = 10**18
 _MOST_CAUSES = 8
 _TEMPLATE_START = re.compile(r"[^\n\r:=\"'`{\[(<]*")
-_WARNING = re.compile(r"(?P<path>[^:\n]{1,300}):(?P<line>\d{1,9}): (?P<category>\w{1,60}):")
 
 EventDict = MutableMapping[str, Any]
 
@@ -69,12 +67,10 @@ def get_logger(name: str) -> Any:
 
 
 def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_json: bool | None = None) -> None:
-    """Send every log line of this process to `stream`.
+    """Send every log line of this process to `stream`: stderr by default, since stdout carries the protocol.
 
-    Args:
-        level: For our own events; other libraries log from WARNING on.
-        stream: stderr by default; stdout carries the protocol.
-        as_json: By default, true unless the stream is a terminal.
+    Our own events are written from `level` on, those of other libraries from WARNING on; as JSON unless the stream is a
+    terminal or `as_json` says otherwise.
     """
     stream = stream or sys.stderr
     if as_json is None:
@@ -84,24 +80,19 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_j
         if as_json
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
     )
-    handler = _Handler(stream)
-    handler.addFilter(_is_ours_or_serious)
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(lambda record: _is_ours(record) or record.levelno >= logging.WARNING)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
                 structlog.stdlib.ExtraAdder(allow=FIELDS),
-                _template_of_foreign_record,
+                _without_foreign_content,
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
             ],
             use_get_message=False,
             pass_foreign_args=True,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _without_exception_text,
-                _truncated_foreign_event,
-                renderer,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_exception_text, renderer],
         )
     )
     root = logging.getLogger()
@@ -110,18 +101,25 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_j
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger(_OURS).setLevel(level)
-    logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a line that cannot be written would be printed with its arguments
+    warnings.showwarning = _log_warning
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """Reports a line that cannot be written by its place only; the standard handler prints the arguments."""
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Log a warning of Python by its category and place."""
+    del message, file, line  # they can quote anything
+    get_logger(_OURS).warning("python.warning", category=category.__name__, where=f"{_short_path(filename)}:{lineno}")
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
-        problem = sys.exc_info()[0]
-        line = {"event": "log.failed", "level": "error", "error": problem.__name__ if problem else None}
-        with suppress(Exception):  # a log that cannot be written must not break the call
-            self.stream.write(json.dumps(line | {"where": f"{_short_path(record.pathname)}:{record.lineno}"}) + "\n")
-            self.flush()
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name == _OURS or record.name.startswith(f"{_OURS}.")
 
 
 def _known_fields(_: object, __: str, event: EventDict) -> EventDict:
@@ -138,16 +136,13 @@ def _scalar(value: object, longest: int) -> str | float | bool | None:
         return value
     if isinstance(value, int | float):
         return value if -_LARGEST_NUMBER < value < _LARGEST_NUMBER else "<out of range>"
-    if isinstance(value, str):
-        return _text(value, longest)
-    return f"<{type(value).__name__}>"
+    return _text(value, longest)
 
 
 def _text(value: object, longest: int) -> str:
     """Return a text truncated first, then with each character replaced that could end a line or hide others."""
     text = str.__str__(value) if isinstance(value, str) else f"<{type(value).__name__}>"
-    cut = text[:longest]
-    cut = cut if cut.isprintable() else "".join(c if c.isprintable() else " " for c in cut)
+    cut = "".join(character if character.isprintable() else " " for character in text[:longest])
     return cut if len(text) <= longest else cut + "…"
 
 
@@ -164,64 +159,45 @@ def _without_exception_text(_: object, __: str, event: EventDict) -> EventDict:
         exc_info = sys.exc_info()
     error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
-        event["error"] = _text(describe_exception(error), FIELDS["error"])
+        event["error"] = _text(_describe(error), FIELDS["error"])
     event.pop("stack_info", None)
     return event
 
 
-def _is_ours_or_serious(record: logging.LogRecord) -> bool:
-    """Hold other libraries to WARNING even where one sets the level of its own logger."""
-    return record.levelno >= logging.WARNING or record.name == _OURS or record.name.startswith(f"{_OURS}.")
+def _without_foreign_content(_: object, __: str, event: EventDict) -> EventDict:
+    """Keep the template of another library's record, without its arguments.
 
-
-def _template_of_foreign_record(_: object, __: str, event: EventDict) -> EventDict:
-    """Keep a foreign record's template. A text without arguments may be filled in already: keep its first words."""
+    A text without arguments may be filled in already: keep it up to the first sign that values usually follow.
+    """
     record: logging.LogRecord = event["_record"]
     arguments = event.pop("positional_args", None)
-    if record.name == _OURS or record.name.startswith(f"{_OURS}."):
+    if _is_ours(record):
         return event
-    event["logger"] = record.name
-    event["where"] = f"{_short_path(record.pathname)}:{record.lineno}"
-    if record.name == "py.warnings":
-        text = str(arguments[0] if arguments else record.msg)[:500]
-        event["event"] = "python warning"
-        if warning := _WARNING.match(text):
-            event["category"] = warning["category"]
-            event["where"] = f"{_short_path(warning['path'])}:{warning['line']}"
-    elif not isinstance(record.msg, str):
-        event["event"] = f"<{type(record.msg).__name__}>"
-        if isinstance(record.msg, BaseException):
-            event.setdefault("exc_info", record.msg)
-    elif not arguments:
-        start = _TEMPLATE_START.match(record.msg[:_MOST_EVENT_CHARACTERS])
-        event["event"] = start[0].strip() if start else ""
+    template = record.msg
+    if isinstance(template, BaseException):
+        event.setdefault("exc_info", template)
+    if isinstance(template, str) and not arguments and (start := _TEMPLATE_START.match(template[:500])):
+        template = start[0].strip()
+    event["event"] = _text(template, _MOST_EVENT_CHARACTERS)
+    event["logger"] = _text(record.name, FIELDS["logger"])
+    event["where"] = _text(f"{_short_path(record.pathname)}:{record.lineno}", FIELDS["where"])
     return event
 
 
-def _truncated_foreign_event(_: object, __: str, event: EventDict) -> EventDict:
-    event["event"] = _text(event["event"], _MOST_EVENT_CHARACTERS)
-    for name in ("logger", "where"):
-        if name in event:
-            event[name] = _text(event[name], FIELDS[name])
-    return event
-
-
-def describe_exception(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return the types of an exception and of its causes, each with the places it passed; never their texts."""
     parts: list[str] = []
-    seen: set[int] = set()
-    rest: list[BaseException] = [error]
+    rest = [error]
     while rest and len(parts) < _MOST_CAUSES:
         error = rest.pop(0)
-        if id(error) in seen:
-            continue
-        seen.add(id(error))
         frames = traceback.extract_tb(error.__traceback__)[-6:]
         places = " < ".join(f"{frame.name} {_short_path(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
         parts.append(f"{type(error).__name__} in {places}" if places else type(error).__name__)
         if isinstance(error, BaseExceptionGroup):
             rest.extend(error.exceptions)
-        rest.extend(cause for cause in (error.__cause__, error.__context__) if cause is not None)
+        cause = error.__cause__ or error.__context__
+        if cause is not None:
+            rest.append(cause)
     return " | ".join(parts)
 
 

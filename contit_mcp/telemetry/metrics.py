@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from contit_mcp import __version__
-from contit_mcp.errors import StartUnknownError, StoreError, UnexpectedError
-from contit_mcp.telemetry.call_stats import POOL, Event, FinishedCall
+from contit_mcp.errors import StartUnknownError, UnexpectedError
+from contit_mcp.telemetry.call_stats import POOL, Event, Listener
 
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
 """The bounds include the waits of hosts."""
@@ -26,8 +26,8 @@ RUN_ENDS = ("completed", "run_failed", "no_end_seen", "not_found", "no_answer")
 """Every `end` of a run. Each series starts at 0, so that its first event is a rise."""
 
 
-class Metrics:
-    """The metrics of one server, in a registry of its own. Listens to calls, to runs and to the store of runs."""
+class Metrics(Listener):
+    """The metrics of one server, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -62,14 +62,14 @@ class Metrics:
             buckets=_CALL_SECONDS,
         )  # fmt: skip
         self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
-        self._joins = counter("contit_mcp_deduplicated_asks", "Asks that joined the run of an earlier one.")
-        self._left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
         self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
-        # Without labels, so that they start at 0 and a first event is a rise.
-        self._unknown_starts = counter(
-            "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known."
-        )
-        self._crashed = counter("contit_mcp_crashed_calls", "Calls that a fault of this program ended.")
+        self._outcomes = {  # without labels, so that they start at 0 and a first event is a rise
+            "cancelled": counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on."),
+            StartUnknownError.__name__: counter(
+                "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known."
+            ),
+            UnexpectedError.__name__: counter("contit_mcp_crashed_calls", "Calls that a fault of this program ended."),
+        }
 
         # Contit
         self._upstream = counter(
@@ -92,9 +92,12 @@ class Metrics:
         self.backoff = gauge(
             "contit_mcp_backoff_stretch", "How many times longer pauses are, because Contit is overloaded or away."
         )
-        self._retries = counter("contit_mcp_upstream_retries", "Requests to Contit that were repeated.")
-        self._polls = counter("contit_mcp_polls", "Questions to Contit whether a run has ended.")
-        self._held = counter("contit_mcp_held_starts", "Starts not sent because Contit asked for a longer pause.")
+        self._events: dict[Event, Counter] = {
+            "retry": counter("contit_mcp_upstream_retries", "Requests to Contit that were repeated."),
+            "poll": counter("contit_mcp_polls", "Questions to Contit whether a run has ended."),
+            "join": counter("contit_mcp_deduplicated_asks", "Asks that joined the run of an earlier one."),
+            "held": counter("contit_mcp_held_starts", "Starts not sent because Contit asked for a longer pause."),
+        }
 
         # The store
         self._store_seconds = histogram("contit_mcp_store_seconds", "How long uses of the run store took.", "operation")
@@ -130,12 +133,7 @@ class Metrics:
         )  # fmt: skip
 
     def set_build_info(self, *, store: str, schema: int | None) -> None:
-        """Set the versions that run.
-
-        Args:
-            store: The kind of the run store.
-            schema: Its schema; processes with another one do not see its runs.
-        """
+        """Set the versions that run; processes with another kind of store, or another schema, see other runs."""
         self._info.labels(__version__, platform.python_version(), store, "" if schema is None else str(schema)).set(1)
 
     async def watch_event_loop(self) -> None:
@@ -145,20 +143,14 @@ class Metrics:
             await anyio.sleep(_LAG_PAUSE)
             self._lag.observe(max(0.0, anyio.current_time() - began - _LAG_PAUSE))
 
-    def count_call(self, call: FinishedCall) -> None:
-        """Count a finished tool call."""
-        self._calls.labels(call.tool, call.outcome).inc()
-        if call.outcome != "task":  # it is not over: the run's seconds say how long the question took
-            self._seconds.labels(call.tool).observe(
-                call.seconds, {"trace_id": call.trace_id} if call.trace_id else None
-            )
-        self._dropped.inc(call.dropped_arguments)
-        if call.outcome == "cancelled":
-            self._left.inc()
-        elif call.outcome == StartUnknownError.__name__:
-            self._unknown_starts.inc()
-        elif call.outcome == UnexpectedError.__name__:
-            self._crashed.inc()
+    def count_call(self, tool: str, outcome: str, seconds: float, *, dropped: int, trace_id: str | None) -> None:
+        """Count a finished tool call; `outcome` is the result's status, the error's class, or "cancelled"."""
+        self._calls.labels(tool, outcome).inc()
+        if outcome != "task":  # it is not over: the run's seconds say how long the question took
+            self._seconds.labels(tool).observe(seconds, {"trace_id": trace_id} if trace_id else None)
+        self._dropped.inc(dropped)
+        if (counter := self._outcomes.get(outcome)) is not None:
+            counter.inc()
 
     def count_request(self, path: str, status: int, refused: str | None) -> None:
         """Count an HTTP request; `path` is one of ours or "other"."""
@@ -178,17 +170,8 @@ class Metrics:
 
     def on_event(self, event: Event) -> None:
         """Count another event of a call."""
-        match event:
-            case "retry":
-                self._retries.inc()
-            case "poll":
-                self._polls.inc()
-            case "join":
-                self._joins.inc()
-            case "held":
-                self._held.inc()
-            case "store_error":
-                pass  # the store reports it too, and more of it
+        if event != "store_error":  # the store reports it too, and more of it
+            self._events[event].inc()
 
     def run_ended(self, end: str, seconds: float | None) -> None:
         """Count the end of a run."""
@@ -204,22 +187,21 @@ class Metrics:
         """Count the runs that are polled."""
         self._runs_polled.inc(change)
 
-    def began(self, use: object) -> None:
+    def store_began(self, use: object) -> None:
         """Note when a use of the store began."""
         self._store_uses[use] = anyio.current_time()
 
-    def operation(self, use: object, name: str, seconds: float, error: StoreError | None) -> None:
+    def store_ended(self, use: object, operation: str, seconds: float, *, failed: bool) -> None:
         """Count a use of the store."""
         del self._store_uses[use]
-        self._store_seconds.labels(name).observe(seconds)
-        if error is not None:
-            self._store_errors.inc()
+        self._store_seconds.labels(operation).observe(seconds)
+        self._store_errors.inc(failed)
 
-    def usable(self, *, usable: bool) -> None:
+    def store_usable(self, *, usable: bool) -> None:
         """Note whether the store can be used."""
         self._store_usable.set(usable)
 
-    def slow(self, *, slow: bool) -> None:
+    def store_slow(self, *, slow: bool) -> None:
         """Note whether the store is slow."""
         self._store_slow.set(slow)
 

@@ -1,211 +1,152 @@
 """The same question runs once, its answer is returned when it is owed, and a thread has one run at a time."""
 
+from functools import partial
+
 import anyio
 import httpx
 import pytest
 
-from contit_mcp.assistant.reports import Observer
-from contit_mcp.errors import (
-    APITimeoutError,
-    ThreadBusyError,
-)
+from contit_mcp.errors import APITimeoutError, ThreadBusyError
 from contit_mcp.runs.record import Phase
 from tests.echo_contit import EchoContit, answer_to
-from tests.stage import OWNER, set_stage
+from tests.stage import Notes, Stage, set_stage
 
 pytestmark = pytest.mark.anyio
 
 
-class Notes(Observer):
-    """An observer that writes down what it hears."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def started(self, thread_id: str, run_id: str) -> None:
-        """Note the ids."""
-        self.heard.append(f"{thread_id}/{run_id}")
-
-    def status(self, word: str) -> None:
-        """Note the word."""
-        self.heard.append(word)
+async def leave(stage: Stage, *, after: float) -> None:
+    """Ask, and go away."""
+    with anyio.move_on_after(after):
+        await stage.ask("q")
 
 
-async def test_the_same_question_at_once_runs_once() -> None:
-    stage = set_stage(EchoContit(latency=0.1))
+async def test_however_many_ask_the_same_at_once_it_runs_once_and_one_polls() -> None:
+    alone, crowd = (set_stage(EchoContit(seconds=20, latency=0.1)) for _ in range(2))
+    await alone.ask("q")
     answers: list[str | None] = []
 
     async def ask() -> None:
-        answers.append((await stage.assistant.ask(OWNER, "q", wait_seconds=45)).response)
+        answers.append((await crowd.ask("q")).response)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(ask)
     assert answers == [answer_to("q")] * 20
-    assert (stage.contit.started("q"), stage.contit.count("response")) == (1, 1)
+    assert crowd.contit.started("q") == 1
+    for endpoint in ("status", "response"):
+        assert crowd.contit.count(endpoint) == alone.contit.count(endpoint)
 
 
-async def test_however_many_wait_one_polls() -> None:
-    alone, crowd = set_stage(EchoContit(seconds=20)), set_stage(EchoContit(seconds=20))
-    await alone.assistant.ask(OWNER, "q", wait_seconds=45)
-    async with anyio.create_task_group() as tasks:
-        for _ in range(10):
-            tasks.start_soon(lambda: crowd.assistant.ask(OWNER, "q", wait_seconds=45))
-    assert crowd.contit.count("status") == alone.contit.count("status")
-
-
-async def test_when_the_one_who_polls_leaves_another_goes_on() -> None:
-    stage = set_stage(EchoContit(seconds=20))
-    leader = anyio.CancelScope()
-    answers: list[str | None] = []
-
-    async def lead() -> None:
-        with leader:
-            await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-
-    async def follow() -> None:
-        answers.append((await stage.assistant.ask(OWNER, "q", wait_seconds=45)).response)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lead)
-        await anyio.sleep(1)
-        tasks.start_soon(follow)
-        await anyio.sleep(1)
-        leader.cancel()
-    assert answers == [answer_to("q")]
-    assert stage.contit.started("q") == 1
-
-
-async def test_a_follower_hears_the_status_words_too() -> None:
+async def test_when_the_one_who_polls_leaves_another_goes_on_and_hears_the_words() -> None:
     stage, notes = set_stage(EchoContit(seconds=20)), Notes()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: stage.assistant.ask(OWNER, "q", wait_seconds=45))
+        tasks.start_soon(partial(leave, stage, after=2.0))
         await anyio.sleep(1)
-        tasks.start_soon(lambda: stage.assistant.ask(OWNER, "q", wait_seconds=45, observer=notes))
+        assert (await stage.ask("q", observer=notes)).response == answer_to("q")
+    assert stage.contit.started("q") == 1
     assert notes.heard[-1] == "completed"
 
 
 async def test_another_owner_with_the_same_question_gets_a_run_of_their_own() -> None:
     stage = set_stage()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: stage.assistant.ask("a", "q", wait_seconds=45))
-        tasks.start_soon(lambda: stage.assistant.ask("b", "q", wait_seconds=45))
+        for owner in ("a", "b"):
+            tasks.start_soon(partial(stage.assistant.ask, owner, "q", wait_seconds=45))
     assert stage.contit.started("q") == 2
 
 
-async def test_start_and_ask_join_each_other() -> None:
-    stage = set_stage()
-    first = await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    second = await stage.assistant.start(OWNER, "q", wait_seconds=45)
-    third = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    assert first.run_id == second.run_id == third.run_id
-    assert third.response == answer_to("q")
-    assert (first.deduplicated, second.deduplicated, third.deduplicated) == (False, True, True)
-
-
-async def test_the_same_words_on_the_thread_they_began_join_their_run() -> None:
+async def test_start_and_ask_join_each_other_also_on_the_thread_that_the_question_began() -> None:
     stage = set_stage(EchoContit(seconds=60))
-    first = await stage.assistant.ask(OWNER, "q", wait_seconds=20)
-    again = await stage.assistant.ask(OWNER, "q", first.thread_id, wait_seconds=60)
-    assert (again.run_id, again.response) == (first.run_id, answer_to("q"))
-    assert stage.contit.started("q") == 1
+    first, second = await stage.start("q"), await stage.start("q")
+    third = await stage.ask("q", first.thread_id, wait=20)
+    fourth = await stage.ask("q")
+    assert {report.run_id for report in (first, second, third, fourth)} == {first.run_id}
+    assert (third.phase, fourth.response) == (Phase.IN_PROGRESS, answer_to("q"))
+    assert [report.deduplicated for report in (first, second, third, fourth)] == [False, True, True, True]
 
 
 async def test_a_caller_who_went_gets_the_answer_when_it_asks_again() -> None:
     stage = set_stage(EchoContit(seconds=10))
-    with anyio.move_on_after(5):
-        await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    other = await stage.assistant.status(OWNER, "thread_1", "run_2", wait_seconds=30)  # sees the end
+    await leave(stage, after=5)
+    other = await stage.assistant.status("owner-1", "thread_1", "run_2", wait_seconds=30)  # sees the end
     assert other.phase is Phase.COMPLETED
     await anyio.sleep(30)
-    report = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
+    report = await stage.ask("q")
     assert report.response == answer_to("q")
     assert report.age_seconds == pytest.approx(40, abs=1)  # since it was asked
     assert stage.contit.started("q") == 1
 
 
+async def test_a_caller_that_leaves_during_start_gets_the_run_when_it_asks_again() -> None:
+    stage = set_stage(EchoContit(seconds=3, latency=2))
+    zero = await stage.ask("zero")
+    with anyio.move_on_after(1):
+        await stage.start("q", zero.thread_id)
+    await anyio.sleep(30)
+    again = await stage.start("q", zero.thread_id)
+    assert (again.phase, stage.contit.started("q")) == (Phase.COMPLETED, 1)
+    assert (await stage.response(again)).response == answer_to("q")
+
+
 async def test_more_after_more_is_a_new_question() -> None:
     stage = set_stage(EchoContit(seconds=10))
-    first = await stage.assistant.ask(OWNER, "list", wait_seconds=45)
+    first = await stage.ask("list")
     for _ in range(2):
-        report = await stage.assistant.ask(OWNER, "more", first.thread_id, wait_seconds=45)
+        report = await stage.ask("more", first.thread_id)
         assert (report.response, report.age_seconds) == (answer_to("more"), None)
     assert stage.contit.started("more") == 2
 
 
-async def test_a_slow_answer_of_a_new_conversation_is_given_again_once_within_two_minutes() -> None:
-    """The host may have given up before it came; delivery cannot be known there."""
-    stage = set_stage(EchoContit(seconds=10))
-    first = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    await anyio.sleep(60)
-    second = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    assert second.run_id == first.run_id
-    assert second.age_seconds == pytest.approx(70, abs=1)  # since it was asked
-    third = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    assert third.run_id != first.run_id
-    assert third.age_seconds is None
+@pytest.mark.parametrize(("seconds", "pause", "again"), [(10, 60, True), (10, 121, False), (2, 0, False)])
+async def test_a_slow_answer_of_a_new_conversation_is_given_again_once_within_two_minutes(
+    seconds: float, pause: float, again: bool
+) -> None:
+    """The host may have given up before it came; a quick answer every host has."""
+    stage = set_stage(EchoContit(seconds=seconds))
+    first = await stage.ask("q")
+    await anyio.sleep(pause)
+    second = await stage.ask("q")
+    assert (second.run_id == first.run_id) is again
+    if again:
+        assert second.age_seconds == pytest.approx(70, abs=1)  # since it was asked
+        third = await stage.ask("q")
+        assert (third.run_id != first.run_id, third.age_seconds) == (True, None)
 
 
-async def test_after_two_minutes_the_question_is_asked_anew() -> None:
-    """The answer may be out of date."""
-    stage = set_stage(EchoContit(seconds=10))
-    first = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    await anyio.sleep(121)
-    assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).run_id != first.run_id
-
-
-async def test_a_quick_answer_is_not_given_again() -> None:
-    """Within 4 s every host has it."""
-    stage = set_stage(EchoContit(seconds=2))
-    first = await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-    assert (await stage.assistant.ask(OWNER, "q", wait_seconds=45)).run_id != first.run_id
-
-
-async def test_a_second_prompt_waits_its_turn_and_both_answers_are_right() -> None:
-    """Contit's response has no run id, so two runs at once could swap (documented)."""
-    stage = set_stage(EchoContit(seconds=5))
-    first = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
-    answers: dict[str, str | None] = {}
-
-    async def ask(prompt: str) -> None:
-        answers[prompt] = (await stage.assistant.ask(OWNER, prompt, first.thread_id, wait_seconds=45)).response
-
-    async with anyio.create_task_group() as tasks:
-        for prompt in ("one", "two", "three"):
-            tasks.start_soon(ask, prompt)
-    assert answers == {prompt: answer_to(prompt) for prompt in ("one", "two", "three")}
-    assert stage.contit.overlaps == []
-
-
-async def test_a_turn_that_does_not_come_within_the_wait_is_busy_with_that_run() -> None:
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_a_turn_that_does_not_come_within_the_wait_is_busy_with_that_run(reachable: bool) -> None:
     stage = set_stage(EchoContit(durations={"long": 100}))
-    first = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
-    busy = await stage.assistant.start(OWNER, "long", first.thread_id, wait_seconds=45)
+    first = await stage.ask("zero")
+    busy = await stage.start("long", first.thread_id)
+    if not reachable:
+        stage.contit.instead("status", httpx.Response(401))
     began = anyio.current_time()
     with pytest.raises(ThreadBusyError) as caught:
-        await stage.assistant.ask(OWNER, "two", first.thread_id, wait_seconds=30)
-    assert anyio.current_time() - began == pytest.approx(30)
+        await stage.ask("two", first.thread_id, wait=30)
+    assert anyio.current_time() - began <= 30
     assert caught.value.run_id == busy.run_id
     assert stage.contit.started("two") == 0
 
 
-async def test_contit_unreachable_while_a_turn_is_waited_for_is_busy_too() -> None:
-    stage = set_stage(EchoContit(durations={"long": 100}))
-    first = await stage.assistant.ask(OWNER, "zero", wait_seconds=45)
-    await stage.assistant.start(OWNER, "long", first.thread_id, wait_seconds=45)
-    stage.contit.instead("status", httpx.Response(401))
+async def test_a_start_is_not_sent_when_its_turn_came_too_late_for_it() -> None:
+    """It could not be cut short and would outlast the caller."""
+    stage = set_stage(EchoContit(durations={"long": 23}))
+    zero = await stage.ask("zero")
+    await stage.start("long", zero.thread_id)
     with pytest.raises(ThreadBusyError):
-        await stage.assistant.ask(OWNER, "two", first.thread_id, wait_seconds=30)
+        await stage.ask("late", zero.thread_id, wait=25)
+    assert stage.contit.started("late") == 0
+    assert (await stage.ask("late", zero.thread_id, wait=25)).response == answer_to("late")
 
 
 async def test_a_hundred_asks_at_once_swap_nothing() -> None:
+    """Contit's response has no run id, so two runs at once on a thread could swap (documented)."""
     stage = set_stage(EchoContit(seconds=2, latency=0.05))
-    thread_id = (await stage.assistant.ask(OWNER, "zero", wait_seconds=45)).thread_id
+    thread_id = (await stage.ask("zero")).thread_id
     wrong: list[str] = []
 
     async def ask(prompt: str, thread: str | None) -> None:
-        report = await stage.assistant.ask(OWNER, prompt, thread, wait_seconds=240)
-        if report.response != answer_to(prompt):
+        if (await stage.ask(prompt, thread, wait=240)).response != answer_to(prompt):
             wrong.append(prompt)
 
     async with anyio.create_task_group() as tasks:
@@ -222,13 +163,30 @@ async def test_a_hundred_asks_at_once_swap_nothing() -> None:
 
 async def test_a_start_that_is_still_being_sent_at_the_deadline_is_told() -> None:
     stage = set_stage(EchoContit(latency=10))
-
-    async def ask() -> None:
-        await stage.assistant.ask(OWNER, "q", wait_seconds=45)
-
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
+        tasks.start_soon(stage.ask, "q")
         await anyio.sleep(1)
         with pytest.raises(APITimeoutError) as caught:
-            await stage.assistant.ask(OWNER, "q", wait_seconds=2)
+            await stage.ask("q", wait=2)
     assert "joins" in caught.value.hint
+
+
+@pytest.mark.parametrize("wait", [0.0, 45.0])
+async def test_an_owed_answer_that_came_unseen_is_given_with_its_age_and_only_once(wait: float) -> None:
+    stage = set_stage(EchoContit(seconds=60))
+    first = await stage.ask("q", wait=20)
+    await anyio.sleep(1_000)
+    report = await stage.ask("q", wait=wait)
+    assert (report.run_id, report.response) == (first.run_id, answer_to("q"))
+    assert report.age_seconds == pytest.approx(1_020, abs=1)
+    await stage.ask("q", wait=wait)
+    assert stage.contit.started("q") == 2
+
+
+async def test_a_run_that_ended_unseen_is_not_joined_as_if_it_were_going_on() -> None:
+    stage = set_stage()
+    first = await stage.start("q")
+    await anyio.sleep(5 * 3_600)
+    report = await stage.ask("q")
+    assert report.run_id != first.run_id
+    assert (report.deduplicated, report.age_seconds) == (False, None)

@@ -40,6 +40,15 @@ def upstream(url: str, **more: str) -> dict[str, str]:
     return {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **more}
 
 
+def command_in(folder: Path) -> Path:
+    """Write a command `contit-mcp` for shells that have this folder on their PATH."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = folder / "contit-mcp"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    return command
+
+
 async def run(*arguments: str, **more: str) -> "CompletedProcess[str]":
     """Run `contit-mcp` to its end, with pipes."""
     return await run_in(Path.cwd(), *arguments, **more)

@@ -10,7 +10,7 @@ import pytest
 
 from contit_mcp import errors
 from contit_mcp.assistant.waiting import PollPolicy
-from contit_mcp.cli.ask import ANSWERED, NextCommands, Wanted, get_answer, outcome_of_error
+from contit_mcp.cli.ask import ANSWERED, Wanted, get_answer, outcome_of_error
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.options import SandboxOptions, parse_fault
@@ -22,7 +22,7 @@ from tests.virtual_time import VirtualTimeLoop
 
 DRAFTS = "How many drafts are there?"
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
-PLAIN = NextCommands(GivenOptions(None, None, None))
+PLAIN = Wanted(GivenOptions(None, None, None), "Is it raining?")
 FETCH = "contit-mcp ask --thread t --run r"
 
 
@@ -207,21 +207,13 @@ async def test_an_answer_survives_a_locale_without_its_letters(sandbox: Contit) 
 
 
 @pytest.mark.anyio
-async def test_no_ask_imports_the_protocol() -> None:
-    asked = await run("ask", "--wait-seconds=0", DRAFTS, **upstream("http://127.0.0.1:9", PYTHONPROFILEIMPORTTIME="1"))
-    imported = {line.rpartition("|")[2].strip() for line in asked.stderr.splitlines() if line.startswith("import time")}
-    assert "httpx" in imported
-    assert not imported & {"mcp", "mcp_types", "starlette", "uvicorn"}
-
-
-@pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None:
     upstream = EchoContit(seconds=1.0)
     upstream.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()
     settings = load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"})
-    outcome = await get_answer(Wanted("Is it raining?"), settings, PLAIN, transport=upstream)
+    outcome = await get_answer(PLAIN, settings, transport=upstream)
     assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds
 
@@ -272,7 +264,7 @@ def test_every_error_has_its_exit_code_and_names_no_tool(
 def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
     given = GivenOptions(Path("my settings.toml"), "http://localhost:8787", "DEBUG")
     config = Path("my settings.toml").absolute()
-    assert NextCommands(given, as_json=True).fetch("t;rm", "r") == (
+    assert Wanted(given, None, as_json=True).fetch("t;rm", "r") == (
         f"contit-mcp ask --thread 't;rm' --run r --json --config '{config}' --base-url http://localhost:8787"
     )
-    assert NextCommands(given, forgetful=True).fetch("t", "r") is None
+    assert Wanted(given, None, forgetful=True).fetch("t", "r") is None

@@ -16,7 +16,7 @@ from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
 from contit_mcp.server.tenancy import Kind, Sealer, TaskId, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
-from tests.cli.command_line import RunHere, environment, on_terminal, run, started, upstream
+from tests.cli.command_line import RunHere, command_in, environment, on_terminal, run, started, upstream
 
 # --- demo and sandbox
 
@@ -191,11 +191,10 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(
 @pytest.mark.parametrize(
     ("line", "some"),
     [
-        ("contit-mcp ", ["stdio", "ask", "demo", "check", "sandbox", "completion"]),
+        ("contit-mcp ", ["stdio", "ask", "demo", "check", "sandbox"]),
         ("contit-mcp sa", ["sandbox"]),
         ("contit-mcp ask --", ["--thread", "--last", "--json", "--sandbox", "--config"]),
         ("contit-mcp ask --log-level W", ["warning"]),
-        ("contit-mcp completion ", ["bash", "zsh", "fish"]),
     ],
 )
 def test_commands_options_and_choices_are_completed(line: str, some: list[str], run_here: RunHere) -> None:
@@ -207,11 +206,9 @@ def test_commands_options_and_choices_are_completed(line: str, some: list[str], 
 @pytest.mark.anyio
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> None:
-    command = tmp_path / "contit-mcp"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
+    command_in(tmp_path)
     script = """
-        eval "$(contit-mcp completion bash)"
+        eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
         complete -p contit-mcp
         COMP_WORDS=(contit-mcp ask --la) COMP_CWORD=2
         _contit_mcp_completion contit-mcp
@@ -223,14 +220,6 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
     registered, found = done.stdout.decode().splitlines()
     assert registered.endswith("-F _contit_mcp_completion contit-mcp")
     assert (found, done.stderr) == ("--last", b"")
-
-
-@pytest.mark.parametrize(("shell", "said"), [("zsh", "#compdef contit-mcp"), ("fish", "complete --no-files")])
-def test_other_shells_get_their_own_script(shell: str, said: str, run_here: RunHere) -> None:
-    printed = run_here("completion", shell)
-    assert printed.code == 0
-    assert said in printed.stdout
-    assert f"_CONTIT_MCP_COMPLETE={shell}_complete" in printed.stdout
 
 
 # --- help and wrong usage

@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +32,7 @@ FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
     "LC_ALL": ("xx_XX.nonsense", "POSIX", "tr_TR.UTF-8"),
     "LANGUAGE": ("nonsense",),
     "TERM": ("", "dumb", "nonsense", "\x1b[31m", None),
-    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "²", "1.5"),
+    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "1.5"),
     "LINES": ("abc", "-1"),
     "NO_COLOR": ("", "0", "1"),
     "FORCE_COLOR": ("1", "nonsense"),
@@ -74,7 +73,6 @@ COMMANDS = {
     "help": ("--help",),
     "version": ("--version",),
     "settings": ("settings",),
-    "completion": ("completion", "bash"),
     "install": ("install",),
     "print": ("install", "cursor", "--sandbox", "--print"),
     "uninstall": ("uninstall", "zed"),
@@ -130,15 +128,6 @@ def test_a_wrong_value_for_us_is_one_line_that_names_the_variable(variable: str,
             continue  # every command loads the settings in the same way
         asked = run_here("ask", "--wait-seconds", "0", "--sandbox", "Any?", **{variable: value})
         assert asked.is_calm(), (value, asked)
-
-
-@pytest.mark.parametrize("name", ["CONTIT_MCP_NONSENSE", "CONTIT_API_KEYS", "CONTIT_BASE_URI", "CONTIT_MCP_PROT"])
-def test_a_name_that_is_almost_ours_is_named(name: str, run_here: RunHere) -> None:
-    """With the nearest one, or with the command that lists all."""
-    ended = run_here("check", **{name: "x"})
-    assert ended.code == 1
-    assert name in ended.stderr
-    assert re.search(r"hint: (Did you mean CONTIT_|contit-mcp settings lists)", ended.stderr)
 
 
 def states(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -200,25 +189,17 @@ def test_a_user_without_a_name_and_a_home_folder_is_served(
 # --- real processes
 
 
-ALL_AT_ONCE = {name: values[0] for name, values in FOR_OTHERS.items() if name not in {"HOME", "PATH", "XDG_STATE_HOME"}}
-CHILDREN = {
-    "all at once": {name: value for name, value in ALL_AT_ONCE.items() if value is not None} | {"HTTPS_PROXY": DEAD},
-    "Python's own": {
-        "PYTHONWARNINGS": "error",
-        "PYTHONIOENCODING": "ascii",
-        "PYTHONOPTIMIZE": "1",
-        "PYTHONDEVMODE": "1",
-        "PYTHONASYNCIODEBUG": "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONUTF8": "0",
-        "PYTHONPATH": "/nonexistent",
-        "PYTHONNOUSERSITE": "1",
-        "LC_ALL": "C",
-    },
+ALL_AT_ONCE = {
+    name: str(values[0]) for name, values in FOR_OTHERS.items() if name not in {"HOME", "PATH", "XDG_STATE_HOME"}
 }
-PROCESSES = {name: COMMANDS[name] for name in ("help", "check", "ask", "print", "healthcheck")} | {
-    "stdio": ("stdio", "--sandbox"),
+ALL_AT_ONCE |= dict.fromkeys(("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE"), "1")
+ALL_AT_ONCE |= {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONPATH": "/nonexistent"}
+ALL_AT_ONCE |= {"HTTPS_PROXY": DEAD, "LC_ALL": "C"}
+PROCESSES = {
+    "ask": ("ask", "--sandbox", "--json", "How many drafts?"),
+    "check": COMMANDS["check"],
     "demo": ("demo",),
+    "stdio": ("stdio", "--sandbox"),
 }
 
 
@@ -237,26 +218,21 @@ def test_a_process_starts_with_everything_odd_at_once(command: str, tmp_path: Pa
     """As without; stdout of a host stays the protocol's."""
     clean = environment(HOME=str(tmp_path))
     expected = start(PROCESSES[command], clean)
-    for odd, variables in CHILDREN.items():
-        ended = start(PROCESSES[command], clean | variables)
-        assert ended.is_calm(), ended
-        assert ended.code == expected.code, ended
-        assert command != "stdio" or ended.stdout == ""
-        if odd == "all at once":
-            note, *others = [line for line in ended.stderr.splitlines() if line.startswith("note: ")]
-            assert len(others) == (command == "demo")  # its child says it too
-            for name in ("SSL_CERT_FILE", "SSLKEYLOGFILE", "OTEL_PROPAGATORS", "WEB_CONCURRENCY", "ALL_PROXY"):
-                assert name in note
+    ended = start(PROCESSES[command], clean | ALL_AT_ONCE)
+    assert ended.is_calm(), ended
+    assert ended.code == expected.code, ended
+    assert command != "stdio" or ended.stdout == ""
+    note, *others = [line for line in ended.stderr.splitlines() if line.startswith("note: ")]
+    assert len(others) == (command == "demo")  # its child says it too
+    for name in ("SSL_CERT_FILE", "SSLKEYLOGFILE", "OTEL_PROPAGATORS", "WEB_CONCURRENCY", "ALL_PROXY"):
+        assert name in note
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
-@pytest.mark.parametrize("command", ["help", "settings", "ask", "check", "stdio"])
+@pytest.mark.parametrize("command", ["ask", "check", "stdio"])
 def test_closed_streams_are_no_crash(command: str, tmp_path: Path) -> None:
     """Without stderr it works all the same; without stdout it says so, where it has something to print."""
-    arguments = ({**COMMANDS, **PROCESSES})[command]
-    if command == "ask":
-        arguments = ("ask", "--sandbox", "--json", "How many drafts?")
-    given = environment(HOME=str(tmp_path))
+    arguments, given = PROCESSES[command], environment(HOME=str(tmp_path))
     expected = start(arguments, given)
     for closed in ("<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"):
         ended = start(arguments, given, closed)
@@ -270,25 +246,8 @@ def test_closed_streams_are_no_crash(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
-@pytest.mark.parametrize("arguments", [("settings",), ("--help",), ("install",), ("completion", "bash")])
+@pytest.mark.parametrize("arguments", [("settings",), ("--help",), ("install",)])
 def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """`contit-mcp settings | head -1` prints one line and nothing else."""
     ended = start(arguments, environment(HOME=str(tmp_path)), "| true")
-    assert (ended.stdout, ended.stderr) in {("", ""), ("", ended.stderr if "STATE" in ended.stderr else "")}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder that is in use")
-@pytest.mark.parametrize("command", ["help", "settings", "ask", "check", "healthcheck", "stdio"])
-def test_a_current_folder_that_is_gone_stops_no_command_that_needs_none(command: str, tmp_path: Path) -> None:
-    """`install` for a project needs one, and says so (tests/cli/test_install.py)."""
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    arguments = ({**COMMANDS, **PROCESSES})[command]
-    given = environment(HOME=str(tmp_path))
-    done = subprocess.run(
-        ["/bin/sh", "-c", f'cd "{gone}" && rmdir "{gone}" && exec "$@"', "sh", *COMMAND, *arguments],
-        env=given, input=b"", capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
-    assert ended.is_calm(), ended
-    assert ended.code == start(arguments, given).code, ended
+    assert (ended.stdout, "error" in ended.stderr) == ("", False)

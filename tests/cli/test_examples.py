@@ -15,7 +15,7 @@ import pytest
 from contit_mcp.cli.main import contit_mcp
 from contit_mcp.sandbox.options import SandboxOptions
 from tests.children import sandbox_on_port
-from tests.cli.command_line import environment, upstream
+from tests.cli.command_line import command_in, environment, upstream
 
 pytestmark = [
     pytest.mark.anyio,
@@ -50,14 +50,9 @@ def test_the_help_of_every_command_has_examples_and_fits_a_terminal(command: str
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "demo"])
 async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Path) -> None:
-    ours = tmp_path / "contit-mcp"
-    ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
-    ours.chmod(0o755)
+    command_in(tmp_path)
     (tmp_path / ".contit-mcp").mkdir()
     (tmp_path / ".contit-mcp" / "api-key").write_text("sandbox-key", encoding="utf-8")
-    (tmp_path / "content").mkdir()  # for --data
-    (tmp_path / "content" / "recipes.json").write_text('[{"title": "Soup", "status": "draft"}]', encoding="utf-8")
-    (tmp_path / "answers.json").write_text("[]", encoding="utf-8")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
         for line in [*BEFOREHAND.get(command, []), *examples(command)]:

@@ -22,7 +22,7 @@ from contit_mcp.errors import ContitError
 from contit_mcp.hosts.host import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 from tests.children import COMMAND, contit
-from tests.cli.command_line import environment, on_terminal, run, run_in, upstream
+from tests.cli.command_line import RunHere, environment, on_terminal, run, run_in, upstream
 from tests.cli.conftest import at_home, file_of, said_by
 from tests.rules.tree import ROOT
 
@@ -122,6 +122,7 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "invalid value (at line 2"),
+        ("codex", b'mcp_servers = {o = {command = "x"}}', "it cannot be edited safely"),
         ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
         ("goose", b"- 1\n", "it holds something else than names and values"),
@@ -307,18 +308,18 @@ def test_without_a_usable_key_and_address_nothing_is_written(
     assert at_home(home) == ["project"]
 
 
-async def test_the_key_that_install_keeps_is_used_by_ask_and_check(command: Calls, home: Path) -> None:
+def test_the_key_that_install_keeps_is_used_by_ask_and_check(run_here: RunHere, home: Path) -> None:
     """Nothing else has to be set, the address of Contit neither; a credential that is set comes first."""
     with contit() as it:
-        installed = await run("install", "cursor", **upstream(it.url))
+        installed = run_here("install", "cursor", **upstream(it.url))
         assert "The key: API key, set (hidden); it is good." in installed.stdout
-        assert "--new-key replaces it" in (await run("install", "zed", CONTIT_BASE_URL=it.url)).stdout
-        asked = await run("ask", "How many drafts are there?")
-        assert (asked.returncode, "20 draft items" in asked.stdout) == (0, True), asked.stderr
-        checked = await run("check")
-        assert checked.returncode == 0, checked.stdout
+        assert "--new-key replaces it" in run_here("install", "zed", CONTIT_BASE_URL=it.url).stdout
+        asked = run_here("ask", "How many drafts are there?")
+        assert (asked.code, "20 draft items" in asked.stdout) == (0, True), asked.stderr
+        checked = run_here("check")
+        assert checked.code == 0, checked.stdout
         assert f"Contit at {it.url}" in checked.stdout
-        wrong = await run("check", CONTIT_API_KEY="wrong", CONTIT_BASE_URL=it.url)
+        wrong = run_here("check", CONTIT_API_KEY="wrong", CONTIT_BASE_URL=it.url)
         assert "Contit refuses it (401)" in wrong.stdout
 
 

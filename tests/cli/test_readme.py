@@ -13,6 +13,7 @@ import pytest
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import running_sandbox
 from tests.children import free_port
+from tests.cli.command_line import command_in
 from tests.rules.tree import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,10 +27,7 @@ class Reader:
 
     def __init__(self, home: Path, **more: str) -> None:
         self.home = home
-        program = home / ".contit-mcp" / "bin" / "contit-mcp"
-        program.parent.mkdir(parents=True)
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
+        program = command_in(home / ".contit-mcp" / "bin")
         path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
 

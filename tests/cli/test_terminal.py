@@ -15,8 +15,8 @@ import pytest
 from contit_mcp.cli.terminal import show_answer
 from contit_mcp.sandbox.options import SandboxOptions, parse_fault
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.children import COMMAND, sandbox_on_port
-from tests.cli.command_line import on_terminal, on_terminal_with, run, started, upstream
+from tests.children import sandbox_on_port
+from tests.cli.command_line import on_terminal, run, started, upstream
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX's")
 
@@ -46,19 +46,6 @@ async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
     assert re.fullmatch(rf'.*[\d.]+ s\. Go on: contit-mcp ask --thread {sandbox.runs[0].thread_id} "\.\.\."', line)
     assert not any("in_progress" in line for line in shown)
     assert COLOUR.search(terminal.written)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("columns", [40, 12, 1])
-async def test_no_line_of_the_answer_is_wider_than_the_terminal(columns: int) -> None:
-    async with (
-        sandbox_on_port() as (url, _),
-        on_terminal_with(COMMAND, columns, "ask", "List drafts in March 2026", **upstream(url)) as terminal,
-    ):
-        pass
-    assert terminal.process.returncode == 0
-    terminal.written = terminal.written.partition(SHOW)[2].partition("Go on")[0]
-    assert max(map(len, terminal.screen()[:-1])) <= columns
 
 
 @pytest.mark.anyio

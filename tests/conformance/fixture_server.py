@@ -1,14 +1,9 @@
-"""Serves the tools, prompts and resources that the suite calls, on our HTTP stack and a free port: run it as a module.
-
-With ADD_TOKEN set, each request gets that bearer token: the suite cannot send one.
-"""
+"""Serves the tools, prompts and resources that the suite calls, on our HTTP stack and a free port: run it as a module."""
 
 import os
-from dataclasses import replace
 
 import anyio
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import wired_app
@@ -26,15 +21,6 @@ ENVIRONMENT = {
 }
 
 
-def with_token(app: ASGIApp, token: str) -> ASGIApp:
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/mcp":
-            scope["headers"] = [*scope["headers"], (b"authorization", f"Bearer {token}".encode())]
-        await app(scope, receive, send)
-
-    return serve
-
-
 async def main() -> None:
     """Serve everything that the suite asks for until a signal comes, as `contit-mcp http` does."""
     given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
@@ -46,8 +32,7 @@ async def main() -> None:
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         server.streamable_http_app(stateless_http=True, transport_security=unchecked)
         async with wired_app(settings, sessions=server.session_manager) as wired:
-            token = os.environ.get("ADD_TOKEN")
-            await listen(replace(wired, app=with_token(wired.app, token)) if token else wired, settings)
+            await listen(wired, settings)
         background.cancel_scope.cancel()
 
 

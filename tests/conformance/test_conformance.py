@@ -6,20 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import SEAL_KEY, Served
+from tests.children import Served
 from tests.conformance.suite import REVISIONS, run_suite, wrong
 
 FIXTURES = (sys.executable, "-m", "tests.conformance.fixture_server")
 FAILS_ON_PURPOSE = frozenset({"Tool %r raised an unexpected exception", "handler for %r raised"})
-TOKEN = "token-of-the-conformance-suite"
-TOKEN_MODE = {
-    "ADD_TOKEN": TOKEN,
-    "CONTIT_MCP_AUTH": "token",
-    "CONTIT_MCP_TOKENS": f"suite:{TOKEN}",
-    "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
-    "CONTIT_MCP_ALLOWED_HOSTS": "127.0.0.1:*,localhost:*",
-    "CONTIT_MCP_ALLOWED_ORIGINS": "http://127.0.0.1:*,http://localhost:*",
-}
 GENERIC = {
     "2025-11-25": (
         "server-initialize", "ping", "tools-list", "resources-list", "prompts-list", "dns-rebinding-protection",
@@ -48,13 +39,6 @@ def fixtures() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture(scope="module")
-def fixtures_behind_a_token() -> Iterator[str]:
-    """The same for callers with a token."""
-    with Served(TOKEN_MODE, command=FIXTURES, errors_expected=FAILS_ON_PURPOSE) as server:
-        yield server.url
-
-
 @pytest.mark.xdist_group("real")
 @each_revision
 def test_our_server_passes_every_scenario_that_needs_no_fixture(real: str, revision: str, tmp_path: Path) -> None:
@@ -71,10 +55,3 @@ def test_our_stack_passes_everything_else_with_the_suite_s_fixtures_on_it(
 ) -> None:
     """A check that fails, or a scenario without a check, is in expected.toml with its reason."""
     assert not wrong(run_suite(fixtures, revision, tmp_path), "fixtures", revision)
-
-
-@pytest.mark.xdist_group("token")
-@each_revision
-def test_authentication_changes_nothing_of_it(fixtures_behind_a_token: str, revision: str, tmp_path: Path) -> None:
-    """The same results with `CONTIT_MCP_AUTH=token`."""
-    assert not wrong(run_suite(fixtures_behind_a_token, revision, tmp_path), "fixtures", revision)

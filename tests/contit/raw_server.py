@@ -4,13 +4,18 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import anyio
 import pytest
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
+
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from tests.contit.upstream import ONCE
 
 Behaviour = Callable[["Connection"], Awaitable[None]]
 
@@ -31,12 +36,11 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class RawServer:
-    """Where it listens, and what it saw: connections, requests that came whole, and TLS handshakes that did not work."""
+    """Where it listens, and what it saw: connections and requests that came whole."""
 
     port: int
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
-    refused_handshakes: list[Exception] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -93,29 +97,22 @@ def answers(body: bytes, **more: str) -> Behaviour:
 
 
 @asynccontextmanager
-async def raw_server(
-    behave: Behaviour, *, tls: ssl.SSLContext | None = None, port: int = 0
-) -> AsyncIterator[RawServer]:
+async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[RawServer]:
     """Serve while inside; each connection is closed when `behave` returns."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
     server = RawServer(listener.extra(SocketAttribute.local_port))
 
     async def serve(accepted: SocketStream) -> None:
         server.connections += 1
-        stream: ByteStream = accepted
-        async with accepted:
-            if tls is not None:
-                try:
+        # A client that has gone, or that trusts no certificate, is what some tests want.
+        with suppress(ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream):
+            async with accepted:
+                stream: ByteStream = accepted
+                if tls is not None:
                     stream = await TLSStream.wrap(
                         accepted, server_side=True, ssl_context=tls, standard_compatible=False
                     )
-                except (ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
-                    server.refused_handshakes.append(exc)
-                    return
-            try:
                 await behave(Connection(server, accepted, stream))
-            except (anyio.BrokenResourceError, anyio.EndOfStream):
-                return  # the client has gone, which some tests want
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
@@ -129,3 +126,16 @@ async def unused_port() -> int:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     async with listener:
         return listener.extra(SocketAttribute.local_port)
+
+
+@asynccontextmanager
+async def served(
+    behave: Behaviour,
+    policy: TransportPolicy | None = None,
+    retry: RetryPolicy = ONCE,
+    reached_by: Callable[[str], str] = str,
+) -> AsyncIterator[tuple[RawServer, ContitClient]]:
+    """Serve while inside; yield the server and a client to it. A test that hangs is ended."""
+    with anyio.fail_after(60):
+        async with raw_server(behave) as server, build_http_client(reached_by(server.url), policy=policy) as http:
+            yield server, ContitClient(http, retry=retry)

@@ -3,27 +3,19 @@
 import gzip
 import zlib
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
 import anyio
-import httpx
 import pytest
 
 from contit_mcp import errors
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import BodyTooLargeError, TransportPolicy, build_http_client
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
-    Behaviour,
-    Connection,
-    answers,
-    anyio_backend,
-    no_proxies,
-    raw_server,
-)
-from tests.contit.upstream import ONCE, start
+from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
+from tests.contit.upstream import START_OK, contit_client, scripted, start
 from tests.memory import peak_memory
 
 pytestmark = pytest.mark.anyio
@@ -90,17 +82,15 @@ HUGE = {
         *((name, endpoint, way) for name in ("endless", "a bomb: gzip") for endpoint in ENDPOINTS for way in ("direct", "proxy")),
     ],
 )  # fmt: skip
-async def test_a_huge_body_is_refused_in_bounded_memory_and_not_asked_for_again(
+async def test_a_huge_body_is_refused_in_bounded_memory(
     name: str, endpoint: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stats = start_call_stats()
-    async with AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(60))
-        server = await stack.enter_async_context(raw_server(HUGE[name]))
-        if way == "proxy":
-            monkeypatch.setenv("HTTP_PROXY", server.url)
-        address = server.url if way == "direct" else "http://contit.test"
-        client = ContitClient(await stack.enter_async_context(build_http_client(address)))
+    def proxied(url: str) -> str:
+        monkeypatch.setenv("HTTP_PROXY", url)
+        return "http://contit.test"
+
+    stats, reached_by = start_call_stats(), proxied if way == "proxy" else str
+    async with served(HUGE[name], retry=RetryPolicy(), reached_by=reached_by) as (server, client):
         with peak_memory() as memory, pytest.raises(errors.APIResponseValidationError, match="too large") as caught:
             await ENDPOINTS[endpoint](client)
     assert memory.peak < ROOM
@@ -112,29 +102,24 @@ async def test_a_huge_body_is_refused_in_bounded_memory_and_not_asked_for_again(
 
 @pytest.mark.parametrize("behave", [endless(), endless("401 Unauthorized"), bomb()], ids=["endless", "error", "bomb"])
 async def test_a_huge_body_of_the_token_endpoint_is_refused(behave: Behaviour) -> None:
-    async with AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(60))
-        tokens = await stack.enter_async_context(raw_server(behave))
-        contit = await stack.enter_async_context(raw_server(answers(GOOD)))
+    contit = scripted(START_OK)
+    async with raw_server(behave) as tokens, build_http_client("") as http:
         secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
-        http = await stack.enter_async_context(build_http_client(""))
         auth = ClientCredentialsAuth("client", secret, token_url=f"{tokens.url}/token", http=http)
-        client = await stack.enter_async_context(build_http_client(contit.url))
-        with peak_memory() as memory, pytest.raises(errors.APIResponseValidationError):
-            await start(ContitClient(client, auth=auth))
+        with peak_memory() as memory, pytest.raises(errors.APIResponseValidationError), anyio.fail_after(60):
+            await start(contit_client(contit, auth=auth))
     assert memory.peak < ROOM
-    assert contit.requests == []
+    assert contit.received == []
 
 
-async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) -> bytes | httpx.DecodingError:
-    """Return the body that a client reads, or why it refuses it."""
-    behave = answers(body, headers=f"Content-Encoding: {coding}\r\n" if coding else "")
-    with anyio.fail_after(30):
-        async with raw_server(behave) as server, build_http_client(server.url, policy=policy) as http:
-            try:
-                return (await http.get(f"{server.url}/")).content
-            except httpx.DecodingError as error:
-                return error
+async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) -> str:
+    """Return the answer that a client reads, or why it refuses the body."""
+    headers = f"Content-Encoding: {coding}\r\n" if coding else ""
+    async with served(answers(body, headers=headers), policy) as (_, client):
+        try:
+            return await client.thread_response("t")
+        except errors.APIResponseValidationError as error:
+            return error.message
 
 
 CODED = [("", GOOD), ("identity", GOOD), ("gzip", gzipped(GOOD)), ("X-GZip", gzipped(GOOD)), ("deflate", zlib.compress(GOOD))]  # fmt: skip
@@ -142,7 +127,7 @@ CODED = [("", GOOD), ("identity", GOOD), ("gzip", gzipped(GOOD)), ("X-GZip", gzi
 
 @pytest.mark.parametrize(("coding", "body"), CODED, ids=[coding for coding, _ in CODED])
 async def test_a_body_that_a_gateway_compressed_is_understood(coding: str, body: bytes) -> None:
-    assert await read(body, coding) == GOOD
+    assert await read(body, coding) == "Twelve."
 
 
 @pytest.mark.parametrize(
@@ -159,24 +144,21 @@ async def test_a_body_that_a_gateway_compressed_is_understood(coding: str, body:
     ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )
 async def test_a_body_that_is_not_compressed_as_it_says_is_an_error(coding: str, body: bytes) -> None:
-    assert isinstance(await read(body, coding), httpx.DecodingError)
+    assert await read(body, coding) == "Contit's answer could not be read."
 
 
 @pytest.mark.parametrize("pack", [bytes, gzipped], ids=["plain", "gzip"])
 async def test_the_limit_is_exact_and_can_be_set(pack: Callable[[bytes], bytes]) -> None:
-    policy, coding = TransportPolicy(body_bytes=100_000), "gzip" if pack is gzipped else ""
-    assert await read(pack(b"x" * 100_000), coding, policy) == b"x" * 100_000
-    assert isinstance(await read(pack(b"x" * 100_001), coding, policy), BodyTooLargeError)
+    coding, body = "gzip" if pack is gzipped else "", pack(GOOD)
+    assert await read(body, coding, TransportPolicy(body_bytes=len(GOOD))) == "Twelve."
+    assert "too large" in await read(body, coding, TransportPolicy(body_bytes=len(GOOD) - 1))
 
 
 async def test_after_a_refused_body_the_next_request_works() -> None:
     async def behave(connection: Connection) -> None:
         await (endless() if connection.server.connections == 1 else answers(GOOD))(connection)
 
-    policy = TransportPolicy(connections=1, pool=1.0)
-    with anyio.fail_after(30):
-        async with raw_server(behave) as server, build_http_client(server.url, policy=policy) as http:
-            client = ContitClient(http, retry=ONCE)
-            with pytest.raises(errors.APIResponseValidationError):
-                await client.thread_response("t")
-            assert await client.thread_response("t") == "Twelve."
+    async with served(behave, TransportPolicy(connections=1, pool=1.0)) as (_, client):
+        with pytest.raises(errors.APIResponseValidationError):
+            await client.thread_response("t")
+        assert await client.thread_response("t") == "Twelve."

@@ -1,23 +1,155 @@
-"""The connections under the HTTP client: they are shared, bounded, given back, and never hold another's answer."""
+"""Connections on real sockets: all go through httpx's client, end in odd ways, are shared, and carry no other's answer."""
+
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
+import httpx
 import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from contit_mcp import errors
+from contit_mcp.config.values import SecretValue
+from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth, ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from contit_mcp.telemetry.call_stats import start_call_stats
+from tests.children import clean_environment
 from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
+    Behaviour,
     Connection,
     answers,
     anyio_backend,
     no_proxies,
     raw_server,
+    served,
+    unused_port,
 )
-from tests.contit.upstream import ONCE, start
+from tests.contit.upstream import ONCE, STARTED, Kept, scripted, start
+from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
+QUICK = RetryPolicy(attempts=4, shortest=0.001, longest=0.001)
 PATIENT = 10.0
+"""Seconds after which a test has hung; none takes one."""
+
+BEGUN = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"threadId": "thr'
+
+
+async def close_at_once(connection: Connection) -> None:
+    """Close without reading: whether the request had left, nobody can say."""
+
+
+async def reset_at_once(connection: Connection) -> None:
+    """Reset without reading."""
+    connection.reset()
+
+
+async def reset_after_the_request(connection: Connection) -> None:
+    """Take the whole request and reset."""
+    await connection.request()
+    connection.reset()
+
+
+def after(sent: bytes, *, hangs: bool = False) -> Behaviour:
+    """Return a behaviour that takes a whole request, sends this, and closes or hangs."""
+
+    async def behave(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(sent)
+        await anyio.sleep(PATIENT if hangs else 0)
+
+    return behave
+
+
+SENT: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
+    "close at once": (close_at_once, errors.APIConnectionError),
+    "reset at once": (reset_at_once, errors.APIConnectionError),
+    "reset after the request": (reset_after_the_request, errors.APIConnectionError),
+    "close after the request": (after(b""), errors.APIConnectionError),
+    "close in the head": (after(b"HTTP/1.1 200 OK\r\nContent-Le"), errors.APIConnectionError),
+    "close in the body": (after(BEGUN), errors.APIConnectionError),
+    "close in a chunk": (
+        after(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"threadId": '),
+        errors.APIConnectionError,
+    ),
+    "speak something else": (after(b"220 mail.example ESMTP\r\n\r\n"), errors.APIConnectionError),
+    "broken gzip": (
+        answers(b"this is not gzip", headers="Content-Encoding: gzip\r\n"),
+        errors.APIResponseValidationError,
+    ),
+    "hang": (after(b"", hangs=True), errors.APITimeoutError),
+    "hang in the body": (after(BEGUN, hangs=True), errors.APITimeoutError),
+}
+
+
+@asynccontextmanager
+async def real_client(port: int, *, scheme: str = "http", retry: RetryPolicy = QUICK) -> AsyncIterator[ContitClient]:
+    """A client to a port of this machine, with short timeouts."""
+    policy = TransportPolicy(connect=5.0, read=0.1, write=5.0, pool=5.0)
+    with anyio.fail_after(PATIENT):
+        async with build_http_client(f"{scheme}://127.0.0.1:{port}", policy=policy) as http:
+            yield ContitClient(http, retry=retry)
+
+
+@pytest.mark.parametrize("name", SENT)
+async def test_once_a_connection_stood_a_start_is_not_repeated_and_may_have_arrived(name: str) -> None:
+    behave, kind = SENT[name]
+    kept = Kept()
+    async with raw_server(behave) as server, real_client(server.port) as client:
+        with pytest.raises(errors.APIError) as caught:
+            await start(client, keep=kept)
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "may_have_arrived", True)
+    assert server.connections == 1
+    assert kept.runs == []
+
+
+@pytest.mark.parametrize("name", SENT)
+async def test_a_read_is_repeated_after_a_broken_connection(name: str) -> None:
+    behave, kind = SENT[name]
+    async with raw_server(behave) as server, real_client(server.port) as client:
+        with pytest.raises(errors.APIError) as caught:
+            await client.thread_response("thread-1")
+    assert type(caught.value) is kind
+    assert server.connections == 4 or name == "broken gzip"  # which leaves the connection as it is
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_connection_that_was_not_made_is_repeated_since_nothing_was_sent(scheme: str) -> None:
+    """It is refused, or its TLS handshake is dropped."""
+    stats = start_call_stats()
+    async with raw_server(close_at_once) as server:
+        port = server.port if scheme == "https" else await unused_port()
+        async with real_client(port, scheme=scheme) as client:
+            with pytest.raises(errors.APIConnectionError, match=r"could not be reached\.$") as caught:
+                await start(client)
+    assert stats.requests == 4
+    assert not caught.value.may_have_arrived
+
+
+async def test_a_start_reaches_contit_once_it_listens() -> None:
+    port, kept = await unused_port(), Kept()
+    async with (
+        real_client(port, retry=RetryPolicy(shortest=0.2, jitter=0.0)) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(lambda: start(client, keep=kept))
+        await anyio.sleep(0.05)
+        async with raw_server(answers(json.dumps(STARTED).encode()), port=port) as server:
+            while not kept.runs:
+                await anyio.sleep(0.01)
+    assert len(server.requests) == 1
+    assert kept.runs[0].run_id == "run-1"
+
+
 RUNNING = b'{"status": "in_progress"}'
 
 
@@ -31,21 +163,16 @@ async def test_an_address_that_cannot_be_asked_was_sent_nothing(address: str) ->
 
 async def test_long_headers_of_a_gateway_do_not_hide_the_ids_of_a_run() -> None:
     answer = answers(b'{"threadId": "t", "runId": "r"}', headers=f"X-Long: {'x' * 20_000}\r\n")
-    with anyio.fail_after(PATIENT):
-        async with raw_server(answer) as server, build_http_client(server.url) as http:
-            assert (await start(ContitClient(http, retry=ONCE))).run_id == "r"
+    async with served(answer) as (_, client):
+        assert (await start(client)).run_id == "r"
 
 
 @pytest.mark.parametrize(("keep_alive", "connections"), [(20.0, 1), (0.05, 2)])
-async def test_requests_one_after_the_other_share_a_connection_until_keep_alive_ends(
-    keep_alive: float, connections: int
-) -> None:
-    policy = TransportPolicy(keep_alive=keep_alive)
-    with anyio.fail_after(PATIENT):
-        async with raw_server(answers(RUNNING)) as server, build_http_client(server.url, policy=policy) as http:
-            for _ in range(2):
-                await ContitClient(http).run_status("t", "r")
-                await anyio.sleep(0.1)
+async def test_requests_share_a_connection_until_keep_alive_ends(keep_alive: float, connections: int) -> None:
+    async with served(answers(RUNNING), TransportPolicy(keep_alive=keep_alive)) as (server, client):
+        for _ in range(2):
+            await client.run_status("t", "r")
+            await anyio.sleep(0.1)
     assert (server.connections, len(server.requests)) == (connections, 2)
 
 
@@ -61,39 +188,28 @@ async def test_a_caller_that_leaves_frees_the_connection_and_its_place() -> None
         else:
             await connection.answer(RUNNING)
 
-    policy = TransportPolicy(connections=1, pool=1.0)
-    with anyio.fail_after(PATIENT):
-        async with raw_server(behave) as server, build_http_client(server.url, policy=policy) as http:
-            client = ContitClient(http, retry=ONCE)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(client.run_status, "t", "left")
-                while not server.requests:
-                    await anyio.sleep(0.01)
-                tasks.cancel_scope.cancel()
-            assert (await client.run_status("t", "next")).word == "in_progress"
-            await closed.wait()
+    async with served(behave, TransportPolicy(connections=1, pool=1.0)) as (server, client):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.run_status, "t", "left")
+            while not server.requests:
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        assert (await client.run_status("t", "next")).word == "in_progress"
+        await closed.wait()
     assert server.connections == 2
 
 
 async def test_a_request_waits_for_a_free_connection_only_so_long() -> None:
-    async def hang(connection: Connection) -> None:
-        await connection.request()
-        await anyio.sleep(PATIENT)
-
-    policy = TransportPolicy(read=5.0, pool=0.05, connections=1)
-    with anyio.fail_after(PATIENT):
-        async with (
-            raw_server(hang) as server,
-            build_http_client(server.url, policy=policy) as http,
-            anyio.create_task_group() as tasks,
-        ):
-            client = ContitClient(http, retry=ONCE)
-            tasks.start_soon(client.run_status, "t", "first")
-            while not server.requests:
-                await anyio.sleep(0.01)
-            with pytest.raises(errors.APITimeoutError) as caught:
-                await client.run_status("t", "second")
-            tasks.cancel_scope.cancel()
+    async with (
+        served(after(b"", hangs=True), TransportPolicy(pool=0.05, connections=1)) as (server, client),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(client.run_status, "t", "first")
+        while not server.requests:
+            await anyio.sleep(0.01)
+        with pytest.raises(errors.APITimeoutError) as caught:
+            await client.run_status("t", "second")
+        tasks.cancel_scope.cancel()
     assert not caught.value.may_have_arrived
     assert len(server.requests) == 1
 
@@ -110,11 +226,97 @@ async def test_a_connection_with_an_answer_that_nobody_asked_for_is_not_used_aga
                 await connection.answer(b'{"status": "completed"}')
                 strayed.set()
 
-    with anyio.fail_after(PATIENT):
-        async with raw_server(behave) as server, build_http_client(server.url) as http:
-            client = ContitClient(http, retry=ONCE)
-            for _ in range(3):
-                assert (await client.run_status("t", "r")).word == "in_progress"
-                await strayed.wait()
-                await anyio.sleep(0.05)
+    async with served(behave) as (server, client):
+        for _ in range(3):
+            assert (await client.run_status("t", "r")).word == "in_progress"
+            await strayed.wait()
+            await anyio.sleep(0.05)
     assert server.connections == 2
+
+
+NOTED = """
+import sys
+import httpx
+
+send = httpx.AsyncClient.send
+
+async def noted(self, request, **named):
+    response = await send(self, request, **named)
+    print("SENT", request.method, request.url.path.rsplit("/", 1)[1], type(self).__name__, file=sys.stderr, flush=True)
+    return response
+
+httpx.AsyncClient.send = noted
+from contit_mcp.cli.main import main
+main()
+"""
+
+BODY = {"threadId": "thread-1", "runId": "run-1", "status": "completed", "response": "Twelve.", "access_token": "token"}
+ANSWER = answers(json.dumps(BODY).encode())
+
+
+async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
+    """Ask a `contit-mcp stdio` child; return the answer and what passed through its `httpx.AsyncClient.send`."""
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-c", NOTED, "stdio", *options],
+        env=clean_environment(CONTIT_MCP_STATE_DIR=str(folder), **environment),
+    )
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
+        with anyio.fail_after(60):
+            async with Client(stdio_client(parameters, errlog=stderr)) as client:
+                result = await client.call_tool("contit_ask", {"prompt": "How many articles are drafts?"})
+        stderr.seek(0)
+        sent = [line.strip() for line in stderr if line.startswith("SENT ")]
+    assert result.structured_content is not None
+    return result.structured_content["response"], sent
+
+
+async def test_a_stdio_child_sends_through_httpx_to_contit_and_to_the_sandbox(tmp_path: Path) -> None:
+    async with raw_server(ANSWER) as server:
+        text, sent = await ask_a_child(folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=server.url)
+    assert text == "Twelve."
+    assert len(server.requests) == len(sent) == 3
+    answered, in_memory = await ask_a_child("--sandbox", folder=tmp_path / "sandbox")
+    assert answered
+    assert list(dict.fromkeys(in_memory)) == sent
+    assert sent == ["SENT POST thread AsyncClient", "SENT GET status AsyncClient", "SENT GET response AsyncClient"]
+
+
+def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Return the first line, the headers and the body of a request from the wire."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return first, {name.lower(): value for name, value in headers.items()}, body
+
+
+SECRET = SecretValue("CONTIT_API_KEY", value="secret")
+CREDENTIALS: dict[str, Callable[[httpx.AsyncClient], httpx.Auth]] = {
+    "key": lambda _: APIKeyAuth(SECRET),
+    "token": lambda _: AccessTokenAuth(SECRET),
+    "client": lambda http: ClientCredentialsAuth(
+        "c", SECRET, token_url=f"{str(http.base_url).rstrip('/')}/token", http=http
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CREDENTIALS)
+async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent(kind: str) -> None:
+    async def use(http: httpx.AsyncClient) -> None:
+        client = ContitClient(http, auth=CREDENTIALS[kind](http))
+        await start(client, thread_id="thread/ü")
+        await client.run_status("t", "r/../x")
+        await client.thread_response("%2e")
+
+    upstream = scripted(Reply(body=BODY))
+    with anyio.fail_after(30):
+        async with raw_server(ANSWER) as server:
+            async with build_http_client(server.url) as http:
+                await use(http)
+            async with build_http_client(server.url, transport=upstream) as http:
+                await use(http)
+    assert len(server.requests) == (4 if kind == "client" else 3)
+    assert [parts(request) for request in server.requests] == [
+        (f"{sent.method} {sent.url.raw_path.decode()} HTTP/1.1", dict(sent.headers), sent.content)
+        for sent in upstream.received
+    ]

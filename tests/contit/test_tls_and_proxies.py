@@ -1,4 +1,4 @@
-"""How Contit is reached: certificates, proxies, and never by a redirect. Real sockets."""
+"""How Contit is reached: certificates, the proxies of the environment, and what of them is ignored. Real sockets."""
 
 import datetime
 import ipaddress
@@ -7,25 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contit_mcp import errors
+from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
-    Connection,
-    answers,
-    anyio_backend,
-    no_proxies,
-    raw_server,
-    unused_port,
-)
+from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server, unused_port  # noqa: F401 - two are fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
@@ -152,9 +147,7 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 @pytest.mark.parametrize(
     "proxy", ["", "socks5://user:hunter2@127.0.0.1:1080", "ftp://proxy.test", "http://proxy.test:x"]
 )
-async def test_this_machine_is_asked_directly_whatever_the_proxy(
-    host: str, proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot be used stops nothing; contit-mcp names it at its start (tests/cli/test_environments.py)."""
     proxy = proxy or f"http://127.0.0.1:{await unused_port()}"
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -172,9 +165,7 @@ async def test_this_machine_is_asked_directly_whatever_the_proxy(
         "a:b:c", "host:port", "*.example.com:443,::/0", "\u2603.example",
     ],
 )  # fmt: skip
-async def test_entries_of_no_proxy_that_name_no_host_are_ignored_and_the_others_count(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_odd_entries_of_no_proxy_are_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", f"{value},excepted.invalid")
     async with raw_server(ANSWER) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -183,3 +174,52 @@ async def test_entries_of_no_proxy_that_name_no_host_are_ignored_and_the_others_
         with pytest.raises(errors.APIConnectionError):
             await ask("http://excepted.invalid")
     assert len(proxy.requests) == 1
+
+
+PROXY = {"https": "http://proxy.example:3128"}
+MOUNTS = {"https://": "http://proxy.example:3128"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "pattern"),
+    [
+        ("example.com", "all://*example.com"),
+        (".example.com", "all://*example.com"),
+        ("*.example.com", "all://*example.com"),
+        ("127.0.0.1", "all://*127.0.0.1"),
+        ("::1", "all://[::1]"),
+        ("[::1]", "all://[::1]"),
+        ("my_host:443", "all://*my_host:443"),
+    ],
+)
+def test_an_entry_of_no_proxy_becomes_a_pattern_that_httpx_accepts(entry: str, pattern: str) -> None:
+    assert environment_proxies(PROXY | {"no": f" {entry} ,"}) == (MOUNTS | {pattern: None}, [])
+    httpx.AsyncClient(mounts={pattern: None}, trust_env=False)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["10.0.0.0/8", "fd00::/8", "::1/128", "fe80::1%en0", "<local>", "a b", "[", "http://", "é.example", "a..b", "-", "x:y:z", "host:", "*:80"],
+)  # fmt: skip
+def test_an_entry_of_no_proxy_that_is_no_host_is_ignored_and_named(entry: str) -> None:
+    mounts, (ignored,) = environment_proxies(PROXY | {"no": f"{entry},good.example"})
+    assert mounts == MOUNTS | {"all://*good.example": None}
+    assert "NO_PROXY" in ignored
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["not a url", "http://", "http://[::1", "ftp://proxy.example", "http://a b:1", "http://x:99999", ":8080", "http://user:hunter2@", "socks4://x:1", "http://x\x1b[31m:1"],
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_used_is_ignored_and_its_password_is_not_shown(value: str) -> None:
+    mounts, (ignored,) = environment_proxies({"https": value, "no": "["})
+    assert mounts == {}
+    assert ignored.startswith("HTTPS_PROXY, which ")
+    assert "hunter2" not in ignored
+
+
+def test_without_a_proxy_no_entry_of_no_proxy_matters() -> None:
+    """OrbStack sets odd ones on every machine."""
+    assert environment_proxies({"no": "localhost,::1/128,["}) == ({}, [])
+    assert environment_proxies({**PROXY, "no": "*"}) == ({}, [])
+    assert environment_proxies({"all": "proxy.example:1"}) == ({"all://": "http://proxy.example:1"}, [])

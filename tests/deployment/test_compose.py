@@ -39,10 +39,8 @@ def test_a_replica_is_the_image_as_it_is(name: str) -> None:
     service = compose()["services"][name]
     assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
     assert set(service["environment"]) <= SETTINGS
-    files = {
-        value.removeprefix("/run/secrets/") for value in service["environment"].values() if value.startswith("/run/")
-    }
-    assert files == set(service["secrets"])
+    mounted = {value for value in service["environment"].values() if value.startswith("/run/")}
+    assert mounted == {f"/run/secrets/{name}" for name in service["secrets"]}
     assert service["healthcheck"]["test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
     assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
     assert service["environment"]["CONTIT_MCP_TRUSTED_PROXIES"] == addresses()["nginx"]

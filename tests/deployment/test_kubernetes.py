@@ -59,10 +59,9 @@ def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
 
 def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
     text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
-    listed = set(yaml.safe_load(text)["resources"])
-    offered = set(re.findall(r"^  # - (\S+)", text, re.MULTILINE))
-    assert listed | offered == {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
-    assert not listed & offered
+    offered = re.findall(r"^  # - (\S+)", text, re.MULTILINE)
+    named = sorted([*yaml.safe_load(text)["resources"], *offered, "kustomization.yaml"])
+    assert named == sorted(path.name for path in KUBERNETES.glob("*.yaml"))
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which brings kustomize")
@@ -118,11 +117,8 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["enableServiceLinks"] is False, "a service called contit-mcp would write CONTIT_MCP_PORT=tcp://…"
     (container,) = spec["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    limits = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert container["securityContext"] == limits
     assert container["resources"]["limits"]["memory"]
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
 
@@ -130,10 +126,7 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
 def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
     template, container = pods()["contit-mcp"], container_of(kubernetes_object("Deployment"))
     spec = template["spec"]
-    assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (
-        manifests.USER_ID,
-        manifests.USER_ID,
-    )
+    assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {manifests.USER_ID}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"http": manifests.PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}

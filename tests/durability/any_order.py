@@ -43,17 +43,11 @@ def can_crash(machine: "AnyOrder") -> bool:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Two processes on one store that never fails.
-
-    Attributes:
-        processes: How many there are.
-        may_crash: Whether they can be killed.
-        strict: Whether all promises stand.
-    """
+    """Two processes on one store that never fails."""
 
     processes = 2
     may_crash = True
-    strict = True
+    strict = True  # all promises stand
 
     @initialize(seed=st.integers(0, 9), busy=st.booleans(), store_seconds=st.sampled_from([0.0, 0.02, 0.7]))
     def begin(self, seed: int, busy: bool, store_seconds: float) -> None:

@@ -11,19 +11,7 @@ SENDING_SECONDS = 20.0
 
 @dataclass(eq=False)
 class Call:
-    """One call of one caller.
-
-    Attributes:
-        alive: False from the moment on at which its process was killed.
-        left: Whether its caller went away.
-        began: When it was made.
-        ended: When it was over.
-        starts: The runs that Contit accepted for it.
-        must_warn: Whether it repeats a question that was cut off in the named window.
-        unknown: Whether it ended with a start of unknown fate.
-        report: What it returned.
-        error: What it raised instead.
-    """
+    """One call of one caller."""
 
     number: int
     kind: str
@@ -33,12 +21,12 @@ class Call:
     prompt: str | None = None
     thread_id: str | None = None
     run_id: str | None = None
-    alive: bool = True
-    left: bool = False
+    alive: bool = True  # until its process is killed
+    left: bool = False  # its caller went away
     ended: float | None = None
     starts: list["Run"] = field(default_factory=list)
-    must_warn: bool = False
-    unknown: bool = False
+    must_warn: bool = False  # it repeats a question that was cut off in the named window
+    unknown: bool = False  # it ended with a start of unknown fate
     report: RunReport | None = None
     error: BaseException | None = None
 

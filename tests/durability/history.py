@@ -33,22 +33,15 @@ from tests.durability.calls_and_runs import CALL, SENDING_SECONDS, Call, Run
 
 @dataclass
 class History:
-    """Judges while it is written. `now` is the event loop's clock.
-
-    Attributes:
-        retention: As the store has it.
-        strict: Whether all promises stand; false while processes cannot see what the others know.
-        wrongs: What must never have happened.
-        counts: How often something happened that may.
-    """
+    """Judges while it is written. `now` is the event loop's clock."""
 
     retention: RetentionPolicy
-    strict: bool = True
+    strict: bool = True  # whether all promises stand; false while processes cannot see what the others know
     runs: list[Run] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     handles: dict[tuple[str, str], str] = field(default_factory=dict)
-    wrongs: list[str] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    wrongs: list[str] = field(default_factory=list)  # what must never have happened
+    counts: Counter[str] = field(default_factory=Counter)  # how often something happened that may
 
     def run(self, thread_id: str | None, run_id: str | None) -> Run | None:
         """The run with these ids."""

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import httpx
@@ -16,7 +16,6 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Claim
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Delivery, RunRecord
@@ -34,19 +33,13 @@ class Killed(BaseException):
 
 @dataclass
 class SharedStore:
-    """The store's server: it can go down, and come back with what it had or with nothing.
-
-    Attributes:
-        open: A connection of a new process to it.
-        seconds: How long the way to it and the way back take, at the most.
-        memory_counts: Whether what a process has in its memory alone is as good as stored.
-    """
+    """The store's server: it can go down, and come back with what it had or with nothing."""
 
     open: Callable[[], RunStore]
     history: History
-    seconds: float = 0.02
+    seconds: float = 0.02  # at most, for the way to it and for the way back
     down: bool = False
-    memory_counts: bool = False
+    memory_counts: bool = False  # whether what a process has in its memory alone is as good as stored
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def note(self, record: RunRecord) -> None:
@@ -81,9 +74,6 @@ class MortalStore:
     def now(self) -> float:
         return wall_clock()
 
-    async def claim(self, intent: RunRecord) -> Claim:
-        return await self._do(lambda store: store.claim(intent))
-
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
         async def apply(store: RunStore) -> RunRecord:
             after = await store.change(record, transition)
@@ -92,17 +82,8 @@ class MortalStore:
 
         return await self._do(apply)
 
-    async def release(self, intent: RunRecord) -> None:
-        await self._do(lambda store: store.release(intent))
-
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        return await self._do(lambda store: store.find(owner, thread_id, run_id))
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        return await self._do(lambda store: store.latest(owner, thread_id))
-
-    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
-        return await self._do(lambda store: store.recent(owner, limit))
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return lambda *arguments: self._do(lambda store: getattr(store, name)(*arguments))
 
     async def aclose(self) -> None:
         if self.connection is not None:
@@ -155,7 +136,7 @@ class Process:
         key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
         self.assistant = Assistant(
             ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0)),
-            FallbackRunStore(self.store, _Memory(shared, retention)),
+            FallbackRunStore(cast("RunStore", self.store), _Memory(shared, retention)),
             polling=PollPolicy(schedule=STEADY),
         )
 

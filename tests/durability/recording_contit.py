@@ -18,28 +18,17 @@ NOT_STARTED = {"503": httpx.Response(503), "429": httpx.Response(429, headers={"
 
 @dataclass
 class RecordingContit:
-    """See the module. The response endpoint gives the thread's latest answer, so that answers can be swapped.
-
-    Attributes:
-        arrives: Seconds until a start is accepted, even if its sender dies or gives up meanwhile.
-        replies: Seconds from there until its sender has the ids.
-        reads: Seconds that a status or a response takes on its way there, and back, at the most.
-        lasts: Seconds that a run takes.
-        word: How it ends.
-        refusals: How the next starts are refused, by `NOT_STARTED`.
-        requests: How many each call sent to each endpoint.
-        accepts_on_busy: Whether a start on a busy thread makes a second run instead of being refused.
-    """
+    """See the module. The response endpoint gives the thread's latest answer, so that answers can be swapped. Seconds."""
 
     history: History
-    arrives: float = 0.05
-    replies: float = 0.05
-    reads: float = 0.05
+    arrives: float = 0.05  # until a start is accepted, even if its sender dies or gives up meanwhile
+    replies: float = 0.05  # from there until its sender has the ids
+    reads: float = 0.05  # at most, for a status or a response on its way there, and back
     lasts: float = 3.0
     word: str = "completed"
-    refusals: list[str] = field(default_factory=list)
-    accepts_on_busy: bool = True
-    requests: Counter[tuple[int, str]] = field(default_factory=Counter)
+    refusals: list[str] = field(default_factory=list)  # how the next starts are refused, by `NOT_STARTED`
+    accepts_on_busy: bool = True  # a start on a busy thread makes a second run instead of being refused
+    requests: Counter[tuple[int, str]] = field(default_factory=Counter)  # by the number of the call, and endpoint
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 

@@ -2,13 +2,14 @@
 
 The window: a process dies, or gives up, between sending a start and storing its ids. Contit has no idempotency key, so
 the question starts anew and says so (docs/architecture.md). A deterministic test of it is in
-tests/runs/test_named_window.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
+tests/runs/test_between_processes.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -49,11 +50,16 @@ def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
     assert counts[SAID_SO] > 0
 
 
-class Inline:
+class Inline(Executor):
     """Works in the loop's thread: the virtual clock would outrun any other."""
 
-    async def do(self, work: Callable[[], T], *, last: bool = False) -> T:
-        return work()
+    def submit(self, work: Callable[..., T], /, *arguments: Any, **named: Any) -> "Future[T]":
+        done: Future[T] = Future()
+        try:
+            done.set_result(work(*arguments, **named))
+        except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            done.set_exception(error)
+        return done
 
 
 def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path: Path) -> None:
@@ -63,7 +69,7 @@ def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path:
         def connect(self) -> RunStore:
             if not hasattr(self, "file"):
                 self.file = next(files)
-            return SqliteRunStore(self.file, retention=RETENTION, now=wall_clock, worker=Inline())
+            return SqliteRunStore(self.file, retention=RETENTION, now=wall_clock, executor=Inline())
 
     assert tried(OnSqlite, 80)[WINDOW] > 0
 

@@ -31,13 +31,7 @@ class _Caller:
 
 @dataclass
 class World:
-    """See the module.
-
-    Args:
-        open_store: Connects a process to the store that all of them share.
-        processes: How many there are.
-        seed: Of the chances that no rule draws.
-    """
+    """See the module; `open_store` connects a process to the store, `seed` is that of the chances that no rule draws."""
 
     open_store: Callable[[], RunStore]
     processes: int = 2
@@ -69,27 +63,19 @@ class World:
 
     def ask(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
         """Call `ask`."""
-        call = self._new_call("ask", number, owner, prompt=prompt, thread_id=thread_id)
-        assistant = self.running[number].assistant
-        return self._make(call, lambda: assistant.ask(owner, prompt, thread_id, wait_seconds=wait))
+        return self._make("ask", number, owner, wait, prompt=prompt, thread_id=thread_id)
 
     def start(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
         """Call `start`."""
-        call = self._new_call("start", number, owner, prompt=prompt, thread_id=thread_id)
-        assistant = self.running[number].assistant
-        return self._make(call, lambda: assistant.start(owner, prompt, thread_id, wait_seconds=wait))
+        return self._make("start", number, owner, wait, prompt=prompt, thread_id=thread_id)
 
     def status(self, number: int, owner: str, thread_id: str, run_id: str, wait: float) -> Call:
         """Call `status`."""
-        call = self._new_call("status", number, owner, thread_id=thread_id, run_id=run_id)
-        assistant = self.running[number].assistant
-        return self._make(call, lambda: assistant.status(owner, thread_id, run_id, wait_seconds=wait))
+        return self._make("status", number, owner, wait, thread_id=thread_id, run_id=run_id)
 
     def response(self, number: int, owner: str, thread_id: str, run_id: str | None, wait: float) -> Call:
         """Call `response`."""
-        call = self._new_call("response", number, owner, thread_id=thread_id, run_id=run_id)
-        assistant = self.running[number].assistant
-        return self._make(call, lambda: assistant.response(owner, thread_id, run_id, wait_seconds=wait))
+        return self._make("response", number, owner, wait, thread_id=thread_id, run_id=run_id)
 
     def leave(self, index: int) -> None:
         """A caller goes away: its call is cancelled."""
@@ -132,28 +118,26 @@ class World:
         self._run(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-    def _new_call(self, kind: str, number: int, owner: str, **about: Any) -> Call:
-        call = Call(len(self.history.calls) + 1, kind, owner, self.running[number].name, self.now, **about)
+    def _make(self, kind: str, number: int, owner: str, wait: float, **about: Any) -> Call:
+        process = self.running[number]
+        call = Call(len(self.history.calls) + 1, kind, owner, process.name, self.now, **about)
         self.history.calls.append(call)
-        return call
+        work = getattr(process.assistant, kind)
 
-    def _make(self, call: Call, work: Callable[[], Coroutine[Any, Any, RunReport]]) -> Call:
         async def make() -> None:
             scope = anyio.CancelScope()
-            task = asyncio.create_task(self._live_through(call, scope, work))
+            task = asyncio.create_task(self._live_through(call, scope, work(owner, **about, wait_seconds=wait)))
             self.callers.append(_Caller(call, task, scope))
 
         self._run(make())
         return call
 
-    async def _live_through(
-        self, call: Call, scope: anyio.CancelScope, work: Callable[[], Coroutine[Any, Any, RunReport]]
-    ) -> None:
+    async def _live_through(self, call: Call, scope: anyio.CancelScope, work: Coroutine[Any, Any, RunReport]) -> None:
         CALL.set(call)
         try:
             with scope:
                 try:
-                    report = await work()
+                    report = await work
                 except Exception as error:  # noqa: BLE001 - judged by the history
                     if call.alive:
                         self.history.raised(call, error)

@@ -4,13 +4,15 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.children import Child, sandbox_on_port, stdio_child
+from contit_mcp.tasks.extension import IDENTIFIER
+from tests.children import Child, polls, sandbox_on_port, stdio_child
 from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
@@ -30,18 +32,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, 
 
 @asynccontextmanager
 async def children(
-    store: dict[str, str], *, run_seconds: float, count: int = 2
+    store: dict[str, str], *, run_seconds: float, handshake: bool = True
 ) -> AsyncIterator[tuple[list[Child], SandboxRecord]]:
     """Children on one Contit and one store, ready for calls."""
     async with sandbox_on_port(SandboxOptions(run_seconds=run_seconds)) as (url, sandbox):
         environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **store}
         async with stdio_child(environment) as first, stdio_child(environment) as second:
-            for child in (first, second):
+            for child in (first, second) if handshake else ():
                 await child.initialize()
-            yield [first, second][:count], sandbox
+            yield [first, second], sandbox
 
 
-def ask(number: int, **more: object) -> dict[str, object]:
+def ask(number: int, **more: object) -> dict[str, Any]:
     """A request for contit_ask."""
     arguments = {"prompt": QUESTION, "wait_seconds": 60, **more}
     return {"id": number, "method": "tools/call", "params": {"name": "contit_ask", "arguments": arguments}}
@@ -53,56 +55,27 @@ async def started(sandbox: SandboxRecord, runs: int = 1) -> None:
         await anyio.sleep(0.02)
 
 
-async def test_the_same_question_in_two_processes_at_once_starts_one_run(store: dict[str, str]) -> None:
-    """Both get its answer, and only one of them asks about it."""
+async def test_two_processes_share_one_run_and_a_killed_one_loses_nothing(store: dict[str, str]) -> None:
+    """The other process knows the ids, answers the same question with the same run, and asks about it alone."""
     with anyio.fail_after(60):
-        async with children(store, run_seconds=4) as ((first, second), sandbox):
-            await first.send(ask(2))
-            await second.send(ask(2))
-            answers = [(await child.answer(2))["result"]["structuredContent"] for child in (first, second)]
-        assert len(sandbox.runs) == 1
-        assert answers[0]["run_id"] == answers[1]["run_id"]
-        assert answers[0]["response"] == answers[1]["response"]
-        assert "12" in answers[0]["response"] or "draft" in answers[0]["response"]
-        polls = [request for request in sandbox.requests if request.endpoint == "status"]
-        assert len(polls) <= 12  # every half second by one of them, and one look of the other
-
-
-async def test_when_one_is_killed_the_other_one_finishes_and_answers(store: dict[str, str]) -> None:
-    """Its hold ends by itself, and the waiting process goes on."""
-    with anyio.fail_after(60):
-        async with children(store, run_seconds=6) as ((first, second), sandbox):
+        async with children(store, run_seconds=8) as ((first, second), sandbox):
             await first.send(ask(2))
             await started(sandbox)
             await second.send(ask(2))
             await anyio.sleep(1)
-            first.process.kill()
-            answer = (await second.answer(2))["result"]
-        assert answer["isError"] is False
-        assert answer["structuredContent"]["status"] == "completed"
-        assert len(sandbox.runs) == 1
-
-
-async def test_a_fresh_process_joins_the_run_of_a_killed_one_and_knows_its_ids(store: dict[str, str]) -> None:
-    """Nobody had the ids but the store."""
-    with anyio.fail_after(60):
-        async with children(store, run_seconds=10) as ((first, second), sandbox):
-            await first.send(ask(2))
-            await started(sandbox)
+            assert polls(sandbox) <= 6  # by one of the two, with one look of the other
             first.process.kill()
             ids = {"thread_id": sandbox.runs[0].thread_id, "run_id": sandbox.runs[0].run_id}
-            status = await second.call(2, "contit_status", ids)
-            assert status["structuredContent"]["status"] == "in_progress"
-            await second.send(ask(3))
-            answer = (await second.answer(3))["result"]["structuredContent"]
+            assert (await second.call(3, "contit_status", ids))["structuredContent"]["status"] == "in_progress"
+            answer = (await second.answer(2))["result"]["structuredContent"]
             assert (answer["status"], answer["run_id"]) == ("completed", ids["run_id"])
             again = await second.call(4, "contit_response", ids)
             assert again["structuredContent"]["response"] == answer["response"]
         assert len(sandbox.runs) == 1
 
 
-async def test_a_run_that_ended_while_nobody_was_there_answers_without_polls(store: dict[str, str]) -> None:
-    """The same question gets the answer that its asker never got."""
+async def test_a_run_that_ended_while_no_process_lived_answers_the_same_question(store: dict[str, str]) -> None:
+    """Without polls: its asker never got the answer."""
     with anyio.fail_after(60):
         async with children(store, run_seconds=3) as ((first, second), sandbox):
             await first.send(ask(2))
@@ -117,26 +90,30 @@ async def test_a_run_that_ended_while_nobody_was_there_answers_without_polls(sto
         assert len(sandbox.runs) == 1
 
 
-async def test_three_starts_in_a_row_on_a_thread_each_get_their_own_answer(store: dict[str, str]) -> None:
-    """In any order, and from another process (Contit's response endpoint takes no run id)."""
-    prompts = [
-        "How many drafts does Anna Weber have?",
-        "Show me the three cheapest tents",
-        "When was Tech Review published?",
-    ]
+async def test_a_task_outlives_the_server_of_a_host() -> None:
+    """After `kill -9`, with a store in memory: the task id has all that is needed."""
+    envelope = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"extensions": {IDENTIFIER: {}}},
+    }
+    store = {"CONTIT_MCP_STORE": "memory", "CONTIT_MCP_TASK_INLINE_SECONDS": "0"}
     with anyio.fail_after(60):
-        async with children(store, run_seconds=0.6) as ((first, second), sandbox):
-            opened = (await first.call(2, "contit_ask", {"prompt": QUESTION}))["structuredContent"]
-            handles = []
-            for number, prompt in enumerate(prompts, start=3):
-                arguments = {"prompt": prompt, "thread_id": opened["thread_id"]}
-                handles.append((await first.call(number, "contit_start", arguments))["structuredContent"])
-            answers = {}
-            for number, place in enumerate((1, 0, 2), start=10):
-                ids = {name: handles[place][name] for name in ("thread_id", "run_id")}
-                answers[place] = (await second.call(number, "contit_response", ids))["structuredContent"]["response"]
-        assert [answers[place] for place in range(3)] == [run.turn.answer for run in sandbox.runs[1:]]
-        assert len(set(answers.values())) == 3
+        async with children(store, run_seconds=2, handshake=False) as ((first, second), sandbox):
+            call = ask(2)["params"] | {"_meta": envelope}
+            task = (await first.request(2, "tools/call", call))["result"]
+            assert task["resultType"] == "task"
+            first.process.kill()
+            for number in itertools.count(2):
+                about = {"taskId": task["taskId"], "_meta": envelope}
+                found = (await second.request(number, "tasks/get", about))["result"]
+                if found["status"] != "working":
+                    break
+                await anyio.sleep(0.2)
+            assert (found["taskId"], found["status"]) == (task["taskId"], "completed")
+            assert "draft" in found["result"]["structuredContent"]["response"]
+            cut = {"taskId": task["taskId"][:-1], "_meta": envelope}
+            assert (await second.request(1_000, "tasks/get", cut))["error"]["code"] == -32602
+        assert len(sandbox.runs) == 1
 
 
 async def test_redis_stopped_in_the_middle_and_started_again_loses_nothing_but_the_sharing(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Mapping
 
 import anyio
 import pytest
@@ -11,12 +10,14 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
 from contit_mcp.sandbox.options import SandboxOptions, parse_fault
-from tests.children import COMMAND, Child, clean_environment, piped, sandbox_on_port, stdio_child
+from tests.children import COMMAND, QUESTION, Child, clean_environment, piped, polls, sandbox_on_port, stdio_child
 
 pytestmark = pytest.mark.anyio
 
 ENDS_WITHIN = 2.0
 """Seconds, by the contract."""
+
+ENDINGS = {"EOF": None, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 
 
 def upstream(url: str, **more: str) -> dict[str, str]:
@@ -31,20 +32,33 @@ def assert_only_json_rpc(child: Child) -> None:
         assert json.loads(line)["jsonrpc"] == "2.0"
 
 
+async def ends(child: Child, by: str) -> None:
+    """End the child, and check that it leaves in time with exit code 0."""
+    began = anyio.current_time()
+    assert await child.end(by=ENDINGS[by]) == 0
+    assert anyio.current_time() - began < ENDS_WITHIN
+
+
+async def send_ask(child: Child, number: int, prompt: str = QUESTION) -> None:
+    """Ask without waiting for the answer."""
+    call = {"name": "contit_ask", "arguments": {"prompt": prompt}}
+    await child.send({"id": number, "method": "tools/call", "params": call})
+
+
+# --- what is on stdout and stderr
+
+
 async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing() -> None:
-    """Stdout belongs to the protocol (documented: MCP stdio transport)."""
     with anyio.fail_after(60):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
             await child.initialize()
-            assert (await child.call(2, "contit_ask", {"prompt": "How many drafts are there?"}))["isError"] is False
-            for number, kind in enumerate(
-                ("500", "html-error", "malformed", "redirect", "drop-after", "401"), start=10
-            ):
+            assert (await child.call(2, "contit_ask", {"prompt": QUESTION}))["isError"] is False
+            kinds = ("500", "html-error", "malformed", "redirect", "drop-after", "401")
+            for number, kind in enumerate(kinds, start=10):
                 sandbox.add_fault(parse_fault(f"{kind} on=start times=1"))
                 result = await child.call(number, "contit_ask", {"prompt": f"Question {number}"})
                 assert result["isError"] is True, kind
-            await child.write(b"this is no JSON\n")
-            await child.write(b'{"jsonrpc": "2.0", "id": 50, "method": "no/such/method"}\n')
+            await child.write(b'this is no JSON\n{"jsonrpc": "2.0", "id": 50, "method": "no/such/method"}\n')
             assert "error" in await child.answer(50)
             assert await child.end() == 0
             assert_only_json_rpc(child)
@@ -52,20 +66,33 @@ async def test_every_byte_on_stdout_is_json_rpc_also_at_debug_and_while_failing(
             assert b"stdio.unreadable_line" in child.stderr
 
 
-async def test_with_probe_there_is_a_fifth_tool_that_waits() -> None:
-    """So that users can measure their host."""
-    with anyio.fail_after(60):
-        async with stdio_child({}, "stdio", "--sandbox", "--probe") as child:
+@pytest.mark.parametrize("on", ["start", "status", "response"])
+async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(on: str) -> None:
+    """Markers are planted in all of them, every kind of fault is met, and all that was written is searched."""
+    key = "KEY-MARKER-4711"
+    kinds = (
+        "403", "404", "429", "500", "503", "redirect", "html", "html-error", "empty", "malformed", "missing-field",
+        "drop-before", "drop-after",
+    )  # fmt: skip
+    options = SandboxOptions(run_seconds=0.1, api_keys=frozenset({key}))
+    with anyio.fail_after(90):
+        async with sandbox_on_port(options) as (url, sandbox), stdio_child(upstream(url, CONTIT_API_KEY=key)) as child:
             await child.initialize()
-            tools = (await child.request(2, "tools/list", {}))["result"]["tools"]
-            assert [tool["name"] for tool in tools][4:] == ["contit_probe"]
-            result = await child.call(3, "contit_probe", {"seconds": 0.1})
-            assert result["structuredContent"]["waited_seconds"] >= 0.1
-            assert result["structuredContent"]["host"] == "test-host"
+            for number, kind in enumerate(kinds, start=10):
+                sandbox.clear_faults()
+                sandbox.add_fault(parse_fault(f"{kind} on={on} times=1"))
+                await child.call(number, "contit_ask", {"prompt": f"PROMPT-MARKER {number}", "wait_seconds": 2})
+            assert await child.end() == 0
+            assert_only_json_rpc(child)
+            written = child.stderr.decode()
+            assert "MARKER" not in written
+            assert not any(run.turn.answer[:40] in written for run in sandbox.runs)
+            assert key not in child.stdout.decode()
+            assert "PROMPT-MARKER" not in child.stdout.decode()
 
 
 async def test_non_ascii_survives_both_ways() -> None:
-    """UTF-8, whatever the locale of the host (documented: MCP)."""
+    """UTF-8, whatever the locale of the host."""
     with anyio.fail_after(30):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url, LC_ALL="C", LANG="C")) as child:
             await child.initialize()
@@ -77,20 +104,72 @@ async def test_non_ascii_survives_both_ways() -> None:
             assert answer["structuredContent"]["response"] == answer["content"][0]["text"] == expected
 
 
-@pytest.mark.parametrize("by", [None, signal.SIGTERM, signal.SIGINT], ids=["EOF", "SIGTERM", "SIGINT"])
-async def test_an_idle_server_leaves_at_once(by: signal.Signals | None) -> None:
-    """Within 2 s, exit code 0."""
+# --- how it starts
+
+
+async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -> None:
+    """Hosts show tool errors, but hide why a server did not start. A host may leave out the command, too."""
+    with anyio.fail_after(30):
+        async with piped(Child, COMMAND, clean_environment()) as child:
+            await child.initialize()
+            assert len((await child.request(2, "tools/list", {}))["result"]["tools"]) == 4
+            result = await child.call(3, "contit_ask", {"prompt": "q"})
+            assert result["isError"] is True
+            assert "CONTIT_API_KEY" in result["content"][0]["text"]
+            assert await child.end() == 0
+
+
+async def test_the_embedded_sandbox_answers_whatever_is_configured() -> None:
+    """A real credential in the environment has no business there. With --probe there is a fifth tool, which waits."""
+    odd = {"CONTIT_API_KEY": "REAL-KEY-MARKER", "CONTIT_CLIENT_ID": "x"}
+    with anyio.fail_after(30):
+        async with stdio_child(odd, "stdio", "--sandbox", "--probe") as child:
+            await child.initialize()
+            result = await child.call(2, "contit_ask", {"prompt": "List all published articles from March 2026"})
+            assert "Breaking News" in result["content"][0]["text"]
+            tools = (await child.request(3, "tools/list", {}))["result"]["tools"]
+            assert [tool["name"] for tool in tools][4:] == ["contit_probe"]
+            measured = (await child.call(4, "contit_probe", {"seconds": 0.1}))["structuredContent"]
+            assert measured["waited_seconds"] >= 0.1
+            assert measured["host"] == "test-host"
+            assert await child.end() == 0
+            assert b"MARKER" not in child.stderr
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_the_sdks_client_asks_and_follows_up_in_both_eras(era: str) -> None:
+    """Up to 2025-11-25 by handshake, 2026-07-28 without."""
+    with anyio.fail_after(60):
+        async with sandbox_on_port() as (url, _):
+            child = StdioServerParameters(
+                command=COMMAND[0], args=[*COMMAND[1:], "stdio"], env=clean_environment(**upstream(url))
+            )
+            async with Client(stdio_client(child), mode=era) as client:
+                assert client.protocol_version == ("2026-07-28" if era == "auto" else "2025-11-25")
+                thread: dict[str, str] = {}
+                for prompt, said in (
+                    ("List all published articles from March 2026", "12"),
+                    ("Show me the second one", "Weekly Update"),
+                ):
+                    result = await client.call_tool("contit_ask", {"prompt": prompt, **thread})
+                    assert isinstance(result, CallToolResult)
+                    assert said in str((result.structured_content or {})["response"])
+                    thread = {"thread_id": (result.structured_content or {})["thread_id"]}
+
+
+# --- how it ends
+
+
+@pytest.mark.parametrize("by", ENDINGS)
+async def test_an_idle_server_leaves_at_once(by: str) -> None:
     with anyio.fail_after(30):
         async with stdio_child({"CONTIT_API_KEY": "k"}) as child:
             await child.initialize()
-            began = anyio.current_time()
-            assert await child.end(by=by) == 0
-            assert anyio.current_time() - began < ENDS_WITHIN
+            await ends(child, by)
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-async def test_a_signal_returns_the_handle_of_every_ask_in_flight(by: signal.Signals) -> None:
-    """The same result as after the wait, and then it leaves within 2 s."""
+@pytest.mark.parametrize("by", ["SIGTERM", "SIGINT"])
+async def test_a_signal_returns_the_handle_of_every_call(by: str) -> None:
     with anyio.fail_after(30):
         async with (
             sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, sandbox),
@@ -98,46 +177,38 @@ async def test_a_signal_returns_the_handle_of_every_ask_in_flight(by: signal.Sig
         ):
             await child.initialize()
             for number in range(10, 15):
-                call = {"name": "contit_ask", "arguments": {"prompt": f"Question {number}"}}
-                await child.send({"id": number, "method": "tools/call", "params": call})
+                await send_ask(child, number, f"Question {number}")
             while len(sandbox.runs) < 5:
                 await anyio.sleep(0.02)
             await anyio.sleep(0.2)
-            began = anyio.current_time()
-            assert await child.end(by=by) == 0
-            assert anyio.current_time() - began < ENDS_WITHIN
-            runs = {run.run_id for run in sandbox.runs}
+            await ends(child, by)
             handles = [(await child.answer(number))["result"]["structuredContent"] for number in range(10, 15)]
-            assert {handle["run_id"] for handle in handles} == runs
+            assert {handle["run_id"] for handle in handles} == {run.run_id for run in sandbox.runs}
             assert {handle["status"] for handle in handles} == {"in_progress"}
 
 
-@pytest.mark.parametrize("by", [None, signal.SIGTERM], ids=["EOF", "SIGTERM"])
-async def test_a_start_that_hangs_does_not_hold_the_end(by: signal.Signals | None) -> None:
+@pytest.mark.parametrize("by", ["EOF", "SIGTERM"])
+async def test_a_start_that_hangs_does_not_hold_the_end(by: str) -> None:
     """Not even the one step that cannot be cancelled."""
     with anyio.fail_after(30):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
             sandbox.add_fault(parse_fault("slow on=start seconds=60"))
             await child.initialize()
-            call = {"name": "contit_ask", "arguments": {"prompt": "Question"}}
-            await child.send({"id": 10, "method": "tools/call", "params": call})
+            await send_ask(child, 10)
             await anyio.sleep(0.7)
-            began = anyio.current_time()
-            assert await child.end(by=by) == 0
-            assert anyio.current_time() - began < ENDS_WITHIN
+            await ends(child, by)
 
 
 async def test_a_cancelled_call_stops_polling_before_the_next_poll() -> None:
-    """notifications/cancelled; the run goes on, and its answer can be had (documented: no cancel upstream)."""
+    """notifications/cancelled; the run goes on, and its answer can be had."""
     with anyio.fail_after(30):
         async with (
             sandbox_on_port(SandboxOptions(run_seconds=4)) as (url, sandbox),
             stdio_child(upstream(url)) as child,
         ):
             await child.initialize()
-            call = {"name": "contit_ask", "arguments": {"prompt": "How many drafts are there?"}}
-            await child.send({"id": 10, "method": "tools/call", "params": call})
-            while not any(request.endpoint == "status" for request in sandbox.requests):
+            await send_ask(child, 10)
+            while not polls(sandbox):
                 await anyio.sleep(0.02)
             await child.send({"method": "notifications/cancelled", "params": {"requestId": 10}})
             await anyio.sleep(0.2)
@@ -149,94 +220,3 @@ async def test_a_cancelled_call_stops_polling_before_the_next_poll() -> None:
             assert result["structuredContent"]["response"] == run.turn.answer
             assert await child.end() == 0
             assert b'"outcome": "cancelled"' in child.stderr
-
-
-@pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_the_sdks_client_asks_and_follows_up_in_both_eras(era: str) -> None:
-    """Up to 2025-11-25 by handshake, 2026-07-28 without (documented: MCP)."""
-    with anyio.fail_after(60):
-        async with sandbox_on_port() as (url, _):
-            child = StdioServerParameters(
-                command=COMMAND[0], args=[*COMMAND[1:], "stdio"], env=clean_environment(**upstream(url))
-            )
-            async with Client(stdio_client(child), mode=era) as client:
-                assert client.protocol_version == ("2026-07-28" if era == "auto" else "2025-11-25")
-                first = await client.call_tool("contit_ask", {"prompt": "List all published articles from March 2026"})
-                assert isinstance(first, CallToolResult)
-                found: Mapping[str, object] = first.structured_content or {}
-                assert "12" in str(found["response"])
-                second = await client.call_tool(
-                    "contit_ask", {"prompt": "Show me the second one", "thread_id": found["thread_id"]}
-                )
-                assert isinstance(second, CallToolResult)
-                assert "Weekly Update" in str((second.structured_content or {})["response"])
-
-
-async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -> None:
-    """Hosts show tool errors, but hide why a server did not start."""
-    with anyio.fail_after(30):
-        async with stdio_child({}) as child:
-            await child.initialize()
-            tools = (await child.request(2, "tools/list", {}))["result"]["tools"]
-            assert len(tools) == 4
-            result = await child.call(3, "contit_ask", {"prompt": "q"})
-            assert result["isError"] is True
-            assert "CONTIT_API_KEY" in result["content"][0]["text"]
-            assert await child.end() == 0
-
-
-async def test_the_embedded_sandbox_answers_without_an_account() -> None:
-    """A real credential in the environment has no business there."""
-    with anyio.fail_after(30):
-        async with stdio_child({"CONTIT_API_KEY": "REAL-KEY-MARKER"}, "stdio", "--sandbox") as child:
-            await child.initialize()
-            result = await child.call(2, "contit_ask", {"prompt": "List all published articles from March 2026"})
-            assert "Breaking News" in result["content"][0]["text"]
-            assert await child.end() == 0
-            assert b"MARKER" not in child.stderr
-
-
-async def test_with_no_command_and_piped_input_it_is_stdio() -> None:
-    """What a host that forgets the argument gets."""
-    with anyio.fail_after(30):
-        async with piped(Child, COMMAND, clean_environment(CONTIT_API_KEY="k")) as child:
-            await child.initialize()
-            assert await child.end() == 0
-
-
-async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result() -> None:
-    """Markers are planted in all of them, every kind of fault is met, and all that was written is searched."""
-    key = "KEY-MARKER-4711"
-    kinds = ("403", "404", "429", "500", "503", "redirect", "html", "html-error", "empty", "malformed", "missing-field")
-    options = SandboxOptions(run_seconds=0.1, api_keys=frozenset({key}))
-    with anyio.fail_after(90):
-        async with sandbox_on_port(options) as (url, sandbox), stdio_child(upstream(url, CONTIT_API_KEY=key)) as child:
-            await child.initialize()
-            number = 10
-            for on in ("start", "status", "response"):
-                for kind in (*kinds, "drop-before", "drop-after"):
-                    sandbox.clear_faults()
-                    sandbox.add_fault(parse_fault(f"{kind} on={on} times=1"))
-                    number += 1
-                    await child.call(number, "contit_ask", {"prompt": f"PROMPT-MARKER {number}", "wait_seconds": 3})
-            assert await child.end() == 0
-            assert_only_json_rpc(child)
-            written = child.stderr.decode()
-            assert "MARKER" not in written
-            assert not any(run.turn.answer[:40] in written for run in sandbox.runs)
-            assert key not in child.stdout.decode()
-            assert "PROMPT-MARKER" not in child.stdout.decode()
-
-
-async def test_a_wrong_setting_ends_it_with_one_line_and_a_hint() -> None:
-    """No traceback."""
-    with anyio.fail_after(30):
-        result = await anyio.run_process(
-            [*COMMAND, "stdio"], env=clean_environment(CONTIT_MCP_WAIT_SECOND="3"), check=False
-        )
-    assert result.returncode == 1
-    assert result.stdout == b""
-    assert result.stderr.decode().splitlines() == [
-        "error: CONTIT_MCP_WAIT_SECOND is not a setting of contit-mcp.",
-        "hint: Did you mean CONTIT_MCP_WAIT_SECONDS?",
-    ]

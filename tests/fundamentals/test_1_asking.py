@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from tests.fundamentals.conftest import Stage
-from tests.server.stage import WANTS_PROGRESS, call
+from tests.server.stage import call
 
 pytestmark = pytest.mark.anyio
 QUESTION = {"prompt": "How many drafts are there?"}
@@ -26,14 +26,6 @@ async def test_contit_ask_returns_the_answer(stage: Stage) -> None:
     assert result["status"] == "completed"
     assert result["response"] == "There are 20 draft items: 12 articles, 5 products and 3 pages."
     assert {"thread_id", "run_id"} < result.keys()
-
-
-async def test_the_text_of_a_result_says_as_much_as_its_structure(stage: Stage) -> None:
-    """Some hosts show their model only one of them."""
-    async with stage.host() as client:
-        result, texts, _ = await call(client, "contit_ask", QUESTION)
-    assert texts[0] == result["response"]
-    assert result["thread_id"] in texts[1]
 
 
 async def test_a_follow_up_passes_the_thread_id_of_the_answer(stage: Stage) -> None:
@@ -101,19 +93,6 @@ async def test_the_wait_fits_the_host(stage: Stage) -> None:
         brief, _, _ = await call(client, "contit_ask", {"prompt": "How many products are there?"})
         assert anyio.current_time() - began < 30
     assert (patient["status"], brief["status"]) == ("completed", "in_progress")
-
-
-async def test_progress_is_in_words(stage: Stage) -> None:
-    """People read it, so it has no ids."""
-    heard: list[str] = []
-
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message or "")
-
-    async with stage.host() as client:
-        await client.call_tool("contit_ask", QUESTION, progress_callback=hear, meta=WANTS_PROGRESS)
-    assert heard[0].startswith("Asking Contit")
-    assert heard[-1].startswith("Contit is working on it")
 
 
 async def test_the_same_question_joins_its_run(stage: Stage) -> None:

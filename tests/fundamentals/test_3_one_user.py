@@ -29,40 +29,6 @@ async def test_a_question_needs_no_account_and_no_host(tmp_path: Path) -> None:
     assert done.stdout == "There are 20 draft items: 12 articles, 5 products and 3 pages.\n"
 
 
-async def test_the_sandbox_says_what_it_does_not_understand(tmp_path: Path) -> None:
-    """It is no language model: it looks things up, and guesses nothing."""
-    done = await contit_mcp(tmp_path, "ask", "--sandbox", "How many frobnicated drafts are there?")
-    assert "frobnicated" in done.stdout
-
-
-async def test_install_adds_an_entry_and_uninstall_puts_the_file_back(tmp_path: Path) -> None:
-    """Other servers, comments and white space stay as they are."""
-    file = tmp_path / ".cursor" / "mcp.json"
-    file.parent.mkdir()
-    before = '{\n    "mcpServers": { "other": { "command": "other" } }  // mine\n}\n'
-    file.write_text(before)
-    await contit_mcp(tmp_path, "install", "cursor", "--sandbox")
-    assert '"contit-assistant"' in file.read_text()
-    await contit_mcp(tmp_path, "uninstall", "cursor")
-    assert file.read_text() == before
-
-
-async def test_check_says_whether_contit_takes_the_key(tmp_path: Path) -> None:
-    """It starts no run."""
-    with running_sandbox() as sandbox:
-        good = await contit_mcp(tmp_path, "check", **sandbox.environment)
-        bad = await contit_mcp(tmp_path, "check", **sandbox.environment | {"CONTIT_API_KEY": "wrong"})
-        assert sandbox.record.runs == []
-    assert (good.returncode, bad.returncode) == (0, 1)
-
-
-async def test_a_misspelt_setting_is_an_error_with_the_nearest_name(tmp_path: Path) -> None:
-    """A typing error never changes behaviour in silence."""
-    done = await contit_mcp(tmp_path, "ask", "--sandbox", "?", CONTIT_MCP_WAIT_SECOND="5")
-    assert "CONTIT_MCP_WAIT_SECOND is not a setting of contit-mcp." in done.stderr
-    assert "Did you mean CONTIT_MCP_WAIT_SECONDS?" in done.stderr
-
-
 async def test_ids_work_after_a_restart(tmp_path: Path) -> None:
     """The server is killed in the middle of a question; the next one returns its answer."""
     with running_sandbox(SandboxOptions(run_seconds=2)) as sandbox:

@@ -68,16 +68,3 @@ def test_any_replica_answers_any_call(server: Served, environment: dict[str, str
     thread = str(ask(server, ALICE)["thread_id"])
     with Served(environment) as replica:
         assert ask(replica, ALICE, thread_id=thread)["thread_id"] == thread
-
-
-def test_probes_and_metrics_need_no_token(server: Served) -> None:
-    """They contain nothing about callers."""
-    assert server.http.get(f"{server.base}/healthz").status_code == 200
-    assert server.http.get(f"{server.base}/readyz").status_code == 200
-    assert "alice" not in server.http.get(f"{server.base}/metrics").text
-
-
-def test_sigterm_ends_a_server_with_0(environment: dict[str, str]) -> None:
-    """Calls in flight return their ids first (tests/http/test_drain.py)."""
-    with Served(environment) as server:
-        assert server.stop() == 0

@@ -1,7 +1,7 @@
 """Files as people and editors leave them: other servers, comments, odd white space, marks and line ends."""
 
 import json
-from random import Random
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -51,10 +51,13 @@ def json_documents(draw: st.DrawFn, host: Host) -> str:
         value["inputs"] = [{"id": "other", "type": "promptString"}] * random.randint(0, 2)
     items = list(value.items())
     random.shuffle(items)
-    pretty = random.random() < 0.7
-    unit = random.choice(("  ", "    ", "\t", "")) if pretty else ""
-    text = _json(dict(items), random, "\n" if pretty else "", unit, 0, noisy=random.random() < 0.6)
-    return draw(_as_kept(_blank(random, noisy=False) + text))
+    text = json.dumps(dict(items), indent=random.choice((None, 0, 2, 4, "\t")), ensure_ascii=random.random() < 0.5)
+    if random.random() < 0.3:
+        text = re.sub(r"([^\s\[{,])(\n\s*[\]}])", r"\1,\2", text)
+    if random.random() < 0.6:
+        noise = ("\n", "\n", "\n\n", "// [ ,\n", ' /* { " */\n')
+        text = "/* , */" + re.sub("\n", lambda _: random.choice(noise), text) + " // }"
+    return draw(_as_kept(text))
 
 
 @st.composite
@@ -97,21 +100,3 @@ def _as_kept(draw: st.DrawFn, text: str) -> str:
     text = text if draw(st.booleans()) else text.rstrip("\n")
     text = text.replace("\n", draw(st.sampled_from(("\n", "\r\n"))))
     return ("\ufeff" if draw(st.booleans()) else "") + text
-
-
-def _blank(random: Random, *, noisy: bool) -> str:
-    return random.choice(("", "", " ", '/* { " */', "// [ ,\n", "\n", "\t")) if noisy else ""
-
-
-def _json(value: Any, random: Random, newline: str, unit: str, depth: int, *, noisy: bool) -> str:
-    if not isinstance(value, dict | list) or (not value and not noisy):
-        return json.dumps(value, ensure_ascii=random.random() < 0.5)
-    inner, outer = newline + unit * (depth + 1), newline + unit * depth
-    parts = []
-    for name, item in value.items() if isinstance(value, dict) else ((None, item) for item in value):
-        written = _json(item, random, newline, unit, depth + 1, noisy=noisy)
-        key = "" if name is None else json.dumps(name) + _blank(random, noisy=noisy) + ":" + (" " if newline else "")
-        parts.append(inner + _blank(random, noisy=noisy) + key + written + _blank(random, noisy=noisy))
-    comma = "," if parts and noisy and random.random() < 0.3 else ""
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    return opening + ",".join(parts) + comma + _blank(random, noisy=noisy) + outer + closing

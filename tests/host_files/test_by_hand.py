@@ -62,7 +62,7 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             "extensions:\n  contit-assistant: {cmd: x}\n  # mine\n  other: {cmd: y}\nz: 1\n",
             "extensions:\n  # mine\n  other: {cmd: y}\nz: 1\n",
         ),
-        ("goose", "extensions: {contit-assistant: {cmd: x}}\nz: 1\n", "extensions: {}\nz: 1\n"),
+        ("goose", "extensions: {contit-assistant: {cmd: x}} # y\nz: 1\n", "z: 1\n"),
         (
             "goose",
             "extensions:\n  other:\n    cmd: y\n  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\nz: 1\n",
@@ -80,8 +80,8 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             "[mcp_servers]\nother = { command = 'y' } # mine\n",
         ),
         ("goose", "extensions: {contit-assistant: {cmd: x}, other: {cmd: y}}\n", "extensions: {other: {cmd: y}}\n"),
-        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", "extensions: {}\n"),
-        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "extensions: {}\nz: {cmd: x}\n"),
+        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", "{}\n"),
+        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "z: {cmd: x}\n"),
     ],
 )
 def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path, installs: Installs) -> None:
@@ -105,6 +105,8 @@ def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs:
     ("slug", "text"),
     [
         ("cursor", '{"a": ' + "1" * 5000 + "}"),
+        ("cursor", "/*" * 500_000),  # both would freeze a search that begins again at each character
+        ("cursor", '"' + '\\"' * 500_000),
         ("codex", "a = " + "[" * 3000 + "]" * 3000),
         ("goose", "a: " + "[" * 3000 + "]" * 3000),
         ("goose", "a: 0b_\n"),
@@ -156,8 +158,11 @@ def test_a_file_is_the_same_by_every_link(tmp_path: Path, installs: Installs) ->
     assert installs.known == []
 
 
-def test_a_key_file_is_used_by_an_entry_that_names_it(tmp_path: Path) -> None:
-    """Also by `~`; a text that is no path names no file."""
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
+def test_a_key_file_is_used_by_an_entry_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by `~` and by a link; a text that is no path names no file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to(tmp_path)
     for named, is_it in (("~/key", True), (f"{tmp_path}/link/key", True), (f"{tmp_path}/other", False), ("\0~", False)):
         entry = {"command": "x", "env": {"K": named}}
         place = holding(json.dumps({"mcpServers": {"contit-assistant": entry}}), HOSTS["cursor"], tmp_path)

@@ -37,24 +37,14 @@ LONG = "\n".join(
 
 @dataclass(frozen=True)
 class Entry:
-    """What a user puts into a host's configuration, for one way to the server.
-
-    Attributes:
-        transport: Its name.
-        command: The program, for stdio.
-        environment: For the program.
-        url: Otherwise.
-        token: What the server wants to see, if it does.
-        log: Where the server writes its log, for stdio.
-        server: The server, otherwise.
-    """
+    """One way to the server: a command that keeps its log, or a served URL."""
 
     transport: str
     command: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
     url: str = ""
     token: str | None = None
-    log: Path | None = None
     server: Served | None = None
 
     @property

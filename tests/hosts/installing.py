@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,32 +31,27 @@ def npm_packages(folder: str, *names: str) -> Path:
     """Install packages in the versions of package.json; the folder of their commands."""
     pinned = json.loads((PINS / "package.json").read_text(encoding="utf-8"))["dependencies"]
     wanted = json.dumps({"private": True, "dependencies": {name: pinned[name] for name in names}}, indent=1)
-    target = CACHE / "npm" / folder
-    with _making(target, wanted) as missing:
-        if missing:
-            npm = shutil.which("npm")
-            if npm is None:
-                pytest.fail("npm was not found: it installs Node and the clients written for it.", pytrace=False)
-            path = os.environ["PATH"] if folder == "node" else f"{node()}{os.pathsep}{os.environ['PATH']}"
-            (target / "package.json").write_text(wanted, encoding="utf-8")
-            quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error")
-            _run([npm, "install", *quiet], target, what=", ".join(names), path=path)
-    return target / "node_modules" / ".bin"
+    path = "" if folder == "node" else f"{node()}{os.pathsep}"
+    return _npm(folder, {"package.json": wanted}, "install", "--no-package-lock", path=path) / ".bin"
 
 
 def npm_locked(folder: str, pins: Path) -> Path:
     """Install what the package.json and package-lock.json in `pins` name; the folder of the packages."""
-    names = ("package.json", "package-lock.json")
+    files = {name: (pins / name).read_text(encoding="utf-8") for name in ("package.json", "package-lock.json")}
+    return _npm(folder, files, "ci", "--ignore-scripts")
+
+
+def _npm(folder: str, files: Mapping[str, str], *command: str, path: str = "") -> Path:
     target = CACHE / "npm" / folder
-    with _making(target, "".join((pins / name).read_text(encoding="utf-8") for name in names)) as missing:
+    with _making(target, "".join(files.values())) as missing:
         if missing:
             npm = shutil.which("npm")
             if npm is None:
                 pytest.fail("npm was not found: it installs Node and the clients written for it.", pytrace=False)
-            for name in names:
-                shutil.copy(pins / name, target)
-            quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
-            _run([npm, "ci", *quiet], target, what=f"the packages of {folder}")
+            for name, text in files.items():
+                (target / name).write_text(text, encoding="utf-8")
+            quiet = ("--no-audit", "--no-fund", "--loglevel", "error")
+            _run([npm, *command, *quiet], target, what=f"the packages of {folder}", path=path + os.environ["PATH"])
     return target / "node_modules"
 
 

@@ -43,15 +43,7 @@ def long_trial(request: pytest.FixtureRequest, long_bench: Bench, tmp_path: Path
 @contextmanager
 def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal]:
     """Claude Code in a terminal, ready for input, with every dialog of a first start already answered."""
-    entry = trial.entry
-    server = (
-        {"type": "stdio", "command": str(entry.command), "args": ["stdio"], "env": entry.environment}
-        if entry.command
-        else {"type": "http", "url": entry.url, "headers": entry.headers}
-    )
     trial.home.mkdir(exist_ok=True)
-    config = trial.home / "mcp.json"
-    config.write_text(json.dumps({"mcpServers": {"contit-assistant": server}}), encoding="utf-8")
     answered = {
         "hasCompletedOnboarding": True,
         "lastOnboardingVersion": npm_version(PACKAGE),
@@ -59,9 +51,11 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
         "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},
         "projects": {str(trial.home): {"hasTrustDialogAccepted": True}},
     }
-    (trial.home / ".claude.json").write_text(json.dumps(answered), encoding="utf-8")
+    settings = trial.home / ".claude.json"
+    if not settings.exists():  # it does at a second start
+        settings.write_text(json.dumps(answered), encoding="utf-8")
+        trial.install("claude-code")
     program = npm_packages("claude_code", PACKAGE) / "claude"
-    fixed = ("--mcp-config", config, "--strict-mcp-config", "--model", "claude-sonnet-4-5")
     variables = bare_environment(
         trial.home,
         ANTHROPIC_BASE_URL=trial.bench.model_url,
@@ -69,11 +63,12 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
         DISABLE_AUTOUPDATER="1",
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
         ENABLE_TOOL_SEARCH="false",  # the stand-in does not search for tools
+        **trial.token_variable,
         **environment,
     )
     del variables["NO_COLOR"]
     allowed = ("--allowedTools", "mcp__contit-assistant__contit_ask")
-    with in_terminal([program, *fixed, *allowed, *options], trial.home, variables) as terminal:
+    with in_terminal([program, "--model", "claude-sonnet-4-5", *allowed, *options], trial.home, variables) as terminal:
         terminal.wait_for(lambda: "❯" in terminal.drawn or "> " in terminal.drawn)
         yield terminal
 
@@ -163,26 +158,26 @@ def test_a_resumed_session_gets_the_answer_of_its_task(long_trial: Trial, questi
     assert set(methods(long_trial, known)) == {"tasks/get"}
 
 
-def test_with_the_background_switched_off_the_task_is_awaited_in_the_foreground(
-    long_trial: Trial, question: str
+@pytest.mark.parametrize(
+    ("switch", "used"),
+    [
+        (
+            "CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND",
+            {"contit_ask", "tasks/get"},
+        ),  # the task is awaited in the foreground
+        ("CLAUDE_CODE_DISABLE_MCP_TASKS", {"contit_ask"}),  # a plain call with progress
+    ],
+)
+def test_with_either_switch_the_answer_is_the_call_s_own_result(
+    switch: str, used: set[str], long_trial: Trial, question: str
 ) -> None:
-    """`CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND=1`: the answer is the call's own result (docs/hosts.md)."""
+    """As docs/hosts.md says."""
     known, model = len(long_trial.entry.calls()), long_trial.bench.model
-    with claude(long_trial, CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND="1") as terminal:
+    with claude(long_trial, **{switch: "1"}) as terminal:
         go(terminal, long_trial, question)
         terminal.wait_for(lambda: model.seen)
         assert shown_answer(long_trial, model.seen[0])
-    assert set(methods(long_trial, known)) == {"contit_ask", "tasks/get"}
-
-
-def test_with_tasks_switched_off_the_call_waits_for_its_answer(long_trial: Trial, question: str) -> None:
-    """`CLAUDE_CODE_DISABLE_MCP_TASKS=1`: a plain call with progress (docs/hosts.md)."""
-    known, model = len(long_trial.entry.calls()), long_trial.bench.model
-    with claude(long_trial, CLAUDE_CODE_DISABLE_MCP_TASKS="1") as terminal:
-        go(terminal, long_trial, question)
-        terminal.wait_for(lambda: model.seen)
-        assert shown_answer(long_trial, model.seen[0])
-    assert methods(long_trial, known) == ["contit_ask"]
+    assert set(methods(long_trial, known)) == used
 
 
 @pytest.mark.parametrize("trial", ["stdio", "http+token"], indirect=True)

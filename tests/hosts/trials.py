@@ -23,23 +23,15 @@ _SECONDS = 150
 
 @dataclass(frozen=True)
 class Row:
-    """What was seen of one client over one transport.
-
-    Attributes:
-        protocol: The revision its calls came in.
-        host: The name and version that the server knows it by.
-        waits: How long the server lets its calls wait, by that name, in seconds.
-        saw: What its model sees of a result: its text, its structure, or both.
-        seconds: From its start to its end.
-    """
+    """What was seen of one client over one transport."""
 
     client: str
     version: str
     transport: str
-    protocol: str
-    host: str
-    waits: float
-    saw: str
+    protocol: str  # the revision its calls came in
+    host: str  # the name and version that the server knows it by
+    waits: float  # how long the server lets its calls wait, by that name, in seconds
+    saw: str  # what its model sees of a result: its text, its structure, or both
     seconds: float
 
 
@@ -70,11 +62,8 @@ class Trial:
     def program(self, name: str, interpreter: Path, **more: object) -> str:
         """Run one of our programs in a client's environment, telling it where to ask what; its stdout."""
         given = {"question": QUESTION, "follow_up": FOLLOW_UP, "model_url": self.bench.model_url, **more}
-        environment = {
-            "GOOGLE_GEMINI_BASE_URL": self.bench.model_url,
-            "GOOGLE_API_KEY": "made-up",
-        }  # ADK takes no other way
-        return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **environment)
+        for_adk = {"GOOGLE_GEMINI_BASE_URL": self.bench.model_url, "GOOGLE_API_KEY": "made-up"}
+        return self.run([interpreter, PROGRAMS / name, json.dumps(self.entry.plain() | given)], **for_adk)
 
     def converse(self, client: str, start: Callable[[], object], *, version: str, **more: Any) -> Row:
         """Let a host's model ask and follow up; `more` are arguments that it adds because the host asks for them.

@@ -7,7 +7,6 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from contit_mcp.sandbox.options import Fault, SandboxOptions
-from contit_mcp.telemetry.call_stats import FinishedCall
 from contit_mcp.telemetry.metrics import Metrics
 from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples
 from tests.redis_server import redis_server
@@ -166,6 +165,6 @@ def test_a_crash_and_an_unknown_start_have_counts_that_are_there_before_the_firs
     metrics = Metrics()
     for outcome, expected in ((None, (0, 0)), ("UnexpectedError", (1, 0)), ("StartUnknownError", (1, 1))):
         if outcome is not None:
-            metrics.count_call(FinishedCall("contit_ask", outcome, 1.0, 0, None))
+            metrics.count_call("contit_ask", outcome, 1.0, dropped=0, trace_id=None)
         found = samples(metrics.text("text/plain")[0].decode())
         assert (found["contit_mcp_crashed_calls_total"], found["contit_mcp_unknown_starts_total"]) == expected

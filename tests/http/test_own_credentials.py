@@ -135,15 +135,15 @@ async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None
         return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=f"made-up-{number:012}")))
 
     async with AppContext(configured, sharing=Sharing.BY_CREDENTIAL) as context:
-        first, early = context.tenant(caller(0)), context.tenant(caller(1)).assistant
+        first, early = context.services().tenant(caller(0)), context.services().tenant(caller(1)).assistant
         for number in range(2, MOST_CREDENTIALS + 300):
-            context.tenant(caller(number))
-            assert context.tenant(caller(0)).assistant is first.assistant
-        second = context.tenant(caller(1))
+            context.services().tenant(caller(number))
+            assert context.services().tenant(caller(0)).assistant is first.assistant
+        second = context.services().tenant(caller(1))
         assert second.owner != first.owner
         assert second.assistant is not early
         with pytest.raises(ConfigurationError):
-            context.tenant(Caller(principal="ada"))
+            context.services().tenant(Caller(principal="ada"))
 
 
 def test_no_credential_is_ever_logged(server: Served) -> None:

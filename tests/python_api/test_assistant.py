@@ -114,18 +114,6 @@ async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None
             await contit.status("thread_unknown", "run_unknown")
 
 
-async def test_two_credentials_in_one_process_do_not_see_each_others_runs(
-    sandbox: RunningSandbox, tmp_path: object
-) -> None:
-    """Not even in a store that both use."""
-    store = f"sqlite:{tmp_path}/runs.db"
-    async with assistant(sandbox, "anna-key", store=store) as anna, assistant(sandbox, "ben-key", store=store) as ben:
-        first, second = await anna.ask(DRAFTS), await ben.ask(DRAFTS)
-        assert first.run_id != second.run_id
-        assert [run.run_id for run in await anna.runs()] == [first.run_id]
-        assert [run.run_id for run in await ben.runs()] == [second.run_id]
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [

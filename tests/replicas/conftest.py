@@ -1,9 +1,5 @@
 """Replicas are in real time."""
 
-import pytest
+from tests.children import anyio_backend
 
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Asyncio as in production: processes and sockets do not follow a virtual clock."""
-    return "asyncio", {}
+__all__ = ["anyio_backend"]

@@ -1,25 +1,24 @@
 """What happened, and what must never have: one run a question, its own answer, its own caller. No tolerance."""
 
 import itertools
+import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from contit_mcp.runs.redis import RedisRunStore
-from contit_mcp.server.tenancy import owner_of_name
-from tests.replicas.contit import RecordingContit, Run
-from tests.replicas.fleet import SEAL_KEY, Life, Replica
-from tests.replicas.hosts import Attempt, Question
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-DELIVERIES = {
-    ("contit_ask", "completed"),
-    ("contit_response", "completed"),
-    ("contit_start", "completed"),
-    ("contit_start", "in_progress"),
-}
-"""What a call was, and how it ended, that was sent an answer, or the ids of `contit_start`."""
+from contit_mcp.runs.redis import RedisRunStore
+from contit_mcp.sandbox.record import Run, SandboxRecord
+from contit_mcp.server.tenancy import owner_of_name
+from tests.children import SEAL_KEY
+from tests.echo_contit import answer_to
+from tests.replicas.fleet import Life, Replica
+from tests.replicas.hosts import Attempt, Question
 
 AT_DELIVERY_SECONDS = 2.5
 """How long after a run's end its answer may be on the way: the pause between two polls, and a busy machine."""
@@ -29,20 +28,42 @@ OUTAGE_SECONDS = 15.0
 
 
 @dataclass
+class Contit:
+    """A sandbox as an ASGI application that notes which credential started each run, and when (the loop's clock)."""
+
+    app: ASGIApp
+    record: SandboxRecord
+    senders: dict[str, str] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        key, at = dict(scope["headers"])[b"x-api-key"].decode(), anyio.current_time()
+
+        async def note(message: Message) -> None:
+            if scope["method"] == "POST" and b"runId" in message.get("body", b""):
+                run_id = json.loads(message["body"])["runId"]
+                self.senders[run_id], self.times[run_id] = key, at
+            await send(message)
+
+        await self.app(scope, receive, note)
+
+    def started(self, prompt: str) -> list[Run]:
+        """The runs of one question, in the order of their beginning."""
+        return sorted((run for run in self.record.runs if run.prompt == prompt), key=lambda run: self.times[run.run_id])
+
+
+@dataclass
 class Evidence:
     """Gathered while it happens, judged at the end.
 
     Attributes:
-        contit: Every start.
-        replicas: Every process.
-        store_url: Where the ids of runs are kept.
-        base_url: The replicas' Contit.
         stored: The runs whose ids were in the store when the process that started them was dead.
         outages: When the store went away.
         counts: How often something happened that may.
     """
 
-    contit: RecordingContit
+    contit: Contit
     replicas: list[Replica]
     store_url: str
     base_url: str
@@ -53,8 +74,8 @@ class Evidence:
     async def taken(self, life: Life) -> None:
         """To be called when a process was killed: which of its runs are known to the store?"""
         store = RedisRunStore(self.store_url)
-        for run in list(self.contit.runs.values()):
-            if run.sender == life.key and run.run_id not in life.started:
+        for run in self.contit.record.runs:
+            if self.contit.senders.get(run.run_id) == life.key and run.run_id not in life.started:
                 owner = owner_of_name("token", "", run.prompt.split()[0], self.base_url, key=SEAL_KEY.encode())
                 if await store.find(owner, run.thread_id, run.run_id) is not None:
                     self.stored.add(run.run_id)
@@ -64,124 +85,83 @@ class Evidence:
         """What must never have happened."""
         self.counts.clear()
         found = [wrong for question in questions for wrong in (*self._doubles_of(question), *self._swaps_of(question))]
-        asked = {question.planned.prompt for question in questions}
-        found += [f"nobody asked for {run}" for run in self.contit.runs.values() if run.prompt not in asked]
-        crashed = [line for life in self._lives() for line in life.server.lines if line["level"] == "error"]
+        asked = {question.prompt for question in questions}
+        found += [f"nobody asked for {run}" for run in self.contit.record.runs if run.prompt not in asked]
+        crashed = [line for life in self.lives for line in life.server.lines if line["level"] == "error"]
         return found + [f"an error was logged: {line}" for line in crashed]
 
-    def _lives(self) -> Iterator[Life]:
-        return (life for replica in self.replicas for life in replica.lives)
-
-    def _life_of(self, run: Run) -> Life:
-        return next(life for life in self._lives() if life.key == run.sender)
+    @property
+    def lives(self) -> list[Life]:
+        """All processes."""
+        return [life for replica in self.replicas for life in replica.lives]
 
     def _was_cut_off(self, run: Run) -> bool:
         """Whether its process was killed between sending its start and storing its ids: the one window."""
-        life = self._life_of(run)
+        life = next(life for life in self.lives if life.key == self.contit.senders[run.run_id])
         return life.killed is not None and run.run_id not in life.started | self.stored
-
-    def _crossed(self, question: Question, run: Run) -> bool:
-        """Whether its answer, or its ids by `contit_start`, were sent by a process that lives as its caller left.
-
-        Nobody can know then whether it came; on a thread, the same words are a new question.
-        """
-        left = [attempt for attempt in question.attempts if attempt.outcome == "left"]
-        return any(
-            line["run_id"] == run.run_id
-            and (line["tool"], line["outcome"]) in DELIVERIES
-            and any(a.tool == line["tool"] and (life.killed is None or life.killed > a.ended) for a in left)
-            for life in self._lives()
-            for line in life.server.named("call.finished")
-        )
 
     def _in_outage(self, before: Run, after: Run) -> bool:
         """Whether the store was away between the runs, or so shortly before that the first may be in one memory alone."""
-        offset = time.time() - time.monotonic()  # the event loop's clock is the monotonic one
-        lines = [line for life in self._lives() for line in life.server.named("store.unusable")]
-        unusable = [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in lines]
-        return any(
-            before.accepted <= at <= after.accepted or at <= before.accepted <= at + OUTAGE_SECONDS
-            for at in [*self.outages, *unusable]
-        )
+        first, second = (self.contit.times[run.run_id] for run in (before, after))
+        return any(first <= end + OUTAGE_SECONDS and begin <= second for begin, end in self._outages())
+
+    def _outages(self) -> Iterator[tuple[float, float]]:
+        """When the store was away, or too slow for a process, which then keeps its runs in its memory."""
+        offset = time.time() - time.monotonic()
+        yield from zip(self.outages, self.outages, strict=True)
+        for life in self.lives:
+            began, ended = (
+                [datetime.fromisoformat(line["timestamp"]).timestamp() - offset for line in life.server.named(name)]
+                for name in ("store.unusable", "store.back")
+            )
+            yield from itertools.zip_longest(began, ended, fillvalue=life.killed or math.inf)
 
     def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:
         """Whether a process was killed just after the run's end, so that it may have stored a delivery it never made."""
-        seconds = [life.killed - before.ends for life in self._lives() if life.killed and life.killed < after.accepted]
+        until = self.contit.times[after.run_id]
+        seconds = [life.killed - before.ends for life in self.lives if life.killed and life.killed < until]
         return any(0.0 <= each <= AT_DELIVERY_SECONDS for each in seconds)
 
     def _doubles_of(self, question: Question) -> Iterator[str]:
         """Each run after the first must be explained."""
-        prompt = question.planned.prompt
+        prompt = question.prompt
         for before, after in itertools.pairwise(self.contit.started(prompt)):
             if self._was_cut_off(before):
                 self.counts["crashes between sending a start and storing its ids"] += 1
                 if self._in_outage(before, after):
                     self.counts["of these, whose mark was out of reach with the store"] += 1
-                elif not any(_may_have_started(attempt, after) for attempt in question.attempts):
+                elif not any(
+                    _may_have_started(attempt, self.contit.times[after.run_id]) for attempt in question.attempts
+                ):
                     yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
             elif self._in_outage(before, after):
                 self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
             elif self._was_killed_at_delivery(before, after):
                 self.counts["crashes between storing that an answer was delivered and sending it"] += 1
-            elif self._crossed(question, before):
-                self.counts["answers that crossed with their caller's leaving"] += 1
             else:
                 yield f"{prompt} was started twice: {before}, {after}\n  {_told(question)}"
 
     def _swaps_of(self, question: Question) -> Iterator[str]:
-        """Its answer must be its own run's, and its handles nobody else's."""
-        prompt = question.planned.prompt
-        if question.answer is None or question.run is None:
+        """Its answer must be its own, and its handles nobody else's."""
+        prompt = question.prompt
+        if question.run is None:
             yield f"{prompt} was not answered: {_told(question)}"
             return
-        run = self.contit.runs.get(question.run[1])
-        if run is None or run.prompt != prompt or run.thread_id != question.run[0]:
-            yield f"{prompt} was given another question's run: {run}"
-        elif question.answer != run.answer and not self._is_of_a_twin(question.answer, run):
+        run = next((run for run in self.contit.started(prompt) if (run.thread_id, run.run_id) == question.run), None)
+        if run is None:
+            yield f"{prompt} was given another question's run: {question.run}"
+        elif question.answer != answer_to(prompt):
             yield f"{prompt} got {question.answer!r} of {run}"
         elif question.thread_id not in {None, run.thread_id}:
             yield f"{prompt} was asked on {question.thread_id}: {run}"
-        if question.planned.tried_by is not None and question.elsewhere != "No such thread or run.":
-            yield f"{question.planned.tried_by} opened handles of {question.caller}: {question.elsewhere}"
-
-    def _is_of_a_twin(self, answer: str, run: Run) -> bool:
-        """Whether an answer is that of another run of the same question on the thread, started in a store's outage.
-
-        Contit's response endpoint takes no run id, and replicas that do not see each other's runs cannot prevent it.
-        """
-        for other in self.contit.started(run.prompt):
-            before, after = sorted((run, other), key=lambda each: each.accepted)
-            same = other.thread_id == run.thread_id and other.answer == answer
-            if other is not run and same and self._in_outage(before, after):
-                self.counts["answers of a second run of the same question, started in an outage of the store"] += 1
-                return True
-        return False
 
 
-def _may_have_started(attempt: Attempt, run: Run) -> bool:
-    """Whether it started the run and said that it may be the second one; or could not say so, since it broke."""
-    under_way = attempt.began <= run.accepted <= attempt.ended
+def _may_have_started(attempt: Attempt, at: float) -> bool:
+    """Whether it started the run of that time and said that it may be the second one; or could not say so, since it broke."""
+    under_way = attempt.began <= at <= attempt.ended
     return under_way and (attempt.warned or attempt.outcome.startswith(("lost", "left", "http")))
 
 
 def _told(question: Question) -> str:
-    lines = [f"{a.tool} {a.began:.2f}-{a.ended:.2f} {a.outcome} {a.run_id} {a.warned}" for a in question.attempts]
-    return "\n  ".join([*lines, str(question.planned)])
-
-
-def summary(evidence: Evidence, questions: list[Question], seconds: float) -> dict[str, object]:
-    """The figures of it."""
-    wrongs = evidence.wrongs(questions)
-    outcomes = Counter(attempt.outcome for question in questions for attempt in question.attempts)
-    lives = [life for replica in evidence.replicas for life in replica.lives]
-    return {
-        "questions": len(questions),
-        "wrong": len(wrongs),
-        "calls": outcomes.total(),
-        "kills": sum(life.killed is not None for life in lives),
-        "runs": len(evidence.contit.runs),
-        **evidence.counts,
-        "store unusable": [line["problem"] for life in lives for line in life.server.named("store.unusable")],
-        "seconds": round(seconds, 1),
-        "outcomes": dict(outcomes.most_common()),
-    }
+    lines = [f"{a.tool} {a.began:.2f}-{a.ended:.2f} {a.outcome} {a.warned}" for a in question.attempts]
+    return "\n  ".join(lines)

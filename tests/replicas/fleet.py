@@ -8,22 +8,17 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from tests.children import COMMAND, Served, free_port
+from tests.children import COMMAND, SEAL_KEY, Served, free_port
 
 CALLERS = ("anna", "marco", "jonas", "giulia", "sven")
 TOKENS = {name: f"{name}-token-of-twenty-and-more" for name in CALLERS}
-SEAL_KEY = "a-seal-key-of-the-tests-0123456789"
+KEYS = frozenset(f"key-{name}-{number}" for name in "ab" for number in range(100))
+"""Contit's credentials of all processes: by them it tells processes apart. They are no part of who owns a run."""
 
 
 @dataclass
 class Life:
-    """One process in the place of a replica, from its start to its death. Times are on the event loop's clock.
-
-    Attributes:
-        key: Its own Contit credential, by which Contit tells processes apart. It is no part of who owns a run.
-        server: What it writes.
-        killed: When it was killed.
-    """
+    """One process in the place of a replica, from its start to its death. Times are on the event loop's clock."""
 
     key: str
     server: Served
@@ -66,17 +61,16 @@ class Replica:
         await life.server.ended()
         life.killed = anyio.current_time()
 
-    async def drain(self) -> int:
-        """SIGTERM, and its exit code."""
+    async def replace(self) -> None:
+        """End it by SIGTERM, as an orchestrator does, and start another in its place."""
         code, _ = await self.now.server.end(signal.SIGTERM)
-        return code
+        assert code == 0
+        await self.start()
 
 
 @asynccontextmanager
-async def fleet(
-    contit_url: str, store_url: str, more: Mapping[str, str], *, size: int = 2
-) -> AsyncIterator[list[Replica]]:
-    """So many replicas, that share a store; all of them are killed at the end."""
+async def fleet(contit_url: str, store_url: str) -> AsyncIterator[list[Replica]]:
+    """Two replicas that share a store; both are killed at the end."""
     environment = {
         "CONTIT_BASE_URL": contit_url,
         "CONTIT_MCP_STORE": store_url,
@@ -85,8 +79,8 @@ async def fleet(
         "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
         "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
         "CONTIT_MCP_TRUSTED_PROXIES": "127.0.0.1",
-    } | dict(more)
-    replicas = [Replica(chr(ord("a") + number), free_port(), environment) for number in range(size)]
+    }
+    replicas = [Replica(name, free_port(), environment) for name in "ab"]
     try:
         async with anyio.create_task_group() as starting:
             for replica in replicas:

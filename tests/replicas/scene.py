@@ -7,17 +7,20 @@ from pathlib import Path
 
 import anyio
 
-from tests.children import free_port
+from contit_mcp.sandbox.app import create_sandbox
+from contit_mcp.sandbox.options import Fault, SandboxOptions, ScriptedAnswer
+from tests.children import free_port, on_port
 from tests.redis_server import RedisServer, redis_server
-from tests.replicas.contit import RecordingContit, contit_on_port
-from tests.replicas.evidence import Evidence
-from tests.replicas.fleet import Replica, fleet
-from tests.replicas.hosts import Hosts
+from tests.replicas.evidence import Contit, Evidence
+from tests.replicas.fleet import KEYS, Replica, fleet
+from tests.replicas.hosts import Hosts, conversations
 from tests.replicas.nginx import Nginx, nginx_before
-from tests.replicas.plan import Conversation
 
 Event = tuple[float, Callable[[], Awaitable[None]]]
 """What happens, and after which share of the questions was answered."""
+
+REPLY_SECONDS = 0.05
+"""From accepting a start until its ids are sent: what dies in between is in the window that nobody can close."""
 
 SETTLING_SECONDS = 15.0
 """For each replica to show that it uses Redis again; longer only where nobody asks it any more."""
@@ -30,7 +33,6 @@ REDIS_SECONDS = 0.5
 class Scene:
     """See the module."""
 
-    contit: RecordingContit
     redis: RedisServer
     replicas: list[Replica]
     nginx: Nginx
@@ -43,10 +45,6 @@ class Scene:
             await self.replicas[number].kill()
         for number in which:
             await self.evidence.taken(self.replicas[number].now)
-        await self.start(*which)
-
-    async def start(self, *which: int) -> None:
-        """Start these replicas."""
         async with anyio.create_task_group() as starting:
             for number in which:
                 starting.start_soon(self.replicas[number].start)
@@ -62,18 +60,17 @@ class Scene:
                 await server.logged("run.started", len(server.named("run.started")) + 3)
                 await server.logged("store.back", len(server.named("store.unusable")))
 
-    async def play(self, conversations: Sequence[Conversation], *, at_once: int, events: Sequence[Event]) -> None:
-        """Let the hosts hold their conversations, so many at once, while these events happen."""
-        left = list(conversations)
-        total = sum(len(conversation.questions) for conversation in left)
+    async def play(self, questions: int, *, seed: int, at_once: int, events: Sequence[Event]) -> None:
+        """Let the hosts ask so many questions, so many at once, while these events happen."""
+        left = conversations(questions, seed=seed)
 
         async def converse() -> None:
-            while left:
-                await self.hosts.converse(left.pop())
+            for conversation in left:  # all share the iterator
+                await self.hosts.converse(conversation)
 
         async def happen() -> None:
             for share, event in events:
-                while self.hosts.answered < share * total:
+                while self.hosts.answered < share * questions:
                     await anyio.sleep(0.02)
                 await event()
 
@@ -84,19 +81,18 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, *, keeps: bool = True, seed: int = 0, **settings: str) -> AsyncIterator[Scene]:
-    """All of it, ready.
-
-    Args:
-        folder: For Redis and nginx.
-        keeps: Whether Redis keeps what it knows when it is killed.
-        seed: Of all chances.
-        settings: Of the replicas.
-    """
-    contit = RecordingContit(seed=seed)
+async def scene(
+    folder: Path, *, keeps: bool = True, seed: int = 0, run_seconds: tuple[float, float] = (0.2, 1.1)
+) -> AsyncIterator[Scene]:
+    """All of it, ready; half of the runs take the one time, half the other."""
+    slow_reply = Fault("delay", on="start", times=None, seconds=REPLY_SECONDS)
+    app = create_sandbox(SandboxOptions(api_keys=KEYS, faults=(slow_reply,)))
+    contit = Contit(app, app.state.sandbox)
+    for pattern, seconds in zip((r"^(.*[02468]\W?)$", "^(.*)$"), run_seconds, strict=True):
+        contit.record.add(answers=[ScriptedAnswer(pattern=pattern, answer=r"Answer to: \1", seconds=seconds)])
     with redis_server(folder, port=free_port(), keeps=keeps) as redis:
-        async with contit_on_port(contit) as base_url, fleet(base_url, redis.url, settings) as replicas:
+        async with on_port(contit) as base_url, fleet(base_url, redis.url) as replicas:
             evidence = Evidence(contit, replicas, redis.url, base_url)
             with nginx_before([replica.port for replica in replicas], folder / "nginx") as nginx:
                 async with Hosts(nginx.url, base_url, seed=seed) as hosts:
-                    yield Scene(contit, redis, replicas, nginx, hosts, evidence)
+                    yield Scene(redis, replicas, nginx, hosts, evidence)

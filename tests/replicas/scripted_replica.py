@@ -8,21 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ScriptedReplica:
-    """One server, which speaks just enough HTTP.
+    """One server, which speaks just enough HTTP."""
 
-    Attributes:
-        port: Where it listens.
-        does: What it does with a request: "answer", "refuse" (503), "break" (closes the connection), "stream".
-        requests: Heads and bodies that it has got.
-        more: Lets a stream go on.
-        left: Set when the other side has closed a stream.
-    """
-
-    port: int
-    does: str = "answer"
-    requests: list[tuple[str, bytes]] = field(default_factory=list)
-    more: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
+    does: str  # "answer", "refuse" (503), "break" (closes the connection), "stream"
+    requests: list[tuple[str, bytes]] = field(default_factory=list)  # heads and bodies
+    more: asyncio.Event = field(default_factory=asyncio.Event)  # lets a stream go on
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the other side has closed a stream
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -46,22 +37,16 @@ class ScriptedReplica:
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: first\r\n\r\n")
-        await writer.drain()
-        leaving = asyncio.create_task(reader.read())
-        going_on = asyncio.create_task(self.more.wait())
-        await asyncio.wait({leaving, going_on}, return_when=asyncio.FIRST_COMPLETED)
-        if leaving.done():
-            self.left.set()
-        else:
-            writer.write(b"data: second\r\n\r\n")
-        for task in (leaving, going_on):
-            task.cancel()
+        await self.more.wait()
+        writer.write(b"data: second\r\n\r\n")
+        await reader.read()
+        self.left.set()
 
 
 @asynccontextmanager
-async def scripted_replica(port: int, does: str = "answer") -> AsyncIterator[ScriptedReplica]:
+async def scripted_replica(port: int, does: str) -> AsyncIterator[ScriptedReplica]:
     """A server on that port."""
-    replica = ScriptedReplica(port, does)
+    replica = ScriptedReplica(does)
     server = await asyncio.start_server(replica.serve, "127.0.0.1", port)
     try:
         yield replica

@@ -1,25 +1,23 @@
 """The store on a real Redis server: the contract, and what is particular to servers."""
 
 import io
-import json
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from contextlib import suppress
 
 import anyio
 import pytest
 import redis.asyncio
 
-from contit_mcp.errors import ConfigurationError, StoreError
+from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Deduplicated, Granted
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import Phase
 from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from tests.redis_server import RedisServer, own_redis, redis_server, session_redis
 from tests.runs import contract
 from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
+from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
 
 __all__ = ["own_redis", "session_redis"]
 pytestmark = pytest.mark.anyio
@@ -75,7 +73,7 @@ async def test_every_key_has_the_schema_version_and_expires_and_none_holds_a_pro
     async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
         keys = [key async for key in client.scan_iter()]
         assert len(keys) == 7
-        assert all(key.startswith("contit-mcp:v3:{") for key in keys)
+        assert all(key.startswith("contit-mcp:v4:{") for key in keys)
         assert not any("MARKER" in key or "owner" in key for key in keys)
         lives = {key: await client.ttl(key) for key in keys}
     assert all(0 < life <= 101 for life in lives.values())
@@ -90,16 +88,20 @@ async def test_ids_are_opaque_to_it(store: RunStore) -> None:
     assert await store.find("owner", 'a":"b', "c") == other
 
 
-async def test_a_server_that_is_gone_is_an_error_in_time_and_works_again(own_redis: RedisServer) -> None:
-    store = RedisRunStore(own_redis.url)
+async def test_a_server_that_is_gone_or_refuses_is_an_error_without_the_password(own_redis: RedisServer) -> None:
+    store, refused = RedisRunStore(own_redis.url), RedisRunStore(own_redis.url.replace("pass-word", "WRONG-MARKER"))
     assert isinstance(await claim(store, opening("q")), Granted)
     own_redis.stop()
-    with pytest.raises(StoreError, match="cannot be used") as caught:
+    with pytest.raises(StoreError, match="cannot be used") as gone:
         await claim(store, opening("z"))
-    assert own_redis.password not in str(caught.value) + caught.value.hint
     own_redis.start()
     assert isinstance(await claim(store, opening("z")), Granted)
-    await store.aclose()
+    with pytest.raises(StoreError, match="AuthenticationError") as wrong:
+        await refused.latest("owner", "t")
+    texts = [text for caught in (gone, wrong) for text in (caught.value.message, caught.value.hint)]
+    assert not any(word in text for text in texts for word in ("pass-word", "MARKER"))
+    for each in (store, refused):
+        await each.aclose()
 
 
 async def test_a_server_that_hangs_costs_two_seconds_an_ask_and_two_at_the_end(own_redis: RedisServer) -> None:
@@ -117,53 +119,40 @@ async def test_a_server_that_hangs_costs_two_seconds_an_ask_and_two_at_the_end(o
 
 async def test_after_a_readonly_answer_new_connections_are_used(tmp_path_factory: pytest.TempPathFactory) -> None:
     with redis_server(tmp_path_factory.mktemp("old")) as old, redis_server(tmp_path_factory.mktemp("new")) as new:
-        async with _Address(old.port) as address:
-            store = RedisRunStore(old.url.replace(str(old.port), str(address.port)))
+        target = [old.port]
+
+        async def relay(near: anyio.abc.SocketStream) -> None:
+            """New connections lead to the target; open ones stay where they are."""
+            async with near, await anyio.connect_tcp("127.0.0.1", target[0]) as far, anyio.create_task_group() as both:
+                both.start_soon(copy, near, far)
+                await copy(far, near)
+                both.cancel_scope.cancel()
+
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as address,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(address.serve, relay)
+            port = address.extra(anyio.abc.SocketAttribute.local_port)
+            store = RedisRunStore(old.url.replace(str(old.port), str(port)))
             await begin(store, opening("q"), "r")
             async with redis.asyncio.Redis.from_url(old.url) as client:
                 await client.replicaof("127.0.0.1", new.port)
-            address.target = new.port
+            target[0] = new.port
             with pytest.raises(StoreError, match="ReadOnlyError"):
                 await claim(store, opening("z"))
             assert isinstance(await claim(store, opening("z")), Granted)
             async with redis.asyncio.Redis.from_url(new.url) as client:
                 assert await client.dbsize() > 0
             await store.aclose()
-
-
-class _Address:
-    """A TCP address whose new connections lead to `target`; open ones stay where they are."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-
-    async def __aenter__(self) -> Self:
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        self.port: int = self._listener.extra(anyio.abc.SocketAttribute.local_port)
-        self._tasks.start_soon(self._listener.serve, self._relay)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(None, None, None)
-        await self._listener.aclose()
-
-    async def _relay(self, near: anyio.abc.SocketStream) -> None:
-        far = await anyio.connect_tcp("127.0.0.1", self.target)
-        async with near, far, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._copy, near, far)
-            await self._copy(far, near)
             tasks.cancel_scope.cancel()
 
-    @staticmethod
-    async def _copy(source: anyio.abc.SocketStream, sink: anyio.abc.SocketStream) -> None:
-        try:
-            async for data in source:
-                await sink.send(data)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return
+
+async def copy(source: anyio.abc.SocketStream, sink: anyio.abc.SocketStream) -> None:
+    """Pass everything on until one side closes."""
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        async for data in source:
+            await sink.send(data)
 
 
 async def test_a_burst_waits_for_a_connection_instead_of_failing(store: RunStore) -> None:
@@ -172,19 +161,7 @@ async def test_a_burst_waits_for_a_connection_instead_of_failing(store: RunStore
             tasks.start_soon(begin, store, opening(f"q{number}"), f"r{number}")
 
 
-async def test_a_wrong_password_is_an_error(session_redis: RedisServer) -> None:
-    store = RedisRunStore(session_redis.url.replace(session_redis.password, "WRONG-MARKER"))
-    with pytest.raises(StoreError, match="AuthenticationError") as caught:
-        await store.latest("owner", "t")
-    assert "MARKER" not in str(caught.value) + caught.value.hint
-    await store.aclose()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['{"strange": 1}', "no JSON", "", "[]", "null", "7", b"\xff\xfe\x00", "[" * 100_000, '{"key": null, "owner": 1}'],
-    ids=range(9),
-)
+@pytest.mark.parametrize("text", ['{"strange": 1}', "no JSON", "", "[]", b"\xff\xfe\x00", "[" * 100_000], ids=range(6))
 async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key(
     store: RunStore, session_redis: RedisServer, logged: io.StringIO, text: str | bytes
 ) -> None:
@@ -199,31 +176,3 @@ async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key
     assert await store.find("owner", "t2", "r2") == run
     assert isinstance(await claim(store, opening("q")), Granted)
     assert (await complete(store, odd)).answer == "answer"
-
-
-async def test_words_of_a_newer_version_are_tolerated(store: RunStore, session_redis: RedisServer) -> None:
-    run = await begin(store, opening("q"), "r")
-    async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
-        (key,) = [key async for key in client.scan_iter(f"*{run.key}*") if '"run"' in key]
-        row = json.loads(await client.get(key) or "")
-        await client.set(key, json.dumps(row | {"phase": "paused", "delivery": "half", "colour": "blue"}))
-    assert (await found(store, "r")).phase is Phase.IN_PROGRESS
-    assert isinstance(await claim(store, opening("q")), Deduplicated)
-    assert (await complete(store, run)).answer == "answer"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "redis://:MARKER@localhost:6379/0?socket_timeout=MARKER",
-        "redis://:MARKER@localhost:port/0",
-        "redis://:MARKER@localhost:99999/0",
-        "redis://[::1:MARKER/0",
-        "http://:MARKER@localhost/0",
-        "MARKER",
-    ],
-)
-def test_a_url_that_cannot_be_used_is_an_error_without_its_password(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="CONTIT_MCP_STORE") as caught:
-        RedisRunStore(url)
-    assert "MARKER" not in str(caught.value) + caught.value.hint

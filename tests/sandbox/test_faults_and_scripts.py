@@ -108,8 +108,7 @@ class TestADroppedConnection:
 @pytest.mark.parametrize(
     "text",
     ["nonsense", "500 on=nowhere", "failed on=status", "500 times=0", "500 times=often", "slow", "slow seconds=-1",
-     "slow seconds=nan", "500 seconds=3", "html retry_after=3", "unknown-status", "500 500", "500 times=1 times=2",
-     "500 color=red", '500 retry_after="3', ""],
+     "slow seconds=nan", "unknown-status", "500 500", "500 color=red", '500 retry_after="3', ""],
 )  # fmt: skip
 def test_a_fault_that_would_silently_do_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="."):
@@ -119,7 +118,7 @@ def test_a_fault_that_would_silently_do_nothing_is_refused(text: str) -> None:
 def test_faults_are_separated_by_commas_outside_quotes() -> None:
     listed = parse_faults('503 times=2 retry_after="Sun, 06 Nov 1994 08:49:37 GMT", failed')
     assert listed == (Fault("503", times=2, retry_after="Sun, 06 Nov 1994 08:49:37 GMT"), Fault("failed"))
-    with pytest.raises(ValueError, match="quote"):
+    with pytest.raises(ValueError, match="quotation"):
         parse_faults('503 retry_after="3')
 
 

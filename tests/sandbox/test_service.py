@@ -69,18 +69,17 @@ async def test_only_a_good_credential_is_served(sandbox: Sandbox, headers: dict[
     assert (await sandbox.http.get("/sandbox")).status_code == status
 
 
-async def test_a_token_can_be_fetched_and_expires() -> None:
-    made = Sandbox(SandboxOptions(token_seconds=10))
+async def test_a_token_can_be_fetched_and_expires(sandbox: Sandbox) -> None:
     form = {"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "sandbox-secret"}
-    granted = (await made.http.post("/connect/token", data=form)).json()
-    assert (granted["token_type"], granted["expires_in"]) == ("Bearer", 10)
-    made.http.headers = httpx.Headers({"Authorization": f"Bearer {granted['access_token']}"})
-    assert (await made.start()).status_code == 200
-    await anyio.sleep(10)
-    assert (await made.start()).status_code == 401
-    wrong = await made.http.post("/connect/token", data=form | {"client_secret": "no"})
+    granted = (await sandbox.http.post("/connect/token", data=form)).json()
+    assert (granted["token_type"], granted["expires_in"]) == ("Bearer", 3600)
+    sandbox.http.headers = httpx.Headers({"Authorization": f"Bearer {granted['access_token']}"})
+    assert (await sandbox.start()).status_code == 200
+    await anyio.sleep(3600)
+    assert (await sandbox.start()).status_code == 401
+    wrong = await sandbox.http.post("/connect/token", data=form | {"client_secret": "no"})
     assert (wrong.status_code, wrong.json()) == (401, {"error": "invalid_client"})
-    assert (await made.http.post("/connect/token", data=form | {"grant_type": "password"})).status_code == 400
+    assert (await sandbox.http.post("/connect/token", data=form | {"grant_type": "password"})).status_code == 400
 
 
 @pytest.mark.parametrize("body", [b"{", b"{}", b'{"prompt": " ", "threadId": null}', b'{"prompt": 1}'])
@@ -124,7 +123,8 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """At each limit the oldest request, thread or run is dropped, and a further fault is refused."""
     monkeypatch.setattr(record, "THREADS_KEPT", 3)
     monkeypatch.setattr(record, "RUNS_KEPT_PER_THREAD", 2)
-    made = Sandbox(SandboxOptions(run_seconds=0, requests_kept=3))
+    monkeypatch.setattr(record, "REQUESTS_KEPT", 3)
+    made = Sandbox(SandboxOptions(run_seconds=0))
     threads = [(await made.start("hello")).json()["threadId"] for _ in range(5)]
     assert list(made.record.threads) == threads[2:]
     for _ in range(4):

@@ -163,6 +163,7 @@ async def test_where_callers_bring_their_own_credential_each_has_a_key_of_its_ow
     configured = load_settings(environment={"CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"})
     handles = [
         AppContext(configured, sharing=Sharing.BY_CREDENTIAL)
+        .services()
         .tenant(Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=key))))
         .task_handle(TaskId("thread", "run", 0))
         for key in ("ada's", "ada's", "bob's")

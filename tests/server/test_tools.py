@@ -16,7 +16,7 @@ from mcp_types import TextContent, TextResourceContents
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.results import handle_result
+from contit_mcp.server.results import answer_result, handle_result
 from contit_mcp.server.server import INSTRUCTIONS
 from contit_mcp.server.tenancy import Sealer
 from tests.echo_contit import EchoContit, answer_to
@@ -270,6 +270,15 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Clie
     assert structure["next_step"] == "Call again with a smaller offset."
     structure, _, is_error = await call(client, "contit_response", {**ids, "offset": -3})
     assert (structure["response"], is_error) == (answer_to("q"), False)
+
+
+@pytest.mark.parametrize("phase", [Phase.IN_PROGRESS, Phase.COMPLETED])
+async def test_a_retry_after_a_start_that_was_cut_off_says_that_it_may_run_twice(phase: Phase) -> None:
+    """In text and structure: Contit has no idempotency key."""
+    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part=100)
+    assert isinstance(result.content[-1], TextContent)
+    assert "may have run it twice" in result.content[-1].text
+    assert "may have run it twice" in (result.structured_content or {})["next_step"]
 
 
 async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:

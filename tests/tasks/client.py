@@ -32,18 +32,7 @@ class _Params(RequestParams):
     input_responses: dict[str, Any] | None = None
 
 
-class _GetTask(Request[_Params, Literal["tasks/get"]]):
-    method: Literal["tasks/get"] = "tasks/get"
-    name_param = "taskId"
-
-
-class _UpdateTask(Request[_Params, Literal["tasks/update"]]):
-    method: Literal["tasks/update"] = "tasks/update"
-    name_param = "taskId"
-
-
-class _CancelTask(Request[_Params, Literal["tasks/cancel"]]):
-    method: Literal["tasks/cancel"] = "tasks/cancel"
+class _TaskRequest(Request[_Params, str]):
     name_param = "taskId"
 
 
@@ -54,23 +43,21 @@ class _Anything(BaseModel):
 ENDS = {"completed", "failed", "cancelled"}
 
 
-async def _ask(session: ClientSession, request: Request[Any, Any]) -> dict[str, Any]:
+async def _ask(session: ClientSession, method: str, task_id: str, responses: Any = None) -> dict[str, Any]:
+    request = _TaskRequest(method=method, params=_Params(task_id=task_id, input_responses=responses))
     return (await session.send_request(request, _Anything)).model_dump()
 
 
 async def get_task(client: Client, task_id: str) -> dict[str, Any]:
-    """`tasks/get`."""
-    return await _ask(client.session, _GetTask(params=_Params(task_id=task_id)))
+    return await _ask(client.session, "tasks/get", task_id)
 
 
-async def update_task(client: Client, task_id: str, responses: dict[str, Any]) -> dict[str, Any]:
-    """`tasks/update`."""
-    return await _ask(client.session, _UpdateTask(params=_Params(task_id=task_id, input_responses=responses)))
+async def update_task(client: Client, task_id: str, responses: Any) -> dict[str, Any]:
+    return await _ask(client.session, "tasks/update", task_id, responses)
 
 
 async def cancel_task(client: Client, task_id: str) -> dict[str, Any]:
-    """`tasks/cancel`."""
-    return await _ask(client.session, _CancelTask(params=_Params(task_id=task_id)))
+    return await _ask(client.session, "tasks/cancel", task_id)
 
 
 async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTask:
@@ -95,7 +82,7 @@ class TasksClient(ClientExtension):
         task: dict[str, Any] = {"status": created.status, "pollIntervalMs": created.poll_interval_ms}
         while task["status"] not in ENDS:
             await anyio.sleep(task["pollIntervalMs"] / 1000)
-            task = await _ask(context.session, _GetTask(params=_Params(task_id=created.task_id)))
+            task = await _ask(context.session, "tasks/get", created.task_id)
             self.seen.append(task)
         assert task["status"] == "completed", task
         return CallToolResult.model_validate(task["result"], by_name=False)

@@ -71,6 +71,7 @@ from tests.sandbox.assistant.oracle import converse, listed, understood
         "Do we sell books?", "articles by Manna", "list the tats", "articles in March 35", "articles on February 30",
         "articles of January and March 2026", "articles between Christmas and March", "articles of 3/4/2026",
         "articles between March 2026 and January 2026", "articles after March 1 and before March 10",
+        "articles in all languages except German by Anna", "products not under 100 euros by Anna",
         "articles of March 2026 and 2027-02-30", "articles since the start of the year", "articles in 2025 and 2026",
     ],
 )  # fmt: skip
@@ -86,6 +87,7 @@ def test_a_question_with_a_word_that_was_not_understood_is_refused_with_examples
     [
         ("Which Products are Out of Stock?", "I did not understand “Stock”, so I do not answer by guessing."),
         ("Quali prodotti sono esauriti?", "Non ho capito «esauriti»"),
+        ("articoli 19,90", "Non ho capito «19,90»"),
         ("Delete all drafts", "I did not understand this as a question: I can only read the content, not change it."),
         ("please publish Foiling for Beginners", "I did not understand this as a question"),
         ("Ask Contit: delete all drafts", "I did not understand this as a question"),

@@ -1,0 +1,307 @@
+"""Starting a run, asking where it stands, and reading its answer: no question is asked twice. Virtual time."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from urllib.parse import unquote_to_bytes
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from contit_mcp import errors
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.retries import RetryPolicy
+from contit_mcp.contit.wire import RunPhase, check_id, id_problem, response_path, status_path
+from contit_mcp.errors import InvalidArgumentError
+from contit_mcp.telemetry.call_stats import start_call_stats
+from tests.contit.upstream import BASE_URL, HANGS, START_OK, STARTED, Kept, contit_client, scripted, start
+from tests.echo_contit import Reply
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("thread_id", [None, "thread/ü 1"])
+@pytest.mark.parametrize("base_url", ["https://contit.test", "https://gateway.test/contit"])
+async def test_a_start_sends_the_documented_request(base_url: str, thread_id: str | None) -> None:
+    """Further fields of the answer are ignored."""
+    body = {**STARTED, "createdAt": "2026-03-15", "usage": {"tokens": 3}, "ThreadId": "another"}
+    upstream = scripted(Reply(201, body))
+    run = await start(contit_client(upstream, base_url=base_url), thread_id=thread_id)
+    (request,) = upstream.received
+    assert (request.method, str(request.url)) == ("POST", f"{base_url}/ai-assistant/thread")
+    assert json.loads(request.content) == {"threadId": thread_id, "prompt": "What is new?"}
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Accept"] == "application/json"
+    assert request.headers["User-Agent"].startswith("contit-mcp/")
+    assert (run.thread_id, run.run_id) == ("thread-1", "run-1")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_start_that_was_turned_away_is_repeated_up_to_four_requests(status: int) -> None:
+    stats = start_call_stats()
+    upstream, kept = scripted(Reply(status), Reply(status), START_OK), Kept()
+    await start(contit_client(upstream), keep=kept)
+    assert (len(upstream.received), len(kept.runs)) == (3, 1)
+    assert (stats.requests, stats.events["retry"]) == (3, 2)
+    upstream = scripted(Reply(status))
+    with pytest.raises(errors.APIStatusError):
+        await start(contit_client(upstream), within=10_000)
+    bounds = [(0.25, 0.375), (0.5, 0.75), (1.0, 1.5)]
+    assert all(low <= pause <= high + 1e-6 for pause, (low, high) in zip(upstream.pauses, bounds, strict=True))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("as_date", [False, True])
+async def test_a_start_waits_as_long_as_contit_asks(status: int, as_date: bool) -> None:
+    asked = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True) if as_date else "600"
+    upstream = scripted(Reply(status, headers={"Retry-After": asked}), START_OK)
+    await start(contit_client(upstream), within=2_000)
+    assert len(upstream.received) == 2
+    assert 500 < upstream.pauses[0] <= 900 + 1e-6  # a date is counted from the wall clock; jitter adds up to half
+
+
+async def test_no_start_is_sent_after_the_deadline() -> None:
+    upstream = scripted(Reply(503))
+    retry = RetryPolicy(attempts=100, shortest=1.0, longest=1.0, jitter=0.0)
+    began = anyio.current_time()
+    with pytest.raises(errors.InternalServerError):
+        await start(contit_client(upstream, retry=retry), within=10)
+    assert len(upstream.received) == 10
+    assert max(upstream.times) < began + 10
+
+
+async def test_a_start_may_not_be_repeated_after_an_error_in_between() -> None:
+    upstream = scripted(Reply(503), Reply(500), START_OK)
+    with pytest.raises(errors.InternalServerError) as caught:
+        await start(contit_client(upstream))
+    assert caught.value.status_code == 500
+    assert len(upstream.received) == 2
+
+
+async def test_a_start_that_hangs_ends_after_twenty_seconds_is_not_repeated_and_may_have_arrived() -> None:
+    upstream, kept = scripted(HANGS), Kept()
+    began = anyio.current_time()
+    with pytest.raises(errors.APITimeoutError) as caught:
+        await start(contit_client(upstream), keep=kept, within=1_000)
+    assert anyio.current_time() - began == pytest.approx(20.0)
+    assert caught.value.may_have_arrived
+    assert (len(upstream.received), upstream.abandoned, kept.runs) == (1, 1, [])
+
+
+async def test_each_repeated_start_has_its_own_time_and_a_slow_keep_does_not_count() -> None:
+    kept = Kept(after=50.0)
+    run = await start(contit_client(scripted(Reply(503, after=15.0), Reply(200, STARTED, after=15.0))), keep=kept)
+    assert kept.runs == [run]
+
+
+async def test_a_fault_of_keep_is_not_taken_for_contits_and_repeats_no_start() -> None:
+    upstream = scripted(START_OK)
+
+    async def broken(_: object) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await start(contit_client(upstream), keep=broken)
+    assert len(upstream.received) == 1
+
+
+async def test_cookies_of_contit_are_not_sent_back() -> None:
+    upstream = scripted(Reply(200, STARTED, headers={"Set-Cookie": "session=abc; Path=/"}))
+    client = contit_client(upstream)
+    await start(client)
+    await start(client)
+    assert all("Cookie" not in request.headers for request in upstream.received)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.0])
+async def test_a_start_whose_caller_leaves_keeps_its_ids_before_it_ends(seconds: float) -> None:
+    """The caller leaves while the start is sent, or while its ids are stored."""
+    upstream, kept = scripted(Reply(200, STARTED, after=2.0)), Kept(after=3.0)
+    with anyio.move_on_after(seconds) as scope:
+        await start(contit_client(upstream), keep=kept)
+        await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert [run.run_id for run in kept.runs] == ["run-1"]
+
+
+async def test_a_start_whose_caller_leaves_during_a_pause_is_not_sent_again() -> None:
+    upstream = scripted(Reply(503, headers={"Retry-After": "30"}), START_OK)
+    with anyio.move_on_after(1.0) as scope:
+        await start(contit_client(upstream))
+    assert scope.cancelled_caught
+    assert len(upstream.received) == 1
+
+
+Read = Callable[[ContitClient], Awaitable[object]]
+
+ANSWER = Reply(body={"status": "completed", "response": "Twelve articles."})
+READS: dict[str, Read] = {
+    "status": lambda client: client.run_status("thread-1", "run-1"),
+    "response": lambda client: client.thread_response("thread-1"),
+}
+YOUNG: dict[str, Read] = {
+    "status": lambda client: client.run_status("t", "r", just_started=True),
+    "response": lambda client: client.thread_response("t", just_completed=True),
+}
+each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
+each_young = pytest.mark.parametrize("read", YOUNG.values(), ids=YOUNG)
+
+
+async def test_the_documented_requests_are_sent_and_unknown_fields_are_ignored() -> None:
+    upstream = scripted(
+        Reply(body={"status": "completed", "error": None}), Reply(body={"response": "a", "sources": []})
+    )
+    client = contit_client(upstream)
+    assert (await client.run_status("thread-1", "run-1")).word == "completed"
+    assert await client.thread_response("thread-1") == "a"
+    sent = [(request.method, str(request.url), request.content) for request in upstream.received]
+    assert sent == [
+        ("GET", f"{BASE_URL}/ai-assistant/thread/thread-1/run/run-1/status", b""),
+        ("GET", f"{BASE_URL}/ai-assistant/thread/thread-1/response", b""),
+    ]
+
+
+@each_read
+async def test_a_read_goes_on_after_passing_faults_with_growing_pauses(read: Read) -> None:
+    upstream = scripted(Reply(503), Reply(200, "<!doctype html>"), Reply(429), ANSWER)
+    assert await read(contit_client(upstream))
+    bounds = [(0.25, 0.375), (0.5, 0.75), (1.0, 1.5)]
+    assert all(low <= pause <= high + 1e-6 for pause, (low, high) in zip(upstream.pauses, bounds, strict=True))
+
+
+@each_read
+async def test_a_retry_after_beyond_the_budget_is_told_at_once(read: Read) -> None:
+    upstream = scripted(Reply(429, headers={"Retry-After": "21"}))
+    began = anyio.current_time()
+    with pytest.raises(errors.RateLimitError) as caught:
+        await read(contit_client(upstream))
+    assert anyio.current_time() == began
+    assert "21 seconds" in caught.value.hint
+    assert len(upstream.received) == 1
+
+
+async def test_the_callers_deadline_allows_no_retry_after_it() -> None:
+    upstream = scripted(Reply(503))
+    client = contit_client(upstream)
+    for read in (
+        client.run_status("t", "r", deadline=anyio.current_time()),
+        client.thread_response("t", deadline=anyio.current_time()),
+    ):
+        with pytest.raises(errors.InternalServerError):
+            await read
+    assert len(upstream.received) == 2
+
+
+@each_read
+async def test_a_read_that_hangs_ends_as_a_timeout_and_at_once_if_its_caller_leaves(read: Read) -> None:
+    upstream = scripted(HANGS)
+    began = anyio.current_time()
+    with pytest.raises(errors.APITimeoutError):
+        await read(contit_client(upstream))
+    assert anyio.current_time() - began == pytest.approx(20)
+    with anyio.move_on_after(1.0) as scope:
+        await read(contit_client(upstream))
+    assert scope.cancelled_caught
+    assert anyio.current_time() - began == pytest.approx(21)
+    assert (len(upstream.received), upstream.abandoned) == (2, 2)
+
+
+# --- Replication lag ---------------------------------------------------------------------------------------------
+
+
+@each_young
+async def test_a_404_right_after_is_forgiven_and_other_faults_are_retried_as_always(read: Read) -> None:
+    upstream = scripted(Reply(404), Reply(404), Reply(503), ANSWER)
+    assert await read(contit_client(upstream))
+    assert upstream.pauses[:2] == pytest.approx([0.4, 0.4])
+    assert len(upstream.received) == 4
+
+
+@each_young
+async def test_a_404_that_stays_is_reported_after_a_few_seconds(read: Read) -> None:
+    upstream = scripted(Reply(404))
+    began = anyio.current_time()
+    with pytest.raises(errors.NotFoundError):
+        await read(contit_client(upstream))
+    assert 2.5 <= anyio.current_time() - began <= 3.0
+    assert len(upstream.received) == 8
+
+
+# --- Words and answers -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "phase", "documented"),
+    [
+        ("completed", RunPhase.COMPLETED, True),
+        ("in_progress", RunPhase.IN_PROGRESS, True),
+        ("failed", RunPhase.FAILED, True),
+        ("COMPLETED", RunPhase.COMPLETED, False),
+        ("cancelled", RunPhase.FAILED, False),
+        ("Expired", RunPhase.FAILED, False),
+        ("incomplete", RunPhase.FAILED, False),
+        ("queued", RunPhase.IN_PROGRESS, False),
+        ("complete", RunPhase.IN_PROGRESS, False),
+        ("x" * 200, RunPhase.IN_PROGRESS, False),
+    ],
+)
+async def test_a_status_word_is_read_in_any_case(word: str, phase: RunPhase, documented: bool) -> None:
+    status = await contit_client(scripted(Reply(body={"status": word}))).run_status("t", "r")
+    assert (status.word, status.phase, status.documented) == (word, phase, documented)
+
+
+@pytest.mark.parametrize("text", ["# Articles\r\n\n| a | b |\n\t<b>é ü 漢字 👩‍👩‍👧</b>", ""])
+async def test_an_answer_is_passed_on_unchanged_but_for_hidden_characters(text: str) -> None:
+    client = contit_client(scripted(Reply(body={"response": text + "\u200b\U000e0041"})))
+    assert await client.thread_response("t") == text
+
+
+REFUSED = {
+    **dict.fromkeys(["", " ", "\t"], "is empty"),
+    **dict.fromkeys([".", "..", "a\nb", "a\r\nX-Header: 1", "a\x00", "\x7f", "a\u2028"], "is not an id"),
+    **dict.fromkeys(["a\u200bb", "a\u202eb", "\ud800", "a\udfffb"], "is not an id"),
+    **dict.fromkeys(["x" * 257, "x" * 10_000], "is longer than 256 characters"),
+}
+
+
+@pytest.mark.parametrize("identifier", REFUSED)
+async def test_what_cannot_be_an_id_is_refused_before_any_request(identifier: str) -> None:
+    upstream = scripted(START_OK)
+    client = contit_client(upstream)
+    for name, call in (
+        ("thread_id", client.run_status(identifier, "run")),
+        ("run_id", client.run_status("thread", identifier)),
+        ("thread_id", client.thread_response(identifier)),
+        ("thread_id", start(client, thread_id=identifier)),
+    ):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await call
+        assert caught.value.message == f"{name} {REFUSED[identifier]}."
+    assert upstream.received == []
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=300))
+@example("..")
+@example("%2e%2e/")
+@example("..\\..")
+@example("//evil.test/x?b=c#d")
+@example("字" * 256)
+@example("\ud83d\ude42")
+def test_any_text_is_refused_or_one_segment_that_decodes_to_itself(identifier: str) -> None:
+    try:
+        paths = [status_path(identifier, "run"), status_path("thread", identifier), response_path(identifier)]
+    except InvalidArgumentError:
+        assert id_problem(identifier) is not None
+        return
+    assert check_id("thread_id", identifier) == identifier
+    for path, position, count in zip(paths, (3, 5, 3), (7, 7, 5), strict=True):
+        segments = httpx.URL(f"https://contit.test{path}").raw_path.split(b"/")
+        assert len(segments) == count
+        assert unquote_to_bytes(segments[position]).decode() == identifier
+        assert segments[position] not in {b".", b".."}
+        assert not set(segments[position]) & set(b"?#\\ ")

@@ -1,0 +1,455 @@
+"""What each outcome of a request means: to a read, to a start, to the counters, and to the pace of all polls.
+
+Nothing that Contit or httpx writes is passed on. Virtual time.
+"""
+
+import io
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import anyio
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from contit_mcp import errors
+from contit_mcp.contit.client import ContitClient
+from contit_mcp.contit.transport import HTTPX_ERRORS, translate
+from contit_mcp.contit.wire import RunStatus, ThreadResponse, parse, parse_retry_after
+from contit_mcp.telemetry.call_stats import Event, Listener, current_call_stats, start_call_stats
+from tests.contit.upstream import (
+    HANGS,
+    ONCE,
+    RUNNING,
+    START_OK,
+    STARTED,
+    Kept,
+    client_credentials,
+    contit_client,
+    scripted,
+    start,
+)
+from tests.echo_contit import EchoContit, Reply, Script
+
+pytestmark = pytest.mark.anyio
+
+MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"
+
+
+def with_all_below(kind: type[Exception]) -> set[type[Exception]]:
+    return {kind}.union(*(with_all_below(child) for child in kind.__subclasses__()))
+
+
+def made(kind: type[Exception]) -> Exception:
+    """An instance as httpx would raise it, with a text that must go nowhere."""
+    if kind is httpx.HTTPStatusError:
+        request = httpx.Request("GET", "https://hidden.example")
+        return httpx.HTTPStatusError(MARKER, request=request, response=httpx.Response(500, request=request))
+    if issubclass(kind, httpx.StreamError) and kind is not httpx.StreamError:
+        return kind()  # type: ignore[call-arg]
+    return kind(MARKER)
+
+
+ALL_OF_HTTPX = {kind for root in HTTPX_ERRORS for kind in with_all_below(root) if kind.__module__.startswith("httpx")}
+ABOUT_THE_CONNECTION = {*with_all_below(httpx.TransportError), httpx.InvalidURL}
+BEFORE_SENDING = {
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ConnectError,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+}
+"""With these, and only these, Contit certainly got nothing: no connection stood when they were raised."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What comes, the error it is, what it is counted as, and what it leads to."""
+
+    script: Script
+    kind: type[errors.APIError]
+    counted_as: str
+    repeats_reads: bool = False
+    repeats_starts: bool = False  # Contit cannot have accepted it
+    slows_down: bool = False
+
+
+def of_httpx(kind: type[Exception]) -> Outcome:
+    ours: type[errors.APIError] = errors.APIResponseValidationError
+    if kind in ABOUT_THE_CONNECTION:
+        ours = errors.APITimeoutError if issubclass(kind, httpx.TimeoutException) else errors.APIConnectionError
+    slows_down = kind in ABOUT_THE_CONNECTION and kind is not httpx.PoolTimeout
+    counted_as = "pool" if kind is httpx.PoolTimeout else "none"
+    return Outcome(made(kind), ours, counted_as, True, kind in BEFORE_SENDING, slows_down)
+
+
+def refused(status: int, kind: type[errors.APIError], *repeats_and_slows: bool) -> Outcome:
+    """A refusal that names another host and says something."""
+    reply = Reply(status, f"<h1>{MARKER}</h1>", {"Location": "https://hidden.example/"})
+    return Outcome(reply, kind, str(status), *repeats_and_slows)
+
+
+BROKEN = {
+    "HTML": f"<!doctype html>{MARKER}",
+    "broken": '{"threadId": "thread-1", "runId": "ru',
+    "missing": {},
+    "wrong types": {"status": 3, "response": 3, "threadId": 17, "runId": "run-1"},
+    "null": {"status": None, "response": None, "threadId": "thread-1", "runId": None},
+    "no ids, no word": {"status": "", "response": None, "threadId": "thread-1", "runId": ""},
+    "hidden, long": {"status": "x" * 201, "response": [], "threadId": "thread\u200b", "runId": "run-1"},
+    "broken ids": {"threadId": "x" * 257, "runId": "run\n1"},
+    "not utf-8": b'{"threadId": "\xff\xfe", "runId": "run-1"}',
+    "very deep": b"[" * 100_000,
+}
+OUTCOMES = {
+    "400": refused(400, errors.BadRequestError),
+    "401": refused(401, errors.AuthenticationError),
+    "403": refused(403, errors.PermissionDeniedError),
+    "404": refused(404, errors.NotFoundError),
+    "409": refused(409, errors.ConflictError),
+    "422": refused(422, errors.UnprocessableEntityError),
+    "429": refused(429, errors.RateLimitError, True, True, True),
+    "503": refused(503, errors.InternalServerError, True, True, True),
+    **{str(status): refused(status, errors.RedirectError) for status in (300, 301, 302, 304, 307, 308)},
+    **{str(status): refused(status, errors.APIStatusError) for status in (402, 413, 418, 451)},
+    **{str(status): refused(status, errors.InternalServerError, True, False, True) for status in (500, 502, 504, 529)},
+    **{
+        name: Outcome(Reply(200, body), errors.APIResponseValidationError, "200", True) for name, body in BROKEN.items()
+    },
+    **{kind.__name__: of_httpx(kind) for kind in sorted(ALL_OF_HTTPX, key=str)},
+}
+READS: list[Callable[[ContitClient], Awaitable[object]]] = [
+    lambda client: client.run_status("t", "r"),
+    lambda client: client.thread_response("t"),
+]
+each_outcome = pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
+
+
+def assert_tells_nothing(error: errors.APIError, logged: io.StringIO) -> None:
+    told = f"{error} {error!r} {error.message} {error.hint} {error.args} {logged.getvalue()}"
+    assert not any(text in told for text in ("sk-secret", "hidden.example", "thread-1", "run-1"))
+
+
+@each_outcome
+async def test_a_read_is_repeated_after_what_may_pass(outcome: Outcome, logged: io.StringIO) -> None:
+    for read in READS:
+        upstream, stats = scripted(outcome.script), start_call_stats()
+        with pytest.raises(errors.APIError) as caught:
+            await read(contit_client(upstream))
+        requests = 4 if outcome.repeats_reads else 1
+        assert type(caught.value) is outcome.kind
+        assert (len(upstream.received), dict(stats.statuses)) == (requests, {outcome.counted_as: requests})
+        assert (stats.requests, stats.events["retry"]) == (
+            0 if outcome.counted_as == "pool" else requests,
+            requests - 1,
+        )
+        assert upstream.hosts == {"contit.test"}
+        assert_tells_nothing(caught.value, logged)
+
+
+@each_outcome
+async def test_a_start_is_repeated_only_if_contit_cannot_have_accepted_it(
+    outcome: Outcome, logged: io.StringIO
+) -> None:
+    upstream, kept = scripted(outcome.script), Kept()
+    with pytest.raises(errors.APIError) as caught:
+        await start(contit_client(upstream), keep=kept)
+    assert type(caught.value) is outcome.kind
+    assert (len(upstream.received), kept.runs) == (4 if outcome.repeats_starts else 1, [])
+    if isinstance(caught.value, errors.APIConnectionError):
+        assert caught.value.may_have_arrived is not outcome.repeats_starts
+    if outcome.counted_as not in {"none", "pool"}:
+        assert caught.value.__context__ is None  # it could quote the body
+    assert upstream.hosts == {"contit.test"}
+    assert_tells_nothing(caught.value, logged)
+
+
+async def poll(client: ContitClient, seconds: float) -> list[float]:
+    """Poll every second as the assistant does, and return when each poll was sent."""
+    until, polls = anyio.current_time() + seconds, list[float]()
+    while anyio.current_time() < until:
+        polls.append(anyio.current_time())
+        with suppress(errors.APIError):
+            await client.run_status("t", "r", deadline=anyio.current_time())
+        await client.backoff.pause(1.0)
+    return polls
+
+
+@each_outcome
+async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(outcome: Outcome) -> None:
+    """What is no fault of Contit, and a fault that passes, slows nothing down."""
+    upstream = scripted(outcome.script)
+    client = contit_client(upstream)
+    polls = await poll(client, 60)
+    assert client.backoff.stretch == (4.0 if outcome.slows_down else 1.0)
+    assert polls[-1] - polls[-2] == pytest.approx(client.backoff.stretch)
+    upstream.script[:] = [RUNNING]
+    polls = await poll(client, 60)
+    assert polls[-1] - polls[-2] == pytest.approx(1.0)
+    if outcome.kind is not errors.RateLimitError:
+        client = contit_client(scripted(*[RUNNING, outcome.script] * 30))
+        await poll(client, 40)
+        assert client.backoff.stretch == 1.0
+
+
+def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
+    public = [getattr(httpx, name) for name in httpx.__all__]
+    exceptions = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert exceptions <= ALL_OF_HTTPX
+    assert len(ALL_OF_HTTPX) > 25
+
+
+def test_a_class_that_a_later_httpx_adds_is_taken_for_sent() -> None:
+    class NewError(httpx.TransportError): ...
+
+    class NewTimeout(httpx.TimeoutException): ...
+
+    for kind, ours in ((NewError, errors.APIConnectionError), (NewTimeout, errors.APITimeoutError)):
+        error = translate(kind("x"))
+        assert type(error) is ours
+        assert isinstance(error, errors.APIConnectionError)
+        assert error.may_have_arrived
+
+
+async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> None:
+    client = contit_client(scripted(Reply(503)))
+    await poll(client, 100)
+    await anyio.sleep(60)
+    assert client.backoff.stretch == 1.0
+
+
+async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id: str | None, number: int) -> int:
+    """Start so often, two seconds apart, and return how many requests that took."""
+    before = len(upstream.received)
+    for _ in range(number):
+        with pytest.raises(errors.APIError):
+            await start(client, within=30, thread_id=thread_id)
+        await anyio.sleep(2)
+    return len(upstream.received) - before
+
+
+@pytest.mark.parametrize("fault", [Reply(429), Reply(503), httpx.ConnectError("x")], ids=["429", "503", "refused"])
+async def test_starts_do_not_multiply_in_an_outage(fault: Script) -> None:
+    upstream = scripted(fault)
+    client = contit_client(upstream)
+    assert await failed_starts(client, upstream, thread_id=None, number=1) == 4
+    await failed_starts(client, upstream, thread_id=None, number=10)
+    assert await failed_starts(client, upstream, thread_id=None, number=20) == 20
+
+
+async def test_polls_and_starts_share_one_backoff() -> None:
+    upstream = scripted(Reply(503))
+    client = contit_client(upstream, retry=ONCE)
+    await failed_starts(client, upstream, thread_id="t", number=20)
+    polls = await poll(client, 9)
+    assert polls[1] - polls[0] == pytest.approx(4.0)
+    began = anyio.current_time()
+    upstream.script[:] = [START_OK]
+    await start(client)
+    assert 0 < anyio.current_time() - began <= 0.75
+
+
+@pytest.mark.parametrize(("thread_id", "stretch"), [("t", 1.0), (None, 4.0)])
+async def test_a_500_to_a_start_counts_unless_it_can_mean_a_busy_thread(thread_id: str | None, stretch: float) -> None:
+    upstream = scripted(Reply(500))
+    client = contit_client(upstream)
+    await failed_starts(client, upstream, thread_id=thread_id, number=20)
+    assert client.backoff.stretch == stretch
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("seconds", [46, 86_400])
+async def test_a_start_waits_for_a_retry_after_or_is_refused_without_a_request(seconds: int, status: int) -> None:
+    """Another request was given it."""
+    upstream = scripted(Reply(status, headers={"Retry-After": str(seconds)}), START_OK)
+    client = contit_client(upstream, retry=ONCE)
+    with pytest.raises(errors.APIError):
+        await client.run_status("t", "r")
+    began = anyio.current_time()
+    with pytest.raises(errors.RateLimitError) as caught:
+        await start(client, within=45)
+    assert anyio.current_time() == began
+    assert len(upstream.received) == 1
+    assert caught.value.hint == f"Try again in {min(seconds, 3_600)} seconds."
+    await start(client, within=4_000)
+    assert min(seconds, 3_600) <= upstream.pauses[0] < min(seconds, 3_600) + 1
+
+
+async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> None:
+    upstream = scripted(*[Reply(429, headers={"Retry-After": "30"})] * 10, RUNNING)
+    client = contit_client(upstream)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(poll, client, 32)
+    at = [round(time - upstream.times[0], 3) for time in upstream.times]
+    assert at[:10] == [0.0] * 10
+    assert min(at[10:]) >= 30
+    assert len(set(at[10:20])) >= 9
+
+
+async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
+    auth = client_credentials(scripted(Reply(503, headers={"Retry-After": "600"})))
+    client = contit_client(scripted(RUNNING), auth=auth, retry=ONCE)
+    await poll(client, 100)
+    assert client.backoff.stretch == 1.0
+
+
+NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
+A_DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("86401", A_DAY),
+        ("Sun, 15 Mar 2026 12:00:30 GMT", 30.0),
+        ("Sun, 15 Mar 2026 11:00:00 GMT", 0.0),
+        ("Mon, 15 Mar 2027 12:00:00 GMT", A_DAY),
+        ("Sun, 15 Mar 2026 13:00:30 +0100", 30.0),
+        pytest.param("9" * 5_000, A_DAY, id="5,000 digits"),
+        ("", None),
+        ("soon", None),
+        ("1.5", None),
+        ("\u0665", None),  # an Arabic five
+        ("Sun, 99 Mar 2026 12:00:30 GMT", None),
+        ("Sun, 15 Mar 2026 12:00:30 +999999999999999999", None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_as_a_date(value: str | None, seconds: float | None) -> None:
+    """At most a day; anything else counts as absent."""
+    assert parse_retry_after(value, now=NOW) == seconds
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[A-Z][a-z]{2}, \d{1,4} [A-Za-z]{3} \d{1,9} \d+:\d+:\d+ [-+A-Z0-9]{0,20}"))
+@example("Sun, 15 Mar 0001 00:00:00 +2359")
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+def test_no_retry_after_can_break_the_parser(value: str) -> None:
+    seconds = parse_retry_after(value, now=NOW)
+    assert seconds is None or 0.0 <= seconds <= A_DAY
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("header", "when"), [("0", "1 second"), ("2", "2 seconds"), ("soon", "a little while")])
+def test_the_hint_says_when_to_try_again(status: int, header: str, when: str) -> None:
+    with pytest.raises(errors.APIStatusError) as caught:
+        parse(httpx.Response(status, headers={"Retry-After": header}), RunStatus)
+    assert caught.value.hint == f"Try again in {when}."
+
+
+BODIES = {
+    "problem": (json.dumps({"title": MARKER, "detail": MARKER}), "application/problem+json"),
+    "html": (f"<h1>{MARKER}</h1>", "text/html; charset=utf-8"),
+    "keys": (json.dumps({f"{MARKER} 1": 1, "error": MARKER}), "application/json"),
+    "type": ("{}", f"text/plain; name={MARKER}"),
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("name", BODIES)
+def test_of_a_refused_body_only_the_shape_is_logged(name: str, status: int, logged: io.StringIO) -> None:
+    body, media_type = BODIES[name]
+    response = httpx.Response(status, content=body.encode(), headers={"Content-Type": media_type})
+    with pytest.raises(errors.APIError) as caught:
+        parse(response, ThreadResponse)
+    assert MARKER not in f"{caught.value!r}{caught.value.message}{caught.value.hint}{logged.getvalue()}"
+    shape = json.loads(logged.getvalue().splitlines()[0])
+    assert (shape["event"], shape["level"]) == ("upstream.refused_body", "debug")
+    assert (shape["status"], shape["size"]) == (status, len(body.encode()))
+    assert media_type.startswith(shape["media_type"])
+
+
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(repr))
+def test_no_body_can_break_the_parser(body: bytes | str) -> None:
+    response = httpx.Response(200, content=body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"))
+    with pytest.raises(errors.APIResponseValidationError):
+        parse(response, ThreadResponse)
+
+
+class Counted(Listener):
+    """A listener that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, float]] = []
+        self.events: list[Event] = []
+
+    def on_request(self, endpoint: str, status: str, seconds: float) -> None:
+        self.requests.append((endpoint, status, round(seconds, 3)))
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture
+def counted() -> Counted:
+    return Counted()
+
+
+async def test_every_endpoint_is_counted_with_its_status_and_seconds(counted: Counted) -> None:
+    start_call_stats(counted)
+    client = contit_client(scripted(Reply(body={**STARTED, "status": "completed", "response": "a"}, after=1.5)))
+    await start(client)
+    await client.run_status("t", "r")
+    await client.thread_response("t")
+    assert counted.requests == [("start", "200", 1.5), ("status", "200", 1.5), ("response", "200", 1.5)]
+
+
+async def test_a_request_whose_caller_leaves_is_counted_as_cancelled(counted: Counted) -> None:
+    start_call_stats(counted)
+    with anyio.move_on_after(7):
+        await contit_client(scripted(HANGS)).run_status("t", "r")
+    assert counted.requests == [("status", "cancelled", 7.0)]
+
+
+async def test_retries_are_counted_as_they_happen(counted: Counted) -> None:
+    start_call_stats(counted)
+    await start(contit_client(scripted(Reply(503), httpx.ConnectError("x"), START_OK)))
+    assert counted.events == ["retry", "retry"]
+    assert [status for _, status, _ in counted.requests] == ["503", "none", "200"]
+
+
+async def test_tokens_are_an_endpoint_of_their_own_and_a_401_counts_as_a_request(counted: Counted) -> None:
+    auth = client_credentials(scripted(Reply(body={"access_token": "token"}, after=2.0)))
+    stats = start_call_stats(counted)
+    client = contit_client(scripted(Reply(401, after=1.0), Reply(body={"status": "completed"}, after=1.0)), auth=auth)
+    await client.run_status("t", "r")
+    statuses = [("token", "200", 2.0), ("status", "401", 1.0), ("token", "200", 2.0), ("status", "200", 1.0)]
+    assert counted.requests == statuses
+    assert stats.requests == 4
+
+
+async def test_calls_and_servers_count_apart() -> None:
+    servers = [Counted(), Counted()]
+    client = contit_client(scripted(RUNNING))
+
+    async def call(server: Counted, polls: int) -> None:
+        stats = start_call_stats(server)
+        for _ in range(polls):
+            await anyio.sleep(1)
+            current_call_stats().count("poll")
+            await client.run_status("t", "r")
+        assert (stats.events["poll"], stats.requests) == (polls, polls)
+
+    async with anyio.create_task_group() as tasks:
+        for server, polls in ((servers[0], 1), (servers[0], 2), (servers[1], 4)):
+            tasks.start_soon(call, server, polls)
+    current_call_stats().count("poll")  # outside of a call
+    assert [len(server.events) for server in servers] == [3, 4]
+    assert [len(server.requests) for server in servers] == [3, 4]
+
+
+async def test_a_start_that_is_not_sent_because_of_a_pause_is_counted(counted: Counted) -> None:
+    start_call_stats(counted)
+    client = contit_client(scripted(Reply(429, headers={"Retry-After": "600"})), retry=ONCE)
+    for _ in range(3):
+        with suppress(errors.RateLimitError):
+            await start(client)
+    assert counted.events == ["held"] * 2
+    assert len(counted.requests) == 1

@@ -1,0 +1,129 @@
+"""Bridges between a client and our server: mcp-proxy (of PyPI), mcp-remote, supergateway, and mcpo for Open WebUI."""
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.children import free_port
+from tests.hosts.bench import FOLLOW_UP, QUESTION, bare_environment
+from tests.hosts.installing import node, npm_packages, python_packages
+from tests.hosts.model_service.conversation import ids_in
+from tests.hosts.trials import TOOLS, Trial, npm_version, python_version
+
+_SECONDS = 90
+
+
+def call_through(trial: Trial, client: str, *, version: str, mode: str = "auto", **way: object) -> None:
+    """Ask by the Python SDK's client, with `command` and `args`, or `url`, instead of those of our own entry."""
+    python = python_packages("python_sdk_2") / "python"
+    trial.call(client, lambda: trial.program("python_sdk_2.py", python, **way, mode=mode), version=version)
+
+
+@contextmanager
+def running(trial: Trial, command: Sequence[str | Path], port: int, *path: Path) -> Iterator[str]:
+    """A bridge that listens on a port, ended at the end; its address."""
+    trial.home.mkdir(exist_ok=True)
+    log = trial.home / "bridge.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=trial.home,
+            env=bare_environment(trial.home, *path, **trial.entry.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        ends = time.monotonic() + _SECONDS
+        while True:
+            failed = process.poll() is not None or time.monotonic() > ends
+            assert not failed, log.read_text(encoding="utf-8", errors="replace")[-2_000:]
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def test_mcp_proxy_passes_everything_on(trial: Trial) -> None:
+    """From stdio to HTTP, and from HTTP to stdio. Measured: it speaks the older era on both sides."""
+    version, command = python_version("mcp_proxy", "mcp-proxy"), python_packages("mcp_proxy") / "mcp-proxy"
+    entry = trial.entry
+    if entry.command:
+        port = free_port()
+        options = ["--port", str(port), "--host", "127.0.0.1", "--pass-environment", "--", str(entry.command), "stdio"]
+        with running(trial, [command, *options], port) as url:
+            call_through(trial, "mcp-proxy", command=None, url=f"{url}/mcp", version=version)
+    else:
+        header = ["-H", "Authorization", f"Bearer {entry.token}"] if entry.token else []
+        args = ["--transport", "streamablehttp", *header, entry.url]
+        call_through(trial, "mcp-proxy", command=str(command), args=args, env={}, version=version)
+
+
+@pytest.mark.parametrize("trial", ["http", "http+token"], indirect=True)
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_mcp_remote_passes_everything_on(trial: Trial, mode: str) -> None:
+    """For hosts that know stdio alone. Both eras pass it (measured)."""
+    args = [str(npm_packages("mcp_remote", "mcp-remote") / "mcp-remote"), trial.entry.url]
+    args += ["--allow-http", "--transport", "http-only"]
+    args += ["--header", "Authorization:${AUTH}"] if trial.entry.token else []
+    env = {"AUTH": f"Bearer {trial.entry.token}", "MCP_REMOTE_CONFIG_DIR": str(trial.home / "auth")}
+    version = f"{npm_version('mcp-remote')} {mode}"
+    call_through(trial, "mcp-remote", command=str(node() / "node"), args=args, env=env, mode=mode, version=version)
+
+
+def test_supergateway_passes_everything_on(trial: Trial) -> None:
+    """From stdio to HTTP, and back: there it waits for 60 s (measured), longer than a client of that name may wait."""
+    version, command = npm_version("supergateway"), npm_packages("supergateway", "supergateway") / "supergateway"
+    entry = trial.entry
+    if entry.command:
+        port = free_port()
+        options = ["--stdio", f"{shlex.quote(str(entry.command))} stdio", "--outputTransport", "streamableHttp"]
+        with running(trial, [command, *options, "--stateful", "--port", str(port)], port, node()) as url:
+            call_through(trial, "supergateway", command=None, url=f"{url}/mcp", version=version)
+    else:
+        args = [str(command), "--streamableHttp", entry.url, "--logLevel", "none"]
+        args += ["--oauth2Bearer", entry.token] if entry.token else []
+        call_through(trial, "supergateway", command=str(node() / "node"), args=args, env={}, version=version)
+
+
+def test_callers_of_mcpo_get_both_answers_whole_with_their_ids(trial: Trial) -> None:
+    """Our tools as a REST interface. Measured: it hands on the text alone, as a list."""
+    port, entry = free_port(), trial.entry
+    headers = ["--server-type", "streamable-http", "--header", json.dumps(entry.headers)]
+    target = ["--", str(entry.command), "stdio"] if entry.command else [*headers, "--", entry.url]
+    mcpo = python_packages("mcpo") / "mcpo"
+    command: list[str | Path] = [mcpo, "--port", str(port), "--host", "127.0.0.1", "--api-key", "k", *target]
+    with (
+        running(trial, command, port) as url,
+        httpx.Client(base_url=url, headers={"Authorization": "Bearer k"}, timeout=60) as http,
+    ):
+        assert {path.strip("/") for path in http.get("/openapi.json").json()["paths"]} == TOOLS
+
+        def ask(**arguments: str) -> str:
+            answer = http.post("/contit_ask", json=arguments)
+            assert answer.status_code == 200, answer.text
+            return json.dumps(answer.json(), ensure_ascii=False)
+
+        def both() -> list[str]:
+            first = ask(prompt=QUESTION)
+            return [first, ask(prompt=FOLLOW_UP, thread_id=ids_in(first)["thread_id"])]
+
+        row = trial.follow("mcpo", both, version=python_version("mcpo", "mcpo"))
+    assert row.saw == "text"

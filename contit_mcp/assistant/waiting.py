@@ -227,30 +227,40 @@ class RunWaiter:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
         if watch.unreadable:  # the callers in line need not try it one after another
             raise AnswerUnreadableError(*record.ids)
-        good_at, polls = anyio.current_time(), False
-        try:
-            just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
-            await self._client.backoff.pause(self._pause(record) if just_started else 0.0)
-            while True:
-                record = await self._leased(record)
-                if polls != (record.lease_owner == self._process):
-                    polls = not polls
-                    self._listener.runs_polled(1 if polls else -1)
-                if polls:
-                    current_call_stats().count("poll")
-                    try:
-                        record = await self._polled(record, watch, anyio.current_time())
-                        good_at = anyio.current_time()
-                    except APIError as error:
-                        if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
-                            raise
-                        current_call_stats().count("retry")
-                        log.debug("poll.fault", error=type(error).__name__)
-                if record.ended:
-                    return record
-                await self._client.backoff.pause(self._pause(record))
-        finally:
-            self._listener.runs_polled(-polls)
+        while True:
+            record = await self._leased(record)
+            if not record.ended and record.lease_owner == self._process:
+                self._listener.runs_polled(1)
+                try:
+                    record = await self._poll(record, watch)
+                finally:
+                    self._listener.runs_polled(-1)
+            if record.ended:
+                return record
+            await anyio.sleep(self._pause(record))  # a `Retry-After` holds up polls, not the store
+
+    async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
+        """Poll until the run has ended or another process has its lease."""
+        good_at = anyio.current_time()
+        just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
+        pause = self._pause(record) if just_started else 0.0
+        while True:
+            await self._client.backoff.pause(pause)
+            record = await self._leased(record)
+            if record.ended or record.lease_owner != self._process:
+                return record
+            current_call_stats().count("poll")
+            try:
+                record = await self._polled(record, watch, anyio.current_time())
+                good_at = anyio.current_time()
+            except APIError as error:
+                if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
+                    raise
+                current_call_stats().count("retry")
+                log.debug("poll.fault", error=type(error).__name__)
+            if record.ended:
+                return record
+            pause = self._pause(record)
 
     async def _polled(self, record: RunRecord, watch: _Watch, deadline: float) -> RunRecord:
         """Poll once, and return the run; if it has ended, with its end bound to it."""

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.wire import RunPhase, RunStatus
+from contit_mcp.contit.wire import RunPhase
 from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
@@ -38,6 +38,9 @@ CLOCK_SKEW_SECONDS = 10_800.0
 
 _MOST_CLOCKS = 10_000
 """Runs whose times this process remembers; the oldest are forgotten first."""
+
+_MOST_ODD_WORDS = 100
+"""Undocumented words of Contit that are logged; each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,12 @@ class _Watch:
     unreadable: bool = False
     listeners: set[Callable[[str], None]] = field(default_factory=set)
 
-    def note(self, status: RunStatus) -> None:
-        if status.word == self.word:
+    def note(self, word: str) -> None:
+        if word == self.word:
             return
-        self.word = status.word
+        self.word = word
         for listener in tuple(self.listeners):
-            listener(status.word)
-        if not status.documented:
-            log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
+            listener(word)
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ class RunWaiter:
         self._listener = listener
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
         self._clocks: OrderedDict[str, _Clock] = OrderedDict()
+        self._odd_words: set[str] = set()
 
     @property
     def run_limit(self) -> float:
@@ -269,7 +271,11 @@ class RunWaiter:
             status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
         except NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
-        watch.note(status)
+        watch.note(status.word)
+        is_news = not status.documented and status.word not in self._odd_words
+        if is_news and len(self._odd_words) < _MOST_ODD_WORDS:
+            self._odd_words.add(status.word)
+            log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
         if status.phase is RunPhase.COMPLETED:
             return await self._completed(record)
         if status.phase is RunPhase.FAILED:
@@ -345,7 +351,7 @@ class DrainScope:
                 del self._graces[scope]
 
     @contextmanager
-    def shielded(self, seconds: float) -> Iterator[None]:
+    def sending(self, seconds: float) -> Iterator[None]:
         """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
 
         Raises TimeoutError if it took longer.

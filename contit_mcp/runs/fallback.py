@@ -7,6 +7,7 @@ used. Until then other replicas do not know of it, and may start the same questi
 
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
@@ -68,9 +69,10 @@ class FallbackRunStore:
         except StoreError:
             return await self._memory.claim(intent)
         if isinstance(claim, Granted):
+            here = await self._memory.claim(claim.record)  # it may know of a start that died in an outage
             self._memory.keep(claim.record)
-        else:
-            self._copy(claim.record)
+            return replace(claim, interrupted=claim.interrupted or (isinstance(here, Granted) and here.interrupted))
+        self._copy(claim.record)
         return claim
 
     async def _known_here(self, granted: RunRecord) -> Deduplicated | Busy | None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Busy, Deduplicated, Granted
+from contit_mcp.runs.claims import START_LEASE_SECONDS, Busy, Deduplicated, Granted
 from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECONDS, SPEED_ROW, FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import RunRecord
@@ -170,6 +170,18 @@ async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(
     await claim(there, follow_up("z"))
     clock.at(60)
     retry = await claim(here, follow_up("z"))
+    assert isinstance(retry, Granted)
+    assert retry.interrupted
+
+
+async def test_a_start_that_died_in_an_outage_is_told_to_a_retry_after_it() -> None:
+    """Only memory knows of its intent."""
+    server = Server(down=True)
+    store = process(server)
+    assert isinstance(await claim(store, opening("q")), Granted)
+    await anyio.sleep(START_LEASE_SECONDS)
+    await until_back(store, server)
+    retry = await claim(store, opening("q"))
     assert isinstance(retry, Granted)
     assert retry.interrupted
 

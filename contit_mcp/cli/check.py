@@ -132,7 +132,7 @@ def command(
       contit-mcp check
       contit-mcp check --json | jq .ok
       contit-mcp check --host claude-desktop
-      CONTIT_API_KEY_FILE=~/.contit-mcp/api-key contit-mcp check
+      CONTIT_API_KEY_FILE=~/.local/state/contit-mcp/api-key contit-mcp check
 
     \b
     Exit codes:

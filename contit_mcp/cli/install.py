@@ -160,8 +160,8 @@ def uninstall(host: str, *, scope: str | None) -> None:
         how = "keeps all its other settings" if copies else "is as it was before"
         how = how if place.path.exists() else "was made by install, and is gone too"
         click.echo(f"{NAME} is out of {place.host.title}; {place.path} {how}.")
-    for copy in copies or ():
-        click.echo(f"A copy from before: {copy}")
+    for command, copy in (copies or {}).items():
+        click.echo(f"The file as it was before {command}: {copy}")
     for key_file in (_stored(folder, setting).path for setting in KEY_FILES):
         if key_file.exists() and _is_used(key_file, installs):
             click.echo(f"The key stays in {key_file}: another entry takes it from there.")

@@ -88,7 +88,8 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
             raise UneditableError("it holds something else than names and values")
-        if not isinstance((document or {}).get(addition.section) or addition.whole, type(addition.whole)):
+        section = (document or {}).get(addition.section)
+        if not isinstance(addition.whole if section is None else section, type(addition.whole)):
             raise UneditableError(f"its {addition.section} is not what the host expects there")
         normal = _checked(file_format, normal, file_format.insert(normal, addition), addition, addition.value)
     mark = _BOM if text.startswith(_BOM) else ""

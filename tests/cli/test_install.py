@@ -120,6 +120,7 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("cursor", b"{,}", "expecting property name enclosed in double quotes: line 1"),
         ("cursor", b"[]", "it holds something else than names and values"),
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
+        ("cursor", b'{"mcpServers": []}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "invalid value (at line 2"),
         ("codex", b'mcp_servers = {o = {command = "x"}}', "it cannot be edited safely"),
@@ -155,7 +156,9 @@ def test_an_entry_that_somebody_changed_is_replaced_only_by_force_and_never_lost
     assert "written or changed by hand" in said_by(command("install", "cursor", "--sandbox"), 1)
     assert "The file as it was before: " in command("install", "cursor", "--sandbox", "--force").output
     assert {path.read_text() for path in file.parent.glob("*.bak")} == {by_hand, changed}
-    assert "A copy from before: " in command("uninstall", "cursor").output
+    removed = command("uninstall", "cursor").output
+    assert f"The file as it was before install: {file}.contit-mcp.2.bak" in removed
+    assert len(list(file.parent.glob("*.bak"))) == 2
     assert "contit-assistant" not in file.read_text()
 
 

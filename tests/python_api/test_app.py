@@ -148,7 +148,7 @@ async def test_without_authentication_other_machines_are_refused(
         ({}, "No Contit credential is given"),
         ({"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
         ({"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
-        ({"api_key": "k", "port": 80}, "port is not a setting"),
+        ({"api_key": "k", "port": 80}, "create_app does not take port"),
         ({"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
     ],
 )

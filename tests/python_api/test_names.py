@@ -43,7 +43,8 @@ import contit_mcp
 
 def configured():
     ours = logging.getLogger("contit_mcp")
-    return logging.root.handlers[:], logging.root.level, warnings.showwarning, ours.handlers[:], ours.level
+    writes = [one for one in ours.handlers if not isinstance(one, logging.NullHandler)]
+    return logging.root.handlers[:], logging.root.level, warnings.showwarning, writes, ours.level
 
 before = configured()
 for use, absent in {STEPS}.items():

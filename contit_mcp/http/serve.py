@@ -103,13 +103,22 @@ class Listener(uvicorn.Server):
 
 
 @contextmanager
-def first_signal(*numbers: signal.Signals) -> Iterator["asyncio.Future[signal.Signals]"]:
-    """Yield the first of these signals. With it the handlers from before are back, and a second signal reaches them."""
+def first_signal(
+    *numbers: signal.Signals, exit_seconds: float | None = None
+) -> Iterator["asyncio.Future[signal.Signals]"]:
+    """Yield the first of these signals. With it the handlers from before are back, and a second signal reaches them.
+
+    The process ends with code 0 after `exit_seconds`, also if the event loop is too busy to notice the signal.
+    """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[signal.Signals] = loop.create_future()
 
     def on_signal(number: int, _: FrameType | None) -> None:
         restore()
+        if exit_seconds is not None:
+            watchdog = threading.Timer(exit_seconds, os._exit, [0])
+            watchdog.daemon = True
+            watchdog.start()
         loop.call_soon_threadsafe(found.set_result, signal.Signals(number))
 
     def restore() -> None:
@@ -150,7 +159,7 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
     ends = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     # A signal that is ignored stays ignored: `nohup` asks for that.
     ends = [number for number in ends if signal.getsignal(number) is not signal.SIG_IGN]
-    with first_signal(*ends) as stopping:
+    with first_signal(*ends, exit_seconds=EXIT_SECONDS) as stopping:
         async with anyio.create_task_group() as tasks:
             for listener, bound in zip(listeners, sockets, strict=True):
                 tasks.start_soon(listener.serve, [bound])
@@ -164,9 +173,6 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
                 auth=settings.auth,
             )
             cause = await stopping
-            watchdog = threading.Timer(EXIT_SECONDS, os._exit, [0])
-            watchdog.daemon = True
-            watchdog.start()
             log.info("server.stopping", cause=cause.name, calls_in_flight=wired.context.calls_in_flight)
             await wired.drain()
             for listener in listeners:

@@ -75,10 +75,10 @@ async def test_a_flood_of_broken_lines_is_answered_and_leaves_the_server_as_it_w
     """Random bytes and mutated messages, with a fixed seed; FUZZ_SECONDS makes it longer."""
     seed = random.Random(20261129)
     good = [PING, line(id=5, method="tools/call", params=ASKED), line(id=0, method="initialize", params=INFO)]
-    ends = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "3"))
     sent = 0
     async with stdio_child({}, "stdio", "--sandbox") as child:
         await child.initialize()
+        ends = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "3"))
         while time.monotonic() < ends:
             data = bytearray(seed.choice(good))
             for _ in range(seed.randrange(1, 6)):

@@ -9,13 +9,13 @@ import os
 import socket
 import ssl
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 
-from contit_mcp.cli.options import credential_name, no_credential
+from contit_mcp.cli.options import credential_name, credential_place, no_credential
 from contit_mcp.cli.terminal import as_printed
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.settings import Settings
@@ -50,7 +50,7 @@ def bad(subject: str, verdict: str, hint: str | None) -> Finding:
 
 def failed(subject: str, error: ContitError, *, about: str = "") -> Finding:
     """Return the finding that one of our errors makes of a subject."""
-    return bad(subject, about + error.message, error.hint)
+    return bad(subject, f"{about}. {error.message}" if about else error.message, error.hint)
 
 
 # --- Contit and its credential
@@ -63,6 +63,8 @@ _SECONDS = 30.0
 
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _LATER = "Try again in a little while."
+
+_NEW_KEY = "contit-mcp install HOST --new-key"
 
 _WITHOUT: dict[int, tuple[str, str | None]] = {
     401: ("it answers, and wants a credential", None),
@@ -77,7 +79,7 @@ _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
     401: (
         _REFUSED,
-        "It is mistyped, expired, revoked, or a token. Correct CONTIT_API_KEY, or: contit-mcp install HOST --new-key",
+        "It is mistyped, expired, revoked, or of another kind. Correct it in {place}, or: " + _NEW_KEY,
     ),
     403: (
         "Contit knows it, and it may not use the AI assistant (403)",
@@ -98,21 +100,23 @@ async def check_contit(settings: Settings) -> list[Finding]:
         auth = configured_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
-        return [contit, failed("Credential", error, about=f"{name}; ")]
+        unread = failed("Credential", error, about=name)
+        return [contit, replace(unread, hint=f"{error.hint} Or: {_NEW_KEY}")]
     try:
         if not contit.good:
             return [contit, Finding("Credential", f"{name}; not tried, since it is sent to Contit only")]
-        return [contit, await _asked(settings, auth, "Credential", f"{name}; ", _WITH, good=404)]
+        return [contit, await _asked(settings, auth, "Credential", name, _WITH, good=404)]
     finally:
         await auth.aclose()
 
 
 async def try_credential(settings: Settings) -> tuple[str, bool]:
-    """Return what Contit says about the credential, in one line, and whether it refuses it."""
+    """Return what Contit says about the credential, in one sentence, and whether it refuses it."""
     contit, credential = await check_contit(settings)
     if not contit.good:
-        return f"not tried: {contit.subject}: {contit.verdict}", False
-    return credential.verdict, credential.good is False and _REFUSED in credential.verdict
+        return f"The key was not tried. {contit.subject}: {contit.verdict}.", False
+    said = "Contit accepts the key." if credential.good else f"The key: {credential.verdict}."
+    return said, credential.good is False and _REFUSED in credential.verdict
 
 
 async def _asked(
@@ -134,9 +138,10 @@ async def _asked(
         return failed(subject, error, about=about)
     except (TimeoutError, *HTTPX_ERRORS) as error:
         verdict, hint = explain_connection(error, settings.base_url)
-        return bad(subject, about + verdict, hint)
+        return bad(subject, about and f"{about}; " + verdict, hint)
     meaning, remedy = meanings.get(status) or _meaning(status)
-    return Finding(subject, about + meaning, good=status == good, hint=remedy)
+    remedy = remedy and remedy.format(place=credential_place(settings))
+    return Finding(subject, f"{about}; {meaning}" if about else meaning, good=status == good, hint=remedy)
 
 
 def _meaning(status: int) -> tuple[str, str | None]:

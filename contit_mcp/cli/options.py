@@ -74,6 +74,14 @@ class GivenOptions:
         return config + (("--base-url", self.base_url) if self.base_url else ())
 
 
+class WrongUsage(click.UsageError):
+    """A command that cannot be meant so, with what to do instead."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that lead to the settings; the command is called with `given`."""
 
@@ -104,12 +112,23 @@ def credential_name(settings: Settings) -> str | None:
     return None
 
 
+def credential_place(settings: Settings) -> str:
+    """Return the file or the variable that the configured credential is in."""
+    for name, _ in _CREDENTIALS:
+        if file := getattr(settings, f"{name}_file"):
+            return str(file)
+        if getattr(settings, name):
+            return str(Settings.model_fields[name].alias)
+    return ""
+
+
 def no_credential() -> ConfigurationError:
     """Return the error for a person at a terminal; the tools' own names the host's configuration."""
     return ConfigurationError(
         "No Contit credential is configured.",
         hint="Run contit-mcp install HOST, which keeps one; or set CONTIT_API_KEY, CONTIT_API_KEY_FILE or"
-        " CONTIT_ACCESS_TOKEN, or name a settings file with --config.",
+        " CONTIT_ACCESS_TOKEN, or name a settings file with --config. Without an account: contit-mcp ask --sandbox;"
+        " contit-mcp check --host HOST tries a host's entry.",
     )
 
 

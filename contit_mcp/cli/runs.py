@@ -60,7 +60,7 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
 
 
 @command.command()
-@click.argument("which", metavar="RUN", default="1")
+@click.argument("which", metavar="[RUN]", default="1")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as contit-mcp ask does.")
 @click.pass_obj
 def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
@@ -79,5 +79,6 @@ def _chosen(runs: list[Run], which: str) -> Run:
         if which in {str(number), run.run_id, run.thread_id}:
             return run
     raise NoConversationError(
-        f"Of {len(runs)} remembered questions, none is {which[:60]}.", hint="contit-mcp runs lists them with their ids."
+        f"{which[:60]} is not one of the {len(runs)} remembered questions.",
+        hint="contit-mcp runs lists them with their ids.",
     )

@@ -152,7 +152,8 @@ def first_mistake(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = [f"record {part + 1}" if isinstance(part, int) else part for part in first["loc"]]
     said = first["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to")[0]
-    return ": ".join([*place, _PLAIN.get(first["type"], said)])
+    between = ": " if first["type"] == "value_error" else " "
+    return between.join(filter(None, [": ".join(place), _PLAIN.get(first["type"], said)]))
 
 
 @dataclass(frozen=True)

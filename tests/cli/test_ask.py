@@ -114,7 +114,7 @@ def test_a_question_asked_again_is_asked_again_and_the_wait_for_hosts_does_not_c
     [
         ("failed on=start", "failed", "the run failed", None),
         ("401 on=start", "failed", "refused the credential (401)", "contit-mcp check"),
-        ("404 on=start", "failed", "What answers is not Contit's API", None),
+        ("404 on=start", "failed", "What answers is not Contit's API", "contit-mcp check"),
         ("malformed on=start", "failed", "unknown whether a run was started", None),
         ("401 on=status", "in_progress", "The run was started, but", "contit-mcp ask --thread "),
     ],

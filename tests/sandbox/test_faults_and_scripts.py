@@ -164,7 +164,7 @@ async def test_the_first_scripted_answer_that_matches_answers(tmp_path: Path) ->
         ([{"prompt": "a", "answer": "x", "seconds": -1}], "record 1: seconds"),
         ([{"prompt": "a", "answer": "x", "times": 0}], "record 1: times"),
         ([{"prompt": "a", "fault": "nonsense"}], "the kind is not a status"),
-        ([{"prompt": "a", "says": "b"}], "record 1: says: is not a known field"),
+        ([{"prompt": "a", "says": "b"}], "record 1: says is not a known field"),
         ([{"prompt": "a", "fault": "503 on=status"}], "does not happen on start"),
         ([{"pattern": "(", "answer": "x"}], "do not fit"),
         ([{"pattern": "a(b)", "answer": "\\2"}], "do not fit"),

@@ -13,6 +13,7 @@ from tests.sandbox.assistant.oracle import converse, listed, understood
         "What is the meaning of life?", "Which products are out of stock?", "How many words does Tech Review have?",
         "Which articles have images?", "What percentage of articles are drafts?",
         "Which articles were updated after they were published?", "Which articles were published on weekends?",
+        "Who translated the About Us page?", "Chi ha tradotto la pagina Chi siamo?", "any of them by Emily Carter?",
         "Compare Garda 3 and Brenta 2", "Who edited Tech Review?", "Which articles were updated by Anna?",
         "What is similar to Tech Review?", "Which articles share a tag with Tech Review?",
         "Which articles have only one tag?", "Which articles are tagged only hiking?",

@@ -161,7 +161,7 @@ def uninstall(host: str, *, scope: str | None) -> None:
         how = "keeps all its other settings" if copies else "is as it was before"
         how = how if place.path.exists() else "was made by install, and is gone too"
         click.echo(f"{NAME} was removed from {place.host.title}; {place.path} {how}.")
-    for command, copy in (copies or {}).items():
+    for copy, command in (copies or {}).items():
         click.echo(f"The file as it was before {command}: {copy}")
     for key_file in (_stored(folder, setting).path for setting in KEY_FILES):
         if key_file.exists() and _is_used(key_file, installs):

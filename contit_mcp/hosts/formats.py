@@ -142,7 +142,7 @@ def _read_yaml(text: str) -> Any:
 
 def _insert_yaml(text: str, addition: Addition) -> str:
     document = _yaml("rt", text).load(text)
-    if not document or (addition.section not in document and text.endswith("\n")):
+    if document is None or (document and addition.section not in document and text.endswith("\n")):
         ended = text.removesuffix("\n") + "\n" if text else ""
         return ended + _dumped({addition.section: addition.whole}, text)
     section = document.get(addition.section)

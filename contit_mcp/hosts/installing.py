@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import back_up, read_text, write_text
-from contit_mcp.hosts.formats import FORMATS, UneditableError, edited, read
+from contit_mcp.hosts.formats import FORMATS, UneditableError, edited, misread, read
 from contit_mcp.hosts.host import Host, HostFile, LocalServer, Server, read_entry
 from contit_mcp.hosts.table import HOSTS
 
@@ -39,7 +39,7 @@ class Install:
     written: str = ""  # the SHA-256 of the file as we wrote it
     values: Mapping[str, Any] = field(default_factory=dict)  # of our additions, by section
     created: tuple[str, ...] = ()  # the file and folders that did not exist before, innermost first
-    backup: str | None = None  # a copy of the file as it was before
+    backups: tuple[str, ...] = ()  # copies of the file as it was before each change, oldest first
 
 
 _INSTALLS = TypeAdapter(list[Install])
@@ -133,10 +133,12 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
         new = replace(new, written=_digest(after))
         if before is None:
             created = [path for path in (Path(new.file), *Path(new.file).parents) if not path.exists()]
-            new = replace(new, created=tuple(map(str, created)), backup=None)
+            new = replace(new, created=tuple(map(str, created)), backups=())
         elif known.written != _digest(before):
             made = back_up(place.path, _backups(place, installs))
-            new = replace(new, backup=str(made))
+            # A file without our entry is the user's, whatever was at its place before.
+            created_by_us = () if change == "new" else known.created
+            new = replace(new, created=created_by_us, backups=(*known.backups, str(made)))
     # The record comes first: an entry without one could only be removed as one that was written by hand.
     installs.replace(known, new)
     if change != "same":
@@ -144,41 +146,42 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
     return change, made
 
 
-def uninstall(place: HostFile, installs: Installs) -> dict[str, Path] | None:
-    """Remove our entry. Returns copies of the file, by the command that they were made before, to compare with.
+def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
+    """Remove our entry. Returns the copies of the file that stay, oldest first, with the command each was made before.
 
     None if there is no entry. A file that `install` alone has changed becomes what it was before, unless it had another
-    entry of our name.
+    entry of our name. A file that `install` made is removed if nothing else is in it, comments included.
     """
     known, ours = installs.of(place), place.host.possible_additions()
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:
         installs.replace(known, None)
         return None
-    backup = Path(known.backup) if known.backup and Path(known.backup).exists() else None
-    is_as_written = known.written == _digest(text)
-    original = read_text(backup) if backup and is_as_written else None
+    named = ((Path(one), "a later install" if number else "install") for number, one in enumerate(known.backups))
+    copies = {copy: command for copy, command in named if copy.exists()}
+    last = next(reversed(copies), None) if known.written == _digest(text) else None
+    original = read_text(last) if last else None
+    file_format = FORMATS[place.host.format]
     with _errors_about(place):
-        if original is not None and ours[0].find(read(original, FORMATS[place.host.format])) is not None:
+        if original is not None and ours[0].find(read(original, file_format)) is not None:
             original = None
-        after = edited(text, FORMATS[place.host.format], out=ours) if original is None else original
+        after = edited(text, file_format, out=ours) if original is None else original
+        document = read(after, file_format)
     for one in ours:
         document = one.without(document)
-    copies = {}
-    if known.created and document in ({}, place.host.head):
+    if known.created and document in ({}, place.host.head) and not _has_comments(after, place.host):
         file, *folders = map(Path, known.created)
         file.unlink()
         with suppress(OSError):  # something else is in it
             for folder in folders:
                 folder.rmdir()
     else:
-        if original is None:
-            copies = {"install": backup} if backup else {}
-            if not (backup and is_as_written):
-                copies["uninstall"] = back_up(place.path, _backups(place, installs))
+        if last is None:
+            copies[back_up(place.path, _backups(place, installs))] = "uninstall"
         write_text(place.path, after)
-        if backup and original is not None:
-            backup.unlink()
+        if last and original is not None:
+            last.unlink()
+            del copies[last]
     installs.replace(known, None)
     return copies
 
@@ -231,6 +234,11 @@ def _new_text(host: Host) -> str:
     """Return the text of a new file before our entry is in it."""
     lines = '{{\n  "{0}": "{1}"\n}}\n' if host.format == "json" else "{0}: {1}\n"
     return "".join(lines.format(name, value) for name, value in host.head.items())
+
+
+def _has_comments(text: str, host: Host) -> bool:
+    """Return whether there may be comments in a text that has no settings but a host's own."""
+    return misread(text, comments=False) is not None if host.format == "json" else "#" in text
 
 
 def _digest(text: str) -> str:

@@ -157,7 +157,8 @@ def test_an_entry_that_somebody_changed_is_replaced_only_by_force_and_never_lost
     assert "The file as it was before: " in command("install", "cursor", "--sandbox", "--force").output
     assert {path.read_text() for path in file.parent.glob("*.bak")} == {by_hand, changed}
     removed = command("uninstall", "cursor").output
-    assert f"The file as it was before install: {file}.contit-mcp.2.bak" in removed
+    assert f"The file as it was before install: {file}.contit-mcp.bak\n" in removed
+    assert f"The file as it was before a later install: {file}.contit-mcp.2.bak\n" in removed
     assert len(list(file.parent.glob("*.bak"))) == 2
     assert "contit-assistant" not in file.read_text()
 

@@ -89,7 +89,7 @@ def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_pat
     place = holding(text, HOSTS[slug], tmp_path)
     copies = uninstall(place, installs) or {}
     assert place.path.read_bytes().decode() == after
-    assert [copy.read_bytes().decode() for copy in copies.values()] == [text]
+    assert [copy.read_bytes().decode() for copy in copies] == [text]
 
 
 def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs: Installs) -> None:
@@ -128,6 +128,24 @@ def test_a_host_that_rewrites_its_file_has_not_changed_our_entry(tmp_path: Path,
     assert install(place, SERVER, installs)[0] == "replaced"
     assert uninstall(place, installs)
     assert json.loads(place.path.read_text()) == {"numStartups": 2, "mcpServers": {}}
+
+
+@pytest.mark.parametrize("slug", ["cursor", "goose"])
+def test_a_file_that_install_made_stays_for_what_the_user_put_into_it(
+    slug: str, tmp_path: Path, installs: Installs
+) -> None:
+    """Comments count too, also after another install; so does a file in the place of one that install made."""
+    place, comment = HostFile(HOSTS[slug], tmp_path / "file"), "// mine" if slug == "cursor" else "# mine"
+    install(place, SERVER, installs)
+    place.path.write_text(comment + "\n" + place.path.read_text())
+    uninstall(place, installs)
+    assert comment in place.path.read_text()
+    place.path.unlink()
+    install(place, SERVER, installs)
+    place.path.write_text(own := "{}\n")
+    install(place, SERVER, installs)
+    uninstall(place, installs)
+    assert place.path.read_text() == own
 
 
 def test_a_new_file_that_would_hide_an_older_one_is_not_made(tmp_path: Path, installs: Installs) -> None:

@@ -125,7 +125,7 @@ class Assistant:
     ) -> RunReport:
         """Report where a run stands; with a wait, as soon as it ends."""
         deadline = anyio.current_time() + wait_seconds
-        run = await self._find(owner, thread_id, run_id)
+        run = await self._find(owner, thread_id, run_id, fresh=False)  # the poll tells whether it has ended since
         observer.started(thread_id, run_id)
         if not run.ended:
             run = await self._poll_once(run, deadline)
@@ -212,11 +212,11 @@ class Assistant:
                 )
         raise ServerClosingError
 
-    async def _find(self, owner: str, thread_id: str, run_id: str) -> RunRecord:
+    async def _find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord:
         """Return the stored run, or an untracked record made of its ids."""
         check_id("thread_id", thread_id)
         check_id("run_id", run_id)
-        run = await self._store.find(owner, thread_id, run_id)
+        run = await self._store.find(owner, thread_id, run_id, fresh=fresh)
         return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
 
     async def _answer(

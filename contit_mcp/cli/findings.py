@@ -138,7 +138,7 @@ async def _asked(
         return failed(subject, error, about=about)
     except (TimeoutError, *HTTPX_ERRORS) as error:
         verdict, hint = explain_connection(error, settings.base_url)
-        return bad(subject, about and f"{about}; " + verdict, hint)
+        return bad(subject, f"{about}; {verdict}" if about else verdict, hint)
     meaning, remedy = meanings.get(status) or _meaning(status)
     remedy = remedy and remedy.format(place=credential_place(settings))
     return Finding(subject, f"{about}; {meaning}" if about else meaning, good=status == good, hint=remedy)

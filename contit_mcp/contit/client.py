@@ -56,6 +56,7 @@ class ContitClient:
         self.backoff = Backoff()
         self._http = http
         self._base = str(http.base_url).rstrip("/")
+        self._timeout = http.timeout.as_dict()
         self._auth = auth
         self._retry = retry or RetryPolicy()
         self._read_seconds = read_seconds
@@ -139,7 +140,13 @@ class ContitClient:
         """Send one request, report its outcome to the backoff, and return the answer."""
         endpoint, route = _ROUTES[model]
         method = "GET" if body is None else "POST"
-        request = self._http.build_request(method, self._base + path, json=body, extensions={ENDPOINT: endpoint})
+        request = httpx.Request(  # not `build_request`, which merges the URL and the headers anew for each poll
+            method,
+            self._base + path,
+            headers=self._http.headers,
+            json=body,
+            extensions={ENDPOINT: endpoint, "timeout": self._timeout},
+        )
         on_a_thread = body is not None and body["threadId"] is not None
         with _tracer.start_as_current_span(
             f"{method} {route}", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False

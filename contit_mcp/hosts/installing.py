@@ -256,7 +256,7 @@ def _errors_about(place: HostFile) -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
         mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error)
+        problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
         raise ConfigurationError(
             f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
             hint="Correct it in an editor, and try again.",

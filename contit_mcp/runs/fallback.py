@@ -93,10 +93,10 @@ class FallbackRunStore:
         await self._memory.release(intent)
         await self._use_if_possible("release", lambda: self._store.release(intent))
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
+    async def find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord | None:
+        """Return the run with these ids. Unless `fresh`, a run in flight may be as this process last saw it."""
         here = await self._memory.find(owner, thread_id, run_id)
-        if here is not None and (here.answer is not None or here.failure is not None):
+        if here is not None and (here.answer is not None or here.failure is not None or not (fresh or here.ended)):
             return here  # an end does not change
         there = await self._use_if_possible("find", lambda: self._store.find(owner, thread_id, run_id))
         return here if there is None else self._copy(there)

@@ -69,7 +69,14 @@ class MemoryRunStore:
         if record is not None and record.phase is Phase.STARTING:
             self.forget(record.key)
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+    async def find(
+        self,
+        owner: str,
+        thread_id: str,
+        run_id: str,
+        *,
+        fresh: bool = True,  # noqa: ARG002 - it always is
+    ) -> RunRecord | None:
         """Return the run with these ids."""
         return next((run for run in self._started_on(owner, thread_id) if run.run_id == run_id), None)
 

@@ -106,7 +106,14 @@ class RedisRunStore:
 
         await self._transact(release)
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+    async def find(
+        self,
+        owner: str,
+        thread_id: str,
+        run_id: str,
+        *,
+        fresh: bool = True,  # noqa: ARG002 - it always is
+    ) -> RunRecord | None:
         """Return the run with these ids."""
 
         async def find() -> RunRecord | None:

@@ -126,7 +126,14 @@ class SqliteRunStore:
         query = "DELETE FROM run WHERE key = ? AND run_id IS NULL"
         await self._do(lambda db, _: db.execute(query, [intent.key]) and None)
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+    async def find(
+        self,
+        owner: str,
+        thread_id: str,
+        run_id: str,
+        *,
+        fresh: bool = True,  # noqa: ARG002 - it always is
+    ) -> RunRecord | None:
         """Return the run with these ids."""
         where = f"WHERE owner = ? AND thread_id = ? AND run_id = ? {_NEWEST}"
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))

@@ -71,8 +71,8 @@ class RunStore(Protocol):
         """Forget an intent that was not started. A run whose ids are kept stays."""
         ...
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
+    async def find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord | None:
+        """Return the run with these ids. Unless `fresh`, a run in flight may be as this process last saw it."""
         ...
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:

@@ -143,7 +143,9 @@ def _scalar(value: object, longest: int) -> str | float | bool | None:
 def _text(value: object, longest: int) -> str:
     """Return a text truncated first, then with each character replaced that could end a line or hide others."""
     text = str.__str__(value) if isinstance(value, str) else f"<{type(value).__name__}>"
-    cut = "".join(character if character.isprintable() else " " for character in text[:longest])
+    cut = text[:longest]
+    if not cut.isprintable():
+        cut = "".join(character if character.isprintable() else " " for character in cut)
     return cut if len(text) <= longest else cut + "…"
 
 

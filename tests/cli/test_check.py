@@ -203,10 +203,16 @@ OAUTH = {"CONTIT_API_KEY": "", "CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_
 @pytest.mark.parametrize(
     ("environment", "good", "said", "hint"),
     [
-        ({"CONTIT_API_KEY": "wrong"}, False, "refuses it (401)", "mistyped, expired, revoked"),
+        (
+            {"CONTIT_API_KEY": "wrong"},
+            False,
+            "refuses it (401)",
+            "Correct it in CONTIT_API_KEY, or: contit-mcp install",
+        ),
+        ({"CONTIT_API_KEY": "", "CONTIT_ACCESS_TOKEN": "x"}, False, "refuses it (401)", "in CONTIT_ACCESS_TOKEN, or"),
         ({"CONTIT_API_KEY": "sandbox-forbidden"}, False, "may not use the AI assistant (403)", "ReadAccess"),
         ({"CONTIT_API_KEY": ""}, False, "No Contit credential is configured.", "set CONTIT_API_KEY"),
-        ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/file"}, False, "cannot be read", "/no/file"),
+        ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/file"}, False, "/no/file. The file that", "--new-key"),
         ({"CONTIT_API_KEY": "", "CONTIT_MCP_AUTH": "caller"}, None, "each caller sends its own", ""),
         (OAUTH | {"CONTIT_CLIENT_SECRET": "sandbox-secret"}, True, "OAuth2 client, set (hidden); it is good", ""),
         (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, "OAuth2 client, set (hidden)", ""),

@@ -217,7 +217,7 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, home
     assert key_file.read_text() == "SECRET-MARKER\n"
     assert os.name == "nt" or stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert entry_of("cursor")["env"] == {"CONTIT_API_KEY_FILE": str(key_file)}
-    assert "another entry takes it from there" in command("uninstall", "cursor").output
+    assert "another entry uses it" in command("uninstall", "cursor").output
     assert key_file.exists()
     assert "was removed too" in command("uninstall", "codex").output
     assert list(state.iterdir()) == []
@@ -298,7 +298,7 @@ def test_a_personal_access_token_is_named_as_one(variables: dict[str, str], comm
     [
         ((), {}, "No API key was given"),
         ((), {"CONTIT_API_KEY": "two SECRET-MARKER"}, "does not look like a key"),
-        (("--key-file", "missing"), {}, "cannot be read"),
+        (("--key-file", "missing"), {}, "missing does not exist or is empty"),
         ((), {"CONTIT_API_KEY": "key", "CONTIT_BASE_URL": "https://u:SECRET-MARKER@x.example"}, "CONTIT_BASE_URL must"),
         ((), {"CONTIT_API_KEY": "key", "CONTIT_BASE_URL": "contit.example"}, "CONTIT_BASE_URL must"),
     ],
@@ -316,7 +316,7 @@ def test_the_key_that_install_keeps_is_used_by_ask_and_check(run_here: RunHere, 
     """Nothing else has to be set, the address of Contit neither; a credential that is set comes first."""
     with contit() as it:
         installed = run_here("install", "cursor", **upstream(it.url))
-        assert "The key: API key, set (hidden); it is good." in installed.stdout
+        assert "Contit accepts the key." in installed.stdout
         assert "--new-key replaces it" in run_here("install", "zed", CONTIT_BASE_URL=it.url).stdout
         asked = run_here("ask", "How many drafts are there?")
         assert (asked.code, "20 draft items" in asked.stdout) == (0, True), asked.stderr
@@ -347,7 +347,7 @@ def test_a_key_that_cannot_be_tried_is_kept_and_that_is_said(command: Calls, hom
     """Offline, behind a proxy, or while Contit has a fault."""
     installed = command("install", "cursor", CONTIT_API_KEY="key", CONTIT_BASE_URL="http://127.0.0.1:9")
     assert installed.exit_code == 0
-    assert "The key, not tried: Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection" in installed.output
+    assert "The key was not tried. Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection" in installed.output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")

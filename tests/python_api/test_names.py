@@ -52,6 +52,7 @@ for use, absent in {STEPS}.items():
     found = set(absent.split()) & set(sys.modules)
     assert not found, (use, found)
     assert configured() == before, use
+logging.getLogger("contit_mcp.contit").warning("not written to stderr by an application without handlers")
 """
 
 

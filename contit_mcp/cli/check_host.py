@@ -9,6 +9,7 @@ import re
 import ssl
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -77,9 +78,11 @@ def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
         return Trust.WITHOUT_SECRETS
     if not ask or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return Trust.NOT
-    click.echo(f"{place.path} is the project's, and install did not write this entry: {_does(server)}", err=True)
+    # Whole: what is agreed to must be seen, and no secret of the user's is in it.
+    does = _does(server, shown=without_controls)
+    click.echo(f"{place.path} is the project's, and install did not write this entry: {does}", err=True)
     for name, value in server.environment.items() if isinstance(server, LocalServer) else ():
-        click.echo(f"  with {_showable(f'{name}={value}')}", err=True)
+        click.echo(f"  with {without_controls(f'{name}={value}')}", err=True)
     return Trust.WITHOUT_SECRETS if click.confirm("Use it now?", err=True) else Trust.NOT
 
 
@@ -116,15 +119,16 @@ async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Find
     return found
 
 
-def _does(server: Server) -> str:
-    if isinstance(server, RemoteServer):
-        return f"it speaks to {_showable(server.url)}"
-    return f"it starts {_showable(shell_line(server.command, *server.arguments))}"
-
-
 def _showable(text: str) -> str:
     """Return the beginning of the text without terminal controls, and without credentials as people write them."""
-    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", without_controls(text[:300]))
+    beginning = without_controls(text[:300]) + "..." * (len(text) > 300)
+    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", beginning)
+
+
+def _does(server: Server, *, shown: Callable[[str], str] = _showable) -> str:
+    if isinstance(server, RemoteServer):
+        return f"it speaks to {shown(server.url)}"
+    return f"it starts {shown(shell_line(server.command, *server.arguments))}"
 
 
 def _bad(verdict: str, hint: str) -> Finding:

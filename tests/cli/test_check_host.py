@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -189,16 +190,18 @@ def test_an_entry_of_a_project_that_install_did_not_write_is_not_started(command
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
 async def test_at_a_terminal_the_user_is_asked_about_an_entry_of_a_project(home: Path) -> None:
-    """No is the default."""
+    """It is shown whole, however long and whatever it looks like. No is the default."""
     told = home / "told"
-    entry = {"command": sys.executable, "args": ["-c", f"open({str(told)!r}, 'w')", "--sandbox"], "env": {"A": "b"}}
+    script = f"key='$(curl)'; {'A' * 300}=1; open({str(told)!r}, 'w') # END"
+    entry = {"command": sys.executable, "args": ["-c", script, "--sandbox"], "env": {"TOKEN": "b; " + "B" * 300 + "C"}}
     hold(entry, "claude-code", "project")
     script = f'cd {shlex.quote(str(home / "project"))} && exec {shlex.join(COMMAND)} "$@"'
     words = ("check", "--host", "claude-code", "--scope", "project")
     for answer in ("\n", "y\n"):
         async with on_terminal_with(["/bin/sh", "-c", script, "sh"], 80, *words) as terminal:
             await terminal.until(lambda text: "Use it now? [y/N]" in text)
-            assert "with A=b" in terminal.written
+            seen = re.sub(r"\s", "", terminal.written)
+            assert all(part in seen for part in ("$(curl)", "#END", "withTOKEN=b;", "BC"))
             assert not told.exists()
             terminal.type(answer)
         assert told.exists() is (answer == "y\n")

@@ -1,11 +1,14 @@
 """How an entry gets into the text of a host's file and out again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
 
-An edit of JSON changes nothing but its own place. The two libraries keep comments, order and quotes; they may change
-white space. Each edit is checked by reading: whatever else the file says, it says the same afterwards.
+An edit of JSON changes nothing but its own place. The two libraries keep order and quotes, and comments outside our
+entry unless they also change white space elsewhere; the copy of the file has them then. Each edit is checked by
+reading: all other settings are the same afterwards.
 """
 
 import io
+import itertools
 import json
+import os
 import re
 import sys
 import textwrap
@@ -83,7 +86,8 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
     normal = _normal(text)
     for addition in reversed(out):
         if addition.find(file_format.read(normal)) is not None:
-            normal = _checked(file_format, normal, file_format.remove(normal, addition), addition, None)
+            rest = _with_comments_behind(normal, file_format.remove(normal, addition))
+            normal = _checked(file_format, normal, rest, addition, None)
     for addition in into:
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
@@ -98,6 +102,20 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
 
 def _normal(text: str) -> str:
     return text.removeprefix(_BOM).replace("\r\n", "\n")
+
+
+def _with_comments_behind(before: str, after: str) -> str:
+    """Return the text after a removal, with the comments at the end of what was removed.
+
+    The libraries count comments as part of what is above them, but people write them above what they are about.
+    """
+    at = after.rfind("\n", 0, len(os.path.commonprefix([before, after]))) + 1
+    removed = before[at : at + len(before) - len(after)]
+    if before != after[:at] + removed + after[at:]:  # white space has changed elsewhere too
+        return after
+    ends = itertools.takewhile(lambda line: line.lstrip()[:1] in {"", "#"}, reversed(removed.splitlines(keepends=True)))
+    comments = "".join(reversed(list(ends))).lstrip("\n")
+    return after[:at] + comments + after[at:] if comments.strip() else after
 
 
 def _checked(file_format: Format, before: str, after: str, addition: Addition, value: Any) -> str:

@@ -64,6 +64,26 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
         ),
         ("goose", "extensions: {contit-assistant: {cmd: x}} # y\nz: 1\n", "z: 1\n"),
         (
+            "codex",
+            "[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n# mine\n\n# next\n[other]\na = 1\n",
+            "# mine\n\n# next\n[other]\na = 1\n",
+        ),
+        (
+            "codex",
+            "[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n# last",
+            "# last",
+        ),
+        (
+            "goose",
+            "extensions:\n  contit-assistant:\n    cmd: x\n  # mine\n  other:\n    cmd: y\nz: 1\n",
+            "extensions:\n  # mine\n  other:\n    cmd: y\nz: 1\n",
+        ),
+        (
+            "goose",
+            "extensions:\n  contit-assistant:\n    cmd: x\n\n# mine\nz: 1\n",
+            "# mine\nz: 1\n",
+        ),
+        (
             "goose",
             "extensions:\n  other:\n    cmd: y\n  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\nz: 1\n",
             "extensions:\n  other:\n    cmd: y\nz: 1\n",

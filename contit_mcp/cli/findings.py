@@ -115,7 +115,7 @@ async def try_credential(settings: Settings) -> tuple[str, bool]:
     contit, credential = await check_contit(settings)
     if not contit.good:
         return f"The key was not tried. {contit.subject}: {contit.verdict}.", False
-    said = "Contit accepts the key." if credential.good else f"The key: {credential.verdict}."
+    said = "Contit accepts the key." if credential.good else f"The key: {credential.verdict}. {credential.hint}"
     return said, credential.good is False and _REFUSED in credential.verdict
 
 

@@ -127,8 +127,10 @@ def install(
                 f"Another key is stored in {key.path}, which other hosts may use.",
                 hint="Add --new-key to replace it, or unset CONTIT_API_KEY and CONTIT_ACCESS_TOKEN.",
             )
+    others = _users(key.path, installs) if key and key.replaces() else {}
     change, backup = installing.install(place, server, installs, force=force)
     done += key.fill() if key else []  # last, so that no key is kept if no entry could be written
+    done += [f"It replaces another key, also for {it} ({at})." for at, it in others.items() if at != place.path]
     words = {"new": "is now in", "same": "is already in", "replaced": "has been replaced in"}
     click.echo(f"{NAME} {words[change]} {place.path} ({place.host.title}).")
     if backup:
@@ -164,7 +166,7 @@ def uninstall(host: str, *, scope: str | None) -> None:
     for copy, command in (copies or {}).items():
         click.echo(f"The file as it was before {command}: {copy}")
     for key_file in (_stored(folder, setting).path for setting in KEY_FILES):
-        if key_file.exists() and _is_used(key_file, installs):
+        if key_file.exists() and _users(key_file, installs):
             click.echo(f"The key stays in {key_file}: another entry uses it.")
         elif key_file.exists():
             key_file.unlink()
@@ -279,7 +281,7 @@ def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
     for setting in KEY_FILES:
         if not is_unset(value := os.environ.get(setting)):
             return _to_write(str(value), setting, folder)
-        if not is_unset(named := os.environ.get(f"{setting}_FILE")):
+        if not new and not is_unset(named := os.environ.get(f"{setting}_FILE")):
             return _of_the_user(Path(str(named).strip()), f"{setting}_FILE,")
     stored = [_stored(folder, setting) for setting in KEY_FILES]
     return next((key for key in stored if not new and key.path.exists()), None)
@@ -313,12 +315,12 @@ def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, lis
     raise ConfigurationError("Contit refuses the key (401), so nothing was written.", hint=_COPY_AGAIN)
 
 
-def _is_used(key_file: Path, installs: Installs) -> bool:
-    """Return whether the entry of any host takes its credential from there."""
+def _users(key_file: Path, installs: Installs) -> dict[Path, str]:
+    """Return the files, with their hosts' titles, whose entries take their credential from there."""
     machine = Machine.this()
     places = [host.place(machine, scope) for host in HOSTS.values() for scope in host.files]
     places += [HostFile(HOSTS[one.host], Path(one.file)) for one in installs.known if one.host in HOSTS]
-    return any(names_key_file(place, key_file) for place in places)
+    return {place.path: place.host.title for place in places if names_key_file(place, key_file)}
 
 
 def _of_the_user(path: Path, named: str) -> KeyFile:

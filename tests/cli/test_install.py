@@ -257,8 +257,16 @@ def test_another_key_replaces_the_stored_one_only_when_asked_to(command: Calls, 
     assert isinstance(refused.exception, ContitError)
     assert "--new-key" in refused.exception.hint
     assert (state / "api-key").read_text() == "first\n"
-    assert command("install", "codex", "--new-key", CONTIT_API_KEY="second").exit_code == 0
-    assert (state / "api-key").read_text() == "second\n"
+    no_key = {"CONTIT_API_KEY_FILE": str(state / "api-key")}
+    assert "No API key was given" in said_by(command("install", "codex", "--new-key", **no_key), 1)
+    with contit() as it:
+        given = upstream(it.url, CONTIT_API_KEY="sandbox-forbidden")
+        replaced = command("install", "codex", "--new-key", **given)
+    assert replaced.exit_code == 0
+    assert f"It replaces another key, also for Cursor ({file_of('cursor')})." in replaced.output
+    assert str(file_of("codex")) not in replaced.output.partition("It replaces")[2]
+    assert "(403). Give it the ReadAccess policy in Contit" in replaced.output
+    assert (state / "api-key").read_text() == "sandbox-forbidden\n"
 
 
 def test_a_key_file_of_the_user_is_named_and_never_touched(command: Calls, home: Path) -> None:

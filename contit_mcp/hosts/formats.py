@@ -28,13 +28,15 @@ class UneditableError(Exception):
 class Addition:
     """A member of a mapping, or an element of a list, in a section at the top of a file.
 
-    An element of a list has its name in its field `named_by`, which is None for a member of a mapping.
+    An element of a list has its name in its field `named_by`, which is None for a member of a mapping. While the rest
+    of a file has the text `used_as`, the addition stays.
     """
 
     section: str
     name: str
     value: Any
     named_by: str | None = None
+    used_as: str | None = None
 
     @property
     def whole(self) -> dict[str, Any] | list[Any]:
@@ -84,14 +86,17 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
         UneditableError: There is no safe way.
     """
     normal = _normal(text)
-    for addition in reversed(out):
-        if addition.find(file_format.read(normal)) is not None:
+    for addition in out:
+        is_used = addition.used_as is not None and addition.used_as in normal
+        if addition.find(file_format.read(normal)) is not None and not is_used:
             rest = _with_comments_behind(normal, file_format.remove(normal, addition))
             normal = _checked(file_format, normal, rest, addition, None)
     for addition in into:
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
             raise UneditableError("it holds something else than names and values")
+        if addition.used_as and addition.find(document) is not None:
+            continue  # it is the user's
         section = (document or {}).get(addition.section)
         if not isinstance(addition.whole if section is None else section, type(addition.whole)):
             raise UneditableError(f"its {addition.section} is not what the host expects there")

@@ -49,6 +49,13 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             '{"servers": {"o": {}}, "inputs": [{"id": "o"}]}',
         ),
         (
+            "vscode",
+            '{"servers": {"contit-assistant": {}, "o": {"a": "${input:contit-assistant-token}"}},'
+            ' "inputs": [{"id": "contit-assistant-token"}]}',
+            '{"servers": {"o": {"a": "${input:contit-assistant-token}"}},'
+            ' "inputs": [{"id": "contit-assistant-token"}]}',
+        ),
+        (
             "codex",
             (
                 "a = 1\n\n[mcp_servers.contit-assistant]\ncommand = 'x'\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import click
@@ -18,9 +18,12 @@ from contit_mcp.cli import terminal
 from contit_mcp.cli.options import GivenOptions, WrongUsage, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
+from contit_mcp.config.values import state_folder
 from contit_mcp.contit.wire import id_problem
-from contit_mcp.runs.store import MOST_RECENT
+from contit_mcp.runs.opening import bare_store, open_store
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore
 from contit_mcp.server.context import AppContext
+from contit_mcp.telemetry.call_stats import Listener
 
 if TYPE_CHECKING:
     import httpx
@@ -183,20 +186,41 @@ class _Follower(Observer):
         self.show(f"{state} (Ctrl-C leaves it running)" if self.ids[1] else f"thread busy: {word[:40]}")
 
 
-def assistant_of(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> Assistant:
-    """Return the assistant of these settings; `transport` replaces the network.
+class _StoreNote(Listener):
+    """Tells the person that the store cannot be used, where a server would log it."""
+
+    def store_usable(self, *, usable: bool) -> None:
+        if not usable:
+            click.echo(f"note: The run is not remembered; {terminal.our_command()} check says why.", err=True)
+
+
+def _assistant_of(
+    settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None, *, store: RunStore | None = None
+) -> Assistant:
+    """Return the assistant of these settings; `transport` replaces the network, `store` the store with its fallback.
 
     Raises:
         ConfigurationError: There is no credential.
     """
     if credential_name(settings) is None:
         raise no_credential()
-    return Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport))
+    store = store or _opened(settings, open_store, listener=_StoreNote())
+    return Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport, store=store))
+
+
+def _opened(settings: Settings, open_it: Callable[..., RunStore], **more: Any) -> RunStore:
+    retention = RetentionPolicy(answer=settings.answer_seconds)
+    return open_it(settings.store_location(), folder=state_folder(settings.state_dir), retention=retention, **more)
 
 
 async def remembered(settings: Settings, limit: int) -> list[Run]:
-    """Return the newest remembered runs."""
-    async with assistant_of(settings) as contit:
+    """Return the newest remembered runs.
+
+    Raises:
+        StoreError: The store cannot be used, so it is not known which there are.
+    """
+    store = None if settings.store_location().kind == "memory" else _opened(settings, bare_store)
+    async with _assistant_of(settings, store=store) as contit:
         return await contit.runs(limit)
 
 
@@ -208,7 +232,7 @@ async def get_answer(
     with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
-            async with assistant_of(settings, transport) as contit:
+            async with _assistant_of(settings, transport) as contit:
                 run = await _wait(wanted, contit, follower)
         except errors.ContitError as error:
             return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
@@ -229,7 +253,7 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
     thread_id, run_id = wanted.thread_id, wanted.run_id
     with terminal.interruptible(leave):
         if wanted.last:
-            newest = await contit.runs(1)
+            newest = await remembered(contit.context.settings, 1)
             if not newest:
                 raise NoConversationError(
                     "No conversation with this Contit and this credential is remembered; they are kept for a day.",

@@ -78,9 +78,15 @@ def test_last_without_a_remembered_conversation_says_what_to_do(
 def test_a_state_folder_that_cannot_be_written_costs_no_answer(
     tmp_path: Path, sandbox: Contit, run_here: RunHere
 ) -> None:
+    """That it is not remembered is said; what needs the remembered conversations fails."""
     (tmp_path / "file").touch()
-    asked = run_here("ask", DRAFTS, **upstream(sandbox.url, CONTIT_MCP_STATE_DIR=str(tmp_path / "file" / "state")))
-    assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
+    to = upstream(sandbox.url, CONTIT_MCP_STATE_DIR=str(tmp_path / "file" / "state"))
+    asked = run_here("ask", DRAFTS, **to)
+    note = "note: The run is not remembered; contit-mcp check says why.\n"
+    assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", note)
+    for words in (("runs",), ("ask", "--last")):
+        failed = run_here(*words, **to)
+        assert (failed.code, failed.stdout, failed.stderr.startswith("error: The run store ")) == (1, "", True), failed
 
 
 def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer(sandbox: Contit, run_here: RunHere) -> None:

@@ -220,7 +220,6 @@ def _wants_token(variable: str | None, server: RemoteServer, with_token: str, tr
 
 
 async def _contit(server: LocalServer) -> list[Finding]:
-    """Report whether Contit takes the credential of this entry."""
     words = server.arguments
     config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
     try:

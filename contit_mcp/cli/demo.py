@@ -74,7 +74,6 @@ async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
 
 
 async def _ask(client: Client, prompt: str, thread_id: str | None, hint: str) -> str:
-    """Ask, print the answer, and return the conversation's id."""
     arguments = {"prompt": prompt} | ({"thread_id": thread_id} if thread_id else {})
     result = await client.call_tool("contit_ask", arguments)
     found = result.structured_content if isinstance(result, CallToolResult) else None

@@ -138,10 +138,7 @@ def _word(name: str) -> str:
 
 
 def _explained(error: ValidationError, in_file: Mapping[str, str]) -> str:
-    """Return what is wrong with the settings, in one line, with the names that users write and without any value.
-
-    `in_file` has the words for each variable whose value is from the settings file.
-    """
+    """Return what is wrong with the settings, in one line, without any value; `in_file` names those of the file."""
     problems = []
     for item in error.errors(include_url=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to")[0]

@@ -145,11 +145,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[str, Path] | None:
-    """Remove our entry. Returns copies of the file, by the command that they were made before, to compare with.
-
-    None if there is no entry. A file that `install` alone has changed becomes what it was before, unless it had another
-    entry of our name.
-    """
+    """Remove our entry. Returns copies to compare with, by the command they were made before; None without an entry."""
     known, ours = installs.of(place), place.host.possible_additions()
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:
@@ -248,7 +244,9 @@ def _errors_about(place: HostFile) -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
         mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
+        problem = (
+            f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
+        )
         raise ConfigurationError(
             f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
             hint="Correct it in an editor, and try again.",

@@ -48,9 +48,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as exc:
-        message = _explained(
-            exc, {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values[name] is in_file[name]}
-        )
+        own = {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values.get(name) is in_file[name]}
+        message = _explained(exc, own)
     except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
         odd = [_VARIABLES[name] for name, value in values.items() if re.search("[\ud800-\udfff]", str(value))]
         message = f"{' or '.join(odd)} is not UTF-8 text."

@@ -102,20 +102,18 @@ def command(
       130  interrupted
     """
     prompt = " ".join(words) if words else None
-    for is_wrong, problem in (
-        (last and thread_id, ("--last and --thread name two conversations.", "Keep one of them.")),
-        (run_id and not thread_id, ("--run is without the conversation that the run is on.", "Add --thread ID.")),
-        (run_id and prompt, ("--run fetches an answer and takes no PROMPT.", "Leave --run out to ask.")),
+    for is_wrong, problem, hint in (
+        (last and thread_id, "--last and --thread name two conversations.", "Keep one of them."),
+        (run_id and not thread_id, "--run is without the conversation that the run is on.", "Add --thread ID."),
+        (run_id and prompt, "--run fetches an answer and takes no PROMPT.", "Leave --run out to ask."),
         (
             transport and (last or thread_id),
-            (
-                "The embedded sandbox forgets with its process.",
-                "Run contit-mcp sandbox in another terminal, and the export line that it prints in this one.",
-            ),
+            "The embedded sandbox forgets with its process.",
+            "Run contit-mcp sandbox in another terminal, and the export line that it prints in this one.",
         ),
     ):
         if is_wrong:
-            raise WrongUsage(*problem)
+            raise WrongUsage(problem, hint)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
     wanted = Wanted(given, prompt, thread_id, run_id, wait_seconds, last, as_json, forgetful=transport is not None)
@@ -373,7 +371,6 @@ def _without_answer(outcome: Outcome) -> str:
 
 
 def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
-    """Return how long the answer took, and how to go on."""
     took = "" if outcome.elapsed_seconds is None else f"{outcome.elapsed_seconds} s. "
     if outcome.age_seconds is not None:
         took = f"Given to the same question {terminal.duration(outcome.age_seconds)} ago, and not asked again. "

@@ -52,9 +52,8 @@ _STATUSES = {
     401: "Set {variable} to a token that the server takes: its operator issues them.",
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
-    405: "This is not a contit-mcp server: look at the address.",
     421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
-    501: "This is not a contit-mcp server: look at the address.",
+    **dict.fromkeys((405, 501), "This is not a contit-mcp server: look at the address."),
 }
 
 
@@ -224,7 +223,6 @@ def _wants_token(variable: str | None, server: RemoteServer, with_token: str, tr
 
 
 async def _contit(server: LocalServer) -> list[Finding]:
-    """Report whether Contit takes the credential of this entry."""
     words = server.arguments
     config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
     try:

@@ -54,7 +54,7 @@ async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
             child = StdioServerParameters(
                 command=sys.executable,
-                args=["-m", "contit_mcp", "stdio"],
+                args=["-P", "-m", "contit_mcp", "stdio"],  # -P: nothing is imported from the current folder
                 env={
                     **{name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")},
                     "CONTIT_BASE_URL": base_url,
@@ -74,7 +74,6 @@ async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
 
 
 async def _ask(client: Client, prompt: str, thread_id: str | None, hint: str) -> str:
-    """Ask, print the answer, and return the conversation's id."""
     arguments = {"prompt": prompt} | ({"thread_id": thread_id} if thread_id else {})
     result = await client.call_tool("contit_ask", arguments)
     found = result.structured_content if isinstance(result, CallToolResult) else None

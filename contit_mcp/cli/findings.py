@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from contit_mcp.cli.options import credential_name, credential_place, no_credential
+from contit_mcp.cli.options import credential_name, no_credential
 from contit_mcp.cli.terminal import as_printed
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.settings import Settings
@@ -79,7 +79,7 @@ _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
     401: (
         _REFUSED,
-        "It is mistyped, expired, revoked, or of another kind. Correct it in {place}, or: " + _NEW_KEY,
+        "It is mistyped, expired, revoked, or of another kind. Correct it there, or: " + _NEW_KEY,
     ),
     403: (
         "Contit knows it, and it may not use the AI assistant (403)",
@@ -128,7 +128,6 @@ async def _asked(
     *,
     good: int,
 ) -> Finding:
-    """Ask for the status of a made-up run, and report what the answer means."""
     url = settings.base_url.rstrip("/") + status_path(_MADE_UP, _MADE_UP)
     try:
         async with build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file) as http:
@@ -140,7 +139,6 @@ async def _asked(
         verdict, hint = explain_connection(error, settings.base_url)
         return bad(subject, f"{about}; {verdict}" if about else verdict, hint)
     meaning, remedy = meanings.get(status) or _meaning(status)
-    remedy = remedy and remedy.format(place=credential_place(settings))
     return Finding(subject, f"{about}; {meaning}" if about else meaning, good=status == good, hint=remedy)
 
 
@@ -195,34 +193,26 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
     host, proxy = urlsplit(base_url).netloc, proxy_for(base_url)
     next_stop, hint = (host, _ADDRESS_HINT) if proxy is None else (f"the proxy {proxy}", _PROXY_HINT)
 
-    def has(kind: type[BaseException]) -> bool:
-        return any(isinstance(cause, kind) for cause in causes)
-
-    explanations = (
+    wants_password = any(str(cause).startswith("407") for cause in causes)
+    refusal = "wants a user and password (407)" if wants_password else f"refused to connect to {host}"
+    explanations: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...] = (
         (
-            has(ssl.SSLCertVerificationError),
+            ssl.SSLCertVerificationError,
             f"the certificate of {host}, or of something before it, is not trusted here",
             "If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
         ),
-        (
-            has(ssl.SSLError),
-            f"{host} does not speak TLS as it should",
-            "Check the port and https:// of CONTIT_BASE_URL.",
-        ),
-        (
-            has(httpx.ProxyError) and any(str(cause).startswith("407") for cause in causes),
-            f"the proxy {proxy} wants a user and password (407)",
-            _PROXY_HINT,
-        ),
-        (has(httpx.ProxyError), f"the proxy {proxy} refused to connect to {host}", _PROXY_HINT),
-        (has(httpx.ConnectTimeout), f"{next_stop} did not take the connection in time", hint),
-        (has(socket.gaierror), f"the name of {next_stop} does not resolve", hint),
-        (has(ConnectionRefusedError), f"{next_stop} refused the connection: nothing listens there", hint),
-        (has(httpx.ConnectError), f"{next_stop} could not be reached", hint),
-        (has(TimeoutError) or has(httpx.TimeoutException), f"{host} did not answer in time", _ADDRESS_HINT),
-        (True, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),
+        (ssl.SSLError, f"{host} does not speak TLS as it should", "Check the port and https:// of CONTIT_BASE_URL."),
+        (httpx.ProxyError, f"the proxy {proxy} {refusal}", _PROXY_HINT),
+        (httpx.ConnectTimeout, f"{next_stop} did not take the connection in time", hint),
+        (socket.gaierror, f"the name of {next_stop} does not resolve", hint),
+        (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
+        (httpx.ConnectError, f"{next_stop} could not be reached", hint),
+        ((TimeoutError, httpx.TimeoutException), f"{host} did not answer in time", _ADDRESS_HINT),
+        (Exception, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),
     )
-    return next((verdict, remedy) for is_it, verdict, remedy in explanations if is_it)
+    return next(
+        (verdict, remedy) for kind, verdict, remedy in explanations if any(isinstance(cause, kind) for cause in causes)
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -147,8 +147,9 @@ def install(
 def uninstall(host: str, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
-    An unchanged file is put back byte for byte from its copy; else the entry alone is removed, and the copies are
-    named. A file that `install` made is removed, and so is the key file once no other entry names it.
+    An unchanged file is put back byte for byte from its copy. If it was changed since, or had another entry of our
+    name, our entry alone is removed, and the copies are named. A file that `install` made is removed, and so is the key
+    file once no other entry names it.
 
     \b
     Examples:
@@ -234,9 +235,7 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
     try:
         url = usable_url(url)
     except ValueError as error:
-        raise ConfigurationError(
-            f"--http {error}.", hint="Name the server like https://contit-mcp.example.com/mcp."
-        ) from error
+        raise ConfigurationError(f"--http {error}.", hint="It is like https://contit-mcp.example.com/mcp.") from error
     parts = urlsplit(url)
     wanted = parts.hostname not in LOOPBACK if token is None else token
     return RemoteServer(url if parts.path else f"{url}/mcp", TOKEN_VARIABLE if wanted else None)

@@ -111,6 +111,9 @@ def main() -> NoReturn:
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _report(error)
+    if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -106,20 +106,10 @@ def credential_name(settings: Settings) -> str | None:
     """Return the kind of the configured credential and where it is, without any part of it; None if there is none."""
     for name, kind in _CREDENTIALS:
         if file := getattr(settings, f"{name}_file"):
-            return f"{kind}, from the file {file}"
+            return f"{kind}, in the file {file}"
         if getattr(settings, name):
-            return f"{kind}, set (hidden)"
+            return f"{kind}, in {Settings.model_fields[name].alias} (hidden)"
     return None
-
-
-def credential_place(settings: Settings) -> str:
-    """Return the file or the variable that the configured credential is in."""
-    for name, _ in _CREDENTIALS:
-        if file := getattr(settings, f"{name}_file"):
-            return str(file)
-        if getattr(settings, name):
-            return str(Settings.model_fields[name].alias)
-    return ""
 
 
 def no_credential() -> ConfigurationError:

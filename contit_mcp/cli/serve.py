@@ -185,14 +185,19 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
 
     settings = given.load(serves=True, host=host, port=port)
     scheme = "http" if settings.tls_cert_file is None else "https"
-    near = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
+    near = settings.host.strip("[]")
+    near = _EVERYWHERE.get(near, f"[{near}]" if ":" in near else near)
     url = f"{scheme}://{near}:{settings.port}/healthz"
     try:
         # Its certificate names the outside, not this address; and nothing secret is sent or believed.
         status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
         verdict = "answers" if status == 200 else f"answers {status}"
-    except httpx.HTTPError as error:
-        reasons = {"ConnectError": "nothing listens there", "ReadTimeout": "it takes too long"}
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reasons = {
+            "ConnectError": "nothing listens there",
+            "ReadTimeout": "it takes too long",
+            "InvalidURL": "it is not an address",
+        }
         verdict = f"does not answer: {reasons.get(type(error).__name__, 'what came back is not HTTP')}"
     click.echo(f"{url} {verdict}.")
     sys.exit(0 if verdict == "answers" else 1)

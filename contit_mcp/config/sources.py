@@ -48,9 +48,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as exc:
-        message = _explained(
-            exc, {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values[name] is in_file[name]}
-        )
+        own = {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values.get(name) is in_file[name]}
+        message = _explained(exc, own)
     except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
         odd = [_VARIABLES[name] for name, value in values.items() if re.search("[\ud800-\udfff]", str(value))]
         message = f"{' or '.join(odd)} is not UTF-8 text."
@@ -138,10 +137,7 @@ def _word(name: str) -> str:
 
 
 def _explained(error: ValidationError, in_file: Mapping[str, str]) -> str:
-    """Return what is wrong with the settings, in one line, with the names that users write and without any value.
-
-    `in_file` has the words for each variable whose value is from the settings file.
-    """
+    """Return what is wrong with the settings, in one line, without any value; `in_file` names those of the file."""
     problems = []
     for item in error.errors(include_url=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to")[0]

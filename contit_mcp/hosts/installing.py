@@ -147,10 +147,9 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
-    """Remove our entry. Returns the copies of the file that stay, oldest first, with the command each was made before.
+    """Remove our entry. Returns the copies that stay, oldest first, by the command they were made before.
 
-    None if there is no entry. A file that `install` alone has changed becomes what it was before, unless it had another
-    entry of our name. A file that `install` made is removed if nothing else is in it, comments included.
+    None without an entry. A file that `install` made goes if nothing else is in it, comments included.
     """
     known, ours = installs.of(place), place.host.possible_additions()
     text, document = _read(place)
@@ -256,7 +255,9 @@ def _errors_about(place: HostFile) -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
         mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
+        problem = (
+            f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
+        )
         raise ConfigurationError(
             f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
             hint="Correct it in an editor, and try again.",

@@ -32,8 +32,8 @@ FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
     "LC_ALL": ("xx_XX.nonsense", "POSIX", "tr_TR.UTF-8"),
     "LANGUAGE": ("nonsense",),
     "TERM": ("", "dumb", "nonsense", "\x1b[31m", None),
-    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "1.5"),
-    "LINES": ("abc", "-1"),
+    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "1.5", "²"),
+    "LINES": ("abc", "-1", "²"),
     "NO_COLOR": ("", "0", "1"),
     "FORCE_COLOR": ("1", "nonsense"),
     "HOME": (None, "", "relative", "/nonexistent", "/dev/null", "~", "/"),
@@ -194,7 +194,7 @@ ALL_AT_ONCE = {
 }
 ALL_AT_ONCE |= dict.fromkeys(("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE"), "1")
 ALL_AT_ONCE |= {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONPATH": "/nonexistent"}
-ALL_AT_ONCE |= {"HTTPS_PROXY": DEAD, "LC_ALL": "C"}
+ALL_AT_ONCE |= {"HTTPS_PROXY": DEAD, "LC_ALL": "C", "PYTHONINSPECT": "1"}
 PROCESSES = {
     "ask": ("ask", "--sandbox", "--json", "How many drafts?"),
     "check": COMMANDS["check"],

@@ -8,7 +8,6 @@ reading: all other settings are the same afterwards.
 import io
 import itertools
 import json
-import os
 import re
 import sys
 import textwrap
@@ -114,13 +113,14 @@ def _with_comments_behind(before: str, after: str) -> str:
 
     The libraries count comments as part of what is above them, but people write them above what they are about.
     """
-    at = after.rfind("\n", 0, len(os.path.commonprefix([before, after]))) + 1
-    removed = before[at : at + len(before) - len(after)]
-    if before != after[:at] + removed + after[at:]:  # white space has changed elsewhere too
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(new))
+    removed = old[at : at + len(old) - len(new)]
+    if old != new[:at] + removed + new[at:]:  # white space has changed elsewhere too
         return after
-    ends = itertools.takewhile(lambda line: line.lstrip()[:1] in {"", "#"}, reversed(removed.splitlines(keepends=True)))
+    ends = itertools.takewhile(lambda line: line.lstrip()[:1] in {"", "#"}, reversed(removed))
     comments = "".join(reversed(list(ends))).lstrip("\n")
-    return after[:at] + comments + after[at:] if comments.strip() else after
+    return "".join([*new[:at], comments, *new[at:]]) if comments.strip() else after
 
 
 def _checked(file_format: Format, before: str, after: str, addition: Addition, value: Any) -> str:

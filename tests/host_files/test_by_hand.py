@@ -50,10 +50,9 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
         ),
         (
             "vscode",
-            '{"servers": {"contit-assistant": {}, "o": {"a": "${input:contit-assistant-token}"}},'
-            ' "inputs": [{"id": "contit-assistant-token"}]}',
-            '{"servers": {"o": {"a": "${input:contit-assistant-token}"}},'
-            ' "inputs": [{"id": "contit-assistant-token"}]}',
+            '{"servers": {"contit-assistant": {}, "o": "${input:contit-assistant-token}"},\n'
+            + (inputs := '"inputs": [{"id": "contit-assistant-token"}]}'),
+            '{"servers": {"o": "${input:contit-assistant-token}"},\n' + inputs,
         ),
         (
             "codex",

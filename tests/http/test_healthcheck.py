@@ -50,7 +50,7 @@ async def test_a_server_with_tls_is_asked_with_tls(certificate: tuple[Path, Path
         ("127.0.0.1", None, "does not answer: nothing listens there"),
         ("::1", b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
         ("127.0.0.1", b"SSH-2.0\r\n", "does not answer: what came back is not HTTP"),
-        ("a b", None, "does not answer: it is not an address"),
+        ("::x", None, "does not answer: it is not an address"),
     ],
 )
 async def test_what_is_not_there_or_not_ours_is_not_alive(host: str, sent: bytes | None, expected: str) -> None:

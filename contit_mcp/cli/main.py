@@ -107,7 +107,10 @@ def main() -> NoReturn:
     try:
         code = _run()
     except (KeyboardInterrupt, click.exceptions.Abort):
-        _say("Stopped.")
+        if "--json" in sys.argv:
+            _say_error("Interrupted.", "contit-mcp runs lists the questions that were asked.")
+        else:
+            _say("Stopped.")
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _report(error)

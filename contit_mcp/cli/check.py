@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import sys
 import tempfile
 from dataclasses import asdict
@@ -142,6 +143,11 @@ def command(
     """
     if host is None and (scope or trust):
         raise WrongUsage("--scope and --trust are for the entry of a host.", "Add --host HOST.")
+    if host and (token_file or given.arguments()):
+        raise WrongUsage(
+            "--token-file, --base-url and --config are not for --host: the entry has its own settings.",
+            "Leave them or --host out.",
+        )
     try:
         if host is None:
             findings = anyio.run(_look, given.load(), token_file)
@@ -149,6 +155,7 @@ def command(
             from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
+            logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # the findings say what is wrong
             place = file_of(host, scope)
             findings = anyio.run(check_host, place, agreed(place, trust=trust, ask=not as_json))
     except ConfigurationError as error:

@@ -9,7 +9,7 @@ import click
 
 from contit_mcp.api import Run
 from contit_mcp.cli.ask import NoConversationError, Wanted, finish, get_answer, remembered
-from contit_mcp.cli.options import GivenOptions, given_options
+from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.cli.terminal import without_controls
 from contit_mcp.runs.store import MOST_RECENT
 
@@ -45,6 +45,8 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
     """
     ctx.obj = given
     if ctx.invoked_subcommand is not None:
+        if as_json or ctx.get_parameter_source("limit") is click.core.ParameterSource.COMMANDLINE:
+            raise WrongUsage("--json and --limit before show are for the list.", "Put --json behind show.")
         return
     runs = anyio.run(remembered, given.load(), limit)
     if as_json:

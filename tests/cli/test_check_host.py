@@ -68,6 +68,7 @@ def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls,
     [
         ({"command": "/nowhere/contit-mcp"}, "cannot be started: No such file or directory"),
         ({"command": sys.executable, "args": ["-c", "raise SystemExit('it fell')"]}, "did not answer: it fell"),
+        ({"command": sys.executable, "args": ["-c", "print('hi')"]}, "did not answer: it said nothing"),
         ({"command": "x\0y"}, "its entry holds characters that no command can have"),
         ({"command": "\ud800"}, "its entry holds characters that no command can have"),
         ({"command": "/nowhere/x", "args": ["--header", "Authorization: Bearer SECRET-MARKER"]}, "cannot be started"),
@@ -86,6 +87,7 @@ def test_whatever_is_wrong_with_an_entry_is_said(entry: dict[str, Any], said: st
     hold(entry)
     code, found = checked(command, CONTIT_ASSISTANT_TOKEN="tökén")
     assert code == 1
+    assert "mcp.client" not in found
     assert said in found
     assert "hint: " in found
     assert ("contit-mcp install cursor --sandbox --force" in found) is ("command" in entry)

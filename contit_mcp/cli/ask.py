@@ -338,7 +338,8 @@ def _in_words(error: errors.ContitError, base_url: str) -> tuple[str, str]:
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 
         reason, hint = explain_connection(error, base_url)
-        return f"{error.message.removesuffix('.')}: {reason}.", hint
+        says_it_too = "is not trusted here" in error.message
+        return f"{'Contit could not be reached' if says_it_too else error.message.removesuffix('.')}: {reason}.", hint
     return error.message, _HINTS.get(type(error), error.hint)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import ssl
 from pathlib import Path
 
 import anyio
@@ -228,6 +229,23 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     outcome = await get_answer(PLAIN, settings, transport=upstream)
     assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds
+
+
+def test_a_certificate_that_is_not_trusted_is_said_once() -> None:
+    error = errors.APIConnectionError("The certificate … is not trusted here.", hint="Try.", may_have_arrived=False)
+    error.__cause__ = ssl.SSLCertVerificationError()
+    said = str(outcome_of_error(error, PLAIN, "https://contit.example").error)
+    assert said.startswith("Contit could not be reached: the certificate of contit.example")
+    assert said.count("not trusted") == 1
+
+
+@pytest.mark.anyio
+async def test_an_interruption_before_the_question_is_read_is_an_object_too(tmp_path: Path) -> None:
+    """Here while modules are imported."""
+    (tmp_path / "structlog.py").write_text("raise KeyboardInterrupt")
+    asked = await run("ask", "--json", DRAFTS, PYTHONPATH=str(tmp_path))
+    assert (asked.returncode, asked.stderr.strip()) == (130, "")
+    assert json.loads(asked.stdout)["error"] == "Interrupted."
 
 
 # --- every error, and the command to run now

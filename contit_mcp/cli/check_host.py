@@ -203,7 +203,7 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
         return _bad(f"the server refuses ({status})", hint)
     if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
-    problem, hint = "the server does not speak MCP there", "Look into the server's log."
+    problem, hint = "the server does not speak MCP there", "Read the server's log."
     if isinstance(cause, httpx2.HTTPError):
         problem = "there is no connection to the server"
         hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."

@@ -131,8 +131,8 @@ def http(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any)
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
-    (contit-mcp settings). It also serves /healthz, /readyz and /metrics. SIGTERM drains: everyone who waits gets a
-    handle by which the answer can be had from another replica.
+    (contit-mcp settings). It also serves /healthz, /readyz and /metrics. SIGTERM drains: each call that waits
+    returns a handle, which fetches its answer from another replica.
 
     \b
     Examples:
@@ -173,7 +173,7 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
     \b
     Examples:
       contit-mcp healthcheck || echo "nothing listens there"
-      contit-mcp healthcheck --port 8123 || echo "nor there"
+      contit-mcp healthcheck --port 8123 || echo "nor on that port"
 
     \b
     Exit codes:

@@ -93,7 +93,7 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
     for addition in into:
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
-            raise UneditableError("it holds something else than names and values")
+            raise UneditableError("it holds something other than names and values")
         if addition.used_as and addition.find(document) is not None:
             continue  # it is the user's
         section = (document or {}).get(addition.section)
@@ -157,10 +157,6 @@ def _remove_toml(text: str, addition: Addition) -> str:
 
 
 # --- YAML
-
-
-def _read_yaml(text: str) -> Any:
-    return _yaml("safe", text).load(text)
 
 
 def _insert_yaml(text: str, addition: Addition) -> str:
@@ -315,5 +311,5 @@ def _after_space(plain: str, at: int) -> int:
 FORMATS = {
     "json": Format(_read_json, _insert_json, _remove_json),
     "toml": Format(tomllib.loads, _insert_toml, _remove_toml),
-    "yaml": Format(_read_yaml, _insert_yaml, _remove_yaml),
+    "yaml": Format(lambda text: _yaml("safe", text).load(text), _insert_yaml, _remove_yaml),
 }

@@ -118,7 +118,7 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("cursor", b'// \n[{"a": /* \n */ 1,, }]', "line 3"),
         ("cursor", b'{"a": 1} 2', "extra data: line 1"),
         ("cursor", b"{,}", "expecting property name enclosed in double quotes: line 1"),
-        ("cursor", b"[]", "it holds something else than names and values"),
+        ("cursor", b"[]", "it holds something other than names and values"),
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
         ("cursor", b'{"mcpServers": []}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
@@ -126,7 +126,7 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("codex", b'mcp_servers = {o = {command = "x"}}', "it cannot be edited safely"),
         ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
-        ("goose", b"- 1\n", "it holds something else than names and values"),
+        ("goose", b"- 1\n", "it holds something other than names and values"),
         ("goose", b"extensions: no\n", "its extensions is not what the host expects there"),
     ],
 )

@@ -116,11 +116,17 @@ class Evidence:
             )
             yield from itertools.zip_longest(began, ended, fillvalue=life.killed or math.inf)
 
-    def _was_killed_at_delivery(self, before: Run, after: Run) -> bool:
-        """Whether a process was killed just after the run's end, so that it may have stored a delivery it never made."""
+    def _was_killed_at_delivery(self, before: Run, after: Run, question: Question) -> bool:
+        """Whether a process was killed so soon after a delivery that it may have stored one that it never made.
+
+        An ask delivers at the run's end, and `contit_start` delivers the ids at the run's start.
+        """
         until = self.contit.times[after.run_id]
-        seconds = [life.killed - before.ends for life in self.lives if life.killed and life.killed < until]
-        return any(0.0 <= each <= AT_DELIVERY_SECONDS for each in seconds)
+        deliveries = [before.ends]
+        if question.attempts[0].tool == "contit_start":
+            deliveries.append(self.contit.times[before.run_id])
+        kills = [life.killed for life in self.lives if life.killed and life.killed < until]
+        return any(0.0 <= kill - at <= AT_DELIVERY_SECONDS for kill in kills for at in deliveries)
 
     def _doubles_of(self, question: Question) -> Iterator[str]:
         """Each run after the first must be explained."""
@@ -136,7 +142,7 @@ class Evidence:
                     yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
             elif self._in_outage(before, after):
                 self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
-            elif self._was_killed_at_delivery(before, after):
+            elif self._was_killed_at_delivery(before, after, question):
                 self.counts["crashes between storing that an answer was delivered and sending it"] += 1
             else:
                 yield f"{prompt} was started twice: {before}, {after}\n  {_told(question)}"

@@ -214,11 +214,17 @@ async def test_the_sandbox_in_the_process_leaves_no_handle() -> None:
 
 @pytest.mark.anyio
 async def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
+    """Ctrl-Z gives the cursor back until the shell continues it."""
     async with (
         sandbox_on_port(LONG_RUN) as (url, sandbox),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
     ):
         await terminal.until(lambda text: "is working" in text)
+        terminal.process.send_signal(signal.SIGTSTP)
+        await terminal.until(lambda text: text.count(SHOW) == 1)
+        while terminal.written.count(HIDE) < 2:  # a signal that comes before the process has stopped is lost
+            terminal.process.send_signal(signal.SIGCONT)
+            await anyio.sleep(0.05)
         terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.returncode == 130
     (known,) = sandbox.runs

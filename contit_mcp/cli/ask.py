@@ -320,7 +320,7 @@ def outcome_of_error(
 
 
 _HINTS: dict[type[errors.ContitError], str] = {
-    errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask anew.",
+    errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
     errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
     errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
     errors.AnswerUnavailableError: "Ask the question again.",

@@ -45,7 +45,7 @@ _SECRETS = re.compile(
     r"|((?:key|token|secret|password)\b(?:\s*[=:]\s*|\s+))(?!bearer\b)[^\s'\"-][^\s'\"]*",
     re.IGNORECASE,
 )
-"""What follows a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
+"""The text after a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
 
 _TOOLS = "Tools"
 _STATUSES = {
@@ -88,26 +88,28 @@ def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
 async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Finding]:
     """Read the entry, use it as far as it is trusted, and return the findings."""
     host, subject = place.host, f"{place.host.title}, {place.path}"
-    anew = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
+    install = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:
         server = entry_in(place)
     except ConfigurationError as error:
         return [failed(host.title, error)]
     if server is None:
-        return [bad(subject, "it has no entry contit-assistant", anew)]
+        return [bad(subject, "it has no entry contit-assistant", install)]
     if isinstance(server, LocalServer) and trusted is Trust.FULLY:
         server = filled_in(server, os.environ, host.variables)
     found = [Finding(subject, _does(server))]
     if trusted is Trust.NOT:
-        hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {anew} --force"
+        hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {install} --force"
         return [*found, _bad("not tried: the entry is the project's, and install did not write it", hint)]
     if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     if isinstance(server, RemoteServer):
-        with_token = host.remote_note or f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
+        with_token = (
+            host.remote_note or f"Replace it by one with a token: {install} --http {_showable(server.url)} --token"
+        )
         return [*found, await _over_http(server, with_token, trusted)]
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
-    found.append(await _over_stdio(server, f"{anew}{sandbox} --force"))
+    found.append(await _over_stdio(server, f"{install}{sandbox} --force"))
     if not sandbox and trusted is Trust.FULLY:
         found += [
             replace(each, hint=each.hint and each.hint.replace("install HOST", f"install {host.slug}"))
@@ -141,9 +143,9 @@ async def _list_tools(transport: Any) -> Finding:
     return Finding(_TOOLS, ", ".join(names) or "none", good="contit_ask" in names)
 
 
-async def _over_stdio(server: LocalServer, anew: str) -> Finding:
+async def _over_stdio(server: LocalServer, install: str) -> Finding:
     """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
-    hint = f"Write the entry anew: {anew}"
+    hint = f"Replace the entry: {install}"
     given = dict(server.environment)
     if os.name != "nt":
         given = {"PATH": DESKTOP_PATH} | given

@@ -1,6 +1,6 @@
 """A host's file on the disk, read as it is and changed as a whole or not at all; and the command that a host starts.
 
-What cannot be read or written is a ConfigurationError.
+A file that cannot be read or written is a ConfigurationError.
 """
 
 import contextlib

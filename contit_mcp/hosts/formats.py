@@ -1,4 +1,4 @@
-"""How an entry gets into the text of a host's file and out again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
+"""Add an entry to the text of a host's file, and remove it again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
 
 An edit of JSON changes nothing but its own place. The two libraries keep order and quotes, and comments outside our
 entry unless they also change white space elsewhere; the copy of the file has them then. Each edit is checked by
@@ -206,7 +206,7 @@ def _dumped(document: object, text: str) -> str:
 
 # --- JSON with comments and trailing commas
 
-# What is not closed matches to its end too: the search must not begin again at each of its characters.
+# An unclosed string or comment matches to its end too: the search must not begin again at each of its characters.
 _STRING = r'"(?:[^"\\\n]|\\.)*"?'
 _STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(rf"{_STRING}|(?<=[^\s\[{{,:])(\s*),(?=\s*[\]}}])")

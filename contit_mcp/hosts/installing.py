@@ -1,8 +1,8 @@
-"""Our entry into a host's file, and out of it again.
+"""Add our entry to a host's file, and remove it again.
 
-A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it; else the
-entry alone is removed, and the copies stay for the user to compare. What cannot be read, edited or written is a
-ConfigurationError.
+A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it.
+Otherwise it removes the entry alone, and the copies stay for the user to compare. A file that cannot be read, edited or
+written is a ConfigurationError.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ KEY_FILES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
 """The files that `install` keeps a credential in, by the setting that it is the value of."""
 
 WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")
-"""What an entry needs beside the credential to reach Contit, since a host does not know it."""
+"""The variables that an entry needs beside the credential to reach Contit, since a host does not know them."""
 
 Change = Literal["new", "same", "replaced"]
 
@@ -78,7 +78,7 @@ def entry_in(place: HostFile) -> Server | None:
 def is_ours(place: HostFile, installs: Installs) -> bool:
     """Return whether our entry in the file is the one that `install` wrote, unchanged.
 
-    The values count: some hosts write their file anew, in their own way, each time that they are used.
+    The values count: some hosts rewrite their file in their own way each time that they are used.
     """
     document, values = _read(place)[1], installs.of(place).values
     main, *others = [(one.find(document), values.get(one.section)) for one in place.host.possible_additions()]

@@ -253,7 +253,7 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
         if wanted.last:
             newest = await remembered(contit.context.settings, 1)
             if not newest:
-                raise NoConversationError(
+                raise errors.ContitError(
                     "No conversation with this Contit and this credential is remembered; they are kept for a day.",
                     hint="Ask a question without --last first, or name the conversation with --thread.",
                 )
@@ -262,10 +262,6 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
             return await contit.ask(wanted.prompt, thread_id, wait_seconds=wanted.wait_seconds, observer=follower)
         assert thread_id is not None  # noqa: S101 - the command line has checked it
         return await contit.response(thread_id, run_id, wait_seconds=wanted.wait_seconds, observer=follower)
-
-
-class NoConversationError(errors.ContitError):
-    """There is no conversation of that description."""
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code

@@ -219,9 +219,8 @@ def _wants_token(variable: str | None, server: RemoteServer, with_token: str, tr
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
         return _bad("the server wants a token (401), and its entry has no token", with_token)
-    return _bad(
-        f"the server wants a token (401), and {variable} is not set here", _STATUSES[401].format(variable=variable)
-    )
+    hint = _STATUSES[401].format(variable=variable)
+    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
 
 
 async def _contit(server: LocalServer) -> list[Finding]:

@@ -22,10 +22,6 @@ _LIMIT_SECONDS = 90.0
 _HINT = "Run contit-mcp check, and report it."
 
 
-class DemoError(ContitError):
-    """The demo did not get its answers."""
-
-
 @click.command()
 @sandbox_options
 def command(app: Starlette) -> None:
@@ -44,7 +40,7 @@ def command(app: Starlette) -> None:
     try:
         anyio.run(_show, app, QUESTIONS_ABOUT_OWN_CONTENT if given["data"] else QUESTIONS, hint)
     except* (MCPError, TimeoutError) as errors:
-        raise DemoError("The demo could not talk to contit-mcp stdio.", hint=hint) from errors
+        raise ContitError("The demo could not talk to contit-mcp stdio.", hint=hint) from errors
 
 
 async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
@@ -80,7 +76,7 @@ async def _ask(client: Client, prompt: str, thread_id: str | None, hint: str) ->
     if not found or found.get("status") != "completed":
         blocks = result.content if isinstance(result, CallToolResult) else []
         said = " ".join(block.text for block in blocks if isinstance(block, TextContent))
-        raise DemoError(f"The demo got no answer: {said}", hint=hint)
+        raise ContitError(f"The demo got no answer: {said}", hint=hint)
     show_answer(found["response"], indent=3)
     click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])

@@ -8,9 +8,10 @@ import anyio
 import click
 
 from contit_mcp.api import Run
-from contit_mcp.cli.ask import NoConversationError, Wanted, finish, get_answer, remembered
+from contit_mcp.cli.ask import Wanted, finish, get_answer, remembered
 from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.cli.terminal import without_controls
+from contit_mcp.errors import ContitError
 from contit_mcp.runs.store import MOST_RECENT
 
 
@@ -80,7 +81,7 @@ def _chosen(runs: list[Run], which: str) -> Run:
     for number, run in enumerate(runs, start=1):
         if which in {str(number), run.run_id, run.thread_id}:
             return run
-    raise NoConversationError(
+    raise ContitError(
         f"{which[:60]} is not one of the {len(runs)} remembered questions.",
         hint="contit-mcp runs lists them with their ids.",
     )

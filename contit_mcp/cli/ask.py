@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
@@ -18,10 +18,8 @@ from contit_mcp.cli import terminal
 from contit_mcp.cli.options import GivenOptions, WrongUsage, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
-from contit_mcp.config.values import state_folder
 from contit_mcp.contit.wire import id_problem
-from contit_mcp.runs.opening import bare_store, open_store
-from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore
+from contit_mcp.runs.store import MOST_RECENT
 from contit_mcp.server.context import AppContext
 from contit_mcp.telemetry.call_stats import Listener
 
@@ -184,42 +182,32 @@ class _Follower(Observer):
         self.show(f"{state} (Ctrl-C leaves it running)" if self.ids[1] else f"thread busy: {word[:40]}")
 
 
-class _StoreNote(Listener):
-    """Tells the person that the store cannot be used, where a server would log it."""
+class _StoreState(Listener):
+    """Notes that the store cannot be used, which a server would log."""
+
+    usable = True
 
     def store_usable(self, *, usable: bool) -> None:
-        if not usable:
-            click.echo(f"note: The run is not remembered; {terminal.our_command()} check says why.", err=True)
+        self.usable = usable
 
 
 def _assistant_of(
-    settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None, *, store: RunStore | None = None
+    settings: Settings, store: _StoreState, transport: "httpx.AsyncBaseTransport | None" = None
 ) -> Assistant:
-    """Return the assistant of these settings; `transport` replaces the network, `store` the store with its fallback.
-
-    Raises:
-        ConfigurationError: There is no credential.
-    """
     if credential_name(settings) is None:
         raise no_credential()
-    store = store or _opened(settings, open_store, listener=_StoreNote())
-    return Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport, store=store))
-
-
-def _opened(settings: Settings, open_it: Callable[..., RunStore], **more: Any) -> RunStore:
-    retention = RetentionPolicy(answer=settings.answer_seconds)
-    return open_it(settings.store_location(), folder=state_folder(settings.state_dir), retention=retention, **more)
+    context = AppContext(settings, replay=RETURNED, transport=transport, store_listener=store)
+    return Assistant.from_context(context)
 
 
 async def remembered(settings: Settings, limit: int) -> list[Run]:
-    """Return the newest remembered runs.
-
-    Raises:
-        StoreError: The store cannot be used, so it is not known which there are.
-    """
-    store = None if settings.store_location().kind == "memory" else _opened(settings, bare_store)
-    async with _assistant_of(settings, store=store) as contit:
-        return await contit.runs(limit)
+    """Return the newest remembered runs. Raises StoreError if the store cannot be used: there may be others."""
+    store = _StoreState()
+    async with _assistant_of(settings, store) as contit:
+        runs = await contit.runs(limit)
+    if not store.usable:
+        raise errors.StoreError("The run store cannot be used.", hint="contit-mcp check says why.")
+    return runs
 
 
 async def get_answer(
@@ -227,13 +215,16 @@ async def get_answer(
 ) -> "Outcome":
     """Ask or fetch, and wait; `transport` replaces the network."""
     text = "asking Contit" if wanted.prompt is not None else "looking at the run"
+    store = _StoreState()
     with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
-            async with _assistant_of(settings, transport) as contit:
+            async with _assistant_of(settings, store, transport) as contit:
                 run = await _wait(wanted, contit, follower)
         except errors.ContitError as error:
             return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
+    if not store.usable:
+        click.echo(f"note: The run is not remembered; {terminal.our_command()} check says why.", err=True)
     elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
     ids = run.thread_id, run.run_id
     if run.status == "completed":
@@ -334,8 +325,8 @@ def _in_words(error: errors.ContitError, base_url: str) -> tuple[str, str]:
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 
         reason, hint = explain_connection(error, base_url)
-        says_it_too = "is not trusted here" in error.message
-        return f"{'Contit could not be reached' if says_it_too else error.message.removesuffix('.')}: {reason}.", hint
+        is_said = "is not trusted here" in error.message
+        return f"{'Contit could not be reached' if is_said else error.message.removesuffix('.')}: {reason}.", hint
     return error.message, _HINTS.get(type(error), error.hint)
 
 

@@ -144,10 +144,8 @@ def command(
     if host is None and (scope or trust):
         raise WrongUsage("--scope and --trust are for the entry of a host.", "Add --host HOST.")
     if host and (token_file or given.arguments()):
-        raise WrongUsage(
-            "--token-file, --base-url and --config are not for --host: the entry has its own settings.",
-            "Leave them or --host out.",
-        )
+        ours = "--token-file, --base-url and --config"
+        raise WrongUsage(f"{ours} are not for --host: the entry has its own settings.", "Leave them out.")
     try:
         if host is None:
             findings = anyio.run(_look, given.load(), token_file)

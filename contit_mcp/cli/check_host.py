@@ -77,8 +77,7 @@ def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
         return Trust.WITHOUT_SECRETS
     if not ask or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return Trust.NOT
-    # Whole: what is agreed to must be seen, and no secret of the user's is in it.
-    does = _does(server, shown=without_controls)
+    does = _does(server, shown=without_controls)  # whole, as the user agrees to it
     click.echo(f"{place.path} is the project's, and install did not write this entry: {does}", err=True)
     for name, value in server.environment.items() if isinstance(server, LocalServer) else ():
         click.echo(f"  with {without_controls(f'{name}={value}')}", err=True)
@@ -104,9 +103,7 @@ async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Find
     if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     if isinstance(server, RemoteServer):
-        with_token = (
-            host.remote_note or f"Replace it by one with a token: {install} --http {_showable(server.url)} --token"
-        )
+        with_token = host.remote_note or f"Replace it: {install} --http {_showable(server.url)} --token"
         return [*found, await _over_http(server, with_token, trusted)]
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
     found.append(await _over_stdio(server, f"{install}{sandbox} --force"))

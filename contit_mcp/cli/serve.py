@@ -193,11 +193,8 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
         status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
         verdict = "answers" if status == 200 else f"answers {status}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        reasons = {
-            "ConnectError": "nothing listens there",
-            "ReadTimeout": "it takes too long",
-            "InvalidURL": "it is not an address",
-        }
+        reasons = {"ConnectError": "nothing listens there", "ReadTimeout": "it takes too long"}
+        reasons["InvalidURL"] = "it is not an address"
         verdict = f"does not answer: {reasons.get(type(error).__name__, 'what came back is not HTTP')}"
     click.echo(f"{url} {verdict}.")
     sys.exit(0 if verdict == "answers" else 1)

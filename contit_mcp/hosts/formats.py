@@ -109,10 +109,7 @@ def _normal(text: str) -> str:
 
 
 def _with_comments_behind(before: str, after: str) -> str:
-    """Return the text after a removal, with the comments at the end of what was removed.
-
-    The libraries count comments as part of what is above them, but people write them above what they are about.
-    """
+    """Return the text after a removal with the comments at the end of it: people write comments above their subject."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(new))
     removed = old[at : at + len(old) - len(new)]

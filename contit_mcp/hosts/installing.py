@@ -168,7 +168,8 @@ def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
         document = read(after, file_format)
     for one in ours:
         document = one.without(document)
-    if known.created and document in ({}, place.host.head) and not _has_comments(after, place.host):
+    has_comments = misread(after, comments=False) if place.host.format == "json" else "#" in after
+    if known.created and document in ({}, place.host.head) and not has_comments:
         file, *folders = map(Path, known.created)
         file.unlink()
         with suppress(OSError):  # something else is in it
@@ -233,11 +234,6 @@ def _new_text(host: Host) -> str:
     """Return the text of a new file before our entry is in it."""
     lines = '{{\n  "{0}": "{1}"\n}}\n' if host.format == "json" else "{0}: {1}\n"
     return "".join(lines.format(name, value) for name, value in host.head.items())
-
-
-def _has_comments(text: str, host: Host) -> bool:
-    """Return whether there may be comments in a text that has no settings but a host's own."""
-    return misread(text, comments=False) is not None if host.format == "json" else "#" in text
 
 
 def _digest(text: str) -> str:

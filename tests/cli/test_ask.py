@@ -87,7 +87,8 @@ def test_a_state_folder_that_cannot_be_written_costs_no_answer(
     assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", note)
     for words in (("runs",), ("ask", "--last")):
         failed = run_here(*words, **to)
-        assert (failed.code, failed.stdout, failed.stderr.startswith("error: The run store ")) == (1, "", True), failed
+        assert (failed.code, failed.stdout) == (1, "")
+        assert failed.stderr == "error: The run store cannot be used.\nhint: contit-mcp check says why.\n"
 
 
 def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer(sandbox: Contit, run_here: RunHere) -> None:

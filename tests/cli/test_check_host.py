@@ -115,7 +115,7 @@ def test_a_file_without_an_entry_is_named_once_with_the_way_to_one(
         ("codex", "--token", 401, {"CONTIT_ASSISTANT_TOKEN": "t"}, "hint: Set CONTIT_ASSISTANT_TOKEN to a token"),
         ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: This is not a contit-mcp server"),
         ("codex", "--token", 421, {"CONTIT_ASSISTANT_TOKEN": "t"}, "refuses (421)"),
-        ("cursor", "--no-token", 401, {}, "its entry has no token\n     hint: Replace it by one with a token: "),
+        ("cursor", "--no-token", 401, {}, "its entry has no token\n     hint: Replace it: "),
         ("cursor", "--no-token", 401, {}, "contit-mcp install cursor --http {url}/mcp --token"),
         ("zed", "--no-token", 401, {}, "its entry has no token\n     hint: Zed fills in no variables"),
         ("vscode", "--token", 401, {}, "not tried: the host asks for the token itself"),

@@ -26,6 +26,9 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
+REFUSING_SECONDS = 0.2
+"""For requests that a proxy has sent on a connection that is open: a closed one would lose them."""
+
 CLOSING_SECONDS = 1
 """For clients to read what was sent, before their connections are closed."""
 
@@ -100,6 +103,13 @@ class Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and refuse the requests that are on their way before their connections are closed."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(REFUSING_SECONDS)
+        await super().shutdown(sockets)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.wire import RunPhase, RunStatus
+from contit_mcp.contit.wire import RunPhase
 from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
@@ -38,6 +38,9 @@ CLOCK_SKEW_SECONDS = 10_800.0
 
 _MOST_CLOCKS = 10_000
 """Runs whose times this process remembers; the oldest are forgotten first."""
+
+_MOST_ODD_WORDS = 100
+"""Undocumented words of Contit that are logged; each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,12 @@ class _Watch:
     unreadable: bool = False
     listeners: set[Callable[[str], None]] = field(default_factory=set)
 
-    def note(self, status: RunStatus) -> None:
-        if status.word == self.word:
+    def note(self, word: str) -> None:
+        if word == self.word:
             return
-        self.word = status.word
+        self.word = word
         for listener in tuple(self.listeners):
-            listener(status.word)
-        if not status.documented:
-            log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
+            listener(word)
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ class RunWaiter:
         self._listener = listener
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
         self._clocks: OrderedDict[str, _Clock] = OrderedDict()
+        self._odd_words: set[str] = set()
 
     @property
     def run_limit(self) -> float:
@@ -227,30 +229,40 @@ class RunWaiter:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
         if watch.unreadable:  # the callers in line need not try it one after another
             raise AnswerUnreadableError(*record.ids)
-        good_at, polls = anyio.current_time(), False
-        try:
-            just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
-            await self._client.backoff.pause(self._pause(record) if just_started else 0.0)
-            while True:
-                record = await self._leased(record)
-                if polls != (record.lease_owner == self._process):
-                    polls = not polls
-                    self._listener.runs_polled(1 if polls else -1)
-                if polls:
-                    current_call_stats().count("poll")
-                    try:
-                        record = await self._polled(record, watch, anyio.current_time())
-                        good_at = anyio.current_time()
-                    except APIError as error:
-                        if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
-                            raise
-                        current_call_stats().count("retry")
-                        log.debug("poll.fault", error=type(error).__name__)
-                if record.ended:
-                    return record
-                await self._client.backoff.pause(self._pause(record))
-        finally:
-            self._listener.runs_polled(-polls)
+        while True:
+            record = await self._leased(record)
+            if not record.ended and record.lease_owner == self._process:
+                self._listener.runs_polled(1)
+                try:
+                    record = await self._poll(record, watch)
+                finally:
+                    self._listener.runs_polled(-1)
+            if record.ended:
+                return record
+            await anyio.sleep(self._pause(record))  # a `Retry-After` holds up polls, not the store
+
+    async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
+        """Poll until the run has ended or another process has its lease."""
+        good_at = anyio.current_time()
+        just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
+        pause = self._pause(record) if just_started else 0.0
+        while True:
+            await self._client.backoff.pause(pause)
+            record = await self._leased(record)
+            if record.ended or record.lease_owner != self._process:
+                return record
+            current_call_stats().count("poll")
+            try:
+                record = await self._polled(record, watch, anyio.current_time())
+                good_at = anyio.current_time()
+            except APIError as error:
+                if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
+                    raise
+                current_call_stats().count("retry")
+                log.debug("poll.fault", error=type(error).__name__)
+            if record.ended:
+                return record
+            pause = self._pause(record)
 
     async def _polled(self, record: RunRecord, watch: _Watch, deadline: float) -> RunRecord:
         """Poll once, and return the run; if it has ended, with its end bound to it."""
@@ -259,7 +271,11 @@ class RunWaiter:
             status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
         except NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
-        watch.note(status)
+        watch.note(status.word)
+        is_news = not status.documented and status.word not in self._odd_words
+        if is_news and len(self._odd_words) < _MOST_ODD_WORDS:
+            self._odd_words.add(status.word)
+            log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
         if status.phase is RunPhase.COMPLETED:
             return await self._completed(record)
         if status.phase is RunPhase.FAILED:
@@ -335,7 +351,7 @@ class DrainScope:
                 del self._graces[scope]
 
     @contextmanager
-    def shielded(self, seconds: float) -> Iterator[None]:
+    def sending(self, seconds: float) -> Iterator[None]:
         """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
 
         Raises TimeoutError if it took longer.

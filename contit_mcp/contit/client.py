@@ -1,6 +1,5 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -31,7 +30,8 @@ _START_SECONDS = 20.0
 """What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given."""
 
 _LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
-"""How long a 404 right after a start, or right after `completed`, may be replication lag: three seconds."""
+_LAG_SECONDS = 3.0
+"""How long a 404 right after a start, or right after `completed`, may be replication lag. No retry begins later."""
 
 
 class ContitClient:
@@ -122,7 +122,7 @@ class ContitClient:
                 lambda: self._read(model, path, ids, deadline, lagging=False),
                 may_repeat=lambda error: isinstance(error, errors.NotFoundError),
                 policy=_LAG,
-                deadline=math.inf,
+                deadline=anyio.current_time() + _LAG_SECONDS,
             )
         until = anyio.current_time() + self._read_seconds
         with anyio.CancelScope(deadline=until):

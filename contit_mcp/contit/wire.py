@@ -203,7 +203,8 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
 def _status_error(response: httpx.Response) -> errors.APIStatusError:
     status = response.status_code
-    retry_after = parse_retry_after(response.headers.get("Retry-After"))
+    may_pass = status == 429 or status >= 500
+    retry_after = parse_retry_after(response.headers.get("Retry-After")) if may_pass else None
     kind, message, hint = _BY_STATUS.get(
         status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", NOT_CONTIT_HINT)
     )

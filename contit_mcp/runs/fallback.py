@@ -176,7 +176,7 @@ class FallbackRunStore:
         self._note_speed(seconds)
         if is_trial:
             self._retry_at = -math.inf
-        # A slow store fails again and again: it is told as back when it is fast, so that each change is told once.
+        # A slow store fails again and again. Only a fast operation ends the outage: each outage logs two lines.
         if is_trial and not self._usable and seconds < SLOW_SECONDS:
             self._usable = True
             log.warning("store.back")

@@ -31,9 +31,9 @@ class MemoryRunStore:
         self._capacity = capacity
         self._most_answer_characters = answer_characters
         self._now = now
-        self._records: dict[str, RunRecord] = {}  # in the order of their last changes
+        self._records: dict[str, RunRecord] = {}  # in the order of their starts
         self._slots: defaultdict[Slot, list[str]] = defaultdict(list)  # keys, by `slots_of`
-        self._answers: dict[str, int] = {}  # characters by key, in the same order
+        self._answers: dict[str, int] = {}  # characters by key, in the order of ends
         self._answer_characters = 0
 
     def __len__(self) -> int:
@@ -105,13 +105,17 @@ class MemoryRunStore:
     def keep(self, record: RunRecord) -> None:
         """Keep the record in place of what is kept of its run."""
         record = self._retention.kept(record, now=self._now()) or record
-        self.forget(record.key)
+        before = self._records.get(record.key)
+        if before is None or slots_of(before) != slots_of(record):
+            self.forget(record.key)
+            for slot in slots_of(record):
+                self._slots[slot].append(record.key)
         self._records[record.key] = record
-        for slot in slots_of(record):
-            self._slots[slot].append(record.key)
-        if record.answer is not None:
+        self._answer_characters += len(record.answer or "") - self._answers.get(record.key, 0)
+        if record.answer is None:
+            self._answers.pop(record.key, None)
+        else:
             self._answers[record.key] = len(record.answer)
-            self._answer_characters += len(record.answer)
 
     def forget(self, key: str) -> None:
         """Drop the run with this key, if it is kept."""

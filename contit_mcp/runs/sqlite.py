@@ -8,11 +8,13 @@ import contextlib
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import TypeVar
+from queue import Empty, Full, Queue
+from typing import ParamSpec, TypeVar
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
@@ -21,6 +23,7 @@ from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
+P = ParamSpec("P")
 T = TypeVar("T")
 
 FILE_NAME = f"runs-v{SCHEMA_VERSION}.sqlite3"
@@ -58,6 +61,12 @@ _TIDY_SECONDS = 60.0
 _KEEP_BROKEN_SECONDS = 86_400.0
 """How long a file that was set aside is kept."""
 
+_MOST_WAITING = 1_000
+"""Operations that wait for the thread; behind a disk that hangs they would pile up."""
+
+_IDLE_SECONDS = 5.0
+"""How long the thread waits for an operation before it ends."""
+
 _UNUSABLE = (sqlite3.Error, OSError)
 
 
@@ -65,11 +74,53 @@ class _NotOursError(sqlite3.DatabaseError):
     """The file belongs to another program, version or user. It is left as it is."""
 
 
+class _DaemonThread(Executor):
+    """Does one piece of work after another. Unlike a pool's thread it keeps no process alive while a disk hangs."""
+
+    def __init__(self) -> None:
+        self._waiting: Queue[Callable[[], None]] = Queue(_MOST_WAITING)
+        self._runs = False
+        self._starting_or_ending = threading.Lock()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Do the work after all that was given before; raise OSError if that is too much, or no thread can start."""
+        outcome: Future[T] = Future()
+
+        def work() -> None:
+            if outcome.set_running_or_notify_cancel():
+                try:
+                    outcome.set_result(fn(*args, **kwargs))
+                except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
+                    outcome.set_exception(exc)
+
+        with self._starting_or_ending:
+            try:
+                if not self._runs:
+                    threading.Thread(target=self._run, name="contit-mcp run store", daemon=True).start()
+                self._runs = True
+                self._waiting.put_nowait(work)
+            except RuntimeError as exc:
+                raise OSError(0, "no thread can be started for it") from exc
+            except Full as exc:
+                raise TimeoutError(0, "it is too slow") from exc
+        return outcome
+
+    def _run(self) -> None:
+        while True:
+            with contextlib.suppress(Empty):
+                while True:
+                    self._waiting.get(timeout=_IDLE_SECONDS)()
+            with self._starting_or_ending:
+                if self._waiting.empty():
+                    self._runs = False
+                    return
+
+
 class SqliteRunStore:
     """A `RunStore` in a file, which is created with mode 0600 if it does not exist.
 
     A broken file is set aside and a new one begun, if it is `expendable`; a file that its user has named may be
-    something else. `executor` must do one piece of work after another; by default it is a thread.
+    something else. `executor` must do one piece of work after another; by default it is a daemon thread.
     """
 
     def __init__(
@@ -85,7 +136,7 @@ class SqliteRunStore:
         self._now = now
         self._retention = retention or RetentionPolicy()
         self._expendable = expendable
-        self._executor = executor or ThreadPoolExecutor(1, "contit-mcp run store")
+        self._executor = executor or _DaemonThread()
         # Of the executor alone: a connection that is closed while another thread uses it crashes the process.
         self._connection: sqlite3.Connection | None = None
         self._inode = -1
@@ -157,7 +208,7 @@ class SqliteRunStore:
         return await self._work(lambda: self._transact(work))
 
     async def _work(self, work: Callable[[], T]) -> T:
-        """Do the work in the order of asking. It is finished even if its caller leaves."""
+        """Do the work in the order of asking. Work that has begun is finished even if its caller leaves."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except _UNUSABLE as exc:

@@ -118,7 +118,7 @@ class Services:
         if self._http is None:
             self._http = _http_client(self._settings.base_url, self._settings, self._context.transport)
         client = ContitClient(
-            self._http, auth=credential, sending=self.drain.shielded, reachability=self._context.reachability
+            self._http, auth=credential, sending=self.drain.sending, reachability=self._context.reachability
         )
         assistant = Assistant(
             client,

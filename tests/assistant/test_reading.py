@@ -1,5 +1,8 @@
 """Status and response: of runs in flight, ended, replaced and not remembered."""
 
+import io
+import json
+
 import anyio
 import httpx
 import pytest
@@ -35,6 +38,19 @@ async def test_status_asks_once_and_with_a_wait_answers_as_soon_as_the_run_ends(
     requests = len(stage.contit.requests)
     assert (await stage.status(run)).phase is Phase.COMPLETED
     assert len(stage.contit.requests) == requests  # the end is stored
+
+
+async def test_a_word_that_contit_does_not_document_is_logged_once_however_often_it_comes(logged: io.StringIO) -> None:
+    stage = set_stage()
+    run = await stage.start("q")
+    stage.contit.instead("status", *[httpx.Response(200, json={"status": "queued"})] * 100)
+    for wait in (0, 0, 2, 2, 0):
+        assert (await stage.status(run, wait=wait)).phase is Phase.IN_PROGRESS
+    stage.contit.replies["status"] = [httpx.Response(200, json={"status": "expired"})] * 2
+    for _ in range(2):
+        assert (await stage.assistant.status(OWNER, "thread_x", "run_x")).phase is Phase.FAILED
+    words = [json.loads(line)["word"] for line in logged.getvalue().splitlines() if "undocumented_status" in line]
+    assert words == ["queued", "expired"]
 
 
 async def test_status_reports_a_failed_run_as_a_result() -> None:

@@ -232,6 +232,20 @@ async def test_a_404_that_stays_is_reported_after_a_few_seconds(read: Read) -> N
     assert len(upstream.received) == 8
 
 
+@each_young
+async def test_neither_slow_404s_nor_their_retry_after_prolong_the_wait_for_replication(read: Read) -> None:
+    for reply, seconds, requests in (
+        (Reply(404, after=1.0), 3.8, 3),
+        (Reply(404, headers={"Retry-After": "3600"}), 2.8, 8),
+    ):
+        upstream = scripted(reply)
+        began = anyio.current_time()
+        with pytest.raises(errors.NotFoundError):
+            await read(contit_client(upstream))
+        assert anyio.current_time() - began == pytest.approx(seconds)
+        assert len(upstream.received) == requests
+
+
 # --- Words and answers -------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 from mcp_types import TextContent
 
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import RateLimitError, RunTimeoutError, StartUnknownError
+from contit_mcp.errors import APITimeoutError, RateLimitError, RunTimeoutError, StartUnknownError
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.results import handle_result
 from tests.durability.world import World, answered
@@ -76,6 +76,18 @@ async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> Non
     assert first.contit.count("response") == 1
 
 
+@pytest.mark.anyio
+async def test_a_pause_that_contit_asked_one_process_for_delays_no_answer_that_another_stored() -> None:
+    first, second = two_stages(EchoContit(seconds=20))
+    second.client.backoff.failed(RateLimitError("", hint="", status_code=429, retry_after=600.0))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first.ask, "q")
+        await anyio.sleep(2.0)
+        began = anyio.current_time()
+        assert (await second.ask("q")).response == answer_to("q")
+    assert anyio.current_time() - began < 20.0
+
+
 def test_after_a_restart_a_run_is_given_up_once_the_new_process_has_seen_it_going_for_the_limit(world: World) -> None:
     """The wall clock alone would not do: it may be wrong by hours."""
     world.contit.lasts = 1e6
@@ -138,6 +150,19 @@ def test_a_refused_start_blocks_nobody_who_had_joined_it(world: World) -> None:
 
 
 # --- the window
+
+
+def test_a_retry_that_gives_up_before_the_intent_ends_has_started_nothing(world: World) -> None:
+    world.ask(0, OWNER, "q", None, 45.0)
+    world.pass_time(0.06)
+    world.kill(0)
+    early = world.ask(1, OWNER, "q", None, 10.0)
+    world.pass_time(26.0)
+    assert isinstance(early.error, APITimeoutError)
+    late = world.start(1, OWNER, "q", None, 10.0)
+    world.pass_time(1.0)
+    assert late.report is not None
+    assert late.report.maybe_twice
 
 
 @pytest.mark.parametrize("after", [0.06, 0.09, 0.1], ids=["accepted", "answered", "before its ids were stored"])

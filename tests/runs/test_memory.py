@@ -45,6 +45,20 @@ async def test_beyond_their_size_the_oldest_answers_go_and_their_runs_stay(clock
     assert [run.answer is not None for run in runs] == [False, False, False, True, True]
 
 
+async def test_a_run_whose_answer_has_expired_goes_before_a_younger_one_with_its_answer(clock: Clock) -> None:
+    """A change does not make a run younger."""
+    store = MemoryRunStore(capacity=3, now=clock)
+    for number, asked_at in enumerate((0, 100, 3_500)):
+        clock.at(asked_at)
+        await complete(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
+    clock.at(3_800)
+    await begin(store, opening("q3"), "r", thread_id="t3")
+    runs = [await store.find("owner", f"t{number}", "r") for number in range(4)]
+    assert [run and run.answer for run in runs] == [None, None, "answer", None]
+    assert runs[0] is None
+    assert runs[1] is not None
+
+
 async def test_an_intent_is_kept_however_the_clock_jumps(clock: Clock) -> None:
     store = MemoryRunStore(now=clock)
     granted = await claim(store, opening("q"))

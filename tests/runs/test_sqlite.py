@@ -5,8 +5,11 @@ import io
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,26 +97,92 @@ async def test_processes_and_restarts_share_what_is_known(file: Path) -> None:
     assert await a_store(file).find("owner", "t", "r") == await here.find("owner", "t", "r") == ended
 
 
-async def test_closing_lets_an_abandoned_transaction_come_to_its_end(file: Path) -> None:
-    """Its caller has left, its thread goes on; closing the file under it would crash the process."""
-    store = a_store(file)
-    run = await begin(store, opening("q"), "r")
+# --- its thread
+
+
+@contextlib.asynccontextmanager
+async def held_up(store: SqliteRunStore, run: RunRecord) -> AsyncIterator[threading.Event]:
+    """Until the event is set, the store's thread is busy with a change whose caller has left."""
     inside, go_on = threading.Event(), threading.Event()
 
     def transition(run: RunRecord, now: float) -> RunRecord:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return run.end(now=now, run_seconds=None, answer="a")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(store.change, run, transition)
         await anyio.to_thread.run_sync(inside.wait)
         tasks.cancel_scope.cancel()
-    async with anyio.create_task_group() as tasks:
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+
+
+async def test_closing_lets_an_abandoned_transaction_come_to_its_end(file: Path) -> None:
+    """Its caller has left, its thread goes on; closing the file under it would crash the process."""
+    store = a_store(file)
+    run = await begin(store, opening("q"), "r")
+    async with held_up(store, run) as go_on, anyio.create_task_group() as tasks:
         tasks.start_soon(store.aclose)
         await anyio.sleep(0.1)
         go_on.set()
     assert (await found(a_store(file), "r")).answer == "a"
+
+
+async def test_behind_a_disk_that_hangs_the_queue_is_bounded(file: Path) -> None:
+    store = a_store(file)
+    run = await begin(store, opening("q"), "r")
+    refused = 0
+
+    async def look() -> None:
+        nonlocal refused
+        try:
+            await store.latest("owner", "t")
+        except StoreError:
+            refused += 1
+
+    async with held_up(store, run) as go_on, anyio.create_task_group() as tasks:
+        for _ in range(1_010):
+            tasks.start_soon(look)
+        await anyio.sleep(0.1)
+        assert refused == 10
+        go_on.set()
+
+
+async def test_a_limit_on_threads_is_an_error_and_the_store_works_later(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_store(file)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StoreError, match="no thread"):
+            await claim(store, opening("q"))
+    assert isinstance(await claim(store, opening("q")), Granted)
+
+
+async def leave_it_hanging(file: Path) -> None:
+    """End while the store's thread is in the middle of a change."""
+    store = SqliteRunStore(file)
+    run = await begin(store, opening("q"), "r")
+
+    def hang(run: RunRecord, _: float) -> RunRecord:
+        time.sleep(60)
+        return run
+
+    with anyio.move_on_after(0.1):
+        await store.change(run, hang)
+
+
+def test_a_process_ends_while_its_disk_hangs(file: Path) -> None:
+    script = "import anyio, pathlib, sys; from tests.runs.test_sqlite import leave_it_hanging as work"
+    run = "anyio.run(work, pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", f"{script}; {run}", str(file)], timeout=30, check=True)
 
 
 # --- whose file

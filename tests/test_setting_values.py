@@ -53,23 +53,31 @@ def test_a_secret_that_cannot_be_read_is_told(name: str, content: bytes | None, 
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "name"),
+    ("text", "kind", "name", "url"),
     [
-        ("memory", "memory", "memory"),
-        ("sqlite", "sqlite", "sqlite"),
-        ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3"),
-        ("redis://localhost:6379/0", "redis", "redis://localhost:6379"),
-        ("redis://localhost/0", "redis", "redis://localhost:6379"),
-        ("rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER", "redis", "rediss://cache.example:6380"),
-        ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399"),
-        ("redis://[::1]:16399", "redis", "redis://[::1]:16399"),
-        ("valkey://cache", "redis", "redis://cache:6379"),
-        ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379"),
+        ("memory", "memory", "memory", ""),
+        ("sqlite", "sqlite", "sqlite", ""),
+        ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3", ""),
+        ("redis://localhost:6379/0", "redis", "redis://localhost:6379", "redis://localhost:6379/0"),
+        ("redis://localhost/0", "redis", "redis://localhost:6379", "redis://localhost:6379/0"),
+        (
+            "rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER",
+            "redis",
+            "rediss://cache.example:6380",
+            "rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER",
+        ),
+        ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399", "redis://:MARKER%2Fx@cache:16399/0"),
+        ("redis://[::1]:16399", "redis", "redis://[::1]:16399", "redis://[::1]:16399"),
+        ("valkey://cache", "redis", "redis://cache:6379", "redis://cache:6379"),
+        ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379", "rediss://:MARKER@cache:6379"),
+        ("redis://valkey:6379/0", "redis", "redis://valkey:6379", "redis://valkey:6379/0"),
+        ("rediss://:valkey-MARKER@cache", "redis", "rediss://cache:6379", "rediss://:valkey-MARKER@cache:6379"),
+        ("redis://my-valkey.svc", "redis", "redis://my-valkey.svc:6379", "redis://my-valkey.svc:6379"),
     ],
 )
-def test_a_store_is_understood_and_named_without_its_password(text: str, kind: str, name: str) -> None:
+def test_a_store_is_understood_and_named_without_its_password(text: str, kind: str, name: str, url: str) -> None:
     location = parse_store(text)
-    assert (location.kind, location.name) == (kind, name)
+    assert (location.kind, location.name, location.url) == (kind, name, url)
     assert "MARKER" not in repr(location)
 
 

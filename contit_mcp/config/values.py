@@ -185,5 +185,5 @@ def parse_store(text: str) -> StoreLocation:
             and options.keys() <= _TLS_OPTIONS
             and options.get("ssl_cert_reqs", "required") in {"none", "optional", "required"}
         ):
-            return StoreLocation("redis", url=str(url).replace("valkey", "redis", 1))
+            return StoreLocation("redis", url=re.sub("^valkey", "redis", str(url)))
     raise ValueError("must be memory, sqlite, sqlite:PATH, or a URL like redis://localhost:6379/0")

@@ -1,7 +1,8 @@
 """Refuse what should not reach the tools.
 
-The order is that of cost: Host and Origin, which protect local servers against web pages (DNS rebinding, cross-site
-requests); the caller; the other headers; the body within limits, parsed once; the limits of the caller.
+The order is that of cost. `page_refusal` comes first: Host and Origin protect local servers against web pages (DNS
+rebinding, cross-site requests). `Guard` follows: the caller; the other headers; the body within limits, parsed once;
+the limits of the caller.
 """
 
 import re
@@ -151,7 +152,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request or pass it on."""
         headers = Headers(scope=scope)
-        found = _page_refusal(headers, self._policy) or await self._identify(headers)
+        found = await self._identify(headers)
         if isinstance(found, Refusal):
             await found(scope, receive, send)
             return
@@ -255,7 +256,7 @@ def _overloaded(message: str) -> Refusal:
 # --- Headers
 
 
-def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
+def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
     if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):

@@ -143,6 +143,15 @@ async def test_without_authentication_other_machines_are_refused(
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize("length", ["x", "-1", "", "9" * 5_000])
+async def test_a_content_length_that_the_host_does_not_check_is_refused(sandbox: RunningSandbox, length: str) -> None:
+    """Servers do so, and other transports do not."""
+    transport = httpx.ASGITransport(create_app(api_key="anna-key", base_url=sandbox.url, store="memory"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await http.post("/mcp", json=rpc("ping"), headers=JSON_RPC | {"Content-Length": length})
+    assert answer.status_code == 413, answer.text
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -185,7 +185,7 @@ BAD = {
         f"https://con tit.test/{SECRET}", f"https://contit.test/{SECRET} x", f"https://con\ntit.test/{SECRET}",
         f"https://contit.test/\u200b{SECRET}",
     ],
-    "must be a URL like https://api.contit.cloud": [
+    "must be a URL that begins with https://": [
         f"ftp://contit.test/{SECRET}", f"javascript:{SECRET}", "api.contit.cloud", "//api.contit.cloud",
         "https:///path", "https:api.contit.cloud",
     ],

@@ -12,7 +12,7 @@ import click
 
 from contit_mcp.cli.findings import Finding, bad, check_authorities, check_contit, check_proxy, failed
 from contit_mcp.cli.install import file_of, host_type, scope_option
-from contit_mcp.cli.options import GivenOptions, given_options
+from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
@@ -42,7 +42,7 @@ async def check_store(settings: Settings) -> Finding:
             where = str(file)
             await _try_store(SqliteRunStore(file)) if file.exists() else _try_folder(file.parent)
     except (ConfigurationError, StoreError) as error:
-        return failed(_SUBJECT, error, about=f"{where}. " if where else "")
+        return failed(_SUBJECT, error, about=where)
     return Finding(_SUBJECT, where, good=True)
 
 
@@ -132,7 +132,7 @@ def command(
       contit-mcp check
       contit-mcp check --json | jq .ok
       contit-mcp check --host claude-desktop
-      CONTIT_API_KEY_FILE=~/.contit-mcp/api-key contit-mcp check
+      CONTIT_API_KEY_FILE=~/.local/state/contit-mcp/api-key contit-mcp check
 
     \b
     Exit codes:
@@ -140,6 +140,8 @@ def command(
       1    something is not
       2    wrong usage
     """
+    if host is None and (scope or trust):
+        raise WrongUsage("--scope and --trust are for the entry of a host.", "Add --host HOST.")
     try:
         if host is None:
             findings = anyio.run(_look, given.load(), token_file)

@@ -9,6 +9,7 @@ import re
 import ssl
 import sys
 import tempfile
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,11 @@ _SECRETS = re.compile(
 
 _TOOLS = "Tools"
 _STATUSES = {
-    401: "Set the variable to a token that the server takes: its operator issues them.",
+    401: "Set {variable} to a token that the server takes: its operator issues them.",
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
     421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
+    **dict.fromkeys((405, 501), "This is not a contit-mcp server: look at the address."),
 }
 
 
@@ -104,7 +106,10 @@ async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Find
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
     found.append(await _over_stdio(server, f"{anew}{sandbox} --force"))
     if not sandbox and trusted is Trust.FULLY:
-        found += await _contit(server)
+        found += [
+            replace(each, hint=each.hint and each.hint.replace("install HOST", f"install {host.slug}"))
+            for each in await _contit(server)
+        ]
     elif not sandbox:
         found.append(Finding("Credential", "not tried: it is sent only where an entry that install wrote leads"))
     return found
@@ -190,10 +195,11 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
     if status == 401 and not token:
         return _wants_token(variable, server, with_token, trusted)
     if status >= 400:
-        return _bad(f"the server refuses ({status})", _STATUSES.get(status, "Ask the operator of the server."))
+        hint = _STATUSES.get(status, "Ask the operator of the server.").format(variable=variable)
+        return _bad(f"the server refuses ({status})", hint)
     if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
-    problem, hint = "the server does not speak MCP there", "Look into the server's log."
+    problem, hint = "the server does not speak MCP there", "Read the server's log."
     if isinstance(cause, httpx2.HTTPError):
         problem = "there is no connection to the server"
         hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
@@ -207,11 +213,11 @@ def _wants_token(variable: str | None, server: RemoteServer, with_token: str, tr
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
         return _bad("the server wants a token (401), and its entry has no token", with_token)
-    return _bad(f"the server wants a token (401), and {variable} is not set here", _STATUSES[401])
+    hint = _STATUSES[401].format(variable=variable)
+    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
 
 
 async def _contit(server: LocalServer) -> list[Finding]:
-    """Report whether Contit takes the credential of this entry."""
     words = server.arguments
     config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
     try:

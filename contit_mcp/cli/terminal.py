@@ -43,7 +43,7 @@ def without_controls(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds as people say them: `12 s`, `2 min 05 s`."""
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 

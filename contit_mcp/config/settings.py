@@ -111,7 +111,7 @@ def parse_tokens(text: str) -> dict[str, str]:
             raise ValueError(f"must be name:token,name:token; number {number} is not")
         if not _TOKEN.fullmatch(token):
             raise ValueError(
-                f"holds a token for {name} that has not {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters or is not plain"
+                f"holds a token for {name} that is not {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters"
             )
         if name in tokens or token in tokens.values():
             raise ValueError(f"holds {name} or its token twice")

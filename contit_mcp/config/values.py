@@ -94,7 +94,7 @@ def exact_url(value: str, *, query: bool = False) -> str:
     if parts is None or port == 0:
         raise ValueError("is not a URL")
     if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError("must be a URL like https://api.contit.cloud")
+        raise ValueError("must be a URL that begins with https://")
     if "@" in parts.netloc or ("?" in value and not query) or "#" in value:
         raise ValueError("must hold no user, password, query or fragment")
     if not value.isprintable() or " " in value or not _HOST.fullmatch(host):

@@ -124,6 +124,7 @@ class ThreadResponse(_Wire):
 # --- Statuses and bodies -----------------------------------------------------------------------------------------
 
 _LATER_HINT = "Try again in a little while."
+NOT_CONTIT_HINT = "Check CONTIT_BASE_URL; contit-mcp check says whether Contit answers there."
 _LONGEST_RETRY_AFTER = 86_400.0
 
 _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
@@ -204,7 +205,7 @@ def _status_error(response: httpx.Response) -> errors.APIStatusError:
     status = response.status_code
     retry_after = parse_retry_after(response.headers.get("Retry-After"))
     kind, message, hint = _BY_STATUS.get(
-        status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", _LATER_HINT)
+        status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", NOT_CONTIT_HINT)
     )
     if status == 429:
         kind, hint = errors.RateLimitError, later_hint(retry_after)

@@ -87,8 +87,9 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
     for addition in into:
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
-            raise UneditableError("it holds something else than names and values")
-        if not isinstance((document or {}).get(addition.section) or addition.whole, type(addition.whole)):
+            raise UneditableError("it holds something other than names and values")
+        section = (document or {}).get(addition.section)
+        if not isinstance(addition.whole if section is None else section, type(addition.whole)):
             raise UneditableError(f"its {addition.section} is not what the host expects there")
         normal = _checked(file_format, normal, file_format.insert(normal, addition), addition, addition.value)
     mark = _BOM if text.startswith(_BOM) else ""
@@ -133,10 +134,6 @@ def _remove_toml(text: str, addition: Addition) -> str:
 
 
 # --- YAML
-
-
-def _read_yaml(text: str) -> Any:
-    return _yaml("safe", text).load(text)
 
 
 def _insert_yaml(text: str, addition: Addition) -> str:
@@ -291,5 +288,5 @@ def _after_space(plain: str, at: int) -> int:
 FORMATS = {
     "json": Format(_read_json, _insert_json, _remove_json),
     "toml": Format(tomllib.loads, _insert_toml, _remove_toml),
-    "yaml": Format(_read_yaml, _insert_yaml, _remove_yaml),
+    "yaml": Format(lambda text: _yaml("safe", text).load(text), _insert_yaml, _remove_yaml),
 }

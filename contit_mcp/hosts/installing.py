@@ -39,7 +39,7 @@ class Install:
     written: str = ""  # the SHA-256 of the file as we wrote it
     values: Mapping[str, Any] = field(default_factory=dict)  # of our additions, by section
     created: tuple[str, ...] = ()  # the file and folders that did not exist before, innermost first
-    backup: str | None = None  # a copy of the file that differs from what we wrote in our entry alone
+    backup: str | None = None  # a copy of the file as it was before
 
 
 _INSTALLS = TypeAdapter(list[Install])
@@ -136,7 +136,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
             new = replace(new, created=tuple(map(str, created)), backup=None)
         elif known.written != _digest(before):
             made = back_up(place.path, _backups(place, installs))
-            new = replace(new, backup=str(made) if change == "new" else None)
+            new = replace(new, backup=str(made))
     # The record comes first: an entry without one could only be removed as one that was written by hand.
     installs.replace(known, new)
     if change != "same":
@@ -144,20 +144,23 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
     return change, made
 
 
-def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
-    """Remove our entry. Returns copies to compare with, none if all is as it was before; None if there is no entry."""
+def uninstall(place: HostFile, installs: Installs) -> dict[str, Path] | None:
+    """Remove our entry. Returns copies to compare with, by the command they were made before; None without an entry."""
     known, ours = installs.of(place), place.host.possible_additions()
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:
         installs.replace(known, None)
         return None
     backup = Path(known.backup) if known.backup and Path(known.backup).exists() else None
-    original = read_text(backup) if backup and known.written == _digest(text) else None
+    is_as_written = known.written == _digest(text)
+    original = read_text(backup) if backup and is_as_written else None
     with _errors_about(place):
+        if original is not None and ours[0].find(read(original, FORMATS[place.host.format])) is not None:
+            original = None
         after = edited(text, FORMATS[place.host.format], out=ours) if original is None else original
     for one in ours:
         document = one.without(document)
-    copies = []
+    copies = {}
     if known.created and document in ({}, place.host.head):
         file, *folders = map(Path, known.created)
         file.unlink()
@@ -166,7 +169,9 @@ def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
                 folder.rmdir()
     else:
         if original is None:
-            copies = [*([backup] if backup else []), back_up(place.path, _backups(place, installs))]
+            copies = {"install": backup} if backup else {}
+            if not (backup and is_as_written):
+                copies["uninstall"] = back_up(place.path, _backups(place, installs))
         write_text(place.path, after)
         if backup and original is not None:
             backup.unlink()
@@ -235,11 +240,13 @@ def _errors_about(place: HostFile) -> Iterator[None]:
     except UneditableError as error:
         raise ConfigurationError(
             f"{place.path} was left alone: {error}.",
-            hint="Edit it by hand; contit-mcp install HOST --print shows the entry.",
+            hint=f"Edit it by hand; contit-mcp install {place.host.slug} --print shows the entry.",
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
         mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error)
+        problem = (
+            f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
+        )
         raise ConfigurationError(
             f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
             hint="Correct it in an editor, and try again.",

@@ -110,7 +110,7 @@ _ALL = (
         "codex", "Codex", "toml", "mcp_servers",
         {"user": "{codex}/config.toml", "project": "{project}/.codex/config.toml"},
         local(after=_CODEX_WAIT), codex_remote,
-        "Start a new session; `codex mcp list` shows it. A project's file counts where you trust the project.",
+        "Start a new session; `codex mcp list` shows it.",
         "developers.openai.com/codex/mcp",
     ),
     Host(

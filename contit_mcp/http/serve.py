@@ -26,6 +26,9 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
+REFUSING_SECONDS = 0.2
+"""For requests that a proxy has sent on a connection that is open: a closed one would lose them."""
+
 CLOSING_SECONDS = 1
 """For clients to read what was sent, before their connections are closed."""
 
@@ -100,6 +103,13 @@ class Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and refuse the requests that are on their way before their connections are closed."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(REFUSING_SECONDS)
+        await super().shutdown(sockets)
 
 
 @contextmanager
@@ -198,7 +208,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound = socket.create_server((host.strip("[]"), port), family=family, backlog=2_048)
     except OSError as exc:
         raise ConfigurationError(
-            f"This server cannot listen on {host} port {port}: {exc.strerror or type(exc).__name__}.",
+            f"This server cannot listen on {host} port {port}: {str(exc.strerror).partition(' (while')[0]}.",
             hint="Choose another with --port, or CONTIT_MCP_HOST and CONTIT_MCP_PORT.",
         ) from exc
     if hasattr(socket, "TCP_USER_TIMEOUT"):

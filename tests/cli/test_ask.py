@@ -114,6 +114,7 @@ def test_a_question_asked_again_is_asked_again_and_the_wait_for_hosts_does_not_c
     [
         ("failed on=start", "failed", "the run failed", None),
         ("401 on=start", "failed", "refused the credential (401)", "contit-mcp check"),
+        ("404 on=start", "failed", "What answers is not Contit's API", "contit-mcp check"),
         ("malformed on=start", "failed", "unknown whether a run was started", None),
         ("401 on=status", "in_progress", "The run was started, but", "contit-mcp ask --thread "),
     ],
@@ -168,11 +169,14 @@ async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() ->
     ("arguments", "stdin", "said"),
     [
         (("--last", "--thread", "t", "x"), b"", "--last and --thread"),
-        (("--run", "r"), b"", "--run needs the --thread"),
+        (("--run", "r"), b"", "hint: Add --thread ID."),
         (("--thread", "t", "--run", "r", "x"), b"", "takes no PROMPT"),
         (("--thread", "..", "x"), b"", "'--thread': the id is not an id"),
-        (("--sandbox", "--last"), b"", "sandbox forgets"),
-        (("--seed", "1", "x"), b"", "Add --sandbox"),
+        (("--sandbox", "--last"), b"", "hint: Run contit-mcp sandbox in another terminal, and the export line"),
+        (("--sandbox", "--base-url", "http://127.0.0.1:9", "x"), b"", "--sandbox and --base-url"),
+        (("--run-seconds", "1", "--fault", "503", "x"), b"", "have no effect: --run-seconds, --fault."),
+        (("--sandbox", "--run-seconds", "x", "y"), b"", "'x' is not a number."),
+        (("--sandbox", "--today", "12.3.2026", "x"), b"", "'12.3.2026' is not a date like 2026-03-12."),
         ((), b" \n", "There is no question"),
         (("-",), b"\xff\xfe\x00", "UTF-8"),
         (("x" * 32_001,), b"", "32,000 are allowed"),
@@ -196,6 +200,8 @@ def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state:
     asked = run_here("ask", "--sandbox", DRAFTS, CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
     assert (asked.code, asked.stdout) == (0, f"{ANSWER}\n")
     assert not state.exists()
+    ended = run_here("ask", "--sandbox", "--wait-seconds", "1", "--run-seconds", "9", DRAFTS)
+    assert (ended.code, ended.stderr[:50]) == (3, "Still running after 1 s; the sandbox ended with it")
 
 
 @pytest.mark.anyio

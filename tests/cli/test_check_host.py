@@ -38,13 +38,15 @@ def checked(command: Calls, slug: str = "cursor", *more: str, **variables: str) 
     return done.exit_code, said_by(done)
 
 
-def test_an_entry_is_used_with_its_own_variables_alone(command: Calls, home: Path) -> None:
+def test_an_entry_is_used_with_its_own_variables_alone(command: Calls, home: Path, state: Path) -> None:
     with contit() as it:
         assert command("install", "goose", **upstream(it.url)).exit_code == 0
         code, said = checked(command, "goose", CONTIT_MCP_STORE="nonsense")
-    assert code == 0, said
-    assert "ok   Tools: contit_ask" in said
-    assert "it is good" in said
+        assert code == 0, said
+        assert "ok   Tools: contit_ask" in said
+        assert "it is good" in said
+        (state / "api-key").unlink()
+        assert "Or: contit-mcp install goose --new-key" in checked(command, "goose")[1]
 
 
 def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls, home: Path) -> None:
@@ -107,7 +109,8 @@ def test_a_file_without_an_entry_is_named_once_with_the_way_to_one(
     ("slug", "arguments", "status", "variables", "said"),
     [
         ("codex", "--token", 401, {}, "wants a token (401), and CONTIT_ASSISTANT_TOKEN is not set"),
-        ("codex", "--token", 401, {"CONTIT_ASSISTANT_TOKEN": "t"}, "refuses (401)"),
+        ("codex", "--token", 401, {"CONTIT_ASSISTANT_TOKEN": "t"}, "hint: Set CONTIT_ASSISTANT_TOKEN to a token"),
+        ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: This is not a contit-mcp server"),
         ("codex", "--token", 421, {"CONTIT_ASSISTANT_TOKEN": "t"}, "refuses (421)"),
         ("cursor", "--no-token", 401, {}, "its entry has no token\n     hint: Write it anew with one: "),
         ("cursor", "--no-token", 401, {}, "contit-mcp install cursor --http {url}/mcp --token"),

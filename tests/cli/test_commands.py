@@ -33,6 +33,17 @@ async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread
 
 
 @pytest.mark.anyio
+async def test_the_demo_asks_what_own_content_answers_and_knows_that_a_fault_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text('[{"title": "Plum Cake"}]', encoding="utf-8")
+    shown = await run("demo", "--data", str(tmp_path / "one.json"), "--run-seconds", "0")
+    assert (shown.stdout.count("Plum Cake"), shown.stderr) == (2, "")
+    failed = await run("demo", "--fault", "failed", "--run-seconds", "0")
+    error, hint = failed.stderr.splitlines()
+    assert (failed.returncode, hint) == (1, "hint: That is what --fault asks for.")
+    assert error.startswith("error: The demo got no answer")
+
+
+@pytest.mark.anyio
 async def test_a_demo_whose_reader_goes_ends_in_silence() -> None:
     """As `contit-mcp demo | head -1`."""
     command = f"{shlex.join(COMMAND)} demo | head -1"
@@ -234,11 +245,14 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
         (("runs", "1"), 2, "contit-mcp runs show 1"),
         (("stdio", "--nonsense"), 2, "No such option"),
         (("check", "--config", "no-such-file.toml"), 1, "cannot be read"),
+        (("install", "claude"), 2, "hint: Did you mean claude-desktop or claude-code?"),
+        (("install", "--print"), 2, "hint: contit-mcp install lists the hosts."),
+        (("check", "--trust"), 2, "hint: Add --host HOST."),
         (("stdio", "--wait-seconds", "0"), 2, "'--wait-seconds'"),
         (("http", "--port", "99999"), 2, "'--port'"),
         (("stdio", "--base-url", "http://contit.example"), 1, "must begin with https://"),
         (("sandbox", "--fault", "nonsense"), 2, "nonsense"),
-        (("sandbox", "--data", "/dev/null"), 1, "hint: contit-mcp sandbox --help"),
+        (("sandbox", "--data", "/dev/null"), 1, "hint: docs/sandbox.md"),
     ],
 )
 def test_wrong_usage_is_one_clear_error(arguments: tuple[str, ...], code: int, said: str, run_here: RunHere) -> None:
@@ -262,6 +276,9 @@ async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> N
         pass
     assert terminal.process.returncode == 0
     assert "Commands:" in terminal.screen()
+    async with on_terminal("stdio", "--sandbox") as terminal:
+        await terminal.until(lambda text: "Waiting for a host" in text)
+        terminal.process.terminate()
 
 
 @pytest.mark.anyio

@@ -158,7 +158,7 @@ async def test_a_content_length_that_the_host_does_not_check_is_refused(sandbox:
         ({}, "No Contit credential is given"),
         ({"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
         ({"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
-        ({"api_key": "k", "port": 80}, "port is not a setting"),
+        ({"api_key": "k", "port": 80}, "create_app does not take port"),
         ({"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
     ],
 )

@@ -23,7 +23,7 @@ class Credential(httpx.Auth, ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells this caller from others, with the credential's form. It may be as secret as that."""
+        """Return what tells this caller from others, with the credential's form. It may contain the secret."""
 
     async def aclose(self) -> None:
         """Close the connections that the credential needs for itself."""

@@ -22,7 +22,7 @@ FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
     "NO_PROXY": ("localhost,::1/128", "[", "*", "<local>,fe80::1%en0", "10.0.0.0/8, ,", "host:99999", "é.example"),
     "no_proxy": ("::1/128",),
     "HTTP_PROXY": ("http://", "not a url", "http://[::1"),
-    "HTTPS_PROXY": ("socks5://x:1", "ftp://x", "http://x:99999", ":8080", "http://a b"),
+    "HTTPS_PROXY": ("socks5://x:1", "ftp://x", "http://x:99999", ":8080", "http://a b", "http://xn--0:1"),
     "ALL_PROXY": ("://", "http://user:pass@", "socks5h://[::1", "\x1b"),
     "SSL_CERT_FILE": ("/nonexistent", "/", "/dev/null", "relative.pem"),
     "SSL_CERT_DIR": ("/nonexistent", "/dev/null"),

@@ -15,7 +15,7 @@ import anyio
 
 from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
 from contit_mcp.config.settings import CREDENTIAL, Settings
-from contit_mcp.config.sources import load_settings, nearest, unknown_name, without_unset
+from contit_mcp.config.sources import load_settings, nearest, without_unset
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
@@ -127,7 +127,7 @@ class Assistant:
     """
 
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
-        self.context = AppContext(_settings(Options, options, environment), replay=RETURNED)
+        self.context = AppContext(_settings("Assistant", options, environment), replay=RETURNED)
 
     @classmethod
     def from_context(cls, context: AppContext) -> Self:
@@ -258,7 +258,7 @@ def create_server(
     """
     from contit_mcp.server.in_process import InProcessServer  # noqa: PLC0415 - start-up time
 
-    return InProcessServer(AppContext(_settings(ServerOptions, options, environment)))
+    return InProcessServer(AppContext(_settings("create_server", options, environment)))
 
 
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
@@ -272,13 +272,24 @@ def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpac
     """
     from contit_mcp.http.embedded import EmbeddedApp  # noqa: PLC0415 - start-up time
 
-    return EmbeddedApp(_settings(AppOptions, options, environment))
+    return EmbeddedApp(_settings("create_app", options, environment))
 
 
-def _settings(known: type, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
+_ARGUMENTS: dict[str, Mapping[str, Any]] = {
+    "Assistant": Options.__annotations__,
+    "Assistant.ask": Assistant.ask.__annotations__,
+    "create_server": ServerOptions.__annotations__,
+    "create_app": AppOptions.__annotations__,
+}
+
+
+def _settings(taker: str, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
     for name in options:
-        if name not in known.__annotations__:
-            raise unknown_name(name, nearest(name, known.__annotations__))
+        if name not in (known := _ARGUMENTS[taker]):
+            others = [other for other, arguments in _ARGUMENTS.items() if name in arguments]
+            near = f"Did you mean {found}?" if (found := nearest(name, known)) else "docs/python.md lists the options."
+            hint = f"It is an argument of {' and of '.join(others)}." if others else near
+            raise ConfigurationError(f"{taker} does not take {name}.", hint=hint)
     settings = load_settings(without_unset(options), environment=environment or {})
     if settings.auth != "caller" and not CREDENTIAL & settings.model_fields_set:
         raise ConfigurationError(

@@ -1,7 +1,9 @@
 """Values of settings: secrets in files, addresses, the store as people write it, and the state folder."""
 
+import os
 import sys
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
@@ -18,7 +20,7 @@ SECRET = "s3cr3t-marker"
 @pytest.mark.parametrize(
     "content", [SECRET, f"{SECRET}\r\n", f"  {SECRET}\t\n\n", b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n"]
 )
-def test_a_secret_is_read_each_time_without_what_editors_add(content: str | bytes, tmp_path: Path) -> None:
+def test_a_secret_is_read_when_it_changes_without_what_editors_add(content: str | bytes, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     secret = SecretValue("CONTIT_API_KEY", file=file)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -28,6 +30,35 @@ def test_a_secret_is_read_each_time_without_what_editors_add(content: str | byte
         secret.reveal()
     file.write_text("second-secret")
     assert secret.reveal() == "second-secret"
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
+    """One look at its time, size and number serves each request."""
+    file = tmp_path / "secret"
+    file.write_text("first")
+    os.utime(file, ns=(1, 1))
+    secret = SecretValue("CONTIT_API_KEY", file=file)
+    assert secret.reveal() == "first"
+    with file.open("r+") as same:
+        same.write("other")
+    os.utime(file, ns=(1, 1))
+    assert secret.reveal() == "first"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with a path")
+def test_a_secret_can_come_through_a_pipe_which_is_read_once() -> None:
+    """As with `CONTIT_API_KEY_FILE=<(command)`, for all that use the settings."""
+    reading, writing = os.pipe()
+    settings = load_settings(environment={"CONTIT_API_KEY_FILE": f"/dev/fd/{reading}"})
+
+    def write_late() -> None:
+        os.write(writing, b"first\n")
+        os.close(writing)
+
+    Timer(0.05, write_late).start()
+    revealed = [secret.reveal() for secret in (settings.secret("api_key"), settings.secret("api_key")) if secret]
+    os.close(reading)
+    assert revealed == ["first", "first"]
 
 
 @pytest.mark.parametrize(
@@ -53,23 +84,31 @@ def test_a_secret_that_cannot_be_read_is_told(name: str, content: bytes | None, 
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "name"),
+    ("text", "kind", "name", "url"),
     [
-        ("memory", "memory", "memory"),
-        ("sqlite", "sqlite", "sqlite"),
-        ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3"),
-        ("redis://localhost:6379/0", "redis", "redis://localhost:6379"),
-        ("redis://localhost/0", "redis", "redis://localhost:6379"),
-        ("rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER", "redis", "rediss://cache.example:6380"),
-        ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399"),
-        ("redis://[::1]:16399", "redis", "redis://[::1]:16399"),
-        ("valkey://cache", "redis", "redis://cache:6379"),
-        ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379"),
+        ("memory", "memory", "memory", ""),
+        ("sqlite", "sqlite", "sqlite", ""),
+        ("sqlite:/var/lib/runs.sqlite3", "sqlite", "sqlite:/var/lib/runs.sqlite3", ""),
+        ("redis://localhost:6379/0", "redis", "redis://localhost:6379", "redis://localhost:6379/0"),
+        ("redis://localhost/0", "redis", "redis://localhost:6379", "redis://localhost:6379/0"),
+        (
+            "rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER",
+            "redis",
+            "rediss://cache.example:6380",
+            "rediss://user:MARKER@cache.example:6380/1?ssl_ca_certs=MARKER",
+        ),
+        ("redis://:MARKER%2Fx@cache:16399/0", "redis", "redis://cache:16399", "redis://:MARKER%2Fx@cache:16399/0"),
+        ("redis://[::1]:16399", "redis", "redis://[::1]:16399", "redis://[::1]:16399"),
+        ("valkey://cache", "redis", "redis://cache:6379", "redis://cache:6379"),
+        ("valkeys://:MARKER@cache", "redis", "rediss://cache:6379", "rediss://:MARKER@cache:6379"),
+        ("redis://valkey:6379/0", "redis", "redis://valkey:6379", "redis://valkey:6379/0"),
+        ("rediss://:valkey-MARKER@cache", "redis", "rediss://cache:6379", "rediss://:valkey-MARKER@cache:6379"),
+        ("redis://my-valkey.svc", "redis", "redis://my-valkey.svc:6379", "redis://my-valkey.svc:6379"),
     ],
 )
-def test_a_store_is_understood_and_named_without_its_password(text: str, kind: str, name: str) -> None:
+def test_a_store_is_understood_and_named_without_its_password(text: str, kind: str, name: str, url: str) -> None:
     location = parse_store(text)
-    assert (location.kind, location.name) == (kind, name)
+    assert (location.kind, location.name, location.url) == (kind, name, url)
     assert "MARKER" not in repr(location)
 
 
@@ -146,7 +185,7 @@ BAD = {
         f"https://con tit.test/{SECRET}", f"https://contit.test/{SECRET} x", f"https://con\ntit.test/{SECRET}",
         f"https://contit.test/\u200b{SECRET}",
     ],
-    "must be a URL like https://api.contit.cloud": [
+    "must be a URL that begins with https://": [
         f"ftp://contit.test/{SECRET}", f"javascript:{SECRET}", "api.contit.cloud", "//api.contit.cloud",
         "https:///path", "https:api.contit.cloud",
     ],

@@ -326,8 +326,12 @@ def test_a_file_that_cannot_be_read_is_told_with_the_reason_and_the_option_that_
 
 
 @pytest.mark.parametrize("text", [f"api_key = ['{MARKER}']\n", "base_url = true\n", f"wait_seconds = '{MARKER}'\n"])
-def test_a_value_of_the_wrong_type_is_named_as_the_environment_names_it(text: str, tmp_path: Path) -> None:
-    assert refused(write(tmp_path, text)).message.startswith("CONTIT_")
+def test_a_value_of_the_wrong_type_is_named_with_its_file(text: str, tmp_path: Path) -> None:
+    file = write(tmp_path, text)
+    assert refused(file).message.startswith(f"{text.partition(' ')[0]} (in {file}) ")
+    given = {"CONTIT_MCP_WAIT_SECONDS": "y", "CONTIT_ACCESS_TOKEN": "t"}
+    with pytest.raises(ConfigurationError, match=r"^CONTIT_MCP_WAIT_SECONDS should be a valid number\.$"):
+        load_settings(file=write(tmp_path, "wait_seconds = 'x'\napi_key = 'k'"), environment=given)
 
 
 def test_a_variable_names_the_file_where_no_option_does(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.wire import StartedRun
+from contit_mcp.contit.wire import NOT_CONTIT_HINT, StartedRun
 from contit_mcp.errors import (
     AnswerUnreadableError,
     APIConnectionError,
@@ -217,6 +217,9 @@ def _meaning_of(error: APIError, thread_id: str | None) -> ContitError:
             return RunNotFoundError(thread_id)
         if error.status_code in _BUSY_STATUSES:
             return ThreadBusyError(thread_id, None)
+    if isinstance(error, NotFoundError):
+        message = "What answers is not Contit's API: it answered a new question with 404."
+        return NotFoundError(message, hint=NOT_CONTIT_HINT, status_code=404)
     # The run may exist although no ids came: then asking again could run the question twice.
     may_run = (
         isinstance(error, APIResponseValidationError)

@@ -15,12 +15,13 @@ from contit_mcp import errors
 from contit_mcp.api import RETURNED, Assistant, Run
 from contit_mcp.assistant.reports import Observer
 from contit_mcp.cli import terminal
-from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
+from contit_mcp.cli.options import GivenOptions, WrongUsage, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.runs.store import MOST_RECENT
 from contit_mcp.server.context import AppContext
+from contit_mcp.telemetry.call_stats import Listener
 
 if TYPE_CHECKING:
     import httpx
@@ -59,7 +60,7 @@ def _checked_id(_: click.Context, __: click.Parameter, value: str | None) -> str
 @click.option("--run", "run_id", metavar="ID", callback=_checked_id, help="Fetch this run's answer (with --thread).")
 @click.option(
     "--wait-seconds", type=click.FloatRange(0, 86_400), metavar="SECONDS",
-    help="Wait so long, then print how to fetch the answer. Without it: until the run ends.",
+    help="Wait this long, then print how to fetch the answer. Without it: until the run ends.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
 @embedded_sandbox
@@ -99,17 +100,18 @@ def command(
       130  interrupted
     """
     prompt = " ".join(words) if words else None
-    for is_wrong, problem in (
-        (last and thread_id, "--last and --thread name two conversations; keep one."),
-        (run_id and not thread_id, "--run needs the --thread that the run is on."),
-        (run_id and prompt, "--run fetches an answer and takes no PROMPT; leave --run out to ask."),
+    for is_wrong, problem, hint in (
+        (last and thread_id, "--last and --thread name two conversations.", "Keep one of them."),
+        (run_id and not thread_id, "--run is without the conversation that the run is on.", "Add --thread ID."),
+        (run_id and prompt, "--run fetches an answer and takes no PROMPT.", "Leave --run out to ask."),
         (
             transport and (last or thread_id),
-            "The embedded sandbox forgets with its process. To go on, run contit-mcp sandbox in another terminal.",
+            "The embedded sandbox forgets with its process.",
+            "Run contit-mcp sandbox in another terminal, and the export line that it prints in this one.",
         ),
     ):
         if is_wrong:
-            raise click.UsageError(problem)
+            raise WrongUsage(problem, hint)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
     wanted = Wanted(given, prompt, thread_id, run_id, wait_seconds, last, as_json, forgetful=transport is not None)
@@ -124,12 +126,12 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
         try:
             prompt = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8-sig").strip()
         except UnicodeDecodeError as exc:
-            raise click.UsageError("stdin does not hold UTF-8 text.") from exc
+            raise WrongUsage("stdin does not hold UTF-8 text.", "Convert it to UTF-8.") from exc
     if prompt is not None and prompt.strip():
         return prompt
     if optional and argument is None:
         return None
-    raise click.UsageError('There is no question. Give it in quotes: contit-mcp ask "How many drafts are there?"')
+    raise WrongUsage("There is no question.", 'Give it in quotes: contit-mcp ask "How many drafts are there?"')
 
 
 # --- asking
@@ -176,24 +178,36 @@ class _Follower(Observer):
         self.status("in_progress")
 
     def status(self, word: str) -> None:
-        self.show(f"{word[:40]}  (Ctrl-C: leave it running)" if self.ids[1] else f"thread busy: {word[:40]}")
+        state = "Contit is working" if word == "in_progress" else word[:40]
+        self.show(f"{state} (Ctrl-C leaves it running)" if self.ids[1] else f"thread busy: {word[:40]}")
 
 
-def assistant_of(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> Assistant:
-    """Return the assistant of these settings; `transport` replaces the network.
+class _StoreState(Listener):
+    """Notes that the store cannot be used, which a server would log."""
 
-    Raises:
-        ConfigurationError: There is no credential.
-    """
+    usable = True
+
+    def store_usable(self, *, usable: bool) -> None:
+        self.usable = usable
+
+
+def _assistant_of(
+    settings: Settings, store: _StoreState, transport: "httpx.AsyncBaseTransport | None" = None
+) -> Assistant:
     if credential_name(settings) is None:
         raise no_credential()
-    return Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport))
+    context = AppContext(settings, replay=RETURNED, transport=transport, store_listener=store)
+    return Assistant.from_context(context)
 
 
 async def remembered(settings: Settings, limit: int) -> list[Run]:
-    """Return the newest remembered runs."""
-    async with assistant_of(settings) as contit:
-        return await contit.runs(limit)
+    """Return the newest remembered runs. Raises StoreError if the store cannot be used: there may be others."""
+    store = _StoreState()
+    async with _assistant_of(settings, store) as contit:
+        runs = await contit.runs(limit)
+    if not store.usable:
+        raise errors.StoreError("The run store cannot be used.", hint="contit-mcp check says why.")
+    return runs
 
 
 async def get_answer(
@@ -201,13 +215,16 @@ async def get_answer(
 ) -> "Outcome":
     """Ask or fetch, and wait; `transport` replaces the network."""
     text = "asking Contit" if wanted.prompt is not None else "looking at the run"
+    store = _StoreState()
     with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
-            async with assistant_of(settings, transport) as contit:
+            async with _assistant_of(settings, store, transport) as contit:
                 run = await _wait(wanted, contit, follower)
         except errors.ContitError as error:
             return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
+    if not store.usable:
+        click.echo(f"note: The run is not remembered; {terminal.our_command()} check says why.", err=True)
     elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
     ids = run.thread_id, run.run_id
     if run.status == "completed":
@@ -225,10 +242,10 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
     thread_id, run_id = wanted.thread_id, wanted.run_id
     with terminal.interruptible(leave):
         if wanted.last:
-            newest = await contit.runs(1)
+            newest = await remembered(contit.context.settings, 1)
             if not newest:
-                raise NoConversationError(
-                    "No conversation with this Contit and this credential is remembered; a day is as long as one is.",
+                raise errors.ContitError(
+                    "No conversation with this Contit and this credential is remembered; they are kept for a day.",
                     hint="Ask a question without --last first, or name the conversation with --thread.",
                 )
             thread_id, run_id = newest[0].thread_id, newest[0].run_id
@@ -236,10 +253,6 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
             return await contit.ask(wanted.prompt, thread_id, wait_seconds=wanted.wait_seconds, observer=follower)
         assert thread_id is not None  # noqa: S101 - the command line has checked it
         return await contit.response(thread_id, run_id, wait_seconds=wanted.wait_seconds, observer=follower)
-
-
-class NoConversationError(errors.ContitError):
-    """There is no conversation of that description."""
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code
@@ -294,8 +307,9 @@ def outcome_of_error(
 
 
 _HINTS: dict[type[errors.ContitError], str] = {
-    errors.RunNotFoundError: "Use the ids as contit-mcp ask printed them, with the same credential; or ask anew.",
+    errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
     errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
+    errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
     errors.AnswerUnavailableError: "Ask the question again.",
     errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
 }
@@ -311,7 +325,8 @@ def _in_words(error: errors.ContitError, base_url: str) -> tuple[str, str]:
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 
         reason, hint = explain_connection(error, base_url)
-        return f"{error.message.removesuffix('.')}: {reason}.", hint
+        is_said = "is not trusted here" in error.message
+        return f"{'Contit could not be reached' if is_said else error.message.removesuffix('.')}: {reason}.", hint
     return error.message, _HINTS.get(type(error), error.hint)
 
 
@@ -338,12 +353,12 @@ def _without_answer(outcome: Outcome) -> str:
     if outcome.exit_code == terminal.INTERRUPTED:
         ended = "Interrupted; the sandbox ended with it."
         return f"Interrupted. Contit is still working on it; fetch the answer with:{step}" if step else ended
-    said = f"Still running after {terminal.duration(outcome.elapsed_seconds or 0)}."
-    return f"{said} Fetch the answer with:{step}" if step else said
+    said = f"Still running after {terminal.duration(outcome.elapsed_seconds or 0)}"
+    ended = "; the sandbox ended with it. Give more --wait-seconds, or run contit-mcp sandbox."
+    return f"{said}. Fetch the answer with:{step}" if step else said + terminal.as_printed(ended)
 
 
 def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
-    """Return how long the answer took, and how to go on."""
     took = "" if outcome.elapsed_seconds is None else f"{outcome.elapsed_seconds} s. "
     if outcome.age_seconds is not None:
         took = f"Given to the same question {terminal.duration(outcome.age_seconds)} ago, and not asked again. "

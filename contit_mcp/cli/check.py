@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import sys
 import tempfile
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import click
 
 from contit_mcp.cli.findings import Finding, bad, check_authorities, check_contit, check_proxy, failed
 from contit_mcp.cli.install import file_of, host_type, scope_option
-from contit_mcp.cli.options import GivenOptions, given_options
+from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
@@ -42,7 +43,7 @@ async def check_store(settings: Settings) -> Finding:
             where = str(file)
             await _try_store(SqliteRunStore(file)) if file.exists() else _try_folder(file.parent)
     except (ConfigurationError, StoreError) as error:
-        return failed(_SUBJECT, error, about=f"{where}. " if where else "")
+        return failed(_SUBJECT, error, about=where)
     return Finding(_SUBJECT, where, good=True)
 
 
@@ -132,7 +133,7 @@ def command(
       contit-mcp check
       contit-mcp check --json | jq .ok
       contit-mcp check --host claude-desktop
-      CONTIT_API_KEY_FILE=~/.contit-mcp/api-key contit-mcp check
+      CONTIT_API_KEY_FILE=~/.local/state/contit-mcp/api-key contit-mcp check
 
     \b
     Exit codes:
@@ -140,6 +141,11 @@ def command(
       1    something is not
       2    wrong usage
     """
+    if host is None and (scope or trust):
+        raise WrongUsage("--scope and --trust are for the entry of a host.", "Add --host HOST.")
+    if host and (token_file or given.arguments()):
+        ours = "--token-file, --base-url and --config"
+        raise WrongUsage(f"{ours} are not for --host: the entry has its own settings.", "Leave them out.")
     try:
         if host is None:
             findings = anyio.run(_look, given.load(), token_file)
@@ -147,6 +153,7 @@ def command(
             from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
+            logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # the findings say what is wrong
             place = file_of(host, scope)
             findings = anyio.run(check_host, place, agreed(place, trust=trust, ask=not as_json))
     except ConfigurationError as error:

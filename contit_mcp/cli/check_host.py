@@ -9,6 +9,8 @@ import re
 import ssl
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -43,14 +45,15 @@ _SECRETS = re.compile(
     r"|((?:key|token|secret|password)\b(?:\s*[=:]\s*|\s+))(?!bearer\b)[^\s'\"-][^\s'\"]*",
     re.IGNORECASE,
 )
-"""What follows a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
+"""The text after a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
 
 _TOOLS = "Tools"
 _STATUSES = {
-    401: "Set the variable to a token that the server takes: its operator issues them.",
+    401: "Set {variable} to a token that the server takes: its operator issues them.",
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
     421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
+    **dict.fromkeys((405, 501), "This is not a contit-mcp server: look at the address."),
 }
 
 
@@ -74,51 +77,56 @@ def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
         return Trust.WITHOUT_SECRETS
     if not ask or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return Trust.NOT
-    click.echo(f"{place.path} is the project's, and install did not write this entry: {_does(server)}", err=True)
+    does = _does(server, shown=without_controls)  # whole, as the user agrees to it
+    click.echo(f"{place.path} is the project's, and install did not write this entry: {does}", err=True)
     for name, value in server.environment.items() if isinstance(server, LocalServer) else ():
-        click.echo(f"  with {_showable(f'{name}={value}')}", err=True)
+        click.echo(f"  with {without_controls(f'{name}={value}')}", err=True)
     return Trust.WITHOUT_SECRETS if click.confirm("Use it now?", err=True) else Trust.NOT
 
 
 async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Finding]:
     """Read the entry, use it as far as it is trusted, and return the findings."""
     host, subject = place.host, f"{place.host.title}, {place.path}"
-    anew = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
+    install = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:
         server = entry_in(place)
     except ConfigurationError as error:
         return [failed(host.title, error)]
     if server is None:
-        return [bad(subject, "it has no entry contit-assistant", anew)]
+        return [bad(subject, "it has no entry contit-assistant", install)]
     if isinstance(server, LocalServer) and trusted is Trust.FULLY:
         server = filled_in(server, os.environ, host.variables)
     found = [Finding(subject, _does(server))]
     if trusted is Trust.NOT:
-        hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {anew} --force"
+        hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {install} --force"
         return [*found, _bad("not tried: the entry is the project's, and install did not write it", hint)]
     if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     if isinstance(server, RemoteServer):
-        with_token = host.remote_note or f"Write it anew with one: {anew} --http {_showable(server.url)} --token"
+        with_token = host.remote_note or f"Replace it: {install} --http {_showable(server.url)} --token"
         return [*found, await _over_http(server, with_token, trusted)]
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
-    found.append(await _over_stdio(server, f"{anew}{sandbox} --force"))
+    found.append(await _over_stdio(server, f"{install}{sandbox} --force"))
     if not sandbox and trusted is Trust.FULLY:
-        found += await _contit(server)
+        found += [
+            replace(each, hint=each.hint and each.hint.replace("install HOST", f"install {host.slug}"))
+            for each in await _contit(server)
+        ]
     elif not sandbox:
         found.append(Finding("Credential", "not tried: it is sent only where an entry that install wrote leads"))
     return found
 
 
-def _does(server: Server) -> str:
-    if isinstance(server, RemoteServer):
-        return f"it speaks to {_showable(server.url)}"
-    return f"it starts {_showable(shell_line(server.command, *server.arguments))}"
-
-
 def _showable(text: str) -> str:
     """Return the beginning of the text without terminal controls, and without credentials as people write them."""
-    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", without_controls(text[:300]))
+    beginning = without_controls(text[:300]) + "..." * (len(text) > 300)
+    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", beginning)
+
+
+def _does(server: Server, *, shown: Callable[[str], str] = _showable) -> str:
+    if isinstance(server, RemoteServer):
+        return f"it speaks to {shown(server.url)}"
+    return f"it starts {shown(shell_line(server.command, *server.arguments))}"
 
 
 def _bad(verdict: str, hint: str) -> Finding:
@@ -132,9 +140,9 @@ async def _list_tools(transport: Any) -> Finding:
     return Finding(_TOOLS, ", ".join(names) or "none", good="contit_ask" in names)
 
 
-async def _over_stdio(server: LocalServer, anew: str) -> Finding:
+async def _over_stdio(server: LocalServer, install: str) -> Finding:
     """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
-    hint = f"Write the entry anew: {anew}"
+    hint = f"Replace the entry: {install}"
     given = dict(server.environment)
     if os.name != "nt":
         given = {"PATH": DESKTOP_PATH} | given
@@ -190,10 +198,11 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
     if status == 401 and not token:
         return _wants_token(variable, server, with_token, trusted)
     if status >= 400:
-        return _bad(f"the server refuses ({status})", _STATUSES.get(status, "Ask the operator of the server."))
+        hint = _STATUSES.get(status, "Ask the operator of the server.").format(variable=variable)
+        return _bad(f"the server refuses ({status})", hint)
     if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
-    problem, hint = "the server does not speak MCP there", "Look into the server's log."
+    problem, hint = "the server does not speak MCP there", "Read the server's log."
     if isinstance(cause, httpx2.HTTPError):
         problem = "there is no connection to the server"
         hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
@@ -207,11 +216,11 @@ def _wants_token(variable: str | None, server: RemoteServer, with_token: str, tr
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
         return _bad("the server wants a token (401), and its entry has no token", with_token)
-    return _bad(f"the server wants a token (401), and {variable} is not set here", _STATUSES[401])
+    hint = _STATUSES[401].format(variable=variable)
+    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
 
 
 async def _contit(server: LocalServer) -> list[Finding]:
-    """Report whether Contit takes the credential of this entry."""
     words = server.arguments
     config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
     try:

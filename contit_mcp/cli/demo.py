@@ -16,15 +16,10 @@ from contit_mcp.cli.terminal import show_answer
 from contit_mcp.errors import ContitError
 from contit_mcp.telemetry.logging import configure_logging
 
-QUESTION = "List all published articles from March 2026"
-QUESTION_ABOUT_OWN_CONTENT = "What are the three newest items?"
-FOLLOW_UP = "Show me the second one"
+QUESTIONS = "List all published articles from March 2026", "Show me the second one"
+QUESTIONS_ABOUT_OWN_CONTENT = "List all items", "Show me the first one"
 _LIMIT_SECONDS = 90.0
 _HINT = "Run contit-mcp check, and report it."
-
-
-class DemoError(ContitError):
-    """The demo did not get its answers."""
 
 
 @click.command()
@@ -40,47 +35,48 @@ def command(app: Starlette) -> None:
       contit-mcp demo
     """
     configure_logging("WARNING")
-    question = QUESTION_ABOUT_OWN_CONTENT if click.get_current_context().params["data"] else QUESTION
+    given = click.get_current_context().params
+    hint = "That is what --fault asks for." if given["faults"] else _HINT
     try:
-        anyio.run(_show, app, question)
+        anyio.run(_show, app, QUESTIONS_ABOUT_OWN_CONTENT if given["data"] else QUESTIONS, hint)
     except* (MCPError, TimeoutError) as errors:
-        raise DemoError("The demo could not talk to contit-mcp stdio.", hint=_HINT) from errors
+        raise ContitError("The demo could not talk to contit-mcp stdio.", hint=hint) from errors
 
 
-async def _show(app: Starlette, question: str) -> None:
+async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
+    question, follow_up = questions
     with anyio.fail_after(_LIMIT_SECONDS):
         async with on_free_port(app) as base_url:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
             child = StdioServerParameters(
                 command=sys.executable,
-                args=["-m", "contit_mcp", "stdio"],
+                args=["-P", "-m", "contit_mcp", "stdio"],  # -P: nothing is imported from the current folder
                 env={
                     **{name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")},
                     "CONTIT_BASE_URL": base_url,
                     "CONTIT_API_KEY": "sandbox-key",
                     "CONTIT_MCP_STORE": "memory",
-                    "CONTIT_MCP_LOG_LEVEL": "WARNING",
+                    "CONTIT_MCP_LOG_LEVEL": "ERROR",
                 },
             )
             async with Client(stdio_client(child), read_timeout_seconds=_LIMIT_SECONDS) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
                 click.echo(f"2. contit-mcp stdio, a child process, offers {', '.join(names)}.")
                 click.echo(f"3. Asked: {question}\n")
-                thread_id = await _ask(client, question, None)
-                click.echo(f"4. Asked in the same conversation: {FOLLOW_UP}\n")
-                await _ask(client, FOLLOW_UP, thread_id)
+                thread_id = await _ask(client, question, None, hint)
+                click.echo(f"4. Asked in the same conversation: {follow_up}\n")
+                await _ask(client, follow_up, thread_id, hint)
     click.echo("It works. With an account: set CONTIT_API_KEY and run contit-mcp check.")
 
 
-async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
-    """Ask, print the answer, and return the conversation's id."""
+async def _ask(client: Client, prompt: str, thread_id: str | None, hint: str) -> str:
     arguments = {"prompt": prompt} | ({"thread_id": thread_id} if thread_id else {})
     result = await client.call_tool("contit_ask", arguments)
     found = result.structured_content if isinstance(result, CallToolResult) else None
     if not found or found.get("status") != "completed":
         blocks = result.content if isinstance(result, CallToolResult) else []
         said = " ".join(block.text for block in blocks if isinstance(block, TextContent))
-        raise DemoError(f"The demo got no answer: {said}", hint=_HINT)
+        raise ContitError(f"The demo got no answer: {said}", hint=hint)
     show_answer(found["response"], indent=3)
     click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])

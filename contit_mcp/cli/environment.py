@@ -71,6 +71,8 @@ _RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("SSL_CERT_FILE", _is_readable, "names no readable file"),
     ("SSL_CERT_DIR", lambda value: any(Path(part).is_dir() for part in value.split(os.pathsep)), "names no folder"),
     ("SSLKEYLOGFILE", _is_writable, "names no file that can be written"),
+    ("COLUMNS", _is_number, "is not a number"),
+    ("LINES", _is_number, "is not a number"),
     ("WEB_CONCURRENCY", _is_number, "is not a number"),
     ("OTEL_PROPAGATORS", _is_installed("propagator"), "names a propagator that is not installed"),
     ("OTEL_PYTHON_CONTEXT", _is_installed("context"), "names a context that is not installed"),

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import anyio
@@ -50,7 +50,7 @@ def bad(subject: str, verdict: str, hint: str | None) -> Finding:
 
 def failed(subject: str, error: ContitError, *, about: str = "") -> Finding:
     """Return the finding that one of our errors makes of a subject."""
-    return bad(subject, about + error.message, error.hint)
+    return bad(subject, f"{about}. {error.message}" if about else error.message, error.hint)
 
 
 # --- Contit and its credential
@@ -63,6 +63,8 @@ _SECONDS = 30.0
 
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _LATER = "Try again in a little while."
+
+_NEW_KEY = "contit-mcp install HOST --new-key"
 
 _WITHOUT: dict[int, tuple[str, str | None]] = {
     401: ("it answers, and wants a credential", None),
@@ -77,7 +79,7 @@ _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
     401: (
         _REFUSED,
-        "It is mistyped, expired, revoked, or a token. Correct CONTIT_API_KEY, or: contit-mcp install HOST --new-key",
+        "It is mistyped, expired, revoked, or of another kind. Correct it there, or: " + _NEW_KEY,
     ),
     403: (
         "Contit knows it, and it may not use the AI assistant (403)",
@@ -98,21 +100,23 @@ async def check_contit(settings: Settings) -> list[Finding]:
         auth = configured_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
-        return [contit, failed("Credential", error, about=f"{name}; ")]
+        unread = failed("Credential", error, about=name)
+        return [contit, replace(unread, hint=f"{error.hint} Or: {_NEW_KEY}")]
     try:
         if not contit.good:
             return [contit, Finding("Credential", f"{name}; not tried, since it is sent to Contit only")]
-        return [contit, await _asked(settings, auth, "Credential", f"{name}; ", _WITH, good=404)]
+        return [contit, await _asked(settings, auth, "Credential", name, _WITH, good=404)]
     finally:
         await auth.aclose()
 
 
 async def try_credential(settings: Settings) -> tuple[str, bool]:
-    """Return what Contit says about the credential, in one line, and whether it refuses it."""
+    """Return what Contit says about the credential, in one sentence, and whether it refuses it."""
     contit, credential = await check_contit(settings)
     if not contit.good:
-        return f"not tried: {contit.subject}: {contit.verdict}", False
-    return credential.verdict, credential.good is False and _REFUSED in credential.verdict
+        return f"The key was not tried. {contit.subject}: {contit.verdict}.", False
+    said = "Contit accepts the key." if credential.good else f"The key: {credential.verdict}. {credential.hint}"
+    return said, credential.good is False and _REFUSED in credential.verdict
 
 
 async def _asked(
@@ -124,7 +128,6 @@ async def _asked(
     *,
     good: int,
 ) -> Finding:
-    """Ask for the status of a made-up run, and report what the answer means."""
     url = settings.base_url.rstrip("/") + status_path(_MADE_UP, _MADE_UP)
     try:
         async with build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file) as http:
@@ -134,9 +137,9 @@ async def _asked(
         return failed(subject, error, about=about)
     except (TimeoutError, *HTTPX_ERRORS) as error:
         verdict, hint = explain_connection(error, settings.base_url)
-        return bad(subject, about + verdict, hint)
+        return bad(subject, f"{about}; {verdict}" if about else verdict, hint)
     meaning, remedy = meanings.get(status) or _meaning(status)
-    return Finding(subject, about + meaning, good=status == good, hint=remedy)
+    return Finding(subject, f"{about}; {meaning}" if about else meaning, good=status == good, hint=remedy)
 
 
 def _meaning(status: int) -> tuple[str, str | None]:
@@ -190,34 +193,26 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
     host, proxy = urlsplit(base_url).netloc, proxy_for(base_url)
     next_stop, hint = (host, _ADDRESS_HINT) if proxy is None else (f"the proxy {proxy}", _PROXY_HINT)
 
-    def has(kind: type[BaseException]) -> bool:
-        return any(isinstance(cause, kind) for cause in causes)
-
-    explanations = (
+    wants_password = any(str(cause).startswith("407") for cause in causes)
+    refusal = "wants a user and password (407)" if wants_password else f"refused to connect to {host}"
+    explanations: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...] = (
         (
-            has(ssl.SSLCertVerificationError),
+            ssl.SSLCertVerificationError,
             f"the certificate of {host}, or of something before it, is not trusted here",
             "If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
         ),
-        (
-            has(ssl.SSLError),
-            f"{host} does not speak TLS as it should",
-            "Check the port and https:// of CONTIT_BASE_URL.",
-        ),
-        (
-            has(httpx.ProxyError) and any(str(cause).startswith("407") for cause in causes),
-            f"the proxy {proxy} wants a user and password (407)",
-            _PROXY_HINT,
-        ),
-        (has(httpx.ProxyError), f"the proxy {proxy} refused to connect to {host}", _PROXY_HINT),
-        (has(httpx.ConnectTimeout), f"{next_stop} did not take the connection in time", hint),
-        (has(socket.gaierror), f"the name of {next_stop} does not resolve", hint),
-        (has(ConnectionRefusedError), f"{next_stop} refused the connection: nothing listens there", hint),
-        (has(httpx.ConnectError), f"{next_stop} could not be reached", hint),
-        (has(TimeoutError) or has(httpx.TimeoutException), f"{host} did not answer in time", _ADDRESS_HINT),
-        (True, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),
+        (ssl.SSLError, f"{host} does not speak TLS as it should", "Check the port and https:// of CONTIT_BASE_URL."),
+        (httpx.ProxyError, f"the proxy {proxy} {refusal}", _PROXY_HINT),
+        (httpx.ConnectTimeout, f"{next_stop} did not take the connection in time", hint),
+        (socket.gaierror, f"the name of {next_stop} does not resolve", hint),
+        (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
+        (httpx.ConnectError, f"{next_stop} could not be reached", hint),
+        ((TimeoutError, httpx.TimeoutException), f"{host} did not answer in time", _ADDRESS_HINT),
+        (Exception, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),
     )
-    return next((verdict, remedy) for is_it, verdict, remedy in explanations if is_it)
+    return next(
+        (verdict, remedy) for kind, verdict, remedy in explanations if any(isinstance(cause, kind) for cause in causes)
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:

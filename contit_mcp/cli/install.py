@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import anyio
 import click
 
+from contit_mcp.cli.options import WrongUsage
 from contit_mcp.cli.terminal import our_command
 from contit_mcp.config.sources import is_unset, load_settings
-from contit_mcp.config.values import LOOPBACK, SecretValue, expanded, state_folder, usable_url
+from contit_mcp.config.values import LOOPBACK, expanded, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts import installing
 from contit_mcp.hosts.files import own_command, read_text, write_text
@@ -65,7 +66,7 @@ def our_folder() -> Path:
 
 
 @click.command()
-@click.argument("host", type=host_type, required=False)
+@click.argument("host", type=host_type, required=False, metavar="[HOST]")
 @scope_option
 @click.option("--sandbox", is_flag=True, help="An entry that answers from the embedded sandbox; no account needed.")
 @click.option("--http", "url", metavar="URL", help="An entry for a contit-mcp server on the network, at /mcp.")
@@ -104,9 +105,9 @@ def install(
         return
     kinds = {"--sandbox": sandbox, "--http": bool(url), "--key-file": bool(key_file), "--new-key": new_key}
     if len(given := [name for name, is_given in kinds.items() if is_given]) > 1:
-        raise click.UsageError(f"{given[0]} and {given[1]} are for two different entries; name one.")
+        raise WrongUsage(f"{given[0]} and {given[1]} are for two different entries.", "Name one of them.")
     if token is not None and not url:
-        raise click.UsageError("--token and --no-token are for --http; --key-file names a local entry's key.")
+        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     key = (_offered(key_file, folder, new=new_key) or _stored(folder, _ASKED)) if needs_key else None
@@ -126,8 +127,10 @@ def install(
                 f"Another key is stored in {key.path}, which other hosts may use.",
                 hint="Add --new-key to replace it, or unset CONTIT_API_KEY and CONTIT_ACCESS_TOKEN.",
             )
+    others = _users(key.path, installs) if key and key.replaces() else {}
     change, backup = installing.install(place, server, installs, force=force)
     done += key.fill() if key else []  # last, so that no key is kept if no entry could be written
+    done += [f"It replaces another key, also for {it} ({at})." for at, it in others.items() if at != place.path]
     words = {"new": "is now in", "same": "is already in", "replaced": "has been replaced in"}
     click.echo(f"{NAME} {words[change]} {place.path} ({place.host.title}).")
     if backup:
@@ -139,13 +142,14 @@ def install(
 
 
 @click.command()
-@click.argument("host", type=host_type)
+@click.argument("host", type=host_type, metavar="HOST")
 @scope_option
 def uninstall(host: str, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
-    An unchanged file is put back byte for byte from its copy; else the entry alone is removed, and the copies are
-    named. A file that `install` made is removed, and so is the key file once no other entry names it.
+    An unchanged file is put back byte for byte from its copy. If it was changed since, or had another entry of our
+    name, our entry alone is removed, and the copies are named. A file that `install` made is removed if nothing else is
+    in it, and so is the key file once no other entry names it.
 
     \b
     Examples:
@@ -159,18 +163,20 @@ def uninstall(host: str, *, scope: str | None) -> None:
     else:
         how = "keeps all its other settings" if copies else "is as it was before"
         how = how if place.path.exists() else "was made by install, and is gone too"
-        click.echo(f"{NAME} is out of {place.host.title}; {place.path} {how}.")
-    for copy in copies or ():
-        click.echo(f"A copy from before: {copy}")
+        click.echo(f"{NAME} was removed from {place.host.title}; {place.path} {how}.")
+    for copy, command in (copies or {}).items():
+        click.echo(f"The file as it was before {command}: {copy}")
     for key_file in (_stored(folder, setting).path for setting in KEY_FILES):
-        if key_file.exists() and _is_used(key_file, installs):
-            click.echo(f"The key stays in {key_file}: another entry takes it from there.")
+        if key_file.exists() and _users(key_file, installs):
+            click.echo(f"The key stays in {key_file}: another entry uses it.")
         elif key_file.exists():
             key_file.unlink()
             click.echo(f"The key was removed too: {key_file}")
 
 
 def _list_hosts() -> None:
+    if any(click.get_current_context().params.values()):
+        raise WrongUsage("These options need the HOST that the entry is for.", "contit-mcp install lists the hosts.")
     machine = Machine.this()
     width = max(map(len, HOSTS))
     click.echo(
@@ -191,6 +197,8 @@ def _what_now(place: HostFile, scope: str | None, server: Server) -> list[str]:
         started_from = f"in the environment that {host.title} is started from"
         lines.append(host.remote_note or f"Set {server.token_variable} to your bearer token {started_from}.")
     scoped = f" --scope {scope}" if scope else ""
+    if place.in_project:
+        lines.append("Some hosts read a project's file only after you trust the project.")
     return [*lines, host.to_see_it, f"Check it with: {our_command()} check --host {host.slug}{scoped}"]
 
 
@@ -227,7 +235,7 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
     try:
         url = usable_url(url)
     except ValueError as error:
-        raise ConfigurationError(f"--http {error}.", hint="It is the address of the server's /mcp.") from error
+        raise ConfigurationError(f"--http {error}.", hint="It is like https://contit-mcp.example.com/mcp.") from error
     parts = urlsplit(url)
     wanted = parts.hostname not in LOOPBACK if token is None else token
     return RemoteServer(url if parts.path else f"{url}/mcp", TOKEN_VARIABLE if wanted else None)
@@ -268,12 +276,12 @@ def _stored(folder: Path, setting: str) -> KeyFile:
 def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
     """Return the credential that is named here, set here, or stored before and not to be replaced; None for none."""
     if given is not None:
-        return _of_the_user(given)
+        return _of_the_user(given, "--key-file")
     for setting in KEY_FILES:
         if not is_unset(value := os.environ.get(setting)):
             return _to_write(str(value), setting, folder)
-        if not is_unset(named := os.environ.get(f"{setting}_FILE")):
-            return _of_the_user(Path(str(named).strip()))
+        if not new and not is_unset(named := os.environ.get(f"{setting}_FILE")):
+            return _of_the_user(Path(str(named).strip()), f"{setting}_FILE,")
     stored = [_stored(folder, setting) for setting in KEY_FILES]
     return next((key for key in stored if not new and key.path.exists()), None)
 
@@ -300,26 +308,27 @@ def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, lis
         named = {f"{key.setting}_FILE": str(key.path)} if key.secret is None else {key.setting: key.secret}
         verdict, is_refused = anyio.run(try_credential, load_settings(environment=named | _way_to_contit()))
         if not is_refused:
-            return key, [f"The key{',' if verdict.startswith('not tried') else ':'} {verdict}."]
+            return key, [verdict]
         if not offered:
             click.echo("Contit refuses this key (401): it is mistyped, expired or revoked.", err=True)
     raise ConfigurationError("Contit refuses the key (401), so nothing was written.", hint=_COPY_AGAIN)
 
 
-def _is_used(key_file: Path, installs: Installs) -> bool:
-    """Return whether the entry of any host takes its credential from there."""
+def _users(key_file: Path, installs: Installs) -> dict[Path, str]:
+    """Return the files, with their hosts' titles, whose entries take their credential from there."""
     machine = Machine.this()
     places = [host.place(machine, scope) for host in HOSTS.values() for scope in host.files]
     places += [HostFile(HOSTS[one.host], Path(one.file)) for one in installs.known if one.host in HOSTS]
-    return any(names_key_file(place, key_file) for place in places)
+    return {place.path: place.host.title for place in places if names_key_file(place, key_file)}
 
 
-def _of_the_user(path: Path) -> KeyFile:
+def _of_the_user(path: Path, named: str) -> KeyFile:
     try:
         path = Path(_full_path(path))
     except ValueError as error:
         raise ConfigurationError(f"The path of the key file {error}.", hint="Name it by its full path.") from None
-    secret = SecretValue(_ASKED, file=path).reveal()
+    if not (secret := (read_text(path) or "").strip()):
+        raise ConfigurationError(f"{named} {path} does not exist or is empty.", hint="Name a file that holds the key.")
     return KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _ASKED, path)
 
 

@@ -35,6 +35,13 @@ _COMMANDS = {
 }
 """Each command by name: the module and name of it, and its line in the help."""
 
+_CLICKS_WORDS = {
+    "a valid float range": "a number",
+    "a valid integer range": "a whole number",
+    "does not match the format '%Y-%m-%d'": "is not a date like 2026-03-12",
+}
+"""What click says about a value, and how it is said here."""
+
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 """The exit codes after Ctrl-C and when the reader of stdout has gone: 128 and the signal's number, as shells count."""
 
@@ -100,10 +107,16 @@ def main() -> NoReturn:
     try:
         code = _run()
     except (KeyboardInterrupt, click.exceptions.Abort):
-        _say("Stopped.")
+        if "--json" in sys.argv:
+            _say_error("Interrupted.", "contit-mcp runs lists the questions that were asked.")
+        else:
+            _say("Stopped.")
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _report(error)
+    if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -127,11 +140,18 @@ def _report_usage(error: click.ClickException) -> int:
     """Say how the command is called and what is wrong, and name the option or command that was probably meant."""
     context = (error.ctx if isinstance(error, click.UsageError) else None) or click.Context(contit_mcp)
     message, word, known = error.format_message(), "".join(sys.argv[1:2]), list(_COMMANDS)
+    for theirs, ours in _CLICKS_WORDS.items():
+        message = message.replace(theirs, ours)
     if isinstance(error, click.NoSuchOption):
         message, word = f"No such option: {error.option_name}", error.option_name
         known = [name for param in context.command.params for name in param.opts]
+    elif isinstance(error, click.BadParameter) and error.param and isinstance(error.param.type, click.Choice):
+        known = list(error.param.type.choices)
+        word = next((each for each in sys.argv if repr(each) in message), known[0])
     near = [name for name in known if name.startswith(word)] or difflib.get_close_matches(word, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near and word not in known else f"{context.command_path} --help says more."
+    hint = getattr(error, "hint", f"{context.command_path} --help says more.")
+    if near and word not in known:
+        hint = f"Did you mean {' or '.join(near[:2])}?"
     if "--json" not in sys.argv:
         _say(context.get_usage())
     _say_error(message, hint)

@@ -74,6 +74,14 @@ class GivenOptions:
         return config + (("--base-url", self.base_url) if self.base_url else ())
 
 
+class WrongUsage(click.UsageError):
+    """A command that cannot be meant so, with what to do instead."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that lead to the settings; the command is called with `given`."""
 
@@ -98,9 +106,9 @@ def credential_name(settings: Settings) -> str | None:
     """Return the kind of the configured credential and where it is, without any part of it; None if there is none."""
     for name, kind in _CREDENTIALS:
         if file := getattr(settings, f"{name}_file"):
-            return f"{kind}, from the file {file}"
+            return f"{kind}, in the file {file}"
         if getattr(settings, name):
-            return f"{kind}, set (hidden)"
+            return f"{kind}, in {Settings.model_fields[name].alias} (hidden)"
     return None
 
 
@@ -109,7 +117,8 @@ def no_credential() -> ConfigurationError:
     return ConfigurationError(
         "No Contit credential is configured.",
         hint="Run contit-mcp install HOST, which keeps one; or set CONTIT_API_KEY, CONTIT_API_KEY_FILE or"
-        " CONTIT_ACCESS_TOKEN, or name a settings file with --config.",
+        " CONTIT_ACCESS_TOKEN, or name a settings file with --config. Without an account: contit-mcp ask --sandbox;"
+        " contit-mcp check --host HOST tries a host's entry.",
     )
 
 

@@ -8,9 +8,10 @@ import anyio
 import click
 
 from contit_mcp.api import Run
-from contit_mcp.cli.ask import NoConversationError, Wanted, finish, get_answer, remembered
-from contit_mcp.cli.options import GivenOptions, given_options
+from contit_mcp.cli.ask import Wanted, finish, get_answer, remembered
+from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.cli.terminal import without_controls
+from contit_mcp.errors import ContitError
 from contit_mcp.runs.store import MOST_RECENT
 
 
@@ -45,6 +46,8 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
     """
     ctx.obj = given
     if ctx.invoked_subcommand is not None:
+        if as_json or ctx.get_parameter_source("limit") is click.core.ParameterSource.COMMANDLINE:
+            raise WrongUsage("--json and --limit before show are for the list.", "Put --json behind show.")
         return
     runs = anyio.run(remembered, given.load(), limit)
     if as_json:
@@ -60,7 +63,7 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
 
 
 @command.command()
-@click.argument("which", metavar="RUN", default="1")
+@click.argument("which", metavar="[RUN]", default="1")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as contit-mcp ask does.")
 @click.pass_obj
 def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
@@ -78,6 +81,7 @@ def _chosen(runs: list[Run], which: str) -> Run:
     for number, run in enumerate(runs, start=1):
         if which in {str(number), run.run_id, run.thread_id}:
             return run
-    raise NoConversationError(
-        f"Of {len(runs)} remembered questions, none is {which[:60]}.", hint="contit-mcp runs lists them with their ids."
+    raise ContitError(
+        f"{which[:60]} is not one of the {len(runs)} remembered questions.",
+        hint="contit-mcp runs lists them with their ids.",
     )

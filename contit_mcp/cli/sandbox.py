@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from contit_mcp.cli.options import with_options
+from contit_mcp.cli.options import WrongUsage, with_options
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
@@ -89,8 +89,10 @@ def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_transport(*, sandbox: bool, **rest: Any) -> Any:
         given = _taken(rest)
         if given and not sandbox:
-            names = ", ".join("--" + name.replace("_", "-").removesuffix("s") for name in given)
-            raise click.UsageError(f"Add --sandbox: without it these options have no effect: {names}.")
+            names = ", ".join("--" + {"faults": "fault"}.get(name, name).replace("_", "-") for name in given)
+            raise WrongUsage(f"Without --sandbox these options have no effect: {names}.", "Add --sandbox.")
+        if sandbox and rest["base_url"]:
+            raise WrongUsage("--sandbox and --base-url name two different Contits.", "Leave one of them out.")
         if not sandbox:
             return command(transport=None, **rest)
         import httpx  # noqa: PLC0415
@@ -113,7 +115,7 @@ def _app(given: dict[str, Any]) -> "Starlette":
     try:
         return create_sandbox(SandboxOptions(**given))
     except DataError as exc:
-        raise ConfigurationError(f"{exc}.", hint="contit-mcp sandbox --help says what the files contain.") from exc
+        raise ConfigurationError(f"{exc}.", hint="docs/sandbox.md says what the files contain.") from exc
 
 
 # --- the command
@@ -144,7 +146,7 @@ def command(port: int, app: "Starlette") -> None:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as exc:
         raise ConfigurationError(
-            f"Port {port} of this machine cannot be listened on: {exc.strerror or type(exc).__name__}.",
+            f"Port {port} of this machine cannot be listened on: {str(exc.strerror).partition(' (while')[0]}.",
             hint="Choose another one with --port.",
         ) from exc
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)

@@ -60,6 +60,8 @@ def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any
       contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
     """
     settings = given.load(serves=True, sandbox=transport is not None, **more)
+    if sys.stdin.isatty():
+        click.echo("Waiting for a host to write to stdin; Ctrl-C ends it.", err=True)
     anyio.run(partial(_serve_stdio, settings, transport, probe=probe))
 
 
@@ -129,8 +131,8 @@ def http(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any)
     """Serve MCP over Streamable HTTP at /mcp.
 
     On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
-    (contit-mcp settings). Beside it stand /healthz, /readyz and /metrics. SIGTERM drains: everyone who waits gets a
-    handle by which the answer can be had from another replica.
+    (contit-mcp settings). It also serves /healthz, /readyz and /metrics. SIGTERM drains: each call that waits
+    returns a handle, which fetches its answer from another replica.
 
     \b
     Examples:
@@ -165,13 +167,13 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: 
 def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> None:
     """Say whether the HTTP server on this machine is alive: it answers /healthz.
 
-    It is found by the same settings that it was started with. Whether it also takes calls, /readyz says, and whether
-    Contit answers, `contit-mcp check`.
+    It is found by the same settings that it was started with. /readyz says whether it takes calls;
+    `contit-mcp check` says whether Contit answers.
 
     \b
     Examples:
       contit-mcp healthcheck || echo "nothing listens there"
-      contit-mcp healthcheck --port 8123 || echo "nor there"
+      contit-mcp healthcheck --port 8123 || echo "nor on that port"
 
     \b
     Exit codes:
@@ -183,13 +185,16 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
 
     settings = given.load(serves=True, host=host, port=port)
     scheme = "http" if settings.tls_cert_file is None else "https"
-    near = _EVERYWHERE.get(settings.host.strip("[]"), settings.host)
+    near = settings.host.strip("[]")
+    near = _EVERYWHERE.get(near, f"[{near}]" if ":" in near else near)
     url = f"{scheme}://{near}:{settings.port}/healthz"
     try:
         # Its certificate names the outside, not this address; and nothing secret is sent or believed.
         status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
         verdict = "answers" if status == 200 else f"answers {status}"
-    except httpx.HTTPError as error:
-        verdict = f"does not answer: {type(error).__name__}"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reasons = {"ConnectError": "nothing listens there", "ReadTimeout": "it takes too long"}
+        reasons["InvalidURL"] = "it is not an address"
+        verdict = f"does not answer: {reasons.get(type(error).__name__, 'what came back is not HTTP')}"
     click.echo(f"{url} {verdict}.")
     sys.exit(0 if verdict == "answers" else 1)

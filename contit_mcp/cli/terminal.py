@@ -43,7 +43,7 @@ def without_controls(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds as people say them: `12 s`, `2 min 05 s`."""
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
@@ -136,7 +136,19 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
     columns = SpinnerColumn("line"), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(text)
-        yield lambda words: progress.update(task, description=without_controls(words))
+
+        def on_stop(_: int, __: FrameType | None) -> None:
+            progress.console.show_cursor()
+            os.kill(os.getpid(), signal.SIGSTOP)
+            progress.console.show_cursor(False)  # noqa: FBT003 - it goes on here after the shell's `fg`
+
+        stop = getattr(signal, "SIGTSTP", None)  # Ctrl-Z; Windows has none
+        before = signal.signal(stop, on_stop) if stop else None
+        try:
+            yield lambda words: progress.update(task, description=without_controls(words))
+        finally:
+            if stop:
+                signal.signal(stop, before)
 
 
 @contextmanager

@@ -41,9 +41,10 @@ def environment_proxies(proxies: Mapping[str, str] | None = None) -> tuple[dict[
 def _problem(address: str) -> str | None:
     try:
         url = httpx.Proxy(address).url
+        host = url.host  # decodes an international name
     except (ValueError, httpx.InvalidURL):
-        url = None
-    if url is None or not _pattern(url.host) or (url.port or 0) > 65_535:
+        host = ""
+    if not _pattern(host) or (url.port or 0) > 65_535:
         return "is not a URL like http://proxy.example:3128"
     if url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         return "is a SOCKS proxy; these need the package socksio"

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     model_validator,
 )
@@ -110,7 +111,7 @@ def parse_tokens(text: str) -> dict[str, str]:
             raise ValueError(f"must be name:token,name:token; number {number} is not")
         if not _TOKEN.fullmatch(token):
             raise ValueError(
-                f"holds a token for {name} that has not {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters or is not plain"
+                f"holds a token for {name} that is not {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters"
             )
         if name in tokens or token in tokens.values():
             raise ValueError(f"holds {name} or its token twice")
@@ -281,6 +282,8 @@ class Settings(HttpSettings, UpstreamSettings):
         "auto", description="`auto` is JSON unless stderr is a terminal."
     )
 
+    _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         for name in SECRETS:
@@ -289,13 +292,13 @@ class Settings(HttpSettings, UpstreamSettings):
         return self
 
     def secret(self, name: str) -> SecretValue | None:
-        """Return one of the secrets; None if it is not set."""
+        """Return one of the secrets, always the same object; None if it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
             return None
         text = value.get_secret_value().strip() if value else ""
-        return SecretValue(_variable(name), value=text, file=file)
+        return self._secrets.setdefault(name, SecretValue(_variable(name), value=text, file=file))
 
     def seal_keys(self) -> list[str]:
         """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""

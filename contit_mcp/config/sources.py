@@ -35,8 +35,9 @@ def load_settings(
     if file is None and not is_unset(named := environment.get(CONFIG_VARIABLE)):
         file = Path(os.path.expanduser(str(named).strip()))  # noqa: PTH111 - Path's raises without a home
     values: dict[str, Any] = {}
+    in_file = _read_file(file) if file else {}
     for source in (
-        _read_file(file) if file else {},
+        in_file,
         without_unset({name: environment.get(variable) for name, variable in _VARIABLES.items()}),
         {name: value for name, value in (overrides or {}).items() if value is not None},
     ):
@@ -47,7 +48,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as exc:
-        message = _explained(exc)
+        own = {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values.get(name) is in_file[name]}
+        message = _explained(exc, own)
     except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
         odd = [_VARIABLES[name] for name, value in values.items() if re.search("[\ud800-\udfff]", str(value))]
         message = f"{' or '.join(odd)} is not UTF-8 text."
@@ -134,12 +136,13 @@ def _word(name: str) -> str:
     return name.lower().removeprefix("contit_").removeprefix("mcp_")
 
 
-def _explained(error: ValidationError) -> str:
-    """Return what is wrong with the settings, in one line, with the names that users write and without any value."""
+def _explained(error: ValidationError, in_file: Mapping[str, str]) -> str:
+    """Return what is wrong with the settings, in one line, without any value; `in_file` names those of the file."""
     problems = []
     for item in error.errors(include_url=False, include_input=False):
-        text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        text = item["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to")[0]
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
         where = str(item["loc"][0]) if item["loc"] else ""
-        problems.append(f"{_VARIABLES.get(where, where)} {text}".lstrip())
+        variable = _VARIABLES.get(where, where)
+        problems.append(f"{in_file.get(variable, variable)} {text}".lstrip())
     return "; ".join(problems) + "."

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,13 +29,14 @@ def read_text(file: Path, *, name: str, hint: str) -> str:
     raise ConfigurationError(f"{name} cannot be read: {problem}.", hint=hint)  # not chained: a codec's has the content
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SecretValue:
-    """A secret, as a value or in a file that is read each time. Only `reveal()` shows it."""
+    """A secret, as a value or in a file that is read again when it changes. Only `reveal()` shows it."""
 
     name: str  # the setting it came from, for messages
-    value: str = field(default="", repr=False)
+    value: str = field(default="", repr=False)  # of a file: what was read last
     file: Path | None = None
+    _read: tuple[int, ...] = field(default=(), init=False, repr=False)
 
     def reveal(self) -> str:
         """Return the secret as it is now, without the white space around it in a file.
@@ -44,11 +46,27 @@ class SecretValue:
         """
         if self.file is None:
             return self.value
+        seen = _version(self.file)
+        if seen and seen == self._read:
+            return self.value
         name = f"The file that {self.name}_FILE names"
         hint = f"Check that {self.file} exists, holds the secret, and that this user may read it."
-        if value := read_text(self.file, name=name, hint=hint).strip():
-            return value
-        raise ConfigurationError(f"{name} is empty.", hint=hint)
+        value = read_text(self.file, name=name, hint=hint).strip()
+        if not value:
+            raise ConfigurationError(f"{name} is empty.", hint=hint)
+        self.value, self._read = value, seen
+        return value
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """Return what changes with the content of a file; nothing where the file cannot be seen."""
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return ()
+    if stat.S_ISFIFO(found.st_mode):  # `<(command)`: it can be read once, and its time is that of the writing
+        return (found.st_ino,)
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -76,7 +94,7 @@ def exact_url(value: str, *, query: bool = False) -> str:
     if parts is None or port == 0:
         raise ValueError("is not a URL")
     if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError("must be a URL like https://api.contit.cloud")
+        raise ValueError("must be a URL that begins with https://")
     if "@" in parts.netloc or ("?" in value and not query) or "#" in value:
         raise ValueError("must hold no user, password, query or fragment")
     if not value.isprintable() or " " in value or not _HOST.fullmatch(host):
@@ -185,5 +203,5 @@ def parse_store(text: str) -> StoreLocation:
             and options.keys() <= _TLS_OPTIONS
             and options.get("ssl_cert_reqs", "required") in {"none", "optional", "required"}
         ):
-            return StoreLocation("redis", url=str(url).replace("valkey", "redis", 1))
+            return StoreLocation("redis", url=re.sub("^valkey", "redis", str(url)))
     raise ValueError("must be memory, sqlite, sqlite:PATH, or a URL like redis://localhost:6379/0")

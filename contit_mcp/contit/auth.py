@@ -23,7 +23,7 @@ class Credential(httpx.Auth, ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells this caller from others, with the credential's form. It may be as secret as that."""
+        """Return what tells this caller from others, with the credential's form. It may contain the secret."""
 
     async def aclose(self) -> None:
         """Close the connections that the credential needs for itself."""
@@ -194,8 +194,10 @@ def _about_the_token(error: errors.APIError) -> errors.APIError:
             return errors.RateLimitError(message, hint=error.hint, status_code=429, retry_after=error.retry_after)
         case errors.APIConnectionError() | errors.InternalServerError():
             kind = errors.APITimeoutError if isinstance(error, errors.APITimeoutError) else errors.APIConnectionError
-            message = f"No token could be fetched, and nothing was asked. {error.message}"
-            return kind(message, hint=error.hint, may_have_arrived=False)
+            message = f"No token could be fetched, and nothing was asked. At CONTIT_TOKEN_URL: {error.message}"
+            ways = "Check CONTIT_TOKEN_URL, CONTIT_CA_FILE and the proxy settings; then try again."
+            hint = error.hint if isinstance(error, errors.InternalServerError) else ways
+            return kind(message, hint=hint, may_have_arrived=False)
         case errors.APIStatusError(status_code=400 | 401 | 403):  # 400 and 401 in RFC 6749, 5.2; 403 in practice
             message = "Contit's token endpoint refused the client id or the client secret."
             hint = "Check CONTIT_CLIENT_ID, CONTIT_CLIENT_SECRET and CONTIT_TOKEN_URL."

@@ -312,7 +312,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _after_sending(error: Exception) -> httpx.TransportError:
-    """Return httpx's error for one of aiohttp's that was raised once a connection stood."""
+    """Return httpx's error for one of aiohttp's that was raised after the connection was made."""
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(type(error).__name__)
     if isinstance(error, OSError | aiohttp.ClientConnectionError):

@@ -124,6 +124,7 @@ class ThreadResponse(_Wire):
 # --- Statuses and bodies -----------------------------------------------------------------------------------------
 
 _LATER_HINT = "Try again in a little while."
+NOT_CONTIT_HINT = "Check CONTIT_BASE_URL; contit-mcp check says whether Contit answers there."
 _LONGEST_RETRY_AFTER = 86_400.0
 
 _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
@@ -205,7 +206,7 @@ def _status_error(response: httpx.Response) -> errors.APIStatusError:
     may_pass = status == 429 or status >= 500
     retry_after = parse_retry_after(response.headers.get("Retry-After")) if may_pass else None
     kind, message, hint = _BY_STATUS.get(
-        status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", _LATER_HINT)
+        status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", NOT_CONTIT_HINT)
     )
     if status == 429:
         kind, hint = errors.RateLimitError, later_hint(retry_after)
@@ -224,13 +225,29 @@ def _status_error(response: httpx.Response) -> errors.APIStatusError:
 # Generated from Unicode 17: Default_Ignorable_Code_Point, Cf, Zl, Zp, and Cc other than tab, LF and CR; in two parts.
 # U+2800 and U+1D159 are symbols by category, and blank by shape.
 _NEVER_NEEDED = (
-    "0-8 B-C E-1F 7F-9F AD 61C 17B4-17B5 200B 200E-200F 2028-202E 2060-206F 3164 FE00-FE0D FEFF FFA0 FFF0-FFFB"
+    "0-8 B-C E-1F 7F-9F AD 61C 17B4-17B5 200B 200E-200F 2028-202E 2060-206F 3164 FE02-FE0D FEFF FFA0 FFF0-FFFB"
     " 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
 )
-_NEEDED_IN_PLACES = "34F 600-605 6DD 70F 890-891 8E2 115F-1160 180B-180F FE0E-FE0F 110BD 110CD 13430-1343F 2800 1D159"
+_NEEDED_IN_PLACES = (
+    "34F 600-605 6DD 70F 890-891 8E2 115F-1160 180B-180F FE00-FE01 FE0E-FE0F 110BD 110CD 13430-1343F 2800 1D159"
+)
 
-# Blocks of symbols and pictures; those that can be an emoji are among them.
-_PICTOGRAPHIC = "A9 AE 203C 2049 2122-2BFF 3030 303D 3297 3299 1F000-1FAFF"
+# Generated from Unicode 17: Extended_Pictographic.
+_PICTOGRAPHIC = (
+    "A9 AE 203C 2049 2122 2139 2194-2199 21A9-21AA 231A-231B 2328 23CF 23E9-23F3 23F8-23FA 24C2 25AA-25AB 25B6 25C0"
+    " 25FB-25FE 2600-2604 260E 2611 2614-2615 2618 261D 2620 2622-2623 2626 262A 262E-262F 2638-263A 2640 2642"
+    " 2648-2653 265F-2660 2663 2665-2666 2668 267B 267E-267F 2692-2697 2699 269B-269C 26A0-26A1 26A7 26AA-26AB"
+    " 26B0-26B1 26BD-26BE 26C4-26C5 26C8 26CE-26CF 26D1 26D3-26D4 26E9-26EA 26F0-26F5 26F7-26FA 26FD 2702 2705"
+    " 2708-270D 270F 2712 2714 2716 271D 2721 2728 2733-2734 2744 2747 274C 274E 2753-2755 2757 2763-2764 2795-2797"
+    " 27A1 27B0 27BF 2934-2935 2B05-2B07 2B1B-2B1C 2B50 2B55 3030 303D 3297 3299 1F004 1F02C-1F02F 1F094-1F09F"
+    " 1F0AF-1F0B0 1F0C0 1F0CF-1F0D0 1F0F6-1F0FF 1F170-1F171 1F17E-1F17F 1F18E 1F191-1F19A 1F1AF-1F1E5 1F201-1F20F"
+    " 1F21A 1F22F 1F232-1F23A 1F23C-1F23F 1F249-1F25F 1F266-1F321 1F324-1F393 1F396-1F397 1F399-1F39B 1F39E-1F3F0"
+    " 1F3F3-1F3F5 1F3F7-1F3FA 1F400-1F4FD 1F4FF-1F53D 1F549-1F54E 1F550-1F567 1F56F-1F570 1F573-1F57A 1F587"
+    " 1F58A-1F58D 1F590 1F595-1F596 1F5A4-1F5A5 1F5A8 1F5B1-1F5B2 1F5BC 1F5C2-1F5C4 1F5D1-1F5D3 1F5DC-1F5DE 1F5E1"
+    " 1F5E3 1F5E8 1F5EF 1F5F3 1F5FA-1F64F 1F680-1F6C5 1F6CB-1F6D2 1F6D5-1F6E5 1F6E9 1F6EB-1F6F0 1F6F3-1F6FF"
+    " 1F7DC-1F7F0 1F80C-1F80F 1F848-1F84F 1F85A-1F85F 1F888-1F88F 1F8AE-1F8AF 1F8BC-1F8BF 1F8C2-1F8CF 1F8D9-1F8FF"
+    " 1F90C-1F93A 1F93C-1F945 1F947-1F9FF 1FA58-1FA5F 1FA6E-1FAFF 1FC00-1FFFD"
+)
 _SKIN_TONES = "1F3FB-1F3FF"
 
 # Blocks of the scripts whose letters join or form conjuncts, from Arabic to Adlam; without their own selectors.
@@ -239,6 +256,15 @@ _JOINING = (
     " 180A 1820-18AF 1A20-1AAF 1B00-1BBF A800-A82F A840-A87F A8E0-A8FF A980-A9FF AA60-AA7F AAE0-AAFF ABC0-ABFF"
     " FB50-FDFF FE70-FEFC 10AC0-10AFF 10B80-10BAF 10D00-10D3F 10F30-10FDF 11000-110BC 110C2-11FFF 1E900-1E95F"
 )
+
+
+# The bases of StandardizedVariants.txt: those of U+FE00, and those of U+FE00 and U+FE01.
+_MATHS_MYANMAR_PHAGS_PA_MANICHAEAN = (
+    "2205 2229-222A 2268-2269 2272-2273 228A-228B 2293-2295 2297 229C 22DA-22DB 2A3C-2A3D 2A9D-2A9E 2AAC-2AAD"
+    " 2ACB-2ACC 1000 1002 1004 1010-1011 1015 1019-101A 101C-101D 1022 1031 1075 1078 107A 1080 AA60-AA66 AA6B-AA6C"
+    " AA6F AA7A A856 A85C A85E-A860 A868 10AC5-10AC6 10AD6-10AD7 10AE1"
+)
+_WIDE_PUNCTUATION = "3001-3002 FF01 FF0C FF0E FF1A-FF1B FF1F"
 
 _REGIONS = ("gbeng", "gbsct", "gbwls")  # whose flag is an emoji: a black flag, tag letters, a cancel tag
 
@@ -273,6 +299,8 @@ _MISPLACED = _removal(
     _ranges(_NEEDED_IN_PLACES),
     f"(?<=[{_PICTURES}])[\ufe0e\ufe0f]",
     "(?<=[0-9#*])\ufe0f(?=\u20e3)",  # keycaps
+    f"(?<=[{_ranges(_MATHS_MYANMAR_PHAGS_PA_MANICHAEAN)}])\ufe00",
+    f"(?<=[{_ranges(_WIDE_PUNCTUATION)}])[\ufe00\ufe01]",
     f"(?<=[{_MONGOLIAN}])[\u180b-\u180d\u180f]",
     f"(?<=[{_MONGOLIAN}\u180b-\u180d\u180f])\u180e(?=[{_MONGOLIAN}])",
     f"\u115f(?=[{_VOWELS}])",

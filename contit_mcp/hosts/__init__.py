@@ -1,1 +1,1 @@
-"""Hosts: where each keeps its servers, how an entry of ours looks there, and how it gets in and out without a trace."""
+"""Hosts: where each keeps its servers, how an entry of ours looks there, and how it is added and removed."""

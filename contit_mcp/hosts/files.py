@@ -1,6 +1,6 @@
 """A host's file on the disk, read as it is and changed as a whole or not at all; and the command that a host starts.
 
-What cannot be read or written is a ConfigurationError.
+A file that cannot be read or written is a ConfigurationError.
 """
 
 import contextlib
@@ -18,6 +18,8 @@ from contit_mcp.errors import ConfigurationError
 _LARGEST = 64_000_000
 """Bytes of a host's file. Claude Code's own grows to megabytes."""
 
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
+
 _CACHES = ({"archive-v0"}, {"builds-v0"}, {"environments-v2"}, {"pipx", ".cache"})
 """Folders that `uvx` and `pipx run` make for one run, and delete at any time."""
 
@@ -26,7 +28,8 @@ def read_text(path: Path) -> str | None:
     """Return the text of the file, with its byte order mark and line ends; None if it does not exist."""
     with _errors_about(path, "read"):
         try:
-            with open(path, "rb", opener=_without_waiting) as file:
+            # A pipe that nobody writes to is opened without waiting for a writer.
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as file:
                 is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
                 content = file.read(_LARGEST + 1) if is_regular else b""
         except FileNotFoundError:
@@ -95,11 +98,6 @@ def own_command(argv0: str, executable: str) -> tuple[str, ...]:
             hint="Install it, with pip, `uv tool install` or `pipx install`, and run contit-mcp install again.",
         )
     return executable, "-P", "-m", "contit_mcp"  # -P: nothing is imported from the host's current folder
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a pipe that nobody writes to without waiting for a writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextlib.contextmanager

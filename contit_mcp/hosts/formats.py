@@ -1,10 +1,12 @@
-"""How an entry gets into the text of a host's file and out again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
+"""Add an entry to the text of a host's file, and remove it again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
 
-An edit of JSON changes nothing but its own place. The two libraries keep comments, order and quotes; they may change
-white space. Each edit is checked by reading: whatever else the file says, it says the same afterwards.
+An edit of JSON changes nothing but its own place. The two libraries keep order and quotes, and comments outside our
+entry unless they also change white space elsewhere; the copy of the file has them then. Each edit is checked by
+reading: all other settings are the same afterwards.
 """
 
 import io
+import itertools
 import json
 import re
 import sys
@@ -25,13 +27,15 @@ class UneditableError(Exception):
 class Addition:
     """A member of a mapping, or an element of a list, in a section at the top of a file.
 
-    An element of a list has its name in its field `named_by`, which is None for a member of a mapping.
+    An element of a list has its name in its field `named_by`, which is None for a member of a mapping. While the rest
+    of a file has the text `used_as`, the addition stays.
     """
 
     section: str
     name: str
     value: Any
     named_by: str | None = None
+    used_as: str | None = None
 
     @property
     def whole(self) -> dict[str, Any] | list[Any]:
@@ -81,14 +85,19 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
         UneditableError: There is no safe way.
     """
     normal = _normal(text)
-    for addition in reversed(out):
-        if addition.find(file_format.read(normal)) is not None:
-            normal = _checked(file_format, normal, file_format.remove(normal, addition), addition, None)
+    for addition in out:
+        is_used = addition.used_as is not None and addition.used_as in normal
+        if addition.find(file_format.read(normal)) is not None and not is_used:
+            rest = _with_comments_behind(normal, file_format.remove(normal, addition))
+            normal = _checked(file_format, normal, rest, addition, None)
     for addition in into:
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
-            raise UneditableError("it holds something else than names and values")
-        if not isinstance((document or {}).get(addition.section) or addition.whole, type(addition.whole)):
+            raise UneditableError("it holds something other than names and values")
+        if addition.used_as and addition.find(document) is not None:
+            continue  # it is the user's
+        section = (document or {}).get(addition.section)
+        if not isinstance(addition.whole if section is None else section, type(addition.whole)):
             raise UneditableError(f"its {addition.section} is not what the host expects there")
         normal = _checked(file_format, normal, file_format.insert(normal, addition), addition, addition.value)
     mark = _BOM if text.startswith(_BOM) else ""
@@ -97,6 +106,18 @@ def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Seq
 
 def _normal(text: str) -> str:
     return text.removeprefix(_BOM).replace("\r\n", "\n")
+
+
+def _with_comments_behind(before: str, after: str) -> str:
+    """Return the text after a removal with the comments at the end of it: people write comments above their subject."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(new))
+    removed = old[at : at + len(old) - len(new)]
+    if old != new[:at] + removed + new[at:]:  # white space has changed elsewhere too
+        return after
+    ends = itertools.takewhile(lambda line: line.lstrip()[:1] in {"", "#"}, reversed(removed))
+    comments = "".join(reversed(list(ends))).lstrip("\n")
+    return "".join([*new[:at], comments, *new[at:]]) if comments.strip() else after
 
 
 def _checked(file_format: Format, before: str, after: str, addition: Addition, value: Any) -> str:
@@ -135,13 +156,9 @@ def _remove_toml(text: str, addition: Addition) -> str:
 # --- YAML
 
 
-def _read_yaml(text: str) -> Any:
-    return _yaml("safe", text).load(text)
-
-
 def _insert_yaml(text: str, addition: Addition) -> str:
     document = _yaml("rt", text).load(text)
-    if not document or (addition.section not in document and text.endswith("\n")):
+    if document is None or (document and addition.section not in document and text.endswith("\n")):
         ended = text.removesuffix("\n") + "\n" if text else ""
         return ended + _dumped({addition.section: addition.whole}, text)
     section = document.get(addition.section)
@@ -186,7 +203,7 @@ def _dumped(document: object, text: str) -> str:
 
 # --- JSON with comments and trailing commas
 
-# What is not closed matches to its end too: the search must not begin again at each of its characters.
+# An unclosed string or comment matches to its end too: the search must not begin again at each of its characters.
 _STRING = r'"(?:[^"\\\n]|\\.)*"?'
 _STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(rf"{_STRING}|(?<=[^\s\[{{,:])(\s*),(?=\s*[\]}}])")
@@ -291,5 +308,5 @@ def _after_space(plain: str, at: int) -> int:
 FORMATS = {
     "json": Format(_read_json, _insert_json, _remove_json),
     "toml": Format(tomllib.loads, _insert_toml, _remove_toml),
-    "yaml": Format(_read_yaml, _insert_yaml, _remove_yaml),
+    "yaml": Format(lambda text: _yaml("safe", text).load(text), _insert_yaml, _remove_yaml),
 }

@@ -1,8 +1,8 @@
-"""Our entry into a host's file, and out of it again.
+"""Add our entry to a host's file, and remove it again.
 
-A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it; else the
-entry alone is removed, and the copies stay for the user to compare. What cannot be read, edited or written is a
-ConfigurationError.
+A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it.
+Otherwise it removes the entry alone, and the copies stay for the user to compare. A file that cannot be read, edited or
+written is a ConfigurationError.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import back_up, read_text, write_text
-from contit_mcp.hosts.formats import FORMATS, UneditableError, edited, read
+from contit_mcp.hosts.formats import FORMATS, UneditableError, edited, misread, read
 from contit_mcp.hosts.host import Host, HostFile, LocalServer, Server, read_entry
 from contit_mcp.hosts.table import HOSTS
 
@@ -25,7 +25,7 @@ KEY_FILES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
 """The files that `install` keeps a credential in, by the setting that it is the value of."""
 
 WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")
-"""What an entry needs beside the credential to reach Contit, since a host does not know it."""
+"""The variables that an entry needs beside the credential to reach Contit, since a host does not know them."""
 
 Change = Literal["new", "same", "replaced"]
 
@@ -39,7 +39,7 @@ class Install:
     written: str = ""  # the SHA-256 of the file as we wrote it
     values: Mapping[str, Any] = field(default_factory=dict)  # of our additions, by section
     created: tuple[str, ...] = ()  # the file and folders that did not exist before, innermost first
-    backup: str | None = None  # a copy of the file that differs from what we wrote in our entry alone
+    backups: tuple[str, ...] = ()  # copies of the file as it was before each change, oldest first
 
 
 _INSTALLS = TypeAdapter(list[Install])
@@ -78,7 +78,7 @@ def entry_in(place: HostFile) -> Server | None:
 def is_ours(place: HostFile, installs: Installs) -> bool:
     """Return whether our entry in the file is the one that `install` wrote, unchanged.
 
-    The values count: some hosts write their file anew, in their own way, each time that they are used.
+    The values count: some hosts rewrite their file in their own way each time that they are used.
     """
     document, values = _read(place)[1], installs.of(place).values
     main, *others = [(one.find(document), values.get(one.section)) for one in place.host.possible_additions()]
@@ -133,10 +133,12 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
         new = replace(new, written=_digest(after))
         if before is None:
             created = [path for path in (Path(new.file), *Path(new.file).parents) if not path.exists()]
-            new = replace(new, created=tuple(map(str, created)), backup=None)
+            new = replace(new, created=tuple(map(str, created)), backups=())
         elif known.written != _digest(before):
             made = back_up(place.path, _backups(place, installs))
-            new = replace(new, backup=str(made) if change == "new" else None)
+            # A file without our entry is the user's, whatever was at its place before.
+            created_by_us = () if change == "new" else known.created
+            new = replace(new, created=created_by_us, backups=(*known.backups, str(made)))
     # The record comes first: an entry without one could only be removed as one that was written by hand.
     installs.replace(known, new)
     if change != "same":
@@ -144,32 +146,42 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
     return change, made
 
 
-def uninstall(place: HostFile, installs: Installs) -> list[Path] | None:
-    """Remove our entry. Returns copies to compare with, none if all is as it was before; None if there is no entry."""
+def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
+    """Remove our entry. Returns the copies that stay, oldest first, by the command they were made before.
+
+    None without an entry. A file that `install` made goes if nothing else is in it, comments included.
+    """
     known, ours = installs.of(place), place.host.possible_additions()
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:
         installs.replace(known, None)
         return None
-    backup = Path(known.backup) if known.backup and Path(known.backup).exists() else None
-    original = read_text(backup) if backup and known.written == _digest(text) else None
+    named = ((Path(one), "a later install" if number else "install") for number, one in enumerate(known.backups))
+    copies = {copy: command for copy, command in named if copy.exists()}
+    last = next(reversed(copies), None) if known.written == _digest(text) else None
+    original = read_text(last) if last else None
+    file_format = FORMATS[place.host.format]
     with _errors_about(place):
-        after = edited(text, FORMATS[place.host.format], out=ours) if original is None else original
+        if original is not None and ours[0].find(read(original, file_format)) is not None:
+            original = None
+        after = edited(text, file_format, out=ours) if original is None else original
+        document = read(after, file_format)
     for one in ours:
         document = one.without(document)
-    copies = []
-    if known.created and document in ({}, place.host.head):
+    has_comments = misread(after, comments=False) if place.host.format == "json" else "#" in after
+    if known.created and document in ({}, place.host.head) and not has_comments:
         file, *folders = map(Path, known.created)
         file.unlink()
         with suppress(OSError):  # something else is in it
             for folder in folders:
                 folder.rmdir()
     else:
-        if original is None:
-            copies = [*([backup] if backup else []), back_up(place.path, _backups(place, installs))]
+        if last is None:
+            copies[back_up(place.path, _backups(place, installs))] = "uninstall"
         write_text(place.path, after)
-        if backup and original is not None:
-            backup.unlink()
+        if last and original is not None:
+            last.unlink()
+            del copies[last]
     installs.replace(known, None)
     return copies
 
@@ -235,11 +247,13 @@ def _errors_about(place: HostFile) -> Iterator[None]:
     except UneditableError as error:
         raise ConfigurationError(
             f"{place.path} was left alone: {error}.",
-            hint="Edit it by hand; contit-mcp install HOST --print shows the entry.",
+            hint=f"Edit it by hand; contit-mcp install {place.host.slug} --print shows the entry.",
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
         mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error)
+        problem = (
+            f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
+        )
         raise ConfigurationError(
             f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
             hint="Correct it in an editor, and try again.",

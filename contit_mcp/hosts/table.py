@@ -13,6 +13,7 @@ from contit_mcp.hosts.host import NAME, Host, LocalServer, RemoteServer, Server
 # --- entries
 
 TOKEN_INPUT = "contit-assistant-token"  # noqa: S105 - the name of a question
+ASKED_TOKEN = f"${{input:{TOKEN_INPUT}}}"
 
 Entry = dict[str, Any]
 
@@ -77,7 +78,7 @@ def vscode_question(server: Server) -> list[Addition]:
         "description": "Bearer token of your team's contit-mcp server",
         "password": True,
     }
-    return [Addition("inputs", TOKEN_INPUT, question, "id")]
+    return [Addition("inputs", TOKEN_INPUT, question, "id", used_as=ASKED_TOKEN)]
 
 
 # --- hosts
@@ -110,7 +111,7 @@ _ALL = (
         "codex", "Codex", "toml", "mcp_servers",
         {"user": "{codex}/config.toml", "project": "{project}/.codex/config.toml"},
         local(after=_CODEX_WAIT), codex_remote,
-        "Start a new session; `codex mcp list` shows it. A project's file counts where you trust the project.",
+        "Start a new session; `codex mcp list` shows it.",
         "developers.openai.com/codex/mcp",
     ),
     Host(
@@ -133,7 +134,7 @@ _ALL = (
     Host(
         "vscode", "VS Code", "json", "servers",
         {"user": "{applications}/Code/User/mcp.json", "project": "{project}/.vscode/mcp.json"},
-        local({"type": "stdio"}), remote("url", f"${{input:{TOKEN_INPUT}}}", {"type": "http"}),
+        local({"type": "stdio"}), remote("url", ASKED_TOKEN, {"type": "http"}),
         "Run the command `MCP: List Servers` and start contit-assistant.",
         "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
         variables="${env:NAME}",

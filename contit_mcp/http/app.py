@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import APIStatusError, AuthenticationError, ContitError, NotFoundError
 from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client, metadata_routes, own_credential
-from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal
+from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal, page_refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.runs.opening import schema_version
@@ -151,7 +151,7 @@ async def wired_app(
         )
         tools = _with_card_sessions(sessions.handle_request) if settings.card else sessions.handle_request
         guard = Guard(tools, policy, identify, rate)
-        served = _with_cors(guard, policy.origins)
+        served = _ForPages(guard, policy)
         metrics_here = settings.metrics_port is None
         routes = [
             Route("/mcp", served),
@@ -240,20 +240,26 @@ def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: Requ
     metrics.limits_local.set_function(lambda: rate.local_only)
 
 
-def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Answer the preflights of browsers, which carry no credential, for the origins that `Guard` lets pass."""
-    origins = [origin.lower() for origin in origins]  # as browsers write them; they are compared as they are
-    return CORSMiddleware(
-        app,
-        allow_origins=[origin for origin in origins if not origin.endswith(":*")],
-        allow_origin_regex="|".join(re.escape(o[:-2]) + r":\d+" for o in origins if o.endswith(":*")) or None,
-        allow_methods=["POST"],
-        allow_headers=[
-            "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
-            "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
-        ],
-        expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
-    )  # fmt: skip
+class _ForPages:
+    """Refuse what foreign pages send, and answer the preflights of the others, which carry no credential."""
+
+    def __init__(self, app: ASGIApp, policy: GuardPolicy) -> None:
+        origins = [origin.lower() for origin in policy.origins]  # as browsers write them; they are compared as they are
+        self._policy = policy
+        self._cors = CORSMiddleware(
+            app,
+            allow_origins=[origin for origin in origins if not origin.endswith(":*")],
+            allow_origin_regex="|".join(re.escape(o[:-2]) + r":\d+" for o in origins if o.endswith(":*")) or None,
+            allow_methods=["POST"],
+            allow_headers=[
+                "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
+                "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
+            ],
+            expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
+        )  # fmt: skip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (page_refusal(Headers(scope=scope), self._policy) or self._cors)(scope, receive, send)
 
 
 def _with_card_sessions(app: ASGIApp) -> ASGIApp:

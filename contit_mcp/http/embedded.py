@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from contit_mcp.config.settings import Settings
 from contit_mcp.http.app import SHARING, WiredApp, wired_app
@@ -36,9 +37,11 @@ class EmbeddedApp:
         self._opened: asyncio.Future[WiredApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the lifespan if this is the outermost application."""
+        """Serve one request, or the lifespan if this is the outermost application. A WebSocket is closed."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif scope["type"] != "http":
+            await WebSocketClose()(scope, receive, send)
         elif self._is_stranger(scope):
             await _STRANGER(scope, receive, send)
         else:

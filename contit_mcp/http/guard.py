@@ -1,7 +1,8 @@
 """Refuse what should not reach the tools.
 
-The order is that of cost: Host and Origin, which protect local servers against web pages (DNS rebinding, cross-site
-requests); the caller; the other headers; the body within limits, parsed once; the limits of the caller.
+The order is that of cost. `page_refusal` comes first: Host and Origin protect local servers against web pages (DNS
+rebinding, cross-site requests). `Guard` follows: the caller; the other headers; the body within limits, parsed once;
+the limits of the caller.
 """
 
 import re
@@ -151,7 +152,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request or pass it on."""
         headers = Headers(scope=scope)
-        found = _page_refusal(headers, self._policy) or await self._identify(headers)
+        found = await self._identify(headers)
         if isinstance(found, Refusal):
             await found(scope, receive, send)
             return
@@ -175,7 +176,8 @@ class Guard:
         """Receive the body into `body`. Its bytes count against the budget until the request has been served."""
         largest = self._policy.largest_body
         too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.", code=INVALID_REQUEST)
-        if int(headers.get("content-length", "0")) > largest:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > largest:  # no server need have checked it
             return too_large
         with anyio.move_on_after(self._policy.body_seconds):
             while True:
@@ -255,7 +257,7 @@ def _overloaded(message: str) -> Refusal:
 # --- Headers
 
 
-def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
+def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
     if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):

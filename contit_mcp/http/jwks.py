@@ -5,6 +5,7 @@ Here documents are bounded, redirects are errors, and cached keys stay in use wh
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,9 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
+import jwt
 from jwt import PyJWK
+from jwt.algorithms import OKPAlgorithm
 
 from contit_mcp.config.values import exact_url
 from contit_mcp.telemetry.logging import get_logger
@@ -40,7 +43,14 @@ LARGEST_DOCUMENT = 262_144
 _FAMILIES = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("Ed",)}
 """What the algorithms of a type of key begin with (RFC 7518, 3.1; RFC 8037, 3.1). Shared secrets verify nothing."""
 
-ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+_CURVES = ("Ed25519", "Ed448")  # newer names of EdDSA (RFC 9864)
+for _curve in _CURVES:
+    with contextlib.suppress(ValueError):  # PyJWT knows it
+        jwt.register_algorithm(_curve, OKPAlgorithm())
+
+ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", *_CURVES}
+)
 
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
@@ -186,7 +196,8 @@ def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], Any]:
             log.error("jwt.private_key_published", key=key_id, hint=hint)
             continue
         try:
-            key, family = PyJWK(data).key, _FAMILIES[data["kty"]]
+            family = _FAMILIES[data["kty"]]
+            key = PyJWK(data, "EdDSA" if data["kty"] == "OKP" else None).key
         except Exception:  # noqa: BLE001, S112 - of malformed keys PyJWT and cryptography raise more than they document
             continue
         for algorithm in ALGORITHMS:

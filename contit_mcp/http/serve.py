@@ -208,7 +208,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound = socket.create_server((host.strip("[]"), port), family=family, backlog=2_048)
     except OSError as exc:
         raise ConfigurationError(
-            f"This server cannot listen on {host} port {port}: {exc.strerror or type(exc).__name__}.",
+            f"This server cannot listen on {host} port {port}: {str(exc.strerror).partition(' (while')[0]}.",
             hint="Choose another with --port, or CONTIT_MCP_HOST and CONTIT_MCP_PORT.",
         ) from exc
     if hasattr(socket, "TCP_USER_TIMEOUT"):

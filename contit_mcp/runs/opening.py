@@ -41,7 +41,7 @@ def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
     except ImportError as exc:
         raise ConfigurationError(
             "CONTIT_MCP_STORE names a Redis server, and the package redis is not installed.",
-            hint="Install contit-mcp with its extra: contit-mcp[redis].",
+            hint="Install it in the folder of the clone: pip install '.[redis]'",
         ) from exc
     return RedisRunStore(location.url, retention=retention)
 

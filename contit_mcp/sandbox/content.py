@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from contit_mcp.sandbox.options import DataError, read_text
+from contit_mcp.sandbox.options import DataError, parse_json, read_text
 
 SAMPLE: Final = Path(__file__).parent / "data"
 MAX_ITEMS: Final = 20_000
@@ -120,13 +119,13 @@ def _read(file: Path) -> Any:
     try:
         text = read_text(file)
         if file.suffix == ".json":
-            return json.loads(text)
+            return parse_json(text)
         lines = text.splitlines(keepends=True)
         table = file.suffix == ".csv"
-        rows: Iterable[Any] = csv.DictReader(lines, strict=True) if table else map(json.loads, filter(str.strip, lines))
+        rows: Iterable[Any] = csv.DictReader(lines, strict=True) if table else map(parse_json, filter(str.strip, lines))
         for row in rows:
             if table and (None in row or None in row.values()):
-                raise ValueError("the row has not as many values as the header")  # noqa: TRY301 - told with the file
+                raise ValueError("the row does not have as many values as the header")  # noqa: TRY301 - told with the file
             found.append(row)
     except (OSError, ValueError, RecursionError, csv.Error) as exc:
         place = "" if file.suffix == ".json" else f", record {len(found) + 1}"

@@ -33,7 +33,7 @@ class Fault:
 
     kind: str
     """An HTTP status from 400 to 599 as text, or one of `KINDS`."""
-    on: Endpoint | Literal["any"] = "any"
+    on: Literal["start", "status", "response", "token", "any"] = "any"
     times: int | None = Field(default=1, ge=1)
     """How many requests it happens to; None: every one."""
     after: int = Field(default=0, ge=0)
@@ -45,7 +45,7 @@ class Fault:
     @model_validator(mode="after")
     def _check(self) -> "Fault":
         if not re.fullmatch(r"[45]\d\d", self.kind) and self.kind not in KINDS:
-            raise ValueError(f"unknown fault {self.kind!r}: use a status from 400 to 599 or one of {', '.join(KINDS)}")
+            raise ValueError(f"the kind is not a status from 400 to 599 or one of {', '.join(KINDS)}")
         if self.on not in ("any", _ONLY_ON.get(self.kind, self.on)):
             raise ValueError(f"{self.kind} can only happen on={_ONLY_ON[self.kind]}, not on={self.on}")
         if (needed := _NEEDS.get(self.kind)) and getattr(self, needed) is None:
@@ -93,7 +93,7 @@ class ScriptedAnswer(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> "ScriptedAnswer":
         if (self.prompt is None) == (self.pattern is None):
-            raise ValueError("it needs either a prompt or a pattern")
+            raise ValueError("it needs exactly one of prompt and pattern")
         if self.answer is None and self.seconds is None and self.fault is None:
             raise ValueError("it needs an answer, seconds or a fault")
         if self.fault and not parse_fault(self.fault).happens_on("start"):
@@ -121,7 +121,7 @@ Answers = Annotated[list[ScriptedAnswer], Field(max_length=MAX_ANSWERS)]
 def load_answers(path: Path) -> list[ScriptedAnswer]:
     """Read a file of scripted answers. Raises DataError."""
     try:
-        return TypeAdapter(Answers).validate_python(json.loads(read_text(path)))
+        return TypeAdapter(Answers).validate_python(parse_json(read_text(path)))
     except ValidationError as exc:
         raise DataError(f"{path}, {first_mistake(exc)}") from exc
     except (OSError, ValueError, RecursionError) as exc:
@@ -136,11 +136,24 @@ def read_text(path: Path) -> str:
     return raw.decode("utf-8-sig")
 
 
+def parse_json(text: str) -> Any:
+    """Return what a JSON text says. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"it is not JSON (line {exc.lineno}, column {exc.colno})") from None
+
+
+_PLAIN: Final = {"extra_forbidden": "is not a known field", "unexpected_keyword_argument": "is not a known setting"}
+
+
 def first_mistake(error: ValidationError) -> str:
     """Return in one line what is wrong with a value, and where; records are counted from 1."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = [f"record {part + 1}" if isinstance(part, int) else part for part in first["loc"]]
-    return ": ".join([*place, first["msg"].removeprefix("Value error, ")])
+    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to")[0]
+    between = ": " if first["type"] == "value_error" else " "
+    return between.join(filter(None, [": ".join(place), _PLAIN.get(first["type"], said)]))
 
 
 @dataclass(frozen=True)

@@ -306,6 +306,7 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
     with logged_call(request.method, request, context, counts=False) as call:
         try:
             call.open_tenant()
+            call.facts["outcome"] = "completed"
             yield call
         except MCPError:
             call.facts["outcome"] = "unknown"
@@ -316,8 +317,9 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
             shown = error if isinstance(error, ContitError) else UnexpectedError()
             call.failed(shown)
             raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
-        if call.facts["outcome"] == "cancelled":
-            call.facts["outcome"] = "completed"
+        except BaseException:
+            call.facts["outcome"] = "cancelled"
+            raise
 
 
 def _host_of(request: Request) -> tuple[str | None, str | None]:

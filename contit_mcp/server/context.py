@@ -9,7 +9,7 @@ import anyio
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
 from contit_mcp.server.request_state import Sharing
-from contit_mcp.telemetry.call_stats import Reachability
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, Reachability
 
 if TYPE_CHECKING:  # start-up time
     import httpx
@@ -37,6 +37,7 @@ class AppContext:
     store: "RunStore | None" = None  # replaces the store of the settings
     replay: "ReplayPolicy | None" = None
     metrics: "Metrics | None" = None
+    store_listener: Listener = NULL_LISTENER  # told of the store where there are no metrics
     calls_in_flight: int = field(default=0, init=False)
     reachability: Reachability = field(default_factory=Reachability, init=False)
     listed: anyio.Event = field(default_factory=anyio.Event, init=False)  # the tools, by a host

@@ -88,7 +88,7 @@ class Services:
                 self._settings.store_location(),
                 folder=state_folder(self._settings.state_dir),
                 retention=RetentionPolicy(answer=self._settings.answer_seconds),
-                listener=self._context.metrics or NULL_LISTENER,
+                listener=self._context.metrics or self._context.store_listener,
             )
         return self._store
 

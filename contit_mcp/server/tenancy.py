@@ -103,9 +103,7 @@ class Sealer:
         except ValueError:
             return None
         if _to_text(sealed) != text:
-            return (
-                None  # base64 has several spellings of the same bytes, some with foreign characters; a handle has one
-            )
+            return None  # a handle has one spelling; base64 has several of the same bytes, some with foreign characters
         for cipher in self._ciphers:
             try:
                 plain = cipher.decrypt(sealed, _BOUND_TO)

@@ -20,6 +20,7 @@ import structlog
 from opentelemetry import trace
 
 _OURS = "contit_mcp"
+logging.getLogger(_OURS).addHandler(logging.NullHandler())  # else Python prints warnings to stderr
 
 FIELDS: dict[str, int] = {
     # the call

@@ -32,7 +32,7 @@ def exported_traces() -> Iterator[None]:
         from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
-        log.warning("tracing.not_installed", hint="Install contit-mcp[otel] to export traces.")
+        log.warning("tracing.not_installed", hint="To export traces, in the clone: pip install '.[otel]'")
         yield
         return
     name = os.environ.get("OTEL_SERVICE_NAME", "contit-mcp")

@@ -14,7 +14,7 @@ FOLDER = ROOT / "configs" / "hosts"
 
 def local(home: str) -> LocalServer:
     """As it is installed by the README, below a home folder."""
-    environment = {"CONTIT_API_KEY_FILE": f"{home}/.contit-mcp/api-key"}
+    environment = {"CONTIT_API_KEY_FILE": f"{home}/.local/state/contit-mcp/api-key"}
     return LocalServer(f"{home}/.contit-mcp/bin/contit-mcp", ("stdio",), environment)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import ssl
 from pathlib import Path
 
 import anyio
@@ -78,9 +79,16 @@ def test_last_without_a_remembered_conversation_says_what_to_do(
 def test_a_state_folder_that_cannot_be_written_costs_no_answer(
     tmp_path: Path, sandbox: Contit, run_here: RunHere
 ) -> None:
+    """That it is not remembered is said; what needs the remembered conversations fails."""
     (tmp_path / "file").touch()
-    asked = run_here("ask", DRAFTS, **upstream(sandbox.url, CONTIT_MCP_STATE_DIR=str(tmp_path / "file" / "state")))
-    assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
+    to = upstream(sandbox.url, CONTIT_MCP_STATE_DIR=str(tmp_path / "file" / "state"))
+    asked = run_here("ask", DRAFTS, **to)
+    note = "note: The run is not remembered; contit-mcp check says why.\n"
+    assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", note)
+    for words in (("runs",), ("ask", "--last")):
+        failed = run_here(*words, **to)
+        assert (failed.code, failed.stdout) == (1, "")
+        assert failed.stderr == "error: The run store cannot be used.\nhint: contit-mcp check says why.\n"
 
 
 def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer(sandbox: Contit, run_here: RunHere) -> None:
@@ -114,6 +122,7 @@ def test_a_question_asked_again_is_asked_again_and_the_wait_for_hosts_does_not_c
     [
         ("failed on=start", "failed", "the run failed", None),
         ("401 on=start", "failed", "refused the credential (401)", "contit-mcp check"),
+        ("404 on=start", "failed", "What answers is not Contit's API", "contit-mcp check"),
         ("malformed on=start", "failed", "unknown whether a run was started", None),
         ("401 on=status", "in_progress", "The run was started, but", "contit-mcp ask --thread "),
     ],
@@ -168,11 +177,14 @@ async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() ->
     ("arguments", "stdin", "said"),
     [
         (("--last", "--thread", "t", "x"), b"", "--last and --thread"),
-        (("--run", "r"), b"", "--run needs the --thread"),
+        (("--run", "r"), b"", "hint: Add --thread ID."),
         (("--thread", "t", "--run", "r", "x"), b"", "takes no PROMPT"),
         (("--thread", "..", "x"), b"", "'--thread': the id is not an id"),
-        (("--sandbox", "--last"), b"", "sandbox forgets"),
-        (("--seed", "1", "x"), b"", "Add --sandbox"),
+        (("--sandbox", "--last"), b"", "hint: Run contit-mcp sandbox in another terminal, and the export line"),
+        (("--sandbox", "--base-url", "http://127.0.0.1:9", "x"), b"", "--sandbox and --base-url"),
+        (("--run-seconds", "1", "--fault", "503", "x"), b"", "have no effect: --run-seconds, --fault."),
+        (("--sandbox", "--run-seconds", "x", "y"), b"", "'x' is not a number."),
+        (("--sandbox", "--today", "12.3.2026", "x"), b"", "'12.3.2026' is not a date like 2026-03-12."),
         ((), b" \n", "There is no question"),
         (("-",), b"\xff\xfe\x00", "UTF-8"),
         (("x" * 32_001,), b"", "32,000 are allowed"),
@@ -196,6 +208,8 @@ def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state:
     asked = run_here("ask", "--sandbox", DRAFTS, CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
     assert (asked.code, asked.stdout) == (0, f"{ANSWER}\n")
     assert not state.exists()
+    ended = run_here("ask", "--sandbox", "--wait-seconds", "1", "--run-seconds", "9", DRAFTS)
+    assert (ended.code, ended.stderr[:50]) == (3, "Still running after 1 s; the sandbox ended with it")
 
 
 @pytest.mark.anyio
@@ -216,6 +230,23 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     outcome = await get_answer(PLAIN, settings, transport=upstream)
     assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds
+
+
+def test_a_certificate_that_is_not_trusted_is_said_once() -> None:
+    error = errors.APIConnectionError("The certificate … is not trusted here.", hint="Try.", may_have_arrived=False)
+    error.__cause__ = ssl.SSLCertVerificationError()
+    said = str(outcome_of_error(error, PLAIN, "https://contit.example").error)
+    assert said.startswith("Contit could not be reached: the certificate of contit.example")
+    assert said.count("not trusted") == 1
+
+
+@pytest.mark.anyio
+async def test_an_interruption_before_the_question_is_read_is_an_object_too(tmp_path: Path) -> None:
+    """Here while modules are imported."""
+    (tmp_path / "structlog.py").write_text("raise KeyboardInterrupt")
+    asked = await run("ask", "--json", DRAFTS, PYTHONPATH=str(tmp_path))
+    assert (asked.returncode, asked.stderr.strip()) == (130, "")
+    assert json.loads(asked.stdout)["error"] == "Interrupted."
 
 
 # --- every error, and the command to run now

@@ -44,7 +44,7 @@ def test_when_all_is_well_it_says_so_line_by_line(state: Path, sandbox: Contit, 
         "     Certificate authorities: the operating system's",
         f"ok   Runs are remembered in: {state / FILE_NAME}",
         f"ok   Contit at {sandbox.url}: it answers, and wants a credential",
-        "ok   Credential: API key, set (hidden); it is good",
+        "ok   Credential: API key, in CONTIT_API_KEY (hidden); it is good",
     ]
     assert (checked.code, checked.stderr) == (0, "")
     assert not state.exists()
@@ -79,7 +79,7 @@ def test_the_command_line_goes_over_the_environment_over_the_file(
     key.write_text("sandbox-key\n", encoding="utf-8")
     settings.write_text(f'base_url = "{sandbox.url}"\napi_key_file = "{key}"\n', encoding="utf-8")
     checked = run_here("check", "--config", str(settings))
-    assert (checked.code, f"API key, from the file {key}; it is good" in checked.stdout) == (0, True)
+    assert (checked.code, f"API key, in the file {key}; it is good" in checked.stdout) == (0, True)
     assert f"Contit at {NOWHERE}" in run_here("check", "--config", str(settings), CONTIT_BASE_URL=NOWHERE).stdout
     again = run_here("check", "--config", str(settings), "--base-url", sandbox.url, CONTIT_BASE_URL=NOWHERE)
     assert again.code == 0
@@ -203,13 +203,24 @@ OAUTH = {"CONTIT_API_KEY": "", "CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_
 @pytest.mark.parametrize(
     ("environment", "good", "said", "hint"),
     [
-        ({"CONTIT_API_KEY": "wrong"}, False, "refuses it (401)", "mistyped, expired, revoked"),
+        ({"CONTIT_API_KEY": "wrong"}, False, "refuses it (401)", "Correct it there, or: contit-mcp install"),
+        (
+            {"CONTIT_API_KEY": "", "CONTIT_ACCESS_TOKEN": "x"},
+            False,
+            "in CONTIT_ACCESS_TOKEN (hidden); Contit refuses",
+            "",
+        ),
         ({"CONTIT_API_KEY": "sandbox-forbidden"}, False, "may not use the AI assistant (403)", "ReadAccess"),
         ({"CONTIT_API_KEY": ""}, False, "No Contit credential is configured.", "set CONTIT_API_KEY"),
-        ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/file"}, False, "cannot be read", "/no/file"),
+        ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/file"}, False, "/no/file. The file that", "--new-key"),
         ({"CONTIT_API_KEY": "", "CONTIT_MCP_AUTH": "caller"}, None, "each caller sends its own", ""),
-        (OAUTH | {"CONTIT_CLIENT_SECRET": "sandbox-secret"}, True, "OAuth2 client, set (hidden); it is good", ""),
-        (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, "OAuth2 client, set (hidden)", ""),
+        (
+            OAUTH | {"CONTIT_CLIENT_SECRET": "sandbox-secret"},
+            True,
+            "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden); it is good",
+            "",
+        ),
+        (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden)", ""),
     ],
 )
 async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(

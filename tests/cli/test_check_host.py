@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -38,13 +39,15 @@ def checked(command: Calls, slug: str = "cursor", *more: str, **variables: str) 
     return done.exit_code, said_by(done)
 
 
-def test_an_entry_is_used_with_its_own_variables_alone(command: Calls, home: Path) -> None:
+def test_an_entry_is_used_with_its_own_variables_alone(command: Calls, home: Path, state: Path) -> None:
     with contit() as it:
         assert command("install", "goose", **upstream(it.url)).exit_code == 0
         code, said = checked(command, "goose", CONTIT_MCP_STORE="nonsense")
-    assert code == 0, said
-    assert "ok   Tools: contit_ask" in said
-    assert "it is good" in said
+        assert code == 0, said
+        assert "ok   Tools: contit_ask" in said
+        assert "it is good" in said
+        (state / "api-key").unlink()
+        assert "Or: contit-mcp install goose --new-key" in checked(command, "goose")[1]
 
 
 def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls, home: Path) -> None:
@@ -65,6 +68,7 @@ def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls,
     [
         ({"command": "/nowhere/contit-mcp"}, "cannot be started: No such file or directory"),
         ({"command": sys.executable, "args": ["-c", "raise SystemExit('it fell')"]}, "did not answer: it fell"),
+        ({"command": sys.executable, "args": ["-c", "print('hi')"]}, "did not answer: it said nothing"),
         ({"command": "x\0y"}, "its entry holds characters that no command can have"),
         ({"command": "\ud800"}, "its entry holds characters that no command can have"),
         ({"command": "/nowhere/x", "args": ["--header", "Authorization: Bearer SECRET-MARKER"]}, "cannot be started"),
@@ -83,6 +87,7 @@ def test_whatever_is_wrong_with_an_entry_is_said(entry: dict[str, Any], said: st
     hold(entry)
     code, found = checked(command, CONTIT_ASSISTANT_TOKEN="tökén")
     assert code == 1
+    assert "mcp.client" not in found
     assert said in found
     assert "hint: " in found
     assert ("contit-mcp install cursor --sandbox --force" in found) is ("command" in entry)
@@ -107,9 +112,10 @@ def test_a_file_without_an_entry_is_named_once_with_the_way_to_one(
     ("slug", "arguments", "status", "variables", "said"),
     [
         ("codex", "--token", 401, {}, "wants a token (401), and CONTIT_ASSISTANT_TOKEN is not set"),
-        ("codex", "--token", 401, {"CONTIT_ASSISTANT_TOKEN": "t"}, "refuses (401)"),
+        ("codex", "--token", 401, {"CONTIT_ASSISTANT_TOKEN": "t"}, "hint: Set CONTIT_ASSISTANT_TOKEN to a token"),
+        ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: This is not a contit-mcp server"),
         ("codex", "--token", 421, {"CONTIT_ASSISTANT_TOKEN": "t"}, "refuses (421)"),
-        ("cursor", "--no-token", 401, {}, "its entry has no token\n     hint: Write it anew with one: "),
+        ("cursor", "--no-token", 401, {}, "its entry has no token\n     hint: Replace it: "),
         ("cursor", "--no-token", 401, {}, "contit-mcp install cursor --http {url}/mcp --token"),
         ("zed", "--no-token", 401, {}, "its entry has no token\n     hint: Zed fills in no variables"),
         ("vscode", "--token", 401, {}, "not tried: the host asks for the token itself"),
@@ -186,16 +192,18 @@ def test_an_entry_of_a_project_that_install_did_not_write_is_not_started(command
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
 async def test_at_a_terminal_the_user_is_asked_about_an_entry_of_a_project(home: Path) -> None:
-    """No is the default."""
+    """It is shown whole, however long and whatever it looks like. No is the default."""
     told = home / "told"
-    entry = {"command": sys.executable, "args": ["-c", f"open({str(told)!r}, 'w')", "--sandbox"], "env": {"A": "b"}}
+    script = f"key='$(curl)'; {'A' * 300}=1; open({str(told)!r}, 'w') # END"
+    entry = {"command": sys.executable, "args": ["-c", script, "--sandbox"], "env": {"TOKEN": "b; " + "B" * 300 + "C"}}
     hold(entry, "claude-code", "project")
     script = f'cd {shlex.quote(str(home / "project"))} && exec {shlex.join(COMMAND)} "$@"'
     words = ("check", "--host", "claude-code", "--scope", "project")
     for answer in ("\n", "y\n"):
         async with on_terminal_with(["/bin/sh", "-c", script, "sh"], 80, *words) as terminal:
             await terminal.until(lambda text: "Use it now? [y/N]" in text)
-            assert "with A=b" in terminal.written
+            seen = re.sub(r"\s", "", terminal.written)
+            assert all(part in seen for part in ("$(curl)", "#END", "withTOKEN=b;", "BC"))
             assert not told.exists()
             terminal.type(answer)
         assert told.exists() is (answer == "y\n")

@@ -22,14 +22,30 @@ from tests.cli.command_line import RunHere, command_in, environment, on_terminal
 
 
 @pytest.mark.anyio
-async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread() -> None:
-    shown = await run("demo", CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "contit_ask, contit_start, contit_status, contit_response" in shown.stdout
-    assert "12 published articles from March 2026" in shown.stdout
-    assert "Weekly Update" in shown.stdout
-    first, second = re.findall(r"thread_id (\w+),", shown.stdout)
+async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread(tmp_path: Path) -> None:
+    """Nothing is imported from the current folder."""
+    (tmp_path / "contit_mcp.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    given = environment(CONTIT_API_KEY="REAL", CONTIT_BASE_URL="https://contit.example")
+    with anyio.fail_after(60):
+        done = await anyio.run_process([COMMAND[0], "-P", *COMMAND[1:], "demo"], cwd=tmp_path, env=given, check=False)
+    shown = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "contit_ask, contit_start, contit_status, contit_response" in shown
+    assert "12 published articles from March 2026" in shown
+    assert "Weekly Update" in shown
+    first, second = re.findall(r"thread_id (\w+),", shown)
     assert first == second
+
+
+@pytest.mark.anyio
+async def test_the_demo_asks_what_own_content_answers_and_knows_that_a_fault_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text('[{"title": "Plum Cake"}]', encoding="utf-8")
+    shown = await run("demo", "--data", str(tmp_path / "one.json"), "--run-seconds", "0")
+    assert (shown.stdout.count("Plum Cake"), shown.stderr) == (2, "")
+    failed = await run("demo", "--fault", "failed", "--run-seconds", "0")
+    error, hint = failed.stderr.splitlines()
+    assert (failed.returncode, hint) == (1, "hint: That is what --fault asks for.")
+    assert error.startswith("error: The demo got no answer")
 
 
 @pytest.mark.anyio
@@ -44,15 +60,12 @@ async def test_a_demo_whose_reader_goes_ends_in_silence() -> None:
 
 @pytest.mark.anyio
 async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "contit_mcp").mkdir()
-    (tmp_path / "contit_mcp" / "__main__.py").write_text("raise SystemExit(3)", encoding="utf-8")
-    (tmp_path / "contit_mcp" / "__init__.py").write_text("", encoding="utf-8")
-    ours = str(Path(contit_mcp.__file__).parents[1])
-    start = f"import sys; sys.path[0] = {ours!r}; from contit_mcp.cli.main import main; sys.argv[1:] = ['demo']; main()"
-    with anyio.fail_after(60):
-        done = await anyio.run_process([COMMAND[0], "-c", start], cwd=tmp_path, env=environment(), check=False)
-    assert done.returncode == 1
-    assert done.stderr.decode().splitlines()[-2:] == [
+    """Here the child ends at once."""
+    ends = "import os, sys; 'stdio' in sys.orig_argv and os._exit(3)"
+    (tmp_path / "sitecustomize.py").write_text(ends, encoding="utf-8")
+    failed = await run("demo", PYTHONPATH=str(tmp_path))
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-2:] == [
         "error: The demo could not talk to contit-mcp stdio.",
         "hint: Run contit-mcp check, and report it.",
     ]
@@ -234,11 +247,17 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
         (("runs", "1"), 2, "contit-mcp runs show 1"),
         (("stdio", "--nonsense"), 2, "No such option"),
         (("check", "--config", "no-such-file.toml"), 1, "cannot be read"),
+        (("install", "claude"), 2, "hint: Did you mean claude-desktop or claude-code?"),
+        (("install", "--print"), 2, "hint: contit-mcp install lists the hosts."),
+        (("check", "--trust"), 2, "hint: Add --host HOST."),
+        (("check", "--host", "cursor", "--token-file", __file__), 2, "the entry has its own settings"),
+        (("check", "--host", "cursor", "--base-url", "https://x.example"), 2, "the entry has its own settings"),
+        (("runs", "--limit", "3", "show"), 2, "hint: Put --json behind show."),
         (("stdio", "--wait-seconds", "0"), 2, "'--wait-seconds'"),
         (("http", "--port", "99999"), 2, "'--port'"),
         (("stdio", "--base-url", "http://contit.example"), 1, "must begin with https://"),
         (("sandbox", "--fault", "nonsense"), 2, "nonsense"),
-        (("sandbox", "--data", "/dev/null"), 1, "hint: contit-mcp sandbox --help"),
+        (("sandbox", "--data", "/dev/null"), 1, "hint: docs/sandbox.md"),
     ],
 )
 def test_wrong_usage_is_one_clear_error(arguments: tuple[str, ...], code: int, said: str, run_here: RunHere) -> None:
@@ -262,6 +281,9 @@ async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> N
         pass
     assert terminal.process.returncode == 0
     assert "Commands:" in terminal.screen()
+    async with on_terminal("stdio", "--sandbox") as terminal:
+        await terminal.until(lambda text: "Waiting for a host" in text)
+        terminal.process.terminate()
 
 
 @pytest.mark.anyio

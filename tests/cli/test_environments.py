@@ -22,7 +22,7 @@ FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
     "NO_PROXY": ("localhost,::1/128", "[", "*", "<local>,fe80::1%en0", "10.0.0.0/8, ,", "host:99999", "é.example"),
     "no_proxy": ("::1/128",),
     "HTTP_PROXY": ("http://", "not a url", "http://[::1"),
-    "HTTPS_PROXY": ("socks5://x:1", "ftp://x", "http://x:99999", ":8080", "http://a b"),
+    "HTTPS_PROXY": ("socks5://x:1", "ftp://x", "http://x:99999", ":8080", "http://a b", "http://xn--0:1"),
     "ALL_PROXY": ("://", "http://user:pass@", "socks5h://[::1", "\x1b"),
     "SSL_CERT_FILE": ("/nonexistent", "/", "/dev/null", "relative.pem"),
     "SSL_CERT_DIR": ("/nonexistent", "/dev/null"),
@@ -32,8 +32,8 @@ FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
     "LC_ALL": ("xx_XX.nonsense", "POSIX", "tr_TR.UTF-8"),
     "LANGUAGE": ("nonsense",),
     "TERM": ("", "dumb", "nonsense", "\x1b[31m", None),
-    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "1.5"),
-    "LINES": ("abc", "-1"),
+    "COLUMNS": ("abc", "0", "-5", "1", "99999999", "1.5", "²"),
+    "LINES": ("abc", "-1", "²"),
     "NO_COLOR": ("", "0", "1"),
     "FORCE_COLOR": ("1", "nonsense"),
     "HOME": (None, "", "relative", "/nonexistent", "/dev/null", "~", "/"),
@@ -194,7 +194,7 @@ ALL_AT_ONCE = {
 }
 ALL_AT_ONCE |= dict.fromkeys(("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE"), "1")
 ALL_AT_ONCE |= {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONPATH": "/nonexistent"}
-ALL_AT_ONCE |= {"HTTPS_PROXY": DEAD, "LC_ALL": "C"}
+ALL_AT_ONCE |= {"HTTPS_PROXY": DEAD, "LC_ALL": "C", "PYTHONINSPECT": "1"}
 PROCESSES = {
     "ask": ("ask", "--sandbox", "--json", "How many drafts?"),
     "check": COMMANDS["check"],

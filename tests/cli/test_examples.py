@@ -51,8 +51,9 @@ def test_the_help_of_every_command_has_examples_and_fits_a_terminal(command: str
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "demo"])
 async def test_the_examples_work_as_they_are_written(command: str, tmp_path: Path) -> None:
     command_in(tmp_path)
-    (tmp_path / ".contit-mcp").mkdir()
-    (tmp_path / ".contit-mcp" / "api-key").write_text("sandbox-key", encoding="utf-8")
+    state = tmp_path / ".local" / "state" / "contit-mcp"
+    state.mkdir(parents=True)
+    (state / "api-key").write_text("sandbox-key", encoding="utf-8")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
         for line in [*BEFOREHAND.get(command, []), *examples(command)]:

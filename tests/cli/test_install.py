@@ -118,14 +118,15 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
         ("cursor", b'// \n[{"a": /* \n */ 1,, }]', "line 3"),
         ("cursor", b'{"a": 1} 2', "extra data: line 1"),
         ("cursor", b"{,}", "expecting property name enclosed in double quotes: line 1"),
-        ("cursor", b"[]", "it holds something else than names and values"),
+        ("cursor", b"[]", "it holds something other than names and values"),
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
+        ("cursor", b'{"mcpServers": []}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "invalid value (at line 2"),
         ("codex", b'mcp_servers = {o = {command = "x"}}', "it cannot be edited safely"),
         ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
-        ("goose", b"- 1\n", "it holds something else than names and values"),
+        ("goose", b"- 1\n", "it holds something other than names and values"),
         ("goose", b"extensions: no\n", "its extensions is not what the host expects there"),
     ],
 )
@@ -155,7 +156,10 @@ def test_an_entry_that_somebody_changed_is_replaced_only_by_force_and_never_lost
     assert "written or changed by hand" in said_by(command("install", "cursor", "--sandbox"), 1)
     assert "The file as it was before: " in command("install", "cursor", "--sandbox", "--force").output
     assert {path.read_text() for path in file.parent.glob("*.bak")} == {by_hand, changed}
-    assert "A copy from before: " in command("uninstall", "cursor").output
+    removed = command("uninstall", "cursor").output
+    assert f"The file as it was before install: {file}.contit-mcp.bak\n" in removed
+    assert f"The file as it was before a later install: {file}.contit-mcp.2.bak\n" in removed
+    assert len(list(file.parent.glob("*.bak"))) == 2
     assert "contit-assistant" not in file.read_text()
 
 
@@ -213,7 +217,7 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, home
     assert key_file.read_text() == "SECRET-MARKER\n"
     assert os.name == "nt" or stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert entry_of("cursor")["env"] == {"CONTIT_API_KEY_FILE": str(key_file)}
-    assert "another entry takes it from there" in command("uninstall", "cursor").output
+    assert "another entry uses it" in command("uninstall", "cursor").output
     assert key_file.exists()
     assert "was removed too" in command("uninstall", "codex").output
     assert list(state.iterdir()) == []
@@ -253,8 +257,16 @@ def test_another_key_replaces_the_stored_one_only_when_asked_to(command: Calls, 
     assert isinstance(refused.exception, ContitError)
     assert "--new-key" in refused.exception.hint
     assert (state / "api-key").read_text() == "first\n"
-    assert command("install", "codex", "--new-key", CONTIT_API_KEY="second").exit_code == 0
-    assert (state / "api-key").read_text() == "second\n"
+    no_key = {"CONTIT_API_KEY_FILE": str(state / "api-key")}
+    assert "No API key was given" in said_by(command("install", "codex", "--new-key", **no_key), 1)
+    with contit() as it:
+        given = upstream(it.url, CONTIT_API_KEY="sandbox-forbidden")
+        replaced = command("install", "codex", "--new-key", **given)
+    assert replaced.exit_code == 0
+    assert f"It replaces another key, also for Cursor ({file_of('cursor')})." in replaced.output
+    assert str(file_of("codex")) not in replaced.output.partition("It replaces")[2]
+    assert "(403). Give it the ReadAccess policy in Contit" in replaced.output
+    assert (state / "api-key").read_text() == "sandbox-forbidden\n"
 
 
 def test_a_key_file_of_the_user_is_named_and_never_touched(command: Calls, home: Path) -> None:
@@ -294,7 +306,7 @@ def test_a_personal_access_token_is_named_as_one(variables: dict[str, str], comm
     [
         ((), {}, "No API key was given"),
         ((), {"CONTIT_API_KEY": "two SECRET-MARKER"}, "does not look like a key"),
-        (("--key-file", "missing"), {}, "cannot be read"),
+        (("--key-file", "missing"), {}, "missing does not exist or is empty"),
         ((), {"CONTIT_API_KEY": "key", "CONTIT_BASE_URL": "https://u:SECRET-MARKER@x.example"}, "CONTIT_BASE_URL must"),
         ((), {"CONTIT_API_KEY": "key", "CONTIT_BASE_URL": "contit.example"}, "CONTIT_BASE_URL must"),
     ],
@@ -312,7 +324,7 @@ def test_the_key_that_install_keeps_is_used_by_ask_and_check(run_here: RunHere, 
     """Nothing else has to be set, the address of Contit neither; a credential that is set comes first."""
     with contit() as it:
         installed = run_here("install", "cursor", **upstream(it.url))
-        assert "The key: API key, set (hidden); it is good." in installed.stdout
+        assert "Contit accepts the key." in installed.stdout
         assert "--new-key replaces it" in run_here("install", "zed", CONTIT_BASE_URL=it.url).stdout
         asked = run_here("ask", "How many drafts are there?")
         assert (asked.code, "20 draft items" in asked.stdout) == (0, True), asked.stderr
@@ -343,7 +355,7 @@ def test_a_key_that_cannot_be_tried_is_kept_and_that_is_said(command: Calls, hom
     """Offline, behind a proxy, or while Contit has a fault."""
     installed = command("install", "cursor", CONTIT_API_KEY="key", CONTIT_BASE_URL="http://127.0.0.1:9")
     assert installed.exit_code == 0
-    assert "The key, not tried: Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection" in installed.output
+    assert "The key was not tried. Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection" in installed.output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")

@@ -34,7 +34,7 @@ async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
         sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
     ):
-        await terminal.until(lambda text: re.search(r"0:00:01.*in_progress", text) is not None)
+        await terminal.until(lambda text: re.search(r"0:00:01.*Contit is working", text) is not None)
         assert len(terminal.screen()) == 1
     assert terminal.process.returncode == 0
     assert terminal.written.count(HIDE) == terminal.written.count(SHOW) == 1
@@ -44,7 +44,7 @@ async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
     assert " 2 Weekly Update (March 14)" in shown  # rendered: no asterisks
     line = "".join(shown[-3:])
     assert re.fullmatch(rf'.*[\d.]+ s\. Go on: contit-mcp ask --thread {sandbox.runs[0].thread_id} "\.\.\."', line)
-    assert not any("in_progress" in line for line in shown)
+    assert not any("is working" in line for line in shown)
     assert COLOUR.search(terminal.written)
 
 
@@ -214,11 +214,17 @@ async def test_the_sandbox_in_the_process_leaves_no_handle() -> None:
 
 @pytest.mark.anyio
 async def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
+    """Ctrl-Z gives the cursor back until the shell continues it."""
     async with (
         sandbox_on_port(LONG_RUN) as (url, sandbox),
         on_terminal("ask", MARCH, **upstream(url)) as terminal,
     ):
-        await terminal.until(lambda text: "in_progress" in text)
+        await terminal.until(lambda text: "is working" in text)
+        terminal.process.send_signal(signal.SIGTSTP)
+        await terminal.until(lambda text: text.count(SHOW) == 1)
+        while terminal.written.count(HIDE) < 2:  # a signal that comes before the process has stopped is lost
+            terminal.process.send_signal(signal.SIGCONT)
+            await anyio.sleep(0.05)
         terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.returncode == 130
     (known,) = sandbox.runs

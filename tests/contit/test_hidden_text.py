@@ -37,6 +37,10 @@ KEPT = {
     "emoji style": "☺\ufe0f ™\ufe0f ©\ufe0f",
     "astronaut": "👩🏽\u200d🚀",
     "scotland": "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    "head shaking": "🙂\u200d↔\ufe0f",
+    "maths variant": "A ∩\ufe00 B",
+    "wide comma": "你好\uff0c\ufe01世界",
+    "myanmar dotted": "\u1000\ufe00",
 }
 
 
@@ -84,7 +88,8 @@ SIBLINGS = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe
 
 
 @given(
-    st.lists(st.sampled_from(HIDDEN), min_size=2, max_size=300), st.sampled_from(["", "drafts.", "x", "0", "Ω", "💡"])
+    st.lists(st.sampled_from(HIDDEN), min_size=2, max_size=300),
+    st.sampled_from(["", "drafts.", "x", "0", "Ω", "─", "∑", "→", "💡"]),
 )
 def test_no_alphabet_of_hidden_characters_carries_a_message(message: list[str], cover: str) -> None:
     left = without_hidden_characters(cover + "".join(message) + " End.")
@@ -100,6 +105,8 @@ AS_AN_ALPHABET = {
     "selectors with something between": ("☺\ufe0f\u200b\ufe0e", "☺\ufe0f"),
     "joiners in a row": ("می" + "\u200c\u200d" * 20 + "خ", "میخ"),
     "joiners between emoji and text": ("💡\u200dx\u200d💡", "💡x💡"),
+    "joiners between lines": ("─\u200d─\u200d─", "───"),
+    "selectors spread over a rule": ("─\ufe0e─\ufe0f" * 64, "─" * 128),
     "a keycap without its key": ("1\ufe0f2\ufe0f", "12"),
     "fillers after a syllable": ("가\u115f\u1160\u115f\u1160", "가"),
     "vowel fillers in a row": ("\u1100\u1160\u1160\u1160", "\u1100\u1160"),

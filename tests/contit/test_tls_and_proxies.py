@@ -145,7 +145,8 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize(
-    "proxy", ["", "socks5://user:hunter2@127.0.0.1:1080", "ftp://proxy.test", "http://proxy.test:x"]
+    "proxy",
+    ["", "socks5://user:hunter2@127.0.0.1:1080", "ftp://proxy.test", "http://proxy.test:x", "http://xn--0:3128"],
 )
 async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot be used stops nothing; contit-mcp names it at its start (tests/cli/test_environments.py)."""
@@ -209,7 +210,7 @@ def test_an_entry_of_no_proxy_that_is_no_host_is_ignored_and_named(entry: str) -
 
 @pytest.mark.parametrize(
     "value",
-    ["not a url", "http://", "http://[::1", "ftp://proxy.example", "http://a b:1", "http://x:99999", ":8080", "http://user:hunter2@", "socks4://x:1", "http://x\x1b[31m:1"],
+    ["not a url", "http://", "http://[::1", "ftp://proxy.example", "http://a b:1", "http://x:99999", ":8080", "http://user:hunter2@", "socks4://x:1", "http://x\x1b[31m:1", "http://xn--0:3128"],
 )  # fmt: skip
 def test_a_proxy_that_cannot_be_used_is_ignored_and_its_password_is_not_shown(value: str) -> None:
     mounts, (ignored,) = environment_proxies({"https": value, "no": "["})

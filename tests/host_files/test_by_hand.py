@@ -49,6 +49,12 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             '{"servers": {"o": {}}, "inputs": [{"id": "o"}]}',
         ),
         (
+            "vscode",
+            '{"servers": {"contit-assistant": {}, "o": "${input:contit-assistant-token}"},\n'
+            + (inputs := '"inputs": [{"id": "contit-assistant-token"}]}'),
+            '{"servers": {"o": "${input:contit-assistant-token}"},\n' + inputs,
+        ),
+        (
             "codex",
             (
                 "a = 1\n\n[mcp_servers.contit-assistant]\ncommand = 'x'\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n"
@@ -63,6 +69,26 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
             "extensions:\n  # mine\n  other: {cmd: y}\nz: 1\n",
         ),
         ("goose", "extensions: {contit-assistant: {cmd: x}} # y\nz: 1\n", "z: 1\n"),
+        (
+            "codex",
+            "[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n# mine\n\n# next\n[other]\na = 1\n",
+            "# mine\n\n# next\n[other]\na = 1\n",
+        ),
+        (
+            "codex",
+            "[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n# last",
+            "# last",
+        ),
+        (
+            "goose",
+            "extensions:\n  contit-assistant:\n    cmd: x\n  # mine\n  other:\n    cmd: y\nz: 1\n",
+            "extensions:\n  # mine\n  other:\n    cmd: y\nz: 1\n",
+        ),
+        (
+            "goose",
+            "extensions:\n  contit-assistant:\n    cmd: x\n\n# mine\nz: 1\n",
+            "# mine\nz: 1\n",
+        ),
         (
             "goose",
             "extensions:\n  other:\n    cmd: y\n  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\nz: 1\n",
@@ -87,9 +113,9 @@ def holding(text: str, host: Host, folder: Path) -> HostFile:
 def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path, installs: Installs) -> None:
     """Other settings and comments stay. A copy is kept and named."""
     place = holding(text, HOSTS[slug], tmp_path)
-    (copy,) = uninstall(place, installs) or [Path()]
+    copies = uninstall(place, installs) or {}
     assert place.path.read_bytes().decode() == after
-    assert copy.read_bytes().decode() == text
+    assert [copy.read_bytes().decode() for copy in copies] == [text]
 
 
 def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs: Installs) -> None:
@@ -130,6 +156,24 @@ def test_a_host_that_rewrites_its_file_has_not_changed_our_entry(tmp_path: Path,
     assert json.loads(place.path.read_text()) == {"numStartups": 2, "mcpServers": {}}
 
 
+@pytest.mark.parametrize("slug", ["cursor", "goose"])
+def test_a_file_that_install_made_stays_for_what_the_user_put_into_it(
+    slug: str, tmp_path: Path, installs: Installs
+) -> None:
+    """Comments count too, also after another install; so does a file in the place of one that install made."""
+    place, comment = HostFile(HOSTS[slug], tmp_path / "file"), "// mine" if slug == "cursor" else "# mine"
+    install(place, SERVER, installs)
+    place.path.write_text(comment + "\n" + place.path.read_text())
+    uninstall(place, installs)
+    assert comment in place.path.read_text()
+    place.path.unlink()
+    install(place, SERVER, installs)
+    place.path.write_text(own := "{}\n")
+    install(place, SERVER, installs)
+    uninstall(place, installs)
+    assert place.path.read_text() == own
+
+
 def test_a_new_file_that_would_hide_an_older_one_is_not_made(tmp_path: Path, installs: Installs) -> None:
     """Continue reads config.json only as long as there is no config.yaml (its source): all models would be gone."""
     (tmp_path / "config.json").write_text("{}")
@@ -154,7 +198,7 @@ def test_a_file_is_the_same_by_every_link(tmp_path: Path, installs: Installs) ->
     by_link, itself = (HostFile(HOSTS["cursor"], tmp_path / name / "file") for name in ("link", "real"))
     install(by_link, SERVER, installs)
     install(itself, LocalServer("/y"), installs)
-    assert uninstall(by_link, installs) == []
+    assert uninstall(by_link, installs) == {}
     assert installs.known == []
 
 

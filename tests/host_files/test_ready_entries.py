@@ -54,7 +54,7 @@ async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
     assert words == {json.dumps(asdict(servers[-1]))}
     assert servers[-1].command.endswith("/.contit-mcp/bin/contit-mcp")
     (tmp_path / "api-key").write_text("sandbox-key\n")
-    placed = {name: re.sub(r".*/\.contit-mcp", str(tmp_path), text) for name, text in servers[-1].environment.items()}
+    placed = {name: re.sub(r".*/contit-mcp", str(tmp_path), text) for name, text in servers[-1].environment.items()}
     load_settings(environment=placed)
     async with sandbox_on_port() as (url, _):
         parameters = StdioServerParameters(

@@ -41,7 +41,7 @@ def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, 
             assert entry_in(place) == server
         assert install(place, server, installs) == ("same", None)
         assert file.read_bytes() == first
-        assert uninstall(place, installs) == []
+        assert uninstall(place, installs) == {}
         assert file.read_bytes() == text.encode()
         assert [path.name for path in Path(folder).rglob("*") if path.is_file()] == ["file"]
 
@@ -66,7 +66,7 @@ def test_without_memory_of_the_install_only_the_entry_goes(host: Host, data: st.
         assert entry_in(place) is None
         after = file.read_bytes().decode()
         assert _others(host, after) == _others(host, text)
-        assert [copy.read_bytes() for copy in copies or ()] == [written]
+        assert [copy.read_bytes() for copy in copies or {}] == [written]
 
 
 @pytest.mark.parametrize("host", JUDGED, ids=lambda host: host.slug)
@@ -90,7 +90,7 @@ def test_a_setting_that_came_in_after_the_install_is_never_lost(host: Host, data
         after = read(file.read_bytes().decode(), FORMATS[host.format])
         assert other.find(after) == other.value
         assert entry_in(place) is None
-        assert text.encode() in [copy.read_bytes() for copy in copies or ()]
+        assert text.encode() in [copy.read_bytes() for copy in copies or {}]
 
 
 def _named(host: Host, name: str) -> dict[str, str]:

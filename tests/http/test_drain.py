@@ -187,6 +187,24 @@ async def test_an_ask_without_a_run_is_told_what_is_known(case: str) -> None:
     assert all(next_step in each.get("next_step", "") for each in found)
 
 
+async def test_a_second_signal_ends_the_process_at_once() -> None:
+    """The exit code says that the drain did not end."""
+    with anyio.fail_after(30):
+        async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
+
+            async def cut() -> None:
+                with pytest.raises(httpx.TransportError):
+                    await ask(http, server)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cut)
+                await until_started(sandbox)
+                server.process.send_signal(signal.SIGTERM)
+                await server.logged("server.stopping")
+                code, seconds = await server.end()
+    assert (code, seconds < 1) == (-signal.SIGTERM, True)
+
+
 @pytest.mark.parametrize("trouble", ["stops", "hangs"])
 async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Path, trouble: str) -> None:
     """When a node is emptied both go. The connections to a Redis that hangs cannot be closed in order."""

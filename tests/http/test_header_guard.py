@@ -1,6 +1,7 @@
 """What is refused for its Host or Origin, and which web pages may call. `test_malformed_requests` has odd headers."""
 
 import ipaddress
+import random
 import re
 from collections.abc import Iterator
 
@@ -66,10 +67,20 @@ def test_where_no_host_is_listed_any_one_passes_with_authentication(deployed: Se
 def test_a_foreign_page_gets_neither_a_preflight_nor_a_call(deployed: Served, origin: str) -> None:
     """Also with a good token, which its visitor may have."""
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-    call = deployed.post(INITIALIZE, Origin=origin, **TOKEN)
-    assert (call.status_code, call.json()["error"]) == (403, "foreign_origin")
-    for refused in (deployed.http.options(deployed.url, headers=asks), call):
-        assert refused.status_code in {400, 403}
+    trace_id = f"{random.getrandbits(128):032x}"
+    preflight = deployed.http.options(deployed.url, headers=asks | {"traceparent": f"00-{trace_id}-{7:016x}-01"})
+    for refused in (preflight, deployed.post(INITIALIZE, Origin=origin, **TOKEN)):
+        assert (refused.status_code, refused.json()["error"]) == (403, "foreign_origin")
+        assert "access-control-allow-origin" not in refused.headers
+    assert deployed.last("http.request", trace_id=trace_id)["refused"] == "foreign_origin"
+
+
+def test_a_listed_page_gets_nothing_under_a_foreign_name(server: Served) -> None:
+    """A name that was pointed at this machine (DNS rebinding) gets neither a preflight nor a readable refusal."""
+    asks = {"Host": "evil.example", "Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
+    for method in ("OPTIONS", "POST"):
+        refused = server.http.request(method, server.url, headers=asks)
+        assert (refused.status_code, refused.json()["error"]) == (421, "wrong_host")
         assert "access-control-allow-origin" not in refused.headers
 
 

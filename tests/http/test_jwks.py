@@ -9,7 +9,7 @@ import anyio
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from starlette.datastructures import Headers
 
@@ -326,12 +326,22 @@ async def test_a_curve_is_for_one_algorithm(signs: str, named: str) -> None:
     assert await status_on(web, token(FIRST.private, "ec")) == 401
 
 
-@pytest.mark.parametrize(("named", "expected"), [({}, 200), ({"alg": "EdDSA"}, 200), ({"alg": "RS256"}, 401)])
-async def test_an_edwards_curve_is_for_eddsa(named: dict[str, str], expected: int) -> None:
-    """RFC 8037, 3.1."""
-    private = ed25519.Ed25519PrivateKey.generate()
-    published = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ed", **named}
-    given = jwt.encode(Issuer(URL).claims(), private, "EdDSA", headers={"kid": "ed"})
+EDWARDS: dict[str, Any] = {"Ed25519": ed25519.Ed25519PrivateKey, "Ed448": ed448.Ed448PrivateKey}
+
+
+@pytest.mark.parametrize("curve", EDWARDS)
+@pytest.mark.parametrize(
+    ("named", "signs", "expected"),
+    [(None, "EdDSA", 200), ("EdDSA", "EdDSA", 200), ("RS256", "EdDSA", 401), (None, "crv", 200), ("crv", "crv", 200)],
+)
+async def test_an_edwards_curve_is_for_eddsa(curve: str, named: str | None, signs: str, expected: int) -> None:
+    """RFC 8037, 3.1; RFC 9864, 2.2 names the algorithm after its curve."""
+    private = EDWARDS[curve].generate()
+    published = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ed"}
+    if named is not None:
+        published["alg"] = published.get(named, named)
+    algorithm = curve if signs == "crv" else signs
+    given = jwt.encode(Issuer(URL).claims(), private, algorithm, headers={"kid": "ed"})
     assert await status_on(Web(published, FIRST.public()), given) == expected
 
 

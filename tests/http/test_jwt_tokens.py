@@ -137,7 +137,7 @@ REFUSED: dict[str, Callable[[Issuer], str]] = {
     "of a type that is a number": lambda i: good(i, headers={"typ": 7}),
     **{f"of type {kind}": partial(good, headers={"typ": kind}) for kind in (
         "logout+jwt", "dpop+jwt", "application/dpop+jwt", "LOGOUT+JWT", "secevent+jwt", "token-introspection+jwt", "rt+jwt",
-        "id_token+jwt", "oauth-authz-req+jwt", "entity-statement+jwt", "vc+sd-jwt", "kb+jwt", "JWE", "at+jwt; x", "at+",
+        "id_token+jwt", "oauth-authz-req+jwt", "entity-statement+jwt", "vc+sd-jwt", "kb+jwt", "oauth-id-jag+jwt", "JWE", "at+jwt; x", "at+",
     )},
     **{f"bound to its client by {name}": partial(good, cnf={name: "x" * 43}) for name in ("jkt", "x5t#S256", "kid", "jwk")},
     "bound to its client by an empty claim": lambda i: good(i, cnf={}),

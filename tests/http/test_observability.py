@@ -206,5 +206,5 @@ async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() ->
                 assert (await server.end())[0] == 0
     assert answer["structuredContent"]["status"] == "completed"
     (line,) = server.named("tracing.not_installed")
-    assert line["hint"] == "Install contit-mcp[otel] to export traces."
+    assert line["hint"] == "To export traces, in the clone: pip install '.[otel]'"
     assert server.named("call.finished")[0]["trace_id"] == TRACE

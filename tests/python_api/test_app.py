@@ -15,6 +15,7 @@ import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from contit_mcp import create_app, errors
 from contit_mcp.sandbox.options import SandboxOptions
@@ -142,13 +143,22 @@ async def test_without_authentication_other_machines_are_refused(
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize("length", ["x", "-1", "", "9" * 5_000])
+async def test_a_content_length_that_the_host_does_not_check_is_refused(sandbox: RunningSandbox, length: str) -> None:
+    """Servers do so, and other transports do not."""
+    transport = httpx.ASGITransport(create_app(api_key="anna-key", base_url=sandbox.url, store="memory"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await http.post("/mcp", json=rpc("ping"), headers=JSON_RPC | {"Content-Length": length})
+    assert answer.status_code == 413, answer.text
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({}, "No Contit credential is given"),
         ({"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
         ({"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
-        ({"api_key": "k", "port": 80}, "port is not a setting"),
+        ({"api_key": "k", "port": 80}, "create_app does not take port"),
         ({"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
     ],
 )
@@ -156,6 +166,14 @@ def test_an_app_that_could_not_work_is_not_made(options: dict[str, Any], said: s
     """The host learns it at its start, not at the first request."""
     with pytest.raises(errors.ConfigurationError, match=said):
         create_app(**options)
+
+
+def test_a_websocket_is_closed(sandbox: RunningSandbox) -> None:
+    """A host passes each connection below the path of its mount."""
+    app = create_app(api_key="anna-key", base_url=sandbox.url, store="memory")
+    client = TestClient(app, client=("127.0.0.1", 50_000))
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/mcp"):
+        pass
 
 
 def test_an_unreadable_tokens_file_is_logged_and_nothing_is_written_to_stdout(

@@ -43,7 +43,8 @@ import contit_mcp
 
 def configured():
     ours = logging.getLogger("contit_mcp")
-    return logging.root.handlers[:], logging.root.level, warnings.showwarning, ours.handlers[:], ours.level
+    writes = [one for one in ours.handlers if not isinstance(one, logging.NullHandler)]
+    return logging.root.handlers[:], logging.root.level, warnings.showwarning, writes, ours.level
 
 before = configured()
 for use, absent in {STEPS}.items():
@@ -51,6 +52,7 @@ for use, absent in {STEPS}.items():
     found = set(absent.split()) & set(sys.modules)
     assert not found, (use, found)
     assert configured() == before, use
+logging.getLogger("contit_mcp.contit").warning("not written to stderr by an application without handlers")
 """
 
 

@@ -1,6 +1,7 @@
 """Faults, scripted answers, and the control endpoint that sets both."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,9 @@ class TestADroppedConnection:
      "slow seconds=nan", "unknown-status", "500 500", "500 color=red", '500 retry_after="3', ""],
 )  # fmt: skip
 def test_a_fault_that_would_silently_do_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=".") as refused:
         parse_fault(text)
+    assert not re.search("literal|Input|Unexpected|unable to parse|'nonsense.*nonsense", str(refused.value))
 
 
 def test_faults_are_separated_by_commas_outside_quotes() -> None:
@@ -156,17 +158,18 @@ async def test_the_first_scripted_answer_that_matches_answers(tmp_path: Path) ->
         ({}, "list"),
         ([1], "record 1"),
         ([{"answer": "x"}], "record 1: "),
-        ([{"prompt": "a", "pattern": "b", "answer": "x"}], "either a prompt or a pattern"),
+        ([{"prompt": "a", "pattern": "b", "answer": "x"}], "exactly one of prompt and pattern"),
         ([{"prompt": "a"}], "an answer, seconds or a fault"),
         ([{"prompt": "a", "answer": "x"}, {"prompt": "a", "reply": "x"}], "record 2: reply"),
         ([{"prompt": "a", "answer": "x", "seconds": -1}], "record 1: seconds"),
         ([{"prompt": "a", "answer": "x", "times": 0}], "record 1: times"),
-        ([{"prompt": "a", "fault": "nonsense"}], "unknown fault"),
+        ([{"prompt": "a", "fault": "nonsense"}], "the kind is not a status"),
+        ([{"prompt": "a", "says": "b"}], "record 1: says is not a known field"),
         ([{"prompt": "a", "fault": "503 on=status"}], "does not happen on start"),
         ([{"pattern": "(", "answer": "x"}], "do not fit"),
         ([{"pattern": "a(b)", "answer": "\\2"}], "do not fit"),
         ([{"prompt": "a", "answer": "x"}] * (sandbox_options.MAX_ANSWERS + 1), "1000"),
-        (b"{", "answers.json: Expecting"),
+        (b"{", "answers.json: it is not JSON"),
         (b'[{"prompt": "caff\xe8"}]', "answers.json: 'utf-8' codec"),
     ],
 )

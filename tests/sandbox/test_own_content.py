@@ -82,15 +82,15 @@ def test_a_folder_holds_several_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", "{", "a.json: Expecting"),
+        ("a.json", "{", "a.json: it is not JSON (line 1, column 2)"),
         ("a.json", "[]", "0 content items"),
         ("a.json", "[1]", "a.json, record 1: a record is an object"),
         ("a.json", '[{"title": "x"}, {"body": "y"}]', "a.json, record 2: the item has no title"),
         ("a.json", '[{"title": "x", "createdAt": "soon"}]', "record 1: createdAt is not a date"),
         ("a.json", '[{"id": 1, "title": "x"}, {"id": 1, "title": "y"}]', "record 2: another item has the id"),
-        ("a.jsonl", '{"title": "x"}\n{"title"', "a.jsonl, record 2: "),
-        ("a.csv", "title,author\nx\n", "a.csv, record 1: the row has not as many values"),
-        ("a.csv", "title,author\nx,y,z\n", "a.csv, record 1: the row has not as many values"),
+        ("a.jsonl", '{"title": "x"}\n{"title"', "a.jsonl, record 2: it is not JSON"),
+        ("a.csv", "title,author\nx\n", "a.csv, record 1: the row does not have as many values"),
+        ("a.csv", "title,author\nx,y,z\n", "a.csv, record 1: the row does not have as many values"),
         ("a.json", "[" * 100_000, "a.json: "),
     ],
 )

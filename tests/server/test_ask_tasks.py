@@ -309,8 +309,11 @@ async def test_a_server_that_stops_needs_nothing_of_its_tasks() -> None:
 
 async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(logged: io.StringIO) -> None:
     """As calls are; an id that is not the caller's leaves nothing of it."""
-    async with process(EchoContit(seconds=2)) as (client, _):
+    async with process(EchoContit(seconds=20)) as (client, _):
         created = await create_task(client, "contit_ask", prompt="secret question")
+        other = await create_task(client, "contit_ask", prompt="secret question")
+        await cancel_task(client, other.task_id)
+        await get_task(client, other.task_id)
         await ended(client, created.task_id)
         await cancel_task(client, created.task_id)
         await update_task(client, created.task_id, {"secret key": 1})
@@ -320,6 +323,9 @@ async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(
     told = [(line["tool"], line["outcome"]) for line in written if line["level"] == "info"]
     assert told == [
         ("contit_ask", "task"),
+        ("contit_ask", "task"),
+        ("tasks/cancel", "acknowledged"),
+        ("tasks/get", "cancelled"),
         ("tasks/get", "completed"),
         ("tasks/cancel", "acknowledged"),
         ("tasks/update", "acknowledged"),
@@ -329,3 +335,13 @@ async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(
     assert [line["run_id"] for line in written if line["outcome"] == "unknown"] == [None]
     for hidden in ("secret", created.task_id, "somebody"):
         assert hidden not in json.dumps(written)
+
+
+async def test_a_request_about_a_task_that_is_cut_is_logged_as_cancelled(logged: io.StringIO) -> None:
+    async with process(EchoContit(seconds=60, latency=1)) as (client, _):
+        created = await create_task(client, "contit_ask", prompt="q")
+        await anyio.sleep(20)
+        with anyio.move_on_after(0.5):
+            await get_task(client, created.task_id)
+        await anyio.sleep(5)
+    assert [line["outcome"] for line in lines(logged, "call.finished")] == ["task", "cancelled"]

@@ -36,7 +36,7 @@ NO_RESULT = "I did not understand what that refers to: there is no earlier resul
         # What cannot be referred to
         (["Show me the second one"], NO_RESULT),
         (["more"], NO_RESULT),
-        (["What is the newest page?", "the fifth"], "The last list has fewer entries: 1."),
+        (["What is the newest page?", "the fifth"], "The last list ends at entry 1."),
         (["Show the tents", "more"], "That was all; there is nothing more to show."),
         (["Show me the 5 newest articles", "Which is the cheapest?"], "I did not understand the question: none of"),
         ([MARCH, "yes"], "Which one? Tell me its number or its title."),

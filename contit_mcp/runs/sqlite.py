@@ -8,6 +8,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import ParamSpec, TypeVar
+
+if sys.platform != "win32":
+    import fcntl
 
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
@@ -302,14 +306,29 @@ def _open(file: Path) -> sqlite3.Connection:
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)  # for this user alone, whatever the umask
     _drop_old_broken_files(file)
-    os.close(_safe_descriptor(file, os.O_RDWR | os.O_CREAT))  # SQLite would create it readable for others
-    db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    with _locked(file):
+        os.close(_safe_descriptor(file, os.O_RDWR | os.O_CREAT))  # SQLite would create it readable for others
+        db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Let only one process at a time create the file or move it away. Windows does not move an open file."""
+    if sys.platform == "win32":
+        yield
+        return
+    lock = os.open(file.parent, os.O_RDONLY)  # the folder itself, so that no other file is left there
     try:
-        _prepare(db)
-    except BaseException:
-        db.close()
-        raise
-    return db
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)  # this also unlocks it
 
 
 def _safe_descriptor(file: Path, flags: int) -> int:
@@ -381,15 +400,16 @@ def _is_broken(error: Exception) -> bool:
 
 def _set_aside(file: Path, broken: int) -> None:
     """Move a broken file, by its inode, away and report it, unless another process has done so."""
-    if _inode(file) != broken:
-        return
-    for suffix in ("-wal", "-shm", ""):
-        part, aside = (file.with_name(f"{file.name}{end}") for end in (suffix, f".broken{suffix}"))
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
-            part.replace(aside)
-            aside.chmod(0o600)
-            if not suffix:
-                log.warning("store.set_aside", reason="the file is broken", file=str(file), moved_to=str(aside))
+    with _locked(file):
+        if _inode(file) != broken:
+            return
+        for suffix in ("-wal", "-shm", ""):
+            part, aside = (file.with_name(f"{file.name}{end}") for end in (suffix, f".broken{suffix}"))
+            with contextlib.suppress(FileNotFoundError):  # the last process that closes it removes these two
+                part.replace(aside)
+                aside.chmod(0o600)
+                if not suffix:
+                    log.warning("store.set_aside", reason="the file is broken", file=str(file), moved_to=str(aside))
 
 
 def _drop_old_broken_files(file: Path) -> None:

@@ -1,6 +1,7 @@
 """An issuer's keys over time: rotated, withdrawn, out of reach, or not what they should be. In virtual time."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from io import StringIO
 from typing import Any
@@ -93,8 +94,9 @@ async def endless(pause: float, chunk: bytes, sent: list[int] | None = None) -> 
 
 
 def token(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, key_id: str, algorithm: str = "RS256") -> str:
-    """Return a good token."""
-    return jwt.encode(Issuer(URL).claims(), key, algorithm, headers={"kid": key_id})
+    """Return a token that is good for longer than the tests last."""
+    claims = Issuer(URL).claims(exp=int(time.time()) + 86_400)
+    return jwt.encode(claims, key, algorithm, headers={"kid": key_id})
 
 
 OLD, NEW = token(FIRST.private, "first"), token(SECOND.private, "second")

@@ -113,6 +113,7 @@ after(async () => {
 
 async function harmless(readable) {
   const { frame, seen, page } = card;
+  await frame.waitForFunction((text) => document.querySelector(".turn").textContent.includes(text), readable); // it draws after the message
   const found = await frame.evaluate(() => ({
     text: document.querySelector(".turn").textContent,
     elements: [...document.querySelectorAll(".turn .answer *")].map((it) => it.localName),

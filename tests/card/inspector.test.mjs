@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { axe, cardFrame, launch, requestsOf, ROOT, watch } from "./harness.mjs";
 
-const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv", "bin", "python");
+const PYTHON = join(ROOT, ".venv", "bin", "python");
 const INSPECTOR = join(import.meta.dirname, "node_modules", ".bin", "mcp-inspector");
 const QUESTION = "Which articles were published in March 2026?";
 const children = [];

@@ -163,7 +163,7 @@ class RunStarter:
         finally:
             if not kept:
                 await self._give_back(intent, maybe_sent=maybe_sent)
-        log.info("run.started", thread_id=kept[0].thread_id, run_id=kept[0].run_id)
+        log.info("run.started", owner=intent.question.owner, thread_id=kept[0].thread_id, run_id=kept[0].run_id)
         return kept[0]
 
     def _started(self, intent: RunRecord, ids: StartedRun, now: float) -> RunRecord:

@@ -164,8 +164,8 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
     apps = [(wired.app, settings.port)]
     if settings.metrics_port is not None:
         apps.append((Router(operator_routes(wired.readiness, wired.metrics)), settings.metrics_port))
-    sockets = [_bind(settings.host, port) for _, port in apps]
     listeners = [Listener(_config(app, settings)) for app, _ in apps]
+    sockets = [_bind(settings.host, port) for _, port in apps]
     ends = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     # A signal that is ignored stays ignored: `nohup` asks for that.
     ends = [number for number in ends if signal.getsignal(number) is not signal.SIG_IGN]

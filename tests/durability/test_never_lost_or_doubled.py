@@ -5,12 +5,14 @@ the question starts anew and says so (docs/architecture.md). A deterministic tes
 tests/runs/test_between_processes.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
@@ -23,6 +25,18 @@ from tests.durability.world import RETENTION
 from tests.stage import wall_clock
 
 T = TypeVar("T")
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed database in:ResourceWarning"
+)  # Python 3.13, of a killed process
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what killed processes left open while its warning is expected."""
+    yield
+    gc.collect()
+
 
 WINDOW = "the named window was hit, and the question asked again"
 SAID_SO = "a retry said that it may run twice"

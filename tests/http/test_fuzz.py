@@ -189,9 +189,8 @@ def probed(server: Served) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join(60)
-    assert statistics.median(delays) < 0.1 + max(noise)
-    # Other tests run beside this one. `make bench` holds the promised 0.5 s on a machine that does nothing else.
-    assert max(delays) < 1.5 + max(noise), max(delays)
+    assert statistics.median(delays) < 0.1
+    assert max(delays) < 0.5 + max(noise), max(delays)
     server.assert_unharmed()
 
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -351,9 +350,7 @@ async def test_a_store_in_trouble_is_seen_while_it_lasts(tmp_path: Path) -> None
                     await anyio.sleep(0.05)
     for (watch, _, _), (_, _, _, alerts, _), (_, told), count in zip(stages, TROUBLES, began, late, strict=True):
         after = warnings(watch.server, "store.")[told:]
-        counted = Counter(after)  # a slow store can be unusable as well, once
-        assert max(counted["store.unusable"], counted["store.back"]) <= 1, after
-        assert max(counted["store.slow"], counted["store.fast"]) <= 2, after  # a busy machine slows it down once more
+        assert len(after) == len(set(after)), after  # a slow store can be unusable as well, once
         assert len(warnings(watch.server, "limits.")) <= 2
         assert alerts <= await anyio.to_thread.run_sync(watch.alerts, tmp_path, count)
 

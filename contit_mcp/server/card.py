@@ -16,11 +16,9 @@ from mcp_types import ReadResourceResult, TextResourceContents
 
 CARD_URI = "ui://contit/answer-card.html"
 
-CARD_TOOLS = frozenset({"contit_ask", "contit_response"})
-"""The tools whose results hold an answer. contit_start would show the same run in a second card."""
+CARD_TOOLS = frozenset({"contit_ask", "contit_response"})  # contit_start would show the same run in a second card
 
-SESSION_PREFIX = "card-"
-SESSION_HEADER = "Mcp-Session-Id"
+SESSION_PREFIX, SESSION_HEADER = "card-", "Mcp-Session-Id"
 """HTTP up to 2025-11-25 is stateless: what `initialize` declares is unknown to the requests after it. A session id with
 this prefix brings the declaration back. No state belongs to it, so that any replica understands it."""
 
@@ -55,9 +53,7 @@ class AnswerCard:
 
 def session_id_for(body: bytes) -> str | None:
     """Return the session id for a request with this body; None unless it is an `initialize` that declares cards."""
-    if b'"initialize"' not in body:
-        return None
-    message = json.loads(body)
+    message = json.loads(body) if b'"initialize"' in body else None
     if not isinstance(message, dict) or message.get("method") != "initialize" or not _declares(message.get("params")):
         return None
     return SESSION_PREFIX + secrets.token_urlsafe(16)
@@ -71,7 +67,7 @@ def _shows_cards(ctx: ServerRequestContext[Any, Any]) -> bool:
 
 
 def _declares(params: Any) -> bool:
-    """Tell it of parameters that are not validated; the SDK does it for those that are."""
+    """Return whether the parameters of an `initialize`, which are not validated yet, declare cards."""
     try:
         mime_types = params["capabilities"]["extensions"][EXTENSION_ID]["mimeTypes"]
     except (KeyError, TypeError):
@@ -85,17 +81,14 @@ def _complete(method: str, result: dict[str, Any]) -> None:
         extensions = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
         result["capabilities"] = {**capabilities, "extensions": extensions}
     elif method == "tools/list":
-        result["tools"] = [_with_card(tool) for tool in result["tools"]]
+        card = {"_meta": {"ui": {"resourceUri": CARD_URI}}}
+        result["tools"] = [{**tool, **card} if tool["name"] in CARD_TOOLS else tool for tool in result["tools"]]
     elif method == "resources/list":
         result["resources"] = [*result["resources"], _CARD]
     else:
         return
     if "cacheScope" in result:
         result["cacheScope"] = "private"  # another client gets another result
-
-
-def _with_card(tool: dict[str, Any]) -> dict[str, Any]:
-    return {**tool, "_meta": {"ui": {"resourceUri": CARD_URI}}} if tool["name"] in CARD_TOOLS else tool
 
 
 @cache

@@ -14,7 +14,8 @@ import pytest
 import contit_mcp
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
-from contit_mcp.server.tenancy import Kind, Sealer, TaskId, sealer_of_credential
+from contit_mcp.server.tasks import TaskId
+from contit_mcp.server.tenancy import Kind, Sealer, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
 from tests.cli.command_line import RunHere, command_in, environment, on_terminal, run, started, upstream
 
@@ -184,7 +185,7 @@ HANDLE = Sealer([NEW]).seal("run", "owner", "run_1")
         ("", NEW, "None of the keys opens this handle"),
         ("h1_", NEW, "None of the keys opens this handle"),
         ("h1_" + "A" * 10_000, NEW, "None of the keys opens this handle"),
-        (HANDLE, "short", "There is no key to open the handle with: a seal key has at least"),
+        (HANDLE, "short", "There is no key to open the handle with: CONTIT_MCP_SEAL_KEY"),
         (HANDLE, "", "There is no key to open the handle with"),
     ],
 )

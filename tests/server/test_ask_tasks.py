@@ -15,7 +15,6 @@ from mcp.shared.exceptions import MCPError
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
-from contit_mcp.server.tenancy import TaskId
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, settings
 from tests.server.test_calls import lines
@@ -134,7 +133,7 @@ async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> No
         tenant = context.services().tenant(Caller(principal="anna"))
         report = await tenant.start("q", None, wait_seconds=0)
         await anyio.sleep(2)
-        failure = (await tenant.snapshot(TaskId("thread_1", "run_2", 0))).failure
+        failure = (await tenant.snapshot("thread_1", "run_2", 0)).failure
     assert failure is not None
     assert (failure.thread_id, failure.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
 

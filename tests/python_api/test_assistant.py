@@ -121,7 +121,10 @@ async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None
         ({"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
         ({"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
         ({"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
-        ({"api_key": "k", "wait_seconds": 3}, "Assistant does not take wait_seconds. docs/python.md lists the options."),
+        (
+            {"api_key": "k", "wait_seconds": 3},
+            "Assistant does not take wait_seconds. docs/python.md lists the options.",
+        ),
         ({"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
         ({"environment": {"CONTIT_API_KEY": "k", "CONTIT_MCP_STOR": "x"}}, "CONTIT_MCP_STOR is not a setting"),
     ],

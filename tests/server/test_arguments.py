@@ -57,7 +57,14 @@ def test_other_spellings_of_a_parameter_are_accepted(spelling: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "named"),
-    [("promt", True), ("Promtp", True), ("promptText", True), ("question", False), ("x" * 50, False), ("promp\nte", False)],
+    [
+        ("promt", True),
+        ("Promtp", True),
+        ("promptText", True),
+        ("question", False),
+        ("x" * 50, False),
+        ("promp\nte", False),
+    ],
 )
 def test_a_missing_parameter_is_named_with_the_key_that_looks_like_it(key: str, named: bool) -> None:
     """No value is in the text, so that none is repeated."""

@@ -10,18 +10,17 @@ from pathlib import Path
 
 from contit_mcp.testing import running_sandbox
 from release.project import build
+from tests.python_api.test_docs import FRAGMENTS
 from tests.rules.tree import ROOT
 
 SCRIPT = """
 import asyncio, logging, sys
-from contit_mcp import Assistant, create_app, create_server
+from contit_mcp import create_app, create_server
 from mcp.client import Client
 
 given = {"api_key": "sandbox-key", "base_url": sys.argv[1], "store": "memory"}
 
 async def main():
-    async with Assistant(**given) as contit:
-        print((await contit.ask("How many drafts are there?")).response)
     async with Client(create_server(**given)) as client:
         result = await client.call_tool("contit_ask", {"prompt": "How many articles are there?"})
         print(result.structured_content["response"])
@@ -53,13 +52,20 @@ def environment(folder: Path, wheel: Path) -> Path:
     return python
 
 
-def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> None:
-    """In an empty folder, with no variable but HOME; stderr stays empty."""
+def test_the_first_fragment_of_the_page_and_a_server_need_nothing_but_the_wheel(tmp_path: Path) -> None:
+    """Three lines lead to an answer: in an empty folder, with no variable but HOME; stderr stays empty."""
     python = environment(tmp_path / "env", build(tmp_path))
     (tmp_path / "empty").mkdir()
     with running_sandbox() as sandbox:
         done = subprocess.run(
-            [python, "-W", "error", "-c", SCRIPT, sandbox.url],
+            [
+                python,
+                "-W",
+                "error",
+                "-c",
+                FRAGMENTS[0].replace("http://localhost:8787", sandbox.url) + SCRIPT,
+                sandbox.url,
+            ],
             cwd=tmp_path / "empty",
             env={"HOME": str(tmp_path)},
             capture_output=True,

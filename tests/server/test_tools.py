@@ -147,11 +147,8 @@ async def test_a_run_still_going_says_what_to_do_now(client: Client, contit: Ech
     """A normal result with both ids."""
     contit.seconds = 1_000
     structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": 5})
-    assert not is_error
-    assert structure["status"] == "in_progress"
-    assert structure["next_step"] == (
-        "Still running, not failed. Call contit_response with these ids; do not ask again."
-    )
+    assert (structure["status"], is_error) == ("in_progress", False)
+    assert structure["next_step"] == "Still running, not failed. Call contit_response with these ids; do not ask again."
     assert texts == [
         'Still running, not failed. Call contit_response(thread_id="thread_1", run_id="run_2"). Do not ask again.'
     ]
@@ -161,13 +158,10 @@ async def test_an_error_stands_alone_in_text_and_in_structure(client: Client, co
     """Claude Code shows only an error's text, Codex only its structure, without saying that it is one."""
     contit.end_words["q"] = "failed"
     structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
-    assert is_error
-    assert structure["status"] == "failed"
-    assert (structure["thread_id"], structure["run_id"]) == ("thread_1", "run_2")
-    assert structure["error"]
-    assert structure["next_step"]
+    assert (structure["status"], structure["thread_id"], structure["run_id"]) == ("failed", "thread_1", "run_2")
     assert texts == [f'{structure["error"]} {structure["next_step"]} (thread_id="thread_1", run_id="run_2")']
     assert len(structure["trace_id"]) == 32
+    assert is_error
 
 
 async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Client, contit: EchoContit) -> None:
@@ -201,18 +195,13 @@ async def test_an_empty_answer_is_said_to_be_empty(client: Client, contit: EchoC
     assert texts[0] == "(Contit's answer is empty.)"
 
 
-async def test_a_not_found_error_does_not_give_the_wrong_ids_back(client: Client) -> None:
-    """Codex shows the structure of an error as if it were a result."""
+async def test_what_cannot_work_is_refused_without_repeating_it(client: Client, contit: EchoContit) -> None:
+    """Codex shows the structure of an error as if it were a result: wrong ids do not come back."""
     structure, texts, is_error = await call(client, "contit_status", {"thread_id": "made-up", "run_id": "r"})
     assert is_error
     assert not {"thread_id", "run_id"} & structure.keys()
     assert "made-up" not in texts[0]
-
-
-async def test_an_argument_that_cannot_be_used_is_refused_before_any_request(
-    client: Client, contit: EchoContit
-) -> None:
-    """By name, never by value. tests/server/test_arguments.py has more of them."""
+    contit.requests.clear()
     for arguments, named in ({"promt": "q"}, "pass its value as prompt"), ({"prompt": "x" * 32_001}, "32,001"):
         structure, texts, is_error = await call(client, "contit_ask", arguments)
         assert is_error
@@ -259,9 +248,8 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Clie
     answer, _, _ = await call(client, "contit_ask", {"prompt": "q"})
     ids = {name: answer[name] for name in ("thread_id", "run_id")}
     structure, _, is_error = await call(client, "contit_response", {**ids, "offset": 10_000})
-    assert is_error
+    assert (structure["status"], is_error) == ("failed", True)
     assert f"the answer has {len(answer_to('q'))} characters" in structure["error"]
-    assert structure["status"] == "failed"
     assert structure["next_step"] == "Call again with a smaller offset."
     structure, _, is_error = await call(client, "contit_response", {**ids, "offset": -3})
     assert (structure["response"], is_error) == (answer_to("q"), False)
@@ -292,44 +280,34 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "wished", "waited"),
+    ("host", "operator", "wished", "waited"),
     [
-        ("claude-code", None, 240),
-        ("codex-mcp-client", None, 240),
-        ("gemini-cli-mcp-client", None, 240),
-        ("inspector-cli", None, 45),
-        ("inspector-cli", 200, 50),
-        ("some-agent", None, 45),
-        ("some-agent", 200, 200),
-        ("some-agent", 999, 240),
-        ("some-agent", "30", 30),
-        ("mcp", None, 25),
-        ("claude-code", 10, 10),
-        ("claude-code", 0, 0),
-        ("claude-code", -5, 0),
+        ("claude-code", {}, None, 240),
+        ("codex-mcp-client", {}, None, 240),
+        ("gemini-cli-mcp-client", {}, None, 240),
+        ("inspector-cli", {}, None, 45),
+        ("inspector-cli", {}, 200, 50),
+        ("some-agent", {}, None, 45),
+        ("some-agent", {}, 200, 200),
+        ("some-agent", {}, 999, 240),
+        ("some-agent", {}, "30", 30),
+        ("mcp", {}, None, 25),
+        ("claude-code", {}, 0, 0),
+        ("claude-code", {}, -5, 0),
+        ("claude-code", {"WAIT": "12", "MAX_WAIT": "100"}, None, 12),
+        ("inspector-cli", {"WAIT": "12", "MAX_WAIT": "100"}, 70, 70),
+        ("claude-code", {"WAIT": "12", "MAX_WAIT": "100"}, 230, 100),
+        ("claude-code", {"WAIT": "600"}, None, 600),
     ],
 )
-async def test_the_wait_fits_the_host(contit: EchoContit, era: str, host: str, wished: object, waited: float) -> None:
-    """By the name in clientInfo; a wish is clamped, never refused (measured ceilings, our margins)."""
-    contit.seconds = 1_000
-    async with connected(contit, era=era, host=host) as (client, _):
+async def test_the_wait_fits_the_host(
+    contit: EchoContit, era: str, host: str, operator: dict[str, str], wished: object, waited: float
+) -> None:
+    """By the name in clientInfo, or as the operator says for all; a wish is clamped, never refused."""
+    contit.seconds = 10_000
+    configured = settings(**{f"CONTIT_MCP_{name}_SECONDS": value for name, value in operator.items()})
+    async with connected(contit, era=era, host=host, configured=configured) as (client, _):
         began = anyio.current_time()
         structure, _, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
     assert (structure["status"], is_error) == ("in_progress", False)
     assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("usual", "longest", "wished", "waited"),
-    [("12", "100", None, 12), ("12", "100", 70, 70), ("12", "100", 230, 100), ("600", "", None, 600)],
-)
-async def test_the_operators_wait_replaces_the_table(
-    contit: EchoContit, usual: str, longest: str, wished: float | None, waited: float
-) -> None:
-    """For every host, and a wish is clamped to the operator's greatest, which is at least the usual wait."""
-    contit.seconds = 10_000
-    configured = settings(CONTIT_MCP_WAIT_SECONDS=usual, CONTIT_MCP_MAX_WAIT_SECONDS=longest)
-    async with connected(contit, host="claude-code", configured=configured) as (client, _):
-        began = anyio.current_time()
-        await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
-        assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)

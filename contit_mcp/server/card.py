@@ -15,7 +15,6 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import ReadResourceResult, TextResourceContents
 
 CARD_URI = "ui://contit/answer-card.html"
-
 CARD_TOOLS = frozenset({"contit_ask", "contit_response"})  # contit_start would show the same run in a second card
 
 SESSION_PREFIX, SESSION_HEADER = "card-", "Mcp-Session-Id"
@@ -35,20 +34,17 @@ _CARD = {
 }
 
 
-class AnswerCard:
-    """Middleware of a server that tells clients of the card: `server.middleware.append(AnswerCard())`."""
-
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Complete the lists and capabilities for a client that shows cards, and serve it the card as a resource."""
-        if not _shows_cards(ctx):
-            return await call_next(ctx)
-        if ctx.method == "resources/read" and (ctx.params or {}).get("uri") == CARD_URI:
-            contents = TextResourceContents(uri=CARD_URI, mime_type=APP_MIME_TYPE, text=_page(), _meta={"ui": _UI})
-            return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
-        result = await call_next(ctx)
-        if isinstance(result, dict):
-            _complete(ctx.method, result)
-        return result
+async def show_card(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Serve the card, and name it in lists and capabilities, for a client that shows cards: middleware of a server."""
+    if not _shows_cards(ctx):
+        return await call_next(ctx)
+    if ctx.method == "resources/read" and (ctx.params or {}).get("uri") == CARD_URI:
+        contents = TextResourceContents(uri=CARD_URI, mime_type=APP_MIME_TYPE, text=_page(), _meta={"ui": _UI})
+        return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
+    result = await call_next(ctx)
+    if isinstance(result, dict):
+        _complete(ctx.method, result)
+    return result
 
 
 def session_id_for(body: bytes) -> str | None:

@@ -20,16 +20,12 @@ class InProcessServer(MCPServer[Any]):
 
     def __init__(self, context: AppContext) -> None:
         self._server = create_server(context)
-        _, *middleware = self._server.middleware  # the first is the SDK's own, which `MCPServer` has too
+        middleware = [*self._server.middleware[1:], self._answer]  # the first is the SDK's own, as in `MCPServer`
         handler = logging.NullHandler()
         logging.getLogger().addHandler(handler)  # else the SDK configures the logging of the program
         try:
             super().__init__(
-                NAME,
-                **PRESENTATION,
-                lifespan=lambda _: context,
-                subscriptions=False,
-                middleware=[*middleware, self._answer],
+                NAME, **PRESENTATION, lifespan=lambda _: context, subscriptions=False, middleware=middleware
             )
         finally:
             logging.getLogger().removeHandler(handler)

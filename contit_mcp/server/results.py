@@ -93,11 +93,9 @@ def answer_result(report: RunReport, *, part: int, offset: int | None = None) ->
     text = whole[start:end]
     return _tool_result(
         [text or "(Contit's answer is empty.)", _joined(is_part and place, notes, call)],
+        report,
         status="completed",
-        thread_id=report.thread_id,
-        run_id=report.run_id,
         response=text,
-        elapsed_seconds=report.elapsed_seconds,
         response_offset=start if is_part else None,
         response_total=len(whole) if is_part or not whole else None,
         next_offset=None if is_last else end,
@@ -133,15 +131,7 @@ def handle_result(report: RunReport) -> CallToolResult:
         step = "Ask once more with contit_ask, more simply or about less at a time."
         text = f"Failed. {error} {step} ({ids})"
     twice = report.maybe_twice and MAYBE_TWICE
-    return _tool_result(
-        [_joined(text, twice)],
-        status=status,
-        thread_id=report.thread_id,
-        run_id=report.run_id,
-        elapsed_seconds=report.elapsed_seconds,
-        error=error,
-        next_step=_joined(step, twice),
-    )
+    return _tool_result([_joined(text, twice)], report, status=status, error=error, next_step=_joined(step, twice))
 
 
 def error_result(
@@ -162,7 +152,6 @@ def error_result(
         hint = f"{hint} Then call contit_response with this thread_id and run_id; do not ask again."
     return _tool_result(
         [_joined(error.message, hint, thread_id is not None and f"({_ids(thread_id, run_id)})")],
-        is_error=True,
         status="in_progress" if goes_on else "failed",
         thread_id=thread_id,
         run_id=run_id,
@@ -184,11 +173,14 @@ def _joined(*parts: str | Literal[False] | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _tool_result(blocks: list[str], *, is_error: bool = False, **fields: Any) -> CallToolResult:
+def _tool_result(blocks: list[str], about: RunReport | None = None, **fields: Any) -> CallToolResult:
+    """Return a result about a run, or without one the error of a call."""
+    if about is not None:
+        fields |= {"thread_id": about.thread_id, "run_id": about.run_id, "elapsed_seconds": about.elapsed_seconds}
     return CallToolResult(
         content=[TextContent(type="text", text=block) for block in blocks],
         structured_content=RunResult(**fields).model_dump(mode="json", exclude_none=True),
-        is_error=is_error,
+        is_error=about is None,
     )
 
 

@@ -10,7 +10,7 @@ from mcp.server.lowlevel import Server
 from contit_mcp import __version__
 from contit_mcp.errors import InvalidArgumentError
 from contit_mcp.server.call import Request, logged_call, run_call
-from contit_mcp.server.card import AnswerCard
+from contit_mcp.server.card import show_card
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.prompts import add_skills, get_prompt, list_prompts
 from contit_mcp.server.resources import Resources, list_templates
@@ -96,7 +96,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         on_completion=resources.complete,
     )
     if context.settings.card:
-        server.middleware.append(AnswerCard())
+        server.middleware.append(show_card)
     add_skills(server)
     add_tasks(server, AskTasks(context, tools["contit_ask"]), call_tool)
     return server

@@ -39,12 +39,12 @@ class TaskId(NamedTuple):
     @property
     def text(self) -> str:
         """The content as one text, to be sealed; no id of Contit contains a line break."""
-        return "\n".join(map(str, self))
+        return f"{self.asked_at_ms}\n{self.thread_id}\n{self.run_id}"
 
     @classmethod
     def read(cls, text: str) -> Self:
         """Return the content that `text` writes down."""
-        thread_id, run_id, asked_at_ms = text.split("\n")
+        asked_at_ms, thread_id, run_id = text.split("\n")
         return cls(thread_id, run_id, int(asked_at_ms))
 
     @property
@@ -105,8 +105,7 @@ class AskTasks:
         # Tasks that share a run differ by this time, so it always grows.
         self._latest_asked_at_ms = max(int(self._now() * 1000), self._latest_asked_at_ms + 1)
         task = TaskId(call.thread_id, call.run_id, self._latest_asked_at_ms)
-        message = _working(report.elapsed_seconds or 0.0)
-        message = f"{message} {MAYBE_TWICE}" if report.maybe_twice else message
+        message = _working(report.elapsed_seconds or 0.0) + (f" {MAYBE_TWICE}" if report.maybe_twice else "")
         handle = call.tenant.task_sealer().seal("task", call.tenant.holder, task.text)
         return self._task(handle, task, call, Status.WORKING, message=message)
 

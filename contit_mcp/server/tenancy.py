@@ -27,8 +27,6 @@ SHORTEST_KEY = 32  # characters: 128 bits even where the key is written in hexad
 
 _PREFIX = "h1_"
 _LONGEST_HANDLE = 3_000  # characters: two ids of 256 characters, each of four bytes, and a time
-_LONGEST_NAME = 80
-_TITLE_WORDS, _TITLE_CHARACTERS = 10, 80
 _DIGEST_BYTES = 12
 
 Kind = Literal["thread", "run", "task"]
@@ -45,7 +43,7 @@ def owner_of_credential(identity: str, base_url: str, *, key: bytes) -> str:
 
 def owner_of_name(mode: str, issuer: str, name: str, base_url: str, *, key: bytes) -> str:
     """Return the owner for a caller of this server: its name, and a digest of all that tells it apart."""
-    plain = len(name) <= _LONGEST_NAME and all(c.isascii() and c.isprintable() and c not in "~ " for c in name)
+    plain = len(name) <= 80 and all(c.isascii() and c.isprintable() and c not in "~ " for c in name)
     return f"{name if plain else ''}~{_digest(key, mode, issuer, name, base_url)[:32]}"
 
 
@@ -189,7 +187,7 @@ class Tenant:
         if not self.keeps_titles:
             return None
         words = "".join(character if character.isprintable() else " " for character in prompt[:400]).split()
-        return " ".join(words[:_TITLE_WORDS])[:_TITLE_CHARACTERS]
+        return " ".join(words[:10])[:80]
 
     async def _shown(self, call: Awaitable[RunReport]) -> RunReport:
         try:

@@ -108,12 +108,14 @@ async def test_it_drains_with_its_host(number: signal.Signals) -> None:
 
 
 def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: RunningSandbox) -> None:
-    """Starlette's test client runs each request in an event loop of its own."""
+    """Starlette's test client runs each request in an event loop of its own. A websocket below the mount is closed."""
     client = TestClient(app_of(sandbox, allowed_hosts="testserver"), client=HERE)
     for _ in range(3):
         assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
     with client:
         assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/mcp"):
+        pass
 
 
 STRANGER = "10.1.2.3"
@@ -138,13 +140,6 @@ async def test_other_machines_without_authentication_and_odd_lengths_are_refused
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         answer = await http.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | headers)
     assert answer.status_code == status, answer.text
-
-
-def test_a_websocket_is_closed(sandbox: RunningSandbox) -> None:
-    """A host passes each connection below the path of its mount."""
-    client = TestClient(app_of(sandbox), client=HERE)
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/mcp"):
-        pass
 
 
 def test_an_unreadable_tokens_file_is_logged_and_nothing_is_written_to_stdout(

@@ -79,8 +79,7 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
     missing = [name for name, kind in wrong if kind == "missing"]
     required = [name for name, info in fields.items() if info.is_required()]
     optional = [name for name in fields if name not in required]
-    hint = f"Call again with {' and '.join(required)}"
-    hint += f"; {', '.join(optional)} {'is' if len(optional) == 1 else 'are'} optional." if optional else "."
+    hint = f"Call again with {' and '.join(required)}; optional: {', '.join(optional)}."
     raise errors.InvalidArgumentError(f"{'; '.join(problems)}.{_look_alikes(missing, unknown)}", hint=hint)
 
 

@@ -20,7 +20,7 @@ from contit_mcp.server.call import Call, Request, logged_request, run_call
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.tools import Tool
-from contit_mcp.tasks.extension import Status, Support, Task
+from contit_mcp.tasks.extension import Status, Support, Task, unknown_task
 
 TASK_SECONDS = 86_400.0  # how long a task id is valid: as long as a run is remembered
 
@@ -70,28 +70,25 @@ class AskTasks:
         """Start the run or join the one that answers the question, and wait briefly; then there is a task."""
         return await run_call(self._ask, params.arguments or {}, ctx, self._context)
 
-    async def get(self, task_id: str, ctx: Request) -> Task | None:
+    async def get(self, task_id: str, ctx: Request) -> Task:
         """Take a snapshot of the run."""
         with self._opened(task_id, ctx) as (call, task):
-            if task is None:
-                return None
             found = self._found(task_id, task, await call.tenant.snapshot(*task), call)
             call.level = call.level if found.status.terminal else logging.DEBUG
             return found
 
     async def update(self, task_id: str, _responses: dict[str, Any], ctx: Request) -> bool:
         """Ignore the responses: a run requests no input."""
-        with self._opened(task_id, ctx) as (_, task):
-            return task is not None
+        with self._opened(task_id, ctx):
+            return True
 
     async def cancel(self, task_id: str, ctx: Request) -> bool:
         """Note it with the run, where it is remembered. The run itself continues: Contit has no cancel."""
         with self._opened(task_id, ctx) as (call, task):
-            if task is not None:
-                owner = call.tenant.owner
-                self._polled.pop((owner, task_id), None)
-                await call.tenant.assistant.cancel(owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
-            return task is not None
+            owner = call.tenant.owner
+            self._polled.pop((owner, task_id), None)
+            await call.tenant.assistant.cancel(owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
+            return True
 
     async def _begin(
         self, call: Call, prompt: str, thread_id: str | None, wait_seconds: float | None
@@ -110,18 +107,16 @@ class AskTasks:
         return self._task(handle, task, call, Status.WORKING, message=message)
 
     @contextmanager
-    def _opened(self, task_id: str, ctx: Request) -> Iterator[tuple[Call, TaskId | None]]:
-        """Open a task's id; yield None if this caller has no such task."""
+    def _opened(self, task_id: str, ctx: Request) -> Iterator[tuple[Call, TaskId]]:
+        """Open a task's id, which must be of a task of this caller."""
         with logged_request(ctx, self._context) as call:
             text = call.tenant.task_sealer().open("task", call.tenant.holder, task_id)
             task = None if text is None else TaskId.read(text)
             if task is None or self._now() - task.created_at >= TASK_SECONDS:
-                call.facts["outcome"] = "unknown"
-                yield call, None
-            else:
-                call.facts["outcome"] = "acknowledged"
-                call.started(task.thread_id, task.run_id)
-                yield call, task
+                raise unknown_task()
+            call.facts["outcome"] = "acknowledged"
+            call.started(task.thread_id, task.run_id)
+            yield call, task
 
     def _found(self, task_id: str, task: TaskId, found: RunSnapshot, call: Call) -> Task:
         report = found.report

@@ -88,8 +88,9 @@ class Sealer:
         for cipher in self._ciphers:
             with suppress(InvalidTag, ValueError):
                 plain = cipher.decrypt(sealed, _BOUND_TO)
-                owner, packed = plain[1 : 1 + _DIGEST_BYTES], plain[1 + _DIGEST_BYTES :]
-                return _KINDS[plain[0]], owner, _unpacked(packed)
+                kind, owner, packed = plain[0], plain[1 : 1 + _DIGEST_BYTES], plain[1 + _DIGEST_BYTES :]
+                text = str(uuid.UUID(bytes=packed[1:])) if packed[:1] == b"g" else packed[1:].decode()
+                return _KINDS[kind], owner, text
         return None
 
 
@@ -100,10 +101,6 @@ def _packed(text: str) -> bytes:
         if str(guid) == text:
             return b"g" + guid.bytes
     return b"t" + text.encode()
-
-
-def _unpacked(data: bytes) -> str:
-    return str(uuid.UUID(bytes=data[1:])) if data[:1] == b"g" else data[1:].decode()
 
 
 def sealer_of_credential(identity: str) -> Sealer:

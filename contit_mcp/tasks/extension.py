@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -26,7 +26,6 @@ IDENTIFIER = "io.modelcontextprotocol/tasks"
 VERSIONS = frozenset({"2026-07-28"})  # in which the extension is defined; its methods do not exist in others
 
 Request = ServerRequestContext[Any, Any]
-_Found = TypeVar("_Found")
 
 
 class Status(StrEnum):
@@ -185,18 +184,21 @@ class TasksExtension(Extension):
 
     async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
         task = await self._source.get(_task_id(ctx, params), ctx)
-        return _known(task).detailed(ctx.protocol_version)
+        if task is None:
+            raise unknown_task()
+        return task.detailed(ctx.protocol_version)
 
     async def _update(self, ctx: Request, params: TaskParams) -> HandlerResult:
         task_id, responses = _task_id(ctx, params), params.input_responses
         if not isinstance(responses, dict):
-            message = "inputResponses must be an object: each response by the key of its request."
-            raise MCPError(types.INVALID_PARAMS, message)
-        _known(await self._source.update(task_id, responses, ctx))
+            raise MCPError(types.INVALID_PARAMS, "inputResponses must be an object: a response for each key.")
+        if not await self._source.update(task_id, responses, ctx):
+            raise unknown_task()
         return {}
 
     async def _cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        _known(await self._source.cancel(_task_id(ctx, params), ctx))
+        if not await self._source.cancel(_task_id(ctx, params), ctx):
+            raise unknown_task()
         return {}
 
 
@@ -222,8 +224,6 @@ def _check_declared(ctx: Request) -> None:
         raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, missing)
 
 
-def _known(found: _Found | None) -> _Found:
-    """Return what was found; one error for ids that never existed, have expired, or belong to another caller."""
-    if not found:
-        raise MCPError(types.INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")
-    return found
+def unknown_task() -> MCPError:
+    """Return the one error for ids that never existed, have expired, or belong to another caller."""
+    return MCPError(types.INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")

@@ -108,7 +108,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("arguments", "text"), WRONG)
 def test_a_wrong_argument_is_named_without_its_value(arguments: dict[str, Any], text: str) -> None:
     """The hint says how to call again."""
-    assert refused("contit_ask", arguments) == f"{text} Call again with prompt; thread_id, wait_seconds are optional."
+    assert refused("contit_ask", arguments) == f"{text} Call again with prompt; optional: thread_id, wait_seconds."
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 
 import anyio
 import httpx
@@ -88,17 +89,14 @@ async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged
     async with connected(contit, era=era, host="some-host") as (client, _):
         await call(client, "contit_ask", {"prompt": "PROMPT-MARKER", "task_progress": "MARKER", "json": {"a": 1}})
     (line,) = lines(logged, "call.finished")
-    assert line["tool"] == "contit_ask"
+    assert (line["tool"], line["host"], line["host_version"]) == ("contit_ask", "some-host", "1.2.3")
     assert (line["thread_id"], line["run_id"], line["outcome"]) == ("thread_1", "run_2", "completed")
-    assert (line["host"], line["host_version"]) == ("some-host", "1.2.3")
+    assert (line["requests"], line["retries"], line["dropped_arguments"]) == (len(contit.requests), 0, 2)
     assert line["polls"] in range(3, 6)
-    assert (line["requests"], line["retries"]) == (len(contit.requests), 0)
     assert isinstance(line["seconds"], float)
     assert line["owner"]
     assert line["request_id"]
-    assert line["dropped_arguments"] == 2
-    assert "MARKER" not in logged.getvalue()
-    assert "sandbox-key" not in logged.getvalue()
+    assert not re.search("MARKER|sandbox-key", logged.getvalue())
 
 
 async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:

@@ -109,6 +109,7 @@ def test_runs_are_listed_shown_and_completed_for_their_credential_alone(sandbox:
     assert (newest["status"], newest["run_id"]) == ("completed", second.run_id)
     found = json.loads(run_here("runs", "--json", **to).stdout)
     assert [each["run_id"] for each in found["runs"]] == [second.run_id, first.run_id]
+    assert "Put --json behind show." in run_here("runs", "--json", "show", **to).stdout
     line = f"contit-mcp ask --base-url {sandbox.url} --thread thread_"
     assert completed(run_here, line, CONTIT_API_KEY="sandbox-key") == [second.thread_id, first.thread_id]
     for which in ("0", "3", "-1", "thread_x", "x" * 500):
@@ -208,7 +209,6 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
         (("check", "--trust"), 2, "hint: Add --host HOST."),
         (("check", "--host", "cursor", "--token-file", __file__), 2, "the entry has its own settings"),
         (("check", "--host", "cursor", "--base-url", "https://x.example"), 2, "the entry has its own settings"),
-        (("runs", "--json", "show"), 2, "Put --json behind show."),
         (("stdio", "--wait-seconds", "0"), 2, "'--wait-seconds'"),
         (("stdio", "--base-url", "http://contit.example"), 1, "must begin with https://"),
         (("sandbox", "--fault", "nonsense"), 2, "nonsense"),

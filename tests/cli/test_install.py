@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from mcp_types import CallToolResult
 from contit_mcp.errors import ContitError
 from contit_mcp.hosts.table import HOSTS
 from tests.children import COMMAND, contit
-from tests.cli.command_line import RunHere, environment, on_terminal, run, run_in, upstream
+from tests.cli.command_line import RunHere, environment, on_terminal, run, upstream
 from tests.cli.conftest import at_home, file_of, said_by
 from tests.rules.tree import ROOT
 
@@ -40,19 +39,16 @@ def entry_of(slug: str, scope: str = "user") -> dict[str, Any]:
 
 
 async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> None:
-    """Each command is used as it is printed."""
+    """Each command is used as it is printed, with an empty PATH."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
     question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
     before = at_home(home)
     installed = await run(*step_2, PATH=os.defpath)
-    assert installed.returncode == 0, installed.stderr
     entry = entry_of("claude-desktop")
-    assert "env" not in entry
-    printed = re.findall("^Check it with: (.*)$", installed.stdout, re.MULTILINE)
-    assert printed == [f"{entry['command']} check --host claude-desktop"]
-    assert Path(entry["command"]).is_absolute()
-    checked = await anyio.run_process(shlex.split(printed[0]), env=environment(PATH=os.defpath), check=False)
+    assert ("env" in entry, Path(entry["command"]).is_absolute()) == (False, True)
+    (printed,) = re.findall("^Check it with: (.*)$", installed.stdout, re.MULTILINE)
+    checked = await anyio.run_process(shlex.split(printed), env=environment(PATH=os.defpath), check=False)
     assert checked.returncode == 0, checked.stdout
     assert b"ok   Tools: contit_ask, contit_start, contit_status, contit_response" in checked.stdout
     server = StdioServerParameters(command=entry["command"], args=entry["args"], cwd=home)
@@ -60,7 +56,7 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
         async with Client(stdio_client(server)) as client:
             result = await client.call_tool("contit_ask", {"prompt": question})
     assert isinstance(result, CallToolResult)
-    assert "12 published articles from March 2026" in (result.structured_content or {})["response"]
+    assert "12 published articles from March 2026" in str(result.structured_content)
     assert (await run("uninstall", "claude-desktop")).returncode == 0
     assert at_home(home) == before
 
@@ -335,16 +331,18 @@ def test_the_key_that_install_keeps_is_used_by_ask_and_check(run_here: RunHere, 
 
 def test_a_key_that_contit_refuses_is_not_kept(command: Calls, home: Path, state: Path) -> None:
     """From a variable and from a file; nothing is written."""
-    (home.parent / "mine").write_text("mistyped")
+    mine = home.parent / "mine"
+    mine.write_text("mistyped")
     with contit() as it:
-        for arguments, given in (
-            ((), {"CONTIT_API_KEY": "mistyped"}),
-            ((), {"CONTIT_ACCESS_TOKEN": "ctpat_mistyped"}),
-            (("--key-file", str(home.parent / "mine")), {}),
-            ((), {"CONTIT_API_KEY_FILE": str(home.parent / "mine")}),
+        for given in (
+            {"CONTIT_API_KEY": "mistyped"},
+            {"CONTIT_ACCESS_TOKEN": "ctpat_mistyped"},
+            {"CONTIT_API_KEY_FILE": str(mine)},
         ):
-            refused = command("install", "cursor", *arguments, CONTIT_BASE_URL=it.url, **given)
+            refused = command("install", "cursor", CONTIT_BASE_URL=it.url, **given)
             assert said_by(refused, 1) == "Contit refuses the key (401), so nothing was written."
+        refused = command("install", "cursor", "--key-file", str(mine), CONTIT_BASE_URL=it.url)
+        assert said_by(refused, 1) == "Contit refuses the key (401), so nothing was written."
     assert at_home(home) == ["project"]
     assert not (state / "api-key").exists()
 
@@ -381,9 +379,8 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
     command("install", "zed", "--sandbox")
     lines = {line.split()[0]: line for line in command("install").stdout.splitlines()}
     assert list(lines) == list(HOSTS)
-    assert " found " in lines["cursor"]
-    assert " broken file " in lines["codex"]
-    assert " installed " in lines["zed"]
+    for slug, state in (("cursor", " found "), ("codex", " broken file "), ("zed", " installed "), ("windsurf", "")):
+        assert state in lines[slug]
     assert "found" not in lines["windsurf"]
     assert str(file_of("windsurf")) in lines["windsurf"]
 
@@ -417,23 +414,22 @@ def test_a_call_that_makes_no_sense_is_explained(
 def test_no_link_leads_out_of_a_project(slug: str, target: str, command: Calls, home: Path) -> None:
     """The file may be a link, or a folder on the way to it; the target may be there or not."""
     (home / "secret.json").write_text('{"mcpServers": {"contit-assistant": {"command": "secret-command"}}}')
-    place = file_of(slug, "project").relative_to(home / "project")
+    project = home / "project"
+    place = file_of(slug, "project").relative_to(project)
     for part in (place, *place.parents[:-1]):
-        link = home / "project" / part
+        link = project / part
         link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_dir():
+            link.rmdir()
         outside = target.replace("~", str(home))
-        link.symlink_to(
-            os.path.relpath(home / "project" / outside, link.parent) if outside.startswith("..") else outside
-        )
+        link.symlink_to(os.path.relpath(project / outside, link.parent) if outside.startswith("..") else outside)
         before = at_home(home)
         for words in (("install", slug, "--sandbox"), ("uninstall", slug), ("check", "--host", slug)):
             refused = command(*words, "--scope", "project")
             assert "leads out of the project" in said_by(refused, 1), (part, words)
             assert "secret-command" not in refused.output
         assert at_home(home) == before
-        shutil.rmtree(home / "project")
-        (home / "project").mkdir()
-        os.chdir(home / "project")
+        link.unlink()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
@@ -456,17 +452,14 @@ async def test_a_current_folder_that_is_gone_is_said(home: Path, tmp_path: Path)
     """As what it is, not as an output that could not be written."""
     script = f"mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(COMMAND)} install cursor --sandbox"
     done = await anyio.run_process(["/bin/sh", "-c", script], cwd=tmp_path, env=environment(), check=False)
-    assert done.returncode == 1
-    assert done.stderr.decode().splitlines()[-2:] == [
-        "error: The folder that this was called from is gone.",
-        "hint: Go to another one.",
-    ]
+    error = b"error: The folder that this was called from is gone.\nhint: Go to another one.\n"
+    assert (done.returncode, done.stderr.endswith(error)) == (1, True)
 
 
 async def test_nothing_is_imported_from_the_current_folder(home: Path) -> None:
     """`python -m contit_mcp` in a cloned repository; an entry that starts Python says -P."""
     for module in ("click", "rich", "httpx", "json", "anyio", "tomlkit", "contit_mcp_extra", "structlog", "typing"):
         (home / "project" / f"{module}.py").write_text("raise SystemExit('PWNED')")
-    done = await run_in(home / "project", "install", "codex", "--print", "--sandbox")
+    done = await run("install", "codex", "--print", "--sandbox")
     assert "PWNED" not in done.stdout + done.stderr
     assert done.returncode == 0, done.stderr

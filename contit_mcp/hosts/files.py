@@ -1,7 +1,4 @@
-"""A host's file on the disk, read as it is and changed as a whole or not at all; and the command that a host starts.
-
-A file that cannot be read or written is a ConfigurationError.
-"""
+"""A host's file on the disk, which is written whole or not at all; and the command that a host starts."""
 
 import contextlib
 import errno
@@ -15,13 +12,10 @@ from pathlib import Path
 from contit_mcp.config.values import make_folder, write_whole
 from contit_mcp.errors import ConfigurationError
 
-_LARGEST = 64_000_000
-"""Bytes of a host's file. Claude Code's own grows to megabytes."""
-
+_LARGEST_BYTES = 64_000_000  # Claude Code's own file grows to megabytes
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
-
+# Folders that `uvx` and `pipx run` make for one run, and delete at any time.
 _CACHES = ({"archive-v0"}, {"builds-v0"}, {"environments-v2"}, {"pipx", ".cache"})
-"""Folders that `uvx` and `pipx run` make for one run, and delete at any time."""
 
 
 def read_text(path: Path) -> str | None:
@@ -31,13 +25,12 @@ def read_text(path: Path) -> str | None:
             # A pipe that nobody writes to is opened without waiting for a writer.
             with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as file:
                 is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                content = file.read(_LARGEST + 1) if is_regular else b""
+                content = file.read(_LARGEST_BYTES + 1) if is_regular else b""
         except FileNotFoundError:
             return None
-    if not is_regular or len(content) > _LARGEST:
-        raise ConfigurationError(
-            f"{path} is not a regular file of at most {_LARGEST:,} bytes.", hint="Check the path; another may be meant."
-        )
+    if not is_regular or len(content) > _LARGEST_BYTES:
+        problem = f"{path} is not a regular file of at most {_LARGEST_BYTES:,} bytes."
+        raise ConfigurationError(problem, hint="Check the path; another may be meant.")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -75,17 +68,14 @@ def back_up(path: Path, folder: Path) -> Path:
 
 
 def own_command(argv0: str, executable: str) -> tuple[str, ...]:
-    """Return the command that started us: its full path, and the arguments before the subcommand.
-
-    It is found by `sys.argv[0]` and `sys.executable`. A link, as of pipx, is named as it is: its target may move.
-    """
+    """Return the command that started us, by `sys.argv[0]` and `sys.executable`, without the subcommand."""
     if any(cache <= set(Path(executable).parts) for cache in _CACHES):
         raise ConfigurationError(
             "This contit-mcp runs from a cache, which may be emptied at any time; a host could not rely on it.",
             hint="Install it to stay, with `uv tool install` or `pipx install`, and run contit-mcp install again.",
         )
     name = "contit-mcp.exe" if os.name == "nt" else "contit-mcp"
-    started = Path(os.path.abspath(argv0))  # noqa: PTH100 - Path.resolve would follow links
+    started = Path(os.path.abspath(argv0))  # noqa: PTH100 - a link is named as it is, since its target may move
     for script in (started, started.with_name(name), Path(executable).with_name(name)):
         if script.name == name and script.is_file():
             return (str(script),)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.formats import FORMATS, Addition, UneditableError, edited, read
+from contit_mcp.hosts.formats import Addition, UneditableError, edited, read
 from contit_mcp.hosts.host import Host, HostFile, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.installing import Installs, entry_in, install, uninstall
 from contit_mcp.hosts.table import HOSTS
@@ -35,7 +35,7 @@ def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, 
         install(place, server, installs)
         first = file.read_bytes()
         for addition in host.additions(server):
-            assert addition.find(read(first.decode(), FORMATS[host.format])) == addition.value
+            assert addition.find(read(first.decode(), host.format)) == addition.value
         assert _others(host, first.decode()) == _others(host, text)
         if server is LOCAL or host.slug != "vscode":  # there the token is asked for
             assert entry_in(place) == server
@@ -82,12 +82,12 @@ def test_a_setting_that_came_in_after_the_install_is_never_lost(host: Host, data
         install(place, LOCAL, installs)
         other = Addition(host.section, "newcomer", {"command": "npx"} | _named(host, "newcomer"), host.named_by)
         try:
-            changed = edited(file.read_bytes().decode(), FORMATS[host.format], out=(), into=[other])
+            changed = edited(file.read_bytes().decode(), host.format, out=(), into=[other])
         except UneditableError:
             return
         file.write_bytes(changed.encode())
         copies = uninstall(place, installs)
-        after = read(file.read_bytes().decode(), FORMATS[host.format])
+        after = read(file.read_bytes().decode(), host.format)
         assert other.find(after) == other.value
         assert entry_in(place) is None
         assert text.encode() in [copy.read_bytes() for copy in copies or {}]
@@ -98,7 +98,7 @@ def _named(host: Host, name: str) -> dict[str, str]:
 
 
 def _others(host: Host, text: str) -> str:
-    document = read(text, FORMATS[host.format])
-    for addition in host.possible_additions():
+    document = read(text, host.format)
+    for addition in host.additions():
         document = addition.without(document)
     return json.dumps(document, default=repr)

@@ -4,12 +4,12 @@ import contextlib
 import errno
 import itertools
 import os
+import secrets
 import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from contit_mcp.config.values import make_folder, write_whole
 from contit_mcp.errors import ConfigurationError
 
 _LARGEST_BYTES = 64_000_000  # Claude Code's own file grows to megabytes
@@ -40,12 +40,20 @@ def read_text(path: Path) -> str | None:
 def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -> None:
     """Write all of it, or nothing. A link stays, and with `keep` the mode and owner of a file that exists."""
     target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
     with _errors_about(path, "written"):
         kept = target.stat() if keep and target.exists() else None
         if kept and not os.access(target, os.W_OK):  # replacing the file would get around its mode
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        make_folder(target.parent, mode=0o700 if mode == 0o600 else 0o755)
-        write_whole(target, text.encode(), mode=mode)
+        _make_folder(target.parent, mode=0o700 if mode == 0o600 else 0o755)
+        try:
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)  # noqa: PTH105 - one step on every system
+        finally:
+            temporary.unlink(missing_ok=True)
         if kept and hasattr(os, "chown"):
             with contextlib.suppress(PermissionError):  # only root can give files away
                 os.chown(target, kept.st_uid, kept.st_gid)
@@ -55,16 +63,20 @@ def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -
 
 def back_up(path: Path, folder: Path) -> Path:
     """Copy the file into the folder without overwriting another. Only this user can read the copy: it may hold keys."""
-    content = path.read_bytes()
     with _errors_about(folder, "written"):
-        make_folder(folder)
-        for number in itertools.count(1):
-            backup = folder / f"{path.name}.contit-mcp{f'.{number}' if number > 1 else ''}.bak"
-            with contextlib.suppress(FileExistsError):
-                with open(backup, "xb", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
-                    file.write(content)
-                return backup
-    raise AssertionError  # pragma: no cover - there is always a next number
+        _make_folder(folder)
+        names = (f"{path.name}.contit-mcp{f'.{number}' if number > 1 else ''}.bak" for number in itertools.count(1))
+        backup = next(folder / name for name in names if not os.path.lexists(folder / name))
+        with open(backup, "xb", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
+            file.write(path.read_bytes())
+    return backup
+
+
+def _make_folder(folder: Path, *, mode: int = 0o700) -> None:
+    """Make the folder and those above it that are missing, each with the mode, whatever the umask allows beyond it."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.is_dir():
+            path.mkdir(mode=mode, exist_ok=True)
 
 
 def own_command(argv0: str, executable: str) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from contit_mcp.errors import ConfigurationError
 T = TypeVar("T")
 Url = Annotated[str, AfterValidator(usable_url)]
 ExactUrl = Annotated[str, AfterValidator(exact_url)]
+KeysUrl = Annotated[str, AfterValidator(partial(exact_url, query=True))]
+Wait = Annotated[float, Field(ge=1, le=3_600)]
 UserPath = Annotated[Path, AfterValidator(expanded)]  # `~` is the home folder, also without a shell
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
 LogFormat = Literal["auto", "json", "console"]
@@ -163,9 +165,7 @@ class HttpSettings(_Part):
     tokens_file: UserPath | None = Field(None, description="File that holds the tokens; read again when it changes.")
     jwt_issuer: ExactUrl | None = Field(None, description="Issuer whose tokens are accepted (`iss`), for `jwt`.")
     jwt_audience: str | None = Field(None, description="What their `aud` must contain; by default the public URL.")
-    jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
-        None, description="Address of the issuer's keys; by default from its metadata."
-    )
+    jwt_jwks_url: KeysUrl | None = Field(None, description="Address of the issuer's keys; else as in its metadata.")
     jwt_scopes: Scopes = Field("", description="Scopes that a token must have, as tokens write them, comma-separated.")
     jwt_advertised_scopes: Scopes = Field(
         "",
@@ -185,11 +185,9 @@ class HttpSettings(_Part):
     seal_key_file: UserPath | None = Field(None, description="File that holds them.")
     allowed_hosts: str = Field(
         "",
-        description="Comma-separated names in `Host` (`name:*`: any port). Not set: this machine's; with authentication any.",
+        description="Names in `Host`, comma-separated; `name:*`: any port. Not set: this machine's; with `auth` any.",
     )
-    allowed_origins: Origins = Field(
-        "", description="Comma-separated origins of web pages. Not set: this machine's; with authentication none."
-    )
+    allowed_origins: Origins = Field("", description="Web pages' origins. Not set: this machine's; with `auth` none.")
     trusted_proxies: Networks = Field("", description="Comma-separated networks whose `X-Forwarded-…` is trusted.")
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Its private key (PEM).")
@@ -200,7 +198,9 @@ class HttpSettings(_Part):
     calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once, in one process.")
     calls_at_once: int = Field(2_000, ge=1, description="Requests at once in one process; more are answered 503.")
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Own port for `/metrics`, on the same address.")
-    ready_probes_contit: bool = Field(default=False, description="Whether `/readyz` fails while Contit is away.")
+    ready_probes_contit: bool = Field(
+        default=False, description="Whether `/readyz` asks Contit, every 10 s: an outage of it takes all replicas out."
+    )
 
     def scopes_to_request(self) -> list[str]:
         """Return the scopes that clients are told to request; never none, since some issuers then grant nothing."""
@@ -216,31 +216,21 @@ class Settings(HttpSettings, UpstreamSettings):
         " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
     )
     store_file: UserPath | None = Field(None, description="File that holds the store's URL, where it has a password.")
-    state_dir: UserPath | None = Field(
-        None,
-        description="Folder of the store. Not set: the user's state folder (`~/.local/state/contit-mcp` on Linux).",
-    )
-    wait_seconds: float | None = Field(
-        None, ge=1, le=3_600, description="How long a call waits. Not set: what fits the host (45 s for most)."
-    )
-    max_wait_seconds: float = Field(
-        240.0, ge=1, le=3_600, description="The longest wait to ask for; it is under the 300 s of the patient hosts."
-    )
+    state_dir: UserPath | None = Field(None, description="Folder of the store. Not set: the user's state folder.")
+    wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: what fits the host.")
+    max_wait_seconds: Wait = Field(240.0, description="Longest wait to ask for; patient hosts stop at 300 s.")
     run_limit_seconds: float = Field(
         1_800.0, ge=60, description="A run without an end after this time counts as failed. The vendor names no limit."
     )
     answer_seconds: float = Field(
         3_600.0, ge=0, description="How long an answer is kept. An hour covers every host's retry; 0 keeps none."
     )
-    answer_part_characters: int = Field(
-        60_000, ge=1_000, description="The longest part of an answer in one result; hosts cut at 100,000 characters."
-    )
+    answer_part_characters: int = Field(60_000, ge=1_000, description="Longest part in a result; hosts cut at 100,000.")
     task_inline_seconds: float = Field(
         8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task to a client with tasks."
     )
     titles: bool = Field(
-        default=True,
-        description="Whether a conversation has its first words as a title; only over stdio and in `none`.",
+        default=True, description="Whether the first words of a question become a title: only over stdio and in `none`."
     )
     card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card (docs/card.md).")
     log_level: LogLevel = Field("INFO", description="What is logged to stderr: one line a run and a call at INFO.")

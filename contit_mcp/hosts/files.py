@@ -20,21 +20,15 @@ _CACHES = ({"archive-v0"}, {"builds-v0"}, {"environments-v2"}, {"pipx", ".cache"
 
 def read_text(path: Path) -> str | None:
     """Return the text of the file, with its byte order mark and line ends; None if it does not exist."""
-    with _errors_about(path, "read"):
-        try:
-            # A pipe that nobody writes to is opened without waiting for a writer.
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as file:
-                is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                content = file.read(_LARGEST_BYTES + 1) if is_regular else b""
-        except FileNotFoundError:
-            return None
-    if not is_regular or len(content) > _LARGEST_BYTES:
-        problem = f"{path} is not a regular file of at most {_LARGEST_BYTES:,} bytes."
-        raise ConfigurationError(problem, hint="Check the path; another may be meant.")
-    try:
+    with _errors_about(path, "read"), contextlib.suppress(FileNotFoundError):
+        # A pipe that nobody writes to is opened without waiting for a writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            content = file.read(_LARGEST_BYTES + 1) if is_regular else b""
+        if not is_regular or len(content) > _LARGEST_BYTES:
+            raise OSError(errno.EINVAL, f"it is not a regular file of at most {_LARGEST_BYTES:,} bytes")
         return content.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8 in an editor.") from error
+    return None
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -> None:
@@ -106,8 +100,7 @@ def own_command(argv0: str, executable: str) -> tuple[str, ...]:
 def _errors_about(path: Path, what: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be {what}: {error.strerror or 'unknown reason'}.",
-            hint="Check that this user may do that; another path may be meant.",
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", "it is not UTF-8 text") or "unknown reason"
+        hint = "Check that this user may do that; another path may be meant."
+        raise ConfigurationError(f"{path} cannot be {what}: {problem}.", hint=hint) from error

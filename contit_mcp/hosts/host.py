@@ -164,7 +164,7 @@ class Host:
     question: Addition | None = None  # what makes it ask for a token
     remote_note: str | None = None  # what its user has to know of a remote entry
     variables: str | None = None  # how it writes a variable called NAME in a local entry, if it fills in any
-    misreads: Literal["nothing", "trailing commas", "comments and trailing commas"] = "nothing"
+    misreads: str = ""  # what it cannot read in JSON, although our reader can
     hides: str | None = None  # an older file beside its own that it no longer reads once its own exists
 
     def place(self, machine: Machine, scope: str | None = None) -> "HostFile":
@@ -194,11 +194,9 @@ class Host:
         return [Addition(self.section, NAME, value, self.named_by), *others]
 
     def misread(self, text: str) -> str | None:
-        """Return a sentence about what in its file the host cannot read, although our readers can."""
-        if self.misreads == "nothing" or (line := misread(text, comments=self.misreads == "trailing commas")) is None:
-            return None
-        what = self.misreads.replace(" and ", " and no ")
-        return f"{self.title} reads no {what} in JSON; there is one at line {line}"
+        """Return a sentence about what in its file the host cannot read."""
+        line = misread(text, comments="comments" not in self.misreads) if self.misreads else None
+        return f"{self.title} reads no {self.misreads} in JSON; there is one at line {line}" if line else None
 
 
 @dataclass(frozen=True, slots=True)

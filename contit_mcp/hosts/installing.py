@@ -1,8 +1,7 @@
-"""Add our entry to a host's file, and remove it again.
+"""Add our entry to a host's file, and remove it again; what cannot be done is a ConfigurationError.
 
 A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it.
-Otherwise it removes the entry alone, and the copies stay for the user to compare. A file that cannot be read, edited or
-written is a ConfigurationError.
+Otherwise it removes the entry alone, and the copies stay for the user to compare.
 """
 
 import hashlib
@@ -184,10 +183,9 @@ def names_key_file(place: HostFile, key_file: Path) -> bool:
     try:
         server = entry_in(place)
     except ConfigurationError:
-        try:
+        with suppress(ConfigurationError):
             return key_file.name in (read_text(place.path) or "")
-        except ConfigurationError:
-            return True
+        return True
     return isinstance(server, LocalServer) and any(_is(key_file, text) for text in server.environment.values())
 
 
@@ -235,11 +233,8 @@ def _errors_about(place: HostFile) -> Iterator[None]:
             hint=f"Edit it by hand; contit-mcp install {place.host.slug} --print shows the entry.",
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
-        mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = (
-            f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
-        )
-        raise ConfigurationError(
-            f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
-            hint="Correct it in an editor, and try again.",
-        ) from None
+        problem = str(error).partition(" (char ")[0]
+        if mark := getattr(error, "problem_mark", None):  # of ruamel.yaml, whose text quotes the file
+            problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}"
+        problem = f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}."
+        raise ConfigurationError(problem, hint="Correct it in an editor, and try again.") from None

@@ -10,14 +10,21 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import CallToolResult
 
 from contit_mcp import __version__
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.children import QUESTION, anyio_backend, caller, free_port, request_of, result_in, sandbox_on_port
+from tests.children import (
+    QUESTION,
+    Child,
+    anyio_backend,
+    caller,
+    free_port,
+    piped,
+    request_of,
+    result_in,
+    sandbox_on_port,
+)
 from tests.container.conftest import Build
 from tests.container.engine import Container, Engine
 
@@ -57,7 +64,6 @@ async def serving(
 
 
 async def asked(http: httpx.AsyncClient, url: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    """The structure that a call returns."""
     result = result_in(await http.post(f"{url}/mcp", **request_of("modern", tool, arguments)))
     structure: dict[str, Any] = result["structuredContent"]
     return structure
@@ -85,17 +91,11 @@ async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_cre
 
 async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
     """As a host on the same machine starts it; no network is needed for the sandbox."""
-    line = ["run", "-i", "--rm", "--network=none", *HARDENED, build.image, "stdio", "--sandbox"]
-    child = StdioServerParameters(command=engine.command, args=line, env=engine.environment)
-    with anyio.fail_after(60):
-        async with Client(stdio_client(child)) as client:
-            tools = await client.list_tools()
-            assert [tool.name for tool in tools.tools] == [
-                "contit_ask", "contit_start", "contit_status", "contit_response",
-            ]  # fmt: skip
-            result = await client.call_tool("contit_ask", {"prompt": QUESTION})
-            assert isinstance(result, CallToolResult)
-            assert (result.structured_content or {})["status"] == "completed"
+    line = [engine.command, "run", "-i", "--rm", "--network=none", *HARDENED, build.image, "stdio", "--sandbox"]
+    async with piped(Child, line, engine.environment) as child:
+        await child.initialize()
+        result = await child.call(2, "contit_ask", {"prompt": QUESTION})
+        assert result["structuredContent"]["status"] == "completed"
     version = engine.run("run", "--rm", "--network=none", build.image, "--version").stdout
     assert version == f"contit-mcp {__version__}\n"
 
@@ -104,8 +104,7 @@ async def test_the_health_check_tells_a_server_that_lives_from_one_that_hangs(en
     async with serving(engine, build) as (container, url, _):
         check = ("/usr/local/bin/contit-mcp", "healthcheck")
         assert container.do(*check).stdout == f"{url}/healthz answers.\n"
-        child = "import os; print(next(p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1 and b'http' in open(f'/proc/{p}/cmdline','rb').read()))"
-        number = container.do("python3", "-c", child).stdout.strip()
+        number = container.do("cat", "/proc/1/task/1/children").stdout.strip()  # of tini, which is process 1
         container.do("sh", "-c", f"kill -STOP {number}")
         hangs = container.do(*check, check=False)
         assert (hangs.returncode, "does not answer" in hangs.stdout) == (1, True)
@@ -128,7 +127,7 @@ async def test_a_stop_gives_who_waits_a_handle_and_ends_with_code_0(engine: Engi
             began = anyio.current_time()
             await anyio.to_thread.run_sync(lambda: engine.run("stop", "-t", "20", container.name))
             assert anyio.current_time() - began < 8  # the engine's own work included
-        assert container.exit_code() == 0
+        assert engine.run("wait", container.name, seconds=30).stdout.strip() == "0"
         assert [(one["status"], "run_id" in one) for one in found] == [("in_progress", True)]
 
 
@@ -165,16 +164,14 @@ def test_settings_come_by_variable_by_secret_file_and_by_a_mounted_file(
         path.chmod(0o644)
     mounted = ("-v", f"{settings}:/etc/contit-mcp/contit-mcp.toml:ro", "-v", f"{token}:/run/secrets/tokens:ro")
     with engine.container(build.image, *HARDENED, "--network=none", *mounted) as container:
-        probe = (
-            "import time, urllib.request as u, urllib.error as e\n"
-            "for _ in range(100):\n"
-            "  try: u.urlopen('http://127.0.0.1:8000/readyz'); break\n"
-            "  except e.URLError: time.sleep(0.1)\n"
-            "def status(token):\n"
-            "  r = u.Request('http://127.0.0.1:8000/mcp', b'{}', {'Content-Type': 'application/json', 'Authorization': token})\n"
-            "  try: return u.urlopen(r).status\n"
-            "  except e.HTTPError as x: return x.code\n"
-            "print(status('Bearer anna-token-of-twenty-and-more'), status('Bearer somebody-elses-token-that-is-long'))"
-        )
-        known, unknown = container.do("python3", "-c", probe).stdout.split()
+        url, headers = "http://127.0.0.1:8000", {"Content-Type": "application/json"}
+        probe = f"""
+import httpx, time
+for _ in range(100):
+    try: httpx.get("{url}/readyz"); break
+    except httpx.TransportError: time.sleep(0.1)
+for token in ("anna-token-of-twenty-and-more", "somebody-elses-token-that-is-long"):
+    print(httpx.post("{url}/mcp", content="{{}}", headers={headers} | {{"Authorization": f"Bearer {{token}}"}}).status_code)
+"""
+        known, unknown = container.do("/opt/venv/bin/python", "-c", probe).stdout.split()
         assert known != unknown == "401"

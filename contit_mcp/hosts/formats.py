@@ -65,10 +65,7 @@ def read(text: str, kind: str) -> Any:
 
 
 def edited(text: str, kind: str, *, out: Sequence[Addition], into: Sequence[Addition] = ()) -> str:
-    """Return the text of a file without some additions and with others; raise UneditableError if no way is safe.
-
-    Its byte order mark and line ends stay.
-    """
+    """Return the text of a file without some additions and with others; raise UneditableError if no way is safe."""
     file_format, normal = _FORMATS[kind], _normal(text)
     for addition in out:
         is_used = addition.used_as is not None and addition.used_as in normal

@@ -70,10 +70,8 @@ def entry_in(place: HostFile) -> Server | None:
 
 
 def is_ours(place: HostFile, installs: Installs) -> bool:
-    """Return whether our entry in the file is the one that `install` wrote, unchanged.
-
-    The values count: some hosts rewrite their file in their own way each time that they are used.
-    """
+    """Return whether our entry in the file is the one that `install` wrote."""
+    # The values count: some hosts rewrite their file in their own way each time that they are used.
     document, values = _read(place)[1], installs.of(place).values
     main, *others = [(one.find(document), values.get(one.section)) for one in place.host.additions()]
     return main[0] is not None and main[0] == main[1] and all(found in (None, written) for found, written in others)
@@ -89,10 +87,7 @@ def new_file(host: Host, server: Server) -> str:
 def plan_install(
     place: HostFile, server: Server, installs: Installs, *, force: bool = False
 ) -> tuple[str, str | None, str]:
-    """Return what an install would do, the text of the file, None if there is none, and the text that it would have.
-
-    It does "new", "same" or "replaced"; with `force` also to an entry that somebody else wrote or changed.
-    """
+    """Return "new", "same" or "replaced", the text of the file, None if there is none, and the text that it would have."""
     host, file = place.host, place.path
     text, document = _read(place)
     additions = host.additions(server)
@@ -143,10 +138,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
-    """Remove our entry, and a file that has been ours alone.
-
-    Returns the copies that stay, oldest first, by the command they were made before; None without an entry.
-    """
+    """Remove our entry; return the copies that stay, oldest first, by the command they precede, None without an entry."""
     known, ours, kind = installs.of(place), place.host.additions(), place.host.format
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:

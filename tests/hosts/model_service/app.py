@@ -36,10 +36,13 @@ def create_model_service(model: Model) -> Starlette:
     """The application before this model."""
 
     async def endpoint(request: Request) -> Response:
-        path, body = request.url.path, await request.json()
+        path = request.url.path
         if path.endswith("/count_tokens"):
             return JSONResponse({"input_tokens": 10})
-        dialect = DIALECTS.get(path, GEMINI)
+        dialect = GEMINI if path.startswith("/v1beta/models/") else DIALECTS.get(path)
+        if dialect is None:
+            return Response(status_code=404)
+        body = await request.json()
         turn = model.answer(dialect.read(body))
         if not (body.get("stream") or path.endswith(":streamGenerateContent")):
             return JSONResponse(dialect.whole(turn))

@@ -87,7 +87,7 @@ def new_file(host: Host, server: Server) -> str:
 def plan_install(
     place: HostFile, server: Server, installs: Installs, *, force: bool = False
 ) -> tuple[str, str | None, str]:
-    """Return "new", "same" or "replaced", the text of the file, None if there is none, and the text that it would have."""
+    """Return "new", "same" or "replaced", the text of the file (None if there is none), and the text that it gets."""
     host, file = place.host, place.path
     text, document = _read(place)
     additions = host.additions(server)
@@ -138,7 +138,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
-    """Remove our entry; return the copies that stay, oldest first, by the command they precede, None without an entry."""
+    """Remove our entry; return the copies that stay, oldest first, by the command they precede; None if it has none."""
     known, ours, kind = installs.of(place), place.host.additions(), place.host.format
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:

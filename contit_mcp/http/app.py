@@ -1,6 +1,5 @@
 """Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
 
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -22,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
-from contit_mcp.errors import APIStatusError, AuthenticationError, ContitError, NotFoundError
+from contit_mcp.errors import AuthenticationError, ContitError, NotFoundError
 from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client, metadata_routes, own_credential
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal, page_refusal
 from contit_mcp.http.rate import RequestRate
@@ -91,8 +90,6 @@ class Readiness:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
             except (NotFoundError, AuthenticationError):
                 return None  # it is there; calls report a refused credential
-            except APIStatusError as error:
-                return f"Contit answers {error.status_code}"
             except ContitError as error:
                 return error.message
         return None
@@ -135,7 +132,7 @@ async def wired_app(
     location = settings.store_location()
     metrics = Metrics()
     readiness = Readiness(settings, transport)
-    policy = http_policy(settings)
+    policy = _policy(settings)
     rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
@@ -172,13 +169,12 @@ async def wired_app(
             watchers.cancel_scope.cancel()
 
 
-def http_policy(settings: Settings) -> GuardPolicy:
-    """Return what is let in, and how much of it."""
+def _policy(settings: Settings) -> GuardPolicy:
     open_to_names = settings.auth != "none"
-    hosts = split_list(settings.allowed_hosts)
+    hosts = split_list(settings.allowed_hosts.lower())
     if hosts and settings.public_url:
-        hosts.append(urlsplit(settings.public_url).netloc)
-    origins = split_list(settings.allowed_origins)
+        hosts.append(urlsplit(settings.public_url).netloc.lower())
+    origins = split_list(settings.allowed_origins.lower())
     return GuardPolicy(
         hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
         origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
@@ -244,12 +240,10 @@ class _ForPages:
     """Refuse what foreign pages send, and answer the preflights of the others, which carry no credential."""
 
     def __init__(self, app: ASGIApp, policy: GuardPolicy) -> None:
-        origins = [origin.lower() for origin in policy.origins]  # as browsers write them; they are compared as they are
         self._policy = policy
         self._cors = CORSMiddleware(
             app,
-            allow_origins=[origin for origin in origins if not origin.endswith(":*")],
-            allow_origin_regex="|".join(re.escape(o[:-2]) + r":\d+" for o in origins if o.endswith(":*")) or None,
+            allow_origin_regex=".*",  # others are refused before
             allow_methods=["POST"],
             allow_headers=[
                 "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",

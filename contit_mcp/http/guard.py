@@ -37,14 +37,16 @@ POLLS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
 
-_SERVER_ERROR = -32000  # of a refusal that has no code of its own (JSON-RPC 2.0, 5.1)
-_PORT = re.compile("[0-9]{1,5}")
+_PORT = re.compile(r":[0-9]{1,5}\Z")
 _JSON = TypeAdapter[Any](Any)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardPolicy:
-    """What is let in, and how much of it. In `hosts` and `origins`, `name:*` allows any port; None allows any host."""
+    """What is let in, and how much of it.
+
+    `hosts` and `origins` are in small letters; `name:*` allows any port, and None any host.
+    """
 
     hosts: Sequence[str] | None = LOOPBACK_HOSTS
     origins: Sequence[str] = LOOPBACK_ORIGINS
@@ -60,31 +62,30 @@ class GuardPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not served: an ASGI application that says so, or `answer_rpc` once the caller is known."""
+    """Why a request is not served: an ASGI application that says so."""
 
     status: int
     reason: str
     """One word for logs and metrics."""
     message: str
     headers: dict[str, str] = field(default_factory=dict)
-    code: int = _SERVER_ERROR
-    """Of the JSON-RPC error."""
+    code: int = -32000  # of a JSON-RPC error that has no code of its own (JSON-RPC 2.0, 5.1)
     data: dict[str, Any] = field(default_factory=dict)
     """Of the JSON-RPC error, beside the reason."""
+    retry_after: int | None = None
+    """Seconds until the reason may have ended."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in the form of OAuth 2.0."""
-        await self._answer({"error": self.reason, "error_description": self.message}, scope, receive, send)
-
-    async def answer_rpc(self, request_id: str | int | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a JSON-RPC error, which clients show to their users."""
-        error = {"code": self.code, "message": self.message, "data": {"reason": self.reason, **self.data}}
-        await self._answer({"jsonrpc": "2.0", "id": request_id, "error": error}, scope, receive, send)
-
-    async def _answer(self, content: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, request_id: str | int | None = None) -> None:
+        """Answer in the form of OAuth 2.0; an identified caller gets a JSON-RPC error, which clients show."""
         state = request_state(scope)
         state.refusal = self.reason
+        content: dict[str, Any] = {"error": self.reason, "error_description": self.message}
+        if state.caller is not None:
+            error = {"code": self.code, "message": self.message, "data": {"reason": self.reason, **self.data}}
+            content = {"jsonrpc": "2.0", "id": request_id, "error": error}
         headers = dict(self.headers)
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
         # Most clients send the whole request before they read the answer. If the connection is closed while they
         # send, they see a broken connection instead.
         if state.body is None and not await _discard(scope, receive):
@@ -106,17 +107,10 @@ async def _discard(scope: Scope, receive: Receive) -> bool:
     return False
 
 
-def too_many(reason: str, message: str, *, status: int = 429, retry_after: int) -> Refusal:
-    """Return a refusal that ends by itself after some seconds."""
-    return Refusal(status, reason, message, {"Retry-After": str(retry_after)})
-
-
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 """Returns who sends these headers, or why that is not known."""
 
-_DRAINING = Refusal(
-    503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1", "Connection": "close"}
-)
+_DRAINING = Refusal(503, "draining", "This server is shutting down; ask again.", {"Connection": "close"}, retry_after=1)
 """A proxy may send the request to another replica: nothing was started."""
 
 _CUT_OFF = Refusal(
@@ -150,25 +144,26 @@ class Guard:
             scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request or pass it on."""
+        """Serve one request, or refuse it."""
         headers = Headers(scope=scope)
         found = await self._identify(headers)
         if isinstance(found, Refusal):
             await found(scope, receive, send)
             return
-        request_state(scope).caller = found
+        state = request_state(scope)
+        state.caller = found
         body = bytearray()
         message = _Message()
         try:
             refusal = _header_refusal(scope, headers) or await self._read(headers, receive, body)
             if refusal is None:
-                request_state(scope).body = bytes(body)
+                state.body = bytes(body)
                 message = _parse(body)
                 refusal = await self._serve(_name_of(found), message, scope, receive, send)
             if refusal is not None:
-                await refusal.answer_rpc(message.id, scope, receive, send)
+                await refusal(scope, receive, send, message.id)
         except ClientDisconnect:
-            return  # no client is left to answer
+            pass  # no client is left to answer
         finally:
             self._body_bytes -= len(body)
 
@@ -188,7 +183,7 @@ class Guard:
                 if len(body) + len(chunk) > largest:
                     return too_large
                 if self._body_bytes + len(chunk) > self._policy.body_budget:
-                    return _overloaded("This server holds all the requests it can.")
+                    return Refusal(503, "overloaded", "This server holds all the requests it can.", retry_after=2)
                 body += chunk
                 self._body_bytes += len(chunk)
                 if not message.get("more_body", False):
@@ -201,14 +196,16 @@ class Guard:
         if self.draining:
             return _DRAINING
         if self.under_way >= self._policy.at_once:
-            return _overloaded("This server has all the work it can do; ask again.")
+            return Refusal(503, "overloaded", "This server has all the work it can do; ask again.", retry_after=2)
         if self._calls[caller] >= self._policy.per_caller:
-            return too_many("too_many_calls", "Too many of your calls are in flight; wait for some.", retry_after=5)
+            text = "Too many of your calls are in flight; wait for some."
+            return Refusal(429, "too_many_calls", text, retry_after=5)
         self._calls[caller] += 1  # before anything is awaited, or all requests of a burst would find the same room
         try:
             seconds = await self._rate.seconds_to_wait(caller, poll=message.method in POLLS)
             if seconds is not None:
-                return too_many("too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds)
+                text = f"Too many requests; go on in {seconds} s."
+                return Refusal(429, "too_many_requests", text, retry_after=seconds)
             return message.problem or _version_refusal(scope) or await self._pass_on(scope, receive, send)
         finally:
             self._calls[caller] -= 1
@@ -250,10 +247,6 @@ class Guard:
         return _DRAINING if state.call_span is None else _CUT_OFF
 
 
-def _overloaded(message: str) -> Refusal:
-    return too_many("overloaded", message, status=503, retry_after=2)
-
-
 # --- Headers
 
 
@@ -261,13 +254,11 @@ def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
     if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):
-        return Refusal(
-            421, "wrong_host", "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
-        )
+        text = "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
+        return Refusal(421, "wrong_host", text)
     if origins and not (len(origins) == 1 and matches(origins[0], policy.origins)):
-        return Refusal(
-            403, "foreign_origin", "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
-        )
+        text = "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
+        return Refusal(403, "foreign_origin", text)
     # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
     if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):
         return Refusal(403, "cross_site", "Web pages may not call this server without an Origin header.")
@@ -277,17 +268,10 @@ def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
 def matches(value: str, allowed: Sequence[str]) -> bool:
     """Return whether a Host or Origin is in a list, where `name:*` allows any port."""
     value = value.lower()
-    for pattern in allowed:
-        name, star, _ = pattern.lower().rpartition(":*")
-        if value == pattern.lower() or (
-            star and value.startswith(f"{name}:") and _PORT.fullmatch(value, len(name) + 1)
-        ):
-            return True
-    return False
+    return value in allowed or _PORT.sub(":*", value) in allowed
 
 
 def _header_refusal(scope: Scope, headers: Headers) -> Refusal | None:
-    """Return why the headers of an authenticated request are refused."""
     if scope["method"] != "POST":
         message = "Send POST: this server opens no stream by GET and has no sessions."
         return Refusal(405, "no_post", message, {"Allow": "POST"})

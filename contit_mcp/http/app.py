@@ -11,8 +11,7 @@ import httpx
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from opentelemetry import propagate, trace
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
@@ -23,11 +22,10 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import AuthenticationError, ContitError, NotFoundError
 from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client, metadata_routes, own_credential
-from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal, page_refusal
+from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.runs.opening import schema_version
-from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing, request_state
 from contit_mcp.server.server import create_server
@@ -37,14 +35,9 @@ from contit_mcp.telemetry.metrics import Metrics
 log = get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
 
-PROBE_SECONDS = 10.0
-"""How long the result of the last probe of Contit is used."""
-
-SEND_SECONDS = 30.0
-"""Limit for a client to make room for the next part of its answer."""
-
-DRAIN_SECONDS = 3.3
-"""For calls in flight to return their handles: their waits end at once, a start being sent within 2 s."""
+PROBE_SECONDS = 10.0  # how long the result of a probe of Contit is used
+SEND_SECONDS = 30.0  # for a client to make room for the next part of its answer
+DRAIN_SECONDS = 3.3  # for calls in flight to return their handles: their waits end at once, a start within 2 s
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 KNOWN_PATHS = ("/mcp", *PROBES)
@@ -64,24 +57,19 @@ class Readiness:
         self.serving = False
         self._settings = settings
         self._transport = transport
-        self._problem: str | None = None
+        self.problem: str | None = None  # of Contit, when it was last asked
         self._probed_at = float("-inf")
         self._probing = anyio.Lock()
 
-    def last_known(self) -> bool:
-        """Return whether it took calls when it was last asked, without asking Contit."""
-        return self.serving and self._problem is None
-
-    async def problem(self) -> str | None:
+    async def ask(self) -> str | None:
         """Return why it takes no calls; None if it does."""
         if not self.serving:
             return "not serving: starting or draining"
-        if self._settings.ready_probes_contit:
-            async with self._probing:
-                if anyio.current_time() - self._probed_at >= PROBE_SECONDS:
-                    self._problem = await self._probe()
-                    self._probed_at = anyio.current_time()
-        return self._problem
+        async with self._probing:
+            if self._settings.ready_probes_contit and anyio.current_time() - self._probed_at >= PROBE_SECONDS:
+                self.problem = await self._probe()
+                self._probed_at = anyio.current_time()
+        return self.problem
 
     async def _probe(self) -> str | None:
         settings = self._settings
@@ -146,26 +134,26 @@ async def wired_app(
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             max_request_body_size=policy.largest_body,
         )
-        tools = _with_card_sessions(sessions.handle_request) if settings.card else sessions.handle_request
-        guard = Guard(tools, policy, identify, rate)
-        served = _ForPages(guard, policy)
+        guard = Guard(sessions.handle_request, policy, identify, rate)
         metrics_here = settings.metrics_port is None
         routes = [
-            Route("/mcp", served),
-            Route("/mcp/", served),
+            Route("/mcp", guard),
+            Route("/mcp/", guard),
             *discovery_routes(settings),
             *(metadata_routes(settings) if settings.auth == "jwt" else []),
             *(each for each in operator_routes(readiness, metrics) if metrics_here or each.path != "/metrics"),
         ]
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
-        _read_states(metrics, context, guard, rate, policy)
+        wired = WiredApp(app, context, guard, readiness, metrics)
+        _read_states(wired, rate)
+        metrics.most_under_way.set(policy.at_once)
         metrics.set_build_info(store=location.kind, schema=schema_version(location))
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(context.reachability.watch)
             watchers.start_soon(metrics.watch_event_loop)
             async with sessions.run():
-                yield WiredApp(app, context, guard, readiness, metrics)
+                yield wired
             watchers.cancel_scope.cancel()
 
 
@@ -181,6 +169,7 @@ def _policy(settings: Settings) -> GuardPolicy:
         largest_body=settings.max_body_bytes,
         per_caller=settings.calls_per_caller,
         at_once=settings.calls_at_once,
+        cards=settings.card,
     )
 
 
@@ -212,21 +201,20 @@ def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
-        problem = await readiness.problem()
+        problem = await readiness.ask()
         return PlainTextResponse("ok\n") if problem is None else PlainTextResponse(f"{problem}\n", 503)
 
     async def scrape(request: Request) -> Response:
-        metrics.ready.set(readiness.last_known())  # a scrape must not wait for Contit
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
     return [Route(path, endpoint) for path, endpoint in zip(PROBES, (healthz, readyz, scrape), strict=True)]
 
 
-def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: RequestRate, policy: GuardPolicy) -> None:
-    """Let each scrape read the states that no event reports."""
+def _read_states(wired: WiredApp, rate: RequestRate) -> None:
+    """Let each scrape read the states that no event reports, without waiting for Contit."""
+    metrics, context, guard, readiness = wired.metrics, wired.context, wired.guard, wired.readiness
     reachability = context.reachability
-    metrics.most_under_way.set(policy.at_once)
     metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
     metrics.under_way.labels("call").set_function(lambda: guard.under_way)
     metrics.reachable.set_function(lambda: reachability.reachable)
@@ -234,42 +222,7 @@ def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: Requ
     metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
     metrics.backoff.set_function(lambda: context.services().backoff_stretch())
     metrics.limits_local.set_function(lambda: rate.local_only)
-
-
-class _ForPages:
-    """Refuse what foreign pages send, and answer the preflights of the others, which carry no credential."""
-
-    def __init__(self, app: ASGIApp, policy: GuardPolicy) -> None:
-        self._policy = policy
-        self._cors = CORSMiddleware(
-            app,
-            allow_origin_regex=".*",  # others are refused before
-            allow_methods=["POST"],
-            allow_headers=[
-                "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
-                "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
-            ],
-            expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
-        )  # fmt: skip
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (page_refusal(Headers(scope=scope), self._policy) or self._cors)(scope, receive, send)
-
-
-def _with_card_sessions(app: ASGIApp) -> ASGIApp:
-    """Add a session id to the response of an `initialize` that declares cards."""
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        session_id = session_id_for(request_state(scope).body or b"")
-
-        async def send_with_id(message: Message) -> None:
-            if session_id is not None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[SESSION_HEADER] = session_id
-            await send(message)
-
-        await app(scope, receive, send_with_id)
-
-    return serve
+    metrics.ready.set_function(lambda: readiness.serving and readiness.problem is None)
 
 
 _TWO_LENGTHS = Refusal(

@@ -1,8 +1,8 @@
 """Refuse what should not reach the tools.
 
-The order is that of cost. `page_refusal` comes first: Host and Origin protect local servers against web pages (DNS
-rebinding, cross-site requests). `Guard` follows: the caller; the other headers; the body within limits, parsed once;
-the limits of the caller.
+The order is that of cost. Host and Origin come first: they protect local servers against web pages (DNS rebinding,
+cross-site requests). Then follow the caller; the other headers; the body within limits, parsed once; the limits of the
+caller.
 """
 
 import re
@@ -17,21 +17,19 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER, unsupported_protocol
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.rate import RequestRate
+from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.server.tenancy import owner_of_credential
 
-MOST_BRACKETS = 40_000
-"""Lists and objects in one body. The longest prompt has 32,000 characters, and all of them may be brackets."""
-
-DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576
-"""Limits for the rest of a refused request that is read and discarded, so that its client can read the answer."""
-
+MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
+DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # of the rest of a refused request; see `Refusal`
 POLLS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
@@ -52,12 +50,10 @@ class GuardPolicy:
     origins: Sequence[str] = LOOPBACK_ORIGINS
     largest_body: int = 262_144
     body_seconds: float = 15.0
-    body_budget: int = 64 * 1_048_576
-    """Bytes of all bodies that are being received or served. The manifests limit the memory to 512 MB."""
-    per_caller: int = 100
-    """Requests of one caller at once."""
-    at_once: int = 2_000
-    """Requests of all callers at once."""
+    body_budget: int = 64 * 1_048_576  # of all bodies under way; the manifests limit the memory to 512 MB
+    per_caller: int = 100  # requests at once
+    at_once: int = 2_000  # requests of all callers
+    cards: bool = False  # whether an `initialize` that declares answer cards gets a session id
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +61,11 @@ class Refusal:
     """Why a request is not served: an ASGI application that says so."""
 
     status: int
-    reason: str
-    """One word for logs and metrics."""
+    reason: str  # one word for logs and metrics
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     code: int = -32000  # of a JSON-RPC error that has no code of its own (JSON-RPC 2.0, 5.1)
-    data: dict[str, Any] = field(default_factory=dict)
-    """Of the JSON-RPC error, beside the reason."""
-    retry_after: int | None = None
-    """Seconds until the reason may have ended."""
+    data: dict[str, Any] = field(default_factory=dict)  # of the JSON-RPC error, beside the reason
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, request_id: str | int | None = None) -> None:
         """Answer in the form of OAuth 2.0; an identified caller gets a JSON-RPC error, which clients show."""
@@ -84,8 +76,6 @@ class Refusal:
             error = {"code": self.code, "message": self.message, "data": {"reason": self.reason, **self.data}}
             content = {"jsonrpc": "2.0", "id": request_id, "error": error}
         headers = dict(self.headers)
-        if self.retry_after is not None:
-            headers["Retry-After"] = str(self.retry_after)
         # Most clients send the whole request before they read the answer. If the connection is closed while they
         # send, they see a broken connection instead.
         if state.body is None and not await _discard(scope, receive):
@@ -108,9 +98,10 @@ async def _discard(scope: Scope, receive: Receive) -> bool:
 
 
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
-"""Returns who sends these headers, or why that is not known."""
 
-_DRAINING = Refusal(503, "draining", "This server is shutting down; ask again.", {"Connection": "close"}, retry_after=1)
+_DRAINING = Refusal(
+    503, "draining", "This server is shutting down; ask again.", {"Connection": "close", "Retry-After": "1"}
+)
 """A proxy may send the request to another replica: nothing was started."""
 
 _CUT_OFF = Refusal(
@@ -127,6 +118,17 @@ class Guard:
         self.draining = False
         self._app = app
         self._policy = policy
+        # Preflights carry no credential.
+        self._with_cors = CORSMiddleware(
+            self._serve_page,
+            allow_origin_regex=".*",  # `_page_refusal` has refused others
+            allow_methods=["POST"],
+            allow_headers=[
+                "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
+                "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
+            ],
+            expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
+        )  # fmt: skip
         self._identify = identify
         self._rate = rate
         self._calls: Counter[str] = Counter()
@@ -145,8 +147,11 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        headers = Headers(scope=scope)
-        found = await self._identify(headers)
+        await (_page_refusal(Headers(scope=scope), self._policy) or self._with_cors)(scope, receive, send)
+
+    async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        found = await self._identify(request.headers)
         if isinstance(found, Refusal):
             await found(scope, receive, send)
             return
@@ -155,7 +160,7 @@ class Guard:
         body = bytearray()
         message = _Message()
         try:
-            refusal = _header_refusal(scope, headers) or await self._read(headers, receive, body)
+            refusal = _header_refusal(request) or await self._read(request, body)
             if refusal is None:
                 state.body = bytes(body)
                 message = _parse(body)
@@ -167,27 +172,22 @@ class Guard:
         finally:
             self._body_bytes -= len(body)
 
-    async def _read(self, headers: Headers, receive: Receive, body: bytearray) -> Refusal | None:
+    async def _read(self, request: Request, body: bytearray) -> Refusal | None:
         """Receive the body into `body`. Its bytes count against the budget until the request has been served."""
         largest = self._policy.largest_body
         too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.", code=INVALID_REQUEST)
-        length = headers.get("content-length", "0")
+        length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > largest:  # no server need have checked it
             return too_large
         with anyio.move_on_after(self._policy.body_seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
+            async for chunk in request.stream():
                 if len(body) + len(chunk) > largest:
                     return too_large
                 if self._body_bytes + len(chunk) > self._policy.body_budget:
-                    return Refusal(503, "overloaded", "This server holds all the requests it can.", retry_after=2)
+                    return Refusal(503, "overloaded", "This server holds all it can.", {"Retry-After": "2"})
                 body += chunk
                 self._body_bytes += len(chunk)
-                if not message.get("more_body", False):
-                    return None
+            return None
         return Refusal(408, "slow_body", f"The request did not arrive within {self._policy.body_seconds:.0f} s.")
 
     async def _serve(
@@ -196,16 +196,18 @@ class Guard:
         if self.draining:
             return _DRAINING
         if self.under_way >= self._policy.at_once:
-            return Refusal(503, "overloaded", "This server has all the work it can do; ask again.", retry_after=2)
+            return Refusal(
+                503, "overloaded", "This server has all the work it can do; ask again.", {"Retry-After": "2"}
+            )
         if self._calls[caller] >= self._policy.per_caller:
             text = "Too many of your calls are in flight; wait for some."
-            return Refusal(429, "too_many_calls", text, retry_after=5)
+            return Refusal(429, "too_many_calls", text, {"Retry-After": "5"})
         self._calls[caller] += 1  # before anything is awaited, or all requests of a burst would find the same room
         try:
             seconds = await self._rate.seconds_to_wait(caller, poll=message.method in POLLS)
             if seconds is not None:
                 text = f"Too many requests; go on in {seconds} s."
-                return Refusal(429, "too_many_requests", text, retry_after=seconds)
+                return Refusal(429, "too_many_requests", text, {"Retry-After": str(seconds)})
             return message.problem or _version_refusal(scope) or await self._pass_on(scope, receive, send)
         finally:
             self._calls[caller] -= 1
@@ -215,18 +217,18 @@ class Guard:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
         """Serve the request; return a refusal if the end of a drain came before its answer."""
         state = request_state(scope)
-        began = body_is_sent = False
+        began = False
+        bodies: list[Message] = [{"type": "http.request", "body": state.body, "more_body": False}]
+        session_id = session_id_for(state.body or b"") if self._policy.cards else None
 
         async def receive_again() -> Message:
-            nonlocal body_is_sent
-            if body_is_sent:
-                return await receive()
-            body_is_sent = True
-            return {"type": "http.request", "body": state.body, "more_body": False}
+            return bodies.pop() if bodies else await receive()
 
         async def watch(message: Message) -> None:
             nonlocal began
             began = True
+            if session_id is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[SESSION_HEADER] = session_id
             await send(message)
 
         # The SDK compares some media types letter by letter.
@@ -250,7 +252,7 @@ class Guard:
 # --- Headers
 
 
-def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
+def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
     if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):
@@ -271,19 +273,19 @@ def matches(value: str, allowed: Sequence[str]) -> bool:
     return value in allowed or _PORT.sub(":*", value) in allowed
 
 
-def _header_refusal(scope: Scope, headers: Headers) -> Refusal | None:
-    if scope["method"] != "POST":
+def _header_refusal(request: Request) -> Refusal | None:
+    headers, code = request.headers, INVALID_REQUEST
+    if request.method != "POST":
         message = "Send POST: this server opens no stream by GET and has no sessions."
         return Refusal(405, "no_post", message, {"Allow": "POST"})
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        accepted = {"Accept-Encoding": "identity"}
-        return Refusal(415, "compressed", "Send the request without compression.", accepted, INVALID_REQUEST)
+        return Refusal(415, "compressed", "Send it without compression.", {"Accept-Encoding": "identity"}, code)
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
-        return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json", code=INVALID_REQUEST)
-    if not all(check_accept_headers(Request(scope))):  # the SDK's own refusal is no JSON-RPC error in the newer era
+        return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json", code=code)
+    if not all(check_accept_headers(request)):  # the SDK's own refusal is no JSON-RPC error in the newer era
         message = "Send the header Accept: application/json, text/event-stream"
-        return Refusal(406, "not_acceptable", message, code=INVALID_REQUEST)
+        return Refusal(406, "not_acceptable", message, code=code)
     return None
 
 

@@ -6,7 +6,6 @@ Here documents are bounded, redirects are errors, and cached keys stay in use wh
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,29 +15,19 @@ import httpx
 import jwt
 from jwt import PyJWK
 from jwt.algorithms import OKPAlgorithm
+from pydantic import TypeAdapter
 
 from contit_mcp.config.values import exact_url
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-FRESH_SECONDS = 300.0
-"""Younger keys are used without a question. Older ones are used too, while new ones are fetched."""
-
-MAX_AGE_SECONDS = 3_600.0
-"""Older keys are not used: a withdrawn key is refused by then, even if the issuer cannot be reached."""
-
-RETRY_SECONDS = 10
-"""Time between fetches while they fail."""
-
-REFETCH_BURST, REFETCH_SECONDS = 5, 10.0
-"""Anyone can name unknown keys. So many fetches for them are made at once, and one more after each interval."""
-
-DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0
-"""Limits for one document and for a whole fetch, which may read up to four documents."""
-
-LARGEST_DOCUMENT = 262_144
-"""Bytes of a document; the client that fetches is built with this limit."""
+FRESH_SECONDS = 300.0  # younger keys are used without a question; older ones too, while new ones are fetched
+MAX_AGE_SECONDS = 3_600.0  # a withdrawn key is refused by then, even if the issuer cannot be reached
+RETRY_SECONDS = 10  # between fetches while they fail
+REFETCH_BURST, REFETCH_SECONDS = 5, 10.0  # anyone can name unknown keys: fetches at once, and seconds until one more
+DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0  # for one document, and for a whole fetch of up to four
+LARGEST_DOCUMENT = 262_144  # bytes; the client that fetches is built with this limit
 
 ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -51,9 +40,10 @@ for _curve in ("Ed25519", "Ed448"):  # newer names of EdDSA
     with contextlib.suppress(ValueError):  # PyJWT knows it
         jwt.register_algorithm(_curve, OKPAlgorithm())
 
+_DOCUMENT = TypeAdapter(dict[str, Any])
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError, RecursionError)
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError)
 """What a fetch raises if the issuer cannot be reached or sends something else than its metadata and keys."""
 
 
@@ -155,11 +145,7 @@ async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     """Return the JSON object at a URL; raise one of FAILURES if there is none."""
     with anyio.fail_after(DOCUMENT_SECONDS):
         response = await http.get(url)
-    response.raise_for_status()
-    found = json.loads(response.content)
-    if not isinstance(found, dict):
-        raise TypeError("not an object")
-    return found
+    return _DOCUMENT.validate_json(response.raise_for_status().content)
 
 
 def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], Any]:

@@ -12,15 +12,9 @@ if TYPE_CHECKING:  # optional
 
 log = get_logger(__name__)
 
-POLLS_PER_REQUEST = 20
-"""Task polls that one caller may send for each request that it may send. A hundred tasks are polled once a second."""
-
-MOST_CALLERS = 20_000
-"""Callers whose requests are counted in memory. A further one replaces the one that was counted first."""
-
-RETRY_SECONDS = 10.0
-"""Time until a Redis that could not be used is tried again."""
-
+POLLS_PER_REQUEST = 20  # task polls of a caller for each request that it may send: 100 tasks are polled once a second
+MOST_CALLERS = 20_000  # counted in memory; a further one replaces the one that was counted first
+RETRY_SECONDS = 10.0  # until a Redis that could not be used is tried again
 _MINUTE = 60
 
 
@@ -28,8 +22,7 @@ class RequestRate:
     """Requests of one caller per minute, in a sliding window. While Redis cannot be used, each replica counts alone."""
 
     def __init__(self, per_minute: int, *, redis_url: str | None = None, now: Callable[[], float] = time.time) -> None:
-        self.local_only = False
-        """Whether there is a Redis and it cannot be used."""
+        self.local_only = False  # whether there is a Redis and it cannot be used
         self._now = now
         self._per_minute = per_minute
         self._redis = _connect(redis_url) if redis_url else None

@@ -4,31 +4,33 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from opentelemetry import propagate, trace
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contit_mcp import __version__
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import AuthenticationError, ContitError, NotFoundError
-from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client, metadata_routes, own_credential
+from contit_mcp.http.auth import JwtTokens, anyone, issuer_client, metadata_routes, own_credential, token_of
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
-from contit_mcp.http.server_card import discovery_routes
 from contit_mcp.runs.opening import schema_version
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing, request_state
-from contit_mcp.server.server import create_server
+from contit_mcp.server.server import DESCRIPTION, ICON, TITLE, WEBSITE, create_server
 from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
 
@@ -41,6 +43,14 @@ DRAIN_SECONDS = 3.3  # for calls in flight to return their handles: their waits 
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 KNOWN_PATHS = ("/mcp", *PROBES)
+
+NAME = "cloud.contit/contit-mcp"  # in the registry; server.json has it too
+CARD_SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json"
+CARD_TYPE = "application/mcp-server-card+json"
+CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
+    "token": {"name": "Authorization", "description": "Bearer, and a token of this server."},
+    "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
+}
 
 SHARING = {
     "none": Sharing.ONE_CALLER,
@@ -125,7 +135,7 @@ async def wired_app(
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
-        identify = await stack.enter_async_context(_identification(settings))
+        identify = await _identification(settings, stack)
         context.services()  # imports what the first caller would wait for otherwise
         sessions = sessions or StreamableHTTPSessionManager(
             create_server(context, probe=probe),
@@ -139,7 +149,7 @@ async def wired_app(
         routes = [
             Route("/mcp", guard),
             Route("/mcp/", guard),
-            *discovery_routes(settings),
+            *_discovery_routes(settings),
             *(metadata_routes(settings) if settings.auth == "jwt" else []),
             *(each for each in operator_routes(readiness, metrics) if metrics_here or each.path != "/metrics"),
         ]
@@ -173,18 +183,16 @@ def _policy(settings: Settings) -> GuardPolicy:
     )
 
 
-@asynccontextmanager
-async def _identification(settings: Settings) -> AsyncIterator[Identify]:
+async def _identification(settings: Settings, stack: AsyncExitStack) -> Identify:
     match settings.auth:
         case "token":
-            yield StaticTokens(settings.caller_tokens)
+            return token_of(settings.caller_tokens)
         case "caller":
-            yield own_credential
+            return own_credential
         case "jwt":
-            async with issuer_client(settings) as http:
-                yield JwtTokens(settings, http)
+            return JwtTokens(settings, await stack.enter_async_context(issuer_client(settings)))
         case "none":
-            yield anyone
+            return anyone
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,21 +202,52 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await Refusal(404, "not_found", message)(scope, receive, send)
 
 
+def _discovery_routes(settings: Settings) -> list[Route]:
+    """Return what clients read before they connect: the server card (SEP-2127), and the AI catalog that names it."""
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET"}
+    headers |= {"Access-Control-Allow-Headers": "Content-Type"}
+    # Without CONTIT_MCP_PUBLIC_URL the addresses are made from the Host header, which no cache should keep.
+    headers["Cache-Control"] = "public, max-age=3600" if settings.public_url else "no-store"
+
+    def url(request: Request) -> str:
+        return settings.public_url or f"{request.base_url}mcp"
+
+    async def card(request: Request) -> Response:
+        remote: dict[str, Any] = {"type": "streamable-http", "url": url(request)}
+        if header := CREDENTIALS.get(settings.auth):
+            remote["headers"] = [{**header, "isRequired": True, "isSecret": True}]
+        remote["supportedProtocolVersions"] = [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
+        icon = ICON.model_dump(mode="json", by_alias=True, exclude_none=True)
+        about = {
+            "$schema": CARD_SCHEMA,
+            "name": NAME,
+            "version": __version__,
+            "title": TITLE,
+            "description": DESCRIPTION,
+        }
+        content = {**about, "websiteUrl": WEBSITE, "icons": [icon], "remotes": [remote]}
+        return JSONResponse(content, headers=headers, media_type=CARD_TYPE)
+
+    async def catalog(request: Request) -> Response:
+        entry = {"identifier": "urn:air:contit.cloud:contit-mcp", "displayName": TITLE, "type": CARD_TYPE}
+        content = {"specVersion": "0.9", "entries": [{**entry, "url": f"{url(request)}/server-card"}]}
+        return JSONResponse(content, headers=headers, media_type="application/ai-catalog+json")
+
+    return [Route("/mcp/server-card", card), Route("/.well-known/ai-catalog.json", catalog)]
+
+
 def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     """Return the routes of `PROBES`. They are asked by address, so any Host is accepted."""
 
-    async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
     async def readyz(_: Request) -> Response:
         problem = await readiness.ask()
-        return PlainTextResponse("ok\n") if problem is None else PlainTextResponse(f"{problem}\n", 503)
+        return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
 
     async def scrape(request: Request) -> Response:
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
-    return [Route(path, endpoint) for path, endpoint in zip(PROBES, (healthz, readyz, scrape), strict=True)]
+    return [Route("/healthz", PlainTextResponse("ok\n")), Route("/readyz", readyz), Route("/metrics", scrape)]
 
 
 def _read_states(wired: WiredApp, rate: RequestRate) -> None:

@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.guard import Refusal
+from contit_mcp.http.guard import Identify, Refusal
 from contit_mcp.http.jwks import ALGORITHMS, LARGEST_DOCUMENT, RETRY_SECONDS, IssuerKeys, KeysUnavailableError
 from contit_mcp.server.request_state import Caller
 from contit_mcp.telemetry.logging import get_logger
@@ -28,13 +27,12 @@ log = get_logger(__name__)
 
 LEEWAY_SECONDS = 10  # how far the clock of the issuer may differ from ours
 
+# The header's `typ` of an access token, without the prefix `application/`; any other value declares another kind, such
+# as `logout+jwt` or `dpop+jwt` (RFC 9068, 2.1; RFC 7519, 5.1; RFC 8725, 3.11).
 _TOKEN_TYPES = frozenset({"at+jwt", "jwt"})
-"""Values of `typ` in the header of an access token, without the prefix `application/` (RFC 9068, 2.1; RFC 7519, 5.1).
 
-Any other value declares another kind, such as `logout+jwt`, `dpop+jwt` or `secevent+jwt` (RFC 8725, 3.11)."""
-
+# Only id tokens have these (OpenID Connect Core 1.0, 2 and 3.3.2.11; Financial-grade API, 5.1).
 _ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
-"""Only id tokens have these (OpenID Connect Core 1.0, 2 and 3.3.2.11; Financial-grade API, 5.1)."""
 
 _FORMS = "X-Api-Key: …, or Authorization: Bearer ctpat_…"
 _METADATA = "/.well-known/oauth-protected-resource"
@@ -48,29 +46,27 @@ async def anyone(_: Headers) -> Caller | Refusal:
     return Caller(mode="none")
 
 
-@dataclass(frozen=True, slots=True)
-class StaticTokens:
-    """Mode `token`: bearer tokens, each with the name of its caller."""
+def token_of(current: Callable[[], Mapping[str, str]]) -> Identify:
+    """Mode `token`: bearer tokens, each with the name of its caller. `current` returns them by name."""
 
-    tokens: Callable[[], Mapping[str, str]]
-    """Returns the current tokens by name; their file may have changed."""
-
-    async def __call__(self, headers: Headers) -> Caller | Refusal:
-        """Return who sends a token."""
+    async def identify(headers: Headers) -> Caller | Refusal:
         given = bearer(headers)
         if given is None:
             return challenge("Send one of this server's tokens: Authorization: Bearer …")
         try:
-            tokens = self.tokens()
+            tokens = current()
         except ConfigurationError as error:
             # Someone edits the file, or it is broken. The tokens from before may have been withdrawn.
             log.error("tokens.unusable", problem=error.message, hint=error.hint)  # noqa: TRY400 - a traceback adds nothing
-            return Refusal(503, "tokens_unusable", "This server's tokens cannot be read now.", {"Retry-After": "10"})
+            message = "This server's tokens cannot be read at the moment."
+            return Refusal(503, "tokens_unusable", message, {"Retry-After": "10"})
         # Every token is compared, in constant time each, so that the time tells nothing.
         found = [name for name, token in tokens.items() if hmac.compare_digest(given.encode(), token.encode())]
         if not found:
             return challenge("This server does not know the token.", "invalid_token")
         return Caller(mode="token", principal=found[0])
+
+    return identify
 
 
 async def own_credential(headers: Headers) -> Caller | Refusal:

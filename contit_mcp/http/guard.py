@@ -30,11 +30,12 @@ from contit_mcp.server.tenancy import owner_of_credential
 
 MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
 DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # of the rest of a refused request; see `Refusal`
-POLLS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+POLLS = ("tasks/get", "tasks/update", "tasks/cancel")
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
 
+_SERVER_ERROR = -32000  # left to servers (JSON-RPC 2.0, 5.1)
 _PORT = re.compile(r":[0-9]{1,5}\Z")
 _JSON = TypeAdapter[Any](Any)
 
@@ -64,7 +65,7 @@ class Refusal:
     reason: str  # one word for logs and metrics
     message: str
     headers: dict[str, str] = field(default_factory=dict)
-    code: int = -32000  # of a JSON-RPC error that has no code of its own (JSON-RPC 2.0, 5.1)
+    code: int | None = None  # of the JSON-RPC error; by default that of a bad request, or of a server that is busy
     data: dict[str, Any] = field(default_factory=dict)  # of the JSON-RPC error, beside the reason
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, request_id: str | int | None = None) -> None:
@@ -73,7 +74,8 @@ class Refusal:
         state.refusal = self.reason
         content: dict[str, Any] = {"error": self.reason, "error_description": self.message}
         if state.caller is not None:
-            error = {"code": self.code, "message": self.message, "data": {"reason": self.reason, **self.data}}
+            code = self.code or (_SERVER_ERROR if self.status in {429, 500, 503} else INVALID_REQUEST)
+            error = {"code": code, "message": self.message, "data": {"reason": self.reason, **self.data}}
             content = {"jsonrpc": "2.0", "id": request_id, "error": error}
         headers = dict(self.headers)
         # Most clients send the whole request before they read the answer. If the connection is closed while they
@@ -118,9 +120,8 @@ class Guard:
         self.draining = False
         self._app = app
         self._policy = policy
-        # Preflights carry no credential.
-        self._with_cors = CORSMiddleware(
-            self._serve_page,
+        self._with_cors = CORSMiddleware(  # it answers preflights, which carry no credential
+            self._identified,
             allow_origin_regex=".*",  # `_page_refusal` has refused others
             allow_methods=["POST"],
             allow_headers=[
@@ -149,7 +150,7 @@ class Guard:
         """Serve one request, or refuse it."""
         await (_page_refusal(Headers(scope=scope), self._policy) or self._with_cors)(scope, receive, send)
 
-    async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _identified(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         found = await self._identify(request.headers)
         if isinstance(found, Refusal):
@@ -158,15 +159,15 @@ class Guard:
         state = request_state(scope)
         state.caller = found
         body = bytearray()
-        message = _Message()
+        message: dict[str, Any] = {}
         try:
             refusal = _header_refusal(request) or await self._read(request, body)
             if refusal is None:
                 state.body = bytes(body)
-                message = _parse(body)
-                refusal = await self._serve(_name_of(found), message, scope, receive, send)
+                message, problem = _parse(state.body)
+                refusal = await self._serve(message, problem or _version_refusal(request), scope, receive, send)
             if refusal is not None:
-                await refusal(scope, receive, send, message.id)
+                await refusal(scope, receive, send, message.get("id"))
         except ClientDisconnect:
             pass  # no client is left to answer
         finally:
@@ -175,7 +176,7 @@ class Guard:
     async def _read(self, request: Request, body: bytearray) -> Refusal | None:
         """Receive the body into `body`. Its bytes count against the budget until the request has been served."""
         largest = self._policy.largest_body
-        too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.", code=INVALID_REQUEST)
+        too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.")
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > largest:  # no server need have checked it
             return too_large
@@ -191,24 +192,23 @@ class Guard:
         return Refusal(408, "slow_body", f"The request did not arrive within {self._policy.body_seconds:.0f} s.")
 
     async def _serve(
-        self, caller: str, message: "_Message", scope: Scope, receive: Receive, send: Send
+        self, message: dict[str, Any], problem: Refusal | None, scope: Scope, receive: Receive, send: Send
     ) -> Refusal | None:
+        caller = _name_of(request_state(scope).caller)
         if self.draining:
             return _DRAINING
         if self.under_way >= self._policy.at_once:
-            return Refusal(
-                503, "overloaded", "This server has all the work it can do; ask again.", {"Retry-After": "2"}
-            )
+            return Refusal(503, "overloaded", "This server has all the work it can do.", {"Retry-After": "2"})
         if self._calls[caller] >= self._policy.per_caller:
             text = "Too many of your calls are in flight; wait for some."
             return Refusal(429, "too_many_calls", text, {"Retry-After": "5"})
         self._calls[caller] += 1  # before anything is awaited, or all requests of a burst would find the same room
         try:
-            seconds = await self._rate.seconds_to_wait(caller, poll=message.method in POLLS)
+            seconds = await self._rate.seconds_to_wait(caller, poll=message.get("method") in POLLS)
             if seconds is not None:
                 text = f"Too many requests; go on in {seconds} s."
                 return Refusal(429, "too_many_requests", text, {"Retry-After": str(seconds)})
-            return message.problem or _version_refusal(scope) or await self._pass_on(scope, receive, send)
+            return problem or await self._pass_on(scope, receive, send)
         finally:
             self._calls[caller] -= 1
             if not self._calls[caller]:
@@ -249,9 +249,6 @@ class Guard:
         return _DRAINING if state.call_span is None else _CUT_OFF
 
 
-# --- Headers
-
-
 def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
@@ -274,72 +271,55 @@ def matches(value: str, allowed: Sequence[str]) -> bool:
 
 
 def _header_refusal(request: Request) -> Refusal | None:
-    headers, code = request.headers, INVALID_REQUEST
+    headers = request.headers
     if request.method != "POST":
         message = "Send POST: this server opens no stream by GET and has no sessions."
         return Refusal(405, "no_post", message, {"Allow": "POST"})
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        return Refusal(415, "compressed", "Send it without compression.", {"Accept-Encoding": "identity"}, code)
+        return Refusal(415, "compressed", "Send it without compression.", {"Accept-Encoding": "identity"})
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
-        return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json", code=code)
+        return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json")
     if not all(check_accept_headers(request)):  # the SDK's own refusal is no JSON-RPC error in the newer era
         message = "Send the header Accept: application/json, text/event-stream"
-        return Refusal(406, "not_acceptable", message, code=code)
+        return Refusal(406, "not_acceptable", message)
     return None
 
 
-def _version_refusal(scope: Scope) -> Refusal | None:
+def _version_refusal(request: Request) -> Refusal | None:
     """Return the SDK's rejection of an unknown protocol version, which would otherwise follow its other complaints."""
-    version = Headers(scope=scope).get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
+    version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
     found = None if version in HANDSHAKE_PROTOCOL_VERSIONS else unsupported_protocol_version_rejection(version)
     if found is None:
         return None
     return Refusal(400, "unknown_version", f"{found.message}: {version}", code=found.code, data=dict(found.data or {}))
 
 
-# --- Messages
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """What the guard reads of a JSON-RPC message; a notification has no id."""
-
-    id: str | int | None = None
-    method: str | None = None
-    problem: Refusal | None = None
-
-
-def _parse(body: bytearray) -> _Message:
+def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
+    """Return id and method of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
-        return _bad("large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
+        return {}, Refusal(400, "large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
     try:
         value = _JSON.validate_json(body)
     except ValueError:
         text = "The body is not JSON in UTF-8 with whole characters, or it is nested too deeply."
-        return _bad("no_json", text, code=PARSE_ERROR)
+        return {}, Refusal(400, "no_json", text, code=PARSE_ERROR)
     if isinstance(value, list):
-        return _bad("batch", "Send one JSON-RPC message in each request; batches are not part of this protocol.")
+        return {}, Refusal(400, "batch", "Send one JSON-RPC message in each request; MCP has no batches.")
     found = value if isinstance(value, dict) else {}
-    request_id, method = found.get("id"), found.get("method")
-    if "id" in found and type(request_id) not in {str, int}:  # the SDK would take it for a notification
-        return _bad("odd_id", "The id of a request must be a string or a whole number.")
-    is_call = isinstance(method, str) and isinstance(found.get("params"), dict | None)
-    is_response = "method" not in found and request_id is not None and ("result" in found or "error" in found)
+    if "id" in found and type(found["id"]) not in {str, int}:  # the SDK would take it for a notification
+        return {}, Refusal(400, "odd_id", "The id of a request must be a string or a whole number.")
+    is_call = isinstance(found.get("method"), str) and isinstance(found.get("params"), dict | None)
+    is_response = "id" in found and "method" not in found and ("result" in found or "error" in found)
+    known = {name: found.get(name) for name in ("id", "method")}  # the rest can take much memory
     if found.get("jsonrpc") == "2.0" and (is_call or is_response):
-        return _Message(request_id, method)
+        return known, None
     text = 'Send a JSON-RPC message: an object with "jsonrpc": "2.0", a method, and an object as its params.'
-    return _bad("no_message", text, request_id)
+    return known, Refusal(400, "no_message", text)
 
 
-def _bad(reason: str, text: str, request_id: str | int | None = None, *, code: int = INVALID_REQUEST) -> _Message:
-    return _Message(request_id, problem=Refusal(400, reason, text, code=code))
-
-
-def _name_of(caller: Caller) -> str:
+def _name_of(caller: Caller | None) -> str:
     """Return a name that tells callers apart; it is never a credential."""
-    if caller.principal is not None:
-        return caller.principal
-    if caller.credential is not None:
+    if caller is not None and caller.credential is not None:
         return owner_of_credential(caller.credential.identity(), "", key=b"limits")
-    return "everyone"
+    return (caller and caller.principal) or "everyone"

@@ -198,7 +198,8 @@ class Guard:
         if self.draining:
             return _DRAINING
         if self.under_way >= self._policy.at_once:
-            return Refusal(503, "overloaded", "This server has all the work it can do.", {"Retry-After": "2"})
+            text = "This server has all the work it can do; ask again."
+            return Refusal(503, "overloaded", text, {"Retry-After": "2"})
         if self._calls[caller] >= self._policy.per_caller:
             text = "Too many of your calls are in flight; wait for some."
             return Refusal(429, "too_many_calls", text, {"Retry-After": "5"})

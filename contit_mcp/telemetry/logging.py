@@ -96,26 +96,17 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_j
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_exception_text, renderer],
         )
     )
-    root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(_OURS).setLevel(level)
     logging.raiseExceptions = False  # a line that cannot be written would be printed with its arguments
     warnings.showwarning = _log_warning
 
 
 def _log_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object, **more: object
 ) -> None:
     """Log a warning of Python by its category and place."""
-    del message, file, line  # they can quote anything
+    del message, rest, more  # they can quote anything
     get_logger(_OURS).warning("python.warning", category=category.__name__, where=f"{_short_path(filename)}:{lineno}")
 
 
@@ -125,10 +116,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 def _known_fields(_: object, __: str, event: EventDict) -> EventDict:
     kept: dict[str, Any] = {"event": _text(event.pop("event", ""), _MOST_EVENT_CHARACTERS)}
-    for name, value in event.items():
-        if (longest := FIELDS.get(name)) is not None:
-            kept[name] = _scalar(value, longest)
-    return kept
+    return kept | {name: _scalar(value, FIELDS[name]) for name, value in event.items() if name in FIELDS}
 
 
 def _scalar(value: object, longest: int) -> str | float | bool | None:
@@ -157,10 +145,10 @@ def _with_trace_id(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _without_exception_text(_: object, __: str, event: EventDict) -> EventDict:
-    exc_info = event.pop("exc_info", None)
-    if exc_info is True:
-        exc_info = sys.exc_info()
-    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
     if isinstance(error, BaseException):
         event["error"] = _text(_describe(error), FIELDS["error"])
     event.pop("stack_info", None)

@@ -113,7 +113,7 @@ class Reachability:
 
     def __init__(self) -> None:
         self.reachable = True
-        self._waiting: dict[object, tuple[float, bool]] = {}  # when it was sent, and whether it is a read; oldest first
+        self._waiting: dict[object, tuple[float, bool]] = {}  # when it was sent, and whether it is a read
         self._failures = 0
         self._answered_at = self._failed_at = self._lost_at = -math.inf
 
@@ -125,8 +125,7 @@ class Reachability:
     @property
     def oldest_seconds(self) -> float:
         """Return how long the oldest request has been waiting for its answer; 0 without requests."""
-        oldest = next(iter(self._waiting.values()), None)
-        return 0.0 if oldest is None else anyio.current_time() - oldest[0]
+        return max((anyio.current_time() - sent for sent, _ in self._waiting.values()), default=0.0)
 
     @contextmanager
     def waiting(self, *, read: bool) -> Iterator[None]:

@@ -4,6 +4,7 @@ Events are counted when they happen. A state is a gauge that is read at each scr
 """
 
 import platform
+from functools import partial
 
 import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -28,20 +29,13 @@ class Metrics(Listener):
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, registry=registry)
-
-        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SHORT_SECONDS) -> Histogram:
-            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, buckets=_SHORT_SECONDS, registry=registry)
 
         # Runs: what became of the questions, however they were asked
-        self._runs = counter("contit_runs", "Runs by how they ended, when their end was first seen.", "end")
+        self._runs = counter("contit_runs", "Runs by how they ended, when their end was first seen.", ["end"])
         self._run_seconds = histogram(
-            "contit_run_seconds", "From a run's start until its end was seen.", "end", buckets=_RUN_SECONDS
+            "contit_run_seconds", "From a run's start until its end was seen.", ["end"], buckets=_RUN_SECONDS
         )
         for end in RUN_ENDS:
             self._runs.labels(end)
@@ -50,9 +44,12 @@ class Metrics(Listener):
         self._runs_polled = gauge("contit_mcp_pollers", "Runs that this process polls.")
 
         # Calls
-        self._calls = counter("contit_mcp_calls", "Tool calls, without polls of tasks.", "tool", "outcome")
+        self._calls = counter("contit_mcp_calls", "Tool calls, without polls of tasks.", ["tool", "outcome"])
         self._seconds = histogram(
-            "contit_mcp_call_seconds", "Tool calls, without those that returned a task.", "tool", buckets=_CALL_SECONDS
+            "contit_mcp_call_seconds",
+            "Tool calls, without those that returned a task.",
+            ["tool"],
+            buckets=_CALL_SECONDS,
         )
         self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
         self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
@@ -63,15 +60,10 @@ class Metrics(Listener):
         self._outcomes = {"cancelled": left, StartUnknownError.__name__: unknown, UnexpectedError.__name__: crashed}
 
         # Contit
-        self._upstream = counter(
-            "contit_mcp_upstream_requests",
-            "Requests to Contit; 'none' got no answer, 'pool' no connection of our own.",
-            "endpoint",
-            "status",
-        )
-        self._upstream_seconds = histogram(
-            "contit_mcp_upstream_seconds", "From sending a request to Contit to the end of its answer.", "endpoint"
-        )
+        text = "Requests to Contit; 'none' got no answer, 'pool' no connection of our own."
+        self._upstream = counter("contit_mcp_upstream_requests", text, ["endpoint", "status"])
+        text = "From sending a request to Contit to the end of its answer."
+        self._upstream_seconds = histogram("contit_mcp_upstream_seconds", text, ["endpoint"])
         self._connection_seconds = histogram("contit_mcp_connection_wait_seconds", "Waits for a connection of our own.")
         self.upstream_in_flight = gauge("contit_mcp_upstream_in_flight", "Requests to Contit without an answer yet.")
         self.upstream_oldest = gauge("contit_mcp_upstream_oldest_seconds", "How long the oldest of these has waited.")
@@ -85,7 +77,9 @@ class Metrics(Listener):
         }
 
         # The store
-        self._store_seconds = histogram("contit_mcp_store_seconds", "How long uses of the run store took.", "operation")
+        self._store_seconds = histogram(
+            "contit_mcp_store_seconds", "How long uses of the run store took.", ["operation"]
+        )
         self._store_errors = counter("contit_mcp_store_errors", "Times that the run store could not be used.")
         self._store_usable = gauge("contit_mcp_store_usable", "Whether the run store can be used; if not, memory is.")
         self._store_usable.set(1)
@@ -97,9 +91,9 @@ class Metrics(Listener):
         )
 
         # This server
-        self._rejected = counter("contit_mcp_rejected_requests", "HTTP requests that were refused.", "reason")
-        self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", "path", "status")
-        self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", "kind")
+        self._rejected = counter("contit_mcp_rejected_requests", "HTTP requests that were refused.", ["reason"])
+        self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", ["path", "status"])
+        self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", ["kind"])
         self.most_under_way = gauge("contit_mcp_requests_under_way_limit", "How many of them are served at once.")
         self.limits_local = gauge("contit_mcp_limits_local_only", "Whether each replica counts alone, without Redis.")
         self._lag = histogram("contit_mcp_event_loop_lag_seconds", "How late the event loop is with its work.")

@@ -31,7 +31,7 @@ from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
     served,
     unused_port,
 )
-from tests.contit.upstream import ONCE, STARTED, Kept, scripted, start
+from tests.contit.upstream import ONCE, Kept, scripted, start
 from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
@@ -52,19 +52,15 @@ async def reset_at_once(connection: Connection) -> None:
     connection.reset()
 
 
-async def reset_after_the_request(connection: Connection) -> None:
-    """Take the whole request and reset."""
-    await connection.request()
-    connection.reset()
-
-
-def after(sent: bytes, *, hangs: bool = False) -> Behaviour:
-    """Return a behaviour that takes a whole request, sends this, and closes or hangs."""
+def after(sent: bytes, *, hangs: bool = False, resets: bool = False) -> Behaviour:
+    """Return a behaviour that takes a whole request, sends this, and closes, hangs or resets."""
 
     async def behave(connection: Connection) -> None:
         await connection.request()
         await connection.send(sent)
         await anyio.sleep(PATIENT if hangs else 0)
+        if resets:
+            connection.reset()
 
     return behave
 
@@ -72,7 +68,7 @@ def after(sent: bytes, *, hangs: bool = False) -> Behaviour:
 SENT: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
     "close at once": (close_at_once, errors.APIConnectionError),
     "reset at once": (reset_at_once, errors.APIConnectionError),
-    "reset after the request": (reset_after_the_request, errors.APIConnectionError),
+    "reset after the request": (after(b"", resets=True), errors.APIConnectionError),
     "close after the request": (after(b""), errors.APIConnectionError),
     "close in the head": (after(b"HTTP/1.1 200 OK\r\nContent-Le"), errors.APIConnectionError),
     "close in the body": (after(BEGUN), errors.APIConnectionError),
@@ -91,35 +87,28 @@ SENT: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
 
 
 @asynccontextmanager
-async def real_client(port: int, *, scheme: str = "http", retry: RetryPolicy = QUICK) -> AsyncIterator[ContitClient]:
-    """A client to a port of this machine, with short timeouts."""
+async def real_client(port: int, *, scheme: str = "http") -> AsyncIterator[ContitClient]:
+    """Yield a client with short timeouts."""
     policy = TransportPolicy(connect=5.0, read=0.1, write=5.0, pool=5.0)
     with anyio.fail_after(PATIENT):
         async with build_http_client(f"{scheme}://127.0.0.1:{port}", policy=policy) as http:
-            yield ContitClient(http, retry=retry)
+            yield ContitClient(http, retry=QUICK)
 
 
 @pytest.mark.parametrize("name", SENT)
-async def test_once_a_connection_stood_a_start_is_not_repeated_and_may_have_arrived(name: str) -> None:
+async def test_after_a_connection_that_broke_a_read_is_repeated_and_a_start_may_have_arrived(name: str) -> None:
     behave, kind = SENT[name]
     kept = Kept()
     async with raw_server(behave) as server, real_client(server.port) as client:
         with pytest.raises(errors.APIError) as caught:
             await start(client, keep=kept)
-    assert type(caught.value) is kind
-    assert getattr(caught.value, "may_have_arrived", True)
-    assert server.connections == 1
-    assert kept.runs == []
-
-
-@pytest.mark.parametrize("name", SENT)
-async def test_a_read_is_repeated_after_a_broken_connection(name: str) -> None:
-    behave, kind = SENT[name]
-    async with raw_server(behave) as server, real_client(server.port) as client:
+        assert type(caught.value) is kind
+        assert getattr(caught.value, "may_have_arrived", True)
+        assert (server.connections, kept.runs) == (1, [])
         with pytest.raises(errors.APIError) as caught:
             await client.thread_response("thread-1")
-    assert type(caught.value) is kind
-    assert server.connections == 4 or name == "broken gzip"  # which leaves the connection as it is
+        assert type(caught.value) is kind
+    assert server.connections == 5 or name == "broken gzip"  # which leaves the connection as it is
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -133,21 +122,6 @@ async def test_a_connection_that_was_not_made_is_repeated_since_nothing_was_sent
                 await start(client)
     assert stats.requests == 4
     assert not caught.value.may_have_arrived
-
-
-async def test_a_start_reaches_contit_once_it_listens() -> None:
-    port, kept = await unused_port(), Kept()
-    async with (
-        real_client(port, retry=RetryPolicy(shortest=0.2, jitter=0.0)) as client,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(lambda: start(client, keep=kept))
-        await anyio.sleep(0.05)
-        async with raw_server(answers(json.dumps(STARTED).encode()), port=port) as server:
-            while not kept.runs:
-                await anyio.sleep(0.01)
-    assert len(server.requests) == 1
-    assert kept.runs[0].run_id == "run-1"
 
 
 RUNNING = b'{"status": "in_progress"}'

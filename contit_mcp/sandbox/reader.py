@@ -21,8 +21,7 @@ _MOST_CHARACTERS: Final = 10_000
 _MOST_LISTED: Final = 100
 _SMALL_TALK: Final = ("help", "more", "everything", "thanks", "yes", "no", "hello")
 _NOUNS: Final = ("type", "category", "noun", "tag", "state", "author")
-_FLAGS: Final = frozenset({"one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort"})
-"""Kinds of symbols of which only the presence counts: `Reading.said`."""
+_FLAGS: Final = ("one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort")  # for `said`
 
 
 class NotUnderstoodError(Exception):
@@ -66,25 +65,22 @@ class Reading:
         self.reader, self.language = reader, language
         self.workspace, self.lexicon = reader.workspace, reader.lexicons[language]
         self.small_talk = ""
-        self.do = ""
-        """list, count or open; empty where nothing says it."""
-        self.props: list[str] = []
-        """The properties that are asked for: author, when, price, tag …"""
+        self.do = ""  # list, count or open; empty where nothing says it
+        self.props: list[str] = []  # that are asked for: author, when, price, tag …
         self.conditions: list[Condition] = []
         self.order: Order | None = None
         self.sorted_only = False
         self.limit: int | None = None
-        self.nth: int | None = None
-        """Which entry of the last list: 1 is the first, -1 the last."""
+        self.nth: int | None = None  # which entry of the last list: 1 is the first, -1 the last
         self.items: list[Item] = []
         self.said: set[str] = set()
         self._last = self._connector = self._introduced = ""
-        self._minus = self._state_negated = False
-        """Whether a negation waits for its object, and whether a state was negated."""
+        self._minus = self._state_negated = (
+            False  # whether a negation waits for its object; whether a state was negated
+        )
         self._span: Span | None = None
         self._unknown: list[str] = []
-        self._places: dict[str, int] = {}
-        """Where the first symbol of a kind was read."""
+        self._places: dict[str, int] = {}  # of the first type and state, and of the order
         self.symbols, self.words, self.typos = self.lexicon.read(prompt)
         self._read()
 
@@ -141,7 +137,6 @@ class Reading:
                 if facet in self.workspace.facets and (one := symbol.can_be(facet)):
                     self._value(at, one)
                     return at + 1
-        self._places.setdefault(symbol.kind, at)
         if symbol.kind in _FLAGS:
             self._flag(at, symbol)
             return at + 1
@@ -177,8 +172,6 @@ class Reading:
             return  # "those by Anna": the pronoun stands for the noun
         if kind != "also" or at <= 1:
             self.said.add(kind)
-
-    # Conditions
 
     def _value(self, at: int, symbol: Symbol) -> None:
         """Read a value of a facet. Values that "or" joins become one condition."""
@@ -243,7 +236,7 @@ class Reading:
         if self.get("text") or self._connector == "or":
             raise NotUnderstoodError("two_questions")
         ids = self.reader.index.find(text)
-        self.conditions.append(Condition("text", (text,), "text", negated=self._minus, ids=ids))
+        self.conditions.append(Condition("text", (text,), negated=self._minus, ids=ids))
         self._minus, self._connector, self._last, self._introduced = False, "", "text", ""
         return behind
 
@@ -261,8 +254,6 @@ class Reading:
             self.items.append(item)
         self._last = self._connector = ""
         return None
-
-    # Numbers
 
     def _on_cmp(self, at: int, symbol: Symbol) -> int | None:
         """Read a bound: "under 100 euros", "more than 30 minutes"."""
@@ -285,7 +276,7 @@ class Reading:
         self.props = [one for one in self.props if one != name]
         low = self._amount(number) if sign[0] in ">=" else None
         top = self._amount(high or number) if sign[0] in "<=" else None
-        self.conditions.append(Condition(name, mode="range", low=low, high=top, strict=sign in (">", "<")))
+        self.conditions.append(Condition(name, low=low, high=top, strict=sign in (">", "<")))
         return behind
 
     def _amount(self, number: Symbol) -> float:
@@ -336,8 +327,6 @@ class Reading:
         else:
             self.nth = -1
 
-    # Orders and what is asked for
-
     def _on_order(self, at: int, symbol: Symbol) -> None:
         name, descending = symbol.value[:-1], symbol.value.endswith(">")
         if self.order and self.order.field != name:
@@ -360,10 +349,10 @@ class Reading:
     def _on_prop(self, at: int, symbol: Symbol) -> None:
         """Read the name of a property: what is asked for, or a word beside a value."""
         name, following = symbol.value, self._peek(at + 1, "unknown")
-        if name in self.workspace.facets and self._peek(at + 1, name):
-            self._introduced = "tagged" if name == "tag" else ""
-        elif name == "tag" and following:
+        if name == "tag" and (following or self._peek(at + 1, name)):
             self._introduced = "tagged"
+        elif name in self.workspace.facets and self._peek(at + 1, name):
+            self._introduced = ""
         elif name == "title" and following:
             self._unknown.append(symbol.text)
         elif name not in self.props and not (self._last == name and self._peek(at - 1, name)):
@@ -380,8 +369,6 @@ class Reading:
         possessive = symbol.text.lower() == "s" and not self._peek(at + 1, "author")
         self._introduced = self._introduced if possessive else "by"
 
-    # The whole
-
     def _finish(self) -> None:
         """Add the period, and refuse what does not fit together."""
         if self._unknown:
@@ -397,7 +384,7 @@ class Reading:
             if self._state_negated:
                 raise NotUnderstoodError  # "not published in 2025" may mean drafts, or other years
             start, end = self._span
-            self.conditions.append(Condition("date", mode="range", low=start, high=end))
+            self.conditions.append(Condition("date", low=start, high=end))
         self._limits()
         named = self.conditions or self.items or self.props or self.order or self.nth or self.limit
         said = self.said & {"them", "it", "anystate", "anytype"}

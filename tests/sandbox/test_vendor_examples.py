@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
+from tests.sandbox.conftest import START
 
-START = "/ai-assistant/thread"
 KEY = {"X-Api-Key": "sandbox-key", "Content-Type": "application/json"}
 ANSWER = (
     "I found 12 published articles from March 2026. Here are the most recent:\n\n1. **Breaking News** (March 15)\n"
@@ -49,7 +49,6 @@ PATH = st.one_of(
     st.sampled_from([START, "/connect/token", "/sandbox", "/"]),
     st.builds(f"{START}/{{}}/run/{{}}/status".format, SEGMENT, SEGMENT),
     SEGMENT.map(f"{START}/{{}}/response".format),
-    SEGMENT.map("/{}".format),
 )
 
 

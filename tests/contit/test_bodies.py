@@ -1,8 +1,11 @@
 """Bodies of Contit, the token endpoint and the issuer are read up to a limit, on every path. Real sockets."""
 
 import gzip
+import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -16,7 +19,6 @@ from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
 from tests.contit.upstream import START_OK, contit_client, scripted, start
-from tests.memory import peak_memory
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +29,19 @@ ROOM = 4 * LIMIT
 
 ZEROS = b"\0" * (100 * MEBIBYTE)
 GOOD = b'{"status": "in_progress", "response": "Twelve.", "threadId": "t", "runId": "r", "access_token": "token"}'
+
+
+@contextmanager
+def peak_memory() -> Iterator[SimpleNamespace]:
+    """Measure while inside; at the end, `peak` is in bytes above the start."""
+    memory = SimpleNamespace(peak=0)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    try:
+        yield memory
+    finally:
+        memory.peak = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
 
 
 def gzipped(data: bytes) -> bytes:

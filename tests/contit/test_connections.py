@@ -20,7 +20,7 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.children import clean_environment
+from tests.children import clean_environment, free_port
 from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
     Behaviour,
     Connection,
@@ -29,7 +29,6 @@ from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
     no_proxies,
     raw_server,
     served,
-    unused_port,
 )
 from tests.contit.upstream import ONCE, Kept, scripted, start
 from tests.echo_contit import Reply
@@ -37,24 +36,19 @@ from tests.echo_contit import Reply
 pytestmark = pytest.mark.anyio
 
 QUICK = RetryPolicy(attempts=4, shortest=0.001, longest=0.001)
-PATIENT = 10.0
-"""Seconds after which a test has hung; none takes one."""
-
+PATIENT = 10.0  # seconds, after which a test has hung
 BEGUN = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"threadId": "thr'
 
 
 async def close_at_once(connection: Connection) -> None:
-    """Close without reading: whether the request had left, nobody can say."""
+    """Close without reading: it is unknown whether the request had left."""
 
 
 async def reset_at_once(connection: Connection) -> None:
-    """Reset without reading."""
     connection.reset()
 
 
 def after(sent: bytes, *, hangs: bool = False, resets: bool = False) -> Behaviour:
-    """Return a behaviour that takes a whole request, sends this, and closes, hangs or resets."""
-
     async def behave(connection: Connection) -> None:
         await connection.request()
         await connection.send(sent)
@@ -72,15 +66,8 @@ SENT: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
     "close after the request": (after(b""), errors.APIConnectionError),
     "close in the head": (after(b"HTTP/1.1 200 OK\r\nContent-Le"), errors.APIConnectionError),
     "close in the body": (after(BEGUN), errors.APIConnectionError),
-    "close in a chunk": (
-        after(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"threadId": '),
-        errors.APIConnectionError,
-    ),
     "speak something else": (after(b"220 mail.example ESMTP\r\n\r\n"), errors.APIConnectionError),
-    "broken gzip": (
-        answers(b"this is not gzip", headers="Content-Encoding: gzip\r\n"),
-        errors.APIResponseValidationError,
-    ),
+    "broken gzip": (answers(b"?", headers="Content-Encoding: gzip\r\n"), errors.APIResponseValidationError),
     "hang": (after(b"", hangs=True), errors.APITimeoutError),
     "hang in the body": (after(BEGUN, hangs=True), errors.APITimeoutError),
 }
@@ -88,7 +75,6 @@ SENT: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
 
 @asynccontextmanager
 async def real_client(port: int, *, scheme: str = "http") -> AsyncIterator[ContitClient]:
-    """Yield a client with short timeouts."""
     policy = TransportPolicy(connect=5.0, read=0.1, write=5.0, pool=5.0)
     with anyio.fail_after(PATIENT):
         async with build_http_client(f"{scheme}://127.0.0.1:{port}", policy=policy) as http:
@@ -116,7 +102,7 @@ async def test_a_connection_that_was_not_made_is_repeated_since_nothing_was_sent
     """It is refused, or its TLS handshake is dropped."""
     stats = start_call_stats()
     async with raw_server(close_at_once) as server:
-        port = server.port if scheme == "https" else await unused_port()
+        port = server.port if scheme == "https" else free_port()
         async with real_client(port, scheme=scheme) as client:
             with pytest.raises(errors.APIConnectionError, match=r"could not be reached\.$") as caught:
                 await start(client)
@@ -174,10 +160,8 @@ async def test_a_caller_that_leaves_frees_the_connection_and_its_place() -> None
 
 
 async def test_a_request_waits_for_a_free_connection_only_so_long() -> None:
-    async with (
-        served(after(b"", hangs=True), TransportPolicy(pool=0.05, connections=1)) as (server, client),
-        anyio.create_task_group() as tasks,
-    ):
+    policy = TransportPolicy(pool=0.05, connections=1)
+    async with served(after(b"", hangs=True), policy) as (server, client), anyio.create_task_group() as tasks:
         tasks.start_soon(client.run_status, "t", "first")
         while not server.requests:
             await anyio.sleep(0.01)
@@ -229,7 +213,7 @@ ANSWER = answers(json.dumps(BODY).encode())
 
 
 async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
-    """Ask a `contit-mcp stdio` child; return the answer and what passed through its `httpx.AsyncClient.send`."""
+    """Return the answer of a `contit-mcp stdio` child, and the requests that its `httpx.AsyncClient.send` sent."""
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-c", NOTED, "stdio", *options],
@@ -257,7 +241,6 @@ async def test_a_stdio_child_sends_through_httpx_to_contit_and_to_the_sandbox(tm
 
 
 def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
-    """Return the first line, the headers and the body of a request from the wire."""
     head, _, body = request.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -268,9 +251,7 @@ SECRET = SecretValue("CONTIT_API_KEY", value="secret")
 CREDENTIALS: dict[str, Callable[[httpx.AsyncClient], httpx.Auth]] = {
     "key": lambda _: APIKeyAuth(SECRET),
     "token": lambda _: AccessTokenAuth(SECRET),
-    "client": lambda http: ClientCredentialsAuth(
-        "c", SECRET, token_url=f"{str(http.base_url).rstrip('/')}/token", http=http
-    ),
+    "client": lambda http: ClientCredentialsAuth("c", SECRET, token_url=str(http.base_url.join("/token")), http=http),
 }
 
 

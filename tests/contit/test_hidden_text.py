@@ -14,7 +14,6 @@ KEPT = {
     "line ends": "one\r\ntwo\rthree\tfour\n",
     "html": "<script>alert(1)</script> &amp; &#8203;",
     "languages": "Grüße, perché, 漢字, עברית, العربية, हिन्दी, ไทย, 한국어, Ω",
-    "empty": "",
     "persian plural": "کتاب\u200cها و می\u200cخواهم",
     "hindi conjunct": "क्\u200dष",
     "malayalam chillu": "അവന്\u200d.",
@@ -33,8 +32,7 @@ KEPT = {
     "family": "👩\u200d👩\u200d👧\u200d👦",
     "heart on fire": "❤\ufe0f\u200d🔥",
     "keycaps": "1\ufe0f\u20e3 #\ufe0f\u20e3 *\ufe0f\u20e3",
-    "text style": "☺\ufe0e",
-    "emoji style": "☺\ufe0f ™\ufe0f ©\ufe0f",
+    "text and emoji style": "☺\ufe0e ☺\ufe0f ™\ufe0f ©\ufe0f",
     "astronaut": "👩🏽\u200d🚀",
     "scotland": "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
     "head shaking": "🙂\u200d↔\ufe0f",
@@ -47,11 +45,6 @@ KEPT = {
 @pytest.mark.parametrize("name", KEPT)
 def test_writing_systems_and_emoji_keep_what_they_need(name: str) -> None:
     assert without_hidden_characters(KEPT[name]) == KEPT[name]
-
-
-def in_tags(text: str) -> str:
-    """Return the text in the invisible alphabet of tag characters."""
-    return "".join(chr(0xE0000 + ord(character)) for character in text)
 
 
 def is_hidden(code: int) -> bool:
@@ -74,14 +67,8 @@ SHOWS_NOTHING = {*HIDDEN, *BLANK}
 def test_every_hidden_character_of_unicode_is_removed_between_letters_and_alone() -> None:
     assert len(HIDDEN) > 4_000
     for character in (*HIDDEN, *BLANK):
-        for text, left in (
-            (f"a{character}b", "ab"),
-            (f"1{character}2", "12"),
-            (f"字{character}.", "字."),
-            (character, ""),
-            (character * 3, ""),
-        ):
-            assert without_hidden_characters(text) == left, hex(ord(character))
+        text = f"a{character}b 1{character}2 字{character}. {character} {character * 3}"
+        assert without_hidden_characters(text) == "ab 12 字.  ", hex(ord(character))
 
 
 SIBLINGS = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe0e\ufe0f\u200c\u200d\u034f", *BLANK]
@@ -96,16 +83,15 @@ def test_no_alphabet_of_hidden_characters_carries_a_message(message: list[str], 
     assert len(left) - len(cover + " End.") <= (cover == "💡")
 
 
+TAGS = "\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067"  # of England's flag
 AS_AN_ALPHABET = {
-    "too long for a region": ("🏴" + in_tags("x" * 40) + "\U000e007f", "🏴"),
-    "a region that has no flag": ("🏴" + in_tags("hello") + "\U000e007f", "🏴"),
-    "a region without an end": ("🏴" + in_tags("gbeng"), "🏴"),
-    "a region without a flag": ("x" + in_tags("gbeng") + "\U000e007f", "x"),
+    "a region that has no flag": (f"🏴{TAGS}{TAGS}\U000e007f", "🏴"),
+    "a region without an end": (f"🏴{TAGS}", "🏴"),
+    "a region without a flag": (f"x{TAGS}\U000e007f", "x"),
     "selectors in a row": ("☺\ufe0f" + "\ufe0e\ufe0f" * 20, "☺\ufe0f"),
     "selectors with something between": ("☺\ufe0f\u200b\ufe0e", "☺\ufe0f"),
     "joiners in a row": ("می" + "\u200c\u200d" * 20 + "خ", "میخ"),
     "joiners between emoji and text": ("💡\u200dx\u200d💡", "💡x💡"),
-    "joiners between lines": ("─\u200d─\u200d─", "───"),
     "selectors spread over a rule": ("─\ufe0e─\ufe0f" * 64, "─" * 128),
     "a keycap without its key": ("1\ufe0f2\ufe0f", "12"),
     "fillers after a syllable": ("가\u115f\u1160\u115f\u1160", "가"),

@@ -1,7 +1,4 @@
-"""What each outcome of a request means: to a read, to a start, to the counters, and to the pace of all polls.
-
-Nothing that Contit or httpx writes is passed on. Virtual time.
-"""
+"""What each outcome of a request means: to a read, to a start, to the counters, and to the pace of all polls."""
 
 import io
 import json
@@ -284,23 +281,12 @@ NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [
-        ("0", 0.0),
-        (" 120 ", 120.0),
-        ("3601", 3_600.0),
-        ("Sun, 15 Mar 2026 12:00:30 GMT", 30.0),
-        ("Sun, 15 Mar 2026 11:00:00 GMT", 0.0),
-        ("Mon, 15 Mar 2027 12:00:00 GMT", 3_600.0),
-        ("Sun, 15 Mar 2026 13:00:30 +0100", 30.0),
-        pytest.param("9" * 5_000, 3_600.0, id="5,000 digits"),
-        ("", None),
-        ("soon", None),
-        ("1.5", None),
-        ("\u0665", None),  # an Arabic five
-        ("Sun, 99 Mar 2026 12:00:30 GMT", None),
-        ("Sun, 15 Mar 2026 12:00:30 +999999999999999999", None),
-    ],
-)
+    [("0", 0.0), (" 120 ", 120.0), ("3601", 3_600.0), pytest.param("9" * 5_000, 3_600.0, id="5,000 digits"),
+     ("Sun, 15 Mar 2026 12:00:30 GMT", 30.0), ("Sun, 15 Mar 2026 13:00:30 +0100", 30.0),
+     ("Sun, 15 Mar 2026 11:00:00 GMT", 0.0), ("Mon, 15 Mar 2027 12:00:00 GMT", 3_600.0),
+     ("", None), ("soon", None), ("1.5", None), ("\u0665", None), ("Sun, 99 Mar 2026 12:00:30 GMT", None),
+     ("Sun, 15 Mar 2026 12:00:30 +999999999999999999", None)],
+)  # fmt: skip
 def test_retry_after_is_read_in_seconds_and_as_a_date(value: str, seconds: float | None) -> None:
     """At most an hour; anything else counts as absent."""
     assert parse_retry_after(value, now=NOW) == seconds
@@ -322,18 +308,15 @@ def test_the_hint_says_when_to_try_again(header: str, when: str) -> None:
         assert caught.value.hint == f"Try again in {when}."
 
 
-BODIES = {
-    "problem": (json.dumps({"title": MARKER, "detail": MARKER}), "application/problem+json"),
-    "html": (f"<h1>{MARKER}</h1>", "text/html; charset=utf-8"),
-    "keys": (json.dumps({f"{MARKER} 1": 1, "error": MARKER}), "application/json"),
-    "type": ("{}", f"text/plain; name={MARKER}"),
-}
-
-
-@pytest.mark.parametrize("status", [200, 400, 500])
-@pytest.mark.parametrize("name", BODIES)
-def test_of_a_refused_body_only_the_shape_is_logged(name: str, status: int, logged: io.StringIO) -> None:
-    body, media_type = BODIES[name]
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [(json.dumps({f"{MARKER} 1": 1, "detail": MARKER}), "application/problem+json"),
+     (f"<h1>{MARKER}</h1>", "text/html; charset=utf-8"), ("{}", f"text/plain; name={MARKER}")],
+)  # fmt: skip
+def test_of_a_refused_body_only_the_shape_is_logged(
+    body: str, media_type: str, status: int, logged: io.StringIO
+) -> None:
     response = httpx.Response(status, content=body.encode(), headers={"Content-Type": media_type})
     with pytest.raises(errors.APIError) as caught:
         parse(response, ThreadResponse)
@@ -352,8 +335,6 @@ def test_no_body_can_break_the_parser(body: bytes | str) -> None:
 
 
 class Counted(Listener):
-    """A listener that remembers what it was told."""
-
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, float]] = []
         self.events: list[Event] = []

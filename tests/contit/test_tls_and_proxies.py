@@ -3,7 +3,6 @@
 import datetime
 import ipaddress
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -20,7 +19,8 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server, unused_port  # noqa: F401 - two are fixtures
+from tests.children import free_port
+from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server  # noqa: F401 - two are fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
@@ -33,55 +33,40 @@ async def ask(address: str, *, ca_file: Path | None = None) -> None:
             await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
 
 
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority, and a server context that it vouches for."""
-
-    file: Path
-    server: ssl.SSLContext
-
-
-def make_authority(folder: Path, *, host: str = "127.0.0.1") -> Authority:
-    """Make an authority that nobody trusts, whose own certificate is also that of the server `host`."""
+def certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
+    """Return a file with a certificate for the host that signs itself, and the context of a server that has it."""
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test CA")])
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    ca_file, server_file = folder / "ca.pem", folder / "server.pem"
-    ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    server_file.write_bytes(ca_file.read_bytes() + private)
+    pem, file = serialization.Encoding.PEM, folder / "server.pem"
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(signed.public_bytes(pem) + private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(server_file)
-    return Authority(ca_file, context)
+    context.load_cert_chain(file)
+    return file, context
 
 
 @pytest.mark.anyio
-async def test_a_certificate_is_trusted_if_its_authority_is_configured(tmp_path: Path) -> None:
-    authority = make_authority(tmp_path)
-    async with raw_server(ANSWER, tls=authority.server) as server:
-        with pytest.raises(errors.APIConnectionError, match="certificate") as caught:
-            await ask(f"https://127.0.0.1:{server.port}")
-        assert "CONTIT_CA_FILE" in caught.value.hint
-        assert not caught.value.may_have_arrived
+@pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", True), ("127.0.0.2", False)])
+async def test_a_certificate_is_trusted_if_its_authority_is_configured_and_it_is_for_the_host(
+    host: str, trusted: bool, tmp_path: Path
+) -> None:
+    file, context = certificate(tmp_path, host)
+    async with raw_server(ANSWER, tls=context) as server:
+        for ca_file in (None, None if trusted else file):
+            with pytest.raises(errors.APIConnectionError, match="certificate") as caught:
+                await ask(f"https://127.0.0.1:{server.port}", ca_file=ca_file)
+            assert "CONTIT_CA_FILE" in caught.value.hint
+            assert not caught.value.may_have_arrived
         assert server.requests == []
-        await ask(f"https://127.0.0.1:{server.port}", ca_file=authority.file)
-
-
-@pytest.mark.anyio
-async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_authority(tmp_path: Path) -> None:
-    authority = make_authority(tmp_path, host="127.0.0.2")
-    async with raw_server(ANSWER, tls=authority.server) as server:
-        with pytest.raises(errors.APIConnectionError, match="certificate"):
-            await ask(f"https://127.0.0.1:{server.port}", ca_file=authority.file)
-    assert server.requests == []
+        if trusted:
+            await ask(f"https://127.0.0.1:{server.port}", ca_file=file)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +85,6 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes |
         build_http_client("https://contit.test", ca_file=file)
     assert caught.value.message == f"The CA file {file} cannot be used: {reason}."
     assert "CONTIT_CA_FILE" in caught.value.hint
-
-
-# --- Proxies -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -153,7 +135,7 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 )
 async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot be used stops nothing; contit-mcp names it at its start (tests/cli/test_environments.py)."""
-    proxy = proxy or f"http://127.0.0.1:{await unused_port()}"
+    proxy = proxy or f"http://127.0.0.1:{free_port()}"
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(variable, proxy)
     async with raw_server(ANSWER) as contit:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -175,9 +176,7 @@ def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
 # --- Connections -------------------------------------------------------------------------------------------------
 
 _NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has decided
-
 _LONGEST_HEADER = 65_536  # gateways add long policies; aiohttp's own 8,190 bytes would lose a run's ids to one
-
 _MOST_CHECKED = 100  # connections for a request before it fails; each was found unusable
 
 
@@ -187,13 +186,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, verify: ssl.SSLContext, policy: TransportPolicy) -> None:
         self._verify = verify
         self._policy = policy
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
         self._free = anyio.Semaphore(policy.connections, fast_acquire=True)  # the request yields anyway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return the response once its head has come."""
-        if self._closed:
+        if self._session.closed:
             raise httpx.ConnectError("the client is closed")
         timeout = request.extensions["timeout"]
         body = await request.aread()
@@ -206,7 +203,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         await _note_the_time(request)  # from here on it is Contit that is waited for
         current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
-            answer = await self._opened().request(
+            answer = await self._session.request(
                 request.method,
                 str(request.url),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
@@ -225,24 +222,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections. No request is sent any more."""
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        """Return the session, which is made at the first request: it needs the event loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=_NOT_ADDED,
-                trust_env=False,
-                max_line_size=_LONGEST_HEADER,
-                max_field_size=_LONGEST_HEADER,
-                middlewares=(_as_httpx_errors,),
-            )
-        return self._session
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        """The session, which is made at the first request: it needs the event loop."""
+        return aiohttp.ClientSession(
+            connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_NOT_ADDED,
+            trust_env=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            middlewares=(_as_httpx_errors,),
+        )
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -1,5 +1,6 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -134,7 +135,7 @@ class ContitClient:
         method = "GET" if body is None else "POST"
         request = httpx.Request(  # not `build_request`, which merges the URL and the headers anew for each poll
             method,
-            self._base + wire.path_of(route, *ids),
+            _url(self._base, route, *ids),
             headers=self._http.headers,
             json=body,
             extensions={ENDPOINT: endpoint, "timeout": self._timeout},
@@ -177,6 +178,12 @@ class ContitClient:
         )
         self._report(error)
         return error
+
+
+@functools.lru_cache(maxsize=1_024)
+def _url(base: str, route: str, *ids: str) -> httpx.URL:
+    """Return the address of a route, which is parsed once for all polls of a run."""
+    return httpx.URL(base + wire.path_of(route, *ids))
 
 
 def _attributes(*ids: str) -> dict[str, str]:

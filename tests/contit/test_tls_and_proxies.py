@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import ssl
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import httpx
@@ -33,8 +34,14 @@ async def ask(address: str, *, ca_file: Path | None = None) -> None:
             await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
 
 
-def certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
-    """Return a file with a certificate for the host that signs itself, and the context of a server that has it."""
+class Authority(NamedTuple):
+    """A certificate authority that nobody trusts, and a server with its own certificate."""
+
+    file: Path
+    server: ssl.SSLContext
+
+
+def make_authority(folder: Path, *, host: str = "127.0.0.1") -> Authority:
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test CA")])
     key = ec.generate_private_key(ec.SECP256R1())
@@ -49,7 +56,7 @@ def certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
     file.write_bytes(signed.public_bytes(pem) + private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
-    return file, context
+    return Authority(file, context)
 
 
 @pytest.mark.anyio
@@ -57,7 +64,7 @@ def certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
 async def test_a_certificate_is_trusted_if_its_authority_is_configured_and_it_is_for_the_host(
     host: str, trusted: bool, tmp_path: Path
 ) -> None:
-    file, context = certificate(tmp_path, host)
+    file, context = make_authority(tmp_path, host=host)
     async with raw_server(ANSWER, tls=context) as server:
         for ca_file in (None, None if trusted else file):
             with pytest.raises(errors.APIConnectionError, match="certificate") as caught:

@@ -11,7 +11,7 @@ from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import month_span
 from contit_mcp.sandbox.lexicon import Lexicon, spaced
 from contit_mcp.sandbox.query import Condition, Order, Query, find
-from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
+from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading, refuse
 
 _SHOWN_IN_FULL: Final = 11  # a longer list begins with its first three, as in the vendor's example
 _FIRST_SHOWN: Final = 3
@@ -190,8 +190,7 @@ class _Answer:
         asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
         if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state", "type"}:
             return self._about([self.by_id[focus]])
-        if not wide and "it" in reading.said:
-            raise NotUnderstoodError("no_reference")
+        refuse(not wide and "it" in reading.said, "no_reference")
         return self._result(self._query())
 
     def _small_talk(self, kind: str) -> Turn:
@@ -212,10 +211,8 @@ class _Answer:
 
     def _entry(self, nth: int) -> Item:
         shown = self.before.shown or self.before.ids
-        if not shown:
-            raise NotUnderstoodError("no_reference")
-        if nth == 0 or nth > len(shown):
-            raise NotUnderstoodError("no_entry", count=str(len(shown)))
+        refuse(not shown, "no_reference")
+        refuse(nth > len(shown), "no_entry", count=str(len(shown)))
         return self.by_id[shown[nth - 1 if nth > 0 else nth]]
 
     def _query(self) -> Query:
@@ -225,8 +222,8 @@ class _Answer:
         if previous is None:
             named = reading.noun or reading.conditions or reading.order
             counted = reading.props and (reading.do == "count" or reading.props[0] in self.workspace.facets)
-            if "them" in said or ("also" in said and not reading.noun) or not (named or counted or "anystate" in said):
-                raise NotUnderstoodError("no_reference")
+            refers = "them" in said or ("also" in said and not reading.noun)
+            refuse(refers or not (named or counted or "anystate" in said), "no_reference")
             return fresh
         leans = said & {"them", "also", "only"} or not reading.noun
         other = reading.props and reading.get("text") and "them" not in said  # "who wrote the one about …"
@@ -268,8 +265,7 @@ class _Answer:
             return self._count(query, items)
         if len(items) == 1 and (reading.props or reading.do == "open"):
             return self._about(items, query)
-        if len(items) > _SHOWN_IN_FULL and reading.props and not query.limit:
-            raise NotUnderstoodError
+        refuse(len(items) > _SHOWN_IN_FULL and reading.props and not query.limit)
         return self._list(query, items)
 
     def _remember(self, answer: str, query: Query, items: list[Item], shown: list[Item]) -> Turn:
@@ -311,8 +307,7 @@ class _Answer:
         return f"{title} ({'; '.join(facts)})" if facts else title
 
     def _count(self, query: Query, items: list[Item]) -> Turn:
-        if self.reading.props:
-            raise NotUnderstoodError
+        refuse(self.reading.props)
         subject = self.words.subject(query, len(items))
         types = Counter(item.type for item in items).most_common()
         shares = [f"{count} {self.words.noun(name, many=count > 1)}" for name, count in types]
@@ -325,11 +320,9 @@ class _Answer:
         """Answer about single items: what was asked for, else everything."""
         reading, before = self.reading, self.before
         counted = reading.do == "count" and not reading.props
-        if counted or (not query and (reading.order or reading.get("text"))):
-            raise NotUnderstoodError
+        refuse(counted or (not query and (reading.order or reading.get("text"))))
         names = self._asked(items, named=query is None)
-        if len(items) > 1 and not names:
-            raise NotUnderstoodError("two_questions")
+        refuse(len(items) > 1 and not names, "two_questions")
         lines = [self._fact(item, name) for item in items for name in names] or [self._details(items[0])]
         answer, ids = "\n".join(dict.fromkeys(lines)), tuple(item.id for item in items)
         if query is None and before.query and set(ids) <= set(before.ids):

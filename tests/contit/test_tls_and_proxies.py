@@ -156,14 +156,9 @@ MOUNTS = {"https://": "http://proxy.example:3128"}
 
 @pytest.mark.parametrize(
     ("entry", "pattern"),
-    [
-        ("example.com", "all://*example.com"),
-        ("*.example.com", "all://*example.com"),
-        ("127.0.0.1", "all://*127.0.0.1"),
-        ("::1", "all://[::1]"),
-        ("my_host:443", "all://*my_host:443"),
-    ],
-)
+    [("example.com", "all://*example.com"), ("*.example.com", "all://*example.com"), ("127.0.0.1", "all://*127.0.0.1"),
+     ("::1", "all://[::1]"), ("my_host:443", "all://*my_host:443")],
+)  # fmt: skip
 def test_an_entry_of_no_proxy_becomes_a_pattern_that_httpx_accepts(entry: str, pattern: str) -> None:
     assert environment_proxies(PROXY | {"no": f" {entry} ,"}) == (MOUNTS | {pattern: None}, [])
     httpx.AsyncClient(mounts={pattern: None}, trust_env=False)

@@ -35,7 +35,7 @@ def contit_client(
     retry: RetryPolicy | None = None,
 ) -> ContitClient:
     """Build the client as production does, with `upstream` in place of the network."""
-    return ContitClient(build_http_client(base_url, transport=upstream), auth=auth, retry=retry)
+    return ContitClient(build_http_client(base_url, transport=upstream), auth=auth, retry=retry or RetryPolicy())
 
 
 def client_credentials(tokens: EchoContit, secret: str = "client-secret") -> ClientCredentialsAuth:

@@ -214,9 +214,9 @@ class Served:
         return self.named(event)
 
     async def ended(self) -> int:
-        while self.process.poll() is None or self._reader.is_alive():
+        while (code := self.process.poll()) is None or self._reader.is_alive():
             await anyio.sleep(0.01)
-        return self.process.returncode
+        return code
 
     async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         began = time.monotonic()

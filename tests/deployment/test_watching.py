@@ -3,8 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import promql_parser as promql
 import pytest
@@ -16,6 +15,7 @@ from contit_mcp.errors import UnexpectedError
 from contit_mcp.http.app import KNOWN_PATHS
 from contit_mcp.telemetry.metrics import RUN_ENDS
 from tests.children import INITIALIZE, QUESTION, TOKEN_MODE, TOKENS, Served, contit
+from tests.deployment.manifests import GUIDE
 from tests.rules.tree import PACKAGE, ROOT, told
 
 OUTCOMES = {name for name in vars(errors) if name.endswith("Error")} | {UnexpectedError.__name__}
@@ -23,6 +23,7 @@ OUTCOMES |= {"completed", "in_progress", "failed", "cancelled"}
 TARGET = {"job", "instance"}
 """Labels that Prometheus adds to what it scrapes."""
 
+T = TypeVar("T")
 Exported = dict[str, set[str]]
 """Labels by the name of their metric."""
 
@@ -47,32 +48,28 @@ def expressions() -> dict[str, str]:
     return {place: text.replace("$__rate_interval", "5m") for place, text in found.items()}
 
 
-def nodes(expression: str) -> list[promql.Expr]:
-    """Every part of an expression."""
+def nodes(expression: str, kind: type[T]) -> list[T]:
+    """Every part of an expression of a kind."""
     found: list[promql.Expr] = []
     promql.walk(promql.parse(expression), found.append)
-    return found
+    return [node for node in found if isinstance(node, kind)]
 
 
-def selectors(expression: str) -> Iterator[promql.VectorSelector]:
+def selectors(expression: str) -> list[promql.VectorSelector]:
     """Every place where an expression names a metric."""
-    for node in nodes(expression):
-        if isinstance(node, promql.VectorSelector):
-            yield node
-        elif isinstance(node, promql.MatrixSelector):
-            yield node.vector_selector
+    ranges = [node.vector_selector for node in nodes(expression, promql.MatrixSelector)]
+    return [*nodes(expression, promql.VectorSelector), *ranges]
 
 
 def labels_in(expression: str, exported: Exported) -> tuple[set[str], set[str]]:
     """The labels that an expression names, and those that are left in its result."""
     named: set[str] = set()
     left = TARGET.union(*(exported[selector.name or ""] for selector in selectors(expression)))
-    for node in nodes(expression):
-        if isinstance(node, promql.AggregateExpr):
-            given = set(node.modifier.labels if node.modifier else ())
-            without = node.modifier and node.modifier.type == promql.AggModifierType.Without
-            named |= given
-            left = left - given if without else left & given
+    for node in nodes(expression, promql.AggregateExpr):
+        given = set(node.modifier.labels if node.modifier else ())
+        without = node.modifier and node.modifier.type == promql.AggModifierType.Without
+        named |= given
+        left = left - given if without else left & given
     return named, left
 
 
@@ -148,10 +145,9 @@ def test_what_an_alert_says_names_labels_that_it_has(exported: Exported) -> None
 
 def test_every_alert_leads_to_what_to_do() -> None:
     """Its severity, its texts, and a runbook: a section of the guide with something under it."""
-    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     sections = {
         re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-"): body.strip()
-        for title, body in re.findall(r"^#+ (.+)\n((?:(?!#).*\n?)*)", text, flags=re.MULTILINE)
+        for title, body in re.findall(r"^#+ (.+)\n((?:(?!#).*\n?)*)", GUIDE, flags=re.MULTILINE)
     }
     wrong = [
         rule["alert"]

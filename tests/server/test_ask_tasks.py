@@ -14,8 +14,9 @@ from mcp.shared.exceptions import MCPError
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import call, connected, ids_of, settings
+from tests.server.stage import call, connected, ids_of, settings, wire
 from tests.server.test_calls import lines
 from tests.tasks.client import ENDS, TasksClient, cancel_task, create_task, get_task, update_task
 
@@ -298,3 +299,34 @@ async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(
     assert [line["run_id"] for line in written if line["outcome"] == "unknown"] == [None]
     for hidden in ("secret", created.task_id, "somebody"):
         assert hidden not in json.dumps(written)
+
+
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("tools/list", {}),
+    ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "q"}, "_meta": {"progressToken": "p"}}),
+    ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "r", "wait_seconds": 0}, "task": {"ttl": 60}}),
+    ("tools/call", {"name": "contit_start", "arguments": {"prompt": "s"}}),
+    ("tools/call", {"name": "no_such_tool", "arguments": {}}),
+    ("tasks/list", {}),
+]
+
+
+async def test_the_handshake_era_sees_nothing_of_tasks() -> None:
+    """Not even where its client names the extension: it is not of that era, and its methods do not exist there."""
+    requests = [*CALLS, ("tasks/get", {"taskId": "x"}), ("tasks/get", {}), ("tasks/cancel", {})]
+    declared: dict[str, Any] = {"extensions": {IDENTIFIER: {}}, "tasks": {}}
+    written = await wire("legacy", declared, requests, EchoContit(seconds=3), settings())
+    assert not [line for line in written if IDENTIFIER in line or '"taskId":' in line or '"resultType":"task"' in line]
+    errors = [message["error"]["code"] for message in map(json.loads, written) if "error" in message]
+    assert errors == [-32601] * 4
+
+
+async def test_a_client_of_the_newer_era_that_does_not_declare_tasks_gets_plain_results() -> None:
+    """Only `server/discover` names the extension, as the specification demands."""
+    written = await wire("modern", {"extensions": {"com.example/other": {}}}, CALLS, EchoContit(seconds=3), settings())
+    assert [index for index, line in enumerate(written) if IDENTIFIER in line] == [0]
+    capabilities = json.loads(written[0])["result"]["capabilities"]
+    assert IDENTIFIER in capabilities["extensions"]
+    assert capabilities["tools"] == {"listChanged": False}
+    assert capabilities["resources"] == {"subscribe": False, "listChanged": False}
+    assert not [line for line in written if '"resultType":"task"' in line]

@@ -216,7 +216,8 @@ class Assistant:
         """Return the stored run, or an untracked record made of its ids."""
         check_id("thread_id", thread_id)
         check_id("run_id", run_id)
-        run = await self._store.find(owner, thread_id, run_id, fresh=fresh)
+        find = self._store.find if fresh else self._store.last_seen
+        run = await find(owner, thread_id, run_id)
         return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
 
     async def _answer(

@@ -92,7 +92,8 @@ def start_died(latest: RunRecord, now: float) -> bool:
 
 
 Slot = tuple[str, str, str]
-"""An owner, and a thread (`thread_id`) or the prompt that began a conversation (`opening`): its newest run decides."""
+"""An owner, and a thread (`thread_id`) or the prompt that began a conversation (`opening`): its newest run decides.
+One run alone is in the slot of its `key`."""
 
 
 def slots_of(record: RunRecord) -> list[Slot]:
@@ -108,6 +109,11 @@ def slot_of(question: Question) -> Slot:
     if question.thread_id is None:
         return question.owner, "opening", question.prompt_hash
     return thread_slot(question.owner, question.thread_id)
+
+
+def key_slot(record: RunRecord) -> Slot:
+    """Return the slot of one run."""
+    return record.question.owner, "key", record.key
 
 
 def thread_slot(owner: str, thread_id: str) -> Slot:

@@ -21,9 +21,9 @@ if sys.platform != "win32":
     import fcntl
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
-from contit_mcp.runs.record import SCHEMA_VERSION, Question, RunRecord
-from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.runs.claims import Slot, slots_of
+from contit_mcp.runs.record import SCHEMA_VERSION, RunRecord
+from contit_mcp.runs.store import MOST_RECENT, AtomicRunStore, RetentionPolicy, Update
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -120,7 +120,7 @@ class _DaemonThread(Executor):
                     return
 
 
-class SqliteRunStore:
+class SqliteRunStore(AtomicRunStore):
     """A `RunStore` in a file, which is created with mode 0600 if it does not exist.
 
     A broken file is set aside and a new one begun, if it is `expendable`; a file that its user has named may be
@@ -136,9 +136,8 @@ class SqliteRunStore:
         now: Callable[[], float] = time.time,
         executor: Executor | None = None,
     ) -> None:
+        super().__init__(retention, now)
         self._file = file
-        self._now = now
-        self._retention = retention or RetentionPolicy()
         self._expendable = expendable
         self._executor = executor or _DaemonThread()
         # Of the executor alone: a connection that is closed while another thread uses it crashes the process.
@@ -146,49 +145,20 @@ class SqliteRunStore:
         self._inode = -1
         self._tidied_at = 0.0
 
-    def now(self) -> float:
-        """Return the time."""
-        return self._now()
+    async def _update(self, slot: Slot, update: Update[T]) -> T:
+        def work(db: sqlite3.Connection, now: float) -> T:
+            owner, column, value = slot
+            stored = self._one(db, now, f"WHERE owner = ? AND {column} = ? {_NEWEST}", owner, value)
+            result, forgotten, kept = update(stored, now)
+            if forgotten is not None:
+                db.execute("DELETE FROM run WHERE key = ?", [forgotten.key])
+            if kept is not None:
+                self._put(db, kept, now)
+            return result
 
-    async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
+        return await self._do(work)
 
-        def claim(db: sqlite3.Connection, now: float) -> Claim:
-            latest = self._latest_before(db, intent.question, now)
-            claim = decide(intent, latest, now=now)
-            if isinstance(claim, Granted):
-                if latest is not None and claim.interrupted:
-                    db.execute("DELETE FROM run WHERE key = ?", [latest.key])
-                self._put(db, claim.record, now)
-            return claim
-
-        return await self._do(claim)
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result."""
-
-        def change(db: sqlite3.Connection, now: float) -> RunRecord:
-            before = self._one(db, now, "WHERE key = ? LIMIT ?", record.key)
-            after = transition(before or record, now)
-            if after != before and (before is not None or after.tracked):
-                self._put(db, after, now)
-            return after
-
-        return await self._do(change)
-
-    async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
-        query = "DELETE FROM run WHERE key = ? AND run_id IS NULL"
-        await self._do(lambda db, _: db.execute(query, [intent.key]) and None)
-
-    async def find(
-        self,
-        owner: str,
-        thread_id: str,
-        run_id: str,
-        *,
-        fresh: bool = True,  # noqa: ARG002 - it always is
-    ) -> RunRecord | None:
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         where = f"WHERE owner = ? AND thread_id = ? AND run_id = ? {_NEWEST}"
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
@@ -235,16 +205,11 @@ class SqliteRunStore:
             return self._in_transaction(work)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
-        db, now = self._opened(), self._now()
+        db, now = self._opened(), self.now()
         tidied = abs(now - self._tidied_at) >= _TIDY_SECONDS and self._tidy(db, now)
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with db:
+            db.execute("BEGIN IMMEDIATE")
             result = work(db, now)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         if tidied:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # overwritten answers must not stay in the journal
         return result
@@ -266,10 +231,6 @@ class SqliteRunStore:
             self._connection = _open(self._file)
             self._inode = _inode(self._file)
         return self._connection
-
-    def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
-        owner, column, value = slot_of(question)
-        return self._one(db, now, f"WHERE owner = ? AND {column} = ? {_NEWEST}", owner, value)
 
     def _put(self, db: sqlite3.Connection, record: RunRecord, now: float) -> None:
         record = self._retention.kept(record, now=now) or record

@@ -17,7 +17,6 @@ from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
 from contit_mcp.config.settings import CREDENTIAL, Settings
 from contit_mcp.config.sources import load_settings, nearest, without_unset
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller
@@ -35,9 +34,6 @@ _MARGIN_SECONDS = 60.0
 
 _BUSY_SECONDS = 45.0
 """How long `start` waits for a thread whose run has not ended."""
-
-RETURNED = ReplayPolicy(slow_call=float("inf"))
-"""An answer that was returned has reached its caller, however long it took: the same question later is a new one."""
 
 
 class Options(TypedDict, total=False):
@@ -127,7 +123,7 @@ class Assistant:
     """
 
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
-        self.context = AppContext(_settings("Assistant", options, environment), replay=RETURNED)
+        self.context = AppContext(_settings("Assistant", options, environment), replays=False)
 
     @classmethod
     def from_context(cls, context: AppContext) -> Self:

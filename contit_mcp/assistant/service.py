@@ -40,7 +40,6 @@ from contit_mcp.errors import (
     RunUnreachableError,
     ServerClosingError,
 )
-from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, untracked_run
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
@@ -48,11 +47,18 @@ from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 MAX_PROMPT_LENGTH = 32_000
 """Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
 
+SLOW_CALL_SECONDS = 4.0
+"""A call that lasted longer may have outlived its host's wait: in a new conversation, its answer is given once more to
+the same question within `_REPLAY_SECONDS`."""
+
+_REPLAY_SECONDS = 120.0
+
 
 class Assistant:
     """Contit's assistant for any number of owners that share one credential.
 
-    Several assistants can share one `drain`, to be closed together. Besides the errors of a run, methods raise an
+    Several assistants can share one `drain`, to be closed together. `replays` says whether an answer that came late is
+    given once more (`SLOW_CALL_SECONDS`). Besides the errors of a run, methods raise an
     `InvalidArgumentError` before any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not
     and nothing is known of a run; with a run that is known it is a `RunUnreachableError`.
     """
@@ -63,14 +69,14 @@ class Assistant:
         store: RunStore,
         *,
         polling: PollPolicy | None = None,
-        replay: ReplayPolicy | None = None,
+        replays: bool = True,
         drain: DrainScope | None = None,
         listener: Listener = NULL_LISTENER,
     ) -> None:
         process = secrets.token_hex(8)
         self._client = client
         self._store = store
-        self._replay = replay or ReplayPolicy()
+        self._replays = replays
         self._drain = drain or DrainScope()
         self._waiter = RunWaiter(client, store, process=process, policy=polling, listener=listener)
         self._starter = RunStarter(client, store, self._waiter, process=process)
@@ -304,9 +310,9 @@ class Assistant:
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._waiter.run_limit)
         text = run.answer if run.answer is not None else await self._read_again(run, deadline)
-        slow = run.question.thread_id is None and anyio.current_time() - began > self._replay.slow_call
-        again = self._replay.again_within if slow else None
-        if run.tracked and (slow or run.delivery is Delivery.OWED or run.replay_until is not None):
+        is_slow = anyio.current_time() - began > SLOW_CALL_SECONDS
+        again = _REPLAY_SECONDS if self._replays and is_slow and run.question.thread_id is None else None
+        if run.tracked and (again or run.delivery is Delivery.OWED or run.replay_until is not None):
             async with self._owed_if_cancelled(run):
                 await self._store.change(
                     run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)

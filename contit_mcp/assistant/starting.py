@@ -23,8 +23,8 @@ from contit_mcp.errors import (
     StartUnknownError,
     ThreadBusyError,
 )
-from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, START_LEASE_SECONDS, Deduplicated, Granted
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, intent_to_start
+from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, Deduplicated, Granted
+from contit_mcp.runs.record import START_LEASE_SECONDS, Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
@@ -83,14 +83,8 @@ class RunStarter:
         """
         joined = waited_for = None
         while True:
-            intent = intent_to_start(
-                question,
-                delivery=delivery,
-                process=self._process,
-                lease_seconds=START_LEASE_SECONDS,
-                now=self._store.now(),
-                title=title,
-            )
+            now = self._store.now()
+            intent = intent_to_start(question, delivery=delivery, process=self._process, now=now, title=title)
             with anyio.CancelScope(shield=True):  # a grant must not be lost with a caller that leaves in the middle
                 claim = await self._store.claim(intent)
             run = claim.record

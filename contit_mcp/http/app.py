@@ -27,7 +27,7 @@ from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client,
 from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal, page_refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.http.server_card import discovery_routes
-from contit_mcp.runs.opening import schema_version
+from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing, request_state
@@ -163,7 +163,7 @@ async def wired_app(
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
         _read_states(metrics, context, guard, rate, policy)
-        metrics.set_build_info(store=location.kind, schema=schema_version(location))
+        metrics.set_build_info(store=location.kind, schema=None if location.kind == "memory" else SCHEMA_VERSION)
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(context.reachability.watch)
             watchers.start_soon(metrics.watch_event_loop)

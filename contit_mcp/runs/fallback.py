@@ -30,22 +30,21 @@ PAUSE_SECONDS = 3.0
 """How long a store that failed is left alone: a try may cost its caller two seconds."""
 
 SLOW_SECONDS = 0.25
-"""What makes an operation slow: two of them in an ask are felt by its caller."""
+"""What makes an operation slow."""
 
 SPEED_ROW, SPEED_SECONDS = 5, 1.0
 """How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
 again. A pause of this process makes several operations slow at one moment."""
 
-_CLOSE_SECONDS = 1.0
 _AT_ONCE = 30
 """Operations that a store works on at once. Further ones wait, and their wait is not the store's fault."""
 
 
-class FallbackRunStore:
+class FallbackRunStore(RunStore):
     """A `RunStore` that never fails, of one that may fail and a fallback with the same clock."""
 
     def __init__(self, store: RunStore, memory: MemoryRunStore, *, listener: Listener = NULL_LISTENER) -> None:
-        self.now = store.now
+        super().__init__(None, store.now)
         self._store = store
         self._memory = memory
         self._listener = listener
@@ -122,7 +121,7 @@ class FallbackRunStore:
     async def aclose(self) -> None:
         """Close files and connections, for a second at most."""
         try:
-            with anyio.fail_after(_CLOSE_SECONDS):
+            with anyio.fail_after(1.0):
                 await self._store.aclose()
         except (StoreError, TimeoutError) as exc:
             log.warning("store.not_closed", reason=type(exc).__name__)
@@ -165,15 +164,11 @@ class FallbackRunStore:
             try:
                 with anyio.fail_after(OPERATION_SECONDS):
                     result = await operation()
-            except StoreError as error:
-                failed = True
-                self._failed(error)
-                raise
-            except TimeoutError as exc:
+            except (StoreError, TimeoutError) as exc:
                 failed = True
                 too_slow = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
-                self._failed(too_slow)
-                raise too_slow from exc
+                self._failed(error := exc if isinstance(exc, StoreError) else too_slow)
+                raise error from None  # memory is used instead
             finally:
                 seconds = anyio.current_time() - began
                 self._listener.store_ended(use, name, seconds, failed=failed)
@@ -214,8 +209,4 @@ class FallbackRunStore:
 
 def _later(stored: RunRecord, here: RunRecord | None) -> RunRecord:
     """Return the state that is further on: an end and ids stay. Of two alike it is the stored one."""
-    return here if here is not None and _progress(here) > _progress(stored) else stored
-
-
-def _progress(record: RunRecord) -> tuple[bool, bool]:
-    return record.ended, record.run_id is not None
+    return max(stored, here or stored, key=lambda run: (run.ended, run.run_id is not None))

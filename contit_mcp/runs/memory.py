@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from contit_mcp.runs.claims import Slot, slots_of, start_died, thread_slot
 from contit_mcp.runs.record import RunRecord
-from contit_mcp.runs.store import MOST_RECENT, AtomicRunStore, RetentionPolicy, Update
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 
 T = TypeVar("T")
 
 
-class MemoryRunStore(AtomicRunStore):
+class MemoryRunStore(RunStore):
     """A `RunStore` in a dictionary. No method yields while it works, which makes each of them atomic.
 
     At most `capacity` runs are kept (the oldest ended ones are dropped first, a run in flight never is), with at most
@@ -65,9 +65,6 @@ class MemoryRunStore(AtomicRunStore):
         own = (run for run in self._records.values() if run.question.owner == owner and run.run_id is not None)
         newest = heapq.nlargest(min(limit, MOST_RECENT), own, key=lambda run: (run.asked_at, run.key))
         return [replace(run, answer=None) for run in newest]
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
 
     def newest(self, slot: Slot) -> RunRecord | None:
         """Return the run in the slot that was asked last; of several at the same moment the one kept last."""

@@ -6,7 +6,6 @@ from contit_mcp.config.values import StoreLocation
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
@@ -44,8 +43,3 @@ def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
             hint="Install it in the folder of the clone: pip install '.[redis]'",
         ) from exc
     return RedisRunStore(location.url, retention=retention)
-
-
-def schema_version(location: StoreLocation) -> int | None:
-    """Return the version of the schema in which runs are kept; None in memory."""
-    return None if location.kind == "memory" else SCHEMA_VERSION

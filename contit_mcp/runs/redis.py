@@ -16,7 +16,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 from contit_mcp.errors import StoreError
 from contit_mcp.runs.claims import Slot, slots_of, thread_slot
 from contit_mcp.runs.record import SCHEMA_VERSION, RunRecord
-from contit_mcp.runs.store import MOST_RECENT, AtomicRunStore, RetentionPolicy, Update
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
@@ -31,7 +31,7 @@ _NEWEST_KEPT = 20
 """Runs of a thread that are found by age; older ones are found by their ids."""
 
 
-class RedisRunStore(AtomicRunStore):
+class RedisRunStore(RunStore):
     """A `RunStore` on a Redis server.
 
     The rules are Python's: what is read is watched, and written only if nothing has changed it meanwhile. Keys of one

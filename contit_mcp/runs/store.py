@@ -1,9 +1,9 @@
-"""The contract of every run store, and what the stores that are atomic by themselves share. A store has the clock."""
+"""The base of every run store. A store has the clock."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from contit_mcp.runs.claims import Claim, Granted, Slot, decide, key_slot, slot_of, slots_of
 from contit_mcp.runs.record import Phase, RunRecord
@@ -18,51 +18,6 @@ again if two processes change a record at once."""
 
 MOST_RECENT = 100
 """Runs of one owner that `RunStore.recent` returns at most."""
-
-
-class RunStore(Protocol):
-    """Keeps runs. Every method is atomic, also between processes; all but `now` raise `StoreError`.
-
-    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found.
-    """
-
-    now: Callable[[], float]
-    """Returns the time by which this store judges leases and ages, in seconds since the epoch."""
-
-    async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent, in place of one whose process died, or return the run that keeps it from starting."""
-        ...
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result.
-
-        If nothing is kept, the transition is applied to `record` and the result is kept, unless it is untracked.
-        """
-        ...
-
-    async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started. A run whose ids are kept stays."""
-        ...
-
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
-        ...
-
-    async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids; one in flight may be as this process last saw it."""
-        ...
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        ...
-
-    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
-        """Return the owner's newest runs whose ids are known, newest first, at most `MOST_RECENT`, without answers."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close files and connections."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +52,19 @@ Update = Callable[[RunRecord | None, float], tuple[T, RunRecord | None, RunRecor
 """Takes a stored record, if there is one, and the time. Returns a result, what to forget, and what to keep then."""
 
 
-class AtomicRunStore(ABC):
-    """Changes to runs, for a store that can read a record and write what follows from it in one step."""
+class RunStore(ABC):
+    """Keeps runs. Every method is atomic, also between processes, and raises `StoreError`.
+
+    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. `now` is the time
+    by which leases and ages are judged, in seconds since the epoch. A store overrides `_update`, or what uses it.
+    """
 
     def __init__(self, retention: RetentionPolicy | None, now: Callable[[], float]) -> None:
         self._retention = retention or RetentionPolicy()
         self.now = now
 
     async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
+        """Keep the intent, in place of one whose process died, or return the run that keeps it from starting."""
 
         def update(latest: RunRecord | None, now: float) -> tuple[Claim, RunRecord | None, RunRecord | None]:
             claim = decide(intent, latest, now=now)
@@ -116,7 +75,10 @@ class AtomicRunStore(ABC):
         return await self._update(slot_of(intent.question), update)
 
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result."""
+        """Apply the transition to what is kept of a run, and return the result.
+
+        If nothing is kept, the transition is applied to `record` and the result is kept, unless it is untracked.
+        """
 
         def update(before: RunRecord | None, now: float) -> tuple[RunRecord, RunRecord | None, RunRecord | None]:
             after = transition(before or record, now)
@@ -128,7 +90,7 @@ class AtomicRunStore(ABC):
         return await self._update(key_slot(record), update)
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
+        """Forget an intent that was not started. A run whose ids are kept stays."""
 
         def update(kept: RunRecord | None, _: float) -> tuple[None, RunRecord | None, None]:
             return None, kept if kept is not None and kept.phase is Phase.STARTING else None, None
@@ -136,7 +98,7 @@ class AtomicRunStore(ABC):
         await self._update(key_slot(intent), update)
 
     async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
+        """Return the run with these ids; one in flight may be as this process last saw it."""
         return await self.find(owner, thread_id, run_id)
 
     @abstractmethod
@@ -144,5 +106,16 @@ class AtomicRunStore(ABC):
         """Return the run with these ids."""
 
     @abstractmethod
+    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
+        """Return the newest run on a thread whose ids are known."""
+
+    @abstractmethod
+    async def recent(self, owner: str, limit: int) -> list[RunRecord]:
+        """Return the owner's newest runs whose ids are known, newest first, at most `MOST_RECENT`, without answers."""
+
+    async def aclose(self) -> None:  # noqa: B027 - a store in memory has nothing to close
+        """Close files and connections."""
+
     async def _update(self, slot: Slot, update: Update[T]) -> T:
-        """Read the newest record in a slot, and do what `update` returns for it."""
+        """Read the newest record in a slot, and do what `update` returns for it, as one step."""
+        raise NotImplementedError

@@ -143,7 +143,7 @@ class ClockedView(MemoryRunStore):
 
     def __init__(self, store: MemoryRunStore, clock: Callable[[], float]) -> None:
         self.__dict__.update(vars(store))
-        self.now = clock  # type: ignore[method-assign]
+        self.now = clock
 
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
         return await super().change(record, lambda run, _: transition(run, self.now()))

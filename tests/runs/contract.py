@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import anyio
 import pytest
 
-from contit_mcp.runs.claims import POLL_LEASE_SECONDS, START_LEASE_SECONDS, Busy, Claim, Deduplicated, Granted
+from contit_mcp.runs.claims import POLL_LEASE_SECONDS, Busy, Claim, Deduplicated, Granted
 from contit_mcp.runs.record import (
+    START_LEASE_SECONDS,
     Delivery,
     Failure,
     Phase,
@@ -68,7 +69,6 @@ async def claim(store: RunStore, question: Question, *, title: str | None = None
         question,
         delivery=Delivery.OWED,
         process="p",
-        lease_seconds=START_LEASE_SECONDS,
         now=store.now(),
         title=title,
     )
@@ -310,7 +310,7 @@ async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(sto
 
 
 async def test_a_claim_whose_answer_was_lost_is_granted_when_it_is_made_again(store: RunStore) -> None:
-    intent = intent_to_start(opening("q"), delivery=Delivery.OWED, process="p", lease_seconds=25, now=T0)
+    intent = intent_to_start(opening("q"), delivery=Delivery.OWED, process="p", now=T0)
     granted = await store.claim(intent)
     assert isinstance(granted, Granted)
     assert await store.claim(intent) == Granted(granted.record)

@@ -10,10 +10,10 @@ import anyio
 import pytest
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import START_LEASE_SECONDS, Busy, Deduplicated, Granted
+from contit_mcp.runs.claims import Busy, Deduplicated, Granted
 from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECONDS, SPEED_ROW, FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import RunRecord
+from contit_mcp.runs.record import START_LEASE_SECONDS, RunRecord
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import Listener, start_call_stats
 from tests.runs import contract

@@ -17,11 +17,7 @@ def open_store(
     retention: RetentionPolicy | None = None,
     listener: Listener = NULL_LISTENER,
 ) -> RunStore:
-    """Return a store for the whole life of a process. Files and connections are opened when it is first used.
-
-    `folder` is the state folder, for a SQLite file without a path of its own. Raises ConfigurationError if the package
-    for Redis is not installed.
-    """
+    """Return a store for the life of a process. Files, by default in `folder`, are opened when it is first used."""
     memory = MemoryRunStore(retention=retention)
     if location.kind == "memory":
         return memory

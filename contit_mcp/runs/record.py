@@ -51,16 +51,15 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks what on which thread; None begins a conversation. Equal questions are the same question."""
+    """Who asks what on which thread; None begins a conversation. Of the prompt only `hash_prompt` is stored."""
 
     owner: str
     thread_id: str | None
     prompt_hash: str
-    """From `hash_prompt`; the prompt itself is never stored."""
 
 
 def _known(word: StrEnum) -> BeforeValidator:
-    """Return what reads any other text, a newer version's word, as this one."""
+    """Read a text that is none of its words, of a newer version, as this one."""
     words = {str(each) for each in type(word)}
     return BeforeValidator(lambda value: word if isinstance(value, str) and value not in words else value)
 

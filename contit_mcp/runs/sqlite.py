@@ -60,16 +60,12 @@ _APPLICATION_ID = 0x436F6E74  # "Cont"
 _BUSY_SECONDS = 1.0
 """How long another process's transaction is waited for; they take milliseconds."""
 
-_TIDY_SECONDS = 60.0
 _KEEP_BROKEN_SECONDS = 86_400.0
 """How long a file that was set aside is kept."""
 
-_MOST_WAITING = 1_000
-"""Operations that wait for the thread; behind a disk that hangs they would pile up."""
-
-_IDLE_SECONDS = 5.0
-"""How long the thread waits for an operation before it ends."""
-
+_TIDY_SECONDS = 60.0
+_MOST_WAITING = 1_000  # operations; behind a disk that hangs they would pile up
+_IDLE_SECONDS = 5.0  # how long the thread waits for an operation before it ends
 _UNUSABLE = (sqlite3.Error, OSError)
 
 
@@ -102,10 +98,8 @@ class _DaemonThread(Executor):
                     threading.Thread(target=self._run, name="contit-mcp run store", daemon=True).start()
                 self._runs = True
                 self._waiting.put_nowait(work)
-            except RuntimeError as exc:
-                raise OSError(0, "no thread can be started for it") from exc
-            except Full as exc:
-                raise TimeoutError(0, "it is too slow") from exc
+            except (RuntimeError, Full) as exc:
+                raise OSError(0, "it is too slow, or no thread can be started for it") from exc
         return outcome
 
     def _run(self) -> None:
@@ -114,8 +108,8 @@ class _DaemonThread(Executor):
                 while True:
                     self._waiting.get(timeout=_IDLE_SECONDS)()
             with self._starting_or_ending:
-                if self._waiting.empty():
-                    self._runs = False
+                self._runs = not self._waiting.empty()
+                if not self._runs:
                     return
 
 

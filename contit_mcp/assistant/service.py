@@ -13,39 +13,21 @@ from dataclasses import replace
 import anyio
 import anyio.lowlevel
 
+from contit_mcp import errors
 from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport, RunSnapshot
-from contit_mcp.assistant.starting import RunStarter, StartOutcome
+from contit_mcp.assistant.starting import RunStarter
 from contit_mcp.assistant.waiting import (
     LAG_SECONDS,
     POLL_SECONDS,
-    STARTING_SECONDS,
     DrainScope,
     PollPolicy,
     RunWaiter,
 )
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    AnswerUnreadableError,
-    APIError,
-    APIResponseValidationError,
-    APITimeoutError,
-    InvalidArgumentError,
-    NotFoundError,
-    RunError,
-    RunFailedError,
-    RunNotFoundError,
-    RunTimeoutError,
-    RunUnreachableError,
-    ServerClosingError,
-)
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, untracked_run
+from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord, untracked_run
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
-
-MAX_PROMPT_LENGTH = 32_000
-"""Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
 
 SLOW_CALL_SECONDS = 4.0
 """A call that lasted longer may have outlived its host's wait: in a new conversation, its answer is given once more to
@@ -98,7 +80,10 @@ class Assistant:
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
-        outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.OWED, title)
+        with self._drain.starting():
+            outcome = await self._starter.find_or_start(
+                owner, prompt, thread_id, delivery=Delivery.OWED, deadline=deadline, observer=observer, title=title
+            )
         observer.started(*outcome.run.ids)
         if answer_seconds is not None:
             deadline = min(deadline, anyio.current_time() + answer_seconds)
@@ -119,7 +104,10 @@ class Assistant:
     ) -> RunReport:
         """Start a run and report its ids at once; only a busy thread is waited for. Arguments as for `ask`."""
         deadline = anyio.current_time() + wait_seconds
-        outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.DELIVERED, title)
+        with self._drain.starting():
+            outcome = await self._starter.find_or_start(
+                owner, prompt, thread_id, delivery=Delivery.DELIVERED, deadline=deadline, observer=observer, title=title
+            )
         run = outcome.run
         async with self._owed_if_cancelled(run):
             await anyio.lowlevel.checkpoint_if_cancelled()
@@ -138,7 +126,7 @@ class Assistant:
         if not run.ended and wait_seconds > 0:  # a wait without time would still take and release the lease
             run = await self._wait(run, deadline, observer)
         if run.failure is Failure.NOT_FOUND:
-            raise RunNotFoundError(*run.ids)
+            raise errors.RunNotFoundError(*run.ids)
         return self._report(run)
 
     async def response(
@@ -156,7 +144,11 @@ class Assistant:
         if run_id is None:
             latest = await self._store.latest(owner, check_id("thread_id", thread_id))
             if latest is None:
-                return await self._latest_answer(thread_id, deadline)
+                try:
+                    text = await self._read(thread_id, deadline)
+                except errors.NotFoundError as error:
+                    raise errors.RunNotFoundError(thread_id, None) from error
+                return RunReport(Phase.COMPLETED, thread_id, None, response=text)
             run = latest
         else:
             run = await self._find(owner, thread_id, run_id)
@@ -180,7 +172,7 @@ class Assistant:
             if run.ended:
                 now = anyio.current_time()
                 return RunSnapshot(await self._deliver(run, began=now, deadline=now))
-        except RunError as error:
+        except errors.RunError as error:
             return RunSnapshot(self._report(run), failure=error)
         return RunSnapshot(self._report(run))
 
@@ -197,26 +189,6 @@ class Assistant:
     def close(self) -> None:
         """Start no more runs, and let every wait end now with what is known."""
         self._drain.close()
-
-    async def _find_or_start(
-        self,
-        owner: str,
-        prompt: str,
-        thread_id: str | None,
-        deadline: float,
-        observer: Observer,
-        delivery: Delivery,
-        title: str | None,
-    ) -> StartOutcome:
-        if thread_id is not None:
-            check_id("thread_id", thread_id)
-        question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
-        if not self._drain.closing:
-            with self._drain.cancellable(grace=STARTING_SECONDS):
-                return await self._starter.find_or_start(
-                    question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status, title=title
-                )
-        raise ServerClosingError
 
     async def _find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord:
         """Return the stored run, or an untracked record made of its ids."""
@@ -256,9 +228,9 @@ class Assistant:
                 run = await self._poll_once(run, deadline)
             if not run.ended:
                 run = await self._wait(run, deadline, observer)
-        except APIError as error:
+        except errors.APIError as error:
             if not error.retryable:
-                raise RunUnreachableError(*run.ids, error) from error
+                raise errors.RunUnreachableError(*run.ids, error) from error
             if not run.tracked:
                 raise
             return run
@@ -286,7 +258,7 @@ class Assistant:
         try:
             with self._drain.cancellable(anyio.current_time() + POLL_SECONDS):
                 polled = await self._waiter.poll_once(run, deadline=anyio.current_time())
-        except APIError as error:
+        except errors.APIError as error:
             if not error.retryable:
                 raise
         if run.tracked or not polled.ended:
@@ -297,7 +269,7 @@ class Assistant:
         if polled.phase is Phase.COMPLETED:
             try:
                 await self._refuse_if_replaced(polled)
-            except AnswerUnavailableError:
+            except errors.AnswerUnavailableError:
                 polled = replace(polled, answer=None)  # what was read is a later run's
         adopted = replace(polled, started_at=polled.asked_at, run_seconds=self._waiter.age(polled))
         return await self._store.change(adopted, lambda run, _: run)
@@ -325,20 +297,12 @@ class Assistant:
         await self._refuse_if_replaced(run)
         try:
             text = await self._read(run.ids[0], deadline)
-        except NotFoundError as error:
-            raise AnswerUnavailableError(*run.ids, replaced=False) from error
-        except APIResponseValidationError as error:
-            raise AnswerUnreadableError(*run.ids) from error
+        except errors.NotFoundError as error:
+            raise errors.AnswerUnavailableError(*run.ids, replaced=False) from error
+        except errors.APIResponseValidationError as error:
+            raise errors.AnswerUnreadableError(*run.ids) from error
         await self._refuse_if_replaced(run)  # another run may have ended while this was read
         return text
-
-    async def _latest_answer(self, thread_id: str, deadline: float) -> RunReport:
-        """Return the latest answer of a thread without a stored run."""
-        try:
-            text = await self._read(thread_id, deadline)
-        except NotFoundError as error:
-            raise RunNotFoundError(thread_id, None) from error
-        return RunReport(Phase.COMPLETED, thread_id, None, response=text)
 
     async def _read(self, thread_id: str, deadline: float) -> str:
         until = _long_enough(deadline)
@@ -351,7 +315,7 @@ class Assistant:
         thread_id, run_id = run.ids
         latest = await self._store.latest(run.question.owner, thread_id)
         if latest is not None and latest.run_id != run_id:
-            raise AnswerUnavailableError(thread_id, run_id, replaced=True)
+            raise errors.AnswerUnavailableError(thread_id, run_id, replaced=True)
 
     @asynccontextmanager
     async def _owed_if_cancelled(self, run: RunRecord) -> AsyncIterator[None]:
@@ -380,41 +344,17 @@ class Assistant:
         )
 
 
-def usable_prompt(prompt: str) -> str:
-    """Return the prompt, unchanged.
-
-    Raises:
-        InvalidArgumentError: It is blank, too long, or not valid Unicode text.
-    """
-    if not prompt.strip():
-        raise InvalidArgumentError("The prompt is blank.", hint="Say in prompt what you want to know.")
-    if len(prompt) > MAX_PROMPT_LENGTH:
-        raise InvalidArgumentError(
-            f"The prompt has {len(prompt):,} characters; {MAX_PROMPT_LENGTH:,} are allowed.",
-            hint="Ask for less at a time, and leave out what Contit already holds.",
-        )
-    if any("\ud800" <= character <= "\udfff" for character in prompt):
-        raise InvalidArgumentError(
-            "The prompt is not valid Unicode text.", hint="Send it again without broken characters."
-        )
-    return prompt
-
-
 def _long_enough(deadline: float) -> float:
     return max(deadline, anyio.current_time() + POLL_SECONDS)
 
 
-def _not_in_time() -> APITimeoutError:
-    return APITimeoutError("Contit did not answer in time.", hint="Try again.", may_have_arrived=True)
+def _not_in_time() -> errors.APITimeoutError:
+    return errors.APITimeoutError("Contit did not answer in time.", hint="Try again.", may_have_arrived=True)
 
 
-def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> RunError:
-    match failure:
-        case Failure.RUN_FAILED:
-            return RunFailedError(*run.ids)
-        case Failure.NO_END_SEEN:
-            return RunTimeoutError(*run.ids, after_seconds=limit)
-        case Failure.NOT_FOUND:
-            return RunNotFoundError(*run.ids)
-        case Failure.NO_ANSWER:
-            return AnswerUnavailableError(*run.ids, replaced=False)
+def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> errors.RunError:
+    if failure is Failure.NO_END_SEEN:
+        return errors.RunTimeoutError(*run.ids, after_seconds=limit)
+    if failure is Failure.NO_ANSWER:
+        return errors.AnswerUnavailableError(*run.ids, replaced=False)
+    return errors.RunNotFoundError(*run.ids) if failure is Failure.NOT_FOUND else errors.RunFailedError(*run.ids)

@@ -16,9 +16,9 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import RunPhase
-from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
@@ -156,7 +156,7 @@ class RunWaiter:
                     self._listener.runs_waited_for(1)
                     try:
                         watch.ended = await self._wait(record, watch)
-                    except AnswerUnreadableError:
+                    except errors.AnswerUnreadableError:
                         watch.unreadable = True
                         raise
                     finally:
@@ -228,7 +228,7 @@ class RunWaiter:
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
         if watch.unreadable:  # the callers in line need not try it one after another
-            raise AnswerUnreadableError(*record.ids)
+            raise errors.AnswerUnreadableError(*record.ids)
         while True:
             record = await self._leased(record)
             if not record.ended and record.lease_owner == self._process:
@@ -255,7 +255,7 @@ class RunWaiter:
             try:
                 record = await self._polled(record, watch, anyio.current_time())
                 good_at = anyio.current_time()
-            except APIError as error:
+            except errors.APIError as error:
                 if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
                     raise
                 current_call_stats().count("retry")
@@ -269,7 +269,7 @@ class RunWaiter:
         young = record.started_at is not None and self.age(record) < LAG_SECONDS
         try:
             status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
-        except NotFoundError:
+        except errors.NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
         watch.note(status.word)
         is_news = not status.documented and status.word not in self._odd_words
@@ -286,14 +286,14 @@ class RunWaiter:
         thread_id, run_id = record.ids
         try:
             answer = await self._client.thread_response(thread_id, just_completed=True)
-        except NotFoundError:
+        except errors.NotFoundError:
             log.warning("run.completed_without_answer", thread_id=thread_id, run_id=run_id)
             return await self.end(record, failure=Failure.NO_ANSWER)
-        except APIResponseValidationError as error:
+        except errors.APIResponseValidationError as error:
             log.warning("run.answer_unreadable", thread_id=thread_id, run_id=run_id)
             if self._is_too_old(record):
                 return await self.end(record, failure=Failure.NO_ANSWER)
-            raise AnswerUnreadableError(thread_id, run_id) from error
+            raise errors.AnswerUnreadableError(thread_id, run_id) from error
         return await self.end(record, answer=answer)
 
     async def _leased(self, record: RunRecord) -> RunRecord:
@@ -349,6 +349,15 @@ class DrainScope:
                 yield scope
             finally:
                 del self._graces[scope]
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Give a question the time to become a run. Raises ServerClosingError if it got none."""
+        if not self.closing:
+            with self.cancellable(grace=STARTING_SECONDS):
+                yield
+                return
+        raise errors.ServerClosingError
 
     @contextmanager
     def sending(self, seconds: float) -> Iterator[None]:

@@ -55,8 +55,8 @@ Update = Callable[[RunRecord | None, float], tuple[T, RunRecord | None, RunRecor
 class RunStore(ABC):
     """Keeps runs. Every method is atomic, also between processes, and raises `StoreError`.
 
-    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. `now` returns the
-    time that leases and ages are judged by, since the epoch. A store overrides `_update`, or the methods that use it.
+    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. `now` returns
+    the time that leases and ages are judged by, since the epoch. A store overrides `_update`, or what uses it.
     """
 
     def __init__(self, retention: RetentionPolicy | None, now: Callable[[], float]) -> None:

@@ -6,8 +6,6 @@ a caller that cannot wait longer continues with `response`. docs/architecture.md
 """
 
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -16,17 +14,11 @@ import anyio.lowlevel
 from contit_mcp import errors
 from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport, RunSnapshot
 from contit_mcp.assistant.starting import RunStarter
-from contit_mcp.assistant.waiting import (
-    LAG_SECONDS,
-    POLL_SECONDS,
-    DrainScope,
-    PollPolicy,
-    RunWaiter,
-)
+from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, DrainScope, PollPolicy, RunWaiter
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
 from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord, untracked_run
-from contit_mcp.runs.store import RunStore
+from contit_mcp.runs.store import RunStore, Transition
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
 SLOW_CALL_SECONDS = 4.0
@@ -40,9 +32,8 @@ class Assistant:
     """Contit's assistant for any number of owners that share one credential.
 
     Several assistants can share one `drain`, to be closed together. `replays` says whether an answer that came late is
-    given once more (`SLOW_CALL_SECONDS`). Besides the errors of a run, methods raise an
-    `InvalidArgumentError` before any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not
-    and nothing is known of a run; with a run that is known it is a `RunUnreachableError`.
+    given once more (`SLOW_CALL_SECONDS`). Besides the errors of a run, methods raise an `InvalidArgumentError` before
+    any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not and no run is known.
     """
 
     def __init__(
@@ -50,7 +41,7 @@ class Assistant:
         client: ContitClient,
         store: RunStore,
         *,
-        polling: PollPolicy | None = None,
+        polling: PollPolicy,
         replays: bool = True,
         drain: DrainScope | None = None,
         listener: Listener = NULL_LISTENER,
@@ -58,6 +49,7 @@ class Assistant:
         process = secrets.token_hex(8)
         self._client = client
         self._store = store
+        self._run_limit = polling.run_seconds
         self._replays = replays
         self._drain = drain or DrainScope()
         self._waiter = RunWaiter(client, store, process=process, policy=polling, listener=listener)
@@ -108,11 +100,9 @@ class Assistant:
             outcome = await self._starter.find_or_start(
                 owner, prompt, thread_id, delivery=Delivery.DELIVERED, deadline=deadline, observer=observer, title=title
             )
-        run = outcome.run
-        async with self._owed_if_cancelled(run):
-            await anyio.lowlevel.checkpoint_if_cancelled()
-        observer.started(*run.ids)
-        return replace(self._report(run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
+        await self._owe_if_cancelled(outcome.run)
+        observer.started(*outcome.run.ids)
+        return replace(self._report(outcome.run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
 
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
@@ -246,7 +236,7 @@ class Assistant:
 
     async def _poll_once(self, run: RunRecord, deadline: float) -> RunRecord:
         """Poll once, even if the deadline leaves no time for it."""
-        until = _long_enough(deadline)
+        until = max(deadline, anyio.current_time() + POLL_SECONDS)
         with self._drain.cancellable(until):
             return await self._waiter.poll_once(run, deadline=until)
         if not run.tracked:
@@ -275,21 +265,16 @@ class Assistant:
         return await self._store.change(adopted, lambda run, _: run)
 
     async def _deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:
-        """Return the report of a run that has ended, with its answer, and store that it was delivered.
-
-        If the caller leaves meanwhile, the answer stays owed, so that its retry gets it.
-        """
+        """Return the report of a run that has ended, with its answer, and store that it was delivered."""
         if run.failure is not None:
-            raise _no_answer(run, run.failure, limit=self._waiter.run_limit)
+            raise _no_answer(run, run.failure, limit=self._run_limit)
         text = run.answer if run.answer is not None else await self._read_again(run, deadline)
         is_slow = anyio.current_time() - began > SLOW_CALL_SECONDS
         again = _REPLAY_SECONDS if self._replays and is_slow and run.question.thread_id is None else None
         if run.tracked and (again or run.delivery is Delivery.OWED or run.replay_until is not None):
-            async with self._owed_if_cancelled(run):
-                await self._store.change(
-                    run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
-                )
-                await anyio.lowlevel.checkpoint_if_cancelled()
+            await self._owe_if_cancelled(
+                run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
+            )
         return self._report(run, response=text)
 
     async def _read_again(self, run: RunRecord, deadline: float) -> str:
@@ -305,7 +290,7 @@ class Assistant:
         return text
 
     async def _read(self, thread_id: str, deadline: float) -> str:
-        until = _long_enough(deadline)
+        until = max(deadline, anyio.current_time() + POLL_SECONDS)
         with self._drain.cancellable(until):
             return await self._client.thread_response(thread_id, deadline=until)
         raise _not_in_time()
@@ -317,11 +302,12 @@ class Assistant:
         if latest is not None and latest.run_id != run_id:
             raise errors.AnswerUnavailableError(thread_id, run_id, replaced=True)
 
-    @asynccontextmanager
-    async def _owed_if_cancelled(self, run: RunRecord) -> AsyncIterator[None]:
-        """Store that the run's caller is owed the answer, if it leaves while inside."""
+    async def _owe_if_cancelled(self, run: RunRecord, transition: Transition | None = None) -> None:
+        """Store the transition, or that the run's caller is owed the answer, if it leaves meanwhile."""
         try:
-            yield
+            if transition is not None:
+                await self._store.change(run, transition)
+            await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await self._store.change(run, lambda run, _: run.owed())
@@ -342,10 +328,6 @@ class Assistant:
             ended_at=run.ended_at,
             title=run.title,
         )
-
-
-def _long_enough(deadline: float) -> float:
-    return max(deadline, anyio.current_time() + POLL_SECONDS)
 
 
 def _not_in_time() -> errors.APITimeoutError:

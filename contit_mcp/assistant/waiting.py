@@ -22,7 +22,7 @@ from contit_mcp.contit.wire import RunPhase
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, current_call_stats
+from contit_mcp.telemetry.call_stats import Listener, current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -36,16 +36,13 @@ POLL_SECONDS = 8.0
 CLOCK_SKEW_SECONDS = 10_800.0
 """How far the clocks of two processes may differ before one gives up the other's run too early."""
 
-_MOST_CLOCKS = 10_000
-"""Runs whose times this process remembers; the oldest are forgotten first."""
-
-_MOST_ODD_WORDS = 100
-"""Undocumented words of Contit that are logged; each once."""
+_MOST_CLOCKS = 10_000  # runs whose times this process remembers; the oldest are forgotten first
+_MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 
 
 @dataclass(frozen=True, slots=True)
-class PollSchedule:
-    """How long to pause between two polls. Seconds.
+class PollPolicy:
+    """How long to pause between two polls, and when a wait ends by itself. Seconds.
 
     A language model never answers at once, so the first poll comes a little later than after a second; the poll that
     this saves pays for shorter pauses afterwards. A run that has lasted long usually goes on for long, so pauses grow
@@ -58,22 +55,15 @@ class PollSchedule:
     growth: float = 0.002
     longest: float = 5.0
     jitter: float = 0.1
+    fault_seconds: float = 60.0
+    """How long passing faults of Contit are tolerated since the last good answer."""
+    run_seconds: float = 1_800.0
+    """How long a run may show no end before it is given up (the vendor names no limit)."""
 
     def pause(self, age: float, draw: Callable[[], float]) -> float:
         """Return the seconds to pause when the run is `age` seconds old; `draw` returns a number from 0 to 1."""
         steady = max(min(self.longest, self.shortest + self.growth * age), self.first - age)
         return steady * (1 + self.jitter * (2 * draw() - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class PollPolicy:
-    """When a wait ends by itself. Seconds."""
-
-    schedule: PollSchedule = field(default_factory=PollSchedule)
-    fault_seconds: float = 60.0
-    """How long passing faults of Contit are tolerated since the last good answer."""
-    run_seconds: float = 1_800.0
-    """How long a run may show no end before it is given up (the vendor names no limit)."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -110,27 +100,16 @@ class RunWaiter:
     """
 
     def __init__(
-        self,
-        client: ContitClient,
-        store: RunStore,
-        *,
-        process: str,
-        policy: PollPolicy | None = None,
-        listener: Listener = NULL_LISTENER,
+        self, client: ContitClient, store: RunStore, *, process: str, policy: PollPolicy, listener: Listener
     ) -> None:
         self._client = client
         self._store = store
         self._process = process
-        self._policy = policy or PollPolicy()
+        self._policy = policy
         self._listener = listener
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
         self._clocks: OrderedDict[str, _Clock] = OrderedDict()
         self._odd_words: set[str] = set()
-
-    @property
-    def run_limit(self) -> float:
-        """Seconds after which a run without an end is given up."""
-        return self._policy.run_seconds
 
     def started_here(self, record: RunRecord) -> None:
         """Measure the run's age from now on, because this process has just started it."""
@@ -184,7 +163,7 @@ class RunWaiter:
     def is_due(self, record: RunRecord) -> bool:
         """Whether no caller here polls the run, and it is old enough to have ended unseen."""
         watch = self._watches.get(record.key)
-        return (watch is None or not watch.turn.locked()) and self.age(record) >= self._policy.schedule.shortest
+        return (watch is None or not watch.turn.locked()) and self.age(record) >= self._policy.shortest
 
     def may_poll_for_snapshot(self, record: RunRecord) -> bool:
         """Whether it is time to poll and nothing else does. Of several snapshots at once one may poll."""
@@ -214,10 +193,9 @@ class RunWaiter:
         if first and ended.tracked:
             end = "completed" if failure is None else failure.value
             self._listener.run_ended(end, ended.run_seconds)
-            thread_id, run_id = ended.ids
             seconds = None if ended.run_seconds is None else round(ended.run_seconds, 3)
             level = logging.INFO if failure is None else logging.WARNING
-            log.log(level, "run.ended", thread_id=thread_id, run_id=run_id, end=end, seconds=seconds)
+            log.log(level, "run.ended", thread_id=ended.thread_id, run_id=ended.run_id, end=end, seconds=seconds)
         return ended
 
     async def release(self, record: RunRecord) -> None:
@@ -244,7 +222,7 @@ class RunWaiter:
     async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended or another process has its lease."""
         good_at = anyio.current_time()
-        just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
+        just_started = record.started_at is not None and self.age(record) < self._policy.shortest
         pause = self._pause(record) if just_started else 0.0
         while True:
             await self._client.backoff.pause(pause)
@@ -306,15 +284,15 @@ class RunWaiter:
         )
 
     def _pause(self, record: RunRecord) -> float:
-        return self._policy.schedule.pause(self.age(record), random.random)
+        return self._policy.pause(self.age(record), random.random)
 
     def _is_too_old(self, record: RunRecord) -> bool:
         """Whether the run is given up. Another process's run needs stronger evidence: a clock may be wrong."""
         clock, age = self._clock(record), self.age(record)
         if clock.started_here:
-            return age >= self.run_limit
+            return age >= self._policy.run_seconds
         seen = anyio.current_time() - clock.first_seen
-        return seen >= self.run_limit or age >= self.run_limit + CLOCK_SKEW_SECONDS
+        return seen >= self._policy.run_seconds or age >= self._policy.run_seconds + CLOCK_SKEW_SECONDS
 
     def _clock(self, record: RunRecord) -> _Clock:
         clock = self._clocks.setdefault(record.key, _Clock(anyio.current_time()))

@@ -1,10 +1,11 @@
 """An ask or a start: its answer, its handle, and every way in which a start can fail."""
 
+from dataclasses import replace
+
 import anyio
 import httpx
 import pytest
 
-from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,
@@ -70,7 +71,7 @@ async def test_a_failed_run_is_an_error_to_its_caller_and_frees_its_thread(word:
 
 
 async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
-    stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=PollPolicy(schedule=STEADY, run_seconds=60))
+    stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=replace(STEADY, run_seconds=60))
     with pytest.raises(RunTimeoutError, match="No end seen.* 1 minute ") as caught:
         await stage.ask("endless", wait=240)
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
@@ -83,7 +84,7 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
 )
 async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: httpx.Response | Exception) -> None:
     """At the end of the wait, or of our tolerance if that is shorter."""
-    stage = set_stage(polling=PollPolicy(schedule=STEADY, fault_seconds=20))
+    stage = set_stage(polling=replace(STEADY, fault_seconds=20))
     stage.contit.instead("status", *[reply] * 1000)
     began = anyio.current_time()
     report = await stage.ask("q", wait=200)

@@ -1,6 +1,7 @@
 """How runs end: answers that cannot be read, clocks that are wrong, and the count of ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -37,10 +38,10 @@ UNREADABLE = {
     "204": httpx.Response(204),
 }
 IDS = ("thread_1", "run_2")
-LIMIT_60 = PollPolicy(schedule=STEADY, run_seconds=60)
+LIMIT_60 = replace(STEADY, run_seconds=60)
 
 
-def unreadable_stage(reply: httpx.Response, *, polling: PollPolicy | None = None) -> Stage:
+def unreadable_stage(reply: httpx.Response, *, polling: PollPolicy = STEADY) -> Stage:
     """A Contit that calls runs completed and cannot tell their answers."""
     stage = set_stage(polling=polling)
     stage.contit.instead("response", *[reply] * 1_000)

@@ -9,7 +9,6 @@ import anyio
 import httpx
 
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
@@ -137,7 +136,7 @@ class Process:
         self.assistant = Assistant(
             ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0)),
             FallbackRunStore(cast("RunStore", self.store), _Memory(shared, retention)),
-            polling=PollPolicy(schedule=STEADY),
+            polling=STEADY,
         )
 
     def kill(self) -> None:

@@ -11,16 +11,7 @@ from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import NOT_CONTIT_HINT, StartedRun, check_id
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, Deduplicated, Granted
-from contit_mcp.runs.record import (
-    START_LEASE_SECONDS,
-    Delivery,
-    Failure,
-    Phase,
-    Question,
-    RunRecord,
-    hash_prompt,
-    intent_to_start,
-)
+from contit_mcp.runs.record import START_LEASE_SECONDS, Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
@@ -30,18 +21,11 @@ log = get_logger(__name__)
 MAX_PROMPT_LENGTH = 32_000
 """Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
 
-_BUSY_STATUSES = frozenset({400, 409, 422, 500})
-"""Possible answers to a prompt on a busy thread; assumed (docs/contit-api.md)."""
-
-_STARTING_PAUSE = 0.05
-"""Seconds between two claims while another call sends the start; that lasts about one request."""
-
+_BUSY_STATUSES = frozenset({400, 409, 422, 500})  # a prompt on a busy thread; assumed (docs/contit-api.md)
+_STARTING_PAUSE = 0.05  # seconds between two claims while another call sends the start
 _START_SECONDS = 5.0
 """What must be left of a wait after a busy thread was waited for: a start cannot be cut short, and must not outlast
 it."""
-
-_NOT_STARTED = 503
-"""The one 5xx after which nothing can have been accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +57,10 @@ class RunStarter:
         observer: Observer,
         title: str | None,
     ) -> StartOutcome:
-        """Return the question's run. A busy thread is waited for until the deadline, and its run's answer is stored.
-
-        `delivery` says whether the answer is owed to the caller, or the ids are enough.
-        """
+        """Return the question's run. A busy thread is waited for until the deadline, and its run's answer is stored."""
         if thread_id is not None:
             check_id("thread_id", thread_id)
-        question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
+        question = Question.of(owner, thread_id, usable_prompt(prompt))
         joined = waited_for = None
         while True:
             now = self._store.now()
@@ -138,6 +119,11 @@ class RunStarter:
         intent, maybe_sent = claim.record, claim.interrupted
         kept: list[RunRecord] = []
 
+        def check() -> None:
+            """Check that the intent stands for as long as sending its start may take."""
+            if not intent.leased(self._store.now() + START_LEASE_SECONDS - RENEW_SECONDS):
+                raise _IntentLapsed
+
         async def keep(started: StartedRun) -> None:
             run = await self._store.change(intent, lambda run, now: self._started(run, started, now))
             self._waiter.started_here(run)
@@ -146,9 +132,7 @@ class RunStarter:
         thread_id = intent.question.thread_id
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
-            await self._client.start_run(
-                prompt, thread_id, before=lambda: self._check_intent(intent), keep=keep, deadline=deadline
-            )
+            await self._client.start_run(prompt, thread_id, before=check, keep=keep, deadline=deadline)
         except errors.APIError as error:
             refusal = _meaning_of(error, thread_id)
             maybe_sent = maybe_sent or isinstance(refusal, errors.StartUnknownError)
@@ -165,12 +149,6 @@ class RunStarter:
         if run.delivery is Delivery.OWED:
             return run.leased_to(self._process, seconds=POLL_LEASE_SECONDS, now=now)
         return run.released_by(self._process)
-
-    def _check_intent(self, intent: RunRecord) -> None:
-        """Check that the intent stands for as long as sending its start may take."""
-        until = self._store.now() + START_LEASE_SECONDS - RENEW_SECONDS
-        if intent.lease_until is None or until > intent.lease_until:
-            raise _IntentLapsed
 
     async def _give_back(self, intent: RunRecord, *, maybe_sent: bool) -> None:
         """Forget a grant; if Contit may have the start, leave it as if its process had died: a retry then says so."""
@@ -229,10 +207,10 @@ def _meaning_of(error: errors.APIError, thread_id: str | None) -> errors.ContitE
     if isinstance(error, errors.NotFoundError):
         message = "What answers is not Contit's API: it answered a new question with 404."
         return errors.NotFoundError(message, hint=NOT_CONTIT_HINT, status_code=404)
-    # The run may exist although no ids came: then asking again could run the question twice.
+    # The run may exist although no ids came. After a 503, alone of all 5xx, nothing can have been accepted.
     may_run = (
         isinstance(error, errors.APIResponseValidationError)
         or (isinstance(error, errors.APIConnectionError) and error.may_have_arrived)
-        or (isinstance(error, errors.InternalServerError) and error.status_code != _NOT_STARTED)
+        or (isinstance(error, errors.InternalServerError) and error.status_code != 503)
     )
     return errors.StartUnknownError(thread_id) if may_run else error

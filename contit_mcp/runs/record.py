@@ -51,11 +51,16 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks what on which thread; None begins a conversation. Of the prompt only `hash_prompt` is stored."""
+    """Who asks what on which thread; None begins a conversation. The hash does not reveal a long prompt."""
 
     owner: str
     thread_id: str | None
     prompt_hash: str
+
+    @classmethod
+    def of(cls, owner: str, thread_id: str | None, prompt: str) -> "Question":
+        """Return the question of a prompt."""
+        return cls(owner, thread_id, hashlib.sha256(prompt.encode()).hexdigest())
 
 
 def _known(word: StrEnum) -> BeforeValidator:
@@ -201,8 +206,3 @@ def untracked_run(owner: str, thread_id: str, run_id: str, *, now: float) -> Run
     question = Question(owner, thread_id, prompt_hash="")
     key = f"untracked {owner} {thread_id} {run_id}"
     return RunRecord(key, question, now, Delivery.DELIVERED, thread_id=thread_id, run_id=run_id)
-
-
-def hash_prompt(prompt: str) -> str:
-    """Return a fingerprint: equal for equal prompts. It does not reveal a long prompt."""
-    return hashlib.sha256(prompt.encode("utf-8")).hexdigest()

@@ -14,7 +14,6 @@ from contit_mcp.runs.record import (
     Phase,
     Question,
     RunRecord,
-    hash_prompt,
     intent_to_start,
     untracked_run,
 )
@@ -43,12 +42,12 @@ NewStore = Callable[[RetentionPolicy, Callable[[], float]], RunStore]
 
 def opening(prompt: str, owner: str = "owner") -> Question:
     """A question that begins a conversation."""
-    return Question(owner, None, hash_prompt(prompt))
+    return Question.of(owner, None, prompt)
 
 
 def follow_up(prompt: str, thread_id: str = "t", owner: str = "owner") -> Question:
     """A question on a thread."""
-    return Question(owner, thread_id, hash_prompt(prompt))
+    return Question.of(owner, thread_id, prompt)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ class Assistant:
         else:
             run = await self._find(owner, thread_id, run_id)
         observer.started(*run.ids)
-        return await self._answer(run, began=began, deadline=deadline, observer=observer, poll_first=True)
+        return await self._answer(run, began=began, deadline=deadline, observer=observer)
 
     async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunSnapshot:
         """Report without waiting where the run of one ask stands, and its answer once it has one.
@@ -189,22 +189,13 @@ class Assistant:
         return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
 
     async def _answer(
-        self,
-        run: RunRecord,
-        *,
-        began: float,
-        deadline: float,
-        observer: Observer,
-        deduplicated: bool = False,
-        poll_first: bool = False,
+        self, run: RunRecord, *, began: float, deadline: float, observer: Observer, deduplicated: bool = False
     ) -> RunReport:
-        """Wait for the run's end and return its answer; at the deadline, report that it is still going.
-
-        `poll_first` says that the run may have ended while nothing polled it.
-        """
+        """Wait for the run's end and return its answer; at the deadline, report that it is still going."""
         is_earlier_answer = deduplicated and run.ended
         if not run.ended:
-            run = await self._until_ended(run, deadline, observer, poll_first=poll_first)
+            # It may have ended while nothing polled it. For a deduplicated ask the starter has looked.
+            run = await self._until_ended(run, deadline, observer, poll_first=not deduplicated)
         if not run.ended:
             return self._report(run, deduplicated=deduplicated)
         report = await self._deliver(run, began=began, deadline=deadline)

@@ -44,10 +44,9 @@ _MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 class PollPolicy:
     """How long to pause between two polls, and when a wait ends by itself. Seconds.
 
-    A language model never answers at once, so the first poll comes a little later than after a second; the poll that
-    this saves pays for shorter pauses afterwards. A run that has lasted long usually goes on for long, so pauses grow
-    with its age. `benchmarks/polls.py` compares this with polling every second: no more polls and no more lag, for
-    short, long-tailed and two-humped lengths. Jitter, a share of each pause, spreads many runs apart.
+    A language model never answers at once, so the first poll comes late, which pays for shorter pauses afterwards. A run
+    that has lasted long usually goes on for long, so pauses grow with its age. `benchmarks/polls.py` compares this with
+    polling every second. Jitter, a share of each pause, spreads many runs apart.
     """
 
     first: float = 1.25
@@ -116,10 +115,7 @@ class RunWaiter:
         self._clock(record).started_here = True
 
     def age(self, record: RunRecord) -> float:
-        """Return the seconds since the run was started, or since it was asked if nothing else is known.
-
-        The process that started the run measures them; others rely on the wall clock.
-        """
+        """Return the seconds since the run was started (or asked): measured if it was here, else by the wall clock."""
         clock = self._clocks.get(record.key)
         if clock is not None and clock.started_here:
             return anyio.current_time() - clock.first_seen
@@ -135,9 +131,6 @@ class RunWaiter:
                     self._listener.runs_waited_for(1)
                     try:
                         watch.ended = await self._wait(record, watch)
-                    except errors.AnswerUnreadableError:
-                        watch.unreadable = True
-                        raise
                     finally:
                         self._listener.runs_waited_for(-1)
                 return watch.ended
@@ -176,10 +169,7 @@ class RunWaiter:
         return True
 
     async def end(self, record: RunRecord, *, answer: str | None = None, failure: Failure | None = None) -> RunRecord:
-        """Bind the end to the run: until this is stored, no process starts another run on the thread.
-
-        The first end stays; the stored one is returned.
-        """
+        """Store the run's first end, and return it: until then, no process starts another run on the thread."""
         run_seconds = None if record.started_at is None else self.age(record)
         first = False
 
@@ -237,7 +227,6 @@ class RunWaiter:
                 if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
                     raise
                 current_call_stats().count("retry")
-                log.debug("poll.fault", error=type(error).__name__)
             if record.ended:
                 return record
             pause = self._pause(record)
@@ -255,12 +244,12 @@ class RunWaiter:
             self._odd_words.add(status.word)
             log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
         if status.phase is RunPhase.COMPLETED:
-            return await self._completed(record)
+            return await self._completed(record, watch)
         if status.phase is RunPhase.FAILED:
             return await self.end(record, failure=Failure.RUN_FAILED)
         return await self.end(record, failure=Failure.NO_END_SEEN) if self._is_too_old(record) else record
 
-    async def _completed(self, record: RunRecord) -> RunRecord:
+    async def _completed(self, record: RunRecord, watch: _Watch) -> RunRecord:
         thread_id, run_id = record.ids
         try:
             answer = await self._client.thread_response(thread_id, just_completed=True)
@@ -271,6 +260,7 @@ class RunWaiter:
             log.warning("run.answer_unreadable", thread_id=thread_id, run_id=run_id)
             if self._is_too_old(record):
                 return await self.end(record, failure=Failure.NO_ANSWER)
+            watch.unreadable = True
             raise errors.AnswerUnreadableError(thread_id, run_id) from error
         return await self.end(record, answer=answer)
 
@@ -305,8 +295,7 @@ SENDING_SECONDS = 2.0
 """What a start that is being sent still gets at `close`. Nearly all end in that time."""
 
 STARTING_SECONDS = 1.0
-"""What a question on its way to its run still gets at `close`: with its run it has a handle, without it nothing.
-With the sending after it, it stays under what a drain waits for calls (3.5 s)."""
+"""What a question on its way to its run gets. Both together stay under what a drain waits for calls (3.5 s)."""
 
 
 class DrainScope:
@@ -339,10 +328,7 @@ class DrainScope:
 
     @contextmanager
     def sending(self, seconds: float) -> Iterator[None]:
-        """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
-
-        Raises TimeoutError if it took longer.
-        """
+        """Give what cannot be taken back its time, at `close` only a little more; or raise TimeoutError."""
         with self.cancellable(anyio.current_time() + seconds, grace=SENDING_SECONDS) as scope:
             yield
         if scope.cancelled_caught:

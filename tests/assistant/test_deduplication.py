@@ -15,7 +15,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def leave(stage: Stage, *, after: float) -> None:
-    """Ask, and go away."""
     with anyio.move_on_after(after):
         await stage.ask("q")
 

@@ -18,7 +18,6 @@ class Asked:
     """An ask whose caller comes back for snapshots."""
 
     async def begin(self, stage: Stage) -> "Asked":
-        """Ask without waiting."""
         self.asked_at_ms = int(wall_clock() * 1000)
         report = await stage.ask("q", wait=0)
         self.run = (OWNER, report.thread_id, str(report.run_id))
@@ -29,7 +28,6 @@ class Asked:
         return await stage.assistant.snapshot(*self.run, asked_at_ms=self.asked_at_ms + later_ms)
 
     async def cancel(self, stage: Stage) -> None:
-        """Cancel it."""
         await stage.assistant.cancel(*self.run, asked_at_ms=self.asked_at_ms)
 
 

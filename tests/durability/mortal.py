@@ -42,7 +42,6 @@ class SharedStore:
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def note(self, record: RunRecord) -> None:
-        """Tell the history what is kept now."""
         if record.tracked:
             self.history.stored(record.thread_id, record.run_id)
         if record.ended and record.delivery is Delivery.DELIVERED:
@@ -140,5 +139,4 @@ class Process:
         )
 
     def kill(self) -> None:
-        """As `kill -9`."""
         self.store.alive = self.network.alive = False

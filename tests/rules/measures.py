@@ -53,7 +53,6 @@ _MEASURED = {"prompt": "Which products are there?"}
 
 
 def measures() -> dict[str, int]:
-    """Return each measure by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
         stdio, http = (anyio.run(path, Path(folder, path.__name__)) for path in (path_over_stdio, path_over_http))

@@ -20,7 +20,6 @@ def test_the_map_shows_every_room() -> None:
 
 
 def test_links_between_documents_arrive() -> None:
-    """A relative link of a Markdown file leads to a file that is there."""
     dead = [
         f"{place(path)}: {target}"
         for path in kept_files()

@@ -13,7 +13,6 @@ TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
 def test_every_host_has_its_section() -> None:
-    """With its command and its entries."""
     sections = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", HOSTS_PAGE, re.MULTILINE))
     missing = [
         f"{host.title}: {needed}"

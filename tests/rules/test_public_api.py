@@ -9,7 +9,6 @@ from tests.rules.tree import modules, place, told
 
 
 def test_the_package_uses_public_names_only() -> None:
-    """Imports, attribute reads and overrides."""
     found = [f"{place(path)}:{line} {text}" for path, line, text in violations(modules())]
     assert not found, told(found, "Find the public way, or do without it.")
 

@@ -20,13 +20,11 @@ from tests.stage import OWNER, Stage, set_stage
 
 
 def two_stages(contit: EchoContit | None = None) -> tuple[Stage, Stage]:
-    """Two processes that live."""
     first = set_stage(contit)
     return first, set_stage(first.contit, first.store)
 
 
 async def leave(stage: Stage, *, after: float) -> None:
-    """Ask, and go away."""
     with anyio.move_on_after(after):
         await stage.ask("q")
 

@@ -40,6 +40,15 @@ class Stage:
         """Ask as `OWNER`."""
         return await self.assistant.ask(OWNER, prompt, thread_id, wait_seconds=wait, **more)
 
+    async def leave(self, prompt: str = "q", *, after: float) -> None:
+        """Ask, and go away."""
+        with anyio.move_on_after(after):
+            await self.ask(prompt)
+
+    def second(self) -> "Stage":
+        """Return a second process on the same store and Contit."""
+        return set_stage(self.contit, self.store)
+
     async def start(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0) -> RunReport:
         """Start as `OWNER`."""
         return await self.assistant.start(OWNER, prompt, thread_id, wait_seconds=wait)

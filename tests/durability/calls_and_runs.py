@@ -30,6 +30,12 @@ class Call:
     report: RunReport | None = None
     error: BaseException | None = None
 
+    @property
+    def got(self) -> RunReport:
+        """What it returned."""
+        assert self.report is not None, self.error
+        return self.report
+
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of {self.owner} in {self.process}"
 

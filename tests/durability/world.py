@@ -140,8 +140,3 @@ class World:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
-
-
-def answered(call: Call) -> str | None:
-    assert call.report is not None, call.error
-    return call.report.response

@@ -4,6 +4,7 @@ The modules in the path of a question are counted by running one: a real child p
 the modules whose functions a second question calls are recorded.
 """
 
+import itertools
 import signal
 import sys
 import tempfile
@@ -69,7 +70,8 @@ async def path_over_stdio(report: Path) -> list[str]:
     """Return the modules that one warm ask over stdio runs through."""
     async with piped(Child, _traced(report, "stdio", "--sandbox"), clean_environment()) as child:
         await child.initialize()
-        return await _path(child.process, report, lambda prompt: child.call(2, "contit_ask", {"prompt": prompt}))
+        ids = itertools.count(2)
+        return await _path(child.process, report, lambda text: child.call(next(ids), "contit_ask", {"prompt": text}))
 
 
 async def path_over_http(report: Path) -> list[str]:
@@ -93,9 +95,9 @@ async def _path(process: Any, report: Path, ask: Callable[[str], Awaitable[dict[
         raise RuntimeError("the question was not answered")
     process.send_signal(signal.SIGUSR2)
     with anyio.fail_after(60):
-        while not report.exists():
+        while not await anyio.Path(report).exists():
             await anyio.sleep(0.05)
-    return report.read_text(encoding="utf-8").splitlines()
+    return (await anyio.Path(report).read_text(encoding="utf-8")).splitlines()
 
 
 def _lines(paths: tuple[Path, ...]) -> int:

@@ -1,5 +1,6 @@
 """An ask or a start: its answer, its handle, and every way in which a start can fail."""
 
+import itertools
 from dataclasses import replace
 
 import anyio
@@ -79,17 +80,29 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
     assert (await stage.ask("next", "thread_1")).response == answer_to("next")
 
 
+STUMBLES = [
+    *[httpx.Response(status, html="<html>") for status in (500, 502, 503)],
+    httpx.Response(429, headers={"Retry-After": "1"}),
+    *[httpx.ReadTimeout("x"), httpx.ReadError("x"), httpx.ConnectError("x")],
+]
+
+
 @pytest.mark.parametrize(
-    "reply", [httpx.Response(500), httpx.Response(429), httpx.ReadError("x"), httpx.Response(200, text="<html>")]
+    ("endpoint", "reply"),
+    [("status", httpx.Response(200, html="<html>")), *itertools.product(["status", "response"], STUMBLES)],
 )
-async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: httpx.Response | Exception) -> None:
+async def test_contit_stumbling_after_the_start_still_returns_the_handle(
+    endpoint: str, reply: httpx.Response | Exception
+) -> None:
     """At the end of the wait, or of our tolerance if that is shorter."""
     stage = set_stage(polling=replace(STEADY, fault_seconds=20))
-    stage.contit.instead("status", *[reply] * 1000)
+    stage.contit.instead(endpoint, *[reply] * 1000)
     began = anyio.current_time()
     report = await stage.ask("q", wait=200)
     assert (report.phase, report.run_id) == (Phase.IN_PROGRESS, "run_2")
     assert anyio.current_time() - began < 30
+    stage.contit.replies.clear()
+    assert (await stage.response(report)).response == answer_to("q")
 
 
 async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the_ids() -> None:

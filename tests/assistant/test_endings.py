@@ -67,27 +67,6 @@ async def test_an_unreadable_answer_is_the_same_error_from_all_calls_and_readabl
     assert (await stage.assistant.response(OWNER, *IDS, wait_seconds=45)).response == answer_to("q")
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        httpx.Response(503),
-        httpx.Response(502, html="<html>"),
-        httpx.Response(429, headers={"Retry-After": "1"}),
-        httpx.ReadTimeout("x"),
-        httpx.ConnectError("x"),
-    ],
-)
-async def test_a_passing_fault_when_the_answer_is_read_leaves_the_run_in_progress(
-    reply: httpx.Response | Exception,
-) -> None:
-    stage = set_stage()
-    stage.contit.instead("response", *[reply] * 1_000)
-    report = await stage.ask("q", wait=30)
-    assert report.phase is Phase.IN_PROGRESS
-    stage.contit.replies.clear()
-    assert (await stage.response(report)).response == answer_to("q")
-
-
 async def test_everyone_who_waits_is_told_of_an_unreadable_answer_at_once() -> None:
     stage, told = unreadable_stage(UNREADABLE["HTML"]), []
 

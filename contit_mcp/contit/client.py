@@ -1,5 +1,6 @@
 """The three endpoints of Contit's AI assistant as three methods."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -142,7 +143,7 @@ class ContitClient:
         method = "GET" if body is None else "POST"
         request = httpx.Request(  # not `build_request`, which merges the URL and the headers anew for each poll
             method,
-            self._base + path,
+            _url(self._base + path),
             headers=self._http.headers,
             json=body,
             extensions={ENDPOINT: endpoint, "timeout": self._timeout},
@@ -185,6 +186,12 @@ class ContitClient:
         )
         self._report(error)
         return error
+
+
+@functools.lru_cache(maxsize=1_024)
+def _url(address: str) -> httpx.URL:
+    """Parse an address once for all polls of a run."""
+    return httpx.URL(address)
 
 
 def _attributes(thread_id: str, run_id: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
 
+import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -282,7 +283,6 @@ _TWO_LENGTHS = Refusal(
     400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
-_LEVEL, _LEVEL_OF_PROBES = 20, 10  # INFO; DEBUG: they come every few seconds
 
 
 class Requests:
@@ -332,8 +332,10 @@ class Requests:
                     span.add_link(state.call_span)  # the message brought the trace of its call
                     ids = state.call_span
                 self._count(path, status, state.refusal)
+                served = status < 400 and state.refusal is None
+                is_dull = path in PROBES or state.call_span is not None  # a call has a line of its own
                 log.log(
-                    _LEVEL_OF_PROBES if path in PROBES and status < 400 else _LEVEL,
+                    logging.DEBUG if served and is_dull else logging.INFO,
                     "http.request",
                     method=method,
                     path=path,

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import anyio
@@ -34,6 +34,9 @@ CLOSING_SECONDS = 1
 
 EXIT_SECONDS = 4.8
 """From the signal to the end of the process in any case: a store that hangs may keep its connections from closing."""
+
+BACKLOG = 2_048
+"""Limit for connections that the system has accepted and this process has not."""
 
 HEAD_BYTES = 65_536
 """Limit for a request's target and headers together."""
@@ -105,11 +108,36 @@ class Listener(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and refuse the requests that are on their way before their connections are closed."""
+        """Stop listening, and refuse the requests that are on their way before their connections are closed.
+
+        The system resets connections that it has accepted and this process has not, when the last copy of their
+        listening socket is closed. The requests on them would be lost, so they are accepted between the two closes.
+        """
+        copies = [listening.dup() for listening in sockets or []]
         for server in self.servers:
             server.close()
+        arrived = [connection for listening in copies for connection in _accepted(listening)]
+        loop = asyncio.get_running_loop()
+        refusing = asyncio.gather(
+            *(loop.connect_accepted_socket(self._protocol, each, ssl=self.config.ssl) for each in arrived),
+            return_exceptions=True,
+        )
         await asyncio.sleep(REFUSING_SECONDS)
+        refusing.cancel()
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _accepted(listening: socket.socket) -> list[socket.socket]:
+    """Accept what waits, and close the listening socket."""
+    accepted: list[socket.socket] = []
+    with listening, suppress(BlockingIOError):
+        while len(accepted) < BACKLOG:
+            accepted.append(listening.accept()[0])
+    return accepted
 
 
 @contextmanager
@@ -205,7 +233,7 @@ def _url(settings: Settings, bound: socket.socket) -> str:
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        bound = socket.create_server((host.strip("[]"), port), family=family, backlog=2_048)
+        bound = socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
     except OSError as exc:
         raise ConfigurationError(
             f"This server cannot listen on {host} port {port}: {str(exc.strerror).partition(' (while')[0]}.",

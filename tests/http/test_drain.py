@@ -104,14 +104,16 @@ def after(statements: str) -> list[str]:
     return [sys.executable, "-c", f"{statements}; {main}"]
 
 
+WITHOUT_UVLOOP = after(
+    "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
+)
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda by: by.name)
 @pytest.mark.parametrize("uvloop", [True, False], ids=["uvloop", "asyncio"])
 async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, *, uvloop: bool) -> None:
     """A supervisor's, Ctrl-C, and the end of a terminal; also without the extra `server`."""
-    command = list(COMMAND)
-    if not uvloop:
-        block = "import importlib.util as u; f = u.find_spec"
-        command = after(f"{block}; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)")
+    command = COMMAND if uvloop else WITHOUT_UVLOOP
     with anyio.fail_after(30):
         async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
@@ -125,6 +127,35 @@ async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, *, 
     assert (code, [each["status"] for each in found]) == (0, ["in_progress"] * 8)
     assert server.named("server.stopping")[0]["cause"] == by.name
     assert seconds < WITHIN
+
+
+@pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> None:
+    """A connection is refused, or its request is answered, also in the moment in which the server stops listening."""
+    ends: Counter[str] = Counter()
+
+    async def keep_connecting(port: int) -> None:
+        while True:
+            try:
+                connection = await anyio.connect_tcp("127.0.0.1", port)
+            except OSError:
+                return
+            async with connection:
+                try:
+                    await connection.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    ends[(await connection.receive(12)).decode()] += 1
+                except (anyio.BrokenResourceError, anyio.EndOfStream):
+                    ends["lost"] += 1
+
+    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+    with anyio.fail_after(30):
+        async with deployed(environment, command=command) as server, anyio.create_task_group() as tasks:
+            for _ in range(24):
+                tasks.start_soon(keep_connecting, int(server.base.rpartition(":")[2]))
+            while not ends:
+                await anyio.sleep(0.01)
+            await server.end()
+    assert set(ends) == {"HTTP/1.1 200", "HTTP/1.1 503"}
 
 
 async def test_an_ignored_hangup_stays_ignored() -> None:

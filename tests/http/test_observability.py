@@ -110,7 +110,10 @@ async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(
     """The caller's where it sends one, else ours; the tree of spans is the way of the call."""
     async with (
         collecting() as (collector, otel),
-        deployment(SandboxOptions(run_seconds=0.2), **(otel if export else {})) as (server, _),
+        deployment(SandboxOptions(run_seconds=0.2), CONTIT_MCP_LOG_LEVEL="DEBUG", **(otel if export else {})) as (
+            server,
+            _,
+        ),
     ):
         asked: list[tuple[str, str]] = []
         for number, (era, source) in enumerate(product(ERAS, SOURCES), start=1):
@@ -129,7 +132,7 @@ async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(
                 assert (await http.get(f"{server.base}/{probe}")).status_code == 200
         assert (await server.end())[0] == 0
         assert bool(server.named("tracing.exporting")) == export
-        assert not [line for line in server.lines if line["level"] != "info"]
+        assert {line["level"] for line in server.lines} == {"info", "debug"}
     for source, trace_id in asked * export:
         collector.holds_the_way_of(source, trace_id)
     assert bool(collector.spans) == export

@@ -16,7 +16,6 @@ from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
 from contit_mcp.config.settings import CREDENTIAL, Settings
 from contit_mcp.config.sources import load_settings, nearest, without_unset
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller
@@ -28,9 +27,6 @@ if TYPE_CHECKING:  # start-up time
 
 PAUSE_SECONDS = 2.0  # before Contit is asked again, when it could not be for so long that a wait gave up
 _MARGIN_SECONDS = 60.0  # a wait without a limit of its own exceeds that of a run, so that the run's end is seen first
-
-RETURNED = ReplayPolicy(slow_call=float("inf"))
-"""An answer that was returned has reached its caller, however long it took: the same question later is a new one."""
 
 
 class Options(TypedDict, total=False):
@@ -117,7 +113,7 @@ class Assistant:
     """
 
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
-        self.context = AppContext(_settings("Assistant", Options, options, environment), replay=RETURNED)
+        self.context = AppContext(_settings("Assistant", Options, options, environment), replays=False)
 
     @classmethod
     def from_context(cls, context: AppContext) -> Self:

@@ -13,7 +13,6 @@ from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, Reachabilit
 if TYPE_CHECKING:  # start-up time
     import httpx
 
-    from contit_mcp.runs.claims import ReplayPolicy
     from contit_mcp.runs.store import RunStore
     from contit_mcp.server.services import Services
     from contit_mcp.telemetry.metrics import Metrics
@@ -31,7 +30,7 @@ class AppContext:
     sharing: Sharing = Sharing.ONE_CALLER
     transport: "httpx.AsyncBaseTransport | None" = None  # replaces the network
     store: "RunStore | None" = None  # replaces the store of the settings
-    replay: "ReplayPolicy | None" = None
+    replays: bool = True  # whether an answer that a call may have returned too late is given once more
     metrics: "Metrics | None" = None
     store_listener: Listener = NULL_LISTENER  # told of the store where there are no metrics
     calls_in_flight: int = field(default=0, init=False)

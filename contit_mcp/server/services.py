@@ -111,7 +111,7 @@ class Services:
             client,
             self.store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
-            replay=self._context.replay,
+            replays=self._context.replays,
             drain=self.drain,
             listener=self._context.metrics or NULL_LISTENER,
         )

@@ -64,6 +64,8 @@ def test_all_names_are_those_that_are_promised() -> None:
     assert sorted(contit_mcp.__all__) == NAMES
     assert all(getattr(contit_mcp, name) is not None for name in contit_mcp.__all__)
     assert dir(contit_mcp) == sorted(NAMES)
+    found = [each for each in vars(contit_mcp.errors).values() if isinstance(each, type)]
+    assert all(issubclass(each, contit_mcp.ContitError) for each in found)
     with pytest.raises(AttributeError, match="has no attribute 'ask'"):
         contit_mcp.ask  # noqa: B018 - the access is what is tested
 

@@ -93,35 +93,24 @@ async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:
 
 
 @in_each_era
-async def test_a_fault_of_our_own_tells_nobody_its_text(era: str, logged: io.StringIO) -> None:
-    """The text of an unexpected exception can hold anything."""
-
-    class Broken(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            raise KeyError(f"SECRET-MARKER {(await request.aread()).decode()}")
-
-    async with connected(Broken(), era=era) as (client, _):
-        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
-        assert is_error
-        assert "bug" in structure["error"]
-        assert "MARKER" not in json.dumps([structure, texts])
-    assert lines(logged, "call.crashed")
-    assert "KeyError" in logged.getvalue()
-    assert "MARKER" not in logged.getvalue()
-
-
-async def test_a_fault_of_our_own_after_the_start_keeps_the_handle() -> None:
-    """Nor does any other error that knows no run lose it."""
+async def test_a_fault_of_our_own_tells_nobody_its_text_and_keeps_the_handle(era: str, logged: io.StringIO) -> None:
+    """The text of an unexpected exception can hold anything. No other error that knows no run loses it either."""
     contit = EchoContit(seconds=30)
-    contit.instead("status", KeyError("x"))
-    async with connected(contit) as (client, _):
-        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
-        assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", True)
+    async with connected(contit, era=era) as (client, _):
+        for endpoint, status in (("start", "failed"), ("status", "in_progress")):
+            contit.instead(endpoint, KeyError("SECRET-MARKER"))
+            structure, texts, is_error = await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
+            assert (structure["status"], is_error) == (status, True)
+            assert "bug" in structure["error"]
+            assert "MARKER" not in json.dumps([structure, texts])
         assert "Then call contit_response with this thread_id and run_id" in structure["next_step"]
         assert 'run_id="run_2"' in texts[0]
         contit.instead("status", *[httpx.Response(503)] * 9)
-        structure, _, is_error = await call(client, "contit_status", {"thread_id": "thread_1", "run_id": "run_2"})
+        structure, _, is_error = await call(client, "contit_status", IDS)
         assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", True)
+    assert len(lines(logged, "call.crashed")) == 2
+    assert "KeyError" in logged.getvalue()
+    assert "MARKER" not in logged.getvalue()
 
 
 async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -> None:

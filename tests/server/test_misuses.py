@@ -1,8 +1,7 @@
 """Mistakes that models make with the tools: what each result says leads to the right call within one step.
 
-The model here is a script. It makes a mistake, reads the result, and follows it to the letter: it copies a call that the
-result writes out, or fills in the tool that the result names with what it knows. It knows the question of its user and
-the ids of the results before.
+The model here is a script that follows a result to the letter: it copies the call that the result writes out, or fills
+in the tool that the result names with what it knows, the question of its user and the ids of the results before.
 """
 
 import json

@@ -7,7 +7,7 @@ import anyio
 
 from contit_mcp.assistant.reports import Observer, RunReport
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.waiting import PollPolicy, PollSchedule
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
@@ -19,7 +19,7 @@ from tests.echo_contit import EchoContit
 
 OWNER = "owner-1"
 EPOCH = 1_700_000_000.0
-STEADY = PollSchedule(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
+STEADY = PollPolicy(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
 
 
 def wall_clock() -> float:
@@ -38,6 +38,15 @@ class Stage:
 
     async def ask(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0, **more: Any) -> RunReport:
         return await self.assistant.ask(OWNER, prompt, thread_id, wait_seconds=wait, **more)
+
+    async def leave(self, prompt: str = "q", *, after: float) -> None:
+        """Ask, and go away."""
+        with anyio.move_on_after(after):
+            await self.ask(prompt)
+
+    def second(self) -> "Stage":
+        """Return a second process on the same store and Contit."""
+        return set_stage(self.contit, self.store)
 
     async def start(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0) -> RunReport:
         return await self.assistant.start(OWNER, prompt, thread_id, wait_seconds=wait)
@@ -66,7 +75,7 @@ def set_stage(
     contit: EchoContit | None = None,
     store: RunStore | None = None,
     *,
-    polling: PollPolicy | None = None,
+    polling: PollPolicy = STEADY,
     retention: RetentionPolicy | None = None,
 ) -> Stage:
     """Build a stage; polls are steady, so that a test can count them."""
@@ -75,5 +84,5 @@ def set_stage(
     http = build_http_client("http://localhost", transport=contit)
     key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
     client = ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0))
-    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY))
+    assistant = Assistant(client, store, polling=polling)
     return Stage(contit, store, client, assistant)

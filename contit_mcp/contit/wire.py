@@ -117,7 +117,7 @@ NOT_CONTIT_HINT = "Check CONTIT_BASE_URL; contit-mcp check says whether Contit a
 _LONGEST_RETRY_AFTER = 3_600.0  # a wrong `Retry-After` does not last a day
 
 _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
-    400: (errors.BadRequestError, "Contit refused the request as malformed (400).", "Ask in other words."),
+    400: (errors.APIStatusError, "Contit refused the request as malformed (400).", "Ask in other words."),
     401: (
         errors.AuthenticationError,
         "Contit refused the credential (401): it is missing, wrong, expired or revoked.",
@@ -129,8 +129,8 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
         "Give it the ReadAccess policy in Contit, or configure another credential.",
     ),
     404: (errors.NotFoundError, "Contit does not know this thread or run (404).", "Check the ids."),
-    409: (errors.ConflictError, "Contit refused the request because of a conflict (409).", _LATER_HINT),
-    422: (errors.UnprocessableEntityError, "Contit could not process the request (422).", "Ask in other words."),
+    409: (errors.APIStatusError, "Contit refused the request because of a conflict (409).", _LATER_HINT),
+    422: (errors.APIStatusError, "Contit could not process the request (422).", "Ask in other words."),
     429: (errors.RateLimitError, "Contit refused the request because of too many requests (429).", _LATER_HINT),
 }
 _BY_CLASS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {

@@ -99,12 +99,12 @@ BROKEN = {
     "very deep": b"[" * 100_000,
 }
 OUTCOMES = {
-    "400": refused(400, errors.BadRequestError),
+    "400": refused(400, errors.APIStatusError),
     "401": refused(401, errors.AuthenticationError),
     "403": refused(403, errors.PermissionDeniedError),
     "404": refused(404, errors.NotFoundError),
-    "409": refused(409, errors.ConflictError),
-    "422": refused(422, errors.UnprocessableEntityError),
+    "409": refused(409, errors.APIStatusError),
+    "422": refused(422, errors.APIStatusError),
     "429": refused(429, errors.RateLimitError, True, True, True),
     "503": refused(503, errors.InternalServerError, True, True, True),
     **{str(status): refused(status, errors.RedirectError) for status in (300, 301, 302, 304, 307, 308)},

@@ -35,7 +35,7 @@ _LAG_SECONDS = 3.0
 _LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ContitClient:
     """Contit's AI assistant over HTTP. Every method raises `APIError`, or `InvalidArgumentError` for an id.
 

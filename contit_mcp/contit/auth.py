@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import httpx
@@ -26,7 +26,7 @@ class Credential(httpx.Auth, ABC):
         """Return what tells this caller from others, with the credential's form. It may contain the secret."""
 
     async def aclose(self) -> None:
-        """Close the connections that the credential needs for itself."""
+        """Close the connections of the credential itself."""
 
 
 def _header_value(secret: SecretValue) -> str:
@@ -86,9 +86,9 @@ class _Granted(BaseModel):
     expires_in: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Token:
-    header: str = field(repr=False)
+    header: str
     renew_at: float
     expires_at: float
 
@@ -98,7 +98,7 @@ class ClientCredentialsAuth(Credential):
 
     After a 401 the token is renewed once and the request repeated once. One request fetches a token for all that need
     one at the same moment. If that fails, it fails for all that waited, and for a short time without asking again. A
-    token that is still valid is used meanwhile. `http` is closed with the credential.
+    token that is still valid is used meanwhile.
     """
 
     def __init__(self, client_id: str, client_secret: SecretValue, *, token_url: str, http: httpx.AsyncClient) -> None:
@@ -117,13 +117,13 @@ class ClientCredentialsAuth(Credential):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with a valid token; after a 401 once more, with a token fetched after the refused one."""
-        token = await self._valid_token(refused=None)
-        request.headers["Authorization"] = token.header
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        token = None
+        for _ in range(2):
             token = await self._valid_token(refused=token)
             request.headers["Authorization"] = token.header
-            yield request
+            response = yield request
+            if response.status_code != httpx.codes.UNAUTHORIZED:
+                return
 
     async def aclose(self) -> None:
         """Close the connections to the token endpoint."""

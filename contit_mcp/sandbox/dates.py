@@ -30,10 +30,9 @@ _PERIOD: Final = re.compile(
     f"(?P<day>(?:[NO]M|M[NO]){_YEAR}(?![dwmqh]))|(?P<month>[lt]?M(?:l(?!y)|{_YEAR}))"
     f"|(?P<part_of_year>(?:Q|O[qh]){_YEAR})|(?P<year>y?Y)|(?P<shifted>[ltn][wmqhy]|[wmqhy][ltn])|(?P<written>I)"
 )
-_OPERATORS: Final = {">": "since", "f": "from", "A": "after", "B": "before", "U": "until", "b": "between"}
+_OPERATORS: Final = {letter: word for word, letter in _LETTERS["when"].items()}
 
-Span = tuple[date | None, date | None]
-"""The first and the last day of a period; None is open."""
+Span = tuple[date | None, date | None]  # the first and the last day of a period; None is open
 
 
 def month_span(year: int, month: int, months: int = 1) -> tuple[date, date]:

@@ -1,8 +1,11 @@
 """Bodies of Contit, the token endpoint and the issuer are read up to a limit, on every path. Real sockets."""
 
 import gzip
+import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -16,35 +19,37 @@ from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
 from tests.contit.upstream import START_OK, contit_client, scripted, start
-from tests.memory import peak_memory
 
 pytestmark = pytest.mark.anyio
 
 MEBIBYTE = 1_048_576
 LIMIT = 8 * MEBIBYTE
-ROOM = 4 * LIMIT
-"""What one body may take while it is read: compressed, decompressed, and a copy of each."""
-
+ROOM = 4 * LIMIT  # for one body while it is read: compressed, decompressed, and a copy of each
 ZEROS = b"\0" * (100 * MEBIBYTE)
 GOOD = b'{"status": "in_progress", "response": "Twelve.", "threadId": "t", "runId": "r", "access_token": "token"}'
 
 
+@contextmanager
+def peak_memory() -> Iterator[SimpleNamespace]:
+    """Measure while inside; at the end, `peak` is in bytes above the start."""
+    memory = SimpleNamespace(peak=0)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    try:
+        yield memory
+    finally:
+        memory.peak = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
+
+
 def gzipped(data: bytes) -> bytes:
-    """Return the data as gzip, the same at any time: it names a test."""
-    return gzip.compress(data, mtime=0)
+    return gzip.compress(data, mtime=0)  # the same at any time: it names a test
 
 
-BOMB = gzipped(ZEROS)
-BOMBS = {
-    "gzip": BOMB,
-    "x-gzip": BOMB,
-    "deflate": zlib.compress(ZEROS),
-    "DEFLATE": BOMB,  # gzip under the other's name
-}
+BOMBS = {"gzip": gzipped(ZEROS), "deflate": zlib.compress(ZEROS)}
 
 
 def bomb(coding: str = "gzip", status: str = "200 OK") -> Behaviour:
-    """Return a behaviour that answers with a small body that is a huge one."""
     return answers(BOMBS[coding], status=status, headers=f"Content-Encoding: {coding}\r\n")
 
 
@@ -100,7 +105,7 @@ async def test_a_huge_body_is_refused_in_bounded_memory(
     assert dict(stats.statuses) == {"none": 1}
 
 
-@pytest.mark.parametrize("behave", [endless(), endless("401 Unauthorized"), bomb()], ids=["endless", "error", "bomb"])
+@pytest.mark.parametrize("behave", [endless("401 Unauthorized"), bomb()], ids=["endless", "bomb"])
 async def test_a_huge_body_of_the_token_endpoint_is_refused(behave: Behaviour) -> None:
     contit = scripted(START_OK)
     async with raw_server(behave) as tokens, build_http_client("") as http:
@@ -122,24 +127,21 @@ async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) 
             return error.message
 
 
-CODED = [("", GOOD), ("identity", GOOD), ("gzip", gzipped(GOOD)), ("X-GZip", gzipped(GOOD)), ("deflate", zlib.compress(GOOD))]  # fmt: skip
+CODED = {"": GOOD, "identity": GOOD, "X-GZip": gzipped(GOOD), "deflate": zlib.compress(GOOD), "DEFLATE": gzipped(GOOD)}
 
 
-@pytest.mark.parametrize(("coding", "body"), CODED, ids=[coding for coding, _ in CODED])
-async def test_a_body_that_a_gateway_compressed_is_understood(coding: str, body: bytes) -> None:
-    assert await read(body, coding) == "Twelve."
+@pytest.mark.parametrize("coding", CODED)
+async def test_a_body_that_a_gateway_compressed_is_understood(coding: str) -> None:
+    assert await read(CODED[coding], coding) == "Twelve."
 
 
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
         ("gzip", b"rubbish"),
-        ("deflate", b"rubbish"),
         ("gzip", gzipped(GOOD)[:-4]),
         ("br", b"\x8b\x02\x80"),
-        ("zstd", b"\x28\xb5\x2f\xfd"),
-        ("gzip, gzip, gzip", gzipped(gzipped(gzipped(GOOD)))),
-        ("nonsense", GOOD),
+        ("gzip, gzip", gzipped(gzipped(GOOD))),
     ],
     ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )

@@ -13,21 +13,25 @@ import anyio
 import httpx
 import pytest
 from mcp.client import Client
-from mcp_types import CallToolResult
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from contit_mcp import create_app, errors
+from contit_mcp import create_app
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import RunningSandbox, running_sandbox
 from tests.children import ERAS as BOTH
 from tests.children import JSON_RPC, request_of, result_in, rpc
+from tests.python_api.test_server import DRAFTS, ask
 from tests.server.stage import ERAS
 
 pytestmark = pytest.mark.anyio
 
-DRAFTS = "How many drafts are there?"
 KEYS = frozenset({"anna-key", "ben-key"})
+HERE = ("127.0.0.1", 50_000)
+
+
+def app_of(sandbox: RunningSandbox, **options: Any) -> Any:
+    return create_app(**{"api_key": "anna-key", "base_url": sandbox.url, "store": "memory", **options})
 
 
 @contextmanager
@@ -42,23 +46,14 @@ def hosted(url: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
             child.kill()
 
 
-async def ask(url: str, era: Any, **arguments: Any) -> dict[str, Any]:
-    async with Client(f"{url}/mcp", mode=era) as client:
-        result = await client.call_tool("contit_ask", {"prompt": DRAFTS, **arguments})
-    assert isinstance(result, CallToolResult)
-    assert not result.is_error, result
-    return dict(result.structured_content or {})
-
-
 async def test_it_serves_both_eras_below_its_path_beside_another_app_with_another_credential(
     sandbox: RunningSandbox,
 ) -> None:
     """Nothing was run by hand; runs, metrics and requests of the two are apart."""
     with hosted(sandbox.url) as (url, _):
         for era in ERAS:
-            found = await ask(f"{url}/ai", era)
-            assert found["status"] == "completed"
-            assert (await ask(f"{url}/of/ben", era))["run_id"] != found["run_id"]
+            async with Client(f"{url}/ai/mcp", mode=era) as anna, Client(f"{url}/of/ben/mcp", mode=era) as ben:
+                assert (await ask(anna))["run_id"] != (await ask(ben))["run_id"]
         async with httpx.AsyncClient(base_url=url) as http:
             assert (await http.get("/hello")).text == "hello"
             assert (await http.get("/ai/readyz")).text == "ok\n"
@@ -80,7 +75,8 @@ async def test_it_drains_with_its_host(number: signal.Signals) -> None:
         found: list[dict[str, Any]] = []
         ticks: list[str] = []
 
-        async def one(path: str, era: str, count: int) -> None:
+        async def one(count: int) -> None:
+            path, era = ("/ai", "/of/ben")[count % 2], BOTH[count // 2 % 2]
             arguments = {"prompt": f"{DRAFTS} ({count})", "wait_seconds": 100}
             async with httpx.AsyncClient(timeout=30) as http:
                 result = result_in(await http.post(f"{url}{path}/mcp", **request_of(era, "contit_ask", arguments)))
@@ -97,13 +93,13 @@ async def test_it_drains_with_its_host(number: signal.Signals) -> None:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(listen)
                 for count in range(12):
-                    tasks.start_soon(one, ("/ai", "/of/ben")[count % 2], BOTH[count // 2 % 2], count)
+                    tasks.start_soon(one, count)
                 while len(sandbox.record.runs) < 12:
                     await anyio.sleep(0.05)
                 os.kill(child.pid, number)
                 asked_at = time.monotonic()
             await anyio.to_thread.run_sync(child.wait)
-            assert time.monotonic() - asked_at < 8
+        assert time.monotonic() - asked_at < 8
         assert {each["status"] for each in found} == {"in_progress"}
         assert len({each["run_id"] for each in found}) == 12
         assert ticks
@@ -112,68 +108,38 @@ async def test_it_drains_with_its_host(number: signal.Signals) -> None:
 
 
 def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: RunningSandbox) -> None:
-    """Starlette's test client runs each request in an event loop of its own."""
-    app = create_app(api_key="anna-key", base_url=sandbox.url, store="memory", allowed_hosts="testserver")
-    client = TestClient(app, client=("127.0.0.1", 50_000))
+    """Starlette's test client runs each request in an event loop of its own. A websocket below the mount is closed."""
+    client = TestClient(app_of(sandbox, allowed_hosts="testserver"), client=HERE)
     for _ in range(3):
         assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
-    with TestClient(app, client=("127.0.0.1", 50_000)) as served:
-        assert served.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("client", "options", "status"),
-    [
-        ("127.0.0.1", {}, 200),
-        ("::1", {}, 200),
-        ("10.1.2.3", {}, 403),
-        ("10.1.2.3", {"allowed_hosts": "localhost"}, 403),
-        ("10.1.2.3", {"auth": "token", "tokens": "a:" + "t" * 20, "seal_key": "s" * 32}, 401),
-        ("10.1.2.3", {"auth": "caller"}, 401),
-    ],
-)
-async def test_without_authentication_other_machines_are_refused(
-    sandbox: RunningSandbox, client: str, options: dict[str, Any], status: int
-) -> None:
-    """The host may listen on every address, and a stranger can send any Host header."""
-    app = create_app(api_key="anna-key", base_url=sandbox.url, store="memory", **options)
-    transport = httpx.ASGITransport(app, client=(client, 40_000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        answer = await http.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC)
-    assert answer.status_code == status, answer.text
-
-
-@pytest.mark.parametrize("length", ["x", "-1", "", "9" * 5_000])
-async def test_a_content_length_that_the_host_does_not_check_is_refused(sandbox: RunningSandbox, length: str) -> None:
-    """Servers do so, and other transports do not."""
-    transport = httpx.ASGITransport(create_app(api_key="anna-key", base_url=sandbox.url, store="memory"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        answer = await http.post("/mcp", json=rpc("ping"), headers=JSON_RPC | {"Content-Length": length})
-    assert answer.status_code == 413, answer.text
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({}, "No Contit credential is given"),
-        ({"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
-        ({"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
-        ({"api_key": "k", "port": 80}, "create_app does not take port"),
-        ({"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
-    ],
-)
-def test_an_app_that_could_not_work_is_not_made(options: dict[str, Any], said: str) -> None:
-    """The host learns it at its start, not at the first request."""
-    with pytest.raises(errors.ConfigurationError, match=said):
-        create_app(**options)
-
-
-def test_a_websocket_is_closed(sandbox: RunningSandbox) -> None:
-    """A host passes each connection below the path of its mount."""
-    app = create_app(api_key="anna-key", base_url=sandbox.url, store="memory")
-    client = TestClient(app, client=("127.0.0.1", 50_000))
+    with client:
+        assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/mcp"):
         pass
+
+
+STRANGER = "10.1.2.3"
+TOKENS = {"auth": "token", "tokens": "a:" + "t" * 20, "seal_key": "s" * 32}
+REQUESTS: list[tuple[str, dict[str, Any], dict[str, str], int]] = [
+    ("127.0.0.1", {}, {}, 200),
+    ("::1", {}, {}, 200),
+    (STRANGER, {}, {}, 403),
+    (STRANGER, {"allowed_hosts": "localhost"}, {}, 403),
+    (STRANGER, TOKENS, {}, 401),
+    (STRANGER, {"auth": "caller"}, {}, 401),
+    *(("127.0.0.1", {}, {"Content-Length": length}, 413) for length in ("x", "-1", "", "9" * 5_000)),
+]
+
+
+@pytest.mark.parametrize(("client", "options", "headers", "status"), REQUESTS)
+async def test_other_machines_without_authentication_and_odd_lengths_are_refused(
+    sandbox: RunningSandbox, client: str, options: dict[str, Any], headers: dict[str, str], status: int
+) -> None:
+    """The host may listen on every address, with any Host header; not every transport checks a Content-Length."""
+    transport = httpx.ASGITransport(app_of(sandbox, **options), client=(client, 40_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await http.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | headers)
+    assert answer.status_code == status, answer.text
 
 
 def test_an_unreadable_tokens_file_is_logged_and_nothing_is_written_to_stdout(
@@ -182,9 +148,7 @@ def test_an_unreadable_tokens_file_is_logged_and_nothing_is_written_to_stdout(
     """Structlog would print to stdout, if it was used without the standard library's logging."""
     file = tmp_path / "tokens"
     file.write_text("a:" + "t" * 20, encoding="utf-8")
-    app = create_app(
-        api_key="anna-key", base_url=sandbox.url, store="memory", auth="token", tokens_file=file, seal_key="s" * 32
-    )
+    app = app_of(sandbox, auth="token", tokens_file=file, seal_key="s" * 32)
     file.unlink()
     answer = TestClient(app).post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | {"Authorization": "Bearer x"})
     assert answer.status_code == 503

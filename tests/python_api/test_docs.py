@@ -2,10 +2,7 @@
 
 import inspect
 import re
-import subprocess
-import sys
 import typing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +10,7 @@ import pytest
 from contit_mcp import Assistant
 from contit_mcp.api import AppOptions
 from contit_mcp.config.settings import Settings
-from contit_mcp.testing import RunningSandbox, running_sandbox
+from contit_mcp.testing import RunningSandbox
 from tests.rules.tree import ROOT
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -23,22 +20,6 @@ OF_THE_PROCESS = {
     "host", "port", "trusted_proxies", "tls_cert_file", "tls_key_file", "metrics_port", "log_level", "log_format",
 }  # fmt: skip
 """Settings that belong to the program around the API."""
-
-
-def fragment(containing: str) -> str:
-    [found] = [each for each in FRAGMENTS if containing in each]
-    return found
-
-
-def test_three_lines_lead_to_an_answer(tmp_path: Path) -> None:
-    """The first fragment, as a script of its own, without any variable but a home folder."""
-    with running_sandbox() as sandbox:
-        script = FRAGMENTS[0].replace("http://localhost:8787", sandbox.url)
-        assert script != FRAGMENTS[0]
-        done = subprocess.run(
-            [sys.executable, "-c", script], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False
-        )
-    assert (done.stdout, done.stderr) == ("There are 20 draft items: 12 articles, 5 products and 3 pages.\n", "")
 
 
 @pytest.mark.anyio

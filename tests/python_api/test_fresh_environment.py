@@ -1,27 +1,25 @@
 """The wheel and its pinned dependencies alone, in an environment of their own: no repository, no test tools."""
 
 import importlib.metadata
-import os
 import re
 import subprocess
-import sys
+import venv
 import zipfile
 from pathlib import Path
 
 from contit_mcp.testing import running_sandbox
 from release.project import build
+from tests.python_api.test_docs import FRAGMENTS
 from tests.rules.tree import ROOT
 
 SCRIPT = """
 import asyncio, logging, sys
-from contit_mcp import Assistant, create_app, create_server
+from contit_mcp import create_app, create_server
 from mcp.client import Client
 
 given = {"api_key": "sandbox-key", "base_url": sys.argv[1], "store": "memory"}
 
 async def main():
-    async with Assistant(**given) as contit:
-        print((await contit.ask("How many drafts are there?")).response)
     async with Client(create_server(**given)) as client:
         result = await client.call_tool("contit_ask", {"prompt": "How many articles are there?"})
         print(result.structured_content["response"])
@@ -34,11 +32,8 @@ asyncio.run(main())
 
 def environment(folder: Path, wheel: Path) -> Path:
     """Make an environment with the wheel and links to the pinned dependencies, and return its Python."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    found = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True)
-    packages = Path(found.stdout.strip())
+    venv.create(folder, symlinks=True)
+    [packages] = folder.glob("lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
     pinned = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
@@ -50,25 +45,20 @@ def environment(folder: Path, wheel: Path) -> Path:
         assert distribution.version == version
         for top in {file.parts[0] for file in distribution.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
             (packages / top).symlink_to(Path(str(distribution.locate_file(top))))
-    return python
+    return folder / "bin" / "python"
 
 
-def test_a_script_asks_and_serves_with_nothing_but_the_wheel(tmp_path: Path) -> None:
-    """In an empty folder, with no variable but HOME; stderr stays empty."""
+def test_the_first_fragment_of_the_page_and_a_server_need_nothing_but_the_wheel(tmp_path: Path) -> None:
+    """Three lines lead to an answer: in an empty folder, with no variable but HOME; stderr stays empty."""
     python = environment(tmp_path / "env", build(tmp_path))
-    (tmp_path / "empty").mkdir()
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with running_sandbox() as sandbox:
+        script = FRAGMENTS[0].replace("http://localhost:8787", sandbox.url) + SCRIPT
+        command = [str(python), "-W", "error", "-c", script, sandbox.url]
         done = subprocess.run(
-            [python, "-W", "error", "-c", SCRIPT, sandbox.url],
-            cwd=tmp_path / "empty",
-            env={"HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            command, cwd=empty, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
         )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
-        "There are 20 draft items: 12 articles, 5 products and 3 pages.",
-        "There are 72 articles.",
-    ]
+    drafts = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+    assert done.stdout.splitlines() == [drafts, "There are 72 articles."]

@@ -8,7 +8,6 @@ from mcp.client import Client
 from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextResourceContents
 
 import contit_mcp
-from contit_mcp import errors
 from contit_mcp.testing import RunningSandbox
 from tests.server.stage import ERAS
 
@@ -50,9 +49,8 @@ async def test_it_offers_what_the_other_transports_offer(sandbox: RunningSandbox
         assert failed.content[0].text.startswith("prompt is required.")  # type: ignore[union-attr]
         uri = f"contit://runs/{found['thread_id']}/{found['run_id']}"
         assert uri in [str(resource.uri) for resource in (await client.list_resources()).resources]
-        [answer] = (await client.read_resource(uri)).contents
-        assert isinstance(answer, TextResourceContents)
-        assert (answer.text, answer.mime_type) == (ANSWER, "text/markdown")
+        answer = TextResourceContents(uri=uri, text=ANSWER, mime_type="text/markdown")
+        assert (await client.read_resource(uri)).contents == [answer]
         [template] = (await client.list_resource_templates()).resource_templates
         reference = ResourceTemplateReference(uri=template.uri_template)
         completed = await client.complete(reference, {"name": "thread_id", "value": "thread_"})
@@ -96,9 +94,3 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
         for client in (of_anna, of_ben):
             listed = (await client.list_resources()).resources
             assert len([each for each in listed if str(each.uri).startswith("contit://runs/")]) == 1
-
-
-def test_a_server_without_a_credential_is_not_made() -> None:
-    """A program finds out at once, not at the first call of its users."""
-    with pytest.raises(errors.ConfigurationError, match="No Contit credential is given"):
-        contit_mcp.create_server()

@@ -42,8 +42,7 @@ async def test_each_job_is_a_skill_that_verifies_and_loads() -> None:
         for skill, (key, job) in zip(found["skills"], jobs().items(), strict=True):
             name = skill["frontmatter"]["name"]
             assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
-            assert skill["uri"] == f"skill://{name}/SKILL.md"
-            assert name == key.replace("_", "-")
+            assert (name, skill["uri"]) == (key.replace("_", "-"), f"skill://{name}/SKILL.md")
             [content] = (await client.read_resource(skill["uri"])).contents
             assert isinstance(content, TextResourceContents)
             assert content.mime_type == "text/markdown"
@@ -58,18 +57,14 @@ async def test_each_job_is_a_skill_that_verifies_and_loads() -> None:
             assert (await ask(client, "skills/get", skill["uri"]))["skill"] == skill
 
 
-@pytest.mark.parametrize("uri", ["", "skill://", "skill://what_changed/SKILL.md", "skill://x/SKILL.md"])
-async def test_what_is_no_skill_is_an_invalid_parameter(uri: str) -> None:
-    """The code that unknown resources have."""
+async def test_what_is_no_skill_is_refused_and_the_handshake_era_has_none() -> None:
+    """With the code of unknown resources. The extension is of 2026-07-28; its files are readable in both eras."""
     async with connected(EchoContit(), era="auto") as (client, _):
-        for attempt in (ask(client, "skills/get", uri), client.read_resource(uri or "skill://")):
-            with pytest.raises(MCPError) as caught:
-                await attempt
-            assert caught.value.error.code == INVALID_PARAMS
-
-
-async def test_the_handshake_era_has_no_skills() -> None:
-    """The extension is defined from 2026-07-28 on; its files are readable resources in both eras."""
+        for uri in ("", "skill://", "skill://what_changed/SKILL.md", "skill://x/SKILL.md"):
+            for attempt in (ask(client, "skills/get", uri), client.read_resource(uri or "skill://")):
+                with pytest.raises(MCPError) as caught:
+                    await attempt
+                assert caught.value.error.code == INVALID_PARAMS
     async with connected(EchoContit()) as (client, _):
         with pytest.raises(MCPError) as caught:
             await ask(client, "skills/list")

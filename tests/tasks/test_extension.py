@@ -11,9 +11,8 @@ from mcp.client.extension import ClientExtension
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.tasks.extension import IDENTIFIER
-from tests.conformance.fixture_tasks import create_tasks_server
-from tests.conformance.jobs import Jobs
+from contit_mcp.tasks.extension import IDENTIFIER, Status, Task
+from tests.conformance.jobs import Jobs, create_tasks_server
 from tests.tasks.client import CreatedTask, TasksClient, cancel_task, create_task, get_task, update_task
 
 pytestmark = pytest.mark.anyio
@@ -21,13 +20,10 @@ MISSING: dict[str, object] = {"requiredCapabilities": {"extensions": {IDENTIFIER
 
 
 @asynccontextmanager
-async def connected(
-    *extensions: ClientExtension, mode: str = "2026-07-28", message_handler: Any = None, kind: type[Jobs] = Jobs
-) -> AsyncIterator[Client]:
+async def connected(*extensions: ClientExtension, mode: str = "2026-07-28") -> AsyncIterator[Client]:
     """A client of a server whose tools become tasks."""
     async with anyio.create_task_group() as background:
-        server = create_tasks_server(kind(background))
-        async with Client(server, mode=mode, extensions=extensions, message_handler=message_handler) as client:
+        async with Client(create_tasks_server(Jobs(background)), mode=mode, extensions=extensions) as client:
             yield client
         background.cancel_scope.cancel()
 
@@ -45,8 +41,7 @@ async def test_a_call_of_a_client_that_understands_tasks_ends_in_its_result() ->
     tasks = TasksClient()
     async with connected(tasks) as client:
         result = await client.call_tool("slow_compute", {"seconds": 3, "label": "it"})
-    assert isinstance(result.content[0], TextContent)
-    assert result.content[0].text == "it took 3.0 s"
+    assert result.content == [TextContent(type="text", text="it took 3.0 s")]
     assert {task["status"] for task in tasks.seen} == {"working", "completed"}
     assert tasks.seen[-1]["resultType"] == "complete"
 
@@ -58,12 +53,9 @@ async def test_input_is_asked_for_answered_in_parts_and_never_asked_twice() -> N
         asked = await until(client, created, "input_required")
         assert sorted(asked["inputRequests"]) == ["first", "second"]  # type: ignore[call-overload]
         answer = {"action": "accept", "content": {}}
-        assert await update_task(client, created.task_id, {"first": answer, "never-asked": answer}) == {
-            "resultType": "complete",
-            "_meta": asked["_meta"],
-        }
-        rest = await get_task(client, created.task_id)
-        assert sorted(rest["inputRequests"]) == ["second"]
+        taken = await update_task(client, created.task_id, {"first": answer, "never-asked": answer})
+        assert taken == {"resultType": "complete", "_meta": asked["_meta"]}
+        assert sorted((await get_task(client, created.task_id))["inputRequests"]) == ["second"]
         await update_task(client, created.task_id, {"first": answer, "second": answer})
         done = await until(client, created, "completed")
         assert "inputRequests" not in done
@@ -78,6 +70,7 @@ async def test_an_error_of_the_tool_completes_and_one_of_the_protocol_fails() ->
         assert tool_error["result"]["isError"]  # type: ignore[index]
         broken = await until(client, await create_task(client, "protocol_error_job"), "failed")
         assert broken["error"] == {"code": -32603, "message": "the job broke"}
+        assert "result" not in broken
 
 
 @pytest.mark.parametrize(("mode", "code"), [("2026-07-28", -32021), ("legacy", -32601)])
@@ -94,3 +87,24 @@ async def test_other_clients_get_plain_results_and_an_error_for_all_that_is_of_t
             with pytest.raises(MCPError) as refused:
                 await attempt
             assert refused.value.code == code
+
+
+RESULT = CallToolResult(content=[TextContent(type="text", text="done")], structured_content={"n": 1}, is_error=True)
+COMMON: dict[str, Any] = {"task_id": "t", "created_at": 0.0, "updated_at": 1.5, "ttl_seconds": 60.0}
+
+
+def test_a_completed_task_holds_the_whole_result_and_what_creates_one_holds_none() -> None:
+    """An error of the tool is a result too (documented: Task Execution Errors)."""
+    task = Task(**COMMON, status=Status.COMPLETED, result=RESULT, poll_seconds=1.0)
+    dates = {"createdAt": "1970-01-01T00:00:00.000Z", "lastUpdatedAt": "1970-01-01T00:00:01.500Z"}
+    common = {"taskId": "t", "status": "completed", "ttlMs": 60_000, **dates}
+    result = RESULT.model_dump(by_alias=True, exclude_none=True) | {"resultType": "complete"}
+    assert task.detailed("2026-07-28") == {**common, "result": result}
+    assert task.created() == {**common, "resultType": "task"}
+
+
+@pytest.mark.parametrize(("seconds", "milliseconds"), [(0.0, 1), (0.0001, 1), (0.0126, 13), (1e7, 10**10)])
+def test_durations_are_whole_and_positive(seconds: float, milliseconds: int) -> None:
+    """Documented: integer milliseconds; clients would take 0 for "at once"."""
+    task = Task(**COMMON | {"ttl_seconds": seconds}, status=Status.WORKING, poll_seconds=seconds)
+    assert [str(task.created()[name]) for name in ("ttlMs", "pollIntervalMs")] == [str(milliseconds)] * 2

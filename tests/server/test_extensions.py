@@ -35,10 +35,8 @@ OTHERS: list[dict[str, Any]] = [
 """Capabilities that do not say that the client shows cards."""
 
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
-REQUESTS: list[tuple[str, dict[str, Any]]] = [
-    *((method, {}) for method in LISTS),
-    ("resources/read", {"uri": CARD_URI}),
-]
+REQUESTS: list[tuple[str, dict[str, Any]]] = [(method, {}) for method in LISTS]
+REQUESTS.append(("resources/read", {"uri": CARD_URI}))
 NO_CONTIT = httpx.MockTransport(lambda _: httpx.Response(503))
 
 

@@ -244,6 +244,7 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
         ("some-agent", {}, 200, 200),
         ("some-agent", {}, 999, 240),
         ("some-agent", {}, "30", 30),
+        ("some-agent", {}, "1e3", 240),
         ("mcp", {}, None, 25),
         ("claude-code", {}, 0, 0),
         ("claude-code", {}, -5, 0),

@@ -23,13 +23,11 @@ INJECTED = [
 
 
 def accepted(tool: str, **arguments: Any) -> dict[str, Any]:
-    """Return the arguments that were given a value."""
     found, _ = accept(arguments, TOOLS[tool].arguments)
     return {name: value for name, value in found.items() if value is not None}
 
 
 def refused(tool: str, arguments: dict[str, Any]) -> str:
-    """Return the error's text with its hint."""
     with pytest.raises(InvalidArgumentError) as caught:
         accept(arguments, TOOLS[tool].arguments)
     return f"{caught.value.message} {caught.value.hint}"

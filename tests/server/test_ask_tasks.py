@@ -34,19 +34,16 @@ def process(contit: EchoContit, **environment: str) -> Process:
 
 
 async def ended(client: Client, task_id: str) -> dict[str, Any]:
-    """The task once it has ended, polled as it says."""
     while (task := await get_task(client, task_id))["status"] not in ENDS:
         await anyio.sleep(task["pollIntervalMs"] / 1000)
     return task
 
 
 def answer_of(task: dict[str, Any]) -> str:
-    """The answer in a task that has ended."""
     return str(task["result"]["structuredContent"]["response"])
 
 
 async def refusal(client: Client, task_id: str) -> tuple[int, str]:
-    """What asking about it is refused with."""
     with pytest.raises(MCPError) as refused:
         await get_task(client, task_id)
     return refused.value.code, refused.value.message
@@ -292,8 +289,6 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("tools/list", {}),
     ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "q"}, "_meta": {"progressToken": "p"}}),
     ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "r", "wait_seconds": 0}, "task": {"ttl": 60}}),
-    ("tools/call", {"name": "contit_start", "arguments": {"prompt": "s"}}),
-    ("tools/call", {"name": "no_such_tool", "arguments": {}}),
     ("tasks/list", {}),
 ]
 

@@ -19,7 +19,6 @@ pytestmark = pytest.mark.anyio
 
 
 def lines(logged: io.StringIO, event: str) -> list[dict[str, object]]:
-    """The log lines of one event."""
     return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
 
 

@@ -120,7 +120,6 @@ class _Anything(BaseModel):
 
 
 async def ask(client: Client, method: str, uri: str = "") -> dict[str, Any]:
-    """The result of `skills/list` or `skills/get`."""
     request = Request[_Params, str](method=method, params=_Params(uri=uri))
     return (await client.session.send_request(request, _Anything)).model_dump()
 

@@ -26,7 +26,6 @@ SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
 
 
 def tokens(text: str) -> int:
-    """Return what a text costs a model."""
     return len(bpe_openai.get_encoding("o200k_base").encode(text))
 
 
@@ -42,7 +41,6 @@ def contit() -> EchoContit:
 
 @pytest.fixture
 async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
-    """A connected client, in each era."""
     async with connected(contit, era=era) as (client, _):
         yield client
 

@@ -82,7 +82,6 @@ async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged
 
 
 async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:
-    """To count by."""
     contit = EchoContit(end_words={"bad": "failed"}, durations={"long": 1_000})
     async with connected(contit) as (client, _):
         for prompt in ("bad", "", "long"):

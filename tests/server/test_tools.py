@@ -121,13 +121,10 @@ async def test_each_result_stands_whole_in_text_and_in_structure(client: Client,
 async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Client, contit: EchoContit) -> None:
     """The run that is going has not failed."""
     contit.durations["long"] = 1_000
-    first, _, _ = await call(client, "contit_ask", {"prompt": "zero"})
-    long, _, _ = await call(client, "contit_start", {"prompt": "long", "thread_id": first["thread_id"]})
-    structure, _, is_error = await call(
-        client, "contit_ask", {"prompt": "two", "thread_id": first["thread_id"], "wait_seconds": 2}
-    )
-    assert is_error
-    assert (structure["status"], structure["run_id"]) == ("in_progress", long["run_id"])
+    on = {"thread_id": (await call(client, "contit_ask", {"prompt": "zero"}))[0]["thread_id"]}
+    long, _, _ = await call(client, "contit_start", {"prompt": "long", **on})
+    structure, _, is_error = await call(client, "contit_ask", {"prompt": "two", "wait_seconds": 2, **on})
+    assert (structure["status"], structure["run_id"], is_error) == ("in_progress", long["run_id"], True)
     assert "busy" in structure["error"]
 
 

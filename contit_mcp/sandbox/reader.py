@@ -220,7 +220,8 @@ class Reading:
                 near = self._peek(at + 1, "order", *_NOUNS) or self._peek(
                     at - 1, "order", "relative", "ordinal", "only"
                 )
-                self._unknown += [] if near and not self.limit else [symbol.text]
+                if self.limit or not near:
+                    self._unknown.append(symbol.text)
                 self.limit = count
             case "cmp" if number := self._peek(behind, "number"):
                 self._bound(value, number, behind + 1)
@@ -307,7 +308,8 @@ class Reading:
             self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
             self._symbol(at)
             return
-        self.items += [] if item in self.items else [item]
+        if item not in self.items:
+            self.items.append(item)
         self._last = self._connector = ""
 
     def _bound(self, sign: str, number: Symbol, behind: int, high: Symbol | None = None) -> None:

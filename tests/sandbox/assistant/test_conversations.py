@@ -5,7 +5,6 @@ import pytest
 from tests.sandbox.assistant.oracle import converse, listed, understood
 
 MARCH = "List all published articles from March 2026"
-MARZO = "Elenca tutti gli articoli pubblicati di marzo 2026"
 NO_RESULT = "I did not understand what that refers to: there is no earlier result in this conversation."
 
 
@@ -14,6 +13,7 @@ NO_RESULT = "I did not understand what that refers to: there is no earlier resul
     [
         # An entry of the last list, by its number, its place, or because it was talked about
         ([MARCH, "the third"], "**Tech Review**\n"),
+        (["Elenca tutti gli articoli pubblicati di marzo 2026", "e il terzo?"], "**Recensione tecnica**\n"),
         ([MARCH, "the second one", "and in Italian?"], "**Aggiornamento settimanale**\n"),
         # A question about it or them
         ([MARCH, "the second one", "who wrote it?"], "**Weekly Update** was written by Giulia Ferrari."),

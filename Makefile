@@ -100,7 +100,7 @@ docs: $(VENV)/for-check ## Write the generated pages of the documentation, and s
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 
 .PHONY: snapshot
-snapshot: $(VENV)/for-test ## Write the reviewed schemas of the tools anew
+snapshot: $(VENV)/for-test ## Rewrite the reviewed schemas of the tools
 	$(BIN)/python -m tests.server.snapshot
 
 .PHONY: format

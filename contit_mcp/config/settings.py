@@ -65,7 +65,8 @@ class UpstreamSettings(_Part):
     client_secret_file: UserPath | None = Field(None, description="File that holds the OAuth2 client's secret.")
     token_url: Url = Field(
         "https://idp.contit.cloud/connect/token",
-        description="Address that issues OAuth2 tokens. The vendor's pages name three hosts; this is the AI page's.",
+        description="Address that issues OAuth2 tokens. Contit's documentation names three hosts; this one is on its"
+        " page about the AI assistant.",
     )
     base_url: Url = Field("https://api.contit.cloud", description="Address of Contit: https, or http on this machine.")
     ca_file: UserPath | None = Field(None, description="More certificate authorities (PEM) beside the system's.")
@@ -164,7 +165,7 @@ class HttpSettings(_Part):
     tokens: Tokens | None = Field(None, description="Callers and their bearer tokens: `name:token,name:token`.")
     tokens_file: UserPath | None = Field(None, description="File that holds the tokens; read again when it changes.")
     jwt_issuer: ExactUrl | None = Field(None, description="Issuer whose tokens are accepted (`iss`), for `jwt`.")
-    jwt_audience: str | None = Field(None, description="What their `aud` must contain; by default the public URL.")
+    jwt_audience: str | None = Field(None, description="Required `aud` of the tokens. Not set: the public URL.")
     jwt_jwks_url: KeysUrl | None = Field(None, description="Address of the issuer's keys; else as in its metadata.")
     jwt_scopes: Scopes = Field("", description="Scopes that a token must have, as tokens write them, comma-separated.")
     jwt_advertised_scopes: Scopes = Field(
@@ -179,10 +180,11 @@ class HttpSettings(_Part):
     )
     seal_key: SecretStr | None = Field(
         None,
-        description="Keys that turn Contit's ids into handles, with commas between; the first seals, all open. At least"
-        " 32 characters each; the same on all replicas. `token`, `jwt` and Redis need one.",
+        description="Keys that encrypt Contit's ids into handles, each valid for one caller; comma-separated. The first"
+        " encrypts new handles, all decrypt existing ones. At least 32 characters each; the same on all replicas."
+        " `token`, `jwt` and Redis need one.",
     )
-    seal_key_file: UserPath | None = Field(None, description="File that holds them.")
+    seal_key_file: UserPath | None = Field(None, description="File that holds the seal keys.")
     allowed_hosts: str = Field(
         "",
         description="Names in `Host`, comma-separated; `name:*`: any port. Not set: this machine's; with `auth` any.",
@@ -190,8 +192,10 @@ class HttpSettings(_Part):
     allowed_origins: Origins = Field("", description="Web pages' origins. Not set: this machine's; with `auth` none.")
     trusted_proxies: Networks = Field("", description="Comma-separated networks whose `X-Forwarded-…` is trusted.")
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
-    tls_key_file: UserPath | None = Field(None, description="Its private key (PEM).")
-    max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request; the longest prompt, escaped, is 3/4.")
+    tls_key_file: UserPath | None = Field(None, description="Private key of the certificate (PEM).")
+    max_body_bytes: int = Field(
+        262_144, ge=1_024, description="Largest request; the longest prompt, escaped in JSON, needs 3/4 of the default."
+    )
     requests_per_minute: int = Field(
         300, ge=1, description="Requests of one caller in a minute; more get 429. Shared by replicas that have a Redis."
     )
@@ -199,7 +203,9 @@ class HttpSettings(_Part):
     calls_at_once: int = Field(2_000, ge=1, description="Requests at once in one process; more are answered 503.")
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Own port for `/metrics`, on the same address.")
     ready_probes_contit: bool = Field(
-        default=False, description="Whether `/readyz` asks Contit, every 10 s: an outage of it takes all replicas out."
+        default=False,
+        description="Whether `/readyz` also checks Contit, every 10 s. If so, an outage of Contit makes all replicas"
+        " unready.",
     )
 
     def scopes_to_request(self) -> list[str]:
@@ -216,14 +222,14 @@ class Settings(HttpSettings, UpstreamSettings):
         " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
     )
     store_file: UserPath | None = Field(None, description="File that holds the store's URL, where it has a password.")
-    state_dir: UserPath | None = Field(None, description="Folder of the store. Not set: the user's state folder.")
-    wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: what fits the host.")
-    max_wait_seconds: Wait = Field(240.0, description="Longest wait to ask for; patient hosts stop at 300 s.")
+    state_dir: UserPath | None = Field(None, description="Folder of the store and the stored key. Not set: the user's.")
+    wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: it depends on the host.")
+    max_wait_seconds: Wait = Field(240.0, description="Upper limit of the wait of a call; Codex stops at 300 s.")
     run_limit_seconds: float = Field(
-        1_800.0, ge=60, description="A run without an end after this time counts as failed. The vendor names no limit."
+        1_800.0, ge=60, description="A run without an end after this time counts as failed. Contit documents no limit."
     )
     answer_seconds: float = Field(
-        3_600.0, ge=0, description="How long an answer is kept. An hour covers every host's retry; 0 keeps none."
+        3_600.0, ge=0, description="How long an answer is stored. An hour is longer than hosts retry; 0 stores none."
     )
     answer_part_characters: int = Field(60_000, ge=1_000, description="Longest part in a result; hosts cut at 100,000.")
     task_inline_seconds: float = Field(
@@ -233,7 +239,7 @@ class Settings(HttpSettings, UpstreamSettings):
         default=True, description="Whether the first words of a question become a title: only over stdio and in `none`."
     )
     card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card (docs/card.md).")
-    log_level: LogLevel = Field("INFO", description="What is logged to stderr: one line a run and a call at INFO.")
+    log_level: LogLevel = Field("INFO", description="Level of the log on stderr. INFO: two lines a run, one a call.")
     log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
 
     _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)

@@ -28,15 +28,14 @@ _ROUTES: dict[type[BaseModel], tuple[str, str]] = {
     wire.ThreadResponse: ("response", wire.RESPONSE),
 }
 
+# What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given.
 _START_SECONDS = 20.0
-"""What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given."""
-
-_LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
+# A 404 right after a start, or right after `completed`, may be replication lag for so long. No retry begins later.
 _LAG_SECONDS = 3.0
-"""How long a 404 right after a start, or right after `completed`, may be replication lag. No retry begins later."""
+_LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ContitClient:
     """Contit's AI assistant over HTTP. Every method raises `APIError`, or `InvalidArgumentError` for an id.
 

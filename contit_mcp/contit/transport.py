@@ -1,8 +1,6 @@
-"""The one HTTP client: httpx's, over aiohttp's connections. Here bodies are bounded and requests are counted.
+"""The one HTTP client: httpx's, over aiohttp's connections (docs/architecture.md, decision 5).
 
-httpx's own pool walks all its connections for each request, and so slows down with many in flight
-(docs/performance.md). The package httpx-aiohttp would replace it as well, but it reports a connection that broke after
-the request as one that was never made: a start would be sent twice.
+Here bodies are bounded and requests are counted.
 """
 
 import ssl
@@ -37,13 +35,9 @@ class TransportPolicy:
     connect: float = 10.0  # TLS included
     read: float = 30.0  # without a byte from the server
     write: float = 30.0  # without a proxy taking a byte; without a proxy a call's own time bounds it
-    # Until one of our own connections is free. Together with `connect` it is under the 20 s of a start, so that a start
-    # that was never sent is known not to have been sent.
-    pool: float = 5.0
+    pool: float = 5.0  # with `connect` under the 20 s of a start: one that was not sent is known not to have been sent
     connections: int = 100
-    # An idle connection is closed before load balancers commonly close it (60 s), because a start that is sent into a
-    # closing connection ends as "state unknown".
-    keep_alive: float = 20.0
+    keep_alive: float = 20.0  # under the 60 s of load balancers: a start into a closing connection is "state unknown"
     body_bytes: int = 8 * 1024 * 1024  # compressed and decompressed
 
 
@@ -242,8 +236,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 class _Connector(aiohttp.TCPConnector):
     """Raises httpx's errors until a connection is established (nothing was sent), and reuses none with unread data.
 
-    Data that arrived on an idle connection was not asked for. It would be taken for the answer to the next request,
-    which may be another caller's.
+    Such data would be taken for the answer to the next request, which may be another caller's.
     """
 
     async def connect(self, *given: Any, **named: Any) -> Connection:

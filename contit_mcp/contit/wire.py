@@ -250,7 +250,6 @@ _REGIONS = ("gbeng", "gbsct", "gbwls")  # whose flag is an emoji: a black flag, 
 
 
 def _ranges(table: str) -> str:
-    """Return a table of hexadecimal ranges as the inside of a character class."""
     ends = [item.split("-") for item in table.split()]
     return "".join(f"\\U{int(low[0], 16):08x}-\\U{int(low[-1], 16):08x}" for low in ends)
 

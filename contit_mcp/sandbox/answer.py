@@ -57,7 +57,6 @@ class _Words:
         return str(next((word.removesuffix(old) + new for old, _, new in rules if word.endswith(old)), word))
 
     def _state(self, name: str, types: tuple[str, ...], *, many: bool) -> str:
-        """Return the adjective of a state in the form that fits the noun."""
         forms = self.tables["states"].get(name, spaced(name)).split("|")
         feminine = len(types) == 1 and self.tables["nouns"].get(types[0], "").endswith("| f")
         return str(forms[min(many + 2 * feminine, len(forms) - 1)]).strip()

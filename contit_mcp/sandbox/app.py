@@ -151,7 +151,6 @@ class _Sandbox:
         return _refusal(exc)
 
     async def start(self, request: Request) -> Response:
-        """POST /ai-assistant/thread: start a run, in a new conversation or in a known one."""
         try:
             body = _Start.model_validate_json(await _read(request))
         except ValidationError as exc:
@@ -181,7 +180,6 @@ class _Sandbox:
         return JSONResponse({"threadId": run.thread_id, "runId": run.run_id})
 
     async def status(self, request: Request) -> Response:
-        """GET /ai-assistant/thread/{threadId}/run/{runId}/status: the state of a run."""
         ids, fault = request.path_params, request.state.fault
         for run in self.record.threads.get(ids["thread_id"], ()):
             if run.run_id == ids["run_id"]:
@@ -189,14 +187,12 @@ class _Sandbox:
         raise HTTPException(404, "The thread or run does not exist.")
 
     async def response(self, request: Request) -> Response:
-        """GET /ai-assistant/thread/{threadId}/response: the answer of the run that completed last."""
         for run in reversed(self.record.threads.get(request.path_params["thread_id"], [])):
             if run.status(self.clock()) == "completed":
                 return JSONResponse({"response": run.turn.answer})
         raise HTTPException(404, "The thread does not exist or has no completed run.")
 
     async def token(self, request: Request) -> Response:
-        """POST /connect/token: an access token for the OAuth2 client, by client credentials in a form."""
         form = dict(parse_qsl((await _read(request)).decode("utf-8", "replace")))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
@@ -248,7 +244,6 @@ class _Sandbox:
 
 
 async def _read(request: Request) -> bytes:
-    """Return the whole body; refuse it as soon as it is over the limit."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

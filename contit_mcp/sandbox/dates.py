@@ -50,7 +50,6 @@ def _day(year: int, month: int, day: int) -> date | None:
 
 
 def _encode(symbol: Symbol) -> tuple[str, int]:
-    """Return the letter of a symbol, and its number."""
     if number := symbol.can_be("number"):
         if number.value.isdigit():
             value = int(number.value)

@@ -139,7 +139,6 @@ class Lexicon:
             self._add_phrase(phrase, kind, value)
 
     def _add_phrase(self, phrase: str, kind: str, value: str) -> None:
-        """Let a phrase mean a symbol, besides what it means already."""
         stems = tuple(word.stem for word in words(phrase, self._endings))
         if stems and (kind, value) not in self._phrases.setdefault(stems, []):
             self._phrases[stems].append((kind, value))

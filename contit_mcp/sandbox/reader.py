@@ -79,9 +79,8 @@ class Reading:
         self.items: list[Item] = []
         self.said: set[str] = set()
         self._last = self._connector = self._introduced = ""
-        self._minus = self._state_negated = (
-            False  # whether a negation waits for its object; whether a state was negated
-        )
+        self._minus = False  # whether a negation waits for its object
+        self._state_negated = False
         self._span: Span | None = None
         self._unknown: list[str] = []
         self._next = 0  # the place of the next symbol
@@ -110,40 +109,36 @@ class Reading:
         refuse(any(one.at == first for one in orders), "read_only")
         self.symbols = [one for one in self.symbols if one.kind != "skip" or one.can_be("unit", "to")]
         self._dates = DateReader(self.symbols, self.reader.today)
-        at = 0
-        while at < len(self.symbols):
+        while (at := self._next) < len(self.symbols):
             number = self._peek(at, "number")
             bound = number and (self._peek(at - 1, "cmp", "currency") or self._peek(at + 1, "currency"))
             read = None if bound else self._dates.span(at)
             if read and not self._peek(read[1], "currency"):
                 refuse(self._span or self._minus or self._connector == "or", "two_questions")
-                self._span, at = read
+                self._span, self._next = read
                 self._connector = self._introduced = ""
             else:
-                at = self._symbol(at)
+                self._symbol(at)
         self._finish()
 
     def _peek(self, at: int, *kinds: str) -> Symbol | None:
-        """Return the symbol at a place as one of some kinds, if it can be one."""
         return self.symbols[at].can_be(*kinds) if 0 <= at < len(self.symbols) else None
 
     def _raw(self, at: int, behind: int) -> str:
         return " ".join(word.raw for word in self.words[self.symbols[at].at : self.symbols[behind - 1].behind])
 
-    def _symbol(self, at: int) -> int:
-        """Read the symbol at a place, and return the place of the next."""
+    def _symbol(self, at: int) -> None:
         symbol, self._next = self.symbols[at], at + 1
         if self._introduced in ("about", "mention") and self._topic(at):
-            return self._next
+            return
         likely = {"tagged": "tag", "by": "author"}.get(self._introduced, symbol.kind)
         if symbol.kind not in ("item", "imperative", "prop"):
             for facet in (likely, symbol.kind, "type", "state", "author", "locale", "tag", "category"):
                 if facet in self.workspace.facets and (one := symbol.can_be(facet)):
                     self._value(at, one)
-                    return self._next
+                    return
         handler = self._flag if symbol.kind in _FLAGS else getattr(self, f"_on_{symbol.kind}", self._word)
         handler(at, symbol)
-        return self._next
 
     def _word(self, at: int, symbol: Symbol) -> None:
         match symbol.kind:
@@ -231,7 +226,6 @@ class Reading:
         return False
 
     def _phrase(self, text: str, behind: int) -> None:
-        """Add a phrase that the items have to contain."""
         refuse(self.get("text") or self._connector == "or", "two_questions")
         ids = self.reader.index.find(text)
         self.conditions.append(Condition("text", (text,), negated=self._minus, ids=ids))

@@ -164,11 +164,9 @@ class Call(Observer):
     def failed(self, error: errors.ContitError) -> None:
         """Set outcome and level: ERROR for what the operator or this program must fix, else WARNING."""
         self.facts["outcome"] = type(error).__name__
-        refused = (
-            isinstance(error, errors.AuthenticationError | errors.PermissionDeniedError)
-            and self.caller.credential is None
-        )
-        ours = refused or isinstance(error, errors.ConfigurationError | errors.UnexpectedError)
+        refused = isinstance(error, errors.AuthenticationError | errors.PermissionDeniedError)
+        ours = isinstance(error, errors.ConfigurationError | errors.UnexpectedError)
+        ours = ours or (refused and self.caller.credential is None)
         self.level = logging.ERROR if ours else logging.WARNING
 
     def refused(self, error: errors.ContitError) -> CallToolResult:

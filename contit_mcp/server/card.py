@@ -1,7 +1,7 @@
 """The answer card: an HTML resource that hosts with MCP Apps (`io.modelcontextprotocol/ui`) show beside an answer.
 
-Its sources and the built file are in card_page/; docs/card.md describes what it shows. Only a client that declares
-the extension learns of the card. Each result for another client stays as it was, byte for byte.
+Its sources and the built file are in card_page/; docs/card.md describes it. Only a client that declares the extension
+learns of the card: each result for another one stays as it was, byte for byte.
 """
 
 import json
@@ -58,8 +58,7 @@ def session_id_for(body: bytes) -> str | None:
 def _shows_cards(ctx: ServerRequestContext[Any, Any]) -> bool:
     if client_supports_apps(ctx) or (ctx.method == "initialize" and _declares(ctx.params)):
         return True
-    headers = getattr(ctx.request, "headers", {})
-    return str(headers.get(SESSION_HEADER, "")).startswith(SESSION_PREFIX)
+    return str(getattr(ctx.request, "headers", {}).get(SESSION_HEADER, "")).startswith(SESSION_PREFIX)
 
 
 def _declares(params: Any) -> bool:

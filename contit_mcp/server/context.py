@@ -41,10 +41,9 @@ class AppContext:
     _closing: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse a seal key that cannot be used before anything is served."""
         self.waits = WaitPolicy(self.settings.wait_seconds, self.settings.max_wait_seconds)
         if self.settings.seal_keys():
-            self.services()
+            self.services()  # a seal key that cannot be used is refused before anything is served
 
     def services(self) -> "Services":
         """Return what the calls need. It opens no file and no connection yet; call it on the event loop's thread."""

@@ -18,13 +18,12 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-LANGUAGES = ("en", "it")
 _LANGUAGE = {"description": {"en": "en or it; en by default."}}
 _LONGEST_ARGUMENT = 2_000
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
 _VALUES = {
-    "language": LANGUAGES,
+    "language": ("en", "it"),
     "locale": ("en", "it", "de"),
     "content_type": ("articles", "products", "pages", "articoli", "prodotti", "pagine"),
     "period": (
@@ -46,10 +45,8 @@ async def list_prompts(_ctx: object, _params: object) -> types.ListPromptsResult
     listed = types.ListPromptsResult(prompts=[])
     for name, job in jobs().items():
         arguments = [
-            types.PromptArgument(
-                name=key, description=known["description"]["en"], required=known.get("required", False)
-            )
-            for key, known in {**job.get("arguments", {}), "language": _LANGUAGE}.items()
+            types.PromptArgument(name=key, description=each["description"]["en"], required=each.get("required", False))
+            for key, each in {**job.get("arguments", {}), "language": _LANGUAGE}.items()
         ]
         title, description = job["title"]["en"], job["description"]["en"]
         listed.prompts.append(types.Prompt(name=name, title=title, description=description, arguments=arguments))
@@ -62,8 +59,7 @@ async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> type
     if job is None:
         raise MCPError(types.INVALID_PARAMS, f"There is no such prompt. The prompts are: {', '.join(jobs())}.")
     given = {key: value.strip() for key, value in (params.arguments or {}).items() if value.strip()}
-    language = given.get("language", "en").casefold()[:2]
-    language = language if language in LANGUAGES else "en"
+    language = "it" if given.get("language", "").casefold().startswith("it") else "en"
     for argument, known in job.get("arguments", {}).items():
         if known.get("required") and argument not in given:
             raise MCPError(types.INVALID_PARAMS, f"{argument} is required. {known['description'][language]}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, Field, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 
 from contit_mcp import errors
@@ -26,8 +26,7 @@ MAYBE_TWICE = (
     "An earlier attempt at this question was interrupted while it was being sent, so Contit may have run it twice."
 )
 
-_FAILURES = {
-    Failure.RUN_FAILED: errors.RunFailedError.message,
+_FAILURES: dict[Failure | None, str] = {
     Failure.NO_END_SEEN: "No end seen: the run took too long and was given up.",
     Failure.NOT_FOUND: errors.RunNotFoundError.message,
     Failure.NO_ANSWER: errors.AnswerUnavailableError.message,
@@ -45,8 +44,6 @@ _Count = int | SkipJsonSchema[None]
 
 class RunResult(BaseModel):
     """The state of a run, and its answer once it has one."""
-
-    model_config = ConfigDict(frozen=True, title="RunResult")
 
     status: Annotated[
         Literal["completed", "in_progress", "failed"],
@@ -125,7 +122,7 @@ def handle_result(report: RunReport) -> CallToolResult:
         step = "Call contit_response with this thread_id and run_id."
     elif report.phase is Phase.FAILED:
         status = "failed"
-        error = _FAILURES[report.failure or Failure.RUN_FAILED]
+        error = _FAILURES.get(report.failure, errors.RunFailedError.message)
         step = "Ask once more with contit_ask, more simply or about less at a time."
         text = f"Failed. {error} {step} ({ids})"
     twice = report.maybe_twice and MAYBE_TWICE

@@ -25,7 +25,6 @@ async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
     """Serve until stdin ends. `stdin_ended` is set at once then, while calls may still be stopping."""
 
     async def messages() -> AsyncIterator[str]:
-        """Yield the lines that are messages, and answer the others."""
         while line := await anyio.to_thread.run_sync(_read_line, abandon_on_cancel=True):
             text = line.decode("utf-8", errors="replace")
             problem = problem_of(text, size=len(line)) if text.strip() else None
@@ -78,8 +77,6 @@ def problem_of(line: str, *, size: int) -> types.JSONRPCError | None:
 
 def _is_text(value: object) -> bool:
     """Return whether a JSON value can be written as UTF-8: JSON can escape lone surrogates."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
-        return False
-    return True
+    with suppress(UnicodeEncodeError, RecursionError):
+        return bool(json.dumps(value, ensure_ascii=False).encode())
+    return False

@@ -60,7 +60,10 @@ class Sealer:
                 f"CONTIT_MCP_SEAL_KEY cannot be used: a seal key has at least {SHORTEST_KEY} characters.",
                 hint="Make one with: openssl rand -hex 32",
             )
-        self._ciphers = [AESSIV(_derived(key)) for key in keys]
+        self._ciphers = [
+            AESSIV(HKDF(SHA256(), length=64, salt=None, info=b"contit-mcp handles v1").derive(key.encode()))
+            for key in keys
+        ]
 
     def seal(self, kind: Kind, owner: str, text: str) -> str:
         """Return the handle of an id for its owner."""
@@ -110,10 +113,6 @@ def sealer_of_credential(identity: str) -> Sealer:
 
 def _to_text(sealed: bytes) -> str:
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
-
-
-def _derived(key: str) -> bytes:
-    return HKDF(SHA256(), length=64, salt=None, info=b"contit-mcp handles v1").derive(key.encode())
 
 
 def _owner_digest(owner: str) -> bytes:

@@ -1,7 +1,6 @@
 """The four tools. The types of each function are its schema, and its docstring is the description.
 
-Models often see only the descriptions, so each is complete. No schema has a union: several hosts refuse them. A new
-tool is a function here and a line in `create_tools`.
+Models often see only the descriptions, so each is complete. No schema has a union: several hosts refuse them.
 """
 
 import inspect
@@ -84,8 +83,7 @@ async def contit_response(
 ) -> CallToolResult:
     """Get the answer to a question already asked with contit_ask or contit_start; it waits while Contit is still \
 working. Call it again with the same ids as long as the result is in_progress."""
-    wait = call.wait(wait_seconds)
-    report = await call.tenant.response(thread_id, run_id, wait_seconds=wait, observer=call)
+    report = await call.tenant.response(thread_id, run_id, wait_seconds=call.wait(wait_seconds), observer=call)
     return answer_result(report, part=call.context.settings.answer_part_characters, offset=offset)
 
 

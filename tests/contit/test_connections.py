@@ -21,15 +21,7 @@ from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.children import clean_environment, free_port
-from tests.contit.raw_server import (  # noqa: F401 - two are fixtures
-    Behaviour,
-    Connection,
-    answers,
-    anyio_backend,
-    no_proxies,
-    raw_server,
-    served,
-)
+from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
 from tests.contit.upstream import ONCE, Kept, scripted, start
 from tests.echo_contit import Reply
 

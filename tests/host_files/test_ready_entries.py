@@ -35,8 +35,13 @@ def entry_of(path: Path) -> Server:
 async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
     servers = [server for path in FILES if isinstance(server := entry_of(path), LocalServer)]
     assert len(servers) == len(HOSTS) + 1
-    # Claude Code fills in the variable of the shared one; else they are all the same, so one is tried for all.
-    words = {json.dumps(asdict(server)).replace("${HOME}", "/home/you") for server in servers}
+    # Claude Code fills in the variable of the shared one, and Claude Desktop does not run on Linux; else they are all the
+    # same, so one is tried for all.
+    on_linux = {"${HOME}": "/home/you", "/Users/you": "/home/you", "Library/Application Support": ".local/state"}
+    words = {
+        re.sub("|".join(map(re.escape, on_linux)), lambda it: on_linux[it[0]], json.dumps(asdict(server)))
+        for server in servers
+    }
     assert words == {json.dumps(asdict(servers[-1]))}
     assert servers[-1].command.endswith("/.contit-mcp/bin/contit-mcp")
     assert servers[-1].arguments == ("stdio",)

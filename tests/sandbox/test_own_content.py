@@ -39,13 +39,11 @@ def recipes(tmp_path: Path) -> Path:
     ("prompt", "said"),
     [
         ("Which recipes did Ada write?", "Lentil Soup"),
-        ("Which recipes are tagged vegan?", "Lentil Soup"),
         ("Which recipes are archived?", "Rice"),
         ("Which recipes take less than 60 minutes?", "Lentil Soup"),
         ("easy recipes", "2 recipes"),
         ("Which recipes exist in Italian?", "Riso"),
         ("How many cooking minutes does Plum Cake have?", "75"),
-        ("Quali ricette ha scritto Ada?", "Lentil Soup"),
         ("drafts by Anna Weber", "did not understand “Anna” and “Weber”"),
         ("articles about soup", "did not understand “articles”"),
     ],

@@ -14,8 +14,9 @@ from mcp.shared.exceptions import MCPError
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import call, connected, settings
+from tests.server.stage import call, connected, ids_of, settings, wire
 from tests.server.test_calls import lines
 from tests.tasks.client import ENDS, TasksClient, cancel_task, create_task, get_task, update_task
 
@@ -124,13 +125,11 @@ async def test_what_was_not_started_is_no_task() -> None:
     contit.instead("start", httpx.Response(401))
     async with process(contit) as (client, _):
         for arguments in ({"prompt": " "}, {"prompts": "q"}, {"prompt": "q"}):
-            _, texts, is_error = await call(client, "contit_ask", arguments)
-            assert is_error, texts
+            assert (await call(client, "contit_ask", arguments))[2]
         assert not contit.runs
         started, _, _ = await call(client, "contit_start", {"prompt": "q"})
-        ids = {"thread_id": started["thread_id"], "run_id": started["run_id"]}
-        assert (await call(client, "contit_status", ids))[0]["status"] == "in_progress"
-        assert (await call(client, "contit_response", ids))[0]["response"] == answer_to("q")
+        assert (await call(client, "contit_status", ids_of(started)))[0]["status"] == "in_progress"
+        assert (await call(client, "contit_response", ids_of(started)))[0]["response"] == answer_to("q")
 
 
 async def test_the_same_question_joins_the_run_in_a_task_of_its_own() -> None:
@@ -176,18 +175,15 @@ async def test_another_process_answers_a_task_without_having_heard_of_it() -> No
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
     async with process(contit) as (client, _):
-        assert (await get_task(client, created.task_id))["status"] == "working"
         task = await ended(client, created.task_id)
         assert answer_of(task) == answer_to("q")
-        contit.instead("status", *[httpx.Response(503)] * 10)
         asked = len(contit.requests)
-        assert (await get_task(client, created.task_id))["result"] == task["result"]  # an end stays
-        assert len(contit.requests) == asked
         await cancel_task(client, created.task_id)
-        assert (await get_task(client, created.task_id))["status"] == "completed"
         assert await update_task(client, created.task_id, {"x": 1})
-    other_key = settings(CONTIT_API_KEY="another-key")
-    async with process(contit, configured=other_key) as (client, _):
+        again = await get_task(client, created.task_id)
+        assert (again["status"], again["result"]) == ("completed", task["result"])  # an end stays
+        assert len(contit.requests) == asked
+    async with process(contit, configured=settings(CONTIT_API_KEY="another-key")) as (client, _):
         assert await refusal(client, created.task_id) == UNKNOWN
 
 
@@ -250,8 +246,7 @@ async def test_passing_faults_of_contit_change_nothing_and_a_refusal_is_no_end()
         contit.instead("status", httpx.Response(401))
         await anyio.sleep(5)
         code, message = await refusal(client, created.task_id)
-        assert code == -32603
-        assert message.endswith("(contit-mcp check tells more).")
+        assert (code, message.endswith("(contit-mcp check tells more).")) == (-32603, True)
         await anyio.sleep(5)
         assert answer_of(await ended(client, created.task_id)) == answer_to("q")
 
@@ -304,3 +299,34 @@ async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(
     assert [line["run_id"] for line in written if line["outcome"] == "unknown"] == [None]
     for hidden in ("secret", created.task_id, "somebody"):
         assert hidden not in json.dumps(written)
+
+
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("tools/list", {}),
+    ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "q"}, "_meta": {"progressToken": "p"}}),
+    ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "r", "wait_seconds": 0}, "task": {"ttl": 60}}),
+    ("tools/call", {"name": "contit_start", "arguments": {"prompt": "s"}}),
+    ("tools/call", {"name": "no_such_tool", "arguments": {}}),
+    ("tasks/list", {}),
+]
+
+
+async def test_the_handshake_era_sees_nothing_of_tasks() -> None:
+    """Not even where its client names the extension: it is not of that era, and its methods do not exist there."""
+    requests = [*CALLS, ("tasks/get", {"taskId": "x"}), ("tasks/get", {}), ("tasks/cancel", {})]
+    declared: dict[str, Any] = {"extensions": {IDENTIFIER: {}}, "tasks": {}}
+    written = await wire("legacy", declared, requests, EchoContit(seconds=3), settings())
+    assert not [line for line in written if IDENTIFIER in line or '"taskId":' in line or '"resultType":"task"' in line]
+    errors = [message["error"]["code"] for message in map(json.loads, written) if "error" in message]
+    assert errors == [-32601] * 4
+
+
+async def test_a_client_of_the_newer_era_that_does_not_declare_tasks_gets_plain_results() -> None:
+    """Only `server/discover` names the extension, as the specification demands."""
+    written = await wire("modern", {"extensions": {"com.example/other": {}}}, CALLS, EchoContit(seconds=3), settings())
+    assert [index for index, line in enumerate(written) if IDENTIFIER in line] == [0]
+    capabilities = json.loads(written[0])["result"]["capabilities"]
+    assert IDENTIFIER in capabilities["extensions"]
+    assert capabilities["tools"] == {"listChanged": False}
+    assert capabilities["resources"] == {"subscribe": False, "listChanged": False}
+    assert not [line for line in written if '"resultType":"task"' in line]

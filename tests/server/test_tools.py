@@ -9,10 +9,9 @@ from pathlib import Path
 import anyio
 import bpe_openai
 import httpx
-import jsonschema
 import pytest
 from mcp.client import Client
-from mcp_types import TextContent, TextResourceContents
+from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
@@ -20,7 +19,7 @@ from contit_mcp.server.results import answer_result, handle_result
 from contit_mcp.server.server import INSTRUCTIONS
 from contit_mcp.server.tenancy import Sealer
 from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import ERAS, call, connected, settings
+from tests.server.stage import ERAS, WANTS_PROGRESS, call, connected, ids_of, settings
 
 pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
@@ -116,33 +115,6 @@ async def test_an_answer_stands_whole_in_text_and_in_structure(client: Client) -
     assert not is_error
 
 
-async def test_every_result_conforms_to_the_output_schema(client: Client, contit: EchoContit) -> None:
-    """Errors too."""
-    contit.durations["long"] = 1_000
-    contit.end_words["bad"] = "failed"
-    schemas = {tool.name: tool.output_schema or {} for tool in (await client.list_tools()).tools}
-    calls: list[tuple[str, dict[str, object]]] = [
-        ("contit_ask", {"prompt": "q"}),
-        ("contit_ask", {"prompt": "long"}),
-        ("contit_ask", {"prompt": "bad"}),
-        ("contit_ask", {"prompt": ""}),
-        ("contit_ask", {}),
-        ("contit_start", {"prompt": "s"}),
-        ("contit_status", {"thread_id": "thread_1", "run_id": "run_2"}),
-        ("contit_status", {"thread_id": "no", "run_id": "no"}),
-        ("contit_response", {"thread_id": "thread_1"}),
-        ("contit_response", {"thread_id": "no"}),
-    ]
-    seen = set()
-    for tool, arguments in calls:
-        structure, texts, _ = await call(client, tool, arguments)
-        jsonschema.validate(structure, schemas[tool])
-        assert None not in structure.values()
-        assert texts
-        seen.add(structure["status"])
-    assert seen == {"completed", "in_progress", "failed"}
-
-
 async def test_a_run_still_going_says_what_to_do_now(client: Client, contit: EchoContit) -> None:
     """A normal result with both ids."""
     contit.seconds = 1_000
@@ -222,7 +194,7 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
     contit.instead("response", httpx.Response(200, json={"response": whole}))
     contit.instead("response", httpx.Response(200, json={"response": whole}))
     structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
-    ids = {name: structure[name] for name in ("thread_id", "run_id")}
+    ids = ids_of(structure)
     parts = [structure["response"]]
     assert structure["response_total"] == len(whole)
     while (offset := structure.get("next_offset")) is not None:
@@ -245,8 +217,7 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
 
 async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Client) -> None:
     """The model can correct it in one step."""
-    answer, _, _ = await call(client, "contit_ask", {"prompt": "q"})
-    ids = {name: answer[name] for name in ("thread_id", "run_id")}
+    ids = ids_of((await call(client, "contit_ask", {"prompt": "q"}))[0])
     structure, _, is_error = await call(client, "contit_response", {**ids, "offset": 10_000})
     assert (structure["status"], is_error) == ("failed", True)
     assert f"the answer has {len(answer_to('q'))} characters" in structure["error"]
@@ -311,3 +282,39 @@ async def test_the_wait_fits_the_host(
         structure, _, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
     assert (structure["status"], is_error) == ("in_progress", False)
     assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
+
+
+# --- contit_probe: how long a host lets a call take, measured by its user
+
+
+async def test_the_probe_stands_beside_the_four_tools_which_do_not_change(era: str) -> None:
+    """Without --probe it is not there at all: the snapshot of the tools holds."""
+    async with connected(EchoContit(), era=era, probe=True) as (client, _):
+        tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
+    assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    assert [tool["name"] for tool in tools[4:]] == ["contit_probe"]
+
+
+@pytest.mark.parametrize(
+    ("wished", "lasts", "progress", "messages"),
+    [(35, 35.0, True, 4), (35, 35.0, False, 1), (10_000, 600.0, False, 1), (-1, 0.0, True, 1)],
+)
+async def test_the_probe_lasts_as_long_as_wished_and_at_most_ten_minutes(
+    era: str, wished: int, lasts: float, progress: bool, messages: int
+) -> None:
+    """With progress or without: hosts differ in whether it extends a call. Contit is asked nothing."""
+    contit = EchoContit()
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    arguments = {"seconds": wished, "progress": progress}
+    async with connected(contit, era=era, host="some-host", probe=True) as (client, _):
+        began = anyio.current_time()
+        result = await client.call_tool("contit_probe", arguments, progress_callback=on_progress, meta=WANTS_PROGRESS)
+        assert anyio.current_time() - began == pytest.approx(lasts, abs=0.1)
+    assert isinstance(result, CallToolResult)
+    assert result.structured_content == {"status": "completed", "waited_seconds": lasts, "host": "some-host"}
+    assert len(seen) == messages
+    assert contit.requests == []

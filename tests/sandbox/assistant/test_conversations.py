@@ -15,17 +15,14 @@ NO_RESULT = "I did not understand what that refers to: there is no earlier resul
         # An entry of the last list, by its number, its place, or because it was talked about
         ([MARCH, "the third"], "**Tech Review**\n"),
         ([MARCH, "2"], "**Weekly Update**\n"),
-        ([MARCH, "all", "the last one"], "**Carnival Races off Torbole**\n"),
         ([MARCH, "the first one", "and the second?"], "**Weekly Update**\n"),
         ([MARCH, "the second one", "and in Italian?"], "**Aggiornamento settimanale**\n"),
-        ([MARZO, "il primo", "e il terzo?"], "**Recensione tecnica**\n"),
         ([MARCH, "blah blah", "the first one"], "**Breaking News**\n"),
         # A question about it or them
         ([MARCH, "the second one", "who wrote it?"], "**Weekly Update** was written by Giulia Ferrari."),
         ([MARCH, "how many are there?"], "There are 12 published articles from March 2026."),
         (["How many articles did Elena publish in 2025?", "How many were published in 2026?"],
          "There are 3 published articles by Elena Moretti from 2026."),
-        (["Show all pages", "how many of them are drafts?"], "There are 3 draft pages among those."),
         # A question that does not depend on what was said before
         (["Which articles did Anna write?", "how many drafts in all?"], "There are 20 draft items"),
         ([MARCH, "quanti sono?"], "Ci sono 12 articoli"),
@@ -50,7 +47,6 @@ def test_a_follow_up_is_answered_with_what_was_said_before(prompts: list[str], a
         ([MARCH, "only those tagged hiking"], "I found 3 published articles from March 2026 tagged “hiking”", 3),
         ([MARCH, "which of them are by Marco?"], "I found 2 articles by Marco Rinaldi among those", 2),
         ([MARCH, "what about February?"], "I found 5 published articles from February 2026", 5),
-        (["List the drafts", "only articles", "oldest first"], "I found 12 draft articles. Here are the oldest", 3),
         (["List all pages", "more", "more"], "Numbers 14 to 18 of the 18 pages", 5),
         (["List all pages", "show all"], "I found 18 pages. Here they are, the most recent first", 18),
         (["Show the tents", "under 300 euros"], "I found 2 items in the category “tents” with price under €300.00", 2),
@@ -68,7 +64,6 @@ def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading:
     [
         (["Mostrami i bestseller pubblicati", "Qual è il più economico?"], "Bastoncini da trekking Cima"),
         (["Show me the 5 newest articles", "Which of them is the oldest?"], "Five Easy Walks for Small Legs"),
-        (["Show me the 5 newest articles", "and the oldest?"], "What We Promise for 2025"),
         (["Elenca le tende", "le due più economiche", "e la più cara?"], "Tenda familiare Ledro 5"),
         (["Which tents do we have?", "the cheapest one?", "and the most expensive?"], "Ledro 5 Family Tent"),
     ],

@@ -234,7 +234,8 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     upstream = EchoContit(seconds=1.0)
     upstream.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()
-    settings = load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"})
+    to = {"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"}
+    settings = load_settings(environment=to)
     outcome = await get_answer(settings, replace(PLAIN, transport=upstream))
     assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds

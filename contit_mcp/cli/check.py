@@ -89,11 +89,7 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
 @click.option("--host", type=host_type, help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
 @click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
-@click.option(
-    "--token-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An access token in a file: report whether the server would accept it (CONTIT_MCP_AUTH=jwt).",
-)
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="Judge the access token in this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 def command(

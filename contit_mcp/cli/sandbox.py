@@ -31,29 +31,14 @@ it, and nobody could know whether that arrived."""
 
 
 _FILE = click.Path(exists=True, path_type=Path)
+_SECONDS = click.FloatRange(0)
+_DATE = click.DateTime(["%Y-%m-%d"])
 _OPTIONS = {
-    "data": click.option(
-        "--data", type=_FILE, help="Answer about this content: JSON, JSON lines or CSV, a file or a folder."
-    ),
-    "answers": click.option(
-        "--answers", type=_FILE, help='Scripted answers: JSON, [{"prompt": ..., "answer": ...}, ...].'
-    ),
-    "run_seconds": click.option(
-        "--run-seconds", type=click.FloatRange(0), metavar="SECONDS", help="How long each run takes.  [default: 1.5]"
-    ),
-    "faults": click.option(
-        "--fault",
-        "faults",
-        multiple=True,
-        help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
-    ),
-    "today": click.option(
-        "--today",
-        type=click.DateTime(["%Y-%m-%d"]),
-        callback=lambda _, __, value: value and value.date(),
-        metavar="DATE",
-        help='The date that "last week" counts from.',
-    ),
+    "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV, a file or a folder."),
+    "answers": click.option("--answers", type=_FILE, help='Scripted: JSON, [{"prompt": ..., "answer": ...}, ...].'),
+    "run_seconds": click.option("--run-seconds", type=_SECONDS, help="How long each run takes.  [default: 1.5]"),
+    "faults": click.option("--fault", "faults", multiple=True, help='As "503 on=start times=2"; any number of times.'),
+    "today": click.option("--today", type=_DATE, metavar="DATE", help='The date that "last week" counts from.'),
     "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
 }
 
@@ -99,8 +84,10 @@ def _app(given: dict[str, Any]) -> "Starlette":
     from contit_mcp.sandbox.options import SandboxOptions, parse_fault  # noqa: PLC0415
 
     try:
-        faults = tuple(map(parse_fault, given.pop("faults", ())))
-        return create_sandbox(SandboxOptions(faults=faults, **given))
+        given["faults"] = tuple(map(parse_fault, given.get("faults", ())))
+        if "today" in given:
+            given["today"] = given["today"].date()
+        return create_sandbox(SandboxOptions(**given))
     except ValueError as exc:
         raise WrongUsage(f"{exc}.", "docs/sandbox.md says how faults and files are written.") from exc
 

@@ -239,10 +239,7 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The keys of the tools' result, the exit code, and of an error one line, its hint and the command to run now.
-
-    `age_seconds` is the age of an answer that was given again to the same question.
-    """
+    """The keys of the tools' result, the exit code, and of an error one line, its hint and the command to run now."""
 
     status: Literal["completed", "in_progress", "failed"]
     exit_code: int
@@ -250,7 +247,7 @@ class Outcome:
     run_id: str | None = None
     response: str | None = None
     elapsed_seconds: float | None = None
-    age_seconds: float | None = None
+    age_seconds: float | None = None  # of an answer that was given again to the same question
     error: str | None = None
     hint: str | None = None
     next_step: str | None = None

@@ -57,10 +57,7 @@ class Trust(Enum):
 
 
 def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
-    """Return how far the entry in the file may be used; a person is asked about one of a project, if there is one.
-
-    `trust` says whether the user has agreed on the command line, `ask` whether a person may be asked.
-    """
+    """Return how far the entry may be used: `trust` is the user's word, `ask` whether a person may be asked for it."""
     if not place.in_project or is_ours(place, Installs(our_folder())):
         return Trust.FULLY
     server = entry_in(place)

@@ -229,10 +229,7 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A file with a credential, which an entry names: desktop applications see no variables of a shell.
-
-    `secret` is the text to write into it; None if the file exists.
-    """
+    """A file with a credential, which an entry names; `secret` is the text to write into it, None if it exists."""
 
     setting: str
     path: Path

@@ -39,8 +39,7 @@ class GivenOptions:
     def load(self, *, sandbox: bool = False, serves: bool = False, **more: Any) -> Settings:
         """Return the settings, with `more` of them by field name, and configure logging.
 
-        Unless the command serves hosts, it logs errors alone if no level is set, and uses the credential that
-        `install` stored if there is no other.
+        A command that serves no host logs errors alone, and uses the credential that `install` stored, if not set.
         """
         overrides = {"base_url": self.base_url, "log_level": self.log_level, **more}
         environment = dict(os.environ)

@@ -1,7 +1,4 @@
-"""contit-mcp sandbox: the local Contit on a port; and its options, for the commands that embed it.
-
-The sandbox and its server are imported when used: they take longer to import than most commands run.
-"""
+"""contit-mcp sandbox: the local Contit on a port; and its options, for the commands that embed it."""
 
 import functools
 import logging
@@ -23,8 +20,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 KEEP_ALIVE_SECONDS = 65
-"""Longer than contit-mcp keeps an idle connection: on a busy machine it would else be closed as a question is sent on
-it, and nobody could know whether that arrived."""
+"""Longer than contit-mcp keeps an idle connection: else it could be closed as a question is sent on it."""
 
 
 # --- the options
@@ -64,11 +60,12 @@ def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
             raise WrongUsage("The options of the sandbox have no effect without it.", "Add --sandbox.")
         if sandbox and rest["base_url"]:
             raise WrongUsage("--sandbox and --base-url name two different Contits.", "Leave one of them out.")
-        if not sandbox:
-            return command(transport=None, **rest)
-        import httpx  # noqa: PLC0415
+        transport = None
+        if sandbox:
+            import httpx  # noqa: PLC0415
 
-        return command(transport=httpx.ASGITransport(_app(given)), **rest)
+            transport = httpx.ASGITransport(_app(given))
+        return command(transport=transport, **rest)
 
     flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
     return flag(with_options(_OPTIONS.values(), with_transport))

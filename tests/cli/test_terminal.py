@@ -192,16 +192,6 @@ async def test_interrupted_before_there_is_a_run_it_says_so() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_sandbox_in_the_process_leaves_no_handle() -> None:
-    async with started("ask", "--sandbox", "--log-level", "INFO", "How many drafts are there?") as asking:
-        await until(lambda: b"run.started" in asking.stderr)
-        asking.process.send_signal(signal.SIGINT)
-        left = await asking.ended()
-    assert left.returncode == 130
-    assert left.stderr.splitlines()[-1] == "Interrupted; the sandbox ended with it."
-
-
-@pytest.mark.anyio
 async def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
     async with (
         sandbox_on_port(LONG_RUN) as (url, sandbox),

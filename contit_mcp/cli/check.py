@@ -6,6 +6,7 @@ import logging
 import sys
 import tempfile
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -127,12 +128,11 @@ def command(
         if host is None:
             findings = anyio.run(_look, given.load(), token_file)
         else:
-            from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
+            from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
             logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # the findings say what is wrong
-            place = file_of(host, scope)
-            findings = anyio.run(check_host, place, agreed(place, trust=trust, ask=not as_json))
+            findings = anyio.run(partial(check_host, file_of(host, scope), trust=trust, ask=not as_json))
     except ConfigurationError as error:
         if not as_json:
             raise

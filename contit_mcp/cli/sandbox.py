@@ -103,7 +103,6 @@ def command(port: int, app: "Starlette") -> None:
       contit-mcp sandbox
       contit-mcp sandbox --port 8788 --run-seconds 20
       contit-mcp sandbox --fault "503 on=start times=2 retry_after=3"
-      contit-mcp sandbox --fault "failed on=start times=forever"
 
     \b
     In another terminal:

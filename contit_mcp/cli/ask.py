@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from contit_mcp import errors
-from contit_mcp.api import RETURNED, Assistant, Run
+from contit_mcp.api import Assistant, Run
 from contit_mcp.assistant.reports import Observer
 from contit_mcp.cli import terminal
 from contit_mcp.cli.options import GivenOptions, WrongUsage, credential_name, given_options, no_credential
@@ -187,7 +187,7 @@ def _assistant(
 ) -> Assistant:
     if credential_name(settings) is None:
         raise no_credential()
-    return Assistant.from_context(AppContext(settings, replay=RETURNED, transport=transport, store_listener=follower))
+    return Assistant.from_context(AppContext(settings, replays=False, transport=transport, store_listener=follower))
 
 
 async def remembered(settings: Settings) -> list[Run]:

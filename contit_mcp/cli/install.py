@@ -144,8 +144,8 @@ def uninstall(host: str, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
     An unchanged file is put back byte for byte from its copy. If it was changed since, or had another entry of our
-    name, our entry alone is removed, and the copies are named. A file that `install` made is removed if nothing else is
-    in it, and so is the key file once no other entry names it.
+    name, our entry alone is removed, and the copies are named. A file that `install` made is removed if it was not
+    changed since, and so is the key file once no other entry names it.
 
     \b
     Examples:

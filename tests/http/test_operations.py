@@ -104,16 +104,12 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
             found = await server.metrics()
             polled = sum(request.endpoint == "status" for request in sandbox.requests)
     started = Counter(request.endpoint for request in sandbox.requests if request.status == 200)
-    upstream = {(endpoint, "200"): count for endpoint, count in started.items()} | {
-        ("start", "503"): 1,
-        ("start", "none"): 1,
-    }
+    upstream = {(endpoint, "200"): count for endpoint, count in started.items()}
+    upstream |= {("start", "503"): 1, ("start", "none"): 1}
     calls = {
-        ("completed", "contit_ask"): 2,
-        ("RunNotFoundError", "contit_status"): 1,
-        ("in_progress", "contit_start"): 1,
-        ("StartUnknownError", "contit_start"): 1,
-    }
+        ("completed", "contit_ask"): 2, ("RunNotFoundError", "contit_status"): 1,
+        ("in_progress", "contit_start"): 1, ("StartUnknownError", "contit_start"): 1,
+    }  # fmt: skip
     wholly = {  # every series of these
         "contit_mcp_calls_total": {f"{{outcome={o}}}{{tool={t}}}": n for (o, t), n in calls.items()},
         "contit_mcp_upstream_requests_total": {f"{{endpoint={e}}}{{status={s}}}": n for (e, s), n in upstream.items()},
@@ -121,34 +117,24 @@ async def test_every_metric_counts_what_happened(tmp_path_factory: pytest.TempPa
     for name, expected in wholly.items():
         assert {key.removeprefix(name): n for key, n in found.items() if key.startswith(name)} == expected
     exactly = {
-        "contit_mcp_call_seconds_count{tool=contit_ask}": 2,
-        "contit_mcp_call_seconds_bucket{le=0.05}{tool=contit_ask}": 0,
-        "contit_mcp_upstream_seconds_count{endpoint=start}": started["start"] + 2,
-        "contit_mcp_connection_wait_seconds_count": len(sandbox.requests),
-        "contit_mcp_upstream_in_flight": 0,
-        "contit_mcp_upstream_oldest_seconds": 0,
-        "contit_mcp_contit_reachable": 1,
-        "contit_mcp_backoff_stretch": 1,
-        "contit_runs_total{end=completed}": 1,
-        "contit_run_seconds_count{end=completed}": 1,
-        "contit_runs_total{end=run_failed}": 0,
-        "contit_mcp_runs_in_flight": 0,
-        "contit_mcp_pollers": 0,
-        "contit_mcp_store_usable": 0,
-        "contit_mcp_limits_local_only": 1,
-        "contit_mcp_upstream_retries_total": 1,
-        "contit_mcp_polls_total": polled,
-        "contit_mcp_deduplicated_asks_total": 1,
-        "contit_mcp_dropped_arguments_total": 2,
-        "contit_mcp_callers_left_total": 0,
-        "contit_mcp_rejected_requests_total{reason=unauthorized}": 1,
-        "contit_mcp_http_requests_total{path=other}{status=404}": 1,
-        "contit_mcp_http_requests_total{path=/mcp}{status=200}": 5,
-        "contit_mcp_unknown_starts_total": 1,
-        "contit_mcp_crashed_calls_total": 0,
-        "contit_mcp_requests_under_way_limit": 2_000,
-        "contit_mcp_ready": 1,
-        "contit_mcp_calls_in_flight": 0,
+        "call_seconds_count{tool=contit_ask}": 2, "call_seconds_bucket{le=0.05}{tool=contit_ask}": 0,
+        "upstream_seconds_count{endpoint=start}": started["start"] + 2,
+        "connection_wait_seconds_count": len(sandbox.requests),
+        "upstream_in_flight": 0, "upstream_oldest_seconds": 0, "contit_reachable": 1, "backoff_stretch": 1,
+        "runs_in_flight": 0, "pollers": 0, "store_usable": 0, "limits_local_only": 1,
+        "upstream_retries_total": 1, "polls_total": polled, "deduplicated_asks_total": 1, "dropped_arguments_total": 2,
+        "callers_left_total": 0, "unknown_starts_total": 1, "crashed_calls_total": 0,
+        "rejected_requests_total{reason=unauthorized}": 1, "http_requests_total{path=other}{status=404}": 1,
+        "http_requests_total{path=/mcp}{status=200}": 5, "requests_under_way_limit": 2_000, "ready": 1,
+        "calls_in_flight": 0,
+    }  # fmt: skip
+    runs_by_end = {
+        "runs_total{end=completed}": 1,
+        "run_seconds_count{end=completed}": 1,
+        "runs_total{end=run_failed}": 0,
+    }
+    exactly = {f"contit_mcp_{name}": n for name, n in exactly.items()} | {
+        f"contit_{name}": n for name, n in runs_by_end.items()
     }
     assert {name: found[name] for name in exactly} == exactly
     assert 3 < found["contit_mcp_call_seconds_sum{tool=contit_ask}"] < 15

@@ -28,7 +28,7 @@ from contit_mcp.errors import AuthenticationError, ContitError, NotFoundError
 from contit_mcp.http.auth import JwtTokens, anyone, issuer_client, metadata_routes, own_credential, token_of
 from contit_mcp.http.guard import Guard, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
-from contit_mcp.runs.opening import schema_version
+from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing, request_state
 from contit_mcp.server.server import DESCRIPTION, ICON, TITLE, WEBSITE, create_server
@@ -152,7 +152,7 @@ async def wired_app(
         wired = WiredApp(app, context, guard, readiness, metrics)
         _read_states(wired, rate)
         metrics.most_under_way.set(settings.calls_at_once)
-        metrics.set_build_info(store=location.kind, schema=schema_version(location))
+        metrics.set_build_info(store=location.kind, schema=None if location.kind == "memory" else SCHEMA_VERSION)
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(context.reachability.watch)
             watchers.start_soon(metrics.watch_event_loop)

@@ -250,9 +250,10 @@ async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
 FOREIGN = {"issuer": "https://evil.example", "jwks_uri": "https://evil.example/keys"}
 OAUTH_URL = f"https://issuer.example{OAUTH}/tenant"
 ELSEWHERE = f"https://issuer.example{OPENID}/tenant"
+BESIDE: tuple[object, ...] = (None, [], httpx.Response(500), FOREIGN)
 METADATA: list[Any] = [
     # For OAuth: alone, beside a page that is something else, an outage, or another issuer's page
-    *(({OPENID_URL: page, OAUTH_URL: SAYS}, True) for page in (None, [], httpx.Response(500), FOREIGN)),
+    *(({OPENID_URL: page, OAUTH_URL: SAYS}, True) for page in BESIDE),
     ({OPENID_URL: None, ELSEWHERE: SAYS}, True),
     ({OPENID_URL: SAYS | {"issuer": f"{URL}/"}}, True),
     # Another issuer's, and without an address of keys, or with a bad one

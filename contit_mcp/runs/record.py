@@ -1,7 +1,6 @@
 """The record of one run: its fields, its transitions, and its form as a text."""
 
 import hashlib
-import itertools
 import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -183,15 +182,12 @@ def _form() -> TypeAdapter[RunRecord]:
     return TypeAdapter(RunRecord)
 
 
-_count = itertools.count()
-
-
 def intent_to_start(
     question: Question, *, delivery: Delivery, process: str, now: float, title: str | None = None
 ) -> RunRecord:
-    """Return what is stored before a start is sent. Keys of one process sort in the order of asking."""
+    """Return what is stored before a start is sent. Keys sort in the order of asking."""
     return RunRecord(
-        key=f"{int(now * 1000):012x}{next(_count) & 0xFFFFFFFF:08x}{secrets.token_hex(6)}",
+        key=f"{int(now * 1000):012x}{secrets.token_hex(10)}",
         question=question,
         asked_at=now,
         delivery=delivery,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from contit_mcp.assistant.reports import RunReport, RunSnapshot
+from contit_mcp.assistant.reports import RunReport
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.errors import RunError, RunNotFoundError
 
@@ -211,12 +211,12 @@ class Tenant:
         """See `Assistant.runs`."""
         return [self._shown_report(report) for report in await self.assistant.runs(self.owner, limit)]
 
-    async def snapshot(self, task: TaskId) -> RunSnapshot:
+    async def snapshot(self, task: TaskId) -> RunReport:
         """See `Assistant.snapshot`."""
         found = await self.assistant.snapshot(self.owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
-        if found.failure is not None:
-            found.failure.thread_id, found.failure.run_id = self.shown(task.thread_id, task.run_id)
-        return replace(found, report=self._shown_report(found.report))
+        if found.error is not None:
+            found.error.thread_id, found.error.run_id = self.shown(task.thread_id, task.run_id)
+        return self._shown_report(found)
 
     async def cancel(self, task: TaskId) -> None:
         """See `Assistant.cancel`."""

@@ -62,7 +62,7 @@ async def test_an_unreadable_answer_is_the_same_error_from_all_calls_and_readabl
     with pytest.raises(AnswerUnreadableError):
         await stage.assistant.status(OWNER, *IDS)
     snapshot = await stage.assistant.snapshot(OWNER, *IDS, asked_at_ms=int(wall_clock() * 1000))
-    assert isinstance(snapshot.failure, AnswerUnreadableError)
+    assert isinstance(snapshot.error, AnswerUnreadableError)
     stage.contit.replies.clear()
     assert (await stage.assistant.response(OWNER, *IDS, wait_seconds=45)).response == answer_to("q")
 

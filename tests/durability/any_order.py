@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RunStore
-from tests.durability.calls_and_runs import Run
+from tests.durability.history import Run
 from tests.durability.world import RETENTION, World
 from tests.stage import wall_clock
 
@@ -19,7 +19,6 @@ COUNTS: Counter[str] = Counter()
 prompts = st.sampled_from(["one", "two"])
 waits = st.sampled_from([0.0, 3.0, 10.0, 45.0])
 times = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.1, 0.3, 1.0, 3.0, 7.0, 16.0, 26.0, 60.0])
-moments_of_a_start = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.09, 0.11, 0.2, 2.0])
 
 
 def running(machine: "AnyOrder") -> bool:
@@ -114,12 +113,8 @@ class AnyOrder(RuleBasedStateMachine):
                         self.world.leave(index)
                     return
 
-    @rule(seconds=times)
+    @rule(seconds=times | st.sampled_from([RETENTION.answer + 100, RETENTION.record + 100]))
     def time_passes(self, seconds: float) -> None:
-        self.world.pass_time(seconds)
-
-    @rule(seconds=st.sampled_from([RETENTION.answer + 100, RETENTION.record + 100]))
-    def everything_gets_old(self, seconds: float) -> None:
         self.world.pass_time(seconds)
 
     @precondition(can_crash)
@@ -127,14 +122,6 @@ class AnyOrder(RuleBasedStateMachine):
     def crash(self, data: st.DataObject) -> None:
         self.world.kill(self._process(data))
         self.world.pass_time(0.0)
-
-    @precondition(can_crash)
-    @rule(data=st.data(), prompt=prompts, wait=waits, after=moments_of_a_start)
-    def crash_in_a_start(self, data: st.DataObject, prompt: str, wait: float, after: float) -> None:
-        number, (owner, thread_id) = self._process(data), self._where(data)
-        self.world.ask(number, owner, prompt, thread_id, wait)
-        self.world.pass_time(after)
-        self.world.kill(number)
 
     @precondition(can_crash)
     @rule(data=st.data(), prompt=prompts, wait=waits, later=times)

@@ -10,8 +10,7 @@ import anyio
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from tests.durability.calls_and_runs import CALL, Call
-from tests.durability.history import History
+from tests.durability.history import CALL, Call, History
 from tests.durability.mortal import Killed, Process, SharedStore
 from tests.durability.recording_contit import RecordingContit
 from tests.virtual_time import VirtualTimeLoop

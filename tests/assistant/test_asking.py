@@ -7,18 +7,7 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    APIStatusError,
-    AuthenticationError,
-    InvalidArgumentError,
-    RunFailedError,
-    RunNotFoundError,
-    RunTimeoutError,
-    RunUnreachableError,
-    StartUnknownError,
-    ThreadBusyError,
-)
+from contit_mcp import errors
 from contit_mcp.runs.record import Phase
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import STEADY, Notes, set_stage
@@ -64,7 +53,7 @@ async def test_an_ask_can_wait_for_its_answer_for_less_than_for_its_thread() -> 
 async def test_a_failed_run_is_an_error_to_its_caller_and_frees_its_thread(word: str) -> None:
     """The response is never fetched: it could be the previous answer."""
     stage = set_stage(EchoContit(end_words={"q": word}))
-    with pytest.raises(RunFailedError) as caught:
+    with pytest.raises(errors.RunFailedError) as caught:
         await stage.ask("q")
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
     assert stage.contit.count("response") == 0
@@ -73,7 +62,7 @@ async def test_a_failed_run_is_an_error_to_its_caller_and_frees_its_thread(word:
 
 async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
     stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=replace(STEADY, run_seconds=60))
-    with pytest.raises(RunTimeoutError, match="No end seen.* 1 minute ") as caught:
+    with pytest.raises(errors.RunTimeoutError, match="No end seen.* 1 minute ") as caught:
         await stage.ask("endless", wait=240)
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
     stage.contit.runs[0].ends = 0  # Contit, too, must let it go, or it would refuse the next prompt
@@ -108,10 +97,10 @@ async def test_contit_stumbling_after_the_start_still_returns_the_handle(
 async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the_ids() -> None:
     stage = set_stage()
     stage.contit.instead("status", httpx.Response(401))
-    with pytest.raises(RunUnreachableError) as caught:
+    with pytest.raises(errors.RunUnreachableError) as caught:
         await stage.ask("q")
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
-    assert isinstance(caught.value.__cause__, AuthenticationError)
+    assert isinstance(caught.value.__cause__, errors.AuthenticationError)
 
 
 @pytest.mark.parametrize("endpoint", ["status", "response"])
@@ -127,7 +116,7 @@ async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> N
     stage = set_stage(EchoContit(durations={"q": 60}))
     first = await stage.ask("q", wait=20)
     stage.contit.instead("status", httpx.Response(404))
-    with pytest.raises(RunNotFoundError) as caught:
+    with pytest.raises(errors.RunNotFoundError) as caught:
         await stage.response(first)
     assert (caught.value.thread_id, caught.value.run_id) == (first.thread_id, first.run_id)
     stage.contit.runs[0].ends = 0
@@ -137,7 +126,7 @@ async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> N
 async def test_a_completed_run_without_an_answer_says_so() -> None:
     stage = set_stage()
     stage.contit.instead("response", *[httpx.Response(404)] * 50)
-    with pytest.raises(AnswerUnavailableError, match="has no answer") as caught:
+    with pytest.raises(errors.AnswerUnavailableError, match="has no answer") as caught:
         await stage.ask("q")
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
 
@@ -150,7 +139,7 @@ async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_so(reply: Exc
     """Contit has no idempotency key (documented)."""
     stage = set_stage()
     stage.contit.instead("start", reply)
-    with pytest.raises(StartUnknownError):
+    with pytest.raises(errors.StartUnknownError):
         await stage.ask("q")
     assert stage.contit.count("start") == 1
     assert (await stage.ask("q")).response == answer_to("q")
@@ -159,10 +148,12 @@ async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_so(reply: Exc
 @pytest.mark.parametrize(
     ("thread_id", "status", "error"),
     [
-        (None, 401, AuthenticationError),
-        (None, 418, APIStatusError),
-        ("elsewhere", 404, RunNotFoundError),
-        *(("elsewhere", status, ThreadBusyError) for status in (400, 409, 422, 500)),  # only Contit knows which run
+        (None, 401, errors.AuthenticationError),
+        (None, 418, errors.APIStatusError),
+        ("elsewhere", 404, errors.RunNotFoundError),
+        *(
+            ("elsewhere", status, errors.ThreadBusyError) for status in (400, 409, 422, 500)
+        ),  # only Contit knows which run
     ],
 )
 async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
@@ -180,6 +171,6 @@ async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
 @pytest.mark.parametrize("prompt", ["", "   \n\t", "x" * 32_001, "broken \ud800 text"])
 async def test_an_unusable_prompt_is_refused_before_any_request(prompt: str) -> None:
     stage = set_stage()
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(errors.InvalidArgumentError):
         await stage.ask(prompt)
     assert stage.contit.requests == []

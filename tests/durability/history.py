@@ -16,17 +16,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from contit_mcp import errors
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    APIStatusError,
-    APITimeoutError,
-    RunError,
-    RunFailedError,
-    RunNotFoundError,
-    StartUnknownError,
-    ThreadBusyError,
-)
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
 
@@ -233,26 +224,26 @@ class History:
 
     def raised(self, call: Call, error: BaseException) -> None:
         now, call.error = anyio.current_time(), error
-        run = self.run(error.thread_id, error.run_id) if isinstance(error, RunError) else None
+        run = self.run(error.thread_id, error.run_id) if isinstance(error, errors.RunError) else None
         match error:
             case _ if run is not None and run.call.owner != call.owner:
                 fair = False
-            case RunFailedError():
+            case errors.RunFailedError():
                 fair = run is not None and run.word == "failed" and not run.going(now)
-            case AnswerUnavailableError():
+            case errors.AnswerUnavailableError():
                 fair = run is not None and (now > run.ends + self.retention.answer or not self.strict)
-            case RunNotFoundError():
+            case errors.RunNotFoundError():
                 fair = self._is_forgotten(call, now) and not any(
                     r.word == "completed" and r.ends <= call.began for r in self.runs if r.thread_id == call.thread_id
                 )
-            case ThreadBusyError():
+            case errors.ThreadBusyError():
                 fair = call.prompt is not None and call.thread_id is not None
-            case StartUnknownError():
+            case errors.StartUnknownError():
                 call.unknown = True
                 fair = call.prompt is not None
-            case APITimeoutError():
+            case errors.APITimeoutError():
                 fair = call.prompt is not None and not error.may_have_arrived
-            case APIStatusError():
+            case errors.APIStatusError():
                 fair = call.prompt is not None and error.status_code in {429, 503}
             case _:
                 fair = False

@@ -58,10 +58,10 @@ class AnyOrder(RuleBasedStateMachine):
         return self.kept
 
     @precondition(running)
-    @rule(data=st.data(), prompt=prompts, new=st.booleans(), wait=waits, meanwhile=times)
-    def ask(self, data: st.DataObject, prompt: str, new: bool, wait: float, meanwhile: float) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(["ask", "ask", "start"]), prompt=prompts, wait=waits, meanwhile=times)
+    def ask(self, data: st.DataObject, kind: str, prompt: str, wait: float, meanwhile: float) -> None:
         owner, thread_id = self._where(data)
-        self.world.ask(self._process(data), owner, prompt, None if new else thread_id, wait)
+        self.world.call(kind, self._process(data), owner, wait, prompt=prompt, thread_id=thread_id)
         self.world.pass_time(meanwhile)
 
     @precondition(lambda self: running(self) and any(call.prompt for call in self.history.calls))
@@ -72,25 +72,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.ask(self._process(data), before.owner, str(before.prompt), before.thread_id, wait)
         self.world.pass_time(meanwhile)
 
-    @precondition(running)
-    @rule(data=st.data(), prompt=prompts, wait=waits, meanwhile=times)
-    def start(self, data: st.DataObject, prompt: str, wait: float, meanwhile: float) -> None:
-        owner, thread_id = self._where(data)
-        self.world.start(self._process(data), owner, prompt, thread_id, wait)
-        self.world.pass_time(meanwhile)
-
     @precondition(known)
-    @rule(data=st.data(), wait=waits, latest=st.booleans(), meanwhile=times)
-    def response(self, data: st.DataObject, wait: float, latest: bool, meanwhile: float) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(["status", "response", "latest"]), wait=waits, meanwhile=times)
+    def read(self, data: st.DataObject, kind: str, wait: float, meanwhile: float) -> None:
         run = self._handle(data)
-        self.world.response(self._process(data), run.call.owner, run.thread_id, None if latest else run.run_id, wait)
-        self.world.pass_time(meanwhile)
-
-    @precondition(known)
-    @rule(data=st.data(), wait=waits, meanwhile=times)
-    def status(self, data: st.DataObject, wait: float, meanwhile: float) -> None:
-        run = self._handle(data)
-        self.world.status(self._process(data), run.call.owner, run.thread_id, run.run_id, wait)
+        handle = {"thread_id": run.thread_id, "run_id": None if kind == "latest" else run.run_id}
+        self.world.call(kind.replace("latest", "response"), self._process(data), run.call.owner, wait, **handle)
         self.world.pass_time(meanwhile)
 
     @precondition(waiting)

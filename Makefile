@@ -44,7 +44,7 @@ replicas: $(VENV)/for-test ## Ask 1,000 questions of two replicas behind nginx w
 CLIENTS ?=
 .PHONY: hosts
 hosts: $(VENV)/for-test ## Try the real hosts and clients against contit-mcp (minutes; CLIENTS="codex inspector": these alone)
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(if $(CLIENTS),$(patsubst %,tests/hosts/test_%.py,$(subst -,_,$(CLIENTS))),tests/hosts)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal tests/hosts $(if $(CLIENTS),-k "$$(echo $(subst -,_,$(CLIENTS)) | sed 's/ / or /g')")
 
 .PHONY: signin
 signin: $(VENV)/for-test ## Sign in at a real identity provider (minutes; CLIENTS="python-sdk typescript-sdk": these alone)
@@ -100,7 +100,7 @@ docs: $(VENV)/for-check ## Write the generated pages of the documentation, and s
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 
 .PHONY: snapshot
-snapshot: $(VENV)/for-test ## Write the reviewed schemas of the tools anew
+snapshot: $(VENV)/for-test ## Rewrite the reviewed schemas of the tools
 	$(BIN)/python -m tests.server.snapshot
 
 .PHONY: format

@@ -1,4 +1,4 @@
-"""The assistant on an echoing Contit in virtual time: what the tests of waiting, joining and resuming stand on."""
+"""The assistant on an echoing Contit in virtual time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ def wall_clock() -> float:
 
 @dataclass
 class Stage:
-    """One process's worth of contit-mcp; a second stage on the same store and Contit is a second process."""
+    """One process of contit-mcp, asked as `OWNER`; a second stage on the same store and Contit is a second process."""
 
     contit: EchoContit
     store: RunStore
@@ -37,7 +37,6 @@ class Stage:
     assistant: Assistant
 
     async def ask(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0, **more: Any) -> RunReport:
-        """Ask as `OWNER`."""
         return await self.assistant.ask(OWNER, prompt, thread_id, wait_seconds=wait, **more)
 
     async def leave(self, prompt: str = "q", *, after: float) -> None:
@@ -50,15 +49,12 @@ class Stage:
         return set_stage(self.contit, self.store)
 
     async def start(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0) -> RunReport:
-        """Start as `OWNER`."""
         return await self.assistant.start(OWNER, prompt, thread_id, wait_seconds=wait)
 
     async def status(self, run: RunReport, *, wait: float = 0.0, **more: Any) -> RunReport:
-        """Ask as `OWNER` where a run stands."""
         return await self.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=wait, **more)
 
     async def response(self, run: RunReport, *, wait: float = 45.0) -> RunReport:
-        """Read a run's answer as `OWNER`."""
         return await self.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=wait)
 
 
@@ -69,11 +65,9 @@ class Notes(Observer):
         self.heard: list[str] = []
 
     def started(self, thread_id: str, run_id: str) -> None:
-        """Note the ids."""
         self.heard.append(f"{thread_id}/{run_id}")
 
     def status(self, word: str) -> None:
-        """Note the word."""
         self.heard.append(word)
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import anyio
 import click
@@ -29,15 +29,12 @@ if TYPE_CHECKING:
 ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)
 """The exit codes, beside `terminal.INTERRUPTED`."""
 
-_MOST_BYTES = 1_000_000
-"""Read of stdin; far more than a prompt may have, so that one that is too long gets that error."""
-
 
 def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the remembered conversations whose ids begin with what was typed, each with its title."""
     given = GivenOptions(ctx.params.get("config"), ctx.params.get("base_url"), "ERROR")
     try:
-        runs = anyio.run(remembered, given.load(), MOST_RECENT)
+        runs = anyio.run(remembered, given.load())
     except errors.ContitError:
         return []  # a shell has no place for it; the command itself reports the error
     titles = {run.thread_id: run.title for run in runs}
@@ -100,23 +97,25 @@ def command(
       130  interrupted
     """
     prompt = " ".join(words) if words else None
-    for is_wrong, problem, hint in (
-        (last and thread_id, "--last and --thread name two conversations.", "Keep one of them."),
-        (run_id and not thread_id, "--run is without the conversation that the run is on.", "Add --thread ID."),
-        (run_id and prompt, "--run fetches an answer and takes no PROMPT.", "Leave --run out to ask."),
-        (
-            transport and (last or thread_id),
-            "The embedded sandbox forgets with its process.",
-            "Run contit-mcp sandbox in another terminal, and the export line that it prints in this one.",
-        ),
-    ):
-        if is_wrong:
-            raise WrongUsage(problem, hint)
+    if last and thread_id:
+        raise WrongUsage("--last and --thread name two conversations.", "Keep one of them.")
+    if run_id and not thread_id:
+        raise WrongUsage("--run is without the conversation that the run is on.", "Add --thread ID.")
+    if transport and (last or thread_id):
+        hint = "Run contit-mcp sandbox in another terminal, and the export line that it prints in this one."
+        raise WrongUsage("The embedded sandbox forgets with its process.", hint)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
-    wanted = Wanted(given, prompt, thread_id, run_id, wait_seconds, last, as_json, forgetful=transport is not None)
     settings = given.load(sandbox=transport is not None)
-    finish(anyio.run(partial(get_answer, wanted, settings, transport=transport)), wanted)
+    if last:
+        runs = anyio.run(remembered, settings)
+        if not runs:
+            raise errors.ContitError(
+                "No conversation with this Contit and this credential is remembered; they are kept for a day.",
+                hint="Ask a question without --last first, or name the conversation with --thread.",
+            )
+        thread_id, run_id = runs[0].thread_id, runs[0].run_id
+    finish(settings, Wanted(given, prompt, thread_id, run_id, wait_seconds, as_json, transport))
 
 
 def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
@@ -124,7 +123,7 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
     prompt = argument
     if argument == "-" or (argument is None and not sys.stdin.isatty()):
         try:
-            prompt = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8-sig").strip()
+            prompt = sys.stdin.buffer.read(1_000_000).decode("utf-8-sig").strip()
         except UnicodeDecodeError as exc:
             raise WrongUsage("stdin does not hold UTF-8 text.", "Convert it to UTF-8.") from exc
     if prompt is not None and prompt.strip():
@@ -141,17 +140,16 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 class Wanted:
     """What to ask or, without a prompt, to fetch; and how the next command gets to the same Contit.
 
-    `wait_seconds` None is until the run ends. `forgetful` is the sandbox in this process: nothing is there later.
+    `wait_seconds` None is until the run ends. `transport` is to the sandbox in this process, which forgets at its end.
     """
 
     given: GivenOptions
-    prompt: str | None
+    prompt: str | None = None
     thread_id: str | None = None
     run_id: str | None = None
     wait_seconds: float | None = None
-    last: bool = False
     as_json: bool = False
-    forgetful: bool = False
+    transport: "httpx.AsyncBaseTransport | None" = None
 
     def next_command(self, *words: str) -> str:
         """Return the command of these words, with the options that lead to the same Contit."""
@@ -159,7 +157,7 @@ class Wanted:
 
     def fetch(self, thread_id: str | None, run_id: str | None) -> str | None:
         """Return the command that waits for that run's answer."""
-        if thread_id is None or self.forgetful:
+        if thread_id is None or self.transport:
             return None
         run = () if run_id is None else ("--run", run_id)
         return self.next_command("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
@@ -200,26 +198,24 @@ def _assistant_of(
     return Assistant.from_context(context)
 
 
-async def remembered(settings: Settings, limit: int) -> list[Run]:
+async def remembered(settings: Settings) -> list[Run]:
     """Return the newest remembered runs. Raises StoreError if the store cannot be used: there may be others."""
     store = _StoreState()
     async with _assistant_of(settings, store) as contit:
-        runs = await contit.runs(limit)
+        runs = await contit.runs(MOST_RECENT)
     if not store.usable:
         raise errors.StoreError("The run store cannot be used.", hint="contit-mcp check says why.")
     return runs
 
 
-async def get_answer(
-    wanted: Wanted, settings: Settings, *, transport: "httpx.AsyncBaseTransport | None" = None
-) -> "Outcome":
-    """Ask or fetch, and wait; `transport` replaces the network."""
+async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
+    """Ask or fetch, and wait."""
     text = "asking Contit" if wanted.prompt is not None else "looking at the run"
     store = _StoreState()
     with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
-            async with _assistant_of(settings, store, transport) as contit:
+            async with _assistant_of(settings, store, wanted.transport) as contit:
                 run = await _wait(wanted, contit, follower)
         except errors.ContitError as error:
             return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
@@ -239,20 +235,12 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
         follower.show("leaving (Ctrl-C: at once)")
         contit.close()
 
-    thread_id, run_id = wanted.thread_id, wanted.run_id
     with terminal.interruptible(leave):
-        if wanted.last:
-            newest = await remembered(contit.context.settings, 1)
-            if not newest:
-                raise errors.ContitError(
-                    "No conversation with this Contit and this credential is remembered; they are kept for a day.",
-                    hint="Ask a question without --last first, or name the conversation with --thread.",
-                )
-            thread_id, run_id = newest[0].thread_id, newest[0].run_id
         if wanted.prompt is not None:
-            return await contit.ask(wanted.prompt, thread_id, wait_seconds=wanted.wait_seconds, observer=follower)
-        assert thread_id is not None  # noqa: S101 - the command line has checked it
-        return await contit.response(thread_id, run_id, wait_seconds=wanted.wait_seconds, observer=follower)
+            call = partial(contit.ask, wanted.prompt, wanted.thread_id)
+        else:
+            call = partial(contit.response, str(wanted.thread_id), wanted.run_id)
+        return await call(wait_seconds=wanted.wait_seconds, observer=follower)
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code
@@ -277,6 +265,17 @@ class Outcome:
     next_step: str | None = None
 
 
+_HINTS: dict[type[errors.ContitError], str] = {
+    errors.RunUnreachableError: "Run contit-mcp check; then fetch its answer, and do not ask again.",
+    errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
+    errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
+    errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
+    errors.AnswerUnavailableError: "Ask the question again.",
+    errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
+}
+"""For a person at a terminal, where the errors' own hints name tools."""
+
+
 def outcome_of_error(
     error: errors.ContitError,
     wanted: Wanted,
@@ -292,46 +291,22 @@ def outcome_of_error(
     if isinstance(error, errors.RunError):
         ids = error.thread_id, error.run_id
         goes_on = ids[1] is not None and isinstance(error, errors.RunUnreachableError | errors.ThreadBusyError)
-    step = None
-    if goes_on or isinstance(error, errors.AnswerUnreadableError):
-        step = wanted.fetch(*ids)
-    elif isinstance(error, errors.AnswerUnavailableError) and error.replaced:
-        step = wanted.fetch(ids[0], None)
-    elif isinstance(error, errors.APIError | errors.ConfigurationError) and not wanted.forgetful:
-        step = wanted.next_command("check")
+    step = wanted.fetch(*ids) if goes_on or isinstance(error, errors.AnswerUnreadableError) else None
     code = terminal.INTERRUPTED if interrupted else FAILED
     if isinstance(error, errors.InvalidArgumentError):
         code = USAGE
-    message, hint = _in_words(error, base_url)
-    return Outcome("in_progress" if goes_on else "failed", code, *ids, error=message, hint=hint, next_step=step)
-
-
-_HINTS: dict[type[errors.ContitError], str] = {
-    errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
-    errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
-    errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
-    errors.AnswerUnavailableError: "Ask the question again.",
-    errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
-}
-"""For a person at a terminal, where the errors' own hints name tools."""
-
-
-def _in_words(error: errors.ContitError, base_url: str) -> tuple[str, str]:
-    """Return the message and the hint; of a connection that could not be made, with the reason."""
-    cause = error.__cause__
-    if isinstance(error, errors.RunUnreachableError) and isinstance(cause, errors.APIError):
-        return error.message, f"{cause.hint} Then fetch its answer; do not ask again."
-    if isinstance(error, errors.APIConnectionError):
+    message, hint = error.message, _HINTS.get(type(error), error.hint)
+    if isinstance(error, errors.APIConnectionError) and error.__cause__ and "not trusted" not in message:
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 
         reason, hint = explain_connection(error, base_url)
-        is_said = "is not trusted here" in error.message
-        return f"{'Contit could not be reached' if is_said else error.message.removesuffix('.')}: {reason}.", hint
-    return error.message, _HINTS.get(type(error), error.hint)
+        message = f"{message.removesuffix('.')}: {reason}."
+    return Outcome("in_progress" if goes_on else "failed", code, *ids, error=message, hint=hint, next_step=step)
 
 
-def finish(outcome: Outcome, wanted: Wanted) -> None:
-    """Print the outcome, and end the command with its exit code."""
+def finish(settings: Settings, wanted: Wanted) -> NoReturn:
+    """Ask or fetch, print the outcome, and end the command with its exit code."""
+    outcome = anyio.run(get_answer, settings, wanted)
     if wanted.as_json:
         known = {name: value for name, value in asdict(outcome).items() if value is not None and name != "exit_code"}
         click.echo(json.dumps(known))
@@ -350,18 +325,18 @@ def _without_answer(outcome: Outcome) -> str:
     step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
     if outcome.error is not None:
         return (terminal.error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step
+    said = f"Still running after {outcome.elapsed_seconds or 0:.0f} s"
     if outcome.exit_code == terminal.INTERRUPTED:
-        ended = "Interrupted; the sandbox ended with it."
-        return f"Interrupted. Contit is still working on it; fetch the answer with:{step}" if step else ended
-    said = f"Still running after {terminal.duration(outcome.elapsed_seconds or 0)}"
-    ended = "; the sandbox ended with it. Give more --wait-seconds, or run contit-mcp sandbox."
-    return f"{said}. Fetch the answer with:{step}" if step else said + terminal.as_printed(ended)
+        said = "Interrupted"
+    if not step:
+        return f"{said}; the sandbox ended with it."
+    return f"{said}. Contit is still working on it; fetch the answer with:{step}"
 
 
 def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
     took = "" if outcome.elapsed_seconds is None else f"{outcome.elapsed_seconds} s. "
     if outcome.age_seconds is not None:
-        took = f"Given to the same question {terminal.duration(outcome.age_seconds)} ago, and not asked again. "
-    if wanted.forgetful or outcome.thread_id is None:
+        took = f"Given to the same question {outcome.age_seconds:.0f} s ago, and not asked again. "
+    if wanted.transport or outcome.thread_id is None:
         return took + terminal.as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
     return f'{took}Go on: {wanted.next_command("ask", "--thread", outcome.thread_id)} "..."'

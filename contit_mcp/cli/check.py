@@ -5,24 +5,21 @@ import json
 import logging
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anyio
 import click
 
-from contit_mcp.cli.findings import Finding, bad, check_authorities, check_contit, check_proxy, failed
+from contit_mcp.cli.findings import Finding, bad, check_contit, check_way, failed
 from contit_mcp.cli.install import file_of, host_type, scope_option
 from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError, StoreError
 from contit_mcp.runs.opening import bare_store
-from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore
-from contit_mcp.runs.store import RunStore
+from contit_mcp.runs.sqlite import FILE_NAME
 from contit_mcp.telemetry.logging import configure_logging
-
-# --- the run store
 
 _SUBJECT = "Runs are remembered in"
 
@@ -35,33 +32,26 @@ async def check_store(settings: Settings) -> Finding:
         if location.kind == "memory":
             return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
         folder = state_folder(settings.state_dir)
-        if location.kind == "redis":
-            where = location.name
-            await _try_store(bare_store(location, folder=folder))
+        file = location.path or folder / FILE_NAME
+        location = replace(location, path=file)  # a store by its own path sets no broken file aside
+        where = location.name if location.kind == "redis" else str(file)
+        if location.kind == "sqlite" and not file.exists():
+            _try_folder(file.parent)
         else:
-            file = location.path or folder / FILE_NAME
-            where = str(file)
-            await _try_store(SqliteRunStore(file)) if file.exists() else _try_folder(file.parent)
+            store = bare_store(location, folder=folder)
+            async with contextlib.aclosing(store):
+                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
     except (ConfigurationError, StoreError) as error:
-        return failed(_SUBJECT, error, about=where)
+        return bad(_SUBJECT, f"{where}. {error.message}" if where else error.message, error.hint)
     return Finding(_SUBJECT, where, good=True)
 
 
-async def _try_store(store: RunStore) -> None:
-    async with contextlib.aclosing(store):
-        await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
-
-
 def _try_folder(folder: Path) -> None:
-    """Make a file in the folder, or in the one that a missing folder would be made in; leave nothing behind.
-
-    Raises:
-        ConfigurationError: It cannot be made. Permissions alone do not tell of read-only disks.
-    """
+    """Make a file in the folder, or in the one that a missing folder would be made in; leave nothing behind."""
     try:
         with tempfile.TemporaryFile(dir=next(path for path in (folder, *folder.parents) if path.exists())):
             return
-    except OSError as exc:
+    except OSError as exc:  # permissions alone do not tell of read-only disks
         raise ConfigurationError(
             f"Its folder cannot be written: {exc.strerror or 'unknown reason'}.",
             hint="Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user's.",
@@ -89,8 +79,7 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
     if not number:
         hint = "Set CONTIT_MCP_TOKENS=name:token, or CONTIT_MCP_TOKENS_FILE."
         return [bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)]
-    place = f"in the file {settings.tokens_file}" if settings.tokens_file else "set (hidden)"
-    return [Finding("Callers", f"{number} by name, their tokens {place}", good=True)]
+    return [Finding("Callers", f"{number} by name", good=True)]
 
 
 # --- the command
@@ -118,15 +107,13 @@ def command(
 ) -> None:
     """Report the configuration, whether Contit answers, and whether it takes the credential.
 
-    Asks for the status of a run that does not exist, without the credential and then with it: 401 and 404 mean
-    that all is well. Nothing is started, and no part of a secret is shown. If no credential is configured, the one
-    that contit-mcp install keeps is used. If CONTIT_MCP_AUTH is token, it also reads the tokens. If it is jwt, it walks
-    the sign-in flow as a client would: this server's metadata, the issuer's metadata and keys, and with --token-file a
-    token.
+    Nothing is started, and no part of a secret is shown. If no credential is configured, the one that contit-mcp
+    install keeps is used. If CONTIT_MCP_AUTH is token, it also reads the tokens. If it is jwt, it walks the sign-in
+    flow as a client would. The exit code is 0 if all is well, else 1.
 
-    With --host it looks at the entry in the host's file instead: its server is started as the host would start it,
-    with the variables of the entry and not those set here. An entry in a project's file runs a command that somebody
-    else may have written: it is shown first, and used only if you agree or install wrote it.
+    With --host it starts the server of the host's entry as the host would, with the variables of the entry and not
+    those set here. An entry in a project's file may be anybody's: it is shown first, and used only if you agree or
+    install wrote it.
 
     \b
     Examples:
@@ -134,12 +121,6 @@ def command(
       contit-mcp check --json | jq .ok
       contit-mcp check --host claude-desktop
       CONTIT_API_KEY_FILE=~/.local/state/contit-mcp/api-key contit-mcp check
-
-    \b
-    Exit codes:
-      0    all is well
-      1    something is not
-      2    wrong usage
     """
     if host is None and (scope or trust):
         raise WrongUsage("--scope and --trust are for the entry of a host.", "Add --host HOST.")
@@ -171,8 +152,7 @@ def command(
 
 async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:
     return [
-        check_proxy(settings),
-        check_authorities(settings),
+        *check_way(settings),
         await check_store(settings),
         *await check_contit(settings),
         *await check_callers(settings, token_file),

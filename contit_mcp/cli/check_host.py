@@ -9,7 +9,6 @@ import re
 import ssl
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -31,7 +30,7 @@ from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import read_text
-from contit_mcp.hosts.host import TOKEN_VARIABLE, HostFile, LocalServer, RemoteServer, Server, filled_in
+from contit_mcp.hosts.host import TOKEN_VARIABLE, HostFile, LocalServer, RemoteServer, filled_in
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
 
 _PATIENCE_SECONDS = 30.0
@@ -40,20 +39,12 @@ _PATIENCE_SECONDS = 30.0
 DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 """The PATH of an application that was not started from a shell."""
 
-_SECRETS = re.compile(
-    r"(://)[^\s/@]+(?=@)|(://[^\s?#'\"]+[?#])[^\s'\"]+|\b((?:bearer|basic)\s+)[^\s'\"]+"
-    r"|((?:key|token|secret|password)\b(?:\s*[=:]\s*|\s+))(?!bearer\b)[^\s'\"-][^\s'\"]*",
-    re.IGNORECASE,
-)
-"""The text after a scheme, a question mark, or a word for a secret. It is searched in 300 characters at most."""
-
 _TOOLS = "Tools"
 _STATUSES = {
     401: "Set {variable} to a token that the server takes: its operator issues them.",
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",
     421: "The server does not expect this host name: add it to its CONTIT_MCP_ALLOWED_HOSTS.",
-    **dict.fromkeys((405, 501), "This is not a contit-mcp server: look at the address."),
 }
 
 
@@ -75,12 +66,15 @@ def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
     server = entry_in(place)
     if server is None or trust:
         return Trust.WITHOUT_SECRETS
-    if not ask or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
         return Trust.NOT
-    does = _does(server, shown=without_controls)  # whole, as the user agrees to it
-    click.echo(f"{place.path} is the project's, and install did not write this entry: {does}", err=True)
-    for name, value in server.environment.items() if isinstance(server, LocalServer) else ():
-        click.echo(f"  with {without_controls(f'{name}={value}')}", err=True)
+    if isinstance(server, RemoteServer):
+        does = f"it speaks to {server.url}"
+    else:  # all of it, as the user agrees to it
+        given = "".join(f"\n  with {name}={value}" for name, value in server.environment.items())
+        does = f"it starts {shell_line(server.command, *server.arguments)}{given}"
+    said = f"{place.path} is the project's, and install did not write this entry: {does}"
+    click.echo(without_controls(said), err=True)
     return Trust.WITHOUT_SECRETS if click.confirm("Use it now?", err=True) else Trust.NOT
 
 
@@ -96,41 +90,32 @@ async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Find
         return [bad(subject, "it has no entry contit-assistant", install)]
     if isinstance(server, LocalServer) and trusted is Trust.FULLY:
         server = filled_in(server, os.environ, host.variables)
-    found = [Finding(subject, _does(server))]
+    # The arguments of a command, and parts of an address, can hold secrets.
+    does = (
+        f"starts {without_controls(server.command[:300])}"
+        if isinstance(server, LocalServer)
+        else f"speaks to {_address(server)}"
+    )
+    found = [Finding(subject, f"it {does}")]
     if trusted is Trust.NOT:
         hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {install} --force"
-        return [*found, _bad("not tried: the entry is the project's, and install did not write it", hint)]
+        return [*found, bad(_TOOLS, "not tried: the entry is the project's, and install did not write it", hint)]
     if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     if isinstance(server, RemoteServer):
-        with_token = host.remote_note or f"Replace it: {install} --http {_showable(server.url)} --token"
+        with_token = host.remote_note or f"Replace it: {install} --http {_address(server)} --token"
         return [*found, await _over_http(server, with_token, trusted)]
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
     found.append(await _over_stdio(server, f"{install}{sandbox} --force"))
     if not sandbox and trusted is Trust.FULLY:
-        found += [
-            replace(each, hint=each.hint and each.hint.replace("install HOST", f"install {host.slug}"))
-            for each in await _contit(server)
-        ]
+        found += await _contit(server, host.slug)
     elif not sandbox:
         found.append(Finding("Credential", "not tried: it is sent only where an entry that install wrote leads"))
     return found
 
 
-def _showable(text: str) -> str:
-    """Return the beginning of the text without terminal controls, and without credentials as people write them."""
-    beginning = without_controls(text[:300]) + "..." * (len(text) > 300)
-    return _SECRETS.sub(lambda found: f"{next(filter(None, found.groups()))}...", beginning)
-
-
-def _does(server: Server, *, shown: Callable[[str], str] = _showable) -> str:
-    if isinstance(server, RemoteServer):
-        return f"it speaks to {shown(server.url)}"
-    return f"it starts {shown(shell_line(server.command, *server.arguments))}"
-
-
-def _bad(verdict: str, hint: str) -> Finding:
-    return bad(_TOOLS, verdict, hint)
+def _address(server: RemoteServer) -> str:
+    return without_controls(re.sub(r"(?<=//)[^/?#]*@|[?#].*", "", server.url, flags=re.DOTALL))[:300]
 
 
 async def _list_tools(transport: Any) -> Finding:
@@ -142,7 +127,6 @@ async def _list_tools(transport: Any) -> Finding:
 
 async def _over_stdio(server: LocalServer, install: str) -> Finding:
     """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
-    hint = f"Replace the entry: {install}"
     given = dict(server.environment)
     if os.name != "nt":
         given = {"PATH": DESKTOP_PATH} | given
@@ -151,23 +135,21 @@ async def _over_stdio(server: LocalServer, install: str) -> Finding:
         try:
             return await _list_tools(stdio_client(parameters, errlog=said))
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            return _bad(f"{_showable(server.command)} cannot be started: {reason}", hint)
+            problem = f"{server.command[:300]} cannot be started: {error.strerror or type(error).__name__}"
         except ValueError:  # a zero byte, or a lone surrogate: JSON can hold them, a command cannot
-            return _bad("its entry holds characters that no command can have", hint)
+            problem = "its entry holds characters that no command can have"
         except (ExceptionGroup, MCPError, TimeoutError):
             said.seek(0)
-            told = [line.strip() for line in said.read().splitlines() if line.strip()]
-            last = next((line for line in reversed(told) if not line.startswith("hint:")), "it said nothing")
-            return _bad(f"the server did not answer: {_showable(last[:200])}", hint)
+            told = [line.strip() for line in said if line.strip() and not line.startswith("hint:")]
+            problem = f"the server did not answer: {told[-1][:200] if told else 'it said nothing'}"
+    return bad(_TOOLS, without_controls(problem), f"Replace the entry: {install}")
 
 
 async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
     variable = TOKEN_VARIABLE if server.asked_for else server.token_variable
     token = os.environ.get(variable, "").strip() if variable and trusted is Trust.FULLY else ""
     if not (token.isascii() and token.isprintable()):
-        hint = "Copy the token again, without anything around it."
-        return _bad(f"{variable} holds characters that no token has", hint)
+        return bad(_TOOLS, f"{variable} holds characters that no token has", "Copy the token again.")
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     mounts = {
         pattern: None if proxy is None else httpx2.AsyncHTTPTransport(proxy=proxy, verify=context)
@@ -194,19 +176,18 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
         cause = error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]
-    status = statuses[-1]
-    if status == 401 and not token:
+    if statuses[-1] == 401 and not token:
         return _wants_token(variable, server, with_token, trusted)
-    if status >= 400:
-        hint = _STATUSES.get(status, "Ask the operator of the server.").format(variable=variable)
-        return _bad(f"the server refuses ({status})", hint)
+    if statuses[-1] >= 400:
+        hint = _STATUSES.get(statuses[-1], "Look at the address, or ask the operator of the server.")
+        return bad(_TOOLS, f"the server refuses ({statuses[-1]})", hint.format(variable=variable))
+    problem = "the server does not speak MCP there"
     if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
-        return _bad("its address is not a URL", "It is a server's /mcp, like https://contit-mcp.example.com/mcp.")
-    problem, hint = "the server does not speak MCP there", "Read the server's log."
-    if isinstance(cause, httpx2.HTTPError):
+        problem = "its address is not a URL"
+    elif isinstance(cause, httpx2.HTTPError):
         problem = "there is no connection to the server"
-        hint = "Is the server running, and can this machine reach it? Look at the address, HTTPS_PROXY and the CA."
-    return _bad(f"{problem} ({type(cause).__name__})", hint)
+    hint = "It is a running server's /mcp, like https://contit-mcp.example.com/mcp; look at HTTPS_PROXY and the CA too."
+    return bad(_TOOLS, f"{problem} ({type(cause).__name__})", hint)
 
 
 def _wants_token(variable: str | None, server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
@@ -215,15 +196,16 @@ def _wants_token(variable: str | None, server: RemoteServer, with_token: str, tr
     if server.asked_for:
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")
     if variable is None:
-        return _bad("the server wants a token (401), and its entry has no token", with_token)
+        return bad(_TOOLS, "the server wants a token (401), and its entry has no token", with_token)
     hint = _STATUSES[401].format(variable=variable)
-    return _bad(f"the server wants a token (401), and {variable} is not set here", hint)
+    return bad(_TOOLS, f"the server wants a token (401), and {variable} is not set here", hint)
 
 
-async def _contit(server: LocalServer) -> list[Finding]:
+async def _contit(server: LocalServer, slug: str) -> list[Finding]:
     words = server.arguments
     config = Path(words[words.index("--config") + 1]) if "--config" in words[:-1] else None
     try:
-        return await check_contit(load_settings(file=config, environment=server.environment))
+        findings = await check_contit(load_settings(file=config, environment=server.environment))
     except ConfigurationError as error:
         return [failed("Settings", error)]
+    return [replace(one, hint=one.hint and one.hint.replace("install HOST", f"install {slug}")) for one in findings]

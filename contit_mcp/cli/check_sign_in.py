@@ -1,9 +1,7 @@
 """Walk the sign-in flow of mode `jwt` as a client would, and say which side is wrong: this server's or the issuer's."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -91,12 +89,7 @@ async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
     if not isinstance(offered, list) or "S256" not in offered:
         verdict = f"{_THEIRS}: it does not offer PKCE with S256, and MCP clients use nothing else"
         return bad(subject, verdict, "Ask its operator to offer S256.")
-    ways = []
-    if metadata.get("client_id_metadata_document_supported") is True:
-        ways.append("a client metadata document")
-    if isinstance(metadata.get("registration_endpoint"), str):
-        ways.append("dynamic registration")
-    return Finding(subject, f"clients get an id by {' or '.join(ways) or 'registration by hand only'}", good=True)
+    return Finding(subject, "clients can sign in at it", good=True)
 
 
 async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:
@@ -111,17 +104,16 @@ async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:
         header = jwt.get_unverified_header(token)
         unverified = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
-        hint = (
-            "An opaque or encrypted token is for the issuer itself. Request one for this server's audience, which is"
-            f" {tokens.audience}."
-        )
+        hint = f"An opaque or encrypted token is for the issuer itself. Request one for the audience {tokens.audience}."
         return bad(subject, "the client's side is wrong: this is not a signed JWT", hint)
     try:
         claims = await tokens.claims(token)
     except KeysUnavailableError:
         return bad(subject, "cannot be judged without the issuer's keys", _REACH_HINT)
     except jwt.PyJWTError as error:
-        return bad(subject, f"refused. {tokens.problem(error)}", _advice(error, header, unverified))
+        says = {name: header.get(name, unverified.get(name)) for name in ("typ", "kid", "alg", "iss", "aud")}
+        advice = next(text for kind, text in _ADVICE if isinstance(error, kind))
+        return bad(subject, f"refused. {tokens.problem(error)}", f"It has {_quoted(says)}. {advice}")
     if missing := tokens.missing_scopes(claims):
         granted = _quoted(claims.get("scope", claims.get("scp")))
         hint = (
@@ -142,13 +134,6 @@ _ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.PyJWTError, "The issuer's side: sign with a published key. If it is elsewhere, set CONTIT_MCP_JWT_JWKS_URL."),
 )
 """What to change, and on which side, from the most particular error to the most general."""
-
-
-def _advice(error: jwt.PyJWTError, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    says = {name: header.get(name) for name in ("typ", "kid", "alg")} | {
-        name: claims.get(name) for name in ("iss", "aud")
-    }
-    return f"It has {_quoted(says)}. {next(text for kind, text in _ADVICE if isinstance(error, kind))}"
 
 
 def _why(cause: BaseException | None) -> str:

@@ -35,16 +35,14 @@ def command(app: Starlette) -> None:
       contit-mcp demo
     """
     configure_logging("WARNING")
-    given = click.get_current_context().params
-    hint = "That is what --fault asks for." if given["faults"] else _HINT
+    questions = QUESTIONS_ABOUT_OWN_CONTENT if click.get_current_context().params["data"] else QUESTIONS
     try:
-        anyio.run(_show, app, QUESTIONS_ABOUT_OWN_CONTENT if given["data"] else QUESTIONS, hint)
+        anyio.run(_show, app, *questions)
     except* (MCPError, TimeoutError) as errors:
-        raise ContitError("The demo could not talk to contit-mcp stdio.", hint=hint) from errors
+        raise ContitError("The demo could not talk to contit-mcp stdio.", hint=_HINT) from errors
 
 
-async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
-    question, follow_up = questions
+async def _show(app: Starlette, question: str, follow_up: str) -> None:
     with anyio.fail_after(_LIMIT_SECONDS):
         async with on_free_port(app) as base_url:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
@@ -63,20 +61,20 @@ async def _show(app: Starlette, questions: tuple[str, str], hint: str) -> None:
                 names = [tool.name for tool in (await client.list_tools()).tools]
                 click.echo(f"2. contit-mcp stdio, a child process, offers {', '.join(names)}.")
                 click.echo(f"3. Asked: {question}\n")
-                thread_id = await _ask(client, question, None, hint)
+                thread_id = await _ask(client, question, None)
                 click.echo(f"4. Asked in the same conversation: {follow_up}\n")
-                await _ask(client, follow_up, thread_id, hint)
+                await _ask(client, follow_up, thread_id)
     click.echo("It works. With an account: set CONTIT_API_KEY and run contit-mcp check.")
 
 
-async def _ask(client: Client, prompt: str, thread_id: str | None, hint: str) -> str:
+async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
     arguments = {"prompt": prompt} | ({"thread_id": thread_id} if thread_id else {})
     result = await client.call_tool("contit_ask", arguments)
     found = result.structured_content if isinstance(result, CallToolResult) else None
     if not found or found.get("status") != "completed":
         blocks = result.content if isinstance(result, CallToolResult) else []
         said = " ".join(block.text for block in blocks if isinstance(block, TextContent))
-        raise ContitError(f"The demo got no answer: {said}", hint=hint)
+        raise ContitError(f"The demo got no answer: {said}", hint=_HINT)
     show_answer(found["response"], indent=3)
     click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])

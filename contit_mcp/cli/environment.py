@@ -25,11 +25,6 @@ def open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def stdin_is_closed() -> bool:
-    """Whether the caller has closed stdin; the stream that replaces it has a number as its name."""
-    return sys.stdin is None or isinstance(getattr(sys.stdin, "name", ""), int)
-
-
 def without_unusable(environment: MutableMapping[str, str]) -> list[str]:
     """Drop the variables that a dependency of ours could not use; return a phrase for each that is ignored."""
     ignored = []

@@ -22,7 +22,7 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import LOOPBACK, address_of
 from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
-from contit_mcp.contit.wire import status_path
+from contit_mcp.contit.wire import STATUS, path_of
 from contit_mcp.errors import ContitError
 from contit_mcp.server.services import configured_credential
 
@@ -48,9 +48,9 @@ def bad(subject: str, verdict: str, hint: str | None) -> Finding:
     return Finding(subject, verdict, good=False, hint=hint)
 
 
-def failed(subject: str, error: ContitError, *, about: str = "") -> Finding:
+def failed(subject: str, error: ContitError) -> Finding:
     """Return the finding that one of our errors makes of a subject."""
-    return bad(subject, f"{about}. {error.message}" if about else error.message, error.hint)
+    return bad(subject, error.message, error.hint)
 
 
 # --- Contit and its credential
@@ -58,40 +58,25 @@ def failed(subject: str, error: ContitError, *, about: str = "") -> Finding:
 _MADE_UP = "contit-mcp-check"
 _REFUSED = "Contit refuses it (401)"
 _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
-_SECONDS = 30.0
-"""For one request, however slowly its bytes come."""
-
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
-_LATER = "Try again in a little while."
-
 _NEW_KEY = "contit-mcp install HOST --new-key"
 
 _WITHOUT: dict[int, tuple[str, str | None]] = {
     401: ("it answers, and wants a credential", None),
     404: ("something answers 404 to every request; it is not Contit's API", _WRONG_ADDRESS),
-    403: (
-        "something refuses even to look at a credential (403)",
-        "A firewall or gateway is in the way, or CONTIT_BASE_URL is wrong: ask who runs the network.",
-    ),
-    407: ("a proxy wants a user and password (407)", "Put them into HTTPS_PROXY."),
+    403: ("something refuses even to look at a credential (403)", "A firewall or gateway, or a wrong CONTIT_BASE_URL?"),
 }
 _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
-    401: (
-        _REFUSED,
-        "It is mistyped, expired, revoked, or of another kind. Correct it there, or: " + _NEW_KEY,
-    ),
-    403: (
-        "Contit knows it, and it may not use the AI assistant (403)",
-        "Give it the ReadAccess policy in Contit, or configure another credential.",
-    ),
+    401: (_REFUSED, f"It is mistyped, expired, revoked, or of another kind. Correct it there, or: {_NEW_KEY}"),
+    403: ("Contit knows it, and it may not use the AI assistant (403)", "Give it the ReadAccess policy in Contit."),
 }
 """What a status means, and what to do, without the credential and with it."""
 
 
 async def check_contit(settings: Settings) -> list[Finding]:
     """Ask Contit, without the credential and with it, and report what its answers mean."""
-    contit = await _asked(settings, None, f"Contit at {settings.base_url}", "", _WITHOUT, good=401)
+    contit = await _asked(settings, None, f"Contit at {settings.base_url}")
     name = credential_name(settings)
     if name is None:
         own = Finding("Credential", "none here; CONTIT_MCP_AUTH is caller, so each caller sends its own")
@@ -100,12 +85,12 @@ async def check_contit(settings: Settings) -> list[Finding]:
         auth = configured_credential(settings)
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
-        unread = failed("Credential", error, about=name)
-        return [contit, replace(unread, hint=f"{error.hint} Or: {_NEW_KEY}")]
+        return [contit, bad("Credential", f"{name}. {error.message}", f"{error.hint} Or: {_NEW_KEY}")]
     try:
         if not contit.good:
             return [contit, Finding("Credential", f"{name}; not tried, since it is sent to Contit only")]
-        return [contit, await _asked(settings, auth, "Credential", name, _WITH, good=404)]
+        tried = await _asked(settings, auth, "Credential")
+        return [contit, replace(tried, verdict=f"{name}; {tried.verdict}")]
     finally:
         await auth.aclose()
 
@@ -119,40 +104,23 @@ async def try_credential(settings: Settings) -> tuple[str, bool]:
     return said, credential.good is False and _REFUSED in credential.verdict
 
 
-async def _asked(
-    settings: Settings,
-    auth: Credential | None,
-    subject: str,
-    about: str,
-    meanings: dict[int, tuple[str, str | None]],
-    *,
-    good: int,
-) -> Finding:
-    url = settings.base_url.rstrip("/") + status_path(_MADE_UP, _MADE_UP)
+async def _asked(settings: Settings, auth: Credential | None, subject: str) -> Finding:
+    url = settings.base_url.rstrip("/") + path_of(STATUS, _MADE_UP, _MADE_UP)
     try:
         async with build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file) as http:
-            with anyio.fail_after(_SECONDS):
+            with anyio.fail_after(30):
                 status = (await http.get(url, auth=auth)).status_code
     except ContitError as error:
-        return failed(subject, error, about=about)
+        return failed(subject, error)
     except (TimeoutError, *HTTPX_ERRORS) as error:
-        verdict, hint = explain_connection(error, settings.base_url)
-        return bad(subject, f"{about}; {verdict}" if about else verdict, hint)
-    meaning, remedy = meanings.get(status) or _meaning(status)
-    return Finding(subject, f"{about}; {meaning}" if about else meaning, good=status == good, hint=remedy)
-
-
-def _meaning(status: int) -> tuple[str, str | None]:
-    """Return what a status means that neither Contit's documentation nor a common fault explains."""
-    if status == 429:
-        return "it refuses for now: too many requests (429)", _LATER
-    if status >= 500:
-        return f"it, or something before it, has a fault (HTTP {status})", _LATER
-    if status >= 400:
-        return f"the answer is HTTP {status}, which Contit does not give", _WRONG_ADDRESS
-    if status >= 300:
-        return f"the answer is a redirect ({status}), which is never followed", _WRONG_ADDRESS
-    return f"something answers {status} about a run that does not exist; it is not Contit", _WRONG_ADDRESS
+        return bad(subject, *explain_connection(error, settings.base_url))
+    meanings, good = (_WITHOUT, 401) if auth is None else (_WITH, 404)
+    if status == 429 or status >= 500:
+        other = f"it, or something before it, cannot answer now (HTTP {status})", "Try again in a little while."
+    else:
+        other = f"the answer is HTTP {status}, which Contit does not give; is it Contit's API?", _WRONG_ADDRESS
+    verdict, hint = meanings.get(status, other)
+    return Finding(subject, verdict, good=status == good, hint=hint)
 
 
 # --- the way to Contit
@@ -173,18 +141,15 @@ def proxy_for(base_url: str) -> str | None:
     return f"{urlsplit(proxy).scheme}://{address_of(proxy)}"
 
 
-def check_proxy(settings: Settings) -> Finding:
-    """Report the proxy, and the variables about proxies that are ignored."""
-    _, ignored = environment_proxies()
-    told = "".join(f"; ignored: {problem}" for problem in ignored)
-    return Finding("Proxy", f"{proxy_for(settings.base_url) or 'none'}{told}")
-
-
-def check_authorities(settings: Settings) -> Finding:
-    """Report which certificate authorities are trusted."""
-    own = f" and {settings.ca_file}" if settings.ca_file else ""
+def check_way(settings: Settings) -> list[Finding]:
+    """Report the proxy, the variables about proxies that are ignored, and which certificate authorities are trusted."""
+    ignored = "".join(f"; ignored: {problem}" for problem in environment_proxies()[1])
     given = f" (SSL_CERT_FILE: {file})" if (file := os.environ.get("SSL_CERT_FILE")) else ""
-    return Finding("Certificate authorities", f"the operating system's{given}{own}")
+    own = f" and {settings.ca_file}" if settings.ca_file else ""
+    return [
+        Finding("Proxy", f"{proxy_for(settings.base_url) or 'none'}{ignored}"),
+        Finding("Certificate authorities", f"the operating system's{given}{own}"),
+    ]
 
 
 def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
@@ -192,10 +157,9 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
     causes = _causes(error)
     host, proxy = urlsplit(base_url).netloc, proxy_for(base_url)
     next_stop, hint = (host, _ADDRESS_HINT) if proxy is None else (f"the proxy {proxy}", _PROXY_HINT)
-
     wants_password = any(str(cause).startswith("407") for cause in causes)
     refusal = "wants a user and password (407)" if wants_password else f"refused to connect to {host}"
-    explanations: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...] = (
+    explanations: tuple[tuple[type[BaseException], str, str], ...] = (
         (
             ssl.SSLCertVerificationError,
             f"the certificate of {host}, or of something before it, is not trusted here",
@@ -207,22 +171,17 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
         (socket.gaierror, f"the name of {next_stop} does not resolve", hint),
         (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
         (httpx.ConnectError, f"{next_stop} could not be reached", hint),
-        ((TimeoutError, httpx.TimeoutException), f"{host} did not answer in time", _ADDRESS_HINT),
+        (TimeoutError, f"{host} did not answer in time", _ADDRESS_HINT),
+        (httpx.TimeoutException, f"{host} did not answer in time", _ADDRESS_HINT),
         (Exception, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),
     )
-    return next(
-        (verdict, remedy) for kind, verdict, remedy in explanations if any(isinstance(cause, kind) for cause in causes)
-    )
+    return next((verdict, advice) for kind, verdict, advice in explanations if any(isinstance(e, kind) for e in causes))
 
 
 def _causes(error: BaseException) -> list[BaseException]:
     """Return the error and what caused it, through groups of several attempts too; causes can form a circle."""
-    found: dict[int, BaseException] = {}
-    rest = [error]
-    while rest:
-        each = rest.pop()
-        if id(each) not in found:
-            found[id(each)] = each
-            rest += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-            rest += [below for below in (each.__cause__, each.__context__) if below is not None]
-    return list(found.values())
+    found = [error]
+    for each in found:  # which grows meanwhile
+        below = (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
+        found += [cause for cause in below if cause is not None and cause not in found]
+    return found

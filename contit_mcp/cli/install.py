@@ -3,7 +3,7 @@
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ import click
 
 from contit_mcp.cli.options import WrongUsage
 from contit_mcp.cli.terminal import our_command
+from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import is_unset, load_settings
 from contit_mcp.config.values import LOOPBACK, expanded, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts import installing
 from contit_mcp.hosts.files import own_command, read_text, write_text
 from contit_mcp.hosts.host import NAME, TOKEN_VARIABLE, HostFile, LocalServer, Machine, RemoteServer, Server
-from contit_mcp.hosts.installing import KEY_FILES, Installs, entry_in, names_key_file, plan_install
+from contit_mcp.hosts.installing import KEY_FILES, WAY_TO_CONTIT, Installs, entry_in, names_key_file, plan_install
 from contit_mcp.hosts.table import HOSTS
 
 host_type = click.Choice(list(HOSTS), case_sensitive=False)
@@ -32,7 +33,6 @@ scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 
 _TOKEN_PREFIX = "ctpat_"  # noqa: S105 - how every personal access token of Contit begins
 _ASKED = "CONTIT_API_KEY"
-_ATTEMPTS = 3
 _COPY_AGAIN = "Copy it again from Contit, without anything around it."
 
 
@@ -40,9 +40,8 @@ def file_of(slug: str, scope: str | None) -> HostFile:
     """Return the file that the host reads on this machine, for its user or for this project."""
     host, machine = HOSTS[slug], Machine.this()
     if scope and scope not in host.files:
-        raise ConfigurationError(
-            f"{host.title} keeps no file for a {scope}.", hint=f"Leave --scope out, or name {next(iter(host.files))}."
-        )
+        hint = f"Leave --scope out, or name {next(iter(host.files))}."
+        raise ConfigurationError(f"{host.title} keeps no file for a {scope}.", hint=hint)
     place = host.place(machine, scope)
     target = Path(os.path.realpath(place.path))
     if place.in_project and not target.is_relative_to(os.path.realpath(machine.project)):
@@ -55,11 +54,12 @@ def file_of(slug: str, scope: str | None) -> HostFile:
 
 def our_folder() -> Path:
     """Return the folder where we remember the entries that we wrote, and keep the key."""
-    configured = os.environ.get("CONTIT_MCP_STATE_DIR")
-    try:
-        return state_folder(None if is_unset(configured) else Path(_full_path(str(configured).strip())))
-    except ValueError as error:
-        raise ConfigurationError(f"CONTIT_MCP_STATE_DIR {error}.", hint="Set it to a full path.") from None
+    return state_folder(_set_here("CONTIT_MCP_STATE_DIR").state_dir).absolute()
+
+
+def _set_here(*variables: str) -> Settings:
+    """Return the settings of these variables alone: a host sees no others of this shell."""
+    return load_settings(environment={name: os.environ[name] for name in variables if name in os.environ})
 
 
 # --- the commands
@@ -103,31 +103,29 @@ def install(
     if host is None:
         _list_hosts()
         return
-    kinds = {"--sandbox": sandbox, "--http": bool(url), "--key-file": bool(key_file), "--new-key": new_key}
-    if len(given := [name for name, is_given in kinds.items() if is_given]) > 1:
-        raise WrongUsage(f"{given[0]} and {given[1]} are for two different entries.", "Name one of them.")
-    if token is not None and not url:
-        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
+    if sum(map(bool, (sandbox, url, key_file, new_key))) > 1:
+        names = "--sandbox, --http, --key-file and --new-key"
+        raise WrongUsage(f"{names} are for different entries.", "Name one of them.")
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
-    key = (_offered(key_file, folder, new=new_key) or _stored(folder, _ASKED)) if needs_key else None
+    offered = _offered(key_file, folder, new=new_key) if needs_key else None
+    key = offered or (_stored(folder, _ASKED) if needs_key else None)
     server = _remote(place, url, token) if url else _local(key)
     if only_print:
         click.echo(f"For {place.path}:", err=True)
         click.echo(installing.new_file(place.host, server), nl=False)
         return
-    installs, done = Installs(folder), []
+    installs, done, others = Installs(folder), list[str](), dict[Path, str]()
     plan_install(place, server, installs, force=force)  # before anything is asked for
     if needs_key:
-        key, verdict = _tried(key_file, folder, new=new_key)
-        done += verdict
+        key, done = _tried(offered, folder)
         server = _local(key)
         if key.replaces() and not new_key:
             raise ConfigurationError(
                 f"Another key is stored in {key.path}, which other hosts may use.",
                 hint="Add --new-key to replace it, or unset CONTIT_API_KEY and CONTIT_ACCESS_TOKEN.",
             )
-    others = _users(key.path, installs) if key and key.replaces() else {}
+        others = _users(key.path, installs) if key.replaces() else {}
     change, backup = installing.install(place, server, installs, force=force)
     done += key.fill() if key else []  # last, so that no key is kept if no entry could be written
     done += [f"It replaces another key, also for {it} ({at})." for at, it in others.items() if at != place.path]
@@ -148,8 +146,8 @@ def uninstall(host: str, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
     An unchanged file is put back byte for byte from its copy. If it was changed since, or had another entry of our
-    name, our entry alone is removed, and the copies are named. A file that `install` made is removed if nothing else is
-    in it, and so is the key file once no other entry names it.
+    name, our entry alone is removed, and the copies are named. A file that `install` made is removed if it was not
+    changed since, and so is the key file once no other entry names it.
 
     \b
     Examples:
@@ -175,31 +173,26 @@ def uninstall(host: str, *, scope: str | None) -> None:
 
 
 def _list_hosts() -> None:
-    if any(click.get_current_context().params.values()):
-        raise WrongUsage("These options need the HOST that the entry is for.", "contit-mcp install lists the hosts.")
     machine = Machine.this()
-    width = max(map(len, HOSTS))
-    click.echo(
-        f"{'HOST':{width}}  {'STATE':11}  FILE  (found: used on this machine; installed: has our entry)", err=True
-    )
+    click.echo("found: used on this machine; installed: has our entry", err=True)
     for host in HOSTS.values():
         place = host.place(machine)
         try:
             state = "installed" if entry_in(place) else "found" if host.is_found(machine) else ""
         except ConfigurationError:
             state = "broken file"
-        click.echo(f"{host.slug:{width}}  {state:11}  {place.path}")
+        click.echo(f"{host.slug:14}  {state:11}  {place.path}")
 
 
-def _what_now(place: HostFile, scope: str | None, server: Server) -> list[str]:
-    host, lines = place.host, []
+def _what_now(place: HostFile, scope: str | None, server: Server) -> Iterator[str]:
+    host = place.host
     if isinstance(server, RemoteServer) and server.token_variable:
         started_from = f"in the environment that {host.title} is started from"
-        lines.append(host.remote_note or f"Set {server.token_variable} to your bearer token {started_from}.")
-    scoped = f" --scope {scope}" if scope else ""
+        yield host.remote_note or f"Set {server.token_variable} to your bearer token {started_from}."
     if place.in_project:
-        lines.append("Some hosts read a project's file only after you trust the project.")
-    return [*lines, host.to_see_it, f"Check it with: {our_command()} check --host {host.slug}{scoped}"]
+        yield "Some hosts read a project's file only after you trust the project."
+    yield host.to_see_it
+    yield f"Check it with: {our_command()} check --host {host.slug}{f' --scope {scope}' if scope else ''}"
 
 
 # --- the entry
@@ -214,24 +207,15 @@ def _local(key: "KeyFile | None") -> LocalServer:
 
 def _way_to_contit() -> dict[str, str]:
     """Return the variables that lead to Contit and that a host would not know."""
-    found = {}
-    for name, convert in (("CONTIT_BASE_URL", usable_url), ("CONTIT_CA_FILE", _full_path)):
-        if is_unset(text := os.environ.get(name)):
-            continue
-        try:
-            found[name] = convert(str(text).strip())
-        except ValueError as error:
-            hint = "It would go into the entry: correct it, or unset it."
-            raise ConfigurationError(f"{name} {error}.", hint=hint) from None
-    return found
+    settings = _set_here(*WAY_TO_CONTIT)
+    found = {"CONTIT_BASE_URL": settings.base_url} if "base_url" in settings.model_fields_set else {}
+    return found | ({"CONTIT_CA_FILE": str(settings.ca_file.absolute())} if settings.ca_file else {})
 
 
 def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # noqa: FBT001 - a tri-state
     if place.host.remote is None:
-        raise ConfigurationError(
-            f"{place.host.title} reads no remote servers from its file.",
-            hint="Leave --http out, or add it in the app: Settings, Connectors, Add custom connector.",
-        )
+        hint = "Leave --http out, or add it in the app: Settings, Connectors, Add custom connector."
+        raise ConfigurationError(f"{place.host.title} reads no remote servers from its file.", hint=hint)
     try:
         url = usable_url(url)
     except ValueError as error:
@@ -246,9 +230,9 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A file with a credential: desktop applications see no variables of a shell.
+    """A file with a credential, which an entry names: desktop applications see no variables of a shell.
 
-    An entry names it by the `_FILE` variable of the setting. `secret` is the text to write into it; None if it exists.
+    `secret` is the text to write into it; None if the file exists.
     """
 
     setting: str
@@ -297,12 +281,11 @@ def _asked(folder: Path) -> KeyFile:
     return _to_write(typed, _ASKED, folder)
 
 
-def _tried(given: Path | None, folder: Path, *, new: bool) -> tuple[KeyFile, list[str]]:
+def _tried(offered: KeyFile | None, folder: Path) -> tuple[KeyFile, list[str]]:
     """Return a credential that Contit does not refuse, and what Contit says; a refused one is asked for again."""
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
-    offered = _offered(given, folder, new=new)
-    for key in [offered] if offered else (_asked(folder) for _ in range(_ATTEMPTS)):
+    for key in [offered] if offered else (_asked(folder) for _ in range(3)):
         if key == _stored(folder, key.setting):
             return key, []  # it was tried when it came
         named = {f"{key.setting}_FILE": str(key.path)} if key.secret is None else {key.setting: key.secret}
@@ -324,7 +307,7 @@ def _users(key_file: Path, installs: Installs) -> dict[Path, str]:
 
 def _of_the_user(path: Path, named: str) -> KeyFile:
     try:
-        path = Path(_full_path(path))
+        path = expanded(path).absolute()
     except ValueError as error:
         raise ConfigurationError(f"The path of the key file {error}.", hint="Name it by its full path.") from None
     if not (secret := (read_text(path) or "").strip()):
@@ -335,13 +318,6 @@ def _of_the_user(path: Path, named: str) -> KeyFile:
 def _to_write(secret: str, setting: str, folder: Path) -> KeyFile:
     secret = secret.strip()
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise ConfigurationError(
-            "That does not look like a key: it is empty, or contains a blank or a character that keys never have.",
-            hint=_COPY_AGAIN,
-        )
+        raise ConfigurationError("That does not look like a key: keys are ASCII without blanks.", hint=_COPY_AGAIN)
     setting = "CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else setting
     return KeyFile(setting, _stored(folder, setting).path, secret)
-
-
-def _full_path(path: str | Path) -> str:
-    return os.path.abspath(expanded(Path(path)))  # noqa: PTH100 - links are named as they are

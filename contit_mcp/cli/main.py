@@ -1,7 +1,6 @@
 """The command `contit-mcp`: its commands, and how each of them fails."""
 
 import contextlib
-import difflib
 import gc
 import importlib
 import json
@@ -16,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from contit_mcp import __version__
-from contit_mcp.cli.environment import open_streams, stdin_is_closed, without_unusable
+from contit_mcp.cli.environment import open_streams, without_unusable
 from contit_mcp.errors import ContitError
 
 _COMMANDS = {
@@ -34,16 +33,6 @@ _COMMANDS = {
     "settings": ("options:settings", "List every setting with its meaning and default."),
 }
 """Each command by name: the module and name of it, and its line in the help."""
-
-_CLICKS_WORDS = {
-    "a valid float range": "a number",
-    "a valid integer range": "a whole number",
-    "does not match the format '%Y-%m-%d'": "is not a date like 2026-03-12",
-}
-"""What click says about a value, and how it is said here."""
-
-_INTERRUPTED, _BROKEN_PIPE = 130, 141
-"""The exit codes after Ctrl-C and when the reader of stdout has gone: 128 and the signal's number, as shells count."""
 
 
 class _Commands(click.Group):
@@ -96,7 +85,7 @@ def contit_mcp(ctx: click.Context) -> None:
       eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
     """
     if ctx.invoked_subcommand is None:
-        if stdin_is_closed() or sys.stdin.isatty():
+        if sys.stdin.isatty():
             click.echo(ctx.get_help())
         else:
             ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]
@@ -105,57 +94,28 @@ def contit_mcp(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line. An error is one line and a hint on stderr, with exit code 1 (2 for wrong usage)."""
     try:
-        code = _run()
+        open_streams()
+        if sys.warnoptions:  # warnings of our dependencies must not become errors
+            warnings.filterwarnings("ignore")
+        if (ignored := without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
+            _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
+        code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        code = leaving.code
     except (KeyboardInterrupt, click.exceptions.Abort):
+        code = 130  # 128 and the number of SIGINT, as shells count
         if "--json" in sys.argv:
             _say_error("Interrupted.", "contit-mcp runs lists the questions that were asked.")
         else:
             _say("Stopped.")
-        code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _report(error)
+    code = code if isinstance(code, int) else 0
     if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
-
-
-def _run() -> int:
-    open_streams()
-    if sys.warnoptions:  # warnings of our dependencies must not become errors
-        warnings.filterwarnings("ignore")
-    if (ignored := without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
-        _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
-    try:
-        code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        return _report_usage(error)
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    return code if isinstance(code, int) else 0
-
-
-def _report_usage(error: click.ClickException) -> int:
-    """Say how the command is called and what is wrong, and name the option or command that was probably meant."""
-    context = (error.ctx if isinstance(error, click.UsageError) else None) or click.Context(contit_mcp)
-    message, word, known = error.format_message(), "".join(sys.argv[1:2]), list(_COMMANDS)
-    for theirs, ours in _CLICKS_WORDS.items():
-        message = message.replace(theirs, ours)
-    if isinstance(error, click.NoSuchOption):
-        message, word = f"No such option: {error.option_name}", error.option_name
-        known = [name for param in context.command.params for name in param.opts]
-    elif isinstance(error, click.BadParameter) and error.param and isinstance(error.param.type, click.Choice):
-        known = list(error.param.type.choices)
-        word = next((each for each in sys.argv if repr(each) in message), known[0])
-    near = [name for name in known if name.startswith(word)] or difflib.get_close_matches(word, known, n=1)
-    hint = getattr(error, "hint", f"{context.command_path} --help says more.")
-    if near and word not in known:
-        hint = f"Did you mean {' or '.join(near[:2])}?"
-    if "--json" not in sys.argv:
-        _say(context.get_usage())
-    _say_error(message, hint)
-    return error.exit_code
 
 
 def _report(error: Exception) -> int:
@@ -164,32 +124,30 @@ def _report(error: Exception) -> int:
         error = error.exceptions[0]
     if isinstance(error, BrokenPipeError):
         _let_stdout_go()
-        return _BROKEN_PIPE
+        return 141  # 128 and the number of SIGPIPE
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None) or click.Context(contit_mcp)
+        if "--json" not in sys.argv:
+            _say(context.get_usage())
+        _say_error(error.format_message(), getattr(error, "hint", f"{context.command_path} --help says more."))
+        return error.exit_code
     if isinstance(error, ContitError):
         _say_error(error.message, error.hint)
-    elif isinstance(error, OSError):
-        _say("error: {}\nhint: {}".format(*_of_the_system(error)))
+        return 1
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    if isinstance(error, OSError) and error.filename is not None:
+        message, hint = f"{error.filename} cannot be used: {reason}.", "Check its path and permissions."
+    elif isinstance(error, OSError):  # of stdout: the disk is full, or it is closed
+        _let_stdout_go()
+        message, hint = f"The output could not be written: {reason}.", "Write it somewhere else."
     else:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}:{place.lineno}"
-        _say(
-            f"error: contit-mcp itself failed: {type(error).__name__} at {where}. That is a bug in it.\n"
-            "hint: Try once more; if it fails again, report this line, the command, and the version."
+        message = (
+            f"contit-mcp itself failed: {reason} at {Path(place.filename).name}:{place.lineno}. That is a bug in it."
         )
+        hint = "Try once more; if it fails again, report this line, the command, and the version."
+    _say(f"error: {message}\nhint: {hint}")
     return 1
-
-
-def _of_the_system(error: OSError) -> tuple[str, str]:
-    """Return message and hint; without a file's name it is stdout (a full disk, or closed) or the current folder."""
-    reason = error.strerror or type(error).__name__
-    if error.filename is not None:
-        return f"{error.filename} cannot be used: {reason}.", "Check its path and permissions."
-    try:
-        Path.cwd()
-    except OSError:
-        return "The folder that this was called from is gone.", "Go to another one."
-    _let_stdout_go()
-    return f"The output could not be written: {reason}.", "Write it somewhere else."
 
 
 def _say_error(message: str, hint: str) -> None:

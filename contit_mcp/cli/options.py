@@ -48,12 +48,8 @@ class GivenOptions:
 
         Unless the command serves hosts, it logs errors alone if no level is set, and uses the credential that
         `install` stored if there is no other.
-
-        Raises:
-            ConfigurationError: The settings cannot be used.
         """
-        level = self.log_level.upper() if self.log_level else None
-        overrides = {"base_url": self.base_url, "log_level": level, **more}
+        overrides = {"base_url": self.base_url, "log_level": self.log_level, **more}
         environment = dict(os.environ)
         if sandbox:  # a real credential must not reach it
             overrides |= _SANDBOX

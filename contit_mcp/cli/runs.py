@@ -7,31 +7,17 @@ from datetime import datetime
 import anyio
 import click
 
-from contit_mcp.api import Run
-from contit_mcp.cli.ask import Wanted, finish, get_answer, remembered
+from contit_mcp.cli.ask import Wanted, finish, remembered
 from contit_mcp.cli.options import GivenOptions, WrongUsage, given_options
 from contit_mcp.cli.terminal import without_controls
 from contit_mcp.errors import ContitError
-from contit_mcp.runs.store import MOST_RECENT
 
 
-class _Runs(click.Group):
-    """Names `show` to those who leave it out."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands:
-            ctx.fail(f"There is no command {args[0]!r}; an answer is shown by: contit-mcp runs show {args[0]}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=_Runs, invoke_without_command=True)
-@click.option("--limit", type=click.IntRange(1, MOST_RECENT), default=20, show_default=True, help="How many.")
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @given_options
 @click.pass_context
-def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: bool) -> None:
+def command(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
     """List the remembered conversations, newest first.
 
     Questions are remembered for a day, answers for an hour (CONTIT_MCP_ANSWER_SECONDS); those that hosts on this
@@ -46,10 +32,10 @@ def command(ctx: click.Context, given: GivenOptions, *, limit: int, as_json: boo
     """
     ctx.obj = given
     if ctx.invoked_subcommand is not None:
-        if as_json or ctx.get_parameter_source("limit") is click.core.ParameterSource.COMMANDLINE:
-            raise WrongUsage("--json and --limit before show are for the list.", "Put --json behind show.")
+        if as_json:
+            raise WrongUsage("--json before show is for the list.", "Put --json behind show.")
         return
-    runs = anyio.run(remembered, given.load(), limit)
+    runs = anyio.run(remembered, given.load())
     if as_json:
         known = [{name: value for name, value in asdict(run).items() if value is not None} for run in runs]
         click.echo(json.dumps({"runs": known}))
@@ -72,16 +58,7 @@ def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
     The exit codes are those of contit-mcp ask.
     """
     settings = given.load()
-    run = _chosen(anyio.run(remembered, settings, MOST_RECENT), which)
-    wanted = Wanted(given, None, run.thread_id, run.run_id, wait_seconds=0, as_json=as_json)
-    finish(anyio.run(get_answer, wanted, settings), wanted)
-
-
-def _chosen(runs: list[Run], which: str) -> Run:
-    for number, run in enumerate(runs, start=1):
+    for number, run in enumerate(anyio.run(remembered, settings), start=1):
         if which in {str(number), run.run_id, run.thread_id}:
-            return run
-    raise ContitError(
-        f"{which[:60]} is not one of the {len(runs)} remembered questions.",
-        hint="contit-mcp runs lists them with their ids.",
-    )
+            finish(settings, Wanted(given, None, run.thread_id, run.run_id, wait_seconds=0, as_json=as_json))
+    raise ContitError(f"{which[:60]} is not a remembered question.", hint="contit-mcp runs lists them with their ids.")

@@ -30,18 +30,6 @@ it, and nobody could know whether that arrived."""
 # --- the options
 
 
-def _parsed_faults(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
-    """Parse the faults; the sandbox is imported only when there is one."""
-    if not values:
-        return ()
-    from contit_mcp.sandbox.options import parse_fault  # noqa: PLC0415
-
-    try:
-        return tuple(map(parse_fault, values))
-    except ValueError as exc:
-        raise click.BadParameter(str(exc), ctx, param) from exc
-
-
 _FILE = click.Path(exists=True, path_type=Path)
 _OPTIONS = {
     "data": click.option(
@@ -56,7 +44,6 @@ _OPTIONS = {
     "faults": click.option(
         "--fault",
         "faults",
-        callback=_parsed_faults,
         multiple=True,
         help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
     ),
@@ -89,8 +76,7 @@ def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_transport(*, sandbox: bool, **rest: Any) -> Any:
         given = _taken(rest)
         if given and not sandbox:
-            names = ", ".join("--" + {"faults": "fault"}.get(name, name).replace("_", "-") for name in given)
-            raise WrongUsage(f"Without --sandbox these options have no effect: {names}.", "Add --sandbox.")
+            raise WrongUsage("The options of the sandbox have no effect without it.", "Add --sandbox.")
         if sandbox and rest["base_url"]:
             raise WrongUsage("--sandbox and --base-url name two different Contits.", "Leave one of them out.")
         if not sandbox:
@@ -110,12 +96,13 @@ def _taken(rest: dict[str, Any]) -> dict[str, Any]:
 
 def _app(given: dict[str, Any]) -> "Starlette":
     from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
-    from contit_mcp.sandbox.options import DataError, SandboxOptions  # noqa: PLC0415
+    from contit_mcp.sandbox.options import SandboxOptions, parse_fault  # noqa: PLC0415
 
     try:
-        return create_sandbox(SandboxOptions(**given))
-    except DataError as exc:
-        raise ConfigurationError(f"{exc}.", hint="docs/sandbox.md says what the files contain.") from exc
+        faults = tuple(map(parse_fault, given.pop("faults", ())))
+        return create_sandbox(SandboxOptions(faults=faults, **given))
+    except ValueError as exc:
+        raise WrongUsage(f"{exc}.", "docs/sandbox.md says how faults and files are written.") from exc
 
 
 # --- the command
@@ -145,10 +132,9 @@ def command(port: int, app: "Starlette") -> None:
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as exc:
-        raise ConfigurationError(
-            f"Port {port} of this machine cannot be listened on: {str(exc.strerror).partition(' (while')[0]}.",
-            hint="Choose another one with --port.",
-        ) from exc
+        reason = str(exc.strerror).partition(" (while")[0]
+        hint = "Choose another one with --port."
+        raise ConfigurationError(f"Port {port} cannot be listened on: {reason}.", hint=hint) from exc
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
     click.echo(f"export CONTIT_BASE_URL=http://127.0.0.1:{port} CONTIT_API_KEY=sandbox-key", err=True)
     with listener:

@@ -31,15 +31,8 @@ log = get_logger(__name__)
 END_SECONDS = 1.0
 """How long calls in flight may take to return their handles; waits end at once. Hosts kill 2 s after they ask."""
 
-READY_AFTER_SECONDS = 0.2
-"""After the tools were listed, so that the answer is on its way before the imports take the processor."""
-
-_probe_option = click.option(
-    "--probe", is_flag=True, help="Offer contit_probe too, which measures how long your host lets a call take."
-)
-_wait_option = click.option(
-    "--wait-seconds", type=click.FloatRange(1, 3_600), help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]"
-)
+_probe_option = click.option("--probe", is_flag=True, help="Offer contit_probe too, which measures your host's limit.")
+_wait_option = click.option("--wait-seconds", type=click.FloatRange(1, 3_600), help="[CONTIT_MCP_WAIT_SECONDS]")
 _host_option = click.option("--host", help="The server's address.  [CONTIT_MCP_HOST]")
 _port_option = click.option("--port", type=click.IntRange(0, 65_535), help="The server's port.  [CONTIT_MCP_PORT]")
 
@@ -77,7 +70,7 @@ async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool)
 async def _get_ready(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
     await context.listed.wait()
-    await anyio.sleep(READY_AFTER_SECONDS)
+    await anyio.sleep(0.2)  # the answer is on its way before the imports take the processor
     await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
 
 
@@ -174,12 +167,6 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
     Examples:
       contit-mcp healthcheck || echo "nothing listens there"
       contit-mcp healthcheck --port 8123 || echo "nor on that port"
-
-    \b
-    Exit codes:
-      0    it is alive
-      1    it is not
-      2    wrong usage
     """
     import httpx  # noqa: PLC0415 - start-up time of stdio
 

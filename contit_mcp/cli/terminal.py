@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as shells count."""
 
-_SHOW_CURSOR = "\x1b[?25h"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_OUR_COMMAND = re.compile(
-    r"\bcontit-mcp (?=(?:stdio|http|ask|demo|check|install|uninstall|healthcheck|sandbox|settings|runs|handle)\b)"
-)
+_OUR_COMMAND = re.compile(r"\bcontit-mcp (?=(?:stdio|http|ask|check|install|sandbox|settings|runs)\b)")
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -39,12 +36,6 @@ def is_terminal(stream: TextIO | None) -> bool:
 def without_controls(text: str) -> str:
     """Return the text without escape sequences, carriage returns and lone surrogates: none of it moves the cursor."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `12 s`, `2 min 05 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 # --- commands to copy
@@ -133,22 +124,16 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
     from rich.console import Console  # noqa: PLC0415 - start-up time
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
+    class OpenConsole(Console):
+        """Leaves the cursor alone: Ctrl-Z, and the second Ctrl-C, could not show it again."""
+
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - rich's signature
+            return False
+
     columns = SpinnerColumn("line"), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=OpenConsole(stderr=True), transient=True) as progress:
         task = progress.add_task(text)
-
-        def on_stop(_: int, __: FrameType | None) -> None:
-            progress.console.show_cursor()
-            os.kill(os.getpid(), signal.SIGSTOP)
-            progress.console.show_cursor(False)  # noqa: FBT003 - it goes on here after the shell's `fg`
-
-        stop = getattr(signal, "SIGTSTP", None)  # Ctrl-Z; Windows has none
-        before = signal.signal(stop, on_stop) if stop else None
-        try:
-            yield lambda words: progress.update(task, description=without_controls(words))
-        finally:
-            if stop:
-                signal.signal(stop, before)
+        yield lambda words: progress.update(task, description=without_controls(words))
 
 
 @contextmanager
@@ -163,8 +148,6 @@ def interruptible(leave: Callable[[], None]) -> Iterator[None]:
     def on_signal(_: int, __: FrameType | None) -> None:
         nonlocal leaving
         if leaving:
-            if is_terminal(sys.stderr):
-                os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
             os._exit(INTERRUPTED)
         leaving = True
         loop.call_soon_threadsafe(leave)

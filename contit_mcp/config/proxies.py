@@ -12,13 +12,10 @@ _NAME = re.compile(r"(\w[\w-]*\.)*\w[\w-]*\.?(:\d{1,5})?", re.ASCII)
 
 
 def environment_proxies(proxies: Mapping[str, str] | None = None) -> tuple[dict[str, str | None], list[str]]:
-    """Return the proxies by the pattern of httpx's `mounts` (None: no proxy), and a phrase for each unusable entry.
-
-    A phrase never holds a user or password. `proxies` are by default those of the environment and the system.
-    """
+    """Return the proxies by the pattern of httpx's `mounts` (None: no proxy), and a phrase for each unusable entry."""
     proxies = urllib.request.getproxies() if proxies is None else proxies
     mounts: dict[str, str | None] = {}
-    ignored = []
+    ignored = []  # phrases without a user or password
     for scheme in ("http", "https", "all"):
         if value := (proxies.get(scheme) or "").strip():
             address = value if "://" in value else f"http://{value}"

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -23,8 +24,12 @@ from contit_mcp.errors import ConfigurationError
 
 T = TypeVar("T")
 Url = Annotated[str, AfterValidator(usable_url)]
-
+ExactUrl = Annotated[str, AfterValidator(exact_url)]
+KeysUrl = Annotated[str, AfterValidator(partial(exact_url, query=True))]
+Wait = Annotated[float, Field(ge=1, le=3_600)]
 UserPath = Annotated[Path, AfterValidator(expanded)]  # `~` is the home folder, also without a shell
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
+LogFormat = Literal["auto", "json", "console"]
 
 _SECRETS_OF_CONTIT = ("api_key", "access_token", "client_secret")
 CREDENTIAL = frozenset({"client_id", *_SECRETS_OF_CONTIT, *(f"{name}_file" for name in _SECRETS_OF_CONTIT)})
@@ -53,26 +58,19 @@ class UpstreamSettings(_Part):
 
     api_key: SecretStr | None = Field(None, description="API key of a Contit client, sent as `X-Api-Key`.")
     api_key_file: UserPath | None = Field(None, description="File that holds the API key; read again when it changes.")
-    access_token: SecretStr | None = Field(
-        None, description="Personal access token (`ctpat_…`), sent as a Bearer token."
-    )
+    access_token: SecretStr | None = Field(None, description="Personal access token (`ctpat_…`), sent as Bearer token.")
     access_token_file: UserPath | None = Field(None, description="File that holds the access token.")
     client_id: str | None = Field(None, description="OAuth2 client, for client credentials.")
     client_secret: SecretStr | None = Field(None, description="Secret of the OAuth2 client.")
     client_secret_file: UserPath | None = Field(None, description="File that holds the OAuth2 client's secret.")
     token_url: Url = Field(
         "https://idp.contit.cloud/connect/token",
-        description="Address that issues OAuth2 tokens. The vendor's pages name three hosts; this is the AI page's.",
+        description="Address that issues OAuth2 tokens. Contit's documentation names three hosts; this one is on its"
+        " page about the AI assistant.",
     )
-    base_url: Url = Field(
-        "https://api.contit.cloud", description="The address of Contit: https, or http on this machine."
-    )
-    ca_file: UserPath | None = Field(
-        None, description="PEM file of further certificate authorities; the operating system's are always trusted."
-    )
-    upstream_body_bytes: int = Field(
-        8_388_608, ge=65_536, description="Largest body read from Contit or the token endpoint, also decompressed."
-    )
+    base_url: Url = Field("https://api.contit.cloud", description="Address of Contit: https, or http on this machine.")
+    ca_file: UserPath | None = Field(None, description="More certificate authorities (PEM) beside the system's.")
+    upstream_body_bytes: int = Field(8_388_608, ge=65_536, description="Largest body read from Contit, decompressed.")
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
@@ -110,9 +108,8 @@ def parse_tokens(text: str) -> dict[str, str]:
         if not _NAME.fullmatch(name) or not token:
             raise ValueError(f"must be name:token,name:token; number {number} is not")
         if not _TOKEN.fullmatch(token):
-            raise ValueError(
-                f"holds a token for {name} that is not {SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters"
-            )
+            size = f"{SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters"
+            raise ValueError(f"holds a token for {name} that is not {size}")
         if name in tokens or token in tokens.values():
             raise ValueError(f"holds {name} or its token twice")
         tokens[name] = token
@@ -121,28 +118,23 @@ def parse_tokens(text: str) -> dict[str, str]:
     return tokens
 
 
-def _list_of(what: str, is_usable: Callable[[str], object]) -> AfterValidator:
-    """Check each part of a list that is written with commas."""
+def _each(what: str, check: Callable[[str], object]) -> AfterValidator:
+    """Refuse a list, written with commas, one of whose parts the check refuses, by None or a ValueError."""
 
     def checked(text: str) -> str:
         for part in split_list(text):
-            if not is_usable(part):
-                raise ValueError(f"must hold {what}, not {part[:60]!r}")
+            with suppress(ValueError):
+                if check(part) is not None:
+                    continue
+            raise ValueError(f"must hold {what}, not {part[:60]!r}")
         return text
 
     return AfterValidator(checked)
 
 
-def _is_network(text: str) -> bool:
-    try:
-        return bool(ipaddress.ip_network(text))
-    except ValueError:
-        return False
-
-
-Networks = Annotated[str, _list_of("addresses like 10.0.0.1 or networks like 10.0.0.0/8", _is_network)]
-Origins = Annotated[str, _list_of("origins like https://app.example or http://localhost:*", _ORIGIN.fullmatch)]
-Scopes = Annotated[str, _list_of("scopes with commas between them", _SCOPE.fullmatch)]
+Networks = Annotated[str, _each("addresses like 10.0.0.1 or networks like 10.0.0.0/8", ipaddress.ip_network)]
+Origins = Annotated[str, _each("origins like https://app.example or http://localhost:*", _ORIGIN.fullmatch)]
+Scopes = Annotated[str, _each("scopes with commas between them", _SCOPE.fullmatch)]
 
 
 def _secret_for(parse: Callable[[str], object]) -> AfterValidator:
@@ -155,39 +147,31 @@ def _secret_for(parse: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(checked)
 
 
+Tokens = Annotated[SecretStr, _secret_for(parse_tokens)]
+Store = Annotated[SecretStr, _secret_for(parse_store)]
+
+
 class HttpSettings(_Part):
     """The settings of a server over HTTP."""
 
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 for any.")
-    public_url: Url | None = Field(
-        None, description="The URL of `/mcp` as callers know it, if there is a proxy in front; `jwt` needs it."
-    )
+    public_url: Url | None = Field(None, description="URL of `/mcp` as callers know it; `jwt` needs it.")
     auth: Literal["none", "token", "jwt", "caller"] = Field(
         "none",
         description="Who may call: `none` (on this machine only), `token` (the tokens below), `jwt` (tokens of an"
         " OAuth 2.1 issuer), `caller` (each request brings its own Contit credential).",
     )
-    tokens: Annotated[SecretStr, _secret_for(parse_tokens)] | None = Field(
-        None, description="Callers and their bearer tokens: `name:token,name:token`."
-    )
+    tokens: Tokens | None = Field(None, description="Callers and their bearer tokens: `name:token,name:token`.")
     tokens_file: UserPath | None = Field(None, description="File that holds the tokens; read again when it changes.")
-    jwt_issuer: Annotated[str, AfterValidator(exact_url)] | None = Field(
-        None, description="Issuer whose tokens are accepted (`iss`), for `jwt`."
-    )
-    jwt_audience: str | None = Field(
-        None, description="What their `aud` must contain, a slash at its end aside; by default the public URL."
-    )
-    jwt_jwks_url: Annotated[str, AfterValidator(partial(exact_url, query=True))] | None = Field(
-        None, description="Address of the issuer's keys; by default from its metadata."
-    )
-    jwt_scopes: Scopes = Field(
-        "", description="Scopes that a token must have, as they appear in tokens, with commas between."
-    )
+    jwt_issuer: ExactUrl | None = Field(None, description="Issuer whose tokens are accepted (`iss`), for `jwt`.")
+    jwt_audience: str | None = Field(None, description="Required `aud` of the tokens. Not set: the public URL.")
+    jwt_jwks_url: KeysUrl | None = Field(None, description="Address of the issuer's keys; else as in its metadata.")
+    jwt_scopes: Scopes = Field("", description="Scopes that a token must have, as tokens write them, comma-separated.")
     jwt_advertised_scopes: Scopes = Field(
         "",
-        description="Scopes that clients must request, with commas between, where the issuer writes them differently in"
-        " requests (`api://…/contit.ask` at Entra ID). Not set: the scopes above; without those `openid`.",
+        description="Scopes that clients must request, where the issuer writes them differently in requests"
+        " (`api://…/contit.ask` at Entra ID). Not set: the scopes above; without those `openid`.",
     )
     jwt_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
         "Authorization",
@@ -196,38 +180,32 @@ class HttpSettings(_Part):
     )
     seal_key: SecretStr | None = Field(
         None,
-        description="Keys that turn Contit's ids into handles, with commas between; the first seals, all open. At least"
-        " 32 characters each; the same on all replicas. `token`, `jwt` and Redis need one.",
+        description="Keys that encrypt Contit's ids into handles, each valid for one caller; comma-separated. The first"
+        " encrypts new handles, all decrypt existing ones. At least 32 characters each; the same on all replicas."
+        " `token`, `jwt` and Redis need one.",
     )
-    seal_key_file: UserPath | None = Field(None, description="File that holds them.")
+    seal_key_file: UserPath | None = Field(None, description="File that holds the seal keys.")
     allowed_hosts: str = Field(
         "",
-        description="Names that `Host` may have at `/mcp`, with commas between, `name:*` for any port. Not set: this"
-        " machine's; with authentication any.",
+        description="Names in `Host`, comma-separated; `name:*`: any port. Not set: this machine's; with `auth` any.",
     )
-    allowed_origins: Origins = Field(
-        "",
-        description="Web pages' origins that may call `/mcp`, with commas between. Not set: this machine's; with"
-        " authentication none.",
-    )
-    trusted_proxies: Networks = Field(
-        "", description="Addresses or networks whose `X-Forwarded-For` and `-Proto` are trusted, with commas between."
-    )
+    allowed_origins: Origins = Field("", description="Web pages' origins. Not set: this machine's; with `auth` none.")
+    trusted_proxies: Networks = Field("", description="Comma-separated networks whose `X-Forwarded-…` is trusted.")
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
-    tls_key_file: UserPath | None = Field(None, description="Its private key (PEM).")
+    tls_key_file: UserPath | None = Field(None, description="Private key of the certificate (PEM).")
     max_body_bytes: int = Field(
-        262_144, ge=1_024, description="Largest request in bytes. The longest prompt, all escaped, takes 3/4 of it."
+        262_144, ge=1_024, description="Largest request; the longest prompt, escaped in JSON, needs 3/4 of the default."
     )
     requests_per_minute: int = Field(
         300, ge=1, description="Requests of one caller in a minute; more get 429. Shared by replicas that have a Redis."
     )
     calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once, in one process.")
-    calls_at_once: int = Field(
-        2_000, ge=1, description="Requests at once in one process; more are answered 503, before it runs out of memory."
-    )
+    calls_at_once: int = Field(2_000, ge=1, description="Requests at once in one process; more are answered 503.")
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Own port for `/metrics`, on the same address.")
     ready_probes_contit: bool = Field(
-        default=False, description="Whether `/readyz` asks Contit, every 10 s: an outage of it takes all replicas out."
+        default=False,
+        description="Whether `/readyz` also checks Contit, every 10 s. If so, an outage of Contit makes all replicas"
+        " unready.",
     )
 
     def scopes_to_request(self) -> list[str]:
@@ -238,49 +216,31 @@ class HttpSettings(_Part):
 class Settings(HttpSettings, UpstreamSettings):
     """The settings of contit-mcp. The reason for each default is beside it."""
 
-    store: Annotated[SecretStr, _secret_for(parse_store)] = Field(
+    store: Store = Field(
         SecretStr("sqlite"),
         description="Where runs are remembered: `sqlite` (a file in the state folder, shared by all processes of this"
         " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
     )
     store_file: UserPath | None = Field(None, description="File that holds the store's URL, where it has a password.")
-    state_dir: UserPath | None = Field(
-        None,
-        description="Folder for what outlives a process. Not set: the user's state folder"
-        " (`~/.local/state/contit-mcp` on Linux).",
-    )
-    wait_seconds: float | None = Field(
-        None, ge=1, le=3_600, description="How long a call waits. Not set: what fits the host (45 s for most)."
-    )
-    max_wait_seconds: float = Field(
-        240.0, ge=1, le=3_600, description="The longest wait to ask for; it is under the 300 s of the patient hosts."
-    )
+    state_dir: UserPath | None = Field(None, description="Folder of the store and the stored key. Not set: the user's.")
+    wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: it depends on the host.")
+    max_wait_seconds: Wait = Field(240.0, description="Upper limit of the wait of a call; Codex stops at 300 s.")
     run_limit_seconds: float = Field(
-        1_800.0, ge=60, description="A run without an end after this time counts as failed. The vendor names no limit."
+        1_800.0, ge=60, description="A run without an end after this time counts as failed. Contit documents no limit."
     )
     answer_seconds: float = Field(
-        3_600.0, ge=0, description="How long an answer is kept. An hour covers every host's retry; 0 keeps none."
+        3_600.0, ge=0, description="How long an answer is stored. An hour is longer than hosts retry; 0 stores none."
     )
-    answer_part_characters: int = Field(
-        60_000, ge=1_000, description="The longest part of an answer in one result; hosts cut at 100,000 characters."
-    )
+    answer_part_characters: int = Field(60_000, ge=1_000, description="Longest part in a result; hosts cut at 100,000.")
     task_inline_seconds: float = Field(
         8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task to a client with tasks."
     )
     titles: bool = Field(
-        default=True,
-        description="Whether the first words of a question are stored as the title of its conversation, where one"
-        " person uses the server (stdio, `none`). They are never stored in other modes.",
+        default=True, description="Whether the first words of a question become a title: only over stdio and in `none`."
     )
-    card: bool = Field(
-        default=True, description="Whether hosts that can show HTML (MCP Apps) get the answer card (docs/card.md)."
-    )
-    log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())
-    ] = Field("INFO", description="What is logged to stderr: one line a run and a call at INFO.")
-    log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`auto` is JSON unless stderr is a terminal."
-    )
+    card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card (docs/card.md).")
+    log_level: LogLevel = Field("INFO", description="Level of the log on stderr. INFO: two lines a run, one a call.")
+    log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
 
     _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
 

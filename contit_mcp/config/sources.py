@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,7 @@ def load_settings(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read the settings from the overrides (None: not given), the environment (by default the process's), and the file.
-
-    Raises:
-        ConfigurationError: A value cannot be used, a name is unknown, or the file cannot be read.
-    """
+    """Read the settings from the overrides, the environment (by default the process's), and the file."""
     found = os.environ if environment is None else environment
     environment = {name: value for name, value in found.items() if not _SERVICE_LINK.fullmatch(f"{name}={value}")}
     _refuse_unknown(environment)
@@ -67,7 +63,7 @@ def _read_file(file: Path) -> dict[str, Any]:
     else:
         for key in values:
             if key not in _VARIABLES:
-                raise unknown_name(f"{key} (in {file})", nearest(key, _VARIABLES))
+                raise _unknown_name(f"{key} (in {file})", nearest(key, _VARIABLES))
         return without_unset(values)
     raise ConfigurationError(
         f"{name} is not valid TOML{f' at {place[1]}' if place else ''}.",
@@ -75,17 +71,15 @@ def _read_file(file: Path) -> dict[str, Any]:
     )
 
 
+# How tomllib ends its messages; what is before can quote the file.
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
-"""How tomllib ends its messages; what stands before can quote the file."""
-
 _UNWRITTEN = frozenset({"", "null", "undefined"})  # blank, also as written by hosts in JavaScript
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
+# Kubernetes writes these by the name of each service; with one called `contit-mcp` no server would start.
 _SERVICE_LINK = re.compile(
     r"CONTIT_(\w+_)?((SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))\w*=.*|PORT=(tcp|udp|sctp)://.+)", re.DOTALL
 )
-"""What Kubernetes writes into the environment of each service in the namespace, by the service's name. One called
-`contit-mcp` would otherwise set `CONTIT_MCP_PORT` to `tcp://…`, and no server would start."""
 
 
 def is_unset(value: str | None) -> bool:
@@ -103,37 +97,28 @@ def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Refuse a variable that looks like a setting and is not one.
-
-    All of `CONTIT_MCP_…` is ours. Other `CONTIT_…` variables may belong to other programs, so there only a
-    near miss of one of our names is refused.
-    """
+    """Refuse an unknown `CONTIT_MCP_…`, and a near miss of our other names; more may belong to other programs."""
     known = [*_VARIABLES.values(), CONFIG_VARIABLE]
     for name in sorted(environment):
         if name in known or not name.startswith("CONTIT_") or is_unset(environment[name]):
             continue
         near = nearest(name, known, cutoff=0.6 if name.startswith("CONTIT_MCP_") else 0.85)
         if near or name.startswith("CONTIT_MCP_"):
-            raise unknown_name(name, near)
+            raise _unknown_name(name, near)
 
 
-def unknown_name(name: str, near: str | None) -> ConfigurationError:
-    """Return the error for an unknown name."""
+def _unknown_name(name: str, near: str | None) -> ConfigurationError:
     return ConfigurationError(
         f"{name} is not a setting of contit-mcp.",
         hint=f"Did you mean {near}?" if near else "contit-mcp settings lists every setting.",
     )
 
 
-def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+def nearest(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | None:
     """Return the known name that is most similar to `name`, if any; case and our prefixes do not count."""
-    by_word = {_word(candidate): candidate for candidate in known}
-    close = difflib.get_close_matches(_word(name), list(by_word), n=1, cutoff=cutoff)
-    return by_word[close[0]] if close else None
-
-
-def _word(name: str) -> str:
-    return name.lower().removeprefix("contit_").removeprefix("mcp_")
+    word, *words = [each.lower().removeprefix("contit_").removeprefix("mcp_") for each in (name, *known)]
+    close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
+    return list(known)[words.index(close[0])] if close else None
 
 
 def _explained(error: ValidationError, in_file: Mapping[str, str]) -> str:

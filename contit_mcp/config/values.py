@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import secrets
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -39,11 +38,7 @@ class SecretValue:
     _read: tuple[int, ...] = field(default=(), init=False, repr=False)
 
     def reveal(self) -> str:
-        """Return the secret as it is now, without the white space around it in a file.
-
-        Raises:
-            ConfigurationError: The file is missing, unreadable or empty.
-        """
+        """Return the secret as it is now, without the white space around it in a file that must hold one."""
         if self.file is None:
             return self.value
         seen = _version(self.file)
@@ -69,9 +64,7 @@ def _version(file: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""The names of this machine. A credential is sent over plain http to these only."""
-
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # a credential is sent over plain http to these only
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
 
@@ -81,17 +74,14 @@ def usable_url(value: str) -> str:
 
 
 def exact_url(value: str, *, query: bool = False) -> str:
-    """Return the address as it is written, for addresses that are compared letter by letter.
-
-    A ValueError never quotes it, since it may hold a password.
-    """
+    """Return the address as it is written; a ValueError never quotes it, since it may hold a password."""
     value = value.strip()
     try:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
     except ValueError:
-        parts = None  # raised below, out of reach of a text that quotes the address
-    if parts is None or port == 0:
+        host, port = "", 0  # raised below, out of reach of a text that quotes the address
+    if port == 0:
         raise ValueError("is not a URL")
     if parts.scheme not in {"http", "https"} or not host:
         raise ValueError("must be a URL that begins with https://")
@@ -134,28 +124,6 @@ def expanded(path: Path) -> Path:
         raise ValueError("begins with a home folder that does not exist") from None
 
 
-def make_folder(folder: Path, *, mode: int = 0o700) -> None:
-    """Make the folder and those above it that are missing, each with the mode, whatever the umask allows beyond it."""
-    for path in (*reversed(folder.parents), folder):
-        if not path.is_dir():
-            path.mkdir(mode=mode, exist_ok=True)
-
-
-def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Write a file atomically: a temporary file with the mode replaces it. After an error, nothing is left behind."""
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
-    try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - one step on every system
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
 @dataclass(frozen=True, slots=True)
 class StoreLocation:
     """A store's kind and place: the SQLite file (None: the one in the state folder), or the Redis URL."""
@@ -172,12 +140,9 @@ class StoreLocation:
         return f"{self.kind}:{self.path}" if self.path else self.kind
 
 
-_REDIS_URL: TypeAdapter[AnyUrl] = TypeAdapter(
-    Annotated[
-        AnyUrl,
-        UrlConstraints(allowed_schemes=["redis", "rediss", "valkey", "valkeys"], host_required=True, default_port=6379),
-    ]
-)
+_SCHEMES = ["redis", "rediss", "valkey", "valkeys"]
+_CONSTRAINTS = UrlConstraints(allowed_schemes=_SCHEMES, host_required=True, default_port=6379)
+_REDIS_URL: TypeAdapter[AnyUrl] = TypeAdapter(Annotated[AnyUrl, _CONSTRAINTS])
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}")
 _TLS_OPTIONS = frozenset(
     {"ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}

@@ -1,58 +1,53 @@
-"""A host's file on the disk, read as it is and changed as a whole or not at all; and the command that a host starts.
-
-A file that cannot be read or written is a ConfigurationError.
-"""
+"""A host's file on the disk, which is written whole or not at all; and the command that a host starts."""
 
 import contextlib
 import errno
 import itertools
 import os
+import secrets
 import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from contit_mcp.config.values import make_folder, write_whole
 from contit_mcp.errors import ConfigurationError
 
-_LARGEST = 64_000_000
-"""Bytes of a host's file. Claude Code's own grows to megabytes."""
-
+_LARGEST_BYTES = 64_000_000  # Claude Code's own file grows to megabytes
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
-
+# Folders that `uvx` and `pipx run` make for one run, and delete at any time.
 _CACHES = ({"archive-v0"}, {"builds-v0"}, {"environments-v2"}, {"pipx", ".cache"})
-"""Folders that `uvx` and `pipx run` make for one run, and delete at any time."""
 
 
 def read_text(path: Path) -> str | None:
     """Return the text of the file, with its byte order mark and line ends; None if it does not exist."""
-    with _errors_about(path, "read"):
-        try:
-            # A pipe that nobody writes to is opened without waiting for a writer.
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as file:
-                is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                content = file.read(_LARGEST + 1) if is_regular else b""
-        except FileNotFoundError:
-            return None
-    if not is_regular or len(content) > _LARGEST:
-        raise ConfigurationError(
-            f"{path} is not a regular file of at most {_LARGEST:,} bytes.", hint="Check the path; another may be meant."
-        )
-    try:
+    with _errors_about(path, "read"), contextlib.suppress(FileNotFoundError):
+        # A pipe that nobody writes to is opened without waiting for a writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            content = file.read(_LARGEST_BYTES + 1) if is_regular else b""
+        if not is_regular or len(content) > _LARGEST_BYTES:
+            raise OSError(errno.EINVAL, f"it is not a regular file of at most {_LARGEST_BYTES:,} bytes")
         return content.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8 in an editor.") from error
+    return None
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -> None:
     """Write all of it, or nothing. A link stays, and with `keep` the mode and owner of a file that exists."""
     target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
     with _errors_about(path, "written"):
         kept = target.stat() if keep and target.exists() else None
         if kept and not os.access(target, os.W_OK):  # replacing the file would get around its mode
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        make_folder(target.parent, mode=0o700 if mode == 0o600 else 0o755)
-        write_whole(target, text.encode(), mode=mode)
+        _make_folder(target.parent, mode=0o700 if mode == 0o600 else 0o755)
+        try:
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)  # noqa: PTH105 - one step on every system
+        finally:
+            temporary.unlink(missing_ok=True)
         if kept and hasattr(os, "chown"):
             with contextlib.suppress(PermissionError):  # only root can give files away
                 os.chown(target, kept.st_uid, kept.st_gid)
@@ -62,30 +57,31 @@ def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -
 
 def back_up(path: Path, folder: Path) -> Path:
     """Copy the file into the folder without overwriting another. Only this user can read the copy: it may hold keys."""
-    content = path.read_bytes()
     with _errors_about(folder, "written"):
-        make_folder(folder)
-        for number in itertools.count(1):
-            backup = folder / f"{path.name}.contit-mcp{f'.{number}' if number > 1 else ''}.bak"
-            with contextlib.suppress(FileExistsError):
-                with open(backup, "xb", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
-                    file.write(content)
-                return backup
-    raise AssertionError  # pragma: no cover - there is always a next number
+        _make_folder(folder)
+        names = (f"{path.name}.contit-mcp{f'.{number}' if number > 1 else ''}.bak" for number in itertools.count(1))
+        backup = next(folder / name for name in names if not os.path.lexists(folder / name))
+        with open(backup, "xb", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
+            file.write(path.read_bytes())
+    return backup
+
+
+def _make_folder(folder: Path, *, mode: int = 0o700) -> None:
+    """Make the folder and those above it that are missing, each with the mode, whatever the umask allows beyond it."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.is_dir():
+            path.mkdir(mode=mode, exist_ok=True)
 
 
 def own_command(argv0: str, executable: str) -> tuple[str, ...]:
-    """Return the command that started us: its full path, and the arguments before the subcommand.
-
-    It is found by `sys.argv[0]` and `sys.executable`. A link, as of pipx, is named as it is: its target may move.
-    """
+    """Return the command that started us, by `sys.argv[0]` and `sys.executable`, without the subcommand."""
     if any(cache <= set(Path(executable).parts) for cache in _CACHES):
         raise ConfigurationError(
             "This contit-mcp runs from a cache, which may be emptied at any time; a host could not rely on it.",
             hint="Install it to stay, with `uv tool install` or `pipx install`, and run contit-mcp install again.",
         )
     name = "contit-mcp.exe" if os.name == "nt" else "contit-mcp"
-    started = Path(os.path.abspath(argv0))  # noqa: PTH100 - Path.resolve would follow links
+    started = Path(os.path.abspath(argv0))  # noqa: PTH100 - a link is named as it is, since its target may move
     for script in (started, started.with_name(name), Path(executable).with_name(name)):
         if script.name == name and script.is_file():
             return (str(script),)
@@ -104,8 +100,7 @@ def own_command(argv0: str, executable: str) -> tuple[str, ...]:
 def _errors_about(path: Path, what: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be {what}: {error.strerror or 'unknown reason'}.",
-            hint="Check that this user may do that; another path may be meant.",
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", "it is not UTF-8 text") or "unknown reason"
+        hint = "Check that this user may do that; another path may be meant."
+        raise ConfigurationError(f"{path} cannot be {what}: {problem}.", hint=hint) from error

@@ -1,8 +1,7 @@
 """Add an entry to the text of a host's file, and remove it again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
 
-An edit of JSON changes nothing but its own place. The two libraries keep order and quotes, and comments outside our
-entry unless they also change white space elsewhere; the copy of the file has them then. Each edit is checked by
-reading: all other settings are the same afterwards.
+An edit of JSON changes nothing but its own place. The libraries can change white space and lose a comment that they
+move; the copy of the file has it then. Each edit is checked by reading: all other settings are the same afterwards.
 """
 
 import io
@@ -25,17 +24,13 @@ class UneditableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A member of a mapping, or an element of a list, in a section at the top of a file.
-
-    An element of a list has its name in its field `named_by`, which is None for a member of a mapping. While the rest
-    of a file has the text `used_as`, the addition stays.
-    """
+    """A member of a mapping in a section at the top of a file; an element of a list has its name in a field of it."""
 
     section: str
     name: str
     value: Any
-    named_by: str | None = None
-    used_as: str | None = None
+    named_by: str | None = None  # that field
+    used_as: str | None = None  # the addition stays while the rest of the file has this text
 
     @property
     def whole(self) -> dict[str, Any] | list[Any]:
@@ -64,27 +59,14 @@ class Addition:
         return rest if section in ({}, [], None) else rest | {self.section: section}
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A file format: what a text says (None for an empty one), and the text with and without an addition."""
-
-    read: Callable[[str], Any]
-    insert: Callable[[str, Addition], str]
-    remove: Callable[[str, Addition], str]
+def read(text: str, kind: str) -> Any:
+    """Return what a file of this kind says, None for an empty one; all that its library raises reaches the caller."""
+    return _FORMATS[kind].read(_normal(text))
 
 
-def read(text: str, file_format: Format) -> Any:
-    """Return what a file says; whatever the format's library raises reaches the caller."""
-    return file_format.read(_normal(text))
-
-
-def edited(text: str, file_format: Format, *, out: Sequence[Addition], into: Sequence[Addition] = ()) -> str:
-    """Return the text of a file without some additions and with others; its byte order mark and line ends stay.
-
-    Raises:
-        UneditableError: There is no safe way.
-    """
-    normal = _normal(text)
+def edited(text: str, kind: str, *, out: Sequence[Addition], into: Sequence[Addition] = ()) -> str:
+    """Return the text of a file without some additions and with others; raise UneditableError if no way is safe."""
+    file_format, normal = _FORMATS[kind], _normal(text)
     for addition in out:
         is_used = addition.used_as is not None and addition.used_as in normal
         if addition.find(file_format.read(normal)) is not None and not is_used:
@@ -120,7 +102,7 @@ def _with_comments_behind(before: str, after: str) -> str:
     return "".join([*new[:at], comments, *new[at:]]) if comments.strip() else after
 
 
-def _checked(file_format: Format, before: str, after: str, addition: Addition, value: Any) -> str:
+def _checked(file_format: "_Format", before: str, after: str, addition: Addition, value: Any) -> str:
     says_before = file_format.read(before)
     try:
         says_after = file_format.read(after)
@@ -207,8 +189,6 @@ def _dumped(document: object, text: str) -> str:
 _STRING = r'"(?:[^"\\\n]|\\.)*"?'
 _STRING_OR_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(rf"{_STRING}|(?<=[^\s\[{{,:])(\s*),(?=\s*[\]}}])")
-_COMMA = re.compile(r"\s*,")
-_SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder()
 
 
@@ -248,15 +228,11 @@ def _insert_json(text: str, addition: Addition) -> str:
     if section := _items(plain, at).get(addition.section):
         at, value, depth = section.value, addition.value, 2
         name = "" if addition.named_by else json.dumps(addition.name) + ": "
-    others = _items(plain, at)
-    if "\n" not in text.strip():
-        item, end = name + json.dumps(value, ensure_ascii=False), ", " if others else ""
-    else:
-        unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
-        item = "\n" + textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
-        closing = "" if text[at + 1 :].lstrip(" \t").startswith("\n") else "\n" + unit * (depth - 1)
-        end = "," if others else closing
-    return text[: at + 1] + item + end + text[at + 1 :]
+    others, rest = _items(plain, at), text[at + 1 :]
+    unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
+    item = textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
+    end = "" if rest.lstrip(" \t").startswith("\n") else "\n" + unit * (depth if others else depth - 1)
+    return text[: at + 1] + "\n" + item + ("," if others else "") + end + rest
 
 
 def _remove_json(text: str, addition: Addition) -> str:
@@ -264,9 +240,9 @@ def _remove_json(text: str, addition: Addition) -> str:
     section = _items(plain, plain.index("{"))[addition.section]
     item = _items(plain, section.value)[addition.key_in(json.loads(plain)[addition.section])]
     before, after = text[: item.start], text[item.end :]
-    others = uncommented[: item.start].rstrip()
-    if comma := _COMMA.match(uncommented, item.end):
-        after = text[comma.end() :].lstrip(" \t")
+    rest, others = uncommented[item.end :].lstrip(), uncommented[: item.start].rstrip()
+    if rest.startswith(","):
+        after = text[len(text) - len(rest) + 1 :].lstrip(" \t")
     elif others.endswith(","):
         before = text[: len(others) - 1] + text[len(others) : item.start]
     if after.startswith("\n"):
@@ -287,26 +263,31 @@ def _items(plain: str, at: int) -> dict[Any, _Item]:
     """Return the items, by key or index, of the object or list whose bracket is here; the JSON is valid."""
     found: dict[Any, _Item] = {}
     is_object = plain[at] == "{"
-    at = _after_space(plain, at + 1)
+    at = _after(r"\s*", plain, at + 1)
     while plain[at] not in "}]":
         key, start = len(found), at
         if is_object:
             key, at = _DECODER.raw_decode(plain, at)
-            at = _after_space(plain, plain.index(":", at) + 1)
+            at = _after(r"\s*:\s*", plain, at)
         _, end = _DECODER.raw_decode(plain, at)
         found[key] = _Item(start, at, end)
-        at = _after_space(plain, end)
-        at = _after_space(plain, at + 1) if plain[at] == "," else at
+        at = _after(r"\s*,?\s*", plain, end)
     return found
 
 
-def _after_space(plain: str, at: int) -> int:
-    found = _SPACE.match(plain, at)
+def _after(pattern: str, text: str, at: int) -> int:
+    found = re.compile(pattern).match(text, at)
     return found.end() if found else at
 
 
-FORMATS = {
-    "json": Format(_read_json, _insert_json, _remove_json),
-    "toml": Format(tomllib.loads, _insert_toml, _remove_toml),
-    "yaml": Format(lambda text: _yaml("safe", text).load(text), _insert_yaml, _remove_yaml),
+class _Format(NamedTuple):
+    read: Callable[[str], Any]
+    insert: Callable[[str, Addition], str]
+    remove: Callable[[str, Addition], str]
+
+
+_FORMATS = {
+    "json": _Format(_read_json, _insert_json, _remove_json),
+    "toml": _Format(tomllib.loads, _insert_toml, _remove_toml),
+    "yaml": _Format(lambda text: _yaml("safe", text).load(text), _insert_yaml, _remove_yaml),
 }

@@ -11,11 +11,10 @@ from typing import Any, Literal, Self, cast
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.formats import Addition, misread
 
-NAME = "contit-assistant"
-"""The name of our entry, in every host."""
+NAME = "contit-assistant"  # of our entry, in every host
+TOKEN_VARIABLE = "CONTIT_ASSISTANT_TOKEN"  # noqa: S105 - where a host looks for the token of a remote server
 
-TOKEN_VARIABLE = "CONTIT_ASSISTANT_TOKEN"  # noqa: S105 - the name of a variable
-"""Where a host looks for the bearer token of a remote server. It is not one of our settings: only the host reads it."""
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,14 @@ class LocalServer:
     arguments: tuple[str, ...] = ("stdio",)
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def entry(self, command: str = "command", env: str = "env") -> Entry:
+        """Return command, arguments and variables under the host's names for them."""
+        return {command: self.command, "args": list(self.arguments), **self.variables(env)}
+
+    def variables(self, env: str) -> Entry:
+        """Return the variables under the host's name for them; nothing if there are none."""
+        return {env: dict(self.environment)} if self.environment else {}
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
@@ -34,6 +41,12 @@ class RemoteServer:
     url: str
     token_variable: str | None = None
     asked_for: bool = False
+
+    def headers(self, token: str) -> Entry:
+        """Return the header with the token, where the host writes a variable called NAME like `token`."""
+        if not self.token_variable:
+            return {}
+        return {"headers": {"Authorization": f"Bearer {token.replace('NAME', self.token_variable)}"}}
 
 
 Server = LocalServer | RemoteServer
@@ -46,7 +59,8 @@ def read_entry(value: object) -> Server | None:
     if not isinstance(value, Mapping):
         return None
     if url := _first(value, "url", "uri", "httpUrl", "serverUrl"):
-        authorization = _authorization(value)
+        headers = [each.get("headers") for each in (value, value.get("requestOptions")) if isinstance(each, Mapping)]
+        authorization = next((str(each.get("Authorization", "")) for each in headers if isinstance(each, Mapping)), "")
         found = _VARIABLE.search(authorization)
         variable = value.get("bearer_token_env_var") or (found[1] if found else None)
         return RemoteServer(str(url), variable and str(variable), asked_for="${input:" in authorization)
@@ -60,11 +74,12 @@ def read_entry(value: object) -> Server | None:
     return LocalServer(str(words[0]), rest, {str(name): str(text) for name, text in given.items()})
 
 
-def filled_in(server: LocalServer, variables: Mapping[str, str], notation: str | None) -> LocalServer:
-    """Return the server with the values of the variables that it names; an unset one stays as it is written.
+def _first(value: Mapping[str, Any], *names: str) -> Any:
+    return next((value[name] for name in names if name in value), None)
 
-    After `:-` a variable may have a value for when it is not set.
-    """
+
+def filled_in(server: LocalServer, variables: Mapping[str, str], notation: str | None) -> LocalServer:
+    """Return the server with the variables that it names filled in; an unset one stays, or is what is after `:-`."""
     if notation is None:
         return server
     pattern = re.compile(re.escape(notation).replace("NAME", r"(\w+)(?::-([^}]*))?"))
@@ -76,21 +91,10 @@ def filled_in(server: LocalServer, variables: Mapping[str, str], notation: str |
     return LocalServer(fill(server.command), tuple(map(fill, server.arguments)), given)
 
 
-def _first(value: Mapping[str, Any], *names: str) -> Any:
-    return next((value[name] for name in names if name in value), None)
-
-
-def _authorization(value: Mapping[str, Any]) -> str:
-    for holder in (value, value.get("requestOptions")):
-        headers = holder.get("headers") if isinstance(holder, Mapping) else None
-        if isinstance(headers, Mapping):
-            return str(headers.get("Authorization", ""))
-    return ""
-
-
 # --- machines and hosts
 
 System = Literal["macos", "windows", "linux"]
+Scope = Literal["user", "project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +127,9 @@ class Machine:
         """Return the folders that hosts keep their files in, by the names that templates of paths give them."""
         is_windows = self.system == "windows"
         config = self.named_or("XDG_CONFIG_HOME", ".config")  # of command-line programs also on macOS
-        roaming = self.named_or("APPDATA", "AppData/Roaming")
-        applications = roaming if is_windows else config
-        if self.system == "macos":
-            applications = self.home / "Library" / "Application Support"
+        applications = roaming = self.named_or("APPDATA", "AppData/Roaming")
+        if not is_windows:
+            applications = self.home / "Library/Application Support" if self.system == "macos" else config
         # Claude Desktop for Windows is a package since February 2026, which reads a folder of its own.
         packages = self.named_or("LOCALAPPDATA", "AppData/Local") / "Packages"
         packaged = sorted(packages.glob("Claude_*/LocalCache/Roaming")) if is_windows else []
@@ -139,17 +142,9 @@ class Machine:
             "claude-desktop": next(iter(packaged), applications) / "Claude",
             "codex": self.named_or("CODEX_HOME", ".codex"),
             "copilot": self.named_or("COPILOT_HOME", ".copilot"),
-            "goose": roaming / "Block" / "goose" / "config" if is_windows else config / "goose",
+            "goose": roaming / "Block/goose/config" if is_windows else config / "goose",
             "zed": roaming / "Zed" if is_windows else config / "zed",
         }
-
-    def paths(self, template: str) -> list[Path]:
-        """Return the paths of a template like `{home}/.host/one.json|other.json`."""
-        folder, _, names = template.rpartition("/")
-        return [Path(folder.format_map(self.folders()), name) for name in names.split("|")]
-
-
-Scope = Literal["user", "project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +155,23 @@ class Host:
     title: str
     format: Literal["json", "toml", "yaml"]
     section: str
-    files: Mapping[Scope, str]  # templates of paths, the usual scope first; the first file that exists counts
-    local: Callable[[LocalServer], dict[str, Any]]
-    remote: Callable[[RemoteServer], dict[str, Any]] | None
+    files: Mapping[Scope, str]  # `{folder}/one.json|other.json`, the usual scope first; the first that exists counts
+    local: Callable[[LocalServer], Entry]
+    remote: Callable[[RemoteServer], Entry] | None
     to_see_it: str  # what its user does, so that the host sees a change
-    source: str  # where the format is documented
     named_by: str | None = None  # the field that names a server where servers are a list
     head: Mapping[str, Any] = field(default_factory=dict)  # what a new file begins with
-    beside: Callable[[Server], list[Addition]] = lambda _: []  # what an entry needs elsewhere in the file
+    question: Addition | None = None  # what makes it ask for a token
     remote_note: str | None = None  # what its user has to know of a remote entry
     variables: str | None = None  # how it writes a variable called NAME in a local entry, if it fills in any
-    misreads: Literal["nothing", "trailing commas", "comments and trailing commas"] = "nothing"
+    misreads: str = ""  # what it cannot read in JSON, although our reader can
     hides: str | None = None  # an older file beside its own that it no longer reads once its own exists
 
     def place(self, machine: Machine, scope: str | None = None) -> "HostFile":
         """Return the file that the host reads; by default, that of its usual scope."""
         chosen = cast("Scope", scope or next(iter(self.files)))
-        candidates = machine.paths(self.files[chosen])
+        folder, _, names = self.files[chosen].rpartition("/")
+        candidates = [Path(folder.format_map(machine.folders()), name) for name in names.split("|")]
         path = next((path for path in candidates if _is_there(path)), candidates[0])
         return HostFile(self, path, in_project=chosen == "project")
 
@@ -186,26 +181,22 @@ class Host:
         path = self.place(machine).path
         return _is_there(path) or (path.parent not in shared and _is_there(path.parent))
 
-    def additions(self, server: Server) -> list[Addition]:
-        """Return all that goes into the file for a server; a remote one only where `remote` is not None."""
+    def additions(self, server: Server | None = None) -> list[Addition]:
+        """Return all that goes into the file for a server; without one, all that can be ours in it."""
+        value = None
         if isinstance(server, LocalServer):
             value = self.local(server)
-        else:
+        elif server:
             assert self.remote is not None  # noqa: S101 - the caller has looked
             value = self.remote(server)
-        return [Addition(self.section, NAME, value, self.named_by), *self.beside(server)]
-
-    def possible_additions(self) -> list[Addition]:
-        """Return all that can be ours in the file, whatever it says."""
-        return [Addition(self.section, NAME, None, self.named_by), *self.beside(RemoteServer("", "any"))]
+        asks = server is None or (isinstance(server, RemoteServer) and server.token_variable)
+        others = [self.question] if self.question and asks else []
+        return [Addition(self.section, NAME, value, self.named_by), *others]
 
     def misread(self, text: str) -> str | None:
-        """Return a sentence about what in its file the host cannot read, although our readers can."""
-        if self.misreads == "nothing" or (line := misread(text, comments=self.misreads == "trailing commas")) is None:
-            return None
-        return (
-            f"{self.title} reads no {self.misreads.replace(' and ', ' and no ')} in JSON; there is one at line {line}"
-        )
+        """Return a sentence about what in its file the host cannot read."""
+        line = misread(text, comments="comments" not in self.misreads) if self.misreads else None
+        return f"{self.title} reads no {self.misreads} in JSON; there is one at line {line}" if line else None
 
 
 @dataclass(frozen=True, slots=True)

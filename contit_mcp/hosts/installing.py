@@ -1,8 +1,7 @@
-"""Add our entry to a host's file, and remove it again.
+"""Add our entry to a host's file, and remove it again; what cannot be done is a ConfigurationError.
 
 A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it.
-Otherwise it removes the entry alone, and the copies stay for the user to compare. A file that cannot be read, edited or
-written is a ConfigurationError.
+Otherwise it removes the entry alone, and the copies stay for the user to compare.
 """
 
 import hashlib
@@ -11,23 +10,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import back_up, read_text, write_text
-from contit_mcp.hosts.formats import FORMATS, UneditableError, edited, misread, read
+from contit_mcp.hosts.formats import UneditableError, edited, read
 from contit_mcp.hosts.host import Host, HostFile, LocalServer, Server, read_entry
 from contit_mcp.hosts.table import HOSTS
 
 KEY_FILES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
 """The files that `install` keeps a credential in, by the setting that it is the value of."""
 
-WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")
-"""The variables that an entry needs beside the credential to reach Contit, since a host does not know them."""
-
-Change = Literal["new", "same", "replaced"]
+WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")  # what an entry needs too, since a host does not know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,7 @@ class Install:
     file: str
     written: str = ""  # the SHA-256 of the file as we wrote it
     values: Mapping[str, Any] = field(default_factory=dict)  # of our additions, by section
-    created: tuple[str, ...] = ()  # the file and folders that did not exist before, innermost first
+    created: tuple[str, ...] = ()  # the file, where install made it and alone wrote to it, and folders, innermost first
     backups: tuple[str, ...] = ()  # copies of the file as it was before each change, oldest first
 
 
@@ -72,31 +68,28 @@ class Installs:
 
 def entry_in(place: HostFile) -> Server | None:
     """Return the server that our entry in the file makes the host use; None if there is no entry."""
-    return read_entry(place.host.possible_additions()[0].find(_read(place)[1]))
+    return read_entry(place.host.additions()[0].find(_read(place)[1]))
 
 
 def is_ours(place: HostFile, installs: Installs) -> bool:
-    """Return whether our entry in the file is the one that `install` wrote, unchanged.
-
-    The values count: some hosts rewrite their file in their own way each time that they are used.
-    """
+    """Return whether our entry in the file is the one that `install` wrote."""
+    # The values count: some hosts rewrite their file in their own way each time that they are used.
     document, values = _read(place)[1], installs.of(place).values
-    main, *others = [(one.find(document), values.get(one.section)) for one in place.host.possible_additions()]
+    main, *others = [(one.find(document), values.get(one.section)) for one in place.host.additions()]
     return main[0] is not None and main[0] == main[1] and all(found in (None, written) for found, written in others)
 
 
 def new_file(host: Host, server: Server) -> str:
     """Return the text of a file that has nothing but our entry in it."""
-    return edited(_new_text(host), FORMATS[host.format], out=(), into=host.additions(server))
+    lines = '{{\n  "{0}": "{1}"\n}}\n' if host.format == "json" else "{0}: {1}\n"
+    head = "".join(lines.format(name, value) for name, value in host.head.items())
+    return edited(head, host.format, out=(), into=host.additions(server))
 
 
 def plan_install(
     place: HostFile, server: Server, installs: Installs, *, force: bool = False
-) -> tuple[Change, str | None, str]:
-    """Return what an install would do, the text of the file, None if there is none, and the text that it would have.
-
-    `force`: replace an entry that somebody else wrote or changed.
-    """
+) -> tuple[str, str | None, str]:
+    """Return "new", "same" or "replaced", the text of the file (None if there is none), and the text that it gets."""
     host, file = place.host, place.path
     text, document = _read(place)
     additions = host.additions(server)
@@ -114,8 +107,10 @@ def plan_install(
             hint=f"Turn the old file into {file.name} first, as {host.title} documents it, and try again.",
         )
     with _errors_about(place):
-        base = _new_text(host) if text is None else text
-        after = edited(base, FORMATS[host.format], out=host.possible_additions(), into=additions)
+        if text is None:
+            after = new_file(host, server)
+        else:
+            after = edited(text, host.format, out=host.additions(), into=additions)
         try:
             f"{file}{after}".encode()
         except UnicodeEncodeError:
@@ -123,7 +118,7 @@ def plan_install(
     return "replaced" if is_there else "new", text, after
 
 
-def install(place: HostFile, server: Server, installs: Installs, *, force: bool = False) -> tuple[Change, Path | None]:
+def install(place: HostFile, server: Server, installs: Installs, *, force: bool = False) -> tuple[str, Path | None]:
     """Write the entry. Returns what was done, and the backup if one was made."""
     change, before, after = plan_install(place, server, installs, force=force)
     known = installs.of(place)
@@ -135,10 +130,8 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
             created = [path for path in (Path(new.file), *Path(new.file).parents) if not path.exists()]
             new = replace(new, created=tuple(map(str, created)), backups=())
         elif known.written != _digest(before):
-            made = back_up(place.path, _backups(place, installs))
-            # A file without our entry is the user's, whatever was at its place before.
-            created_by_us = () if change == "new" else known.created
-            new = replace(new, created=created_by_us, backups=(*known.backups, str(made)))
+            made = _back_up(place, installs)
+            new = replace(new, created=(), backups=(*known.backups, str(made)))
     # The record comes first: an entry without one could only be removed as one that was written by hand.
     installs.replace(known, new)
     if change != "same":
@@ -147,37 +140,30 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
-    """Remove our entry. Returns the copies that stay, oldest first, by the command they were made before.
-
-    None without an entry. A file that `install` made goes if nothing else is in it, comments included.
-    """
-    known, ours = installs.of(place), place.host.possible_additions()
+    """Remove our entry; return the copies that stay, oldest first, by the command they precede; None if it has none."""
+    known, ours, kind = installs.of(place), place.host.additions(), place.host.format
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:
         installs.replace(known, None)
         return None
     named = ((Path(one), "a later install" if number else "install") for number, one in enumerate(known.backups))
     copies = {copy: command for copy, command in named if copy.exists()}
-    last = next(reversed(copies), None) if known.written == _digest(text) else None
-    original = read_text(last) if last else None
-    file_format = FORMATS[place.host.format]
-    with _errors_about(place):
-        if original is not None and ours[0].find(read(original, file_format)) is not None:
-            original = None
-        after = edited(text, file_format, out=ours) if original is None else original
-        document = read(after, file_format)
-    for one in ours:
-        document = one.without(document)
-    has_comments = misread(after, comments=False) if place.host.format == "json" else "#" in after
-    if known.created and document in ({}, place.host.head) and not has_comments:
+    is_as_written = known.written == _digest(text)
+    if is_as_written and known.created:
         file, *folders = map(Path, known.created)
         file.unlink()
         with suppress(OSError):  # something else is in it
             for folder in folders:
                 folder.rmdir()
     else:
+        last = next(reversed(copies), None) if is_as_written else None
+        original = read_text(last) if last else None
+        with _errors_about(place):
+            if original is not None and ours[0].find(read(original, kind)) is not None:
+                original = None
+            after = edited(text, kind, out=ours) if original is None else original
         if last is None:
-            copies[back_up(place.path, _backups(place, installs))] = "uninstall"
+            copies[_back_up(place, installs)] = "uninstall"
         write_text(place.path, after)
         if last and original is not None:
             last.unlink()
@@ -191,13 +177,10 @@ def names_key_file(place: HostFile, key_file: Path) -> bool:
     try:
         server = entry_in(place)
     except ConfigurationError:
-        try:
+        with suppress(ConfigurationError):
             return key_file.name in (read_text(place.path) or "")
-        except ConfigurationError:
-            return True
-    return (
-        any(_is(key_file, text) for text in server.environment.values()) if isinstance(server, LocalServer) else False
-    )
+        return True
+    return isinstance(server, LocalServer) and any(_is(key_file, text) for text in server.environment.values())
 
 
 def stored_environment(folder: Path) -> dict[str, str]:
@@ -215,7 +198,7 @@ def _read(place: HostFile) -> tuple[str | None, Any]:
     """Return the text of the file and what it says, each None if there is no file."""
     text = read_text(place.path)
     with _errors_about(place):
-        return text, None if text is None else read(text, FORMATS[place.host.format])
+        return text, None if text is None else read(text, place.host.format)
 
 
 def _is(file: Path, text: str) -> bool:
@@ -225,15 +208,9 @@ def _is(file: Path, text: str) -> bool:
         return False
 
 
-def _backups(place: HostFile, installs: Installs) -> Path:
-    """A repository is no place for a copy, which may hold keys."""
-    return installs.folder / "backups" if place.in_project else place.path.parent
-
-
-def _new_text(host: Host) -> str:
-    """Return the text of a new file before our entry is in it."""
-    lines = '{{\n  "{0}": "{1}"\n}}\n' if host.format == "json" else "{0}: {1}\n"
-    return "".join(lines.format(name, value) for name, value in host.head.items())
+def _back_up(place: HostFile, installs: Installs) -> Path:
+    """Copy the file beside it; a repository is no place for a copy, which may hold keys."""
+    return back_up(place.path, installs.folder / "backups" if place.in_project else place.path.parent)
 
 
 def _digest(text: str) -> str:
@@ -250,11 +227,8 @@ def _errors_about(place: HostFile) -> Iterator[None]:
             hint=f"Edit it by hand; contit-mcp install {place.host.slug} --print shows the entry.",
         ) from None
     except Exception as error:  # noqa: BLE001 - the libraries raise many kinds for numbers and nesting out of all bounds
-        mark = getattr(error, "problem_mark", None)  # of ruamel.yaml, whose text quotes the file
-        problem = (
-            f"{getattr(error, 'problem', None)}: line {mark.line + 1}" if mark else str(error).partition(" (char ")[0]
-        )
-        raise ConfigurationError(
-            f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}.",
-            hint="Correct it in an editor, and try again.",
-        ) from None
+        problem = str(error).partition(" (char ")[0]
+        if mark := getattr(error, "problem_mark", None):  # of ruamel.yaml, whose text quotes the file
+            problem = f"{getattr(error, 'problem', None)}: line {mark.line + 1}"
+        problem = f"{place.path} cannot be read: {problem[:1].lower()}{problem[1:300]}."
+        raise ConfigurationError(problem, hint="Correct it in an editor, and try again.") from None

@@ -1,87 +1,26 @@
-"""The hosts that keep their servers in a file.
+"""The hosts that keep their servers in a file: where each keeps it, and what its entry looks like.
 
-Where each keeps it, and what its entry looks like, as documented in November 2026; what was tried with the host itself
-is in docs/hosts.md.
+As documented in November 2026, beside each host's name; what was tried with the host itself is in docs/hosts.md.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from contit_mcp.hosts.formats import Addition
-from contit_mcp.hosts.host import NAME, Host, LocalServer, RemoteServer, Server
+from contit_mcp.hosts.host import NAME, Entry, Host, LocalServer, RemoteServer
 
-# --- entries
-
-TOKEN_INPUT = "contit-assistant-token"  # noqa: S105 - the name of a question
-ASKED_TOKEN = f"${{input:{TOKEN_INPUT}}}"
-
-Entry = dict[str, Any]
-
-
-def local(
-    before: Entry | None = None, after: Entry | None = None, *, command: str = "command", env: str = "env"
-) -> Callable[[LocalServer], Entry]:
-    """Return what writes command, arguments and variables, under the host's names, between what else it wants."""
-
-    def entry(server: LocalServer) -> Entry:
-        variables = {env: dict(server.environment)} if server.environment else {}
-        return {**(before or {}), command: server.command, "args": list(server.arguments), **variables, **(after or {})}
-
-    return entry
-
-
-def remote(
-    url: str, token: str, before: Entry | None = None, after: Entry | None = None
-) -> Callable[[RemoteServer], Entry]:
-    """Return what writes the address under the host's name for it, and the token as its variable called NAME."""
-
-    def entry(server: RemoteServer) -> Entry:
-        bearer = token.replace("NAME", server.token_variable or "")
-        headers = {"headers": {"Authorization": f"Bearer {bearer}"}} if server.token_variable and token else {}
-        return {**(before or {}), url: server.url, **headers, **(after or {})}
-
-    return entry
-
-
-def codex_remote(server: RemoteServer) -> Entry:
-    """Name the variable that Codex reads the token from."""
-    token = {"bearer_token_env_var": server.token_variable} if server.token_variable else {}
-    return {"url": server.url, **token, **_CODEX_WAIT}
-
-
-def continue_remote(server: RemoteServer) -> Entry:
-    """Name the token as one of Continue's own secrets."""
-    headers = remote("url", "${{ secrets.NAME }}", {"name": NAME, "type": "streamable-http"})(server)
-    options = headers.pop("headers", None)
-    return headers | ({"requestOptions": {"headers": options}} if options else {})
-
-
-def goose_remote(server: RemoteServer) -> Entry:
-    """Tell Goose which variables are secret."""
-    secret = {"env_keys": [server.token_variable]} if server.token_variable else {}
-    return remote("uri", "${NAME}", {**_GOOSE, "type": "streamable_http"}, {**secret, "timeout": 300})(server)
-
-
-def opencode_local(server: LocalServer) -> Entry:
-    """Write the command and its arguments as one list."""
-    variables = {"environment": dict(server.environment)} if server.environment else {}
-    return {"type": "local", "command": [server.command, *server.arguments], **variables, "enabled": True}
-
-
-def vscode_question(server: Server) -> list[Addition]:
-    """Let VS Code ask for the token once and keep it safe; variables of the environment do not reach its headers."""
-    if isinstance(server, LocalServer) or not server.token_variable:
-        return []
-    question = {
+_TOKEN_INPUT = "contit-assistant-token"  # noqa: S105 - the name of a question
+_ASKED_TOKEN = f"${{input:{_TOKEN_INPUT}}}"
+_VSCODE_QUESTION = Addition(
+    "inputs",
+    _TOKEN_INPUT,
+    {
         "type": "promptString",
-        "id": TOKEN_INPUT,
+        "id": _TOKEN_INPUT,
         "description": "Bearer token of your team's contit-mcp server",
         "password": True,
-    }
-    return [Addition("inputs", TOKEN_INPUT, question, "id", used_as=ASKED_TOKEN)]
-
-
-# --- hosts
+    },
+    named_by="id",
+    used_as=_ASKED_TOKEN,
+)
+"""VS Code asks for the token once and keeps it safe; variables of the environment do not reach its headers."""
 
 _CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"}
 _GOOSE = {"enabled": True, "name": NAME, "description": "Ask Contit about its content"}
@@ -90,127 +29,135 @@ _ALL_TOOLS = {"tools": ["*"]}
 _LIBRECHAT_WAIT = {"timeout": 60_000}  # its default of 30 s is less than our wait
 
 
+def _codex_remote(it: RemoteServer) -> Entry:
+    token = {"bearer_token_env_var": it.token_variable} if it.token_variable else {}
+    return {"url": it.url, **token, **_CODEX_WAIT}
+
+
+def _continue_remote(it: RemoteServer) -> Entry:
+    headers = it.headers("${{ secrets.NAME }}")
+    options = {"requestOptions": headers} if headers else {}
+    return {"name": NAME, "type": "streamable-http", "url": it.url, **options}
+
+
+def _goose_remote(it: RemoteServer) -> Entry:
+    secret = {"env_keys": [it.token_variable]} if it.token_variable else {}
+    return {**_GOOSE, "type": "streamable_http", "uri": it.url, **it.headers("${NAME}"), **secret, "timeout": 300}
+
+
+def _opencode_local(it: LocalServer) -> Entry:
+    command = [it.command, *it.arguments]
+    return {"type": "local", "command": command, **it.variables("environment"), "enabled": True}
+
+
 _ALL = (
-    Host(
+    Host(  # modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073
         "claude-desktop", "Claude Desktop", "json", "mcpServers",
         {"user": "{claude-desktop}/claude_desktop_config.json"},
-        local(), None,
+        LocalServer.entry, None,
         "Quit Claude Desktop, not only its window, and start it again.",
-        "modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073",
-        misreads="comments and trailing commas",
+        misreads="comments and no trailing commas",
     ),
-    Host(
+    Host(  # code.claude.com/docs/en/mcp
         "claude-code", "Claude Code", "json", "mcpServers",
         {"user": "{claude}/.claude.json", "project": "{project}/.mcp.json"},
-        local({"type": "stdio"}), remote("url", "${NAME}", {"type": "http"}),
+        lambda it: {"type": "stdio", **it.entry()},
+        lambda it: {"type": "http", "url": it.url, **it.headers("${NAME}")},
         "Start a new session; `claude mcp list` shows it.",
-        "code.claude.com/docs/en/mcp",
         variables="${NAME}",
     ),
-    Host(
+    Host(  # developers.openai.com/codex/mcp
         "codex", "Codex", "toml", "mcp_servers",
         {"user": "{codex}/config.toml", "project": "{project}/.codex/config.toml"},
-        local(after=_CODEX_WAIT), codex_remote,
+        lambda it: it.entry() | _CODEX_WAIT, _codex_remote,
         "Start a new session; `codex mcp list` shows it.",
-        "developers.openai.com/codex/mcp",
     ),
-    Host(
+    Host(  # google-gemini/gemini-cli docs/tools/mcp-server.md
         "gemini-cli", "Gemini CLI", "json", "mcpServers",
         {"user": "{home}/.gemini/settings.json", "project": "{project}/.gemini/settings.json"},
-        local(), remote("httpUrl", "${NAME}"),
+        LocalServer.entry, lambda it: {"httpUrl": it.url, **it.headers("${NAME}")},
         "Start a new session in a folder that you trust; `gemini mcp list` shows it.",
-        "google-gemini/gemini-cli docs/tools/mcp-server.md",
         variables="${NAME}",
         misreads="trailing commas",
     ),
-    Host(
+    Host(  # cursor.com/docs/mcp
         "cursor", "Cursor", "json", "mcpServers",
         {"user": "{home}/.cursor/mcp.json", "project": "{project}/.cursor/mcp.json"},
-        local(), remote("url", "${env:NAME}"),
+        LocalServer.entry, lambda it: {"url": it.url, **it.headers("${env:NAME}")},
         "Restart Cursor, and switch the server on under MCPs if it is off.",
-        "cursor.com/docs/mcp",
         variables="${env:NAME}",
     ),
-    Host(
+    Host(  # code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232
         "vscode", "VS Code", "json", "servers",
         {"user": "{applications}/Code/User/mcp.json", "project": "{project}/.vscode/mcp.json"},
-        local({"type": "stdio"}), remote("url", ASKED_TOKEN, {"type": "http"}),
+        lambda it: {"type": "stdio", **it.entry()},
+        lambda it: {"type": "http", "url": it.url, **it.headers(_ASKED_TOKEN)},
         "Run the command `MCP: List Servers` and start contit-assistant.",
-        "code.visualstudio.com/docs/copilot/reference/mcp-configuration; headers: microsoft/vscode#336232",
         variables="${env:NAME}",
-        beside=vscode_question,
+        question=_VSCODE_QUESTION,
         remote_note="VS Code asks for the token when it starts the server.",
     ),
-    Host(
+    Host(  # docs.windsurf.com/windsurf/cascade/mcp
         "windsurf", "Windsurf", "json", "mcpServers",
         {"user": "{home}/.codeium/windsurf/mcp_config.json"},
-        local(), remote("serverUrl", "${env:NAME}"),
+        LocalServer.entry, lambda it: {"serverUrl": it.url, **it.headers("${env:NAME}")},
         "Refresh the servers in Cascade's MCP panel.",
-        "docs.windsurf.com/windsurf/cascade/mcp",
         variables="${env:NAME}",
     ),
-    Host(
+    Host(  # zed.dev/docs/ai/mcp; headers: zed-industries/zed#60459
         "zed", "Zed", "json", "context_servers",
         {"user": "{zed}/settings.json", "project": "{project}/.zed/settings.json"},
-        local(), remote("url", ""),
+        LocalServer.entry, lambda it: {"url": it.url},
         "Zed sees it at once; a green dot in the Agent Panel's settings shows that it runs.",
-        "zed.dev/docs/ai/mcp; headers: zed-industries/zed#60459",
         remote_note="Zed fills in no variables, so the entry has no token: it suits servers that want none, or OAuth.",
     ),
-    Host(
+    Host(  # docs.continue.dev/customize/deep-dives/mcp
         "continue", "Continue", "yaml", "mcpServers",
-        {
-            "user": "{home}/.continue/config.yaml",
-            "project": f"{{project}}/.continue/mcpServers/{NAME}.yaml",
-        },
-        local({"name": NAME, "type": "stdio"}), continue_remote,
+        {"user": "{home}/.continue/config.yaml", "project": f"{{project}}/.continue/mcpServers/{NAME}.yaml"},
+        lambda it: {"name": NAME, "type": "stdio", **it.entry()}, _continue_remote,
         "Continue sees it at once; it lists tools in agent mode.",
-        "docs.continue.dev/customize/deep-dives/mcp",
         named_by="name",
         head=_CONTINUE_HEAD,
         remote_note="Continue reads the token from its own file of secrets, ~/.continue/.env.",
         hides="config.json",  # continuedev/continue core/config/profile/doLoadConfig.ts
     ),
-    Host(
+    Host(  # block/goose documentation/docs/guides/config-files.md
         "goose", "Goose", "yaml", "extensions",
         {"user": "{goose}/config.yaml"},
-        local({**_GOOSE, "type": "stdio"}, {"timeout": 300}, command="cmd", env="envs"), goose_remote,
+        lambda it: {**_GOOSE, "type": "stdio", **it.entry("cmd", "envs"), "timeout": 300}, _goose_remote,
         "Start a new session; `goose info -v` shows it.",
-        "block/goose documentation/docs/guides/config-files.md",
     ),
-    Host(
+    Host(  # opencode.ai/docs/mcp-servers
         "opencode", "opencode", "json", "mcp",
         {"user": "{config}/opencode/opencode.json|opencode.jsonc|config.json", "project": "{project}/opencode.json"},
-        opencode_local, remote("url", "{env:NAME}", {"type": "remote"}),
+        _opencode_local,
+        lambda it: {"type": "remote", "url": it.url, **it.headers("{env:NAME}")},
         "Start a new session; `opencode mcp list` shows it.",
-        "opencode.ai/docs/mcp-servers",
         variables="{env:NAME}",
         head={"$schema": "https://opencode.ai/config.json"},
     ),
-    Host(
+    Host(  # lmstudio.ai/docs/app/mcp
         "lm-studio", "LM Studio", "json", "mcpServers",
         {"user": "{home}/.lmstudio/mcp.json"},
-        local(), remote("url", ""),
+        LocalServer.entry, lambda it: {"url": it.url},
         "Switch the server on in the Program tab, under Integrations.",
-        "lmstudio.ai/docs/app/mcp",
         remote_note="LM Studio fills in no variables, so the entry has no token: it suits servers that want none.",
     ),
-    Host(
+    Host(  # librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers
         "librechat", "LibreChat", "yaml", "mcpServers",
         {"project": "{project}/librechat.yaml"},
-        local({"type": "stdio"}, _LIBRECHAT_WAIT),
-        remote("url", "${NAME}", {"type": "streamable-http"}, _LIBRECHAT_WAIT),
+        lambda it: {"type": "stdio", **it.entry(), **_LIBRECHAT_WAIT},
+        lambda it: {"type": "streamable-http", "url": it.url, **it.headers("${NAME}"), **_LIBRECHAT_WAIT},
         "Restart LibreChat. In a container the command has to be inside it: a remote entry suits better.",
-        "librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers",
         variables="${NAME}",
         head={"version": "1.3.0"},
     ),
-    Host(
+    Host(  # docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers
         "copilot-cli", "Copilot CLI", "json", "mcpServers",
         {"user": "{copilot}/mcp-config.json", "project": "{project}/.github/mcp.json"},
-        local({"type": "local"}, _ALL_TOOLS), remote("url", "${NAME}", {"type": "http"}, _ALL_TOOLS),
+        lambda it: {"type": "local", **it.entry(), **_ALL_TOOLS},
+        lambda it: {"type": "http", "url": it.url, **it.headers("${NAME}"), **_ALL_TOOLS},
         "Start a new session; `copilot mcp list` shows it.",
-        "docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
         variables="${NAME}",
     ),
 )  # fmt: skip

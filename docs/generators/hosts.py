@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "hosts"
 
 
-def local(home: str) -> LocalServer:
+def local(home: str, state: str = ".local/state") -> LocalServer:
     """As it is installed by the README, below a home folder."""
-    environment = {"CONTIT_API_KEY_FILE": f"{home}/.local/state/contit-mcp/api-key"}
+    environment = {"CONTIT_API_KEY_FILE": f"{home}/{state}/contit-mcp/api-key"}
     return LocalServer(f"{home}/.contit-mcp/bin/contit-mcp", ("stdio",), environment)
 
 
 LOCAL = local("/home/you")
+LOCAL_ON_MACOS = local("/Users/you", "Library/Application Support")
 SHARED = local("${HOME}")
 """For a file that a team keeps with its project: Claude Code fills in the variable."""
 REMOTE = RemoteServer("https://contit-mcp.example.com/mcp", TOKEN_VARIABLE)
@@ -51,6 +52,7 @@ def files() -> dict[str, str]:
         written[f"{host.slug}.stdio.{host.format}"] = new_file(host, LOCAL)
         if host.remote is not None:
             written[f"{host.slug}.http.{host.format}"] = new_file(host, REMOTE)
+    written["claude-desktop.stdio.json"] = new_file(HOSTS["claude-desktop"], LOCAL_ON_MACOS)  # it does not run on Linux
     written["claude-code-shared.stdio.json"] = new_file(HOSTS["claude-code"], SHARED)
     return dict(sorted(written.items()))
 

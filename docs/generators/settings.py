@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 HEAD = """\
 # Settings
 
-A value on the command line precedes the environment, which precedes the file (`--config`, or `CONTIT_MCP_CONFIG` in the
-environment), which precedes the default. A blank value, or a placeholder that a host did not fill in (`${…}`), means
+The command line overrides the environment, which overrides the file (`--config`, or `CONTIT_MCP_CONFIG` in the
+environment), which overrides the default. A blank value, or a placeholder that a host did not replace (`${…}`), means
 "not set". An unknown name is an error that names the nearest known one.
 
 This page is generated from the settings (`make docs`).

@@ -51,15 +51,8 @@ def command_in(folder: Path) -> Path:
 
 async def run(*arguments: str, **more: str) -> "CompletedProcess[str]":
     """Run `contit-mcp` to its end, with pipes."""
-    return await run_in(Path.cwd(), *arguments, **more)
-
-
-async def run_in(folder: Path, /, *arguments: str, **more: str) -> "CompletedProcess[str]":
-    """Run `contit-mcp` to its end in another current folder."""
     with anyio.fail_after(60):
-        done = await anyio.run_process(
-            [*COMMAND, *arguments], input=b"", cwd=folder, env=environment(**more), check=False
-        )
+        done = await anyio.run_process([*COMMAND, *arguments], input=b"", env=environment(**more), check=False)
     return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

@@ -1,8 +1,10 @@
 """`contit-mcp ask` in pipes and scripts: what it prints where, and its exit codes."""
 
 import json
+import re
 import shlex
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -76,19 +78,29 @@ def test_last_without_a_remembered_conversation_says_what_to_do(
     assert "\nhint: Ask a question without --last first" in asked.stderr
 
 
-def test_a_state_folder_that_cannot_be_written_costs_no_answer(
-    tmp_path: Path, sandbox: Contit, run_here: RunHere
-) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_store_that_cannot_be_used_costs_no_answer(tmp_path: Path, sandbox: Contit, run_here: RunHere) -> None:
     """That it is not remembered is said; what needs the remembered conversations fails."""
-    (tmp_path / "file").touch()
-    to = upstream(sandbox.url, CONTIT_MCP_STATE_DIR=str(tmp_path / "file" / "state"))
-    asked = run_here("ask", DRAFTS, **to)
-    note = "note: The run is not remembered; contit-mcp check says why.\n"
-    assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", note)
-    for words in (("runs",), ("ask", "--last")):
-        failed = run_here(*words, **to)
-        assert (failed.code, failed.stdout) == (1, "")
-        assert failed.stderr == "error: The run store cannot be used.\nhint: contit-mcp check says why.\n"
+    file = tmp_path / "file"
+    file.write_bytes(b"no database" * 1_000)
+    for number, odd in enumerate(
+        (
+            {"CONTIT_MCP_STATE_DIR": str(file / "state")},
+            {"CONTIT_MCP_STORE": f"sqlite:{file}"},
+            {"CONTIT_MCP_STORE": f"sqlite:{file / 'runs'}"},
+            {"CONTIT_MCP_STORE": "sqlite:/dev/full"},
+        ),
+        start=1,
+    ):
+        to = upstream(sandbox.url, **odd)
+        asked = run_here("ask", DRAFTS, **to)
+        note = "note: The run is not remembered; contit-mcp check says why.\n"
+        assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", note)
+        assert len(sandbox.record.runs) == number
+        for words in (("runs",), ("ask", "--last")):
+            failed = run_here(*words, **to)
+            assert (failed.code, failed.stdout) == (1, "")
+            assert failed.stderr == "error: The run store cannot be used.\nhint: contit-mcp check says why.\n"
 
 
 def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer(sandbox: Contit, run_here: RunHere) -> None:
@@ -118,18 +130,16 @@ def test_a_question_asked_again_is_asked_again_and_the_wait_for_hosts_does_not_c
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "said", "next_step"),
+    ("fault", "status", "said"),
     [
-        ("failed on=start", "failed", "the run failed", None),
-        ("401 on=start", "failed", "refused the credential (401)", "contit-mcp check"),
-        ("404 on=start", "failed", "What answers is not Contit's API", "contit-mcp check"),
-        ("malformed on=start", "failed", "unknown whether a run was started", None),
-        ("401 on=status", "in_progress", "The run was started, but", "contit-mcp ask --thread "),
+        ("failed on=start", "failed", "the run failed"),
+        ("401 on=start", "failed", "refused the credential (401)"),
+        ("404 on=start", "failed", "What answers is not Contit's API"),
+        ("malformed on=start", "failed", "unknown whether a run was started"),
+        ("401 on=status", "in_progress", "The run was started, but"),
     ],
 )
-def test_what_goes_wrong_is_an_error_with_exit_code_1(
-    fault: str, status: str, said: str, next_step: str | None, run_here: RunHere
-) -> None:
+def test_what_goes_wrong_is_an_error_with_exit_code_1(fault: str, status: str, said: str, run_here: RunHere) -> None:
     """The ids and the command that fetches the answer come with it where there is a run."""
     with contit(SandboxOptions(run_seconds=0.2)) as sandbox:
         sandbox.record.add_fault(parse_fault(f"{fault} times=2"))
@@ -138,20 +148,19 @@ def test_what_goes_wrong_is_an_error_with_exit_code_1(
     result = json.loads(asked.stdout)
     assert (asked.code, asked.stderr, result["status"]) == (1, "", status)
     assert said in result["error"]
-    assert result.get("next_step", "").startswith(next_step or "")
-    assert ("next_step" in result) == (next_step is not None)
+    assert ("next_step" in result) == (status == "in_progress")
     error, hint, *step = as_text.stderr.splitlines()
     assert (as_text.code, as_text.stdout) == (1, "")
     assert error.startswith("error: ")
     assert hint.startswith("hint: ")
-    assert [line.strip()[: len(next_step or "")] for line in step] == ([next_step] if status == "in_progress" else [])
+    assert [line.strip()[:24] for line in step] == (["contit-mcp ask --thread "] if "next_step" in result else [])
 
 
 def test_without_a_credential_the_hint_names_the_commands_and_variables(run_here: RunHere) -> None:
-    nothing = run_here("ask", DRAFTS)
-    assert (nothing.code, nothing.stdout) == (1, "")
-    assert nothing.stderr.startswith("error: No Contit credential is configured.\nhint: Run contit-mcp install HOST")
-    for words in (("ask", DRAFTS), ("runs",), ("runs", "show")):
+    for words in (("ask", DRAFTS), ("ask", "--last"), ("runs",), ("runs", "show")):
+        failed = run_here(*words)
+        assert (failed.code, failed.stdout) == (1, "")
+        assert failed.stderr.startswith("error: No Contit credential is configured.\nhint: Run contit-mcp install HOST")
         as_json = run_here(*words, "--json")
         assert json.loads(as_json.stdout)["error"] == "No Contit credential is configured."
         assert as_json.stderr == ""
@@ -178,17 +187,15 @@ async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() ->
     [
         (("--last", "--thread", "t", "x"), b"", "--last and --thread"),
         (("--run", "r"), b"", "hint: Add --thread ID."),
-        (("--thread", "t", "--run", "r", "x"), b"", "takes no PROMPT"),
         (("--thread", "..", "x"), b"", "'--thread': the id is not an id"),
         (("--sandbox", "--last"), b"", "hint: Run contit-mcp sandbox in another terminal, and the export line"),
         (("--sandbox", "--base-url", "http://127.0.0.1:9", "x"), b"", "--sandbox and --base-url"),
-        (("--run-seconds", "1", "--fault", "503", "x"), b"", "have no effect: --run-seconds, --fault."),
-        (("--sandbox", "--run-seconds", "x", "y"), b"", "'x' is not a number."),
-        (("--sandbox", "--today", "12.3.2026", "x"), b"", "'12.3.2026' is not a date like 2026-03-12."),
+        (("--run-seconds", "1", "--fault", "503", "x"), b"", "hint: Add --sandbox."),
+        (("--sandbox", "--run-seconds", "x", "y"), b"", "'x' is not a valid float"),
         ((), b" \n", "There is no question"),
         (("-",), b"\xff\xfe\x00", "UTF-8"),
         (("x" * 32_001,), b"", "32,000 are allowed"),
-        (("--wait", "3", "x"), b"", "hint: Did you mean --wait-seconds?"),
+        (("--wait", "3", "x"), b"", "No such option"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_in_json_too(
@@ -209,7 +216,8 @@ def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state:
     assert (asked.code, asked.stdout) == (0, f"{ANSWER}\n")
     assert not state.exists()
     ended = run_here("ask", "--sandbox", "--wait-seconds", "1", "--run-seconds", "9", DRAFTS)
-    assert (ended.code, ended.stderr[:50]) == (3, "Still running after 1 s; the sandbox ended with it")
+    assert ended.code == 3
+    assert re.fullmatch(r"Still running after \d s; the sandbox ended with it\.\n", ended.stderr)
 
 
 @pytest.mark.anyio
@@ -227,7 +235,7 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     upstream.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()
     settings = load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"})
-    outcome = await get_answer(PLAIN, settings, transport=upstream)
+    outcome = await get_answer(settings, replace(PLAIN, transport=upstream))
     assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds
 
@@ -236,8 +244,7 @@ def test_a_certificate_that_is_not_trusted_is_said_once() -> None:
     error = errors.APIConnectionError("The certificate … is not trusted here.", hint="Try.", may_have_arrived=False)
     error.__cause__ = ssl.SSLCertVerificationError()
     said = str(outcome_of_error(error, PLAIN, "https://contit.example").error)
-    assert said.startswith("Contit could not be reached: the certificate of contit.example")
-    assert said.count("not trusted") == 1
+    assert said == "The certificate … is not trusted here."
 
 
 @pytest.mark.anyio
@@ -255,30 +262,25 @@ async def test_an_interruption_before_the_question_is_read_is_an_object_too(tmp_
 UNREACHABLE = errors.APIConnectionError("Contit could not be reached.", hint="Try again.", may_have_arrived=False)
 
 
-def unreachable_run() -> errors.RunUnreachableError:
-    """As it is raised."""
-    error = errors.RunUnreachableError("t", "r", UNREACHABLE)
-    error.__cause__ = UNREACHABLE
-    return error
+NO_RUN, A_RUN = (None, None), ("t", "r")
 
 
 @pytest.mark.parametrize(
     ("error", "ids", "status", "code", "next_step"),
     [
-        (errors.RunFailedError("t", "r"), (None, None), "failed", 1, None),
-        (errors.RunTimeoutError("t", "r", after_seconds=1800), (None, None), "failed", 1, None),
-        (errors.RunNotFoundError("t", "r"), (None, None), "failed", 1, None),
-        (unreachable_run(), (None, None), "in_progress", 1, FETCH),
-        (errors.ThreadBusyError("t", "r"), (None, None), "in_progress", 1, FETCH),
-        (errors.ThreadBusyError("t", None), (None, None), "failed", 1, None),
-        (errors.AnswerUnavailableError("t", "r", replaced=True), (None, None), "failed", 1, FETCH[:-8]),
-        (errors.AnswerUnavailableError("t", "r", replaced=False), (None, None), "failed", 1, None),
-        (errors.AnswerUnreadableError("t", "r"), (None, None), "failed", 1, FETCH),
-        (errors.StartUnknownError(None), (None, None), "failed", 1, None),
-        (errors.InvalidArgumentError("Too long.", hint="Cut."), (None, None), "failed", 2, None),
-        (UNREACHABLE, (None, None), "failed", 1, "contit-mcp check"),
-        (UNREACHABLE, ("t", "r"), "in_progress", 1, FETCH),
-        (errors.ServerClosingError(), (None, None), "failed", 130, None),
+        (errors.RunFailedError("t", "r"), NO_RUN, "failed", 1, None),
+        (errors.RunTimeoutError("t", "r", after_seconds=1800), NO_RUN, "failed", 1, None),
+        (errors.RunNotFoundError("t", "r"), NO_RUN, "failed", 1, None),
+        (errors.RunUnreachableError("t", "r", UNREACHABLE), NO_RUN, "in_progress", 1, FETCH),
+        (errors.ThreadBusyError("t", "r"), NO_RUN, "in_progress", 1, FETCH),
+        (errors.ThreadBusyError("t", None), NO_RUN, "failed", 1, None),
+        (errors.AnswerUnavailableError("t", "r", replaced=True), NO_RUN, "failed", 1, None),
+        (errors.AnswerUnreadableError("t", "r"), NO_RUN, "failed", 1, FETCH),
+        (errors.StartUnknownError(None), NO_RUN, "failed", 1, None),
+        (errors.InvalidArgumentError("Too long.", hint="Cut."), NO_RUN, "failed", 2, None),
+        (UNREACHABLE, NO_RUN, "failed", 1, None),
+        (UNREACHABLE, A_RUN, "in_progress", 1, FETCH),
+        (errors.ServerClosingError(), NO_RUN, "failed", 130, None),
     ],
 )
 def test_every_error_has_its_exit_code_and_names_no_tool(
@@ -298,4 +300,4 @@ def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
     assert Wanted(given, None, as_json=True).fetch("t;rm", "r") == (
         f"contit-mcp ask --thread 't;rm' --run r --json --config '{config}' --base-url http://localhost:8787"
     )
-    assert Wanted(given, None, forgetful=True).fetch("t", "r") is None
+    assert replace(PLAIN, transport=EchoContit()).fetch("t", "r") is None

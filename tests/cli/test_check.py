@@ -37,27 +37,39 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- the command
 
 
-def test_when_all_is_well_it_says_so_line_by_line(state: Path, sandbox: Contit, run_here: RunHere) -> None:
-    checked = run_here("check", **upstream(sandbox.url))
+def test_when_all_is_well_it_says_so_line_by_line(
+    tmp_path: Path, state: Path, sandbox: Contit, run_here: RunHere
+) -> None:
+    """The command line goes over the environment, and that over the settings file."""
+    key, settings = tmp_path / "key", tmp_path / "contit-mcp.toml"
+    key.write_text("sandbox-key\n", encoding="utf-8")
+    settings.write_text(f'base_url = "{sandbox.url}"\napi_key_file = "{key}"\n', encoding="utf-8")
+    checked = run_here("check", "--config", str(settings))
     assert checked.stdout.splitlines() == [
         "     Proxy: none",
         "     Certificate authorities: the operating system's",
         f"ok   Runs are remembered in: {state / FILE_NAME}",
         f"ok   Contit at {sandbox.url}: it answers, and wants a credential",
-        "ok   Credential: API key, in CONTIT_API_KEY (hidden); it is good",
+        f"ok   Credential: API key, in the file {key}; it is good",
     ]
-    assert (checked.code, checked.stderr) == (0, "")
-    assert not state.exists()
+    assert (checked.code, checked.stderr, state.exists()) == (0, "", False)
+    assert f"Contit at {NOWHERE}" in run_here("check", "--config", str(settings), CONTIT_BASE_URL=NOWHERE).stdout
+    again = run_here("check", "--config", str(settings), "--base-url", sandbox.url, CONTIT_BASE_URL=NOWHERE)
+    assert again.code == 0
 
 
-def test_a_failure_has_its_hint_on_a_line_of_its_own(run_here: RunHere) -> None:
-    checked = run_here("check", CONTIT_BASE_URL=NOWHERE)
+def test_a_failure_has_its_hint_on_a_line_of_its_own_and_a_proxy_is_named_without_its_password(
+    run_here: RunHere,
+) -> None:
+    proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
+    checked = run_here("check", CONTIT_BASE_URL="https://contit.example", HTTPS_PROXY=proxy)
     lines = checked.stdout.splitlines()
-    assert checked.code == 1
-    assert lines[-4].startswith(f"FAIL Contit at {NOWHERE}: ")
-    assert lines[-3].startswith("     hint: Check CONTIT_BASE_URL")
+    assert (checked.code, lines[0]) == (1, "     Proxy: http://127.0.0.1:9")
+    assert lines[-4].startswith("FAIL Contit at https://contit.example: ")
+    assert lines[-3].startswith("     hint: Check HTTPS_PROXY")
     assert lines[-2] == "FAIL Credential: No Contit credential is configured."
     assert lines[-1].startswith("     hint: Run contit-mcp install HOST")
+    assert "MARKER" not in checked.stdout + checked.stderr
 
 
 def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: Contit, run_here: RunHere) -> None:
@@ -70,27 +82,6 @@ def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: C
     unusable = run_here("check", "--json", "--config", "no-such-file.toml")
     (finding,) = json.loads(unusable.stdout)["findings"]
     assert (unusable.code, finding["subject"], "cannot be read" in finding["verdict"]) == (1, "Settings", True)
-
-
-def test_the_command_line_goes_over_the_environment_over_the_file(
-    tmp_path: Path, sandbox: Contit, run_here: RunHere
-) -> None:
-    key, settings = tmp_path / "key", tmp_path / "contit-mcp.toml"
-    key.write_text("sandbox-key\n", encoding="utf-8")
-    settings.write_text(f'base_url = "{sandbox.url}"\napi_key_file = "{key}"\n', encoding="utf-8")
-    checked = run_here("check", "--config", str(settings))
-    assert (checked.code, f"API key, in the file {key}; it is good" in checked.stdout) == (0, True)
-    assert f"Contit at {NOWHERE}" in run_here("check", "--config", str(settings), CONTIT_BASE_URL=NOWHERE).stdout
-    again = run_here("check", "--config", str(settings), "--base-url", sandbox.url, CONTIT_BASE_URL=NOWHERE)
-    assert again.code == 0
-
-
-def test_the_proxy_is_named_without_its_password(run_here: RunHere) -> None:
-    proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
-    checked = run_here("check", CONTIT_BASE_URL="https://contit.example", CONTIT_API_KEY="k", HTTPS_PROXY=proxy)
-    assert checked.code == 1
-    assert "Proxy: http://127.0.0.1:9" in checked.stdout
-    assert "MARKER" not in checked.stdout + checked.stderr
 
 
 # --- the store
@@ -134,40 +125,31 @@ async def test_where_runs_are_remembered_is_said_and_tried_and_nothing_is_left_b
 @pytest.mark.parametrize(
     ("given", "good", "verdict"),
     [
-        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": TOKENS}, True, "2 by name, their tokens set (hidden)"),
-        (
-            {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/good"},
-            True,
-            "2 by name, their tokens in the file TMP/good",
-        ),
-        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/missing"}, False, "TMP/missing"),
-        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/empty"}, False, "TMP/empty"),
-        ({"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS_FILE": "TMP/bad"}, False, "TMP/bad"),
-        ({"CONTIT_MCP_AUTH": "token"}, False, "no tokens"),
+        ({"CONTIT_MCP_TOKENS": TOKENS}, True, "2 by name"),
+        ({"CONTIT_MCP_TOKENS_FILE": "TMP/good"}, True, "2 by name"),
+        ({"CONTIT_MCP_TOKENS_FILE": "TMP/missing"}, False, "TMP/missing"),
+        ({"CONTIT_MCP_TOKENS_FILE": "TMP/empty"}, False, "TMP/empty"),
+        ({"CONTIT_MCP_TOKENS_FILE": "TMP/bad"}, False, "TMP/bad"),
+        ({}, False, "no tokens"),
         ({"CONTIT_MCP_AUTH": "jwt"}, False, "CONTIT_MCP_JWT_ISSUER"),
     ],
 )
 async def test_what_keeps_a_server_from_telling_its_callers_apart_is_a_failure(
     given: dict[str, str], good: bool, verdict: str, tmp_path: Path
 ) -> None:
-    """No token is shown."""
+    """No token is shown, and a token file is for mode jwt."""
     for name, text in (("good", TOKENS), ("empty", ""), ("bad", f"alice {'a' * 32}")):
         (tmp_path / name).write_text(text, encoding="utf-8")
+    given = {"CONTIT_MCP_AUTH": "token", **given}
     settings = load_settings(environment={name: value.replace("TMP", str(tmp_path)) for name, value in given.items()})
     (finding,) = await check_callers(settings)
     assert finding.good is good
     assert verdict.replace("TMP", str(tmp_path)) in str(finding)
     assert (finding.hint is not None) == (good is False)
     assert "a" * 32 not in str(finding)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["none", "caller", "token"])
-async def test_only_the_modes_with_tokens_are_checked_and_a_token_file_is_for_jwt(mode: str, tmp_path: Path) -> None:
-    settings = load_settings(environment={"CONTIT_MCP_AUTH": mode, "CONTIT_MCP_TOKENS": TOKENS})
-    assert len(await check_callers(settings)) == (mode == "token")
-    (finding,) = await check_callers(settings, tmp_path / "token")
-    assert (finding.good, f"CONTIT_MCP_AUTH is {mode}" in finding.verdict) == (False, True)
+    if settings.auth == "token":
+        (finding,) = await check_callers(settings, tmp_path / "token")
+        assert (finding.good, "CONTIT_MCP_AUTH is token" in finding.verdict) == (False, True)
 
 
 # --- Contit and its credential
@@ -187,16 +169,16 @@ async def check(url: str, **environment: str) -> tuple[Finding, Finding]:
 
 
 @pytest.mark.anyio
-async def test_contit_and_its_credential_are_good_and_nothing_is_started(sandbox: Contit) -> None:
-    """401 without it and 404 with it, about a run that does not exist."""
-    contit, credential = await check(sandbox.url)
-    assert contit.good is credential.good is True
+async def test_nothing_is_started(sandbox: Contit) -> None:
+    """401 without the credential and 404 with it, about a run that does not exist."""
+    assert all(finding.good for finding in await check(sandbox.url))
     requests = [(request.endpoint, request.status) for request in sandbox.record.requests]
-    assert requests == [("status", 401), ("status", 404)]
-    assert sandbox.record.runs == []
+    assert (requests, sandbox.record.runs) == ([("status", 401), ("status", 404)], [])
 
 
-OAUTH = {"CONTIT_API_KEY": "", "CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_CLIENT_ID": "sandbox-client"}
+NO_KEY = {"CONTIT_API_KEY": ""}
+OAUTH = NO_KEY | {"CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_CLIENT_ID": "sandbox-client"}
+CLIENT = "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden)"
 
 
 @pytest.mark.anyio
@@ -204,23 +186,13 @@ OAUTH = {"CONTIT_API_KEY": "", "CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_
     ("environment", "good", "said", "hint"),
     [
         ({"CONTIT_API_KEY": "wrong"}, False, "refuses it (401)", "Correct it there, or: contit-mcp install"),
-        (
-            {"CONTIT_API_KEY": "", "CONTIT_ACCESS_TOKEN": "x"},
-            False,
-            "in CONTIT_ACCESS_TOKEN (hidden); Contit refuses",
-            "",
-        ),
+        (NO_KEY | {"CONTIT_ACCESS_TOKEN": "x"}, False, "in CONTIT_ACCESS_TOKEN (hidden); Contit refuses", ""),
         ({"CONTIT_API_KEY": "sandbox-forbidden"}, False, "may not use the AI assistant (403)", "ReadAccess"),
-        ({"CONTIT_API_KEY": ""}, False, "No Contit credential is configured.", "set CONTIT_API_KEY"),
-        ({"CONTIT_API_KEY": "", "CONTIT_API_KEY_FILE": "/no/file"}, False, "/no/file. The file that", "--new-key"),
-        ({"CONTIT_API_KEY": "", "CONTIT_MCP_AUTH": "caller"}, None, "each caller sends its own", ""),
-        (
-            OAUTH | {"CONTIT_CLIENT_SECRET": "sandbox-secret"},
-            True,
-            "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden); it is good",
-            "",
-        ),
-        (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden)", ""),
+        (NO_KEY, False, "No Contit credential is configured.", "set CONTIT_API_KEY"),
+        (NO_KEY | {"CONTIT_API_KEY_FILE": "/no/file"}, False, "/no/file. The file that", "--new-key"),
+        (NO_KEY | {"CONTIT_MCP_AUTH": "caller"}, None, "each caller sends its own", ""),
+        (OAUTH | {"CONTIT_CLIENT_SECRET": "sandbox-secret"}, True, f"{CLIENT}; it is good", ""),
+        (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, CLIENT, ""),
     ],
 )
 async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
@@ -234,15 +206,12 @@ async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [("500 on=status", "fault (HTTP 500)"), ("429 on=status", "too many requests"), ("418 on=status", "HTTP 418")],
-)
+@pytest.mark.parametrize("status", [500, 429, 418])
 @pytest.mark.parametrize("after", [0, 1])
-async def test_another_status_is_said_as_it_is(fault: str, said: str, after: int, sandbox: Contit) -> None:
-    sandbox.record.add_fault(parse_fault(f"{fault} after={after}"))
+async def test_another_status_is_said_as_it_is(status: int, after: int, sandbox: Contit) -> None:
+    sandbox.record.add_fault(parse_fault(f"{status} on=status after={after}"))
     findings = await check(sandbox.url)
-    assert (findings[after].good, said in findings[after].verdict) == (False, True)
+    assert (findings[after].good, f"HTTP {status}" in findings[after].verdict) == (False, True)
 
 
 @pytest.mark.anyio
@@ -250,21 +219,23 @@ async def test_another_status_is_said_as_it_is(fault: str, said: str, after: int
     ("answer", "said"),
     [
         (HTMLResponse("<h1>Not found</h1>", 404), "answers 404 to every request"),
-        (JSONResponse({}, 404), "answers 404 to every request"),
-        (HTMLResponse("<h1>Welcome</h1>"), "answers 200 about a run that does not exist"),
-        (RedirectResponse("https://elsewhere.example/"), "redirect (307)"),
+        (HTMLResponse("<h1>Welcome</h1>"), "HTTP 200, which Contit does not give"),
+        (RedirectResponse("https://elsewhere.example/"), "HTTP 307, which Contit does not give"),
         (Response(status_code=403), "refuses even to look at a credential"),
-        (Response(status_code=407), "a proxy wants a user and password"),
     ],
 )
 async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_credential(
     answer: Response, said: str
 ) -> None:
+    """One that asks for a credential and then knows a made-up run is not Contit either."""
     seen: list[Request] = []
 
     async def reply(request: Request) -> Response:
         seen.append(request)
         return answer
+
+    async def answers_with_a_credential(request: Request) -> Response:
+        return JSONResponse({"status": "completed"}, 200 if "x-api-key" in request.headers else 401)
 
     with in_thread(Starlette(routes=[Route("/{path:path}", reply)])) as url:
         contit, credential = await check(url)
@@ -272,16 +243,9 @@ async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_creden
     assert (credential.good, "not tried" in credential.verdict) == (None, True)
     assert len(seen) == 1
     assert not {"x-api-key", "authorization"} & set(seen[0].headers)
-
-
-@pytest.mark.anyio
-async def test_something_that_knows_a_made_up_run_is_not_contit() -> None:
-    async def reply(request: Request) -> Response:
-        return JSONResponse({"status": "completed"}, 200 if "x-api-key" in request.headers else 401)
-
-    with in_thread(Starlette(routes=[Route("/{path:path}", reply)])) as url:
+    with in_thread(Starlette(routes=[Route("/{path:path}", answers_with_a_credential)])) as url:
         _, credential = await check(url)
-    assert (credential.good, "it is not Contit" in credential.verdict) == (False, True)
+    assert (credential.good, "HTTP 200, which Contit does not give" in credential.verdict) == (False, True)
 
 
 # --- the way there
@@ -344,16 +308,14 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
     assert proxy_for("http://127.0.0.1:8787") is None
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
+def test_what_takes_too_long_or_breaks_is_said_as_such() -> None:
+    """Causes can form a circle."""
+    for error, said in (
         (httpx.ConnectTimeout(""), "did not take the connection in time"),
         (httpx.ReadTimeout(""), "did not answer in time"),
         (httpx.ConnectError(""), "could not be reached"),
         (httpx.ReadError(""), "broke"),
-    ],
-)
-def test_what_takes_too_long_or_breaks_is_said_as_such(error: Exception, said: str) -> None:
-    error.__cause__ = ExceptionGroup("several attempts", [OSError("first"), error])  # causes can form a circle
-    verdict, hint = explain_connection(error, "https://contit.test")
-    assert (said in verdict, "contit.test" in verdict, "CONTIT_BASE_URL" in hint) == (True, True, True)
+    ):
+        error.__cause__ = ExceptionGroup("several attempts", [OSError("first"), error])
+        verdict, hint = explain_connection(error, "https://contit.test")
+        assert (said in verdict, "contit.test" in verdict, "CONTIT_BASE_URL" in hint) == (True, True, True)

@@ -75,6 +75,7 @@ def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls,
         ({"url": "not a url"}, "its address is not a URL"),
         ({"url": "http://[::1"}, "its address is not a URL"),
         ({"url": "http://127.0.0.1:1/mcp?key=SECRET-MARKER"}, "no connection"),
+        ({"url": "http://me:SECRET-MARKER@127.0.0.1:1/mcp#SECRET-MARKER"}, "it speaks to http://127.0.0.1:1/mcp\n"),
         (
             {"url": "http://127.0.0.1:1/mcp", "headers": {"Authorization": "Bearer ${env:CONTIT_ASSISTANT_TOKEN}"}},
             "CONTIT_ASSISTANT_TOKEN holds characters that no token has",
@@ -113,7 +114,7 @@ def test_a_file_without_an_entry_is_named_once_with_the_way_to_one(
     [
         ("codex", "--token", 401, {}, "wants a token (401), and CONTIT_ASSISTANT_TOKEN is not set"),
         ("codex", "--token", 401, {"CONTIT_ASSISTANT_TOKEN": "t"}, "hint: Set CONTIT_ASSISTANT_TOKEN to a token"),
-        ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: This is not a contit-mcp server"),
+        ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: Look at the address"),
         ("codex", "--token", 421, {"CONTIT_ASSISTANT_TOKEN": "t"}, "refuses (421)"),
         ("cursor", "--no-token", 401, {}, "its entry has no token\n     hint: Replace it: "),
         ("cursor", "--no-token", 401, {}, "contit-mcp install cursor --http {url}/mcp --token"),

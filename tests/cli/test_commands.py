@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 import contit_mcp
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
-from contit_mcp.server.tenancy import Kind, Sealer, TaskId, sealer_of_credential
+from contit_mcp.server.tasks import TaskId
+from contit_mcp.server.tenancy import Kind, Sealer, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
 from tests.cli.command_line import RunHere, command_in, environment, on_terminal, run, started, upstream
 
@@ -38,24 +38,10 @@ async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread
 
 
 @pytest.mark.anyio
-async def test_the_demo_asks_what_own_content_answers_and_knows_that_a_fault_was_asked_for(tmp_path: Path) -> None:
+async def test_the_demo_asks_what_own_content_answers(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text('[{"title": "Plum Cake"}]', encoding="utf-8")
     shown = await run("demo", "--data", str(tmp_path / "one.json"), "--run-seconds", "0")
     assert (shown.stdout.count("Plum Cake"), shown.stderr) == (2, "")
-    failed = await run("demo", "--fault", "failed", "--run-seconds", "0")
-    error, hint = failed.stderr.splitlines()
-    assert (failed.returncode, hint) == (1, "hint: That is what --fault asks for.")
-    assert error.startswith("error: The demo got no answer")
-
-
-@pytest.mark.anyio
-async def test_a_demo_whose_reader_goes_ends_in_silence() -> None:
-    """As `contit-mcp demo | head -1`."""
-    command = f"{shlex.join(COMMAND)} demo | head -1"
-    with anyio.fail_after(60):
-        done = await anyio.run_process(["bash", "-c", command], env=environment(), check=False)
-    assert done.stdout.startswith(b"1. A local Contit")
-    assert done.stderr == b""
 
 
 @pytest.mark.anyio
@@ -80,13 +66,11 @@ async def test_the_sandbox_serves_on_its_port_with_its_faults_and_says_that_a_po
             while b"export CONTIT_BASE_URL" not in serving.stderr:
                 await anyio.sleep(0.02)
         to = upstream(f"http://127.0.0.1:{port}")
-        assert "fault (HTTP 503)" in (await run("check", **to)).stdout
+        assert "(HTTP 503)" in (await run("check", **to)).stdout
         assert (await run("check", **to)).returncode == 0
         refused = await run("sandbox", "--port", str(port))
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"error: Port {port} ")
-    assert "hint: Choose another one with --port." in refused.stderr
-    assert "export" not in refused.stderr
+    assert re.fullmatch(f"error: Port {port} .*\nhint: Choose another one with --port.\n", refused.stderr)
 
 
 def test_a_local_contit_does_not_close_what_contit_mcp_still_keeps() -> None:
@@ -124,24 +108,20 @@ def test_runs_are_listed_shown_and_completed_for_their_credential_alone(sandbox:
         assert (shown.code, shown.stdout) == (0, ANSWER), which
     newest = json.loads(run_here("runs", "show", "--json", **to).stdout)
     assert (newest["status"], newest["run_id"]) == ("completed", second.run_id)
-    found = json.loads(run_here("runs", "--json", "--limit", "1", **to).stdout)
-    assert [each["run_id"] for each in found["runs"]] == [second.run_id]
+    found = json.loads(run_here("runs", "--json", **to).stdout)
+    assert [each["run_id"] for each in found["runs"]] == [second.run_id, first.run_id]
+    assert "Put --json behind show." in run_here("runs", "--json", "show", **to).stdout
     line = f"contit-mcp ask --base-url {sandbox.url} --thread thread_"
     assert completed(run_here, line, CONTIT_API_KEY="sandbox-key") == [second.thread_id, first.thread_id]
+    for which in ("0", "3", "-1", "thread_x", "x" * 500):
+        shown = run_here("runs", "show", which, **to)
+        assert (shown.code, shown.is_calm()) == (2 if which.startswith("-") else 1, True)
+        assert 0 < len(shown.stderr) < 400
     assert len(sandbox.record.runs) == 2
     other = run_here("runs", **to | {"CONTIT_API_KEY": "another"})
     assert (other.code, other.stdout, other.stderr) == (0, "", "No conversation is remembered.\n")
     assert completed(run_here, line, CONTIT_API_KEY="another") == []
     assert completed(run_here, "contit-mcp ask --thread ") == []
-
-
-@pytest.mark.parametrize("which", ["0", "2", "-1", "thread_x", "1e3", "²", "x" * 500])
-def test_a_run_that_is_not_remembered_is_an_error(which: str, sandbox: Contit, run_here: RunHere) -> None:
-    """One line and a hint, exit code 1; what looks like an option is wrong usage."""
-    run_here("ask", DRAFTS, **upstream(sandbox.url))
-    shown = run_here("runs", "show", which, **upstream(sandbox.url))
-    assert (shown.code, shown.is_calm()) == (2 if which.startswith("-") else 1, True)
-    assert 0 < len(shown.stderr) < 400
 
 
 # --- handle
@@ -151,69 +131,51 @@ TASK = TaskId("thread_1", "run_1", 1_760_000_000_123)
 TASK_OPENED = "kind: task\nasked_at: 2025-10-09T08:53:20+00:00\nthread_id: thread_1\nrun_id: run_1\n"
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "printed"),
-    [
-        ("thread", "thread_1", "kind: thread\nthread_id: thread_1\n"),
-        ("run", "run_1", "kind: run\nrun_id: run_1\n"),
-        ("task", TASK.text, TASK_OPENED),
-    ],
-)
-def test_the_seal_key_alone_opens_every_caller_s_handle(kind: Kind, text: str, printed: str, run_here: RunHere) -> None:
-    """Also one that the old key has sealed; no credential and no name of a caller are needed."""
-    handle = Sealer([OLD]).seal(kind, "anyone at all", text)
-    done = run_here("handle", f"  {handle}\n", CONTIT_MCP_SEAL_KEY=f"{NEW},{OLD}")
-    assert (done.code, done.stdout, done.stderr) == (0, printed, "")
-
-
-def test_a_task_without_a_seal_key_opens_by_the_credential(run_here: RunHere) -> None:
+def test_the_seal_key_alone_opens_every_caller_s_handle(run_here: RunHere) -> None:
+    """Also one that the old key has sealed; no name of a caller is needed. A task may be sealed by the credential."""
+    opened: dict[tuple[Kind, str], str] = {
+        ("thread", "thread_1"): "kind: thread\nthread_id: thread_1\n",
+        ("run", "run_1"): "kind: run\nrun_id: run_1\n",
+        ("task", TASK.text): TASK_OPENED,
+    }
+    for (kind, text), printed in opened.items():
+        handle = Sealer([OLD]).seal(kind, "anyone at all", text)
+        done = run_here("handle", f"  {handle}\n", CONTIT_MCP_SEAL_KEY=f"{NEW},{OLD}")
+        assert (done.code, done.stdout, done.stderr) == (0, printed, "")
     handle = sealer_of_credential("key:sandbox-key").seal("task", "anyone", TASK.text)
     done = run_here("handle", handle, CONTIT_API_KEY="sandbox-key")
     assert (done.code, done.stdout) == (0, TASK_OPENED)
 
 
-HANDLE = Sealer([NEW]).seal("run", "owner", "run_1")
-
-
-@pytest.mark.parametrize(
-    ("handle", "key", "problem"),
-    [
-        (HANDLE, FOREIGN, "None of the keys opens this handle"),
-        (HANDLE[:-3], NEW, "None of the keys opens this handle"),
-        ("run_1", NEW, "None of the keys opens this handle"),
-        ("", NEW, "None of the keys opens this handle"),
-        ("h1_", NEW, "None of the keys opens this handle"),
-        ("h1_" + "A" * 10_000, NEW, "None of the keys opens this handle"),
-        (HANDLE, "short", "There is no key to open the handle with: a seal key has at least"),
-        (HANDLE, "", "There is no key to open the handle with"),
-    ],
-)
-def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(
-    handle: str, key: str, problem: str, run_here: RunHere
-) -> None:
-    done = run_here("handle", handle, CONTIT_MCP_SEAL_KEY=key)
-    assert (done.code, done.stdout, done.is_calm()) == (1, "", True)
-    assert done.stderr.startswith(f"error: {problem}")
-    assert "CONTIT_MCP_SEAL_KEY" in done.stderr
-    assert NEW not in done.stderr
+def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(run_here: RunHere) -> None:
+    sealed = Sealer([NEW]).seal("run", "owner", "run_1")
+    odd = [(handle, NEW, "None of") for handle in (sealed[:-3], "run_1", "", "h1_", "h1_" + "A" * 10_000)]
+    for handle, key, problem in [
+        (sealed, FOREIGN, "None of the keys opens this handle"),
+        (sealed, "short", "No key can open it: CONTIT_MCP_SEAL_KEY cannot be used: a seal key has"),
+        (sealed, "", "No key can open it: "),
+        *odd,
+    ]:
+        done = run_here("handle", handle, CONTIT_MCP_SEAL_KEY=key)
+        assert (done.code, done.stdout, done.is_calm()) == (1, "", True)
+        assert done.stderr.startswith(f"error: {problem}")
+        assert "CONTIT_MCP_SEAL_KEY" in done.stderr
+        assert NEW not in done.stderr
 
 
 # --- completion
 
 
-@pytest.mark.parametrize(
-    ("line", "some"),
-    [
-        ("contit-mcp ", ["stdio", "ask", "demo", "check", "sandbox"]),
-        ("contit-mcp sa", ["sandbox"]),
-        ("contit-mcp ask --", ["--thread", "--last", "--json", "--sandbox", "--config"]),
-        ("contit-mcp ask --log-level W", ["warning"]),
-    ],
-)
-def test_commands_options_and_choices_are_completed(line: str, some: list[str], run_here: RunHere) -> None:
-    found = completed(run_here, line, CONTIT_NONSENSE="x")
-    assert set(some) <= set(found), found
-    assert all(word.lower().startswith(line.rpartition(" ")[2].lower()) for word in found)
+def test_commands_options_and_choices_are_completed(run_here: RunHere) -> None:
+    for line, some in (
+        ("contit-mcp ", {"stdio", "ask", "demo", "check", "sandbox"}),
+        ("contit-mcp sa", {"sandbox"}),
+        ("contit-mcp ask --", {"--thread", "--last", "--json", "--sandbox", "--config"}),
+        ("contit-mcp ask --log-level W", {"warning"}),
+    ):
+        found = completed(run_here, line, CONTIT_NONSENSE="x")
+        assert some <= set(found), found
+        assert all(word.lower().startswith(line.rpartition(" ")[2].lower()) for word in found)
 
 
 @pytest.mark.anyio
@@ -241,23 +203,17 @@ async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("nonsense",), 2, "No such command"),
-        (("assk", "hello"), 2, "hint: Did you mean ask?"),
-        (("xyzzy",), 2, "hint: contit-mcp --help says more."),
-        (("runs", "1"), 2, "contit-mcp runs show 1"),
+        (("assk", "hello"), 2, "hint: contit-mcp --help says more."),
         (("stdio", "--nonsense"), 2, "No such option"),
+        (("install", "claude"), 2, "'claude-desktop', 'claude-code'"),
         (("check", "--config", "no-such-file.toml"), 1, "cannot be read"),
-        (("install", "claude"), 2, "hint: Did you mean claude-desktop or claude-code?"),
-        (("install", "--print"), 2, "hint: contit-mcp install lists the hosts."),
         (("check", "--trust"), 2, "hint: Add --host HOST."),
         (("check", "--host", "cursor", "--token-file", __file__), 2, "the entry has its own settings"),
         (("check", "--host", "cursor", "--base-url", "https://x.example"), 2, "the entry has its own settings"),
-        (("runs", "--limit", "3", "show"), 2, "hint: Put --json behind show."),
         (("stdio", "--wait-seconds", "0"), 2, "'--wait-seconds'"),
-        (("http", "--port", "99999"), 2, "'--port'"),
         (("stdio", "--base-url", "http://contit.example"), 1, "must begin with https://"),
         (("sandbox", "--fault", "nonsense"), 2, "nonsense"),
-        (("sandbox", "--data", "/dev/null"), 1, "hint: docs/sandbox.md"),
+        (("sandbox", "--data", "/dev/null"), 2, "hint: docs/sandbox.md"),
     ],
 )
 def test_wrong_usage_is_one_clear_error(arguments: tuple[str, ...], code: int, said: str, run_here: RunHere) -> None:

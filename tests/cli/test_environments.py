@@ -246,7 +246,7 @@ def test_closed_streams_are_no_crash(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
-@pytest.mark.parametrize("arguments", [("settings",), ("--help",), ("install",)])
+@pytest.mark.parametrize("arguments", [("settings",), ("--help",), ("install",), ("demo",)])
 def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """`contit-mcp settings | head -1` prints one line and nothing else."""
     ended = start(arguments, environment(HOME=str(tmp_path)), "| true")

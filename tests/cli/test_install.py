@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -19,10 +18,9 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
 from contit_mcp.errors import ContitError
-from contit_mcp.hosts.host import LocalServer, read_entry
 from contit_mcp.hosts.table import HOSTS
 from tests.children import COMMAND, contit
-from tests.cli.command_line import RunHere, environment, on_terminal, run, run_in, upstream
+from tests.cli.command_line import RunHere, environment, on_terminal, run, upstream
 from tests.cli.conftest import at_home, file_of, said_by
 from tests.rules.tree import ROOT
 
@@ -41,19 +39,16 @@ def entry_of(slug: str, scope: str = "user") -> dict[str, Any]:
 
 
 async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> None:
-    """Each command is used as it is printed."""
+    """Each command is used as it is printed, with an empty PATH."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
     question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
     before = at_home(home)
     installed = await run(*step_2, PATH=os.defpath)
-    assert installed.returncode == 0, installed.stderr
     entry = entry_of("claude-desktop")
-    assert "env" not in entry
-    printed = re.findall("^Check it with: (.*)$", installed.stdout, re.MULTILINE)
-    assert printed == [f"{entry['command']} check --host claude-desktop"]
-    assert Path(entry["command"]).is_absolute()
-    checked = await anyio.run_process(shlex.split(printed[0]), env=environment(PATH=os.defpath), check=False)
+    assert ("env" in entry, Path(entry["command"]).is_absolute()) == (False, True)
+    (printed,) = re.findall("^Check it with: (.*)$", installed.stdout, re.MULTILINE)
+    checked = await anyio.run_process(shlex.split(printed), env=environment(PATH=os.defpath), check=False)
     assert checked.returncode == 0, checked.stdout
     assert b"ok   Tools: contit_ask, contit_start, contit_status, contit_response" in checked.stdout
     server = StdioServerParameters(command=entry["command"], args=entry["args"], cwd=home)
@@ -61,7 +56,7 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
         async with Client(stdio_client(server)) as client:
             result = await client.call_tool("contit_ask", {"prompt": question})
     assert isinstance(result, CallToolResult)
-    assert "12 published articles from March 2026" in (result.structured_content or {})["response"]
+    assert "12 published articles from March 2026" in str(result.structured_content)
     assert (await run("uninstall", "claude-desktop")).returncode == 0
     assert at_home(home) == before
 
@@ -95,18 +90,19 @@ def test_a_file_of_every_host_is_as_it_was_afterwards(slug: str, command: Calls,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has neither modes nor links for everyone")
-def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
-    kept = home / "dotfiles.json"
+@pytest.mark.parametrize("scope", ["user", "project"])
+def test_a_link_and_a_mode_stay(scope: str, command: Calls, home: Path) -> None:
+    file = file_of("cursor", scope)
+    kept = (home / "project" if scope == "project" else home) / "dotfiles.json"
     kept.write_text("{}")
     kept.chmod(0o640)
-    file = file_of("cursor")
     file.parent.mkdir()
     file.symlink_to(kept)
-    assert command("install", "cursor", "--sandbox").exit_code == 0
+    assert command("install", "cursor", "--sandbox", "--scope", scope).exit_code == 0
     assert file.is_symlink()
     assert "contit-assistant" in kept.read_text()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o640
-    assert command("uninstall", "cursor").exit_code == 0
+    assert command("uninstall", "cursor", "--scope", scope).exit_code == 0
     assert file.is_symlink()
     assert kept.read_text() == "{}"
 
@@ -116,17 +112,13 @@ def test_a_link_and_a_mode_stay(command: Calls, home: Path) -> None:
     [
         ("cursor", b'{\n "mcpServers": {\n  "a": 1 "b"\n', "expecting ',' delimiter: line 3"),
         ("cursor", b'// \n[{"a": /* \n */ 1,, }]', "line 3"),
-        ("cursor", b'{"a": 1} 2', "extra data: line 1"),
-        ("cursor", b"{,}", "expecting property name enclosed in double quotes: line 1"),
         ("cursor", b"[]", "it holds something other than names and values"),
         ("cursor", b'{"mcpServers": [1]}', "its mcpServers is not what the host expects there"),
-        ("cursor", b'{"mcpServers": []}', "its mcpServers is not what the host expects there"),
         ("cursor", b"\xff\xfe{}", "is not UTF-8 text"),
         ("codex", b"a = 1\nb = \n", "invalid value (at line 2"),
         ("codex", b'mcp_servers = {o = {command = "x"}}', "it cannot be edited safely"),
         ("codex", b"[[mcp_servers]]\na = 1\n", "its mcp_servers is not what the host expects there"),
         ("goose", b"a: 1\nb: [\n", "line 3"),
-        ("goose", b"- 1\n", "it holds something other than names and values"),
         ("goose", b"extensions: no\n", "its extensions is not what the host expects there"),
     ],
 )
@@ -164,59 +156,61 @@ def test_an_entry_that_somebody_changed_is_replaced_only_by_force_and_never_lost
 
 
 def test_print_shows_the_entry_and_changes_nothing(command: Calls, home: Path) -> None:
+    """A token is named by its variable, unless the server wants none."""
     before = at_home(home)
     printed = command("install", "vscode", "--http", "https://contit.example", "--print")
     document = json.loads(printed.stdout)
     assert document["servers"]["contit-assistant"]["url"] == "https://contit.example/mcp"
     assert document["inputs"][0]["password"] is True
     assert str(file_of("vscode")) in printed.stderr
+    for arguments, has_token in (
+        (("https://x.example",), True),
+        (("https://x.example", "--no-token"), False),
+        (("http://localhost:8000",), False),
+        (("http://localhost:8000", "--token"), True),
+    ):
+        shown = command("install", "codex", "--print", "--http", *arguments).stdout
+        assert ('bearer_token_env_var = "CONTIT_ASSISTANT_TOKEN"' in shown) is has_token
     assert at_home(home) == before
 
 
-@pytest.mark.parametrize(
-    ("slug", "text", "said"),
-    [
-        ("claude-desktop", '{"mcpServers": {"o": {"command": "b"},}}', "no comments and no trailing commas"),
-        ("claude-desktop", '{\n// mine\n"mcpServers": {}}', "no comments and no trailing commas"),
-        ("gemini-cli", '{"mcpServers": {"o": {"command": "b"},}}', "no trailing commas"),
-        ("gemini-cli", '{\n// mine\n"mcpServers": {}}', ""),
-    ],
-)
-def test_what_a_host_cannot_read_in_its_own_file_is_said(
-    slug: str, text: str, said: str, command: Calls, home: Path
-) -> None:
+def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls, home: Path) -> None:
     """The rest of the file stays as it is."""
-    file = file_of(slug)
-    file.parent.mkdir(parents=True)
-    file.write_text(text)
-    installed = command("install", slug, "--sandbox")
-    assert installed.exit_code == 0, said_by(installed)
-    assert ("Attention: " in installed.output) is bool(said)
-    assert said in installed.output
-    checked = command("check", "--host", slug)
-    assert said in checked.output
-    assert ("at line" in checked.output) is bool(said)
-
-
-def test_every_entry_reads_back_as_what_it_was_made_of() -> None:
-    server = LocalServer("/bin/contit-mcp", ("stdio", "--sandbox"), {"CONTIT_API_KEY_FILE": "/key"})
-    for host in HOSTS.values():
-        assert read_entry(host.local(server)) == server, host.slug
+    comma, comment = '{"mcpServers": {"o": {"command": "b"},}}', '{\n// mine\n"mcpServers": {}}'
+    for slug, text, said in (
+        ("claude-desktop", comma, "no comments and no trailing commas"),
+        ("claude-desktop", comment, "no comments and no trailing commas"),
+        ("gemini-cli", comma, "no trailing commas"),
+        ("gemini-cli", comment, ""),
+    ):
+        file = file_of(slug)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        installed = command("install", slug, "--sandbox")
+        assert installed.exit_code == 0, said_by(installed)
+        assert ("Attention: " in installed.output) is bool(said)
+        checked = command("check", "--host", slug)
+        assert ("at line" in checked.output) is bool(said)
+        assert said in installed.output
+        assert said in checked.output
+        command("uninstall", slug)
 
 
 # --- the key
 
 
 def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, home: Path, state: Path) -> None:
-    """It is removed with the last entry that names it."""
+    """It is removed with the last entry that names it. Here it could not be tried, and that is said."""
     key_file = state / "api-key"
+    not_tried = "The key was not tried. Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection"
     for slug in ("cursor", "codex"):
-        installed = command("install", slug, CONTIT_API_KEY=" SECRET-MARKER\n")
+        installed = command("install", slug, **upstream("http://127.0.0.1:9", CONTIT_API_KEY=" SECRET-MARKER\n"))
         assert installed.exit_code == 0, said_by(installed)
         assert "SECRET-MARKER" not in installed.output + file_of(slug).read_text()
+        assert slug == "codex" or not_tried in installed.output
     assert key_file.read_text() == "SECRET-MARKER\n"
     assert os.name == "nt" or stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    assert entry_of("cursor")["env"] == {"CONTIT_API_KEY_FILE": str(key_file)}
+    assert entry_of("cursor")["env"]["CONTIT_API_KEY_FILE"] == str(key_file)
     assert "another entry uses it" in command("uninstall", "cursor").output
     assert key_file.exists()
     assert "was removed too" in command("uninstall", "codex").output
@@ -224,6 +218,7 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, home
 
 
 def test_no_key_is_left_behind(command: Calls, home: Path, state: Path) -> None:
+    """A broken file of another host keeps it, if it names it."""
     command("install", "cursor", CONTIT_API_KEY="key")
     command("install", "cursor", CONTIT_ACCESS_TOKEN="ctpat_x")
     command("install", "cursor", "--sandbox")
@@ -235,13 +230,6 @@ def test_no_key_is_left_behind(command: Calls, home: Path, state: Path) -> None:
     assert "There is no contit-assistant" in removed
     assert "was removed too" in removed
     assert list(state.iterdir()) == []
-    (home / ".cursor").rmdir()
-    (home / ".cursor").write_text("no folder")
-    assert "cannot be" in said_by(command("install", "cursor", CONTIT_API_KEY="key"), 1)
-    assert not (state / "api-key").exists()
-
-
-def test_a_broken_file_keeps_the_key_only_if_it_names_it(command: Calls, home: Path, state: Path) -> None:
     other = file_of("goose")
     other.parent.mkdir(parents=True)
     for text, kept in (("extensions: [", False), (f"extensions: [ {state / 'api-key'}", True)):
@@ -249,6 +237,11 @@ def test_a_broken_file_keeps_the_key_only_if_it_names_it(command: Calls, home: P
         command("install", "cursor", CONTIT_API_KEY="key")
         said = command("uninstall", "cursor").output
         assert (state / "api-key").exists() == kept, said
+    (state / "api-key").unlink()
+    (home / ".cursor").rmdir()
+    (home / ".cursor").write_text("no folder")
+    assert "cannot be" in said_by(command("install", "cursor", CONTIT_API_KEY="key"), 1)
+    assert not (state / "api-key").exists()
 
 
 def test_another_key_replaces_the_stored_one_only_when_asked_to(command: Calls, home: Path, state: Path) -> None:
@@ -287,18 +280,19 @@ def test_a_key_file_of_the_user_is_named_and_never_touched(command: Calls, home:
     assert mine.read_text() == "key"
 
 
-@pytest.mark.parametrize(
-    "variables", [{"CONTIT_ACCESS_TOKEN": "ctpat_x"}, {"CONTIT_API_KEY": "ctpat_x"}, {"CONTIT_API_KEY_FILE": "~/pat"}]
-)
-def test_a_personal_access_token_is_named_as_one(variables: dict[str, str], command: Calls, home: Path) -> None:
+def test_a_personal_access_token_is_named_as_one(command: Calls, home: Path) -> None:
     """It begins with ctpat_ (documented), wherever people put it; sent as an API key it would be refused."""
     (home / "pat").write_text("ctpat_x")
-    assert command("install", "cursor", **variables).exit_code == 0
-    ((name, path),) = entry_of("cursor")["env"].items()
-    assert name == "CONTIT_ACCESS_TOKEN_FILE"
-    assert Path(path).read_text().strip() == "ctpat_x"
-    command("uninstall", "cursor")
-    assert Path(path).exists() is (path == str(home / "pat"))
+    for name, value in (
+        ("CONTIT_ACCESS_TOKEN", "ctpat_x"),
+        ("CONTIT_API_KEY", "ctpat_x"),
+        ("CONTIT_API_KEY_FILE", "~/pat"),
+    ):
+        assert command("install", "cursor", **{name: value}).exit_code == 0
+        ((named, path),) = entry_of("cursor")["env"].items()
+        assert (named, Path(path).read_text().strip()) == ("CONTIT_ACCESS_TOKEN_FILE", "ctpat_x")
+        command("uninstall", "cursor")
+        assert Path(path).exists() is (path == str(home / "pat"))
 
 
 @pytest.mark.parametrize(
@@ -337,25 +331,20 @@ def test_the_key_that_install_keeps_is_used_by_ask_and_check(run_here: RunHere, 
 
 def test_a_key_that_contit_refuses_is_not_kept(command: Calls, home: Path, state: Path) -> None:
     """From a variable and from a file; nothing is written."""
-    (home.parent / "mine").write_text("mistyped")
+    mine = home.parent / "mine"
+    mine.write_text("mistyped")
     with contit() as it:
-        for arguments, given in (
-            ((), {"CONTIT_API_KEY": "mistyped"}),
-            ((), {"CONTIT_ACCESS_TOKEN": "ctpat_mistyped"}),
-            (("--key-file", str(home.parent / "mine")), {}),
-            ((), {"CONTIT_API_KEY_FILE": str(home.parent / "mine")}),
+        for given in (
+            {"CONTIT_API_KEY": "mistyped"},
+            {"CONTIT_ACCESS_TOKEN": "ctpat_mistyped"},
+            {"CONTIT_API_KEY_FILE": str(mine)},
         ):
-            refused = command("install", "cursor", *arguments, CONTIT_BASE_URL=it.url, **given)
+            refused = command("install", "cursor", CONTIT_BASE_URL=it.url, **given)
             assert said_by(refused, 1) == "Contit refuses the key (401), so nothing was written."
+        refused = command("install", "cursor", "--key-file", str(mine), CONTIT_BASE_URL=it.url)
+        assert said_by(refused, 1) == "Contit refuses the key (401), so nothing was written."
     assert at_home(home) == ["project"]
     assert not (state / "api-key").exists()
-
-
-def test_a_key_that_cannot_be_tried_is_kept_and_that_is_said(command: Calls, home: Path) -> None:
-    """Offline, behind a proxy, or while Contit has a fault."""
-    installed = command("install", "cursor", CONTIT_API_KEY="key", CONTIT_BASE_URL="http://127.0.0.1:9")
-    assert installed.exit_code == 0
-    assert "The key was not tried. Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection" in installed.output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
@@ -390,9 +379,8 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
     command("install", "zed", "--sandbox")
     lines = {line.split()[0]: line for line in command("install").stdout.splitlines()}
     assert list(lines) == list(HOSTS)
-    assert " found " in lines["cursor"]
-    assert " broken file " in lines["codex"]
-    assert " installed " in lines["zed"]
+    for slug, state in (("cursor", " found "), ("codex", " broken file "), ("zed", " installed "), ("windsurf", "")):
+        assert state in lines[slug]
     assert "found" not in lines["windsurf"]
     assert str(file_of("windsurf")) in lines["windsurf"]
 
@@ -401,9 +389,8 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
     ("arguments", "code", "said"),
     [
         (("install", "cursorr"), 2, "'cursorr' is not one of 'claude-desktop'"),
-        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "two different entries"),
-        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "two different entries"),
-        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
+        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "for different entries"),
+        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "for different entries"),
         (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
         (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
         (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),
@@ -414,16 +401,6 @@ def test_a_call_that_makes_no_sense_is_explained(
     arguments: tuple[str, ...], code: int, said: str, command: Calls, home: Path
 ) -> None:
     assert said in said_by(command(*arguments), code)
-
-
-def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(command: Calls, home: Path) -> None:
-    def printed(*arguments: str) -> str:
-        return command("install", "codex", "--print", "--http", *arguments).stdout
-
-    assert 'bearer_token_env_var = "CONTIT_ASSISTANT_TOKEN"' in printed("https://x.example")
-    assert "bearer_token" not in printed("https://x.example", "--no-token")
-    assert "bearer_token" not in printed("http://localhost:8000")
-    assert "bearer_token" in printed("http://localhost:8000", "--token")
 
 
 # --- other people's folders, and this machine's other users
@@ -437,33 +414,22 @@ def test_a_token_is_named_by_its_variable_unless_the_server_wants_none(command: 
 def test_no_link_leads_out_of_a_project(slug: str, target: str, command: Calls, home: Path) -> None:
     """The file may be a link, or a folder on the way to it; the target may be there or not."""
     (home / "secret.json").write_text('{"mcpServers": {"contit-assistant": {"command": "secret-command"}}}')
-    place = file_of(slug, "project").relative_to(home / "project")
+    project = home / "project"
+    place = file_of(slug, "project").relative_to(project)
     for part in (place, *place.parents[:-1]):
-        link = home / "project" / part
+        link = project / part
         link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_dir():
+            link.rmdir()
         outside = target.replace("~", str(home))
-        link.symlink_to(
-            os.path.relpath(home / "project" / outside, link.parent) if outside.startswith("..") else outside
-        )
+        link.symlink_to(os.path.relpath(project / outside, link.parent) if outside.startswith("..") else outside)
         before = at_home(home)
         for words in (("install", slug, "--sandbox"), ("uninstall", slug), ("check", "--host", slug)):
             refused = command(*words, "--scope", "project")
             assert "leads out of the project" in said_by(refused, 1), (part, words)
             assert "secret-command" not in refused.output
         assert at_home(home) == before
-        shutil.rmtree(home / "project")
-        (home / "project").mkdir()
-        os.chdir(home / "project")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
-def test_a_link_inside_a_project_is_followed(command: Calls, home: Path) -> None:
-    kept = home / "project" / "config" / "mcp.json"
-    kept.parent.mkdir()
-    kept.write_text("{}")
-    file_of("claude-code", "project").symlink_to("config/mcp.json")
-    assert command("install", "claude-code", "--sandbox", "--scope", "project").exit_code == 0
-    assert "contit-assistant" in kept.read_text()
+        link.unlink()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
@@ -486,17 +452,14 @@ async def test_a_current_folder_that_is_gone_is_said(home: Path, tmp_path: Path)
     """As what it is, not as an output that could not be written."""
     script = f"mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(COMMAND)} install cursor --sandbox"
     done = await anyio.run_process(["/bin/sh", "-c", script], cwd=tmp_path, env=environment(), check=False)
-    assert done.returncode == 1
-    assert done.stderr.decode().splitlines()[-2:] == [
-        "error: The folder that this was called from is gone.",
-        "hint: Go to another one.",
-    ]
+    error = b"error: The folder that this was called from is gone.\nhint: Go to another one.\n"
+    assert (done.returncode, done.stderr.endswith(error)) == (1, True)
 
 
 async def test_nothing_is_imported_from_the_current_folder(home: Path) -> None:
     """`python -m contit_mcp` in a cloned repository; an entry that starts Python says -P."""
     for module in ("click", "rich", "httpx", "json", "anyio", "tomlkit", "contit_mcp_extra", "structlog", "typing"):
         (home / "project" / f"{module}.py").write_text("raise SystemExit('PWNED')")
-    done = await run_in(home / "project", "install", "codex", "--print", "--sandbox")
+    done = await run("install", "codex", "--print", "--sandbox")
     assert "PWNED" not in done.stdout + done.stderr
     assert done.returncode == 0, done.stderr

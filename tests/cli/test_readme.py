@@ -64,6 +64,7 @@ def test_the_readme_can_be_followed_to_an_empty_home_folder(tmp_path: Path) -> N
     port = str(free_port())
     with running_sandbox(SandboxOptions(run_seconds=0.1)) as contit:
         reader = Reader(tmp_path, **contit.environment, CONTIT_MCP_PORT=port)
+        assert "Breaking News" in reader.types(block("~/.contit-mcp/bin/contit-mcp ask --sandbox"))
         assert "contit-assistant" in reader.types(block("~/.contit-mcp/bin/contit-mcp install claude-desktop"))
         hosts = reader.types(block("contit-mcp install "))
         assert "ok   Tools: contit_ask" in hosts
@@ -104,9 +105,9 @@ def test_the_powershell_lines_do_what_the_other_lines_do() -> None:
     """Every path is quoted, since a home folder can contain a space; they were not run on Windows."""
     blocks = re.findall(r"^```powershell\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     lines = [line for text in blocks for line in text.splitlines()]
-    assert len(lines) == 4
+    assert len(lines) == 8
     assert all("%" not in line and "\\" not in re.sub(r'"[^"]*"', "", line) for line in lines)
-    assert [line.split('" ')[-1] for line in lines[1:3]] == [
-        "install '.[terminal]'",
-        "install claude-desktop --sandbox",
-    ]
+    steps = [block(start).splitlines() for start in ("git clone", "~/.contit-mcp/bin/contit-mcp ask --sandbox")]
+    assert lines[:2] == steps[0][0].split(" && ")
+    assert lines[3].split('" ')[-1] == "install '.[terminal]'"
+    assert lines[5:7] == [steps[1][0].removeprefix("~/.contit-mcp/bin/"), "contit-mcp install claude-desktop --sandbox"]

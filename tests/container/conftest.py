@@ -24,10 +24,8 @@ class Build:
 
     image: str
     base: str
-    context: Path
-    """The folder that was given to the build: what is committed, and what must stay outside."""
-    secrets: list[str]
-    """What pip needs on this machine."""
+    context: Path  # what is committed, and what must stay outside
+    options: list[str]  # what pip needs on this machine, as secrets
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +44,10 @@ def build(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (context / ".env").write_text(f"CONTIT_API_KEY={CANARY}\n", encoding="utf-8")
     (context / "contit_mcp" / "__pycache__").mkdir()
     (context / "contit_mcp" / "__pycache__" / "left.pyc").write_text(CANARY, encoding="utf-8")
-    secrets = _what_pip_needs(tmp_path_factory.mktemp("secrets"))
-    base = base_image(engine)
-    done = engine.build(context, TAG, base=base, secrets=secrets)
+    made = Build(TAG, base_image(engine), context, _what_pip_needs(tmp_path_factory.mktemp("secrets")))
+    done = engine.build(context, TAG, made.base, *made.options)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
-    yield Build(TAG, base, context, secrets)
+    yield made
     engine.run("rmi", "-f", TAG)
 
 
@@ -64,4 +61,4 @@ def _what_pip_needs(folder: Path) -> list[str]:
     secrets = [f"id=pip_conf,src={folder / 'pip.conf'}"]
     if authorities := os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE"):
         secrets.append(f"id=ca_bundle,src={authorities}")
-    return secrets
+    return [f"--secret={secret}" for secret in secrets]

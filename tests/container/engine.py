@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+Done = subprocess.CompletedProcess[str]
+
 BARE_MACHINE = """
 [containers]
 # Where the limits cannot be raised, the defaults of containers are refused.
@@ -32,35 +34,21 @@ class Engine:
     folder: Path
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
-    @property
-    def is_podman(self) -> bool:
-        return Path(self.command).name == "podman"
-
-    def run(
-        self, *arguments: str | Path, check: bool = True, seconds: float = 120
-    ) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str | Path, check: bool = True, seconds: float = 120) -> Done:
         """Run the engine's command to its end."""
         line = [self.command, *map(str, arguments)]
         done = subprocess.run(
             line, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
             check=False,
         )  # fmt: skip
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(line)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        assert not (check and done.returncode), f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
-    def build(
-        self, context: Path, tag: str, *, base: str, target: str | None = None, secrets: Sequence[str] = ()
-    ) -> "subprocess.CompletedProcess[str]":
+    def build(self, context: Path, tag: str, base: str, *options: str) -> Done:
         """Build an image; the caller looks at the exit code."""
-        arguments = ["build", "--network", "host", "-t", tag, "-f", str(context / "Dockerfile")]
-        if self.is_podman:
-            arguments += ["--format", "docker"]  # the other format has no health checks
-        arguments += ["--build-arg", f"BASE_IMAGE={base}"]
-        arguments += ["--target", target] if target else []
-        for secret in secrets:
-            arguments += ["--secret", secret]
-        return self.run(*arguments, context, check=False, seconds=600)
+        podman = ("--format", "docker") if Path(self.command).name == "podman" else ()  # its own has no health checks
+        named = ("-t", tag, "-f", context / "Dockerfile", "--build-arg", f"BASE_IMAGE={base}")
+        return self.run("build", "--network", "host", *podman, *named, *options, context, check=False, seconds=600)
 
     def inspect(self, name: str) -> dict[str, Any]:
         found: list[dict[str, Any]] = json.loads(self.run("inspect", name).stdout)
@@ -83,28 +71,22 @@ class Container:
     engine: Engine
     name: str
 
-    def do(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def do(self, *command: str, check: bool = True) -> Done:
         return self.engine.run("exec", self.name, *command, check=check)
 
     def logs(self) -> str:
         done = self.engine.run("logs", self.name)
         return done.stdout + done.stderr
 
-    def exit_code(self) -> int:
-        """Wait for its end."""
-        return int(self.engine.run("wait", self.name, seconds=30).stdout)
-
 
 def find_engine(folder: Path) -> Engine:
     """Return the engine of this machine."""
     for command in filter(None, map(shutil.which, ("docker", "podman"))):
         engine = Engine(command, folder)
-        if engine.is_podman and not Path("/run/systemd/system").exists():
+        if Path(command).name == "podman" and not Path("/run/systemd/system").exists():
             settings = folder / "containers.conf"
             settings.write_text(BARE_MACHINE, encoding="utf-8")
             engine.environment["CONTAINERS_CONF"] = str(settings)
         if engine.run("info", check=False).returncode == 0:
             return engine
-    raise AssertionError(
-        "No container engine works here. Install Docker, or on Debian as root: apt-get install podman runc mmdebstrap"
-    )
+    raise AssertionError("No container engine works here. On Debian as root: apt-get install podman runc mmdebstrap")

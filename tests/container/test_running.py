@@ -10,14 +10,12 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import CallToolResult
 
 from contit_mcp import __version__
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.children import QUESTION, anyio_backend, caller, free_port, request_of, result_in, sandbox_on_port
+from tests import children
+from tests.children import QUESTION, anyio_backend, caller, request_of, sandbox_on_port
 from tests.container.conftest import Build
 from tests.container.engine import Container, Engine
 
@@ -25,13 +23,9 @@ __all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
 
 HARDENED = (
-    "--read-only",
-    "--tmpfs=/tmp:rw,noexec,nosuid,size=16m",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--memory=256m",
-    "--pids-limit=64",
-)
+    "--read-only --tmpfs=/tmp:rw,noexec,nosuid,size=16m --cap-drop=ALL --security-opt=no-new-privileges"
+    " --memory=256m --pids-limit=64"
+).split()
 KEY = {"X-Api-Key": "sandbox-key"}
 
 
@@ -40,7 +34,7 @@ async def serving(
     engine: Engine, build: Build, *options: str, runs: SandboxOptions | None = None
 ) -> AsyncIterator[tuple[Container, str, SandboxRecord]]:
     """The image with only Contit's address set, on this machine's loopback; its URL, and that Contit."""
-    port = free_port()
+    port = children.free_port()
     where = ("--network=host", "-e", "APP_HOST=127.0.0.1", "-e", f"PORT={port}")
     async with sandbox_on_port(runs) as (contit, record):
         with engine.container(build.image, *HARDENED, *where, "-e", f"CONTIT_BASE_URL={contit}", *options) as container:
@@ -57,8 +51,7 @@ async def serving(
 
 
 async def asked(http: httpx.AsyncClient, url: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    """The structure that a call returns."""
-    result = result_in(await http.post(f"{url}/mcp", **request_of("modern", tool, arguments)))
+    result = children.result_in(await http.post(f"{url}/mcp", **request_of("modern", tool, arguments)))
     structure: dict[str, Any] = result["structuredContent"]
     return structure
 
@@ -70,9 +63,6 @@ async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_cre
     async with serving(engine, build) as (container, url, _), caller(**KEY) as http:
         answer = await asked(http, url, "contit_ask", prompt=QUESTION)
         assert (answer["status"], "20 draft items" in answer["response"]) == ("completed", True)
-        async with caller() as stranger:
-            request = request_of("modern", "contit_ask", {"prompt": QUESTION})
-            assert (await stranger.post(f"{url}/mcp", **request)).status_code == 401
         status = container.do("cat", "/proc/1/status").stdout
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert facts["Name"] == "tini"
@@ -85,17 +75,11 @@ async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_cre
 
 async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
     """As a host on the same machine starts it; no network is needed for the sandbox."""
-    line = ["run", "-i", "--rm", "--network=none", *HARDENED, build.image, "stdio", "--sandbox"]
-    child = StdioServerParameters(command=engine.command, args=line, env=engine.environment)
-    with anyio.fail_after(60):
-        async with Client(stdio_client(child)) as client:
-            tools = await client.list_tools()
-            assert [tool.name for tool in tools.tools] == [
-                "contit_ask", "contit_start", "contit_status", "contit_response",
-            ]  # fmt: skip
-            result = await client.call_tool("contit_ask", {"prompt": QUESTION})
-            assert isinstance(result, CallToolResult)
-            assert (result.structured_content or {})["status"] == "completed"
+    line = [engine.command, "run", "-i", "--rm", "--network=none", *HARDENED, build.image, "stdio", "--sandbox"]
+    async with children.piped(children.Child, line, engine.environment) as child:
+        await child.initialize()
+        result = await child.call(2, "contit_ask", {"prompt": QUESTION})
+        assert result["structuredContent"]["status"] == "completed"
     version = engine.run("run", "--rm", "--network=none", build.image, "--version").stdout
     assert version == f"contit-mcp {__version__}\n"
 
@@ -104,8 +88,7 @@ async def test_the_health_check_tells_a_server_that_lives_from_one_that_hangs(en
     async with serving(engine, build) as (container, url, _):
         check = ("/usr/local/bin/contit-mcp", "healthcheck")
         assert container.do(*check).stdout == f"{url}/healthz answers.\n"
-        child = "import os; print(next(p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1 and b'http' in open(f'/proc/{p}/cmdline','rb').read()))"
-        number = container.do("python3", "-c", child).stdout.strip()
+        number = container.do("cat", "/proc/1/task/1/children").stdout.strip()  # of tini, which is process 1
         container.do("sh", "-c", f"kill -STOP {number}")
         hangs = container.do(*check, check=False)
         assert (hangs.returncode, "does not answer" in hangs.stdout) == (1, True)
@@ -128,53 +111,45 @@ async def test_a_stop_gives_who_waits_a_handle_and_ends_with_code_0(engine: Engi
             began = anyio.current_time()
             await anyio.to_thread.run_sync(lambda: engine.run("stop", "-t", "20", container.name))
             assert anyio.current_time() - began < 8  # the engine's own work included
-        assert container.exit_code() == 0
+        assert engine.run("wait", container.name, seconds=30).stdout.strip() == "0"
         assert [(one["status"], "run_id" in one) for one in found] == [("in_progress", True)]
 
 
 async def test_runs_outlive_the_container_in_its_volume(engine: Engine, build: Build) -> None:
     """Killed in the middle of an ask; the next container on the same volume knows the run (design, section 3)."""
-    volume = f"contit-mcp-test-{free_port()}"
+    volume = f"contit-mcp-test-{children.free_port()}"
     options = ("-v", f"{volume}:/var/lib/contit-mcp")
     try:
         async with sandbox_on_port(SandboxOptions(run_seconds=3)) as (contit, record):
             more = (*options, "-e", f"CONTIT_BASE_URL={contit}")
-            for kill in (True, False):
-                async with serving(engine, build, *more) as (container, url, _), caller(**KEY) as http:
-                    if kill:
-                        handle = await asked(http, url, "contit_ask", prompt=QUESTION, wait_seconds=1)
-                        assert handle["status"] == "in_progress"
-                        engine.run("kill", container.name)
-                    else:
-                        answer = await asked(http, url, "contit_ask", prompt=QUESTION)
-                        assert (answer["status"], answer["run_id"]) == ("completed", handle["run_id"])
+            async with serving(engine, build, *more) as (container, url, _), caller(**KEY) as http:
+                handle = await asked(http, url, "contit_ask", prompt=QUESTION, wait_seconds=1)
+                assert handle["status"] == "in_progress"
+                engine.run("kill", container.name)
+            async with serving(engine, build, *more) as (_, url, _), caller(**KEY) as http:
+                answer = await asked(http, url, "contit_ask", prompt=QUESTION)
+            assert (answer["status"], answer["run_id"]) == ("completed", handle["run_id"])
             assert len(record.runs) == 1
     finally:
         engine.run("volume", "rm", "-f", volume)
 
 
-def test_settings_come_by_variable_by_secret_file_and_by_a_mounted_file(
+async def test_settings_come_by_variable_by_secret_file_and_by_a_mounted_file(
     engine: Engine, build: Build, tmp_path: Path
 ) -> None:
-    token = tmp_path / "tokens"
-    token.write_text("anna:anna-token-of-twenty-and-more", encoding="utf-8")
-    settings = tmp_path / "contit-mcp.toml"
-    lines = ('host = "127.0.0.1"', 'auth = "token"', 'tokens_file = "/run/secrets/tokens"', 'api_key = "sandbox-key"')
-    settings.write_text("\n".join([*lines, f'seal_key = "{"k" * 32}"']), encoding="utf-8")
+    token, settings = tmp_path / "tokens", tmp_path / "contit-mcp.toml"
+    token.write_text(children.TOKEN_MODE["CONTIT_MCP_TOKENS"], encoding="utf-8")
+    lines = ('auth = "token"', 'tokens_file = "/run/secrets/tokens"', f'seal_key = "{children.SEAL_KEY}"')
+    settings.write_text("\n".join(lines), encoding="utf-8")
     for path in (token, settings):
         path.chmod(0o644)
     mounted = ("-v", f"{settings}:/etc/contit-mcp/contit-mcp.toml:ro", "-v", f"{token}:/run/secrets/tokens:ro")
-    with engine.container(build.image, *HARDENED, "--network=none", *mounted) as container:
-        probe = (
-            "import time, urllib.request as u, urllib.error as e\n"
-            "for _ in range(100):\n"
-            "  try: u.urlopen('http://127.0.0.1:8000/readyz'); break\n"
-            "  except e.URLError: time.sleep(0.1)\n"
-            "def status(token):\n"
-            "  r = u.Request('http://127.0.0.1:8000/mcp', b'{}', {'Content-Type': 'application/json', 'Authorization': token})\n"
-            "  try: return u.urlopen(r).status\n"
-            "  except e.HTTPError as x: return x.code\n"
-            "print(status('Bearer anna-token-of-twenty-and-more'), status('Bearer somebody-elses-token-that-is-long'))"
-        )
-        known, unknown = container.do("python3", "-c", probe).stdout.split()
-        assert known != unknown == "401"
+    server = serving(engine, build, *mounted, "-e", "CONTIT_API_KEY=sandbox-key")
+    async with (
+        server as (_, url, _),
+        caller(children.TOKENS["anna"]) as anna,
+        caller("another-token-of-20") as stranger,
+    ):
+        assert (await asked(anna, url, "contit_ask", prompt=QUESTION))["status"] == "completed"
+        request = request_of("modern", "contit_ask", {"prompt": QUESTION})
+        assert (await stranger.post(f"{url}/mcp", **request)).status_code == 401

@@ -6,7 +6,6 @@ it, but with a store in memory. A command that it does not know is an error.
     python -m tests.deployment.engine docker run …
 """
 
-import argparse
 import json
 import os
 import signal
@@ -28,32 +27,33 @@ PATIENCE_SECONDS = 30.0
 
 
 def docker(*words: str) -> int:
-    """Carry out a command of docker."""
     match words:
         case ("build", "-t", _, context):
             assert Path(context, "Dockerfile").exists()
-        case ("run", *options):
-            docker_run(options)
-        case ("exec" | "stop" | "rm" as command, name, *rest):
-            kept = json.loads((HERE / name).read_text(encoding="utf-8"))
-            if command == "exec":
-                return contit_mcp(rest, kept["environment"])
-            if command == "stop":
-                os.kill(kept["pid"], signal.SIGTERM)
-                until_logged(name, "server.stopped")
-            else:
-                (HERE / name).unlink()
+        case ("run", "--detach", "--name", name, "--publish", published, *options, "contit-mcp"):
+            address, port, inside = published.split(":")
+            volume = options[options.index("--volume") + 1].split(":")[1]
+            assert (address, inside, volume) == ("127.0.0.1", "8000", STATE)
+            start(name, {"CONTIT_MCP_STATE_DIR": str(HERE / "state")}, port)
+        case ("exec", name, *rest):
+            return contit_mcp(rest, json.loads((HERE / name).read_text(encoding="utf-8"))["environment"])
+        case ("stop", name):
+            os.kill(json.loads((HERE / name).read_text(encoding="utf-8"))["pid"], signal.SIGTERM)
+            until_logged(name, "server.stopped")
+        case ("rm", name):
+            (HERE / name).unlink()
         case ("compose", "up", *options):
             compose_up(options)
         case ("compose", "exec", "replica-1", *rest):
             return contit_mcp(rest, compose_environment())
+        case ("compose", "build") | ("push", _):
+            pass
         case _:
-            assert words == ("compose", "build") or words[0] == "push", words
+            raise LookupError(words)
     return 0
 
 
 def kubectl(*words: str) -> int:
-    """Carry out a command of kubectl."""
     match words:
         case ("apply", "--kustomize", folder):
             text = Path(folder, "kustomization.yaml").read_text(encoding="utf-8")
@@ -73,20 +73,6 @@ def kubectl(*words: str) -> int:
     return 0
 
 
-def docker_run(words: list[str]) -> None:
-    """Start the image's command, on the port that is published."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    for option in ("--name", "--publish", "--cap-drop", "--security-opt", "--memory", "--volume"):
-        parser.add_argument(option)
-    parser.add_argument("--detach", action="store_true", required=True)
-    parser.add_argument("--read-only", action="store_true")
-    parser.add_argument("image", choices=["contit-mcp"])
-    given = parser.parse_args(words)
-    address, port, inside = given.publish.split(":")
-    assert (address, inside, given.volume.split(":")[1]) == ("127.0.0.1", "8000", STATE)
-    start(given.name, {"CONTIT_MCP_STATE_DIR": str(HERE / "state")}, port)
-
-
 def compose_up(words: list[str]) -> None:
     """Start one replica at the first call, where nginx would be reached."""
     services = {word for word in words if not word.startswith("--")}
@@ -100,6 +86,7 @@ def compose_up(words: list[str]) -> None:
 
 def compose_environment() -> dict[str, str]:
     """Return the settings of a replica, read in the folder of compose.yaml."""
+    assert all(Path(secret["file"]).exists() for secret in compose()["secrets"].values())
     environment = compose()["services"]["replica-1"]["environment"]
     return in_place(environment, "/run/secrets", Path("secrets").absolute(), "redis")
 

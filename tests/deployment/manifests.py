@@ -11,6 +11,7 @@ from tests.rules.tree import ROOT
 KUBERNETES = ROOT / "configs" / "kubernetes"
 COMPOSE = ROOT / "configs" / "compose" / "compose.yaml"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 USER_ID = int(re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)[0])
 PORT = int(re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)[0])

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.children import Served, clean_environment, contit, free_port
+from tests.deployment.manifests import GUIDE
 from tests.http.issuer import issuing
 from tests.rules.tree import ROOT
 
@@ -39,9 +40,8 @@ class Block(NamedTuple):
 
 def blocks() -> Iterator[Block]:
     """All of them, in order."""
-    guide = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     section = ""
-    for heading, language, text in re.findall(r"^#+ (.+)$|^ *```(\w*)\n((?:.*\n)*?) *```$", guide, re.MULTILINE):
+    for heading, language, text in re.findall(r"^#+ (.+)$|^ *```(\w*)\n((?:.*\n)*?) *```$", GUIDE, re.MULTILINE):
         section = heading or section
         if not heading:
             yield Block(section, language, textwrap.dedent(text))
@@ -68,43 +68,38 @@ def script(port: int) -> str:
 @contextmanager
 def machine(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """A clone and the commands of the guide; yields the environment, and what differs here from what the guide says."""
-    (folder / "engine").mkdir()
-    (folder / "bin").mkdir()
+    engine, commands = folder / "engine", folder / "bin"
+    engine.mkdir()
+    commands.mkdir()
     shutil.copytree(ROOT / "configs", folder / "clone" / "configs", ignore=shutil.ignore_patterns("secrets"))
     shutil.copy(ROOT / "Dockerfile", folder / "clone")
-    engine = "tests.deployment.engine"
-    for name, module in (
-        ("contit-mcp", "contit_mcp"),
-        ("docker", f"{engine} docker"),
-        ("kubectl", f"{engine} kubectl"),
-    ):
-        path = folder / "bin" / name
+    modules = {name: f"tests.deployment.engine {name}" for name in ("docker", "kubectl")}
+    for name, module in {"contit-mcp": "contit_mcp", **modules}.items():
+        path = commands / name
         path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
     direct, through_nginx = free_port(), free_port()
     with contit() as upstream, issuing() as issuer:
         environment = clean_environment(
-            PATH=f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            PATH=f"{commands}{os.pathsep}{os.environ['PATH']}",
             CONTIT_BASE_URL=upstream.url,
             CONTIT_MCP_STATE_DIR=str(folder / "state"),
             CONTIT_MCP_PORT=str(direct),
-            ENGINE=str(folder / "engine"),
+            ENGINE=str(engine),
             ENGINE_NGINX_PORT=str(through_nginx),
             YOUR_CONTIT_KEY="sandbox-key",
             ACCESS_TOKEN=issuer.token(aud=PUBLIC_URL, scope="contit.ask"),
         )
+        here = {
+            "127.0.0.1:8000": f"127.0.0.1:{direct}",
+            "127.0.0.1:8080": f"127.0.0.1:{through_nginx}",
+            "CONTIT_API_KEY=your-key": "CONTIT_API_KEY=sandbox-key",
+            "https://login.example.com": issuer.url,
+        }
         try:
-            yield (
-                environment,
-                {
-                    "127.0.0.1:8000": f"127.0.0.1:{direct}",
-                    "127.0.0.1:8080": f"127.0.0.1:{through_nginx}",
-                    "CONTIT_API_KEY=your-key": "CONTIT_API_KEY=sandbox-key",
-                    "https://login.example.com": issuer.url,
-                },
-            )
+            yield environment, here
         finally:
-            for kept in (folder / "engine").iterdir():
+            for kept in engine.iterdir():
                 with suppress(ValueError, KeyError, TypeError, ProcessLookupError, IsADirectoryError):
                     os.kill(json.loads(kept.read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
 

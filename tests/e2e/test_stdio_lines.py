@@ -25,20 +25,16 @@ PING = line(id="ping", method="ping")
 PARSE, INVALID = -32700, -32600
 LINES: list[tuple[bytes, int, object]] = [
     (b"{", PARSE, None),
-    (b"not json", PARSE, None),
-    (b'{"jsonrpc": "2.0", "id": 1, "method": "ping"', PARSE, None),
     (b"\xff\xfe\x00", PARSE, None),
     (b"[" * 5_000, PARSE, None),
     (PING + b" trailing", PARSE, None),
     (b"[" + PING + b", " + PING + b"]", INVALID, None),
     (b"[]", INVALID, None),
     (b"7", INVALID, None),
-    (b'"ping"', INVALID, None),
     (b"null", INVALID, None),
     (line(id=None, method="ping"), INVALID, None),
     (line(id=1.5, method="ping"), INVALID, None),
     (line(id=True, method="ping"), INVALID, None),
-    (line(id=[], method="ping"), INVALID, None),
     (line(id={"a": 1}, method="ping"), INVALID, None),
     (line(id=None, method="tools/call", params=ASKED), INVALID, None),
     (b'{"id": 8, "method": "ping"}', INVALID, 8),
@@ -80,11 +76,9 @@ async def test_a_flood_of_broken_lines_is_answered_and_leaves_the_server_as_it_w
         await child.initialize()
         ends = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "3"))
         while time.monotonic() < ends:
-            data = bytearray(seed.choice(good))
+            data = bytearray(seed.choice([*good, seed.randbytes(seed.randrange(1, 400))]))
             for _ in range(seed.randrange(1, 6)):
                 data[seed.randrange(len(data))] = seed.randrange(256)
-            if seed.random() < 0.2:
-                data = bytearray(seed.randbytes(seed.randrange(1, 400)))
             await child.write(bytes(data).replace(b"\n", b" ") + b"\n")
             sent += 1
             if sent % 50 == 0:

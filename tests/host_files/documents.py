@@ -35,8 +35,7 @@ YAML_BLOCKS = (
 )
 
 
-@st.composite
-def json_documents(draw: st.DrawFn, host: Host) -> str:
+def json_document(draw: st.DrawFn, host: Host) -> str:
     """JSON with comments and trailing commas, in any style."""
     random = draw(st.randoms(use_true_random=False))
     others = {
@@ -49,54 +48,40 @@ def json_documents(draw: st.DrawFn, host: Host) -> str:
         value[host.section] = others
     if random.random() < 0.3:
         value["inputs"] = [{"id": "other", "type": "promptString"}] * random.randint(0, 2)
-    items = list(value.items())
-    random.shuffle(items)
+    items = random.sample(list(value.items()), len(value))
     text = json.dumps(dict(items), indent=random.choice((None, 0, 2, 4, "\t")), ensure_ascii=random.random() < 0.5)
     if random.random() < 0.3:
         text = re.sub(r"([^\s\[{,])(\n\s*[\]}])", r"\1,\2", text)
     if random.random() < 0.6:
         noise = ("\n", "\n", "\n\n", "// [ ,\n", ' /* { " */\n')
         text = "/* , */" + re.sub("\n", lambda _: random.choice(noise), text) + " // }"
-    return draw(_as_kept(text))
+    return text
 
 
-@st.composite
-def toml_documents(draw: st.DrawFn, host: Host) -> str:
+def toml_document(draw: st.DrawFn, _: Host) -> str:
     """TOML made of blocks, each at most once; what stands without a table comes first."""
     blocks = draw(st.lists(st.sampled_from(TOML_BLOCKS), unique=True, max_size=6))
-    return draw(_as_kept("".join(sorted(blocks, key=lambda block: "[" in block and block[0] != "#"))))
+    return "".join(sorted(blocks, key=lambda block: "[" in block and block[0] != "#"))
 
 
-@st.composite
-def yaml_documents(draw: st.DrawFn, host: Host) -> str:
+def yaml_document(draw: st.DrawFn, host: Host) -> str:
     """YAML made of blocks, with the host's section in one of its spellings or without it."""
-    other = (
-        "- name: other\n{0}  command: npx\n" if host.named_by else "other:\n{0}  type: stdio # kept\n{0}  cmd: npx\n"
-    )
-    empty = "[]" if host.named_by else "{}"
-    one = '[{name: "other"}]' if host.named_by else "{other: {cmd: npx}}"
-    spellings = [
-        f"{host.section}: {empty}\n",
-        f"{host.section}:\n",
-        f"{host.section}: # none yet\n",
-        f"{host.section}: {one}\n",
-    ]
+    other, empty, one = "other:\n{0}  type: stdio # kept\n{0}  cmd: npx\n", "{}", "{other: {cmd: npx}}"
+    if host.named_by:
+        other, empty, one = "- name: other\n{0}  command: npx\n", "[]", '[{name: "other"}]'
+    spellings = [f"{host.section}:{rest}\n" for rest in ("", f" {empty}", " # none yet", f" {one}")]
     for indent in ("", "  ", "    ") if host.named_by else ("  ", "    "):
         spellings.append(f"{host.section}:\n{indent}{other.format(indent)}")
         spellings.append(f"{host.section}:\n{indent}# first\n{indent}{other.format(indent)}{indent}# last\n")
     blocks = draw(st.lists(st.sampled_from(YAML_BLOCKS), unique=True, max_size=6))
     section = draw(st.lists(st.sampled_from(spellings), max_size=1))
-    return draw(_as_kept("".join(draw(st.permutations([*blocks, *section])))))
-
-
-def documents(host: Host) -> st.SearchStrategy[str]:
-    """Files of the host's format."""
-    return {"json": json_documents, "toml": toml_documents, "yaml": yaml_documents}[host.format](host)
+    return "".join(draw(st.permutations([*blocks, *section])))
 
 
 @st.composite
-def _as_kept(draw: st.DrawFn, text: str) -> str:
-    """The same, with or without a mark at the beginning, carriage returns, and a line end at the end."""
+def documents(draw: st.DrawFn, host: Host) -> str:
+    """A file of the host's format, with or without a byte order mark, carriage returns, and a line end at its end."""
+    text = {"json": json_document, "toml": toml_document, "yaml": yaml_document}[host.format](draw, host)
     text = text if draw(st.booleans()) else text.rstrip("\n")
     text = text.replace("\n", draw(st.sampled_from(("\n", "\r\n"))))
     return ("\ufeff" if draw(st.booleans()) else "") + text

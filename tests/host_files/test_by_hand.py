@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.host import Host, HostFile, LocalServer, RemoteServer, read_entry
+from contit_mcp.hosts.host import HostFile, LocalServer, RemoteServer, read_entry
 from contit_mcp.hosts.installing import Installs, entry_in, install, names_key_file, plan_install, uninstall
 from contit_mcp.hosts.table import HOSTS
 
@@ -21,106 +22,64 @@ def installs(tmp_path: Path) -> Installs:
     return Installs(tmp_path / "state")
 
 
-def holding(text: str, host: Host, folder: Path) -> HostFile:
+def holding(text: str, slug: str, folder: Path) -> HostFile:
     """A host's file with this text."""
-    place = HostFile(host, folder / "file")
+    place = HostFile(HOSTS[slug], folder / "file")
     place.path.write_bytes(text.encode())
     return place
 
 
 @pytest.mark.parametrize(
-    ("slug", "text", "after"),
+    ("slug", "marked"),
     [
-        ("cursor", '{"mcpServers": {"contit-assistant": {"command": "x"}}}', '{"mcpServers": {}}'),
-        ("cursor", '{"a": 1, "mcpServers": {"contit-assistant": {},}, /* , */}', '{"a": 1, "mcpServers": {}, /* , */}'),
+        ("cursor", '{"mcpServers": {«"contit-assistant": {"command": "x"}»}}'),
+        ("cursor", '{"a": 1, "mcpServers": {«"contit-assistant": {},»}, /* , */}'),
         (
             "cursor",
-            '{\n  "mcpServers": {\n    // mine\n    "other": {},\n    "contit-assistant": {"command": "x"}\n  }\n}\n',
-            '{\n  "mcpServers": {\n    // mine\n    "other": {}\n  }\n}\n',
+            '{\n  "mcpServers": {\n    // mine\n    "o": {}«,\n    "contit-assistant": {"command": "x"}»\n  }\n}\n',
         ),
+        ("cursor", '{\n\t"mcpServers": {«\n\t\t"contit-assistant": {},»\n\t\t"other": {}, // mine\n\t},\n}\n'),
         (
-            "cursor",
-            '{\n\t"mcpServers": {\n\t\t"contit-assistant": {},\n\t\t"other": {}, // mine\n\t},\n}\n',
-            '{\n\t"mcpServers": {\n\t\t"other": {}, // mine\n\t},\n}\n',
+            "vscode",
+            '{"servers": {«"contit-assistant": {}, »"o": {}}, "inputs": [«{"id": "contit-assistant-token"}, »{"id": "o"}]}',
         ),
         (
             "vscode",
-            '{"servers": {"contit-assistant": {}, "o": {}}, "inputs": [{"id": "contit-assistant-token"}, {"id": "o"}]}',
-            '{"servers": {"o": {}}, "inputs": [{"id": "o"}]}',
-        ),
-        (
-            "vscode",
-            '{"servers": {"contit-assistant": {}, "o": "${input:contit-assistant-token}"},\n'
-            + (inputs := '"inputs": [{"id": "contit-assistant-token"}]}'),
-            '{"servers": {"o": "${input:contit-assistant-token}"},\n' + inputs,
+            '{"servers": {«"contit-assistant": {}, »"o": "${input:contit-assistant-token}"}, "inputs": [{"id": "contit-assistant-token"}]}',
         ),
         (
             "codex",
-            (
-                "a = 1\n\n[mcp_servers.contit-assistant]\ncommand = 'x'\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n"
-                "\n[other]\na = 1 # next\n"
-            ),
-            "a = 1\n\n[other]\na = 1 # next\n",
+            "a = 1\n\n«[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n»[o]\na = 1 # b\n",
         ),
-        ("codex", '[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"', ""),
+        ("codex", "«[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n»# mine\n\n# next\n[other]\na = 1\n"),
+        ("codex", '«[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"»'),
+        ("codex", "«mcp_servers.contit-assistant.command = 'x'\n»"),
+        ("codex", "[mcp_servers]\n«contit-assistant = { command = 'x' }\n»other = { command = 'y' } # mine\n"),
+        ("goose", "extensions:\n«  contit-assistant:\n    cmd: x\n»  # mine\n  other:\n    cmd: y\nz: 1\n"),
         (
             "goose",
-            "extensions:\n  contit-assistant: {cmd: x}\n  # mine\n  other: {cmd: y}\nz: 1\n",
-            "extensions:\n  # mine\n  other: {cmd: y}\nz: 1\n",
+            "extensions:\n  other: {}\n«  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\n»z: 1\n",
         ),
-        ("goose", "extensions: {contit-assistant: {cmd: x}} # y\nz: 1\n", "z: 1\n"),
-        (
-            "codex",
-            "[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n# mine\n\n# next\n[other]\na = 1\n",
-            "# mine\n\n# next\n[other]\na = 1\n",
-        ),
-        (
-            "codex",
-            "[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n# last",
-            "# last",
-        ),
-        (
-            "goose",
-            "extensions:\n  contit-assistant:\n    cmd: x\n  # mine\n  other:\n    cmd: y\nz: 1\n",
-            "extensions:\n  # mine\n  other:\n    cmd: y\nz: 1\n",
-        ),
-        (
-            "goose",
-            "extensions:\n  contit-assistant:\n    cmd: x\n\n# mine\nz: 1\n",
-            "# mine\nz: 1\n",
-        ),
-        (
-            "goose",
-            "extensions:\n  other:\n    cmd: y\n  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\nz: 1\n",
-            "extensions:\n  other:\n    cmd: y\nz: 1\n",
-        ),
-        (
-            "continue",
-            "mcpServers:\n- name: other\n\n# ours\n- name: contit-assistant\n  command: x\n",
-            "mcpServers:\n- name: other\n\n# ours\n",
-        ),
-        ("codex", "mcp_servers.contit-assistant.command = 'x'\n", ""),
-        (
-            "codex",
-            "[mcp_servers]\ncontit-assistant = { command = 'x' }\nother = { command = 'y' } # mine\n",
-            "[mcp_servers]\nother = { command = 'y' } # mine\n",
-        ),
-        ("goose", "extensions: {contit-assistant: {cmd: x}, other: {cmd: y}}\n", "extensions: {other: {cmd: y}}\n"),
-        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", "{}\n"),
-        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "z: {cmd: x}\n"),
+        ("goose", "«extensions:\n  contit-assistant:\n    cmd: x\n\n»# mine\nz: 1\n"),
+        ("goose", "«extensions: {contit-assistant: {cmd: x}} # y\n»z: 1\n"),
+        ("goose", "«extensions:\n  contit-assistant:\n    cmd: x⇒{}»\n"),
+        ("goose", "«extensions: {contit-assistant: &x {cmd: x}}\n»z: «*x⇒{cmd: x}»\n"),
+        ("continue", "mcpServers:\n- name: other\n\n# ours\n«- name: contit-assistant\n  command: x\n»"),
     ],
 )
-def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path, installs: Installs) -> None:
-    """Other settings and comments stay. A copy is kept and named."""
-    place = holding(text, HOSTS[slug], tmp_path)
+def test_an_entry_by_hand_is_taken_out(slug: str, marked: str, tmp_path: Path, installs: Installs) -> None:
+    """Only what is marked goes, or is replaced. A copy is kept and named."""
+    before = re.sub("«(.*?)(?:⇒.*?)?»", r"\1", marked, flags=re.DOTALL)
+    after = re.sub("«.*?(?:⇒(.*?))?»", r"\1", marked, flags=re.DOTALL)
+    place = holding(before, slug, tmp_path)
     copies = uninstall(place, installs) or {}
     assert place.path.read_bytes().decode() == after
-    assert [copy.read_bytes().decode() for copy in copies] == [text]
+    assert [copy.read_bytes().decode() for copy in copies] == [before]
 
 
 def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs: Installs) -> None:
     text = '{"mcpServers": {"contit-assistant": {}, "contit-assistant": {}, "o": 1}}'
-    place = holding(text, HOSTS["cursor"], tmp_path)
+    place = holding(text, "cursor", tmp_path)
     with pytest.raises(ConfigurationError, match="left alone") as refused:
         uninstall(place, installs)
     assert str(place.path) in refused.value.message
@@ -139,11 +98,11 @@ def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs:
         ("goose", "a: 2024-13-45\n"),
     ],
 )
-def test_a_value_that_a_reader_cannot_take_is_one_clear_error(
+def test_a_text_that_a_reader_cannot_take_is_one_clear_error(
     slug: str, text: str, tmp_path: Path, installs: Installs
 ) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        plan_install(holding(text, HOSTS[slug], tmp_path), SERVER, installs)
+        plan_install(holding(text, slug, tmp_path), SERVER, installs)
 
 
 def test_a_host_that_rewrites_its_file_has_not_changed_our_entry(tmp_path: Path, installs: Installs) -> None:
@@ -209,7 +168,7 @@ def test_a_key_file_is_used_by_an_entry_that_names_it(tmp_path: Path, monkeypatc
     (tmp_path / "link").symlink_to(tmp_path)
     for named, is_it in (("~/key", True), (f"{tmp_path}/link/key", True), (f"{tmp_path}/other", False), ("\0~", False)):
         entry = {"command": "x", "env": {"K": named}}
-        place = holding(json.dumps({"mcpServers": {"contit-assistant": entry}}), HOSTS["cursor"], tmp_path)
+        place = holding(json.dumps({"mcpServers": {"contit-assistant": entry}}), "cursor", tmp_path)
         assert names_key_file(place, tmp_path / "key") is is_it
 
 

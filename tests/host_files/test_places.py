@@ -15,44 +15,38 @@ HOME = Path("/home/you")
 PROJECT = Path("/project")
 
 
+APPLICATIONS: dict[System, str] = {
+    "macos": "Library/Application Support",
+    "windows": "AppData/Roaming",
+    "linux": ".config",
+}
+ZED = dict.fromkeys(("macos", "linux"), ".config/zed") | {"windows": "AppData/Roaming/Zed"}
+GOOSE = dict.fromkeys(("macos", "linux"), ".config/goose") | {"windows": "AppData/Roaming/Block/goose/config"}
+
+
 @pytest.mark.parametrize(
-    ("slug", "macos", "windows", "linux"),
+    ("slug", "folders", "path"),
     [
-        (
-            "claude-desktop",
-            "Library/Application Support/Claude/claude_desktop_config.json",
-            "AppData/Roaming/Claude/claude_desktop_config.json",
-            ".config/Claude/claude_desktop_config.json",
-        ),
-        ("claude-code", ".claude.json", ".claude.json", ".claude.json"),
-        ("codex", ".codex/config.toml", ".codex/config.toml", ".codex/config.toml"),
-        ("gemini-cli", ".gemini/settings.json", ".gemini/settings.json", ".gemini/settings.json"),
-        ("cursor", ".cursor/mcp.json", ".cursor/mcp.json", ".cursor/mcp.json"),
-        (
-            "vscode",
-            "Library/Application Support/Code/User/mcp.json",
-            "AppData/Roaming/Code/User/mcp.json",
-            ".config/Code/User/mcp.json",
-        ),
-        ("windsurf", *[".codeium/windsurf/mcp_config.json"] * 3),
-        ("zed", ".config/zed/settings.json", "AppData/Roaming/Zed/settings.json", ".config/zed/settings.json"),
-        ("continue", *[".continue/config.yaml"] * 3),
-        (
-            "goose",
-            ".config/goose/config.yaml",
-            "AppData/Roaming/Block/goose/config/config.yaml",
-            ".config/goose/config.yaml",
-        ),
-        ("opencode", *[".config/opencode/opencode.json"] * 3),
-        ("lm-studio", *[".lmstudio/mcp.json"] * 3),
-        ("copilot-cli", *[".copilot/mcp-config.json"] * 3),
+        ("claude-desktop", APPLICATIONS, "Claude/claude_desktop_config.json"),
+        ("vscode", APPLICATIONS, "Code/User/mcp.json"),
+        ("zed", ZED, "settings.json"),
+        ("goose", GOOSE, "config.yaml"),
+        ("claude-code", {}, ".claude.json"),
+        ("codex", {}, ".codex/config.toml"),
+        ("gemini-cli", {}, ".gemini/settings.json"),
+        ("cursor", {}, ".cursor/mcp.json"),
+        ("windsurf", {}, ".codeium/windsurf/mcp_config.json"),
+        ("continue", {}, ".continue/config.yaml"),
+        ("opencode", {}, ".config/opencode/opencode.json"),
+        ("lm-studio", {}, ".lmstudio/mcp.json"),
+        ("copilot-cli", {}, ".copilot/mcp-config.json"),
     ],
 )
-def test_each_system_has_its_folders(slug: str, macos: str, windows: str, linux: str) -> None:
+def test_each_system_has_its_folders(slug: str, folders: dict[System, str], path: str) -> None:
     """As the hosts document them (the sources are in the table)."""
-    systems: tuple[tuple[System, str], ...] = (("macos", macos), ("windows", windows), ("linux", linux))
-    for system, expected in systems:
-        assert HOSTS[slug].place(Machine(system, HOME, PROJECT, {})).path == HOME / expected
+    systems: tuple[System, ...] = ("macos", "windows", "linux")
+    for system in systems:
+        assert HOSTS[slug].place(Machine(system, HOME, PROJECT, {})).path == HOME / folders.get(system, "") / path
 
 
 @pytest.mark.parametrize(

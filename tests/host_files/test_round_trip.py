@@ -1,4 +1,4 @@
-"""Whatever is in a host's file: our entry goes in, and comes out without a trace."""
+"""Whatever is in a host's file: our entry goes in, and comes out without a trace or with a copy that is named."""
 
 import json
 import tempfile
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.hosts.formats import FORMATS, Addition, UneditableError, edited, read
+from contit_mcp.hosts.formats import Addition, UneditableError, edited, read
 from contit_mcp.hosts.host import Host, HostFile, LocalServer, RemoteServer, Server
 from contit_mcp.hosts.installing import Installs, entry_in, install, uninstall
 from contit_mcp.hosts.table import HOSTS
@@ -29,76 +29,57 @@ def test_install_and_uninstall_leave_a_file_byte_for_byte_as_it_was(host: Host, 
     text = data.draw(documents(host))
     server: Server = data.draw(st.sampled_from([LOCAL, REMOTE]))
     with tempfile.TemporaryDirectory() as folder:
-        file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
-        place = HostFile(host, file)
-        file.write_bytes(text.encode())
-        install(place, server, installs)
-        first = file.read_bytes()
+        place, installs = installed(host, text, server, Path(folder))
+        first = said_by(place)
         for addition in host.additions(server):
-            assert addition.find(read(first.decode(), FORMATS[host.format])) == addition.value
-        assert _others(host, first.decode()) == _others(host, text)
+            assert addition.find(read(first, host.format)) == addition.value
+        assert others(host, first) == others(host, text)
         if server is LOCAL or host.slug != "vscode":  # there the token is asked for
             assert entry_in(place) == server
         assert install(place, server, installs) == ("same", None)
-        assert file.read_bytes() == first
+        assert said_by(place) == first
         assert uninstall(place, installs) == {}
-        assert file.read_bytes() == text.encode()
+        assert said_by(place) == text
         assert [path.name for path in Path(folder).rglob("*") if path.is_file()] == ["file"]
 
 
 @pytest.mark.parametrize("host", JUDGED, ids=lambda host: host.slug)
-@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_without_memory_of_the_install_only_the_entry_goes(host: Host, data: st.DataObject) -> None:
-    """The state folder may be lost. Then no setting is lost, and no comment without a backup that is named."""
+@settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), is_known=st.booleans())
+def test_no_setting_is_lost_and_each_copy_is_named(host: Host, data: st.DataObject, *, is_known: bool) -> None:
+    """A setting may have come in after the install, and the state folder may be lost."""
     text = data.draw(documents(host))
+    name = {host.named_by: "newcomer"} if host.named_by else {}
+    newcomer = Addition(host.section, "newcomer", {"command": "npx"} | name, host.named_by)
     with tempfile.TemporaryDirectory() as folder:
-        file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
-        place = HostFile(host, file)
-        file.write_bytes(text.encode())
-        install(place, LOCAL, installs)
-        written = file.read_bytes()
+        place, installs = installed(host, text, LOCAL, Path(folder))
         try:
-            copies = uninstall(place, Installs(Path(folder) / "none"))
-        except ConfigurationError:
-            assert file.read_bytes() == written
+            written = edited(said_by(place), host.format, out=(), into=[newcomer])
+            place.path.write_bytes(written.encode())
+            copies = uninstall(place, installs if is_known else Installs(Path(folder) / "none")) or {}
+        except (ConfigurationError, UneditableError):
+            assert entry_in(place) == LOCAL
             return
         assert entry_in(place) is None
-        after = file.read_bytes().decode()
-        assert _others(host, after) == _others(host, text)
-        assert [copy.read_bytes() for copy in copies or {}] == [written]
+        document = read(said_by(place), host.format)
+        assert newcomer.find(document) == newcomer.value
+        assert others(host, said_by(place), newcomer) == others(host, text)
+        assert [copy.read_bytes().decode() for copy in copies] == ([text, written] if is_known else [written])
 
 
-@pytest.mark.parametrize("host", JUDGED, ids=lambda host: host.slug)
-@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_a_setting_that_came_in_after_the_install_is_never_lost(host: Host, data: st.DataObject) -> None:
-    """The copy from before the install is not put back over it; it stays, and is named."""
-    text = data.draw(documents(host))
-    with tempfile.TemporaryDirectory() as folder:
-        file, installs = Path(folder) / "file", Installs(Path(folder) / "state")
-        place = HostFile(host, file)
-        file.write_bytes(text.encode())
-        install(place, LOCAL, installs)
-        other = Addition(host.section, "newcomer", {"command": "npx"} | _named(host, "newcomer"), host.named_by)
-        try:
-            changed = edited(file.read_bytes().decode(), FORMATS[host.format], out=(), into=[other])
-        except UneditableError:
-            return
-        file.write_bytes(changed.encode())
-        copies = uninstall(place, installs)
-        after = read(file.read_bytes().decode(), FORMATS[host.format])
-        assert other.find(after) == other.value
-        assert entry_in(place) is None
-        assert text.encode() in [copy.read_bytes() for copy in copies or {}]
+def installed(host: Host, text: str, server: Server, folder: Path) -> tuple[HostFile, Installs]:
+    place, installs = HostFile(host, folder / "file"), Installs(folder / "state")
+    place.path.write_bytes(text.encode())
+    install(place, server, installs)
+    return place, installs
 
 
-def _named(host: Host, name: str) -> dict[str, str]:
-    return {host.named_by: name} if host.named_by else {}
+def said_by(place: HostFile) -> str:
+    return place.path.read_bytes().decode()
 
 
-def _others(host: Host, text: str) -> str:
-    document = read(text, FORMATS[host.format])
-    for addition in host.possible_additions():
+def others(host: Host, text: str, *more: Addition) -> str:
+    document = read(text, host.format)
+    for addition in (*more, *host.additions()):
         document = addition.without(document)
     return json.dumps(document, default=repr)

@@ -10,36 +10,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import JSONResponse
-
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.sandbox.record import Run, SandboxRecord
-from tests.children import SEAL_KEY, Served, in_thread
+from contit_mcp.sandbox.options import SandboxOptions, ScriptedAnswer
+from contit_mcp.sandbox.record import SandboxRecord
+from tests.children import TOKEN_MODE, TOKENS, Served, in_thread
 from tests.hosts.model_service.app import create_model_service
 from tests.hosts.model_service.conversation import Model
 
-TRANSPORTS = ("stdio", "http", "http+token")
-TOKEN = "token-of-the-tests-for-hosts"
 COMMAND = Path(sys.executable).with_name("contit-mcp")
 QUESTION = "List all published articles from March 2026"
 FOLLOW_UP = "Show me the second one"
-QUICK_SECONDS = 0.2
-SLOW_SECONDS = 8.0
-"""A run that outlasts every wait of the tests about waiting."""
-
 LONG = "\n".join(
     f'{number:3}. **Caffè “Città” №{number}** — naïve \\ "quoted" & <tagged> it\'s 日本語 {chr(0x1F600 + number)}\t✓'
     for number in range(80)
 )
-"""An answer of several kB with what hosts escape, cut or drop."""
+"""The answer to the follow-up: several kB with what hosts escape, cut or drop."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One way to the server: a command that keeps its log, or a served URL."""
 
-    transport: str
     command: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
@@ -53,27 +44,23 @@ class Entry:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def calls(self) -> list[dict[str, Any]]:
-        """The server's log lines of finished calls, oldest first."""
-        if self.server is not None:
-            return self.server.named("call.finished")
-        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log and self.log.exists() else []
-        return [line for line in map(json.loads, lines) if line["event"] == "call.finished"]
+        """The server's log lines of finished calls, oldest first, without those about resources."""
+        lines = self.server.lines[:] if self.server else []
+        if self.log and self.log.exists():
+            lines = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        calls = [line for line in lines if line["event"] == "call.finished"]
+        return [call for call in calls if not call["tool"].startswith("resources/")]
 
     def plain(self) -> dict[str, Any]:
         """For a program of ours in another environment."""
         command = str(self.command) if self.command else None
-        return {
-            "command": command,
-            "args": ["stdio"],
-            "env": self.environment,
-            "url": self.url,
-            "headers": self.headers,
-        }
+        child = {"command": command, "args": ["stdio"], "env": self.environment}
+        return {**child, "url": self.url, "headers": self.headers}
 
 
 @dataclass
 class Bench:
-    """All that stands still while one client after the other is tried."""
+    """All that stays while one client after the other is tried."""
 
     contit_url: str
     contit: SandboxRecord
@@ -85,11 +72,11 @@ class Bench:
     def entry(self, transport: str, folder: Path) -> Entry:
         """The entry for a way to the server; over stdio its log and state are in the folder."""
         if transport == "http":
-            return Entry(transport, url=self.http.url, server=self.http)
+            return Entry(url=self.http.url, server=self.http)
         if transport == "http+token":
-            return Entry(transport, url=self.http_with_token.url, token=TOKEN, server=self.http_with_token)
-        command, log = folder / "bin" / "contit-mcp", folder / "server.log"
-        command.parent.mkdir(parents=True, exist_ok=True)
+            return Entry(url=self.http_with_token.url, token=TOKENS["anna"], server=self.http_with_token)
+        command, log = folder / "contit-mcp", folder / "server.log"
+        folder.mkdir()
         # The command itself, but for its stderr, which hosts keep to themselves.
         script = f'#!/bin/sh\nexec {shlex.quote(str(COMMAND))} "$@" 2>>{shlex.quote(str(log))}\n'
         command.write_text(script, encoding="utf-8")
@@ -99,44 +86,21 @@ class Bench:
             "CONTIT_API_KEY": "sandbox-key",
             "CONTIT_MCP_STATE_DIR": str(folder / "state"),
         }
-        return Entry(transport, command, environment, log=log)
-
-
-class LongAnswers:
-    """Before the sandbox: what was asked as a follow-up is answered at length, since the sandbox's answers are short."""
-
-    def __init__(self, sandbox: Any) -> None:
-        self._sandbox = sandbox
-        self._record: SandboxRecord = sandbox.state.sandbox
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        path = str(scope["path"])
-        if path.endswith("/response") and answer_of(self._last_run(path.split("/")[-2])) == LONG:
-            await JSONResponse({"response": LONG})(scope, receive, send)
-        else:
-            await self._sandbox(scope, receive, send)
-
-    def _last_run(self, thread_id: str) -> Run:
-        return [run for run in self._record.runs if run.thread_id == thread_id][-1]
-
-
-def answer_of(run: Run) -> str:
-    """What this run's answer must be, wherever it arrives."""
-    return LONG if run.prompt == FOLLOW_UP else run.turn.answer
+        return Entry(command, environment, log=log)
 
 
 @contextmanager
 def set_up(run_seconds: float) -> Iterator[Bench]:
     """A bench, taken down at the end."""
     sandbox, model = create_sandbox(SandboxOptions(run_seconds=run_seconds)), Model()
+    contit: SandboxRecord = sandbox.state.sandbox
+    contit.add(answers=[ScriptedAnswer(prompt=FOLLOW_UP, answer=LONG)])
     with ExitStack() as stack:
-        contit_url = stack.enter_context(in_thread(LongAnswers(sandbox)))
+        contit_url = stack.enter_context(in_thread(sandbox))
         model_url = stack.enter_context(in_thread(create_model_service(model)))
         upstream = {"CONTIT_BASE_URL": contit_url, "CONTIT_API_KEY": "sandbox-key"}
-        tokens = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": f"host:{TOKEN}", "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        http = stack.enter_context(Served(upstream))
-        http_with_token = stack.enter_context(Served(upstream | tokens))
-        yield Bench(contit_url, sandbox.state.sandbox, model, model_url, http, http_with_token)
+        servers = [stack.enter_context(Served(upstream | mode)) for mode in ({}, TOKEN_MODE)]
+        yield Bench(contit_url, contit, model, model_url, *servers)
 
 
 def bare_environment(home: Path, *first_on_path: Path, **more: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from tests.rules.tree import ROOT
 
 CACHE = Path(os.environ.get("CONTIT_TESTS_HOSTS_FOLDER") or ROOT / ".hosts")
 PINS = Path(__file__).parent
+VERSIONS: dict[str, str] = json.loads((PINS / "package.json").read_text(encoding="utf-8"))["dependencies"]
 _SECONDS = 900
 
 
@@ -29,8 +30,7 @@ def node() -> Path:
 
 def npm_packages(folder: str, *names: str) -> Path:
     """Install packages in the versions of package.json; the folder of their commands."""
-    pinned = json.loads((PINS / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    wanted = json.dumps({"private": True, "dependencies": {name: pinned[name] for name in names}}, indent=1)
+    wanted = json.dumps({"private": True, "dependencies": {name: VERSIONS[name] for name in names}}, indent=1)
     path = "" if folder == "node" else f"{node()}{os.pathsep}"
     return _npm(folder, {"package.json": wanted}, "install", "--no-package-lock", path=path) / ".bin"
 
@@ -86,14 +86,9 @@ def _making(target: Path, wanted: str) -> Iterator[bool]:
 
 def _run(command: Sequence[str], folder: Path, *, what: str, path: str = os.environ["PATH"]) -> None:
     sys.stderr.write(f"installing {what}\n")
+    environment = os.environ | {"PATH": path}
     done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | {"PATH": path},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS
     )
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}".strip()[-2_000:]

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import signal
 import socket
 import subprocess
 import time
@@ -17,32 +16,26 @@ from tests.children import free_port
 from tests.hosts.bench import FOLLOW_UP, QUESTION, bare_environment
 from tests.hosts.installing import node, npm_packages, python_packages
 from tests.hosts.model_service.conversation import ids_in
-from tests.hosts.trials import TOOLS, Trial, npm_version, python_version
+from tests.hosts.trials import TOOLS, Trial
 
 _SECONDS = 90
 
 
-def call_through(trial: Trial, client: str, *, version: str, mode: str = "auto", **way: object) -> None:
+def call_through(trial: Trial, **way: object) -> None:
     """Ask by the Python SDK's client, with `command` and `args`, or `url`, instead of those of our own entry."""
     python = python_packages("python_sdk_2") / "python"
-    trial.call(client, lambda: trial.program("python_sdk_2.py", python, **way, mode=mode), version=version)
+    trial.call(lambda: trial.program("python_sdk_2.py", python, **{"mode": "auto", "env": {}, **way}))
 
 
 @contextmanager
 def running(trial: Trial, command: Sequence[str | Path], port: int, *path: Path) -> Iterator[str]:
     """A bridge that listens on a port, ended at the end; its address."""
-    trial.home.mkdir(exist_ok=True)
-    log = trial.home / "bridge.log"
+    environment, log = bare_environment(trial.home, *path, **trial.entry.environment), trial.home / "bridge.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=trial.home,
-            env=bare_environment(trial.home, *path, **trial.entry.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+            [str(part) for part in command], cwd=trial.home, env=environment, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
     try:
         ends = time.monotonic() + _SECONDS
         while True:
@@ -53,27 +46,25 @@ def running(trial: Trial, command: Sequence[str | Path], port: int, *path: Path)
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         try:
             process.wait(10)
-        except subprocess.TimeoutExpired:
+        finally:
             process.kill()
-            process.wait()
 
 
 def test_mcp_proxy_passes_everything_on(trial: Trial) -> None:
     """From stdio to HTTP, and from HTTP to stdio. Measured: it speaks the older era on both sides."""
-    version, command = python_version("mcp_proxy", "mcp-proxy"), python_packages("mcp_proxy") / "mcp-proxy"
-    entry = trial.entry
+    command, entry = python_packages("mcp_proxy") / "mcp-proxy", trial.entry
     if entry.command:
         port = free_port()
         options = ["--port", str(port), "--host", "127.0.0.1", "--pass-environment", "--", str(entry.command), "stdio"]
         with running(trial, [command, *options], port) as url:
-            call_through(trial, "mcp-proxy", command=None, url=f"{url}/mcp", version=version)
+            call_through(trial, command=None, url=f"{url}/mcp")
     else:
         header = ["-H", "Authorization", f"Bearer {entry.token}"] if entry.token else []
         args = ["--transport", "streamablehttp", *header, entry.url]
-        call_through(trial, "mcp-proxy", command=str(command), args=args, env={}, version=version)
+        call_through(trial, command=str(command), args=args)
 
 
 @pytest.mark.parametrize("trial", ["http", "http+token"], indirect=True)
@@ -84,23 +75,21 @@ def test_mcp_remote_passes_everything_on(trial: Trial, mode: str) -> None:
     args += ["--allow-http", "--transport", "http-only"]
     args += ["--header", "Authorization:${AUTH}"] if trial.entry.token else []
     env = {"AUTH": f"Bearer {trial.entry.token}", "MCP_REMOTE_CONFIG_DIR": str(trial.home / "auth")}
-    version = f"{npm_version('mcp-remote')} {mode}"
-    call_through(trial, "mcp-remote", command=str(node() / "node"), args=args, env=env, mode=mode, version=version)
+    call_through(trial, command=str(node() / "node"), args=args, env=env, mode=mode)
 
 
 def test_supergateway_passes_everything_on(trial: Trial) -> None:
     """From stdio to HTTP, and back: there it waits for 60 s (measured), longer than a client of that name may wait."""
-    version, command = npm_version("supergateway"), npm_packages("supergateway", "supergateway") / "supergateway"
-    entry = trial.entry
+    command, entry = npm_packages("supergateway", "supergateway") / "supergateway", trial.entry
     if entry.command:
         port = free_port()
         options = ["--stdio", f"{shlex.quote(str(entry.command))} stdio", "--outputTransport", "streamableHttp"]
         with running(trial, [command, *options, "--stateful", "--port", str(port)], port, node()) as url:
-            call_through(trial, "supergateway", command=None, url=f"{url}/mcp", version=version)
+            call_through(trial, command=None, url=f"{url}/mcp")
     else:
         args = [str(command), "--streamableHttp", entry.url, "--logLevel", "none"]
         args += ["--oauth2Bearer", entry.token] if entry.token else []
-        call_through(trial, "supergateway", command=str(node() / "node"), args=args, env={}, version=version)
+        call_through(trial, command=str(node() / "node"), args=args)
 
 
 def test_callers_of_mcpo_get_both_answers_whole_with_their_ids(trial: Trial) -> None:
@@ -125,5 +114,4 @@ def test_callers_of_mcpo_get_both_answers_whole_with_their_ids(trial: Trial) -> 
             first = ask(prompt=QUESTION)
             return [first, ask(prompt=FOLLOW_UP, thread_id=ids_in(first)["thread_id"])]
 
-        row = trial.follow("mcpo", both, version=python_version("mcpo", "mcpo"))
-    assert row.saw == "text"
+        assert trial.follow(both)[0] == "text"

@@ -11,6 +11,7 @@ import pytest
 from contit_mcp.testing import running_sandbox
 from release.project import build
 from tests.hosts.installing import node, npm_packages, python_packages
+from tests.hosts.trials import PROGRAMS
 from tests.rules.tree import ROOT
 
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
@@ -29,17 +30,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_client_in_the_process_is_answered(python: Path, tmp_path: Path) -> None:
     """The program runs outside of the repository, so that only the wheel is there; stdout has its own line alone."""
-    program = shutil.copy(ROOT / "tests" / "hosts" / "programs" / "in_process.py", tmp_path)
+    program = shutil.copy(PROGRAMS / "in_process.py", tmp_path)
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     with running_sandbox() as sandbox:
-        done = subprocess.run(
-            [python, program, sandbox.url],
-            cwd=tmp_path,
-            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [python, program, sandbox.url]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == dict.fromkeys(CLIENTS, ANSWER)
 
@@ -48,17 +43,12 @@ def test_every_client_in_the_process_is_answered(python: Path, tmp_path: Path) -
 def test_pyright_knows_the_types_as_a_user_sees_them(python: Path, tmp_path: Path, strictness: str) -> None:
     """Against the installed wheel, not the sources. Mistakes are reported, and nothing else."""
     shutil.copy(ROOT / "tests" / "python_api" / "as_a_user.py", tmp_path)
-    options = {
-        "typeCheckingMode": strictness,
-        "reportUnnecessaryTypeIgnoreComment": True,
-        "enableTypeIgnoreComments": False,
-    }
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps(options), encoding="utf-8")
+    strict = {"reportUnnecessaryTypeIgnoreComment": True, "enableTypeIgnoreComments": False}
+    options = json.dumps({"typeCheckingMode": strictness, **strict})
+    (tmp_path / "pyrightconfig.json").write_text(options, encoding="utf-8")
     command = [str(npm_packages("pyright", "pyright") / "pyright"), "--outputjson", "--pythonpath", str(python), "."]
-    path = f"{node()}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300, check=False
-    )
+    environment = os.environ | {"PATH": f"{node()}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300, check=False)
     report = json.loads(done.stdout)
     assert report["generalDiagnostics"] == []
     assert report["summary"]["filesAnalyzed"] == 1

@@ -9,7 +9,7 @@ import pytest
 from contit_mcp.server.prompts import jobs
 from tests.hosts.bench import FOLLOW_UP, QUESTION
 from tests.hosts.installing import node, npm_packages
-from tests.hosts.trials import ITALIAN, TEMPLATE, Trial, npm_version
+from tests.hosts.trials import ITALIAN, TEMPLATE, Trial
 
 PACKAGE = "@modelcontextprotocol/inspector"
 
@@ -31,32 +31,24 @@ def inspect(trial: Trial, era: str, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_it_gets_the_answers_and_ids_in_text_and_in_structure(trial: Trial, era: str) -> None:
-    """Each of the two stands alone (design)."""
+    """Each of the two stands alone (design). `--strict` finds nothing in the schemas that a host could stumble over."""
 
     def ask(**arguments: str) -> dict[str, Any]:
         call = ("--method", "tools/call", "--tool-name", "contit_ask", "--tool-args-json", json.dumps(arguments))
         return inspect(trial, era, *call)
 
     def start() -> str:
-        tools = [tool["name"] for tool in inspect(trial, era, "--method", "tools/list")["tools"]]
+        strict = ["--strict"] if era == "legacy" else []
+        tools = [tool["name"] for tool in inspect(trial, era, *strict, "--method", "tools/list")["tools"]]
         first = ask(prompt=QUESTION)
         second = ask(prompt=FOLLOW_UP, thread_id=first["structuredContent"]["thread_id"])
         results = [
-            {
-                "content": [block["text"] for block in result["content"]],
-                "structured": result["structuredContent"],
-                "isError": result.get("isError", False),
-            }
-            for result in (first, second)
+            {"content": it["content"], "structured": it["structuredContent"], "isError": it.get("isError", False)}
+            for it in (first, second)
         ]
         return json.dumps({"tools": tools, "results": results})
 
-    trial.call("MCP Inspector CLI", start, version=f"{npm_version(PACKAGE)} {era}")
-
-
-def test_its_check_of_schemas_finds_nothing_that_a_host_could_stumble_over(trial: Trial) -> None:
-    """`--strict` ends with 6 otherwise (documented by the Inspector)."""
-    assert len(inspect(trial, "legacy", "--strict", "--method", "tools/list")["tools"]) == 4
+    trial.call(start)
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

@@ -9,19 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shown:
-    """What one request put before the model.
+    """What one request put before the model."""
 
-    Attributes:
-        tools: Names of the tools it may call.
-        results: What came back from its calls so far, as the host wrote it, in their order.
-        system: What it was told beforehand.
-        said: What its user, and its host in the user's name, have written.
-    """
-
-    tools: tuple[str, ...]
-    results: tuple[str, ...]
-    system: str = ""
-    said: str = ""
+    tools: tuple[str, ...]  # the names of those that it may call
+    results: tuple[str, ...]  # what came back from its calls so far, as the host wrote it
+    said: str = ""  # what its user, and its host in the user's name, have written
 
 
 @dataclass(frozen=True)
@@ -68,23 +60,22 @@ class Model:
 
     offered: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
-    system: str = ""
     said: str = ""
     _steps: Sequence[Step] = ()
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def play(self, *steps: Step) -> None:
         """Forget what was, and do this next."""
-        self.offered, self.seen, self.system, self.said, self._steps = (), (), "", "", steps
+        self.offered, self.seen, self.said, self._steps = (), (), "", steps
 
     def answer(self, shown: Shown) -> ToolCall | str:
         """The model's turn: a call, or its last words."""
-        if not any(_is_ours(tool) for tool in shown.tools):
-            deferred = tuple(dict.fromkeys(re.findall(r"[\w-]*contit_(?:ask|start|status|response)(?=\")", shown.said)))
+        if not any(_OURS.search(tool) for tool in shown.tools):
+            deferred = tuple(dict.fromkeys(_DEFERRED.findall(shown.said)))
             if deferred and set(shown.tools) >= _BRIDGE:
                 return self._through_the_bridge(shown, deferred)
             return "Nothing to add."  # a side question of the host's, as for a title
-        self.offered, self.system, self.said = shown.tools, shown.system, shown.said
+        self.offered, self.said = shown.tools, shown.said
         if len(shown.results) >= len(self.seen):
             self.seen = shown.results
         if len(shown.results) >= len(self._steps):
@@ -97,7 +88,7 @@ class Model:
         """Answer a host that names our tools alone: look at their schemas first, then call them by their names."""
         if not shown.results:
             return ToolCall("tool_search", {"query": f"select:{','.join(deferred)}"}, next(self._numbers))
-        turn = self.answer(Shown(deferred, shown.results[1:], shown.system, shown.said))
+        turn = self.answer(Shown(deferred, shown.results[1:], shown.said))
         if isinstance(turn, str):
             return turn
         return ToolCall("tool_call", {"name": turn.tool, "arguments": turn.arguments}, turn.number)
@@ -105,12 +96,10 @@ class Model:
     @property
     def our_tools(self) -> set[str]:
         """Our tools among those offered, without the prefixes that hosts add."""
-        return {tool[tool.rindex("contit_") :] for tool in self.offered if _is_ours(tool)}
+        return {tool[tool.rindex("contit_") :] for tool in self.offered if _OURS.search(tool)}
 
 
+_OURS = re.compile(r"contit_(?:ask|start|status|response)$")
+_DEFERRED = re.compile(r"[\w-]*contit_(?:ask|start|status|response)(?=\")")
 _BRIDGE = frozenset({"tool_search", "tool_call"})
 """Tools by which Qwen Code offers those of servers."""
-
-
-def _is_ours(tool: str) -> bool:
-    return re.search(r"contit_(?:ask|start|status|response)$", tool) is not None

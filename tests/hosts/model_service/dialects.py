@@ -18,29 +18,26 @@ def text_of(content: Any) -> str:
     return "\n".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
 
 
+def said_in(body: Body) -> str:
+    return "\n".join(text_of(message.get("content")) for message in body["messages"] if message["role"] == "user")
+
+
 # Anthropic's messages
 
 
 def read_messages(body: Body) -> Shown:
-    """POST /v1/messages."""
-    results = [
-        text_of(block.get("content"))
-        for message in body["messages"]
-        for block in (message["content"] if isinstance(message["content"], list) else [])
-        if block.get("type") == "tool_result"
-    ]
+    contents = [message["content"] for message in body["messages"] if isinstance(message["content"], list)]
+    blocks = [block for content in contents for block in content if block.get("type") == "tool_result"]
     names = tuple(tool["name"] for tool in body.get("tools", ()))
-    said = "\n".join(text_of(message["content"]) for message in body["messages"] if message["role"] == "user")
-    return Shown(names, tuple(results), text_of(body.get("system", "")), said)
+    results = tuple(text_of(block.get("content")) for block in blocks)
+    return Shown(names, results, said_in(body))
 
 
 def messages_turn(turn: ToolCall | str) -> dict[str, Any]:
-    """The whole message."""
-    block = (
-        {"type": "text", "text": turn}
-        if isinstance(turn, str)
-        else {"type": "tool_use", "id": f"toolu_{turn.number}", "name": turn.tool, "input": turn.arguments}
-    )
+    if isinstance(turn, str):
+        block: dict[str, Any] = {"type": "text", "text": turn}
+    else:
+        block = {"type": "tool_use", "id": f"toolu_{turn.number}", "name": turn.tool, "input": turn.arguments}
     return {
         "id": "msg_1",
         "type": "message",
@@ -54,7 +51,6 @@ def messages_turn(turn: ToolCall | str) -> dict[str, Any]:
 
 
 def messages_events(turn: ToolCall | str) -> Iterator[Event]:
-    """The same, bit by bit."""
     whole = messages_turn(turn)
     (block,) = whole["content"]
     if isinstance(turn, str):
@@ -74,50 +70,39 @@ def messages_events(turn: ToolCall | str) -> Iterator[Event]:
 
 
 def read_chat(body: Body) -> Shown:
-    """POST /v1/chat/completions."""
-    results = [text_of(message.get("content")) for message in body["messages"] if message["role"] == "tool"]
     names = tuple(tool["function"]["name"] for tool in body.get("tools") or ())
-    said = "\n".join(text_of(message.get("content")) for message in body["messages"] if message["role"] == "user")
-    return Shown(names, tuple(results), said=said)
-
-
-def _chat_message(turn: ToolCall | str) -> tuple[dict[str, Any], str]:
-    if isinstance(turn, str):
-        return {"role": "assistant", "content": turn}, "stop"
-    function = {"name": turn.tool, "arguments": json.dumps(turn.arguments)}
-    call = {"id": f"call_{turn.number}", "type": "function", "function": function}
-    return {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
-
-
-_CHAT = {"id": "chatcmpl-1", "created": 1, "model": "stand-in"}
-_USAGE = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
+    results = tuple(text_of(message.get("content")) for message in body["messages"] if message["role"] == "tool")
+    return Shown(names, results, said_in(body))
 
 
 def chat_turn(turn: ToolCall | str) -> dict[str, Any]:
-    """The whole completion."""
-    message, ends = _chat_message(turn)
-    choice = {"index": 0, "message": message, "finish_reason": ends}
-    return {**_CHAT, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
+    message: dict[str, Any] = {"role": "assistant", "content": turn}
+    if not isinstance(turn, str):
+        function = {"name": turn.tool, "arguments": json.dumps(turn.arguments)}
+        call = {"index": 0, "id": f"call_{turn.number}", "type": "function", "function": function}
+        message |= {"content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "stop" if isinstance(turn, str) else "tool_calls"}
+    usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
+    kind = {"id": "chatcmpl-1", "created": 1, "model": "stand-in", "object": "chat.completion"}
+    return {**kind, "choices": [choice], "usage": usage}
 
 
 def chat_events(turn: ToolCall | str) -> Iterator[Event]:
-    """The same, bit by bit."""
-    message, ends = _chat_message(turn)
-    for index, call in enumerate(message.get("tool_calls", ())):
-        call["index"] = index
-    chunk = {**_CHAT, "object": "chat.completion.chunk"}
-    yield "", chunk | {"choices": [{"index": 0, "delta": message, "finish_reason": None}]}
-    yield "", chunk | {"choices": [{"index": 0, "delta": {}, "finish_reason": ends}], "usage": _USAGE}
+    whole = chat_turn(turn)
+    (choice,) = whole["choices"]
+    delta, chunk = {"index": 0, "finish_reason": None}, whole | {"object": "chat.completion.chunk", "usage": None}
+    yield "", chunk | {"choices": [delta | {"delta": choice["message"]}]}
+    end = delta | {"delta": {}, "finish_reason": choice["finish_reason"]}
+    yield "", chunk | {"choices": [end], "usage": whole["usage"]}
 
 
 # OpenAI's responses
 
 
 def read_responses(body: Body) -> Shown:
-    """POST /v1/responses."""
     items = body["input"] if isinstance(body["input"], list) else []
-    results = [text_of(item["output"]) for item in items if item.get("type") == "function_call_output"]
-    return Shown(tuple(_names(body.get("tools") or ())), tuple(results), str(body.get("instructions") or ""))
+    results = tuple(text_of(item["output"]) for item in items if item.get("type") == "function_call_output")
+    return Shown(tuple(_names(body.get("tools") or ())), results)
 
 
 def _names(tools: Iterable[Body]) -> Iterator[str]:
@@ -130,28 +115,16 @@ def _names(tools: Iterable[Body]) -> Iterator[str]:
 
 
 def responses_turn(turn: ToolCall | str) -> dict[str, Any]:
-    """The whole response."""
-    item: dict[str, Any]
+    item: dict[str, Any] = {"status": "completed"}
     if isinstance(turn, str):
         part = {"type": "output_text", "text": turn, "annotations": []}
-        item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
+        item |= {"type": "message", "id": "msg_1", "role": "assistant", "content": [part]}
     else:
         namespace, _, name = turn.tool.rpartition("/")
-        item = {
-            "type": "function_call",
-            "id": f"fc_{turn.number}",
-            "call_id": f"call_{turn.number}",
-            "name": name,
-            "arguments": json.dumps(turn.arguments),
-            "status": "completed",
-        } | ({"namespace": namespace} if namespace else {})
-    usage = {
-        "input_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": 10,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 20,
-    }
+        ids = {"id": f"fc_{turn.number}", "call_id": f"call_{turn.number}"}
+        item |= {"type": "function_call", **ids, "name": name, "arguments": json.dumps(turn.arguments)}
+        item |= {"namespace": namespace} if namespace else {}
+    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
     return {
         "id": "resp_1",
         "object": "response",
@@ -162,12 +135,11 @@ def responses_turn(turn: ToolCall | str) -> dict[str, Any]:
         "parallel_tool_calls": False,
         "tool_choice": "auto",
         "tools": [],
-        "usage": usage,
+        "usage": {"input_tokens": 10, "output_tokens": 10, "total_tokens": 20, **details},
     }
 
 
 def responses_events(turn: ToolCall | str) -> Iterator[Event]:
-    """The same, bit by bit."""
     whole = responses_turn(turn)
     (item,) = whole["output"]
     yield "response.created", {"response": whole | {"status": "in_progress", "output": []}}
@@ -176,25 +148,17 @@ def responses_events(turn: ToolCall | str) -> Iterator[Event]:
     yield "response.completed", {"response": whole}
 
 
-# Gemini
+# Gemini's contents, whose stream is one event
 
 
 def read_contents(body: Body) -> Shown:
-    """POST …:generateContent."""
-    results = [
-        json.dumps(part["functionResponse"]["response"], ensure_ascii=False)
-        for content in body["contents"]
-        for part in content.get("parts", ())
-        if "functionResponse" in part
-    ]
-    names = tuple(
-        function["name"] for tool in body.get("tools") or () for function in tool.get("functionDeclarations", ())
-    )
-    return Shown(names, tuple(results))
+    functions = [function for tool in body.get("tools") or () for function in tool.get("functionDeclarations", ())]
+    parts = [part for content in body["contents"] for part in content.get("parts", ()) if "functionResponse" in part]
+    results = tuple(json.dumps(part["functionResponse"]["response"], ensure_ascii=False) for part in parts)
+    return Shown(tuple(function["name"] for function in functions), results)
 
 
 def contents_turn(turn: ToolCall | str) -> dict[str, Any]:
-    """The whole response; as a stream it is one event."""
     part = {"text": turn} if isinstance(turn, str) else {"functionCall": {"name": turn.tool, "args": turn.arguments}}
     candidate = {"index": 0, "content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
     usage = {"promptTokenCount": 10, "candidatesTokenCount": 10, "totalTokenCount": 20}

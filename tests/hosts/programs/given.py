@@ -5,6 +5,9 @@ import sys
 from typing import Any
 
 GIVEN = json.loads(sys.argv[1])
+CHILD = {name: GIVEN[name] for name in ("command", "args", "env")}
+PLACE = {name: GIVEN[name] for name in ("url", "headers")}
+MODEL = {"base_url": f"{GIVEN['model_url']}/v1", "api_key": "made-up"}
 
 
 def readable(*results: Any) -> list[dict[str, Any]]:

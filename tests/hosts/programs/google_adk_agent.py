@@ -2,7 +2,7 @@
 
 import asyncio
 
-from given import GIVEN
+from given import CHILD, PLACE
 from google.adk.agents import LlmAgent
 from google.adk.runners import InMemoryRunner
 from google.adk.tools.mcp_tool import McpToolset, StdioConnectionParams, StreamableHTTPConnectionParams
@@ -11,11 +11,10 @@ from mcp import StdioServerParameters
 
 
 async def main() -> None:
-    if GIVEN["command"]:
-        child = StdioServerParameters(command=GIVEN["command"], args=["stdio"], env=GIVEN["env"])
-        connection = StdioConnectionParams(server_params=child, timeout=60)
+    if CHILD["command"]:
+        connection = StdioConnectionParams(server_params=StdioServerParameters(**CHILD), timeout=60)
     else:
-        connection = StreamableHTTPConnectionParams(url=GIVEN["url"], headers=GIVEN["headers"], timeout=60)
+        connection = StreamableHTTPConnectionParams(**PLACE, timeout=60)
     toolset = McpToolset(connection_params=connection)
     runner = InMemoryRunner(agent=LlmAgent(name="tests", model="gemini-2.5-flash", tools=[toolset]), app_name="tests")
     session = await runner.session_service.create_session(app_name="tests", user_id="user")

@@ -5,21 +5,15 @@ import asyncio
 from agents import Agent, Runner, set_tracing_disabled
 from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
 from agents.models.openai_responses import OpenAIResponsesModel
-from given import GIVEN
+from given import CHILD, MODEL, PLACE
 from openai import AsyncOpenAI
 
 
 async def main() -> None:
     set_tracing_disabled(True)
-    if GIVEN["command"]:
-        child = {"command": GIVEN["command"], "args": ["stdio"], "env": GIVEN["env"]}
-        server = MCPServerStdio(params=child, client_session_timeout_seconds=60)
-    else:
-        place = {"url": GIVEN["url"], "headers": GIVEN["headers"]}
-        server = MCPServerStreamableHttp(params=place, client_session_timeout_seconds=60)
-    client = AsyncOpenAI(base_url=f"{GIVEN['model_url']}/v1", api_key="made-up")
-    async with server:
-        model = OpenAIResponsesModel(model="stand-in", openai_client=client)
+    kind, way = (MCPServerStdio, CHILD) if CHILD["command"] else (MCPServerStreamableHttp, PLACE)
+    async with kind(params=way, client_session_timeout_seconds=60) as server:
+        model = OpenAIResponsesModel(model="stand-in", openai_client=AsyncOpenAI(**MODEL))
         await Runner.run(Agent(name="tests", model=model, mcp_servers=[server]), "go")
 
 

@@ -3,18 +3,15 @@
 import json
 
 import anyio
-from given import GIVEN
+from given import CHILD, GIVEN, PLACE
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamablehttp_client
 
 
 async def main() -> None:
-    if GIVEN["command"]:
-        transport = stdio_client(StdioServerParameters(command=GIVEN["command"], args=["stdio"], env=GIVEN["env"]))
-    else:
-        transport = streamablehttp_client(GIVEN["url"], headers=GIVEN["headers"])
-    async with transport as streams, ClientSession(*streams[:2]) as session:
+    way = stdio_client(StdioServerParameters(**CHILD)) if CHILD["command"] else streamablehttp_client(**PLACE)
+    async with way as streams, ClientSession(*streams[:2]) as session:
         await session.initialize()
         tools = [tool.name for tool in (await session.list_tools()).tools]
         results = [(await session.call_tool("contit_ask", {"prompt": GIVEN["question"]})).model_dump()]
@@ -22,12 +19,7 @@ async def main() -> None:
         arguments = {"prompt": GIVEN["follow_up"], "thread_id": results[0]["structuredContent"]["thread_id"]}
         results.append((await session.call_tool("contit_ask", arguments)).model_dump())
     found = [
-        {
-            "content": [block["text"] for block in result["content"]],
-            "structured": result["structuredContent"],
-            "isError": result["isError"],
-        }
-        for result in results
+        {"content": it["content"], "structured": it["structuredContent"], "isError": it["isError"]} for it in results
     ]
     print(json.dumps({"tools": tools, "results": found}))
 

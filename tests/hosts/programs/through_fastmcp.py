@@ -1,11 +1,9 @@
 """The transport of FastMCP."""
 
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
-from given import GIVEN
+from given import CHILD, PLACE
 
 
 def transport() -> StdioTransport | StreamableHttpTransport:
     """The way to the server."""
-    if GIVEN["command"]:
-        return StdioTransport(command=GIVEN["command"], args=["stdio"], env=GIVEN["env"])
-    return StreamableHttpTransport(GIVEN["url"], headers=GIVEN["headers"])
+    return StdioTransport(**CHILD) if CHILD["command"] else StreamableHttpTransport(**PLACE)

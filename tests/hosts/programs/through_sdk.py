@@ -4,14 +4,14 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx2
-from given import GIVEN
+from given import CHILD, PLACE
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 
 def transport() -> AbstractAsyncContextManager[Any]:
     """The way to the server."""
-    if GIVEN["command"]:
-        return stdio_client(StdioServerParameters(command=GIVEN["command"], args=GIVEN["args"], env=GIVEN["env"]))
-    http = httpx2.AsyncClient(headers=GIVEN["headers"], timeout=60)
-    return streamable_http_client(GIVEN["url"], http_client=http)
+    if CHILD["command"]:
+        return stdio_client(StdioServerParameters(**CHILD))
+    http = httpx2.AsyncClient(headers=PLACE["headers"], timeout=60)
+    return streamable_http_client(PLACE["url"], http_client=http)

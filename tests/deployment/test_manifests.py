@@ -1,5 +1,6 @@
-"""The manifests are what Kubernetes takes, fit together, and name what the image has."""
+"""What Kubernetes and compose take: it fits the image and fits together, and nginx is before the replicas."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,12 +10,23 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from contit_mcp import __version__
 from contit_mcp.config.settings import Settings
 from contit_mcp.http.app import KNOWN_PATHS
-from tests.deployment import manifests
-from tests.deployment.manifests import KUBERNETES, container_of, kubernetes_object, kubernetes_objects
+from tests.deployment.manifests import (
+    COMPOSE,
+    DRAIN_SECONDS,
+    GUIDE,
+    KUBERNETES,
+    PORT,
+    USER_ID,
+    compose,
+    container_of,
+    kubernetes_object,
+    kubernetes_objects,
+)
 from tests.rules.tree import ROOT
 
 OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
@@ -25,8 +37,10 @@ WORKLOADS = {"Deployment", "StatefulSet"}
 PUBLIC_PATHS = {"/mcp", "/.well-known/oauth-protected-resource"}
 LONGEST_WAIT = float(Settings.model_fields["max_wait_seconds"].default)
 
+KUSTOMIZATION = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
+APPLIED = yaml.safe_load(KUSTOMIZATION)
+SECRETS: dict[str, list[str]] = {each["name"]: each["files"] for each in APPLIED["secretGenerator"]}
 SETTINGS = {str(field.alias) for field in Settings.model_fields.values()}
-GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 
 def pods() -> dict[str, dict[str, Any]]:
@@ -37,12 +51,6 @@ def pods() -> dict[str, dict[str, Any]]:
 
 def settings() -> dict[str, str]:
     return {each["name"]: each["value"] for each in container_of(kubernetes_object("Deployment"))["env"]}
-
-
-def generated() -> dict[str, list[str]]:
-    """The files that each secret is made of."""
-    text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
-    return {each["name"]: each["files"] for each in yaml.safe_load(text)["secretGenerator"]}
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
@@ -57,11 +65,14 @@ def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
         kubernetes_validate.validate({**budget, "spec": {"maxUnavailible": 1}}, version, strict=True)
 
 
-def test_what_is_applied_names_every_file_or_says_when_to_take_it_in() -> None:
-    text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
-    offered = re.findall(r"^  # - (\S+)", text, re.MULTILINE)
-    named = sorted([*yaml.safe_load(text)["resources"], *offered, "kustomization.yaml"])
+def test_what_is_applied_names_every_file_or_offers_it_and_an_image_by_digest() -> None:
+    """A digest is what nobody can move; the tag in the guide is the version."""
+    offered = re.findall(r"^  # - (\S+)", KUSTOMIZATION, re.MULTILINE)
+    named = sorted([*APPLIED["resources"], *offered, "kustomization.yaml"])
     assert named == sorted(path.name for path in KUBERNETES.glob("*.yaml"))
+    (image,) = APPLIED["images"]
+    assert image["digest"].startswith("sha256:")
+    assert set(re.findall(r"registry\.example\.com/contit-mcp:(\S+)", GUIDE)) == {__version__}
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which brings kustomize")
@@ -70,10 +81,9 @@ def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
     folder = tmp_path / "kubernetes"
     shutil.copytree(KUBERNETES, folder, ignore=shutil.ignore_patterns("secrets"))
     (folder / "secrets").mkdir()
-    secrets = {path for each in generated().values() for path in each}
     mounted = []
     for content in ("old", "new"):
-        for path in secrets:
+        for path in {path for each in SECRETS.values() for path in each}:
             (folder / path).write_text(content, encoding="utf-8")
         ended = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True)
         made = list(yaml.safe_load_all(ended.stdout))
@@ -85,9 +95,9 @@ def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
     assert len(mounted[0] | mounted[1]) == 4
     assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"contit-mcp"}
     images = {container_of(each)["image"] for each in made if each["kind"] in WORKLOADS}
-    redis, ours = sorted(images)
-    assert redis == "redis:7.4-alpine"
-    assert re.fullmatch(r"registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", ours)
+    assert re.fullmatch(
+        r"redis:7.4-alpine registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", " ".join(sorted(images))
+    )
     for each in made:
         kubernetes_validate.validate(each, NEWEST, strict=True)
 
@@ -102,7 +112,7 @@ def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         assert not any("subPath" in mount for mount in container["volumeMounts"])
         (volume,) = (each["secret"] for each in template["spec"]["volumes"] if "secret" in each)
-        keys = {Path(path).name for path in generated()[volume["secretName"]]}
+        keys = {Path(path).name for path in SECRETS[volume["secretName"]]}
         texts = [*container.get("args", []), *(each["value"] for each in container.get("env", []))]
         read = {text.removeprefix(f"{mounts['secrets']}/") for text in texts if text.startswith(mounts["secrets"])}
         assert read == keys, name
@@ -126,9 +136,9 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
 def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
     template, container = pods()["contit-mcp"], container_of(kubernetes_object("Deployment"))
     spec = template["spec"]
-    assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {manifests.USER_ID}
+    assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {USER_ID}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"http": manifests.PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
+    assert ports == {"http": PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {probe["path"] for probe in probes.values()} <= set(KNOWN_PATHS)
     assert {probe["port"] for probe in probes.values()} == {"http"}
@@ -144,7 +154,7 @@ def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
     program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
     assert program == "sleep"
     assert int(seconds) >= 3
-    assert spec["terminationGracePeriodSeconds"] > int(seconds) + manifests.DRAIN_SECONDS
+    assert spec["terminationGracePeriodSeconds"] > int(seconds) + DRAIN_SECONDS
 
 
 def test_everything_points_at_pods_that_there_are() -> None:
@@ -185,8 +195,80 @@ def test_everything_points_at_pods_that_there_are() -> None:
         assert spread["labelSelector"]["matchLabels"] == labels["contit-mcp"]
 
 
-def test_the_tag_is_the_version() -> None:
-    """Of the package, wherever it is written; what is applied names a digest, which nobody can move."""
-    (image,) = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
-    assert image["digest"].startswith("sha256:")
-    assert set(re.findall(r"registry\.example\.com/contit-mcp:(\S+)", GUIDE)) == {__version__}
+# --- compose
+
+REPLICAS = ("replica-1", "replica-2")
+
+
+def addresses() -> dict[str, str]:
+    return {
+        name: service["networks"]["inside"]["ipv4_address"]
+        for name, service in compose()["services"].items()
+        if isinstance(service["networks"], dict)
+    }
+
+
+def test_it_is_a_compose_file() -> None:
+    found = compose()
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f"{COMPOSE.parent.relative_to(ROOT).as_posix()}/secrets/" in ignored
+    assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
+    found["services"]["nginx"]["read_onli"] = True
+    with pytest.raises(ValueError, match="read_onli"):
+        PyCompose.from_json(json.dumps(found))
+
+
+@pytest.mark.parametrize("name", REPLICAS)
+def test_a_replica_is_the_image_as_it_is(name: str) -> None:
+    service = compose()["services"][name]
+    assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
+    assert set(service["environment"]) <= SETTINGS
+    mounted = {value for value in service["environment"].values() if value.startswith("/run/")}
+    assert mounted == {f"/run/secrets/{name}" for name in service["secrets"]}
+    assert service["healthcheck"]["test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
+    assert service["environment"]["CONTIT_MCP_TRUSTED_PROXIES"] == addresses()["nginx"]
+    assert "ports" not in service, "callers come through nginx, and metrics stay inside"
+
+
+@pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx", "redis"])
+def test_no_container_may_do_what_it_need_not(name: str) -> None:
+    service = compose()["services"][name]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+
+
+def test_fixed_addresses_are_none_that_others_can_get() -> None:
+    """Docker would give them to whichever container comes first."""
+    (network,) = compose()["networks"]["inside"]["ipam"]["config"]
+    assert network == {"subnet": "172.28.8.0/24", "ip_range": "172.28.8.128/25"}
+    fixed = addresses()
+    assert len(set(fixed.values())) == len(fixed) == 3
+    assert all(re.fullmatch(r"172\.28\.8\.([2-9]|\d\d|1[01]\d|12[0-7])", address) for address in fixed.values())
+
+
+def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:
+    """The container's own command makes it; nginx, where it is installed, takes it."""
+    service = compose()["services"]["nginx"]
+    *shell, command = service["command"]
+    assert shell == ["sh", "-c"]
+    script, _, rest = command.partition(" && ")
+    assert rest == "exec nginx -g 'daemon off;'"
+    made = tmp_path / "default.conf"
+    source = COMPOSE.parent / service["volumes"][0].partition(":")[0]
+    script = script.replace("/contit-mcp.conf", str(source)).replace("/etc/nginx/conf.d/default.conf", str(made))
+    subprocess.run(["sh", "-c", script], check=True)
+    text = made.read_text(encoding="utf-8")
+    upstream = re.findall(r"upstream contit_mcp \{(.*?)\}", text, re.DOTALL)[0]
+    servers = re.findall(r"^\s*server (\S+)[ ;]", upstream, re.MULTILINE)
+    assert servers == [f"{addresses()[name]}:{PORT}" for name in REPLICAS]
+    (published,) = service["ports"]
+    assert re.search(rf"^\s*listen {published.rpartition(':')[2]};", text, re.MULTILINE)
+    if nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin"):
+        whole = tmp_path / "nginx.conf"
+        made.write_text(text.replace("/var/log/nginx", str(tmp_path)), encoding="utf-8")
+        whole.write_text(f"pid {tmp_path}/pid; events {{}} http {{ include {made}; }}", encoding="utf-8")
+        check = [nginx, "-t", "-e", "stderr", "-c", str(whole)]
+        ended = subprocess.run(check, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr

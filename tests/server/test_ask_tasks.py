@@ -111,9 +111,9 @@ async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> No
         tenant = context.services().tenant(Caller(principal="anna"))
         report = await tenant.start("q", None, wait_seconds=0)
         await anyio.sleep(2)
-        failure = (await tenant.snapshot("thread_1", "run_2", 0)).failure
-    assert failure is not None
-    assert (failure.thread_id, failure.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
+        error = (await tenant.snapshot("thread_1", "run_2", 0)).error
+    assert error is not None
+    assert (error.thread_id, error.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
 
 
 async def test_what_was_not_started_is_no_task() -> None:

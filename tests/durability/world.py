@@ -17,8 +17,7 @@ from tests.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 
-RETENTION = RetentionPolicy(record=7_200.0, answer=900.0)
-"""Short, so that an example can live through it."""
+RETENTION = RetentionPolicy(record=7_200.0, answer=900.0)  # short, so that an example can live through it
 
 
 @dataclass

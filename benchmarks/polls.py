@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.report import Row
-from contit_mcp.assistant.waiting import PollSchedule
+from contit_mcp.assistant.waiting import PollPolicy
 
 OURS, EVERY_SECOND = "contit-mcp", "every second"
 
@@ -35,7 +35,7 @@ def followed(length: float, pause: Callable[[float], float]) -> tuple[int, float
 def polls(*, runs: int, seed: int = 1) -> list[Row]:
     """Return the means over the runs, for each distribution."""
     rows = []
-    schedule = PollSchedule()
+    schedule = PollPolicy()
     for name, length_of in DISTRIBUTIONS.items():
         draws = random.Random(seed)
         lengths = [length_of(draws) for _ in range(runs)]

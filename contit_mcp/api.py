@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 import anyio
@@ -17,7 +16,6 @@ from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
 from contit_mcp.config.settings import CREDENTIAL, Settings
 from contit_mcp.config.sources import load_settings, nearest, without_unset
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.runs.claims import ReplayPolicy
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Caller
@@ -27,17 +25,8 @@ if TYPE_CHECKING:  # start-up time
     from mcp.server.mcpserver import MCPServer
     from starlette.types import ASGIApp
 
-PAUSE_SECONDS = 2.0
-"""Before Contit is asked again, when it could not be for so long that a wait gave up."""
-
-_MARGIN_SECONDS = 60.0
-"""How much a wait without a limit of its own exceeds the limit of a run, so that the run's end is seen first."""
-
-_BUSY_SECONDS = 45.0
-"""How long `start` waits for a thread whose run has not ended."""
-
-RETURNED = ReplayPolicy(slow_call=float("inf"))
-"""An answer that was returned has reached its caller, however long it took: the same question later is a new one."""
+PAUSE_SECONDS = 2.0  # before Contit is asked again, when it could not be for so long that a wait gave up
+_MARGIN_SECONDS = 60.0  # a wait without a limit of its own exceeds that of a run, so that the run's end is seen first
 
 
 class Options(TypedDict, total=False):
@@ -120,14 +109,11 @@ class Assistant:
     """Contit's assistant, for use in `async with`. It asks with one credential.
 
     Settings that are not given are read from `environment`, such as `os.environ`; by default from nowhere. The
-    attribute `context` is not part of the public API.
-
-    Raises:
-        ConfigurationError: There is no credential, or a setting cannot be used.
+    attribute `context` is not part of the public API. `contit_mcp.errors` has what the methods raise.
     """
 
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
-        self.context = AppContext(_settings("Assistant", options, environment), replay=RETURNED)
+        self.context = AppContext(_settings("Assistant", Options, options, environment), replays=False)
 
     @classmethod
     def from_context(cls, context: AppContext) -> Self:
@@ -137,7 +123,6 @@ class Assistant:
         return assistant
 
     async def __aenter__(self) -> Self:
-        """Open nothing yet: connections are made when they are needed."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -148,11 +133,8 @@ class Assistant:
         await self.context.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections and files."""
-        await self.context.__aexit__(kind, error, trace)
+    async def __aexit__(self, *_: object) -> None:
+        await self.context.__aexit__()
 
     async def ask(
         self,
@@ -166,32 +148,15 @@ class Assistant:
 
         After `wait_seconds` the run is returned as `in_progress`; None waits until it ends. The observer learns the
         ids as soon as they exist, and Contit's word for the state of the run.
-
-        Raises:
-            InvalidArgumentError: The prompt or the thread id cannot be used.
-            RunError: The run ended without an answer, or it is not known whether it was started.
-            APIError: Contit refused the question, or could not be reached.
         """
         return await self._until_ended(partial(self._tenant().ask, prompt, thread_id), wait_seconds, observer)
 
-    async def start(self, prompt: str, thread_id: str | None = None, *, wait_seconds: float = _BUSY_SECONDS) -> Run:
-        """Start a run and return its ids at once; `wait_seconds` is for a conversation that is busy.
-
-        Raises:
-            InvalidArgumentError: The prompt or the thread id cannot be used.
-            ThreadBusyError: Another run on the conversation did not end in time.
-            StartUnknownError, APIError: It was not started, or that is not known.
-        """
+    async def start(self, prompt: str, thread_id: str | None = None, *, wait_seconds: float = 45.0) -> Run:
+        """Start a run and return its ids at once; `wait_seconds` is for a conversation that is busy."""
         return _run(await self._tenant().start(prompt, thread_id, wait_seconds=wait_seconds))
 
     async def status(self, thread_id: str, run_id: str, *, wait_seconds: float = 0.0) -> Run:
-        """Return where a run stands; with a wait, as soon as it ends. A failed run is no error here.
-
-        Raises:
-            InvalidArgumentError: An id cannot be one.
-            RunNotFoundError: Contit does not know the run.
-            APIError: Contit refused, or could not be reached.
-        """
+        """Return where a run stands; with a wait, as soon as it ends. A failed run is no error here."""
         return _run(await self._tenant().status(thread_id, run_id, wait_seconds=wait_seconds))
 
     async def response(
@@ -202,13 +167,7 @@ class Assistant:
         wait_seconds: float | None = None,
         observer: Observer = NULL_OBSERVER,
     ) -> Run:
-        """Return a run's own answer, waiting for it as `ask` does; without a run id, that of the thread's latest run.
-
-        Raises:
-            InvalidArgumentError: An id cannot be one.
-            RunError: There is no answer; the class says why.
-            APIError: Contit refused, or could not be reached.
-        """
+        """Return a run's own answer, waiting as `ask` does; without a run id, that of the thread's latest run."""
         return await self._until_ended(partial(self._tenant().response, thread_id, run_id), wait_seconds, observer)
 
     async def runs(self, limit: int = 20) -> list[Run]:
@@ -252,13 +211,10 @@ def create_server(
 
     It opens its connections when a call needs them, and closes them when its last client has left. `environment` is
     that of `Assistant`.
-
-    Raises:
-        ConfigurationError: There is no credential, or a setting cannot be used.
     """
     from contit_mcp.server.in_process import InProcessServer  # noqa: PLC0415 - start-up time
 
-    return InProcessServer(AppContext(_settings("create_server", options, environment)))
+    return InProcessServer(AppContext(_settings("create_server", ServerOptions, options, environment)))
 
 
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
@@ -266,29 +222,17 @@ def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpac
 
     It starts with its first request and ends with its host; nothing has to be run by hand. `environment` is that of
     `Assistant`.
-
-    Raises:
-        ConfigurationError: A setting cannot be used, or the settings would serve strangers.
     """
     from contit_mcp.http.embedded import EmbeddedApp  # noqa: PLC0415 - start-up time
 
-    return EmbeddedApp(_settings("create_app", options, environment))
+    return EmbeddedApp(_settings("create_app", AppOptions, options, environment))
 
 
-_ARGUMENTS: dict[str, Mapping[str, Any]] = {
-    "Assistant": Options.__annotations__,
-    "Assistant.ask": Assistant.ask.__annotations__,
-    "create_server": ServerOptions.__annotations__,
-    "create_app": AppOptions.__annotations__,
-}
-
-
-def _settings(taker: str, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
+def _settings(taker: str, known: type, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
     for name in options:
-        if name not in (known := _ARGUMENTS[taker]):
-            others = [other for other, arguments in _ARGUMENTS.items() if name in arguments]
-            near = f"Did you mean {found}?" if (found := nearest(name, known)) else "docs/python.md lists the options."
-            hint = f"It is an argument of {' and of '.join(others)}." if others else near
+        if name not in known.__annotations__:
+            near = nearest(name, known.__annotations__, cutoff=0.8)
+            hint = f"Did you mean {near}?" if near else "docs/python.md lists the options."
             raise ConfigurationError(f"{taker} does not take {name}.", hint=hint)
     settings = load_settings(without_unset(options), environment=environment or {})
     if settings.auth != "caller" and not CREDENTIAL & settings.model_fields_set:

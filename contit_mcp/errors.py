@@ -10,8 +10,7 @@ ContitError                        has a one-line message and a hint: what to do
 │   ├── APIConnectionError         no answer arrived (may_have_arrived: Contit may have the request)
 │   │   └── APITimeoutError
 │   ├── APIStatusError             an answer with a status other than 2xx
-│   │   ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404,
-│   │   │   ConflictError 409, UnprocessableEntityError 422, RateLimitError 429
+│   │   ├── AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404, RateLimitError 429
 │   │   ├── RedirectError 3xx      never followed
 │   │   └── InternalServerError 5xx
 │   └── APIResponseValidationError a 2xx whose body is not what is documented
@@ -91,7 +90,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIResponseValidationError(APIError):
-    """Contit answered 2xx with a body that is not what its documentation says."""
+    """Contit answered 2xx with a body that is not what is documented."""
 
     retryable = True
 
@@ -105,10 +104,6 @@ class APIStatusError(APIError):
         self.retry_after = retry_after
 
 
-class BadRequestError(APIStatusError):
-    """400: malformed."""
-
-
 class AuthenticationError(APIStatusError):
     """401: the credential is missing, wrong, expired or revoked."""
 
@@ -119,14 +114,6 @@ class PermissionDeniedError(APIStatusError):
 
 class NotFoundError(APIStatusError):
     """404: Contit does not know the thread or run."""
-
-
-class ConflictError(APIStatusError):
-    """409."""
-
-
-class UnprocessableEntityError(APIStatusError):
-    """422."""
 
 
 class RateLimitError(APIStatusError):

@@ -17,8 +17,6 @@ from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import DEFAULTS, SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
 
-_STARTS_WITHIN_SECONDS = 10.0
-
 
 @dataclass(frozen=True)
 class RunningSandbox:
@@ -26,8 +24,7 @@ class RunningSandbox:
 
     url: str
     api_key: str
-    record: SandboxRecord
-    """The requests and runs that it has seen; takes faults and scripted answers."""
+    record: SandboxRecord  # the requests and runs that it has seen; takes faults and scripted answers
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,13 +42,13 @@ def running_sandbox(options: SandboxOptions = DEFAULTS) -> Iterator[RunningSandb
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
-            deadline = time.monotonic() + _STARTS_WITHIN_SECONDS
+            deadline = time.monotonic() + 10.0
             while not server.started:
                 if time.monotonic() > deadline:
                     raise TimeoutError("the sandbox did not start")
                 time.sleep(0.01)
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            yield RunningSandbox(url, min(options.api_keys), app.state.sandbox)
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield RunningSandbox(address, min(options.api_keys), app.state.sandbox)
         finally:
             server.should_exit = True
             thread.join()

@@ -1,5 +1,6 @@
 """The one harness for child processes: a Contit on a port, `contit-mcp http` and `contit-mcp stdio`, and their clients."""
 
+import http.client
 import json
 import os
 import random
@@ -7,7 +8,6 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from subprocess import DEVNULL, PIPE, CompletedProcess, Popen
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -46,8 +47,7 @@ INFO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"nam
 ERAS = ("legacy", "modern")
 _MODERN = "2026-07-28"
 
-STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")
-"""The state folder of all children: never the developer's own."""
+STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")  # of all children: never the developer's own
 
 
 @pytest.fixture
@@ -57,7 +57,6 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return this environment without anything of Contit's, with a state folder of the tests, and with `more`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
     return clean | {"CONTIT_MCP_STATE_DIR": STATE.name} | more
 
@@ -72,28 +71,25 @@ def free_port() -> int:
 
 # --- Applications on a port of this process
 
+_SERVED: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"}
+
 
 @asynccontextmanager
 async def on_port(app: ASGIApp) -> AsyncIterator[str]:
+    server = Listener(uvicorn.Config(app, **_SERVED, timeout_keep_alive=KEEP_ALIVE_SECONDS))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
-        )
-        server = Listener(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             while not server.started:
                 await anyio.sleep(0.01)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            server.should_exit = True
-            server.force_exit = True
+            server.should_exit = server.force_exit = True
 
 
 @contextmanager
 def in_thread(app: ASGIApp, **more: Any) -> Iterator[str]:
     """Serve an application on a free loopback port, in a thread; yield its base URL. `more` goes to uvicorn."""
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"} | more
-    server = uvicorn.Server(uvicorn.Config(app, **options))
+    server = uvicorn.Server(uvicorn.Config(app, **_SERVED, **more))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -108,7 +104,6 @@ def in_thread(app: ASGIApp, **more: Any) -> Iterator[str]:
 
 @asynccontextmanager
 async def sandbox_on_port(options: SandboxOptions | None = None) -> AsyncIterator[tuple[str, SandboxRecord]]:
-    """Serve a sandbox; yield its base URL and its record."""
     app = create_sandbox(options or SandboxOptions(run_seconds=0.3))
     async with on_port(app) as url:
         yield url, app.state.sandbox
@@ -118,27 +113,25 @@ async def sandbox_on_port(options: SandboxOptions | None = None) -> AsyncIterato
 class Contit:
     """A sandbox in a thread, with the credential and the host of each request that it got."""
 
-    url: str
     record: SandboxRecord
-    keys: list[str]
-    hosts: set[str]
+    url: str = ""
+    keys: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
 
 
 @contextmanager
 def contit(options: SandboxOptions | None = None) -> Iterator[Contit]:
-    """Serve a sandbox whose runs are short, in a thread."""
     app = create_sandbox(options or SandboxOptions(run_seconds=0.05))
-    keys: list[str] = []
-    hosts: set[str] = set()
+    served = Contit(app.state.sandbox)
 
     async def seen(scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        keys.append(headers.get("x-api-key") or headers.get("authorization") or "")
-        hosts.add(headers["host"])
+        served.keys.append(headers.get("x-api-key") or headers.get("authorization") or "")
+        served.hosts.add(headers["host"])
         await app(scope, receive, send)
 
-    with in_thread(seen) as url:
-        yield Contit(url, app.state.sandbox, keys, hosts)
+    with in_thread(seen) as served.url:
+        yield served
 
 
 # --- contit-mcp http
@@ -157,21 +150,14 @@ class Served:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [*self.command, *self.arguments],
-            env=clean_environment(**self.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command, env = [*self.command, *self.arguments], clean_environment(**self.environment)
+        self.process = Popen(command, env=env, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:
-        self.environment = {
-            "CONTIT_MCP_STORE": "memory", "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000", **self.environment
-        }  # fmt: skip
+        defaults = {"CONTIT_MCP_STORE": "memory", "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
+        self.environment = defaults | {**self.environment}
         self.start()
         self.last("server.listening", within=30)
         self.http = httpx.Client(verify=self.verify, timeout=20)
@@ -184,15 +170,12 @@ class Served:
 
     def stop(self) -> int:
         """Stop it by SIGTERM, and return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()  # without effect on one that has ended
         try:
-            code = self.process.wait(15)
-        except subprocess.TimeoutExpired:
+            return self.process.wait(15)
+        finally:
             self.process.kill()
-            raise
-        self._reader.join(10)
-        return code
+            self._reader.join(10)
 
     @property
     def url(self) -> str:
@@ -216,34 +199,31 @@ class Served:
     def last(self, name: str, *, within: float = 10, **fields: Any) -> dict[str, Any]:
         """Return its last line with this name and these fields; wait for it."""
         until = time.monotonic() + within
-        while time.monotonic() < until and (self.process.poll() is None or self._reader.is_alive()):
-            found = [event for event in self.named(name) if fields.items() <= event.items()]
-            if found:
+        while True:
+            ends = time.monotonic() >= until or not self._reader.is_alive()
+            if found := [event for event in self.named(name) if fields.items() <= event.items()]:
                 return found[-1]
+            assert not ends, self.stderr
             time.sleep(0.02)
-        raise AssertionError(self.stderr)
 
     async def logged(self, event: str, times: int = 1) -> list[dict[str, Any]]:
         """Wait until it has logged so many lines of a name, and return them."""
         while len(self.named(event)) < times:
-            if self.process.poll() is not None and not self._reader.is_alive() and len(self.named(event)) < times:
-                raise AssertionError(self.stderr)
+            assert self._reader.is_alive() or len(self.named(event)) >= times, self.stderr
             await anyio.sleep(0.01)
         return self.named(event)
 
     async def ended(self) -> int:
-        while self.process.poll() is None or self._reader.is_alive():
+        while (code := self.process.poll()) is None or self._reader.is_alive():
             await anyio.sleep(0.01)
-        return self.process.returncode
+        return code
 
     async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """End it by a signal; return its exit code, and the seconds that took."""
         began = time.monotonic()
         self.process.send_signal(by)
         return await self.ended(), time.monotonic() - began
 
     async def metrics(self) -> dict[str, float]:
-        """Return its metrics by name and labels: `name{label=value}`."""
         async with caller() as http:
             return samples((await http.get(self.metrics_url)).text)
 
@@ -253,23 +233,20 @@ class Served:
         return self.http.post(url or self.url, content=json.dumps(message), headers=JSON_RPC | more)
 
     def call(self, tool: str, arguments: Mapping[str, Any], **headers: str) -> dict[str, Any]:
-        """Call a tool in the handshake era, and return its result."""
         return result_in(self.post(rpc("tools/call", {"name": tool, "arguments": dict(arguments)}), **headers))
 
     def raw(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Send bytes; return status, headers and body of the answer, or status 0 for a closed connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             with suppress(BrokenPipeError, ConnectionResetError):  # it can have seen enough; its answer is there
                 connection.sendall(data)
             return read_answer(connection)
 
     def assert_unharmed(self) -> None:
-        """Check that it serves, and has logged no error."""
         assert self.http.get(f"{self.base}/healthz").status_code == 200
         self.assert_no_error()
 
     def assert_no_error(self) -> None:
-        """Check that it has written nothing but JSON lines, and none of an error that was not expected."""
+        """Check that it has written JSON lines alone, and none of an error that was not expected."""
         for line in map(json.loads, self.stderr.splitlines()):
             assert line["level"] in {"debug", "info", "warning"} or line["event"] in self.errors_expected, line
         assert "Traceback" not in self.stderr
@@ -287,7 +264,6 @@ class Served:
 async def deployed(
     environment: Mapping[str, str], *, command: Sequence[str] = COMMAND, arguments: Sequence[str] = ()
 ) -> AsyncIterator[Served]:
-    """Yield a server that listens; it is killed at the end if it still runs."""
     server = Served(environment, arguments, [*command, "http", "--port", "0"])
     server.start()
     try:
@@ -302,7 +278,6 @@ async def deployed(
 async def deployment(
     options: SandboxOptions | None = None, **environment: str
 ) -> AsyncIterator[tuple[Served, SandboxRecord]]:
-    """Yield a server and its Contit, with a store in memory unless said otherwise."""
     async with sandbox_on_port(options) as (url, sandbox):
         defaults = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
         async with deployed(defaults | environment) as server:
@@ -320,7 +295,6 @@ INITIALIZE = rpc("initialize", INFO)
 
 
 def caller(token: str | None = None, **headers: str) -> httpx.AsyncClient:
-    """Return an HTTP client with as many connections as it takes."""
     headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.AsyncClient(headers=headers, limits=limits, timeout=60, trust_env=False)
@@ -348,7 +322,6 @@ def message_of(era: str, method: str, params: dict[str, Any], *, name: str | Non
 
 
 def messages_in(response: httpx.Response) -> list[dict[str, Any]]:
-    """Return the JSON-RPC messages of a response, plain or as an event stream."""
     if response.headers.get("content-type", "").startswith("application/json"):
         return [response.json()]
     return [json.loads(data) for data in re.findall(r"^data: ?(.+?)\r?$", response.text, re.MULTILINE)]
@@ -373,18 +346,15 @@ async def ask(http: httpx.AsyncClient, server: Served, era: str = "legacy", **mo
 
 
 async def runs(sandbox: SandboxRecord, count: int) -> None:
-    """Wait until Contit has so many runs, and has been asked about the last one."""
     while len(sandbox.runs) < count or not polls(sandbox):
         await anyio.sleep(0.02)
 
 
 def polls(sandbox: SandboxRecord) -> int:
-    """Return how often Contit was asked for the state of a run."""
     return sum(request.endpoint == "status" for request in sandbox.requests)
 
 
 def samples(text: str) -> dict[str, float]:
-    """Return the samples of an exposition in Prometheus' own format, by name and labels."""
     return {
         sample.name + "".join(f"{{{key}={value}}}" for key, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -393,20 +363,13 @@ def samples(text: str) -> dict[str, float]:
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    got, first, headers, body = b"", "", dict[str, str](), b""
-    try:
-        while b"\r\n\r\n" not in got and (chunk := connection.recv(65_536)):
-            got += chunk
-        head, _, body = got.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        length = int(headers.get("content-length", "-1"))
-        while (length < 0 or len(body) < length) and (chunk := connection.recv(65_536)):
-            body += chunk
-    except ConnectionResetError:  # the parser refuses some requests without reading them to their end
-        if b"\r\n\r\n" not in got:
-            return 0, {}, b""
-    return int(first.split(" ")[1]) if first else 0, headers, body
+    """Return status, headers and body of an answer; status 0 if none came before the connection ended."""
+    answer, body = http.client.HTTPResponse(connection), b""
+    with suppress(http.client.HTTPException, ConnectionResetError):  # some requests are not read to their end
+        answer.begin()
+        body = answer.read()
+    headers = {name.lower(): value for name, value in answer.getheaders()} if answer.headers else {}
+    return answer.status if headers else 0, headers, body
 
 
 # --- Children with pipes: contit-mcp stdio, and any command
@@ -414,16 +377,14 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 @dataclass
 class Piped:
-    """A process under way, and what it has written."""
-
     process: Process
     stdout: bytes = b""
     stderr: bytes = b""
 
-    async def ended(self) -> "subprocess.CompletedProcess[str]":
+    async def ended(self) -> "CompletedProcess[str]":
         with anyio.fail_after(60):
             code = await self.process.wait()
-        return subprocess.CompletedProcess([], code, self.stdout.decode(), self.stderr.decode())
+        return CompletedProcess([], code, self.stdout.decode(), self.stderr.decode())
 
 
 @dataclass
@@ -439,20 +400,16 @@ class Child(Piped):
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages of stdout, each line of which must be one."""
         return [json.loads(line) for line in self.stdout.split(b"\n")[:-1]]
 
     async def request(self, number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for its answer."""
         await self.send({"id": number, "method": method, "params": dict(params)})
         return await self.answer(number)
 
     async def answer(self, number: int) -> dict[str, Any]:
-        while True:
-            for message in self.messages:
-                if message.get("id") == number:
-                    return message
+        while not (found := [message for message in self.messages if message.get("id") == number]):
             await anyio.sleep(0.01)
+        return found[0]
 
     async def initialize(self) -> None:
         """Shake hands as a host of 2025-06-18 does."""
@@ -481,7 +438,6 @@ T = TypeVar("T", bound=Piped)
 async def piped(
     kind: Callable[[Process], T], command: Sequence[str], environment: Mapping[str, str]
 ) -> AsyncIterator[T]:
-    """Yield a child with pipes; it is killed at the end if it still runs."""
     async with await anyio.open_process(command, env=environment) as process:
         child = kind(process)
 

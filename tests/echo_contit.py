@@ -1,8 +1,7 @@
 """A Contit in memory, on the loop's clock: the one transport that tests put under the HTTP client.
 
-Its answers repeat their question, so that a swapped answer shows. It has Contit's documented shape: three endpoints, ids,
-statuses, and a response per *thread* without a run id, which makes swapping possible. For single odd replies it follows a
-script instead.
+Its answers repeat their question, so that a swapped answer shows. It has Contit's documented three endpoints. For single
+odd replies it follows a script instead.
 """
 
 import itertools
@@ -26,19 +25,16 @@ class Reply:
     after: float = 0.0
 
     def response(self) -> httpx.Response:
-        """Return a new response of httpx."""
         content = self.body if isinstance(self.body, bytes | str) else json.dumps(self.body)
         return httpx.Response(self.status, headers=self.headers, content=content)
 
 
+# An answer, an error to raise, or what makes an answer of the request.
 Script = Reply | httpx.Response | Exception | Callable[[httpx.Request], Reply | httpx.Response]
-"""An answer, an error to raise, or what makes an answer of the request."""
 
 
 @dataclass
 class EchoRun:
-    """One run upstream."""
-
     thread_id: str
     run_id: str
     prompt: str
@@ -52,27 +48,18 @@ class EchoRun:
 
 @dataclass
 class EchoContit(httpx.AsyncBaseTransport):
-    """See the module."""
-
-    seconds: float = 3.0
-    """How long runs take; `durations` says otherwise for single prompts."""
-    latency: float = 0.0
-    """Seconds that each request takes."""
+    seconds: float = 3.0  # that runs take, but for the `durations` of single prompts
+    latency: float = 0.0  # seconds that each request takes
     durations: dict[str, float] = field(default_factory=dict)
-    end_words: dict[str, str] = field(default_factory=dict)
-    """The word with which a prompt's run ends, where it is not `completed`."""
+    end_words: dict[str, str] = field(default_factory=dict)  # by prompt, where its run does not end as `completed`
+    # Replies instead: by endpoint, first come first served; or to all requests in turn, the last one again and again.
     replies: defaultdict[str, list[Script]] = field(default_factory=lambda: defaultdict(list))
-    """By endpoint ("start", "status", "response"), what to answer instead, first come first served."""
     script: list[Script] = field(default_factory=list)
-    """What to answer to all requests in turn, whatever they ask for; the last one again and again."""
-    requests: list[tuple[str, float]] = field(default_factory=list)
-    """Endpoint and time of every request."""
+    requests: list[tuple[str, float]] = field(default_factory=list)  # endpoint and time
     received: list[httpx.Request] = field(default_factory=list)
-    abandoned: int = 0
-    """Requests whose sender left before the answer."""
+    abandoned: int = 0  # requests whose sender left before the answer
     runs: list[EchoRun] = field(default_factory=list)
-    overlaps: list[str] = field(default_factory=list)
-    """Prompts that were started while a run was going on their thread."""
+    overlaps: list[str] = field(default_factory=list)  # prompts that were started while a run was going on their thread
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def count(self, endpoint: str) -> int:
@@ -90,7 +77,6 @@ class EchoContit(httpx.AsyncBaseTransport):
 
     @property
     def pauses(self) -> list[float]:
-        """Return the seconds between each request and the one before."""
         return [later - earlier for earlier, later in itertools.pairwise(self.times)]
 
     @property
@@ -116,12 +102,14 @@ class EchoContit(httpx.AsyncBaseTransport):
         if endpoint == "start":
             return self.start(**json.loads(body))
         segments = [unquote(segment) for segment in path.split("/")]
+        now, runs = anyio.current_time(), [run for run in self.runs if run.thread_id == segments[3]]
         if endpoint == "status":
-            return self._status(segments[3], segments[5])
-        return self._response(segments[3])
+            words = [run.word(now) for run in runs if run.run_id == segments[5]]
+            return httpx.Response(200, json={"status": words[0]}) if words else httpx.Response(404)
+        done = sorted((run for run in runs if run.word(now) == "completed"), key=lambda run: run.ends)
+        return httpx.Response(200, json={"response": answer_to(done[-1].prompt)}) if done else httpx.Response(404)
 
     def start(self, threadId: str | None, prompt: str) -> httpx.Response:  # noqa: N803 - Contit's names
-        """Start a run, as `POST /ai-assistant/thread` does."""
         now = anyio.current_time()
         thread_id = threadId or f"thread_{next(self._ids)}"
         if any(run.thread_id == thread_id and run.word(now) == "in_progress" for run in self.runs):
@@ -131,19 +119,6 @@ class EchoContit(httpx.AsyncBaseTransport):
         run = EchoRun(thread_id, f"run_{next(self._ids)}", prompt, now, ends, self.end_words.get(prompt, "completed"))
         self.runs.append(run)
         return httpx.Response(200, json={"threadId": thread_id, "runId": run.run_id})
-
-    def _status(self, thread_id: str, run_id: str) -> httpx.Response:
-        for run in self.runs:
-            if (run.thread_id, run.run_id) == (thread_id, run_id):
-                return httpx.Response(200, json={"status": run.word(anyio.current_time())})
-        return httpx.Response(404)
-
-    def _response(self, thread_id: str) -> httpx.Response:
-        now = anyio.current_time()
-        done = [run for run in self.runs if run.thread_id == thread_id and run.word(now) == "completed"]
-        if not done:
-            return httpx.Response(404)
-        return httpx.Response(200, json={"response": answer_to(max(done, key=lambda run: run.ends).prompt)})
 
 
 async def _reply(script: Script, request: httpx.Request) -> httpx.Response:

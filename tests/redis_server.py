@@ -7,53 +7,38 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.children import free_port
 
 PROGRAMS = ("redis-server", "valkey-server")
 
 
 @dataclass
 class RedisServer:
-    """One server.
-
-    Attributes:
-        folder: Its own.
-        port: Where it listens.
-        password: What it wants to hear.
-        keeps: Whether it writes down what it is told, and knows it again; otherwise a stopped one comes back empty.
-    """
+    """One server. If it `keeps`, a stopped one comes back with its data."""
 
     folder: Path
     port: int
     password: str = "pass-word"
     keeps: bool = False
-    _process: "subprocess.Popen[bytes] | None" = field(default=None)
+    _process: "subprocess.Popen[bytes] | None" = None
 
     @property
     def url(self) -> str:
-        """What CONTIT_MCP_STORE takes."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         program = next(path for name in PROGRAMS if (path := shutil.which(name)))
-        options = [
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--save",
-            "",
-            "--appendonly",
-            "yes" if self.keeps else "no",
-            "--appendfsync",
-            "no",
-        ]
-        options += ["--dir", str(self.folder), "--requirepass", self.password, "--maxmemory", "64mb"]
-        self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+        options = f"--bind 127.0.0.1 --port {self.port} --requirepass {self.password} --maxmemory 64mb --appendfsync no"
+        options += f" --appendonly {'yes' if self.keeps else 'no'} --save"
+        command = [program, *options.split(), "", "--dir", str(self.folder)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until = time.monotonic() + 20
         while time.monotonic() < until:
             try:
@@ -76,7 +61,6 @@ class RedisServer:
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -95,20 +79,14 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-class redis_server:  # noqa: N801 - used like a function
-    """A running server while inside. Without the program the test is skipped, but not where CI runs."""
-
-    def __init__(self, folder: Path, *, port: int | None = None, keeps: bool = False) -> None:
-        if not any(shutil.which(name) for name in PROGRAMS) and not os.environ.get("CI"):
-            pytest.skip(reason="needs redis-server or valkey-server (Debian: apt-get install redis-server)")
-        if port is None:
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                port = listener.getsockname()[1]
-        self._server = RedisServer(folder, port, keeps=keeps)
-
-    def __enter__(self) -> RedisServer:
-        self._server.start()
-        return self._server
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop()
+@contextmanager
+def redis_server(folder: Path, *, port: int | None = None, keeps: bool = False) -> Iterator[RedisServer]:
+    """Yield a running server. Without the program the test is skipped, but not where CI runs."""
+    if not any(shutil.which(name) for name in PROGRAMS) and not os.environ.get("CI"):
+        pytest.skip(reason="needs redis-server or valkey-server (Debian: apt-get install redis-server)")
+    server = RedisServer(folder, port or free_port(), keeps=keeps)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

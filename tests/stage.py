@@ -1,4 +1,4 @@
-"""The assistant on an echoing Contit in virtual time: what the tests of waiting, joining and resuming stand on."""
+"""The assistant on an echoing Contit in virtual time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import anyio
 
 from contit_mcp.assistant.reports import Observer, RunReport
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.waiting import PollPolicy, PollSchedule
+from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
@@ -19,7 +19,7 @@ from tests.echo_contit import EchoContit
 
 OWNER = "owner-1"
 EPOCH = 1_700_000_000.0
-STEADY = PollSchedule(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
+STEADY = PollPolicy(first=0.5, shortest=0.5, growth=0.0, longest=5.0, jitter=0.0)
 
 
 def wall_clock() -> float:
@@ -29,7 +29,7 @@ def wall_clock() -> float:
 
 @dataclass
 class Stage:
-    """One process's worth of contit-mcp; a second stage on the same store and Contit is a second process."""
+    """One process of contit-mcp, asked as `OWNER`; a second stage on the same store and Contit is a second process."""
 
     contit: EchoContit
     store: RunStore
@@ -37,19 +37,24 @@ class Stage:
     assistant: Assistant
 
     async def ask(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0, **more: Any) -> RunReport:
-        """Ask as `OWNER`."""
         return await self.assistant.ask(OWNER, prompt, thread_id, wait_seconds=wait, **more)
 
+    async def leave(self, prompt: str = "q", *, after: float) -> None:
+        """Ask, and go away."""
+        with anyio.move_on_after(after):
+            await self.ask(prompt)
+
+    def second(self) -> "Stage":
+        """Return a second process on the same store and Contit."""
+        return set_stage(self.contit, self.store)
+
     async def start(self, prompt: str, thread_id: str | None = None, *, wait: float = 45.0) -> RunReport:
-        """Start as `OWNER`."""
         return await self.assistant.start(OWNER, prompt, thread_id, wait_seconds=wait)
 
     async def status(self, run: RunReport, *, wait: float = 0.0, **more: Any) -> RunReport:
-        """Ask as `OWNER` where a run stands."""
         return await self.assistant.status(OWNER, run.thread_id, str(run.run_id), wait_seconds=wait, **more)
 
     async def response(self, run: RunReport, *, wait: float = 45.0) -> RunReport:
-        """Read a run's answer as `OWNER`."""
         return await self.assistant.response(OWNER, run.thread_id, run.run_id, wait_seconds=wait)
 
 
@@ -60,11 +65,9 @@ class Notes(Observer):
         self.heard: list[str] = []
 
     def started(self, thread_id: str, run_id: str) -> None:
-        """Note the ids."""
         self.heard.append(f"{thread_id}/{run_id}")
 
     def status(self, word: str) -> None:
-        """Note the word."""
         self.heard.append(word)
 
 
@@ -72,7 +75,7 @@ def set_stage(
     contit: EchoContit | None = None,
     store: RunStore | None = None,
     *,
-    polling: PollPolicy | None = None,
+    polling: PollPolicy = STEADY,
     retention: RetentionPolicy | None = None,
 ) -> Stage:
     """Build a stage; polls are steady, so that a test can count them."""
@@ -81,5 +84,5 @@ def set_stage(
     http = build_http_client("http://localhost", transport=contit)
     key = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key"))
     client = ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0))
-    assistant = Assistant(client, store, polling=polling or PollPolicy(schedule=STEADY))
+    assistant = Assistant(client, store, polling=polling)
     return Stage(contit, store, client, assistant)

@@ -19,7 +19,6 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 async def test_many_asks_are_measured_with_real_servers_over_http(tmp_path: Path) -> None:
-    """Child processes and ports, and a few calls."""
     rows = {row.name: row for row in await measure("asks", tmp_path, quick=True)}
     asks = rows["5 asks of 5 s at once, p99"]
     assert asks.note == "SDK, sleeping answered 5; contit-mcp answered 5"
@@ -27,21 +26,18 @@ async def test_many_asks_are_measured_with_real_servers_over_http(tmp_path: Path
 
 
 async def test_a_start_over_stdio_is_measured_against_the_empty_server(tmp_path: Path) -> None:
-    """The seconds until the tools are listed."""
     (row,) = await measure("cold-start", tmp_path, quick=True)
     assert row.name == "cold start"
     assert (row.ratio or 0) > 0
 
 
 async def test_a_status_is_measured_over_both_transports_and_in_both_eras(tmp_path: Path) -> None:
-    """Against a plain server, above the SDK's empty tool."""
     rows = await measure("status", tmp_path, quick=True)
     assert len(rows) == 4
     assert all(value > 0 for row in rows for values in row.values.values() for value in values)
 
 
 async def test_healthz_is_measured_beside_hostile_requests(tmp_path: Path) -> None:
-    """The median, and the worst."""
     median, worst = await measure("hostile", tmp_path, quick=True)
     assert 0 < (median.ratio or 0) <= (worst.ratio or 0)
 

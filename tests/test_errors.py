@@ -49,10 +49,3 @@ def test_an_unreachable_run_says_why_and_what_to_do_first() -> None:
 @pytest.mark.parametrize(("seconds", "minutes"), [(1_800, "30 minutes"), (60, "1 minute "), (90, "2 minutes")])
 def test_a_run_without_an_end_says_how_long_it_went(seconds: float, minutes: str) -> None:
     assert minutes in errors.RunTimeoutError("t", "r", after_seconds=seconds).message
-
-
-def test_the_texts_tell_apart_a_replaced_answer_and_none_and_whose_finding_a_busy_thread_is() -> None:
-    replaced, none = (errors.AnswerUnavailableError("t", "r", replaced=value) for value in (True, False))
-    assert ("replaced" in replaced.message, "has no answer" in none.message) == (True, True)
-    refused, busy = (errors.ThreadBusyError("t", run_id) for run_id in (None, "r"))
-    assert ("Contit refused" in refused.message, "Contit refused" in busy.message) == (True, False)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contit_mcp.assistant.service import usable_prompt
+from contit_mcp.assistant.starting import usable_prompt
 from contit_mcp.errors import InvalidArgumentError
 
 

@@ -9,19 +9,10 @@ import anyio
 import pytest
 
 from contit_mcp.telemetry.call_stats import Reachability
-from contit_mcp.telemetry.logging import configure_logging
 
 pytestmark = pytest.mark.anyio
 
 Scene = Callable[[Reachability], Awaitable[None]]
-
-
-@pytest.fixture
-def logged() -> io.StringIO:
-    """The log."""
-    stream = io.StringIO()
-    configure_logging(stream=stream, as_json=True)
-    return stream
 
 
 def events(logged: io.StringIO) -> list[str]:
@@ -32,7 +23,6 @@ def events(logged: io.StringIO) -> list[str]:
 
 @asynccontextmanager
 async def watched() -> AsyncIterator[Reachability]:
-    """The state of Contit, which is checked all the time."""
     state = Reachability()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(state.watch)
@@ -41,8 +31,6 @@ async def watched() -> AsyncIterator[Reachability]:
 
 
 async def requests(state: Reachability, count: int, seconds: float, *, read: bool = True, good: bool = True) -> None:
-    """Send requests at once that end after some seconds."""
-
     async def one() -> None:
         with state.waiting(read=read):
             await anyio.sleep(seconds)

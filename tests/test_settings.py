@@ -1,6 +1,6 @@
 """Settings: where a value comes from, what the file and the names may be, what is refused; no error shows a secret."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,8 +8,6 @@ import pytest
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
-
-Write = Callable[[str | bytes], Path]
 
 EXAMPLES: dict[str, tuple[str, object]] = {
     # variable: (what is written, what it becomes)
@@ -58,16 +56,10 @@ def refused(environment: Mapping[str, str] | None = None, file: Path | None = No
     return error
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """Makes a settings file with this content."""
-
-    def write(content: str | bytes) -> Path:
-        file = tmp_path / "contit-mcp.toml"
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return file
-
-    return write
+def write(folder: Path, content: str | bytes) -> Path:
+    file = folder / "contit-mcp.toml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
 
 
 def plain(value: object) -> object:
@@ -85,16 +77,16 @@ def test_every_setting_has_a_variable_of_its_name_and_a_description() -> None:
 
 
 @pytest.mark.parametrize("variable", EXAMPLES)
-def test_a_setting_is_read_from_the_environment_and_the_file(variable: str, write: Write) -> None:
+def test_a_setting_is_read_from_the_environment_and_the_file(variable: str, tmp_path: Path) -> None:
     """White space around it is dropped."""
     written, meant = EXAMPLES[variable]
     given = {variable: written, **PARTNERS.get(variable, {})}
     text = "".join(f'{NAMES[name]} = " {value}\\n"\n' for name, value in given.items())
-    for settings in (load({name: f" {value}\r\n" for name, value in given.items()}), load(file=write(text))):
+    for settings in (load({name: f" {value}\r\n" for name, value in given.items()}), load(file=write(tmp_path, text))):
         assert plain(getattr(settings, NAMES[variable])) == meant
 
 
-def test_without_anything_set_there_are_the_documented_defaults_and_no_credential(write: Write) -> None:
+def test_without_anything_set_there_are_the_documented_defaults_and_no_credential(tmp_path: Path) -> None:
     settings = load()
     assert settings.base_url == "https://api.contit.cloud"
     assert settings.token_url == "https://idp.contit.cloud/connect/token"
@@ -102,24 +94,24 @@ def test_without_anything_set_there_are_the_documented_defaults_and_no_credentia
     assert (settings.run_limit_seconds, settings.answer_seconds) == (1_800.0, 3_600.0)
     assert (settings.log_level, settings.log_format, settings.store_location().kind) == ("INFO", "auto", "sqlite")
     assert [settings.secret(name) for name in ("api_key", "access_token", "client_secret")] == [None] * 3
-    assert load(file=write("# nothing yet\n")) == load()
+    assert load(file=write(tmp_path, "# nothing yet\n")) == load()
 
 
-def test_the_command_line_wins_over_the_environment_and_that_over_the_file(write: Write) -> None:
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     """Numbers of the file need no quotes, and a byte order mark is ignored."""
-    file = write('\ufeffwait_seconds = 1\r\nmax_wait_seconds = 11\r\nbase_url = "https://file.test"\r\n')
+    file = write(tmp_path, '\ufeffwait_seconds = 1\r\nmax_wait_seconds = 11\r\nbase_url = "https://file.test"\r\n')
     environment = {"CONTIT_MCP_WAIT_SECONDS": "2", "CONTIT_MCP_MAX_WAIT_SECONDS": "12", "CONTIT_BASE_URL": " "}
     settings = load(environment, file, wait_seconds=3.0, base_url=None)
     assert (settings.wait_seconds, settings.max_wait_seconds, settings.base_url) == (3.0, 12.0, "https://file.test")
 
 
-def test_a_variable_names_the_file_where_no_option_does(write: Write, tmp_path: Path) -> None:
+def test_a_variable_names_the_file_where_no_option_does(tmp_path: Path) -> None:
     named = tmp_path / "named.toml"
     named.write_text("wait_seconds = 30\n")
     environment = {"CONTIT_MCP_CONFIG": str(named)}
     assert load(environment).wait_seconds == 30
     assert load(environment | {"CONTIT_MCP_WAIT_SECONDS": "40"}).wait_seconds == 40
-    assert load(environment, write("wait_seconds = 20\n")).wait_seconds == 20
+    assert load(environment, write(tmp_path, "wait_seconds = 20\n")).wait_seconds == 20
     error = refused({"CONTIT_MCP_CONFIG": str(tmp_path / "nowhere.toml")})
     assert "cannot be read" in error.message
     assert "CONTIT_MCP_CONFIG" in error.hint
@@ -140,12 +132,12 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
     ["", " ", "\t\n", "${user_config.api_key}", " ${env:CONTIT_API_KEY} ", "${input:key}", "${{ secrets.KEY }}",
      "%CONTIT_API_KEY%", "{env:CONTIT_API_KEY}", "$CONTIT_API_KEY", "${}", "null", " undefined "],
 )  # fmt: skip
-def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, write: Write) -> None:
+def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_path: Path) -> None:
     """Also what JavaScript makes of a field that was left blank (seen in mcpb 2.1.2)."""
     assert load(dict.fromkeys(VARIABLES.values(), value)) == load()
     assert load({"CONTIT_MCP_UNHEARD_OF": value, "CONTIT_API_KEYS": value, "CONTIT_MCP_CONFIG": value}) == load()
     quoted = value.replace("\t", "\\t").replace("\n", "\\n")
-    assert load(file=write("".join(f'{name} = "{quoted}"\n' for name in VARIABLES))) == load()
+    assert load(file=write(tmp_path, "".join(f'{name} = "{quoted}"\n' for name in VARIABLES))) == load()
 
 
 @pytest.mark.parametrize("value", ["$ecret", "100%", "a${b}c", "${a}${b}", "%a", "{}", "$", "x $CONTIT_API_KEY"])
@@ -153,8 +145,8 @@ def test_what_only_resembles_a_placeholder_is_a_value(value: str) -> None:
     assert plain(load({"CONTIT_API_KEY": value}).api_key) == value
 
 
-def test_a_credential_of_a_higher_source_replaces_that_of_a_lower_one(write: Write) -> None:
-    settings = load({"CONTIT_API_KEY": MARKER}, write('access_token = "ctpat_of-the-file"\n'))
+def test_a_credential_of_a_higher_source_replaces_that_of_a_lower_one(tmp_path: Path) -> None:
+    settings = load({"CONTIT_API_KEY": MARKER}, write(tmp_path, 'access_token = "ctpat_of-the-file"\n'))
     assert settings.access_token is None
     assert settings.api_key is not None
 
@@ -246,8 +238,8 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
         ("[[xyz]]\n", LIST),
     ],
 )
-def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, hint: str, write: Write) -> None:
-    error = refused(file=(file := write(text)))
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, hint: str, tmp_path: Path) -> None:
+    error = refused(file=(file := write(tmp_path, text)))
     key = text.strip("[").split()[0].split("]")[0]
     assert (error.message, error.hint) == (f"{key} (in {file}) is not a setting of contit-mcp.", hint)
 
@@ -262,31 +254,25 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, hint: s
         (f'{MARKER} = """', "end of document"),
     ],
 )
-def test_a_file_that_is_no_toml_is_told_by_place_and_never_quoted(text: str, place: str, write: Write) -> None:
-    message = refused(file=(file := write(text))).message
+def test_a_file_that_is_no_toml_is_told_by_place_and_never_quoted(text: str, place: str, tmp_path: Path) -> None:
+    message = refused(file=(file := write(tmp_path, text))).message
     assert str(file) in message
     assert place in message
 
 
-def test_a_file_that_cannot_be_read_is_told_with_the_reason_and_the_option_that_named_it(
-    write: Write, tmp_path: Path
-) -> None:
-    for path, reason in (
-        (tmp_path / "nowhere.toml", "No such file or directory"),
-        (tmp_path, "Is a directory"),
-        (tmp_path / "nul\x00.toml", "not a path"),
-        (write(b'api_key = "' + MARKER.encode() + b'\xff"\n'), "not UTF-8 text"),
-    ):
+def test_a_file_that_cannot_be_read_is_told_with_the_reason_and_the_option_that_named_it(tmp_path: Path) -> None:
+    odd = write(tmp_path, b'api_key = "' + MARKER.encode() + b'\xff"\n')
+    for path, reason in ((odd.with_name("nowhere"), "No such file or directory"), (odd, "not UTF-8 text")):
         error = refused(file=path)
         assert error.message == f"The settings file {path} cannot be read: {reason}."
         assert "--config" in error.hint
 
 
 @pytest.mark.parametrize("text", [f"api_key = ['{MARKER}']\n", "base_url = true\n", f"wait_seconds = '{MARKER}'\n"])
-def test_a_value_of_the_wrong_type_is_named_with_its_file(text: str, write: Write) -> None:
-    assert refused(file=(file := write(text))).message.startswith(f"{text.partition(' ')[0]} (in {file}) ")
+def test_a_value_of_the_wrong_type_is_named_with_its_file(text: str, tmp_path: Path) -> None:
+    assert refused(file=(file := write(tmp_path, text))).message.startswith(f"{text.partition(' ')[0]} (in {file}) ")
     given = {"CONTIT_MCP_WAIT_SECONDS": "y", "CONTIT_ACCESS_TOKEN": "t"}
-    error = refused(given, write("wait_seconds = 'x'\napi_key = 'k'"))
+    error = refused(given, write(tmp_path, "wait_seconds = 'x'\napi_key = 'k'"))
     assert error.message == "CONTIT_MCP_WAIT_SECONDS should be a valid number."
 
 

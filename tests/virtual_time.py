@@ -1,8 +1,7 @@
 """An asyncio event loop whose clock jumps to the next timer instead of waiting for it.
 
-So a test of a 30-minute limit takes milliseconds, and no test depends on how fast the machine is. The
-code under test runs unchanged, on the same event loop implementation as in production; only what it
-waits for comes at once. It is for tests in memory: a real socket or thread would be outrun.
+So a test of a 30-minute limit takes milliseconds, and no test depends on how fast the machine is. It is for tests in
+memory: a real socket or thread would be outrun.
 """
 
 import asyncio
@@ -29,7 +28,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self) -> float:
-        """Seconds of the virtual clock."""
         return 1_000.0 + self._jumping.now
 
     def jump(self, seconds: float) -> None:

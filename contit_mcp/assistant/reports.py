@@ -8,16 +8,13 @@ from contit_mcp.runs.record import Failure, Phase
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The state of a run. Times are seconds since the epoch.
+    """The state of a run; without a run id, the latest answer of a thread. Times are seconds since the epoch.
 
     Attributes:
-        run_id: None for an answer whose run is not known.
-        response: The answer, where the call returns it.
         elapsed_seconds: From its start to its end, or to now; None if its start is not known.
         deduplicated: Whether another call had started this run for the same question.
         age_seconds: How long ago the run was started, if an earlier answer is returned to the same question.
         maybe_twice: Whether an earlier start of the same question was cut off, so that Contit may run it twice.
-        title: The first words of the prompt, if they were stored.
     """
 
     phase: Phase
@@ -36,13 +33,14 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """The state of the run of one ask, taken without waiting; the report has the answer, if there is one."""
+    """The state of the run of one ask, taken without waiting.
+
+    The report has the answer, or the failure says why the run ended without one, or its caller has cancelled the ask.
+    """
 
     report: RunReport
     failure: RunError | None = None
-    """Why there is no answer, if the run has ended without."""
     cancelled: bool = False
-    """Whether the caller has cancelled the ask; then neither of the others matters."""
 
 
 class Observer:

@@ -6,55 +6,34 @@ a caller that cannot wait longer continues with `response`. docs/architecture.md
 """
 
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
 
+from contit_mcp import errors
 from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport, RunSnapshot
-from contit_mcp.assistant.starting import RunStarter, StartOutcome
-from contit_mcp.assistant.waiting import (
-    LAG_SECONDS,
-    POLL_SECONDS,
-    STARTING_SECONDS,
-    DrainScope,
-    PollPolicy,
-    RunWaiter,
-)
+from contit_mcp.assistant.starting import RunStarter
+from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, DrainScope, PollPolicy, RunWaiter
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    AnswerUnreadableError,
-    APIError,
-    APIResponseValidationError,
-    APITimeoutError,
-    InvalidArgumentError,
-    NotFoundError,
-    RunError,
-    RunFailedError,
-    RunNotFoundError,
-    RunTimeoutError,
-    RunUnreachableError,
-    ServerClosingError,
-)
-from contit_mcp.runs.claims import ReplayPolicy
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, hash_prompt, untracked_run
-from contit_mcp.runs.store import RunStore
+from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord, untracked_run
+from contit_mcp.runs.store import RunStore, Transition
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
-MAX_PROMPT_LENGTH = 32_000
-"""Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
+SLOW_CALL_SECONDS = 4.0
+"""A call that lasted longer may have outlived its host's wait: in a new conversation, its answer is given once more to
+the same question within `_REPLAY_SECONDS`."""
+
+_REPLAY_SECONDS = 120.0
 
 
 class Assistant:
     """Contit's assistant for any number of owners that share one credential.
 
-    Several assistants can share one `drain`, to be closed together. Besides the errors of a run, methods raise an
-    `InvalidArgumentError` before any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not
-    and nothing is known of a run; with a run that is known it is a `RunUnreachableError`.
+    Several assistants can share one `drain`, to be closed together. `replays` says whether an answer that came late is
+    given once more (`SLOW_CALL_SECONDS`). Besides the errors of a run, methods raise an `InvalidArgumentError` before
+    any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not and no run is known.
     """
 
     def __init__(
@@ -62,15 +41,16 @@ class Assistant:
         client: ContitClient,
         store: RunStore,
         *,
-        polling: PollPolicy | None = None,
-        replay: ReplayPolicy | None = None,
+        polling: PollPolicy,
+        replays: bool = True,
         drain: DrainScope | None = None,
         listener: Listener = NULL_LISTENER,
     ) -> None:
         process = secrets.token_hex(8)
         self._client = client
         self._store = store
-        self._replay = replay or ReplayPolicy()
+        self._run_limit = polling.run_seconds
+        self._replays = replays
         self._drain = drain or DrainScope()
         self._waiter = RunWaiter(client, store, process=process, policy=polling, listener=listener)
         self._starter = RunStarter(client, store, self._waiter, process=process)
@@ -92,7 +72,10 @@ class Assistant:
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
-        outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.OWED, title)
+        with self._drain.starting():
+            outcome = await self._starter.find_or_start(
+                owner, prompt, thread_id, delivery=Delivery.OWED, deadline=deadline, observer=observer, title=title
+            )
         observer.started(*outcome.run.ids)
         if answer_seconds is not None:
             deadline = min(deadline, anyio.current_time() + answer_seconds)
@@ -113,12 +96,13 @@ class Assistant:
     ) -> RunReport:
         """Start a run and report its ids at once; only a busy thread is waited for. Arguments as for `ask`."""
         deadline = anyio.current_time() + wait_seconds
-        outcome = await self._find_or_start(owner, prompt, thread_id, deadline, observer, Delivery.DELIVERED, title)
-        run = outcome.run
-        async with self._owed_if_cancelled(run):
-            await anyio.lowlevel.checkpoint_if_cancelled()
-        observer.started(*run.ids)
-        return replace(self._report(run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
+        with self._drain.starting():
+            outcome = await self._starter.find_or_start(
+                owner, prompt, thread_id, delivery=Delivery.DELIVERED, deadline=deadline, observer=observer, title=title
+            )
+        await self._owe_if_cancelled(outcome.run)
+        observer.started(*outcome.run.ids)
+        return replace(self._report(outcome.run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
 
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
@@ -132,7 +116,7 @@ class Assistant:
         if not run.ended and wait_seconds > 0:  # a wait without time would still take and release the lease
             run = await self._wait(run, deadline, observer)
         if run.failure is Failure.NOT_FOUND:
-            raise RunNotFoundError(*run.ids)
+            raise errors.RunNotFoundError(*run.ids)
         return self._report(run)
 
     async def response(
@@ -150,12 +134,16 @@ class Assistant:
         if run_id is None:
             latest = await self._store.latest(owner, check_id("thread_id", thread_id))
             if latest is None:
-                return await self._latest_answer(thread_id, deadline)
+                try:
+                    text = await self._read(thread_id, deadline)
+                except errors.NotFoundError as error:
+                    raise errors.RunNotFoundError(thread_id, None) from error
+                return RunReport(Phase.COMPLETED, thread_id, None, response=text)
             run = latest
         else:
             run = await self._find(owner, thread_id, run_id)
         observer.started(*run.ids)
-        return await self._answer(run, began=began, deadline=deadline, observer=observer, poll_first=True)
+        return await self._answer(run, began=began, deadline=deadline, observer=observer)
 
     async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunSnapshot:
         """Report without waiting where the run of one ask stands, and its answer once it has one.
@@ -174,7 +162,7 @@ class Assistant:
             if run.ended:
                 now = anyio.current_time()
                 return RunSnapshot(await self._deliver(run, began=now, deadline=now))
-        except RunError as error:
+        except errors.RunError as error:
             return RunSnapshot(self._report(run), failure=error)
         return RunSnapshot(self._report(run))
 
@@ -192,50 +180,22 @@ class Assistant:
         """Start no more runs, and let every wait end now with what is known."""
         self._drain.close()
 
-    async def _find_or_start(
-        self,
-        owner: str,
-        prompt: str,
-        thread_id: str | None,
-        deadline: float,
-        observer: Observer,
-        delivery: Delivery,
-        title: str | None,
-    ) -> StartOutcome:
-        if thread_id is not None:
-            check_id("thread_id", thread_id)
-        question = Question(owner, thread_id, hash_prompt(usable_prompt(prompt)))
-        if not self._drain.closing:
-            with self._drain.cancellable(grace=STARTING_SECONDS):
-                return await self._starter.find_or_start(
-                    question, prompt, delivery=delivery, deadline=deadline, on_status=observer.status, title=title
-                )
-        raise ServerClosingError
-
     async def _find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord:
         """Return the stored run, or an untracked record made of its ids."""
         check_id("thread_id", thread_id)
         check_id("run_id", run_id)
-        run = await self._store.find(owner, thread_id, run_id, fresh=fresh)
+        find = self._store.find if fresh else self._store.last_seen
+        run = await find(owner, thread_id, run_id)
         return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
 
     async def _answer(
-        self,
-        run: RunRecord,
-        *,
-        began: float,
-        deadline: float,
-        observer: Observer,
-        deduplicated: bool = False,
-        poll_first: bool = False,
+        self, run: RunRecord, *, began: float, deadline: float, observer: Observer, deduplicated: bool = False
     ) -> RunReport:
-        """Wait for the run's end and return its answer; at the deadline, report that it is still going.
-
-        `poll_first` says that the run may have ended while nothing polled it.
-        """
+        """Wait for the run's end and return its answer; at the deadline, report that it is still going."""
         is_earlier_answer = deduplicated and run.ended
         if not run.ended:
-            run = await self._until_ended(run, deadline, observer, poll_first=poll_first)
+            # It may have ended while nothing polled it. For a deduplicated ask the starter has looked.
+            run = await self._until_ended(run, deadline, observer, poll_first=not deduplicated)
         if not run.ended:
             return self._report(run, deduplicated=deduplicated)
         report = await self._deliver(run, began=began, deadline=deadline)
@@ -249,9 +209,9 @@ class Assistant:
                 run = await self._poll_once(run, deadline)
             if not run.ended:
                 run = await self._wait(run, deadline, observer)
-        except APIError as error:
+        except errors.APIError as error:
             if not error.retryable:
-                raise RunUnreachableError(*run.ids, error) from error
+                raise errors.RunUnreachableError(*run.ids, error) from error
             if not run.tracked:
                 raise
             return run
@@ -267,7 +227,7 @@ class Assistant:
 
     async def _poll_once(self, run: RunRecord, deadline: float) -> RunRecord:
         """Poll once, even if the deadline leaves no time for it."""
-        until = _long_enough(deadline)
+        until = max(deadline, anyio.current_time() + POLL_SECONDS)
         with self._drain.cancellable(until):
             return await self._waiter.poll_once(run, deadline=until)
         if not run.tracked:
@@ -279,7 +239,7 @@ class Assistant:
         try:
             with self._drain.cancellable(anyio.current_time() + POLL_SECONDS):
                 polled = await self._waiter.poll_once(run, deadline=anyio.current_time())
-        except APIError as error:
+        except errors.APIError as error:
             if not error.retryable:
                 raise
         if run.tracked or not polled.ended:
@@ -290,27 +250,22 @@ class Assistant:
         if polled.phase is Phase.COMPLETED:
             try:
                 await self._refuse_if_replaced(polled)
-            except AnswerUnavailableError:
+            except errors.AnswerUnavailableError:
                 polled = replace(polled, answer=None)  # what was read is a later run's
         adopted = replace(polled, started_at=polled.asked_at, run_seconds=self._waiter.age(polled))
         return await self._store.change(adopted, lambda run, _: run)
 
     async def _deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:
-        """Return the report of a run that has ended, with its answer, and store that it was delivered.
-
-        If the caller leaves meanwhile, the answer stays owed, so that its retry gets it.
-        """
+        """Return the report of a run that has ended, with its answer, and store that it was delivered."""
         if run.failure is not None:
-            raise _no_answer(run, run.failure, limit=self._waiter.run_limit)
+            raise _no_answer(run, run.failure, limit=self._run_limit)
         text = run.answer if run.answer is not None else await self._read_again(run, deadline)
-        slow = run.question.thread_id is None and anyio.current_time() - began > self._replay.slow_call
-        again = self._replay.again_within if slow else None
-        if run.tracked and (slow or run.delivery is Delivery.OWED or run.replay_until is not None):
-            async with self._owed_if_cancelled(run):
-                await self._store.change(
-                    run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
-                )
-                await anyio.lowlevel.checkpoint_if_cancelled()
+        is_slow = anyio.current_time() - began > SLOW_CALL_SECONDS
+        again = _REPLAY_SECONDS if self._replays and is_slow and run.question.thread_id is None else None
+        if run.tracked and (again or run.delivery is Delivery.OWED or run.replay_until is not None):
+            await self._owe_if_cancelled(
+                run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
+            )
         return self._report(run, response=text)
 
     async def _read_again(self, run: RunRecord, deadline: float) -> str:
@@ -318,23 +273,15 @@ class Assistant:
         await self._refuse_if_replaced(run)
         try:
             text = await self._read(run.ids[0], deadline)
-        except NotFoundError as error:
-            raise AnswerUnavailableError(*run.ids, replaced=False) from error
-        except APIResponseValidationError as error:
-            raise AnswerUnreadableError(*run.ids) from error
+        except errors.NotFoundError as error:
+            raise errors.AnswerUnavailableError(*run.ids, replaced=False) from error
+        except errors.APIResponseValidationError as error:
+            raise errors.AnswerUnreadableError(*run.ids) from error
         await self._refuse_if_replaced(run)  # another run may have ended while this was read
         return text
 
-    async def _latest_answer(self, thread_id: str, deadline: float) -> RunReport:
-        """Return the latest answer of a thread without a stored run."""
-        try:
-            text = await self._read(thread_id, deadline)
-        except NotFoundError as error:
-            raise RunNotFoundError(thread_id, None) from error
-        return RunReport(Phase.COMPLETED, thread_id, None, response=text)
-
     async def _read(self, thread_id: str, deadline: float) -> str:
-        until = _long_enough(deadline)
+        until = max(deadline, anyio.current_time() + POLL_SECONDS)
         with self._drain.cancellable(until):
             return await self._client.thread_response(thread_id, deadline=until)
         raise _not_in_time()
@@ -344,13 +291,14 @@ class Assistant:
         thread_id, run_id = run.ids
         latest = await self._store.latest(run.question.owner, thread_id)
         if latest is not None and latest.run_id != run_id:
-            raise AnswerUnavailableError(thread_id, run_id, replaced=True)
+            raise errors.AnswerUnavailableError(thread_id, run_id, replaced=True)
 
-    @asynccontextmanager
-    async def _owed_if_cancelled(self, run: RunRecord) -> AsyncIterator[None]:
-        """Store that the run's caller is owed the answer, if it leaves while inside."""
+    async def _owe_if_cancelled(self, run: RunRecord, transition: Transition | None = None) -> None:
+        """Store the transition, or that the run's caller is owed the answer, if it leaves meanwhile."""
         try:
-            yield
+            if transition is not None:
+                await self._store.change(run, transition)
+            await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await self._store.change(run, lambda run, _: run.owed())
@@ -373,41 +321,13 @@ class Assistant:
         )
 
 
-def usable_prompt(prompt: str) -> str:
-    """Return the prompt, unchanged.
-
-    Raises:
-        InvalidArgumentError: It is blank, too long, or not valid Unicode text.
-    """
-    if not prompt.strip():
-        raise InvalidArgumentError("The prompt is blank.", hint="Say in prompt what you want to know.")
-    if len(prompt) > MAX_PROMPT_LENGTH:
-        raise InvalidArgumentError(
-            f"The prompt has {len(prompt):,} characters; {MAX_PROMPT_LENGTH:,} are allowed.",
-            hint="Ask for less at a time, and leave out what Contit already holds.",
-        )
-    if any("\ud800" <= character <= "\udfff" for character in prompt):
-        raise InvalidArgumentError(
-            "The prompt is not valid Unicode text.", hint="Send it again without broken characters."
-        )
-    return prompt
+def _not_in_time() -> errors.APITimeoutError:
+    return errors.APITimeoutError("Contit did not answer in time.", hint="Try again.", may_have_arrived=True)
 
 
-def _long_enough(deadline: float) -> float:
-    return max(deadline, anyio.current_time() + POLL_SECONDS)
-
-
-def _not_in_time() -> APITimeoutError:
-    return APITimeoutError("Contit did not answer in time.", hint="Try again.", may_have_arrived=True)
-
-
-def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> RunError:
-    match failure:
-        case Failure.RUN_FAILED:
-            return RunFailedError(*run.ids)
-        case Failure.NO_END_SEEN:
-            return RunTimeoutError(*run.ids, after_seconds=limit)
-        case Failure.NOT_FOUND:
-            return RunNotFoundError(*run.ids)
-        case Failure.NO_ANSWER:
-            return AnswerUnavailableError(*run.ids, replaced=False)
+def _no_answer(run: RunRecord, failure: Failure, *, limit: float) -> errors.RunError:
+    if failure is Failure.NO_END_SEEN:
+        return errors.RunTimeoutError(*run.ids, after_seconds=limit)
+    if failure is Failure.NO_ANSWER:
+        return errors.AnswerUnavailableError(*run.ids, replaced=False)
+    return errors.RunNotFoundError(*run.ids) if failure is Failure.NOT_FOUND else errors.RunFailedError(*run.ids)

@@ -1,59 +1,40 @@
 """From a question to its run: start one, or return the run that already answers it. Never two runs on a thread."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
 
+from contit_mcp import errors
+from contit_mcp.assistant.reports import Observer
 from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.wire import NOT_CONTIT_HINT, StartedRun
-from contit_mcp.errors import (
-    AnswerUnreadableError,
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    APIStatusError,
-    APITimeoutError,
-    ContitError,
-    InternalServerError,
-    NotFoundError,
-    RunNotFoundError,
-    StartUnknownError,
-    ThreadBusyError,
-)
-from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, START_LEASE_SECONDS, Deduplicated, Granted
-from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord, intent_to_start
+from contit_mcp.contit.wire import NOT_CONTIT_HINT, StartedRun, check_id
+from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, Deduplicated, Granted
+from contit_mcp.runs.record import START_LEASE_SECONDS, Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-_BUSY_STATUSES = frozenset({400, 409, 422, 500})
-"""Possible answers to a prompt on a busy thread; assumed (docs/contit-api.md)."""
+MAX_PROMPT_LENGTH = 32_000
+"""Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
 
-_STARTING_PAUSE = 0.05
-"""Seconds between two claims while another call sends the start; that lasts about one request."""
-
+_BUSY_STATUSES = frozenset({400, 409, 422, 500})  # a prompt on a busy thread; assumed (docs/contit-api.md)
+_STARTING_PAUSE = 0.05  # seconds between two claims while another call sends the start
 _START_SECONDS = 5.0
 """What must be left of a wait after a busy thread was waited for: a start cannot be cut short, and must not outlast
 it."""
 
-_NOT_STARTED = 503
-"""The one 5xx after which nothing can have been accepted."""
-
 
 @dataclass(frozen=True, slots=True)
 class StartOutcome:
-    """The run of a question."""
+    """The run of a question: another call's, or a new one; or maybe a second one, since another start was cut off."""
 
     run: RunRecord
     deduplicated: bool = False
-    """Whether another call had started it."""
     interrupted: bool = False
-    """Whether an earlier start of the same question was cut off, so that it may run twice."""
 
 
 class RunStarter:
@@ -67,30 +48,23 @@ class RunStarter:
 
     async def find_or_start(
         self,
-        question: Question,
+        owner: str,
         prompt: str,
+        thread_id: str | None,
         *,
         delivery: Delivery,
         deadline: float,
-        on_status: Callable[[str], None],
-        title: str | None = None,
+        observer: Observer,
+        title: str | None,
     ) -> StartOutcome:
-        """Return the question's run.
-
-        A busy thread is waited for until the deadline (on the event loop's clock), and the answer of the run before is
-        stored; `on_status` takes its words. `delivery` says whether the answer is owed to the caller, or the ids are
-        enough.
-        """
+        """Return the question's run. A busy thread is waited for until the deadline, and its run's answer is stored."""
+        if thread_id is not None:
+            check_id("thread_id", thread_id)
+        question = Question.of(owner, thread_id, usable_prompt(prompt))
         joined = waited_for = None
         while True:
-            intent = intent_to_start(
-                question,
-                delivery=delivery,
-                process=self._process,
-                lease_seconds=START_LEASE_SECONDS,
-                now=self._store.now(),
-                title=title,
-            )
+            now = self._store.now()
+            intent = intent_to_start(question, delivery=delivery, process=self._process, now=now, title=title)
             with anyio.CancelScope(shield=True):  # a grant must not be lost with a caller that leaves in the middle
                 claim = await self._store.claim(intent)
             run = claim.record
@@ -111,18 +85,18 @@ class RunStarter:
                     return StartOutcome(run, deduplicated=True)
             else:
                 waited_for = run
-                await self._let_it_end(run, deadline, on_status)
+                await self._let_it_end(run, deadline, observer)
 
     async def _check_may_start(
         self, claim: Granted, joined: RunRecord | None, waited_for: RunRecord | None, deadline: float
     ) -> None:
         """Give the grant back if using it could double a run, or outlast the caller."""
-        refusal: ContitError | None = None
+        refusal: errors.ContitError | None = None
         if claim.interrupted and joined is not None and joined.leased(self._store.now()):
             # A live process gave up the start that was waited for; its caller got a StartUnknownError too.
-            refusal = StartUnknownError(claim.record.question.thread_id)
+            refusal = errors.StartUnknownError(claim.record.question.thread_id)
         elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
-            refusal = ThreadBusyError(*waited_for.ids)
+            refusal = errors.ThreadBusyError(*waited_for.ids)
         if refusal is not None:
             await self._give_back(claim.record, maybe_sent=claim.interrupted)
             raise refusal
@@ -134,16 +108,21 @@ class RunStarter:
         try:
             with anyio.CancelScope(deadline=anyio.current_time() + POLL_SECONDS):
                 return (await self._waiter.poll_once(run, deadline=anyio.current_time())).ended
-        except AnswerUnreadableError:
+        except errors.AnswerUnreadableError:
             await self._waiter.end(run, failure=Failure.NO_ANSWER)  # the question is asked anew
             return True
-        except APIError:
+        except errors.APIError:
             pass  # the wait for the run reports it
         return False
 
     async def _start(self, claim: Granted, prompt: str, deadline: float) -> RunRecord:
         intent, maybe_sent = claim.record, claim.interrupted
         kept: list[RunRecord] = []
+
+        def check() -> None:
+            """Check that the intent stands for as long as sending its start may take."""
+            if not intent.leased(self._store.now() + START_LEASE_SECONDS - RENEW_SECONDS):
+                raise _IntentLapsed
 
         async def keep(started: StartedRun) -> None:
             run = await self._store.change(intent, lambda run, now: self._started(run, started, now))
@@ -153,12 +132,10 @@ class RunStarter:
         thread_id = intent.question.thread_id
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
-            await self._client.start_run(
-                prompt, thread_id, before=lambda: self._check_intent(intent), keep=keep, deadline=deadline
-            )
-        except APIError as error:
+            await self._client.start_run(prompt, thread_id, before=check, keep=keep, deadline=deadline)
+        except errors.APIError as error:
             refusal = _meaning_of(error, thread_id)
-            maybe_sent = maybe_sent or isinstance(refusal, StartUnknownError)
+            maybe_sent = maybe_sent or isinstance(refusal, errors.StartUnknownError)
             raise refusal from error
         finally:
             if not kept:
@@ -173,12 +150,6 @@ class RunStarter:
             return run.leased_to(self._process, seconds=POLL_LEASE_SECONDS, now=now)
         return run.released_by(self._process)
 
-    def _check_intent(self, intent: RunRecord) -> None:
-        """Check that the intent stands for as long as sending its start may take."""
-        until = self._store.now() + START_LEASE_SECONDS - RENEW_SECONDS
-        if intent.lease_until is None or until > intent.lease_until:
-            raise _IntentLapsed
-
     async def _give_back(self, intent: RunRecord, *, maybe_sent: bool) -> None:
         """Forget a grant; if Contit may have the start, leave it as if its process had died: a retry then says so."""
         if maybe_sent:
@@ -189,41 +160,57 @@ class RunStarter:
 
     async def _let_it_start(self, deadline: float) -> None:
         if anyio.current_time() + _STARTING_PAUSE > deadline:
-            raise APITimeoutError(
+            raise errors.APITimeoutError(
                 "Another call is still sending a question to Contit on this conversation.",
                 hint="Ask again with the same words: it joins that run instead of starting a second one.",
                 may_have_arrived=False,
             )
         await anyio.sleep(_STARTING_PAUSE)
 
-    async def _let_it_end(self, run: RunRecord, deadline: float, on_status: Callable[[str], None]) -> None:
+    async def _let_it_end(self, run: RunRecord, deadline: float, observer: Observer) -> None:
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
-                await self._waiter.until_ended(run, on_status)
-        except AnswerUnreadableError:
+                await self._waiter.until_ended(run, observer.status)
+        except errors.AnswerUnreadableError:
             await self._waiter.end(run, failure=Failure.NO_ANSWER)  # or the thread would be busy for ever
-        except (APIError, TimeoutError) as error:
-            raise ThreadBusyError(*run.ids) from error
+        except (errors.APIError, TimeoutError) as error:
+            raise errors.ThreadBusyError(*run.ids) from error
 
 
 class _IntentLapsed(Exception):  # noqa: N818 - not an error: the question is claimed anew
     """A retry was put off for so long that another process may have started the question meanwhile."""
 
 
-def _meaning_of(error: APIError, thread_id: str | None) -> ContitError:
+def usable_prompt(prompt: str) -> str:
+    """Return the prompt; raise InvalidArgumentError if it is blank, too long, or not valid Unicode text."""
+    if not prompt.strip():
+        raise errors.InvalidArgumentError("The prompt is blank.", hint="Say in prompt what you want to know.")
+    if len(prompt) > MAX_PROMPT_LENGTH:
+        raise errors.InvalidArgumentError(
+            f"The prompt has {len(prompt):,} characters; {MAX_PROMPT_LENGTH:,} are allowed.",
+            hint="Ask for less at a time, and leave out what Contit already holds.",
+        )
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise errors.InvalidArgumentError(
+            "The prompt is not valid Unicode text.", hint="Send it again without broken characters."
+        )
+    return prompt
+
+
+def _meaning_of(error: errors.APIError, thread_id: str | None) -> errors.ContitError:
     """Return what a failed start means to its caller."""
-    if isinstance(error, APIStatusError) and thread_id is not None:
-        if isinstance(error, NotFoundError):
-            return RunNotFoundError(thread_id)
+    if isinstance(error, errors.APIStatusError) and thread_id is not None:
+        if isinstance(error, errors.NotFoundError):
+            return errors.RunNotFoundError(thread_id)
         if error.status_code in _BUSY_STATUSES:
-            return ThreadBusyError(thread_id, None)
-    if isinstance(error, NotFoundError):
+            return errors.ThreadBusyError(thread_id, None)
+    if isinstance(error, errors.NotFoundError):
         message = "What answers is not Contit's API: it answered a new question with 404."
-        return NotFoundError(message, hint=NOT_CONTIT_HINT, status_code=404)
-    # The run may exist although no ids came: then asking again could run the question twice.
+        return errors.NotFoundError(message, hint=NOT_CONTIT_HINT, status_code=404)
+    # The run may exist although no ids came. After a 503, alone of all 5xx, nothing can have been accepted.
     may_run = (
-        isinstance(error, APIResponseValidationError)
-        or (isinstance(error, APIConnectionError) and error.may_have_arrived)
-        or (isinstance(error, InternalServerError) and error.status_code != _NOT_STARTED)
+        isinstance(error, errors.APIResponseValidationError)
+        or (isinstance(error, errors.APIConnectionError) and error.may_have_arrived)
+        or (isinstance(error, errors.InternalServerError) and error.status_code != 503)
     )
-    return StartUnknownError(thread_id) if may_run else error
+    return errors.StartUnknownError(thread_id) if may_run else error

@@ -16,13 +16,13 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import RunPhase
-from contit_mcp.errors import AnswerUnreadableError, APIError, APIResponseValidationError, NotFoundError
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS
 from contit_mcp.runs.record import Failure, RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, current_call_stats
+from contit_mcp.telemetry.call_stats import Listener, current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
@@ -36,21 +36,17 @@ POLL_SECONDS = 8.0
 CLOCK_SKEW_SECONDS = 10_800.0
 """How far the clocks of two processes may differ before one gives up the other's run too early."""
 
-_MOST_CLOCKS = 10_000
-"""Runs whose times this process remembers; the oldest are forgotten first."""
-
-_MOST_ODD_WORDS = 100
-"""Undocumented words of Contit that are logged; each once."""
+_MOST_CLOCKS = 10_000  # runs whose times this process remembers; the oldest are forgotten first
+_MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 
 
 @dataclass(frozen=True, slots=True)
-class PollSchedule:
-    """How long to pause between two polls. Seconds.
+class PollPolicy:
+    """How long to pause between two polls, and when a wait ends by itself. Seconds.
 
-    A language model never answers at once, so the first poll comes a little later than after a second; the poll that
-    this saves pays for shorter pauses afterwards. A run that has lasted long usually goes on for long, so pauses grow
-    with its age. `benchmarks/polls.py` compares this with polling every second: no more polls and no more lag, for
-    short, long-tailed and two-humped lengths. Jitter, a share of each pause, spreads many runs apart.
+    A language model never answers at once, so the first poll comes late, which pays for shorter pauses afterwards. What
+    has lasted long usually goes on for long, so pauses grow with a run's age. `benchmarks/polls.py` compares this with
+    polling every second. Jitter, a share of each pause, spreads many runs apart.
     """
 
     first: float = 1.25
@@ -58,22 +54,15 @@ class PollSchedule:
     growth: float = 0.002
     longest: float = 5.0
     jitter: float = 0.1
+    fault_seconds: float = 60.0
+    """How long passing faults of Contit are tolerated since the last good answer."""
+    run_seconds: float = 1_800.0
+    """How long a run may show no end before it is given up (the vendor names no limit)."""
 
     def pause(self, age: float, draw: Callable[[], float]) -> float:
         """Return the seconds to pause when the run is `age` seconds old; `draw` returns a number from 0 to 1."""
         steady = max(min(self.longest, self.shortest + self.growth * age), self.first - age)
         return steady * (1 + self.jitter * (2 * draw() - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class PollPolicy:
-    """When a wait ends by itself. Seconds."""
-
-    schedule: PollSchedule = field(default_factory=PollSchedule)
-    fault_seconds: float = 60.0
-    """How long passing faults of Contit are tolerated since the last good answer."""
-    run_seconds: float = 1_800.0
-    """How long a run may show no end before it is given up (the vendor names no limit)."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -110,37 +99,23 @@ class RunWaiter:
     """
 
     def __init__(
-        self,
-        client: ContitClient,
-        store: RunStore,
-        *,
-        process: str,
-        policy: PollPolicy | None = None,
-        listener: Listener = NULL_LISTENER,
+        self, client: ContitClient, store: RunStore, *, process: str, policy: PollPolicy, listener: Listener
     ) -> None:
         self._client = client
         self._store = store
         self._process = process
-        self._policy = policy or PollPolicy()
+        self._policy = policy
         self._listener = listener
         self._watches: WeakValueDictionary[str, _Watch] = WeakValueDictionary()
         self._clocks: OrderedDict[str, _Clock] = OrderedDict()
         self._odd_words: set[str] = set()
-
-    @property
-    def run_limit(self) -> float:
-        """Seconds after which a run without an end is given up."""
-        return self._policy.run_seconds
 
     def started_here(self, record: RunRecord) -> None:
         """Measure the run's age from now on, because this process has just started it."""
         self._clock(record).started_here = True
 
     def age(self, record: RunRecord) -> float:
-        """Return the seconds since the run was started, or since it was asked if nothing else is known.
-
-        The process that started the run measures them; others rely on the wall clock.
-        """
+        """Return the seconds since the run was started (or asked): measured if it was here, else by the wall clock."""
         clock = self._clocks.get(record.key)
         if clock is not None and clock.started_here:
             return anyio.current_time() - clock.first_seen
@@ -156,9 +131,6 @@ class RunWaiter:
                     self._listener.runs_waited_for(1)
                     try:
                         watch.ended = await self._wait(record, watch)
-                    except AnswerUnreadableError:
-                        watch.unreadable = True
-                        raise
                     finally:
                         self._listener.runs_waited_for(-1)
                 return watch.ended
@@ -184,7 +156,7 @@ class RunWaiter:
     def is_due(self, record: RunRecord) -> bool:
         """Whether no caller here polls the run, and it is old enough to have ended unseen."""
         watch = self._watches.get(record.key)
-        return (watch is None or not watch.turn.locked()) and self.age(record) >= self._policy.schedule.shortest
+        return (watch is None or not watch.turn.locked()) and self.age(record) >= self._policy.shortest
 
     def may_poll_for_snapshot(self, record: RunRecord) -> bool:
         """Whether it is time to poll and nothing else does. Of several snapshots at once one may poll."""
@@ -197,10 +169,7 @@ class RunWaiter:
         return True
 
     async def end(self, record: RunRecord, *, answer: str | None = None, failure: Failure | None = None) -> RunRecord:
-        """Bind the end to the run: until this is stored, no process starts another run on the thread.
-
-        The first end stays; the stored one is returned.
-        """
+        """Store the run's first end, and return it: until then, no process starts another run on the thread."""
         run_seconds = None if record.started_at is None else self.age(record)
         first = False
 
@@ -214,10 +183,9 @@ class RunWaiter:
         if first and ended.tracked:
             end = "completed" if failure is None else failure.value
             self._listener.run_ended(end, ended.run_seconds)
-            thread_id, run_id = ended.ids
             seconds = None if ended.run_seconds is None else round(ended.run_seconds, 3)
             level = logging.INFO if failure is None else logging.WARNING
-            log.log(level, "run.ended", thread_id=thread_id, run_id=run_id, end=end, seconds=seconds)
+            log.log(level, "run.ended", thread_id=ended.thread_id, run_id=ended.run_id, end=end, seconds=seconds)
         return ended
 
     async def release(self, record: RunRecord) -> None:
@@ -228,7 +196,7 @@ class RunWaiter:
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
         if watch.unreadable:  # the callers in line need not try it one after another
-            raise AnswerUnreadableError(*record.ids)
+            raise errors.AnswerUnreadableError(*record.ids)
         while True:
             record = await self._leased(record)
             if not record.ended and record.lease_owner == self._process:
@@ -244,7 +212,7 @@ class RunWaiter:
     async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended or another process has its lease."""
         good_at = anyio.current_time()
-        just_started = record.started_at is not None and self.age(record) < self._policy.schedule.shortest
+        just_started = record.started_at is not None and self.age(record) < self._policy.shortest
         pause = self._pause(record) if just_started else 0.0
         while True:
             await self._client.backoff.pause(pause)
@@ -255,11 +223,10 @@ class RunWaiter:
             try:
                 record = await self._polled(record, watch, anyio.current_time())
                 good_at = anyio.current_time()
-            except APIError as error:
+            except errors.APIError as error:
                 if not error.retryable or anyio.current_time() - good_at >= self._policy.fault_seconds:
                     raise
                 current_call_stats().count("retry")
-                log.debug("poll.fault", error=type(error).__name__)
             if record.ended:
                 return record
             pause = self._pause(record)
@@ -269,7 +236,7 @@ class RunWaiter:
         young = record.started_at is not None and self.age(record) < LAG_SECONDS
         try:
             status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
-        except NotFoundError:
+        except errors.NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
         watch.note(status.word)
         is_news = not status.documented and status.word not in self._odd_words
@@ -277,23 +244,24 @@ class RunWaiter:
             self._odd_words.add(status.word)
             log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
         if status.phase is RunPhase.COMPLETED:
-            return await self._completed(record)
+            return await self._completed(record, watch)
         if status.phase is RunPhase.FAILED:
             return await self.end(record, failure=Failure.RUN_FAILED)
         return await self.end(record, failure=Failure.NO_END_SEEN) if self._is_too_old(record) else record
 
-    async def _completed(self, record: RunRecord) -> RunRecord:
+    async def _completed(self, record: RunRecord, watch: _Watch) -> RunRecord:
         thread_id, run_id = record.ids
         try:
             answer = await self._client.thread_response(thread_id, just_completed=True)
-        except NotFoundError:
+        except errors.NotFoundError:
             log.warning("run.completed_without_answer", thread_id=thread_id, run_id=run_id)
             return await self.end(record, failure=Failure.NO_ANSWER)
-        except APIResponseValidationError as error:
+        except errors.APIResponseValidationError as error:
             log.warning("run.answer_unreadable", thread_id=thread_id, run_id=run_id)
             if self._is_too_old(record):
                 return await self.end(record, failure=Failure.NO_ANSWER)
-            raise AnswerUnreadableError(thread_id, run_id) from error
+            watch.unreadable = True
+            raise errors.AnswerUnreadableError(thread_id, run_id) from error
         return await self.end(record, answer=answer)
 
     async def _leased(self, record: RunRecord) -> RunRecord:
@@ -306,15 +274,15 @@ class RunWaiter:
         )
 
     def _pause(self, record: RunRecord) -> float:
-        return self._policy.schedule.pause(self.age(record), random.random)
+        return self._policy.pause(self.age(record), random.random)
 
     def _is_too_old(self, record: RunRecord) -> bool:
         """Whether the run is given up. Another process's run needs stronger evidence: a clock may be wrong."""
         clock, age = self._clock(record), self.age(record)
         if clock.started_here:
-            return age >= self.run_limit
+            return age >= self._policy.run_seconds
         seen = anyio.current_time() - clock.first_seen
-        return seen >= self.run_limit or age >= self.run_limit + CLOCK_SKEW_SECONDS
+        return seen >= self._policy.run_seconds or age >= self._policy.run_seconds + CLOCK_SKEW_SECONDS
 
     def _clock(self, record: RunRecord) -> _Clock:
         clock = self._clocks.setdefault(record.key, _Clock(anyio.current_time()))
@@ -327,8 +295,7 @@ SENDING_SECONDS = 2.0
 """What a start that is being sent still gets at `close`. Nearly all end in that time."""
 
 STARTING_SECONDS = 1.0
-"""What a question on its way to its run still gets at `close`: with its run it has a handle, without it nothing.
-With the sending after it, it stays under what a drain waits for calls (3.5 s)."""
+"""What a question on its way to its run gets. Both together stay under what a drain waits for calls (3.5 s)."""
 
 
 class DrainScope:
@@ -351,11 +318,17 @@ class DrainScope:
                 del self._graces[scope]
 
     @contextmanager
-    def sending(self, seconds: float) -> Iterator[None]:
-        """Give what is awaited inside its time, because it cannot be taken back; at `close` only a little more.
+    def starting(self) -> Iterator[None]:
+        """Give a question the time to become a run. Raises ServerClosingError if it got none."""
+        if not self.closing:
+            with self.cancellable(grace=STARTING_SECONDS):
+                yield
+                return
+        raise errors.ServerClosingError
 
-        Raises TimeoutError if it took longer.
-        """
+    @contextmanager
+    def sending(self, seconds: float) -> Iterator[None]:
+        """Give what cannot be taken back its time, at `close` only a little more; or raise TimeoutError."""
         with self.cancellable(anyio.current_time() + seconds, grace=SENDING_SECONDS) as scope:
             yield
         if scope.cancelled_caught:

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from contit_mcp import errors
-from contit_mcp.api import RETURNED, Assistant, Run
+from contit_mcp.api import Assistant, Run
 from contit_mcp.assistant.reports import Observer
 from contit_mcp.cli import terminal
 from contit_mcp.cli.options import GivenOptions, WrongUsage, credential_name, given_options, no_credential
@@ -194,7 +194,7 @@ def _assistant_of(
 ) -> Assistant:
     if credential_name(settings) is None:
         raise no_credential()
-    context = AppContext(settings, replay=RETURNED, transport=transport, store_listener=store)
+    context = AppContext(settings, replays=False, transport=transport, store_listener=store)
     return Assistant.from_context(context)
 
 

@@ -22,7 +22,7 @@ from contit_mcp.config.settings import Settings
 from contit_mcp.config.values import LOOPBACK, address_of
 from contit_mcp.contit.auth import Credential
 from contit_mcp.contit.transport import HTTPX_ERRORS, TransportPolicy, build_http_client
-from contit_mcp.contit.wire import status_path
+from contit_mcp.contit.wire import STATUS, path_of
 from contit_mcp.errors import ContitError
 from contit_mcp.server.services import configured_credential
 
@@ -105,7 +105,7 @@ async def try_credential(settings: Settings) -> tuple[str, bool]:
 
 
 async def _asked(settings: Settings, auth: Credential | None, subject: str) -> Finding:
-    url = settings.base_url.rstrip("/") + status_path(_MADE_UP, _MADE_UP)
+    url = settings.base_url.rstrip("/") + path_of(STATUS, _MADE_UP, _MADE_UP)
     try:
         async with build_http_client(settings.base_url, policy=_PATIENCE, ca_file=settings.ca_file) as http:
             with anyio.fail_after(30):

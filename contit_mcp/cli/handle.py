@@ -7,7 +7,8 @@ import click
 from contit_mcp.cli.options import GivenOptions, given_options
 from contit_mcp.errors import ConfigurationError, InvalidArgumentError
 from contit_mcp.server.services import configured_credential
-from contit_mcp.server.tenancy import Sealer, TaskId, sealer_of_credential
+from contit_mcp.server.tasks import TaskId
+from contit_mcp.server.tenancy import Sealer, sealer_of_credential
 
 _AS_THE_SERVER = "Set CONTIT_MCP_SEAL_KEY as the server has it."
 
@@ -29,13 +30,13 @@ def command(given: GivenOptions, *, handle: str) -> None:
     try:
         keys = settings.seal_keys()
         sealer = Sealer(keys) if keys else sealer_of_credential(configured_credential(settings).identity())
-    except (ConfigurationError, ValueError) as exc:
+    except ConfigurationError as exc:
         raise ConfigurationError(f"No key can open it: {str(exc).rstrip('.')}.", hint=_AS_THE_SERVER) from exc
     opened = sealer.reveal(handle.strip())
     if opened is None:
         hint = f"Copy the whole handle, from h1_ to its end. {_AS_THE_SERVER}"
         raise InvalidArgumentError("None of the keys opens this handle: it was cut, or sealed with another.", hint=hint)
-    kind, text = opened
+    kind, _, text = opened
     lines = {f"{kind}_id": text}
     if kind == "task":
         task = TaskId.read(text)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import httpx
@@ -26,7 +26,7 @@ class Credential(httpx.Auth, ABC):
         """Return what tells this caller from others, with the credential's form. It may contain the secret."""
 
     async def aclose(self) -> None:
-        """Close the connections that the credential needs for itself."""
+        """Close the connections of the credential itself."""
 
 
 def _header_value(secret: SecretValue) -> str:
@@ -73,8 +73,8 @@ _RENEW_BEFORE = 60.0  # seconds before a token's end; half its life, if that is 
 _FETCH_SECONDS = 15.0  # retries included; less than a start may take, so that it is known not to have been sent
 _USUAL_LIFE = 3600.0  # of a token whose answer does not say (documented)
 
+# Seconds after a failure in which the endpoint is not asked again; the second bounds its `Retry-After`.
 _FAILURE_PAUSE, _LONGEST_FAILURE_PAUSE = 3.0, 60.0
-"""Seconds after a failure in which the endpoint is not asked again; the second bounds its `Retry-After`."""
 
 
 class _Granted(BaseModel):
@@ -86,9 +86,9 @@ class _Granted(BaseModel):
     expires_in: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Token:
-    header: str = field(repr=False)
+    header: str
     renew_at: float
     expires_at: float
 
@@ -96,9 +96,8 @@ class _Token:
 class ClientCredentialsAuth(Credential):
     """OAuth 2.0 client credentials (RFC 6749, 4.4): fetches a token, keeps it, and renews it before it expires.
 
-    After a 401 the token is renewed once and the request repeated once. One request fetches a token for all that need
-    one at the same moment. If that fails, it fails for all that waited, and for a short time without asking again. A
-    token that is still valid is used meanwhile. `http` is closed with the credential.
+    After a 401 the token is renewed once and the request repeated once. One request fetches a token for all that wait.
+    If that fails, it fails for all of them, and for a short time without asking again, unless a token is still valid.
     """
 
     def __init__(self, client_id: str, client_secret: SecretValue, *, token_url: str, http: httpx.AsyncClient) -> None:
@@ -117,13 +116,13 @@ class ClientCredentialsAuth(Credential):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with a valid token; after a 401 once more, with a token fetched after the refused one."""
-        token = await self._valid_token(refused=None)
-        request.headers["Authorization"] = token.header
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        token = None
+        for _ in range(2):
             token = await self._valid_token(refused=token)
             request.headers["Authorization"] = token.header
-            yield request
+            response = yield request
+            if response.status_code != httpx.codes.UNAUTHORIZED:
+                return
 
     async def aclose(self) -> None:
         """Close the connections to the token endpoint."""
@@ -183,10 +182,9 @@ class ClientCredentialsAuth(Credential):
 
 
 def _about_the_token(error: errors.APIError) -> errors.APIError:
-    """Return what a failure of the token endpoint means to the request to Contit that needed the token.
+    """Return what a failure of the token endpoint means to the request that needed the token and was not sent.
 
-    That request was not sent. So a 404 or 409 of the token endpoint must not look like one of Contit's, and a broken
-    connection to it leaves nothing unknown.
+    A status must not look like one of Contit's, and a broken connection leaves nothing unknown.
     """
     match error:
         case errors.RateLimitError():

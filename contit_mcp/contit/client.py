@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
@@ -20,49 +21,35 @@ from contit_mcp.telemetry.call_stats import Reachability
 _tracer = trace.get_tracer("contit_mcp")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+# The name and the route of each endpoint.
 _ROUTES: dict[type[BaseModel], tuple[str, str]] = {
-    wire.StartedRun: ("start", wire.START_PATH),
-    wire.RunStatus: ("status", f"{wire.START_PATH}/{{threadId}}/run/{{runId}}/status"),
-    wire.ThreadResponse: ("response", f"{wire.START_PATH}/{{threadId}}/response"),
+    wire.StartedRun: ("start", wire.START),
+    wire.RunStatus: ("status", wire.STATUS),
+    wire.ThreadResponse: ("response", wire.RESPONSE),
 }
-"""The name of each endpoint, and its path without ids for the name of a span."""
 
+# What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given.
 _START_SECONDS = 20.0
-"""What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given."""
-
-_LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
+# A 404 right after a start, or right after `completed`, may be replication lag for so long. No retry begins later.
 _LAG_SECONDS = 3.0
-"""How long a 404 right after a start, or right after `completed`, may be replication lag. No retry begins later."""
+_LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
 
 
+@dataclass(eq=False, repr=False)
 class ContitClient:
-    """Contit's AI assistant over HTTP.
+    """Contit's AI assistant over HTTP. Every method raises `APIError`, or `InvalidArgumentError` for an id.
 
-    Every method raises `APIError`, or `InvalidArgumentError` for an id, and nothing of httpx. `read_seconds` is the
-    longest that a read may take, retries included. `sending` bounds the sending of a start, as `anyio.fail_after` does;
-    a shutdown may shorten it. `reachability` is shared by the clients of one process. `backoff` slows polls and starts
-    down together; every request reports its outcome there.
+    `read_seconds` is the longest that a read may take, retries included. `sending` bounds the sending of a start, as
+    `anyio.fail_after` does; a shutdown may shorten it. The clients of one process share its `reachability`.
     """
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        *,
-        auth: httpx.Auth | None = None,
-        retry: RetryPolicy | None = None,
-        read_seconds: float = 20.0,
-        sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after,
-        reachability: Reachability | None = None,
-    ) -> None:
-        self.backoff = Backoff()
-        self._http = http
-        self._base = str(http.base_url).rstrip("/")
-        self._timeout = http.timeout.as_dict()
-        self._auth = auth
-        self._retry = retry or RetryPolicy()
-        self._read_seconds = read_seconds
-        self._sending = sending
-        self._reachability = reachability or Reachability()
+    http: httpx.AsyncClient
+    auth: httpx.Auth | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    read_seconds: float = 20.0
+    sending: Callable[[float], AbstractContextManager[object]] = anyio.fail_after
+    reachability: Reachability = field(default_factory=Reachability)
+    backoff: Backoff = field(default_factory=Backoff, init=False)
 
     async def start_run(
         self,
@@ -77,10 +64,6 @@ class ContitClient:
 
         Cancellation takes effect before the start is sent or after `keep` has stored its ids, never between. `before`
         is called before each sending; what it raises ends the attempts.
-
-        Raises:
-            APIConnectionError: With `may_have_arrived`, the run may exist all the same.
-            RateLimitError: Contit asked for a pause until after the deadline.
         """
         body = {"threadId": None if thread_id is None else wire.check_id("thread_id", thread_id), "prompt": prompt}
 
@@ -88,74 +71,72 @@ class ContitClient:
             before()
             with anyio.CancelScope(shield=True):
                 try:
-                    with self._sending(_START_SECONDS):
-                        started = await self._ask(wire.StartedRun, wire.START_PATH, {}, body)
+                    with self.sending(_START_SECONDS):
+                        started = await self._ask(wire.StartedRun, (), body)
                 except TimeoutError as exc:
                     raise self._took_too_long() from exc
                 await keep(started)
             return started
 
-        await self.backoff.admit_start(self._retry.shortest, deadline)
+        await self.backoff.admit_start(self.retry.shortest, deadline)
         return await retrying(
-            attempt, may_repeat=start_may_be_repeated, policy=self._retry, deadline=deadline, backoff=self.backoff
+            attempt, may_repeat=start_may_be_repeated, policy=self.retry, deadline=deadline, backoff=self.backoff
         )
 
     async def run_status(
         self, thread_id: str, run_id: str, *, just_started: bool = False, deadline: float | None = None
     ) -> wire.RunStatus:
         """Return the state of a run. A 404 may be replication lag if it was just started."""
-        path, ids = wire.status_path(thread_id, run_id), _attributes(thread_id, run_id)
-        return await self._read(wire.RunStatus, path, ids, deadline, lagging=just_started)
+        return await self._read(wire.RunStatus, (thread_id, run_id), deadline, lagging=just_started)
 
     async def thread_response(
         self, thread_id: str, *, just_completed: bool = False, deadline: float | None = None
     ) -> str:
         """Return the thread's latest answer, without hidden characters. Contit takes no run id here."""
-        path, ids = wire.response_path(thread_id), {"contit.thread_id": thread_id}
-        answer = await self._read(wire.ThreadResponse, path, ids, deadline, lagging=just_completed)
+        answer = await self._read(wire.ThreadResponse, (thread_id,), deadline, lagging=just_completed)
         return wire.without_hidden_characters(answer.text)
 
     async def _read(
-        self, model: type[ModelT], path: str, ids: dict[str, str], deadline: float | None, *, lagging: bool
+        self, model: type[ModelT], ids: tuple[str, ...], deadline: float | None, *, lagging: bool
     ) -> ModelT:
         if lagging:
             return await retrying(
-                lambda: self._read(model, path, ids, deadline, lagging=False),
+                lambda: self._read(model, ids, deadline, lagging=False),
                 may_repeat=lambda error: isinstance(error, errors.NotFoundError),
                 policy=_LAG,
                 deadline=anyio.current_time() + _LAG_SECONDS,
             )
-        until = anyio.current_time() + self._read_seconds
+        until = anyio.current_time() + self.read_seconds
         with anyio.CancelScope(deadline=until):
             return await retrying(
-                lambda: self._ask(model, path, ids),
-                policy=self._retry,
+                lambda: self._ask(model, ids),
+                policy=self.retry,
                 deadline=until if deadline is None else deadline,
                 backoff=self.backoff,
             )
         raise self._took_too_long()
 
     async def _ask(
-        self, model: type[ModelT], path: str, ids: dict[str, str], body: dict[str, str | None] | None = None
+        self, model: type[ModelT], ids: tuple[str, ...], body: dict[str, str | None] | None = None
     ) -> ModelT:
         """Send one request, report its outcome to the backoff, and return the answer."""
         endpoint, route = _ROUTES[model]
         method = "GET" if body is None else "POST"
         request = httpx.Request(  # not `build_request`, which merges the URL and the headers anew for each poll
             method,
-            _url(self._base + path),
-            headers=self._http.headers,
+            _url(str(self.http.base_url), route, *ids),
+            headers=self.http.headers,
             json=body,
-            extensions={ENDPOINT: endpoint, "timeout": self._timeout},
+            extensions={ENDPOINT: endpoint, "timeout": self.http.timeout.as_dict()},
         )
         on_a_thread = body is not None and body["threadId"] is not None
         with _tracer.start_as_current_span(
             f"{method} {route}", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ) as span:
-            span.set_attributes({"http.request.method": method, **ids})
+            span.set_attributes({"http.request.method": method, **_attributes(*ids)})
             try:
-                with self._reachability.waiting(read=body is None):
-                    response = await send(self._http, request, auth=self._auth)
+                with self.reachability.waiting(read=body is None):
+                    response = await send(self.http, request, auth=self.auth)
                 span.set_attribute("http.response.status_code", response.status_code)
                 answer = wire.parse(response, model)
             except errors.APIError as error:
@@ -175,10 +156,10 @@ class ContitClient:
                 pass  # the token endpoint failed, or this process has too much to do: Contit was not asked
             case errors.RateLimitError() | errors.InternalServerError() | errors.APIConnectionError():
                 self.backoff.failed(error)
-                self._reachability.failed(str(getattr(error, "status_code", type(error).__name__)))
+                self.reachability.failed(str(getattr(error, "status_code", type(error).__name__)))
             case _:
                 self.backoff.succeeded()
-                self._reachability.answered()
+                self.reachability.answered()
 
     def _took_too_long(self) -> errors.APITimeoutError:
         error = errors.APITimeoutError(
@@ -189,10 +170,10 @@ class ContitClient:
 
 
 @functools.lru_cache(maxsize=1_024)
-def _url(address: str) -> httpx.URL:
-    """Parse an address once for all polls of a run."""
-    return httpx.URL(address)
+def _url(base: str, route: str, *ids: str) -> httpx.URL:
+    """Return the address of a route, which is parsed once for all polls of a run."""
+    return httpx.URL(base.rstrip("/") + wire.path_of(route, *ids))
 
 
-def _attributes(thread_id: str, run_id: str) -> dict[str, str]:
-    return {"contit.thread_id": thread_id, "contit.run_id": run_id}
+def _attributes(*ids: str) -> dict[str, str]:
+    return dict(zip(("contit.thread_id", "contit.run_id"), ids, strict=False))

@@ -1,7 +1,4 @@
-"""Repeat a request that failed, and slow down together while Contit is overloaded or away.
-
-Asking again after "not yet" is polling, which belongs to the assistant.
-"""
+"""Repeat a request that failed, and slow down together while Contit is overloaded or away."""
 
 import math
 import random
@@ -12,7 +9,7 @@ from typing import TypeVar
 import anyio
 
 from contit_mcp.contit.wire import later_hint
-from contit_mcp.errors import APIConnectionError, APIError, APIStatusError, InternalServerError, RateLimitError
+from contit_mcp.errors import APIConnectionError, APIError, APIStatusError, RateLimitError
 from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
@@ -24,7 +21,6 @@ _MOST_STRETCH = 4.0
 _ROW = 3  # of 5xx and broken connections: more than a passing fault
 _SETTLE_SECONDS = 10.0
 _FORGET_SECONDS = 60.0
-_LONGEST_HOLD = 3_600.0  # a wrong `Retry-After` does not last a day
 
 
 class Backoff:
@@ -46,17 +42,12 @@ class Backoff:
         """Return the factor of all pauses now; 1 when all is well."""
         return 1.0 if anyio.current_time() - self._failed_at >= _FORGET_SECONDS else self._stretch
 
-    @property
-    def full(self) -> bool:
-        """Return whether failures have lasted so long that a failed request is not repeated within its call."""
-        return self.stretch >= _MOST_STRETCH
-
     def failed(self, error: APIError) -> None:
         """Report a 429, a 5xx, or a connection that broke or was not made."""
         now, stretch = anyio.current_time(), self.stretch
         self._failures += 1
         if isinstance(error, APIStatusError) and error.retry_after is not None:
-            self._hold_until = max(self._hold_until, now + min(error.retry_after, _LONGEST_HOLD))
+            self._hold_until = max(self._hold_until, now + error.retry_after)
         if isinstance(error, RateLimitError) or self._failures >= _ROW:
             self._failed_at = now
             self._change(min(_MOST_STRETCH, stretch * 2), now)
@@ -85,8 +76,7 @@ class Backoff:
     async def admit_start(self, seconds: float, deadline: float) -> None:
         """Wait until a start may be sent: after a `Retry-After`, and by up to `seconds` for each step of the stretch.
 
-        Raises:
-            RateLimitError: The `Retry-After` lasts until after the deadline; nothing was sent.
+        Raises RateLimitError if the `Retry-After` lasts until after the deadline.
         """
         while (left := self._hold_until - anyio.current_time()) > 0:
             if anyio.current_time() + left >= deadline:
@@ -119,9 +109,9 @@ class RetryPolicy:
 
 def start_may_be_repeated(error: APIError) -> bool:
     """Return whether Contit cannot have accepted a start: it was not sent, or the answer was 429 or 503."""
-    if isinstance(error, APIConnectionError):
-        return not error.may_have_arrived
-    return isinstance(error, RateLimitError) or (isinstance(error, InternalServerError) and error.status_code == 503)
+    if isinstance(error, APIStatusError):
+        return error.status_code in (429, 503)
+    return isinstance(error, APIConnectionError) and not error.may_have_arrived
 
 
 async def retrying(
@@ -142,7 +132,7 @@ async def retrying(
         try:
             return await attempt()
         except APIError as error:
-            if tries >= policy.attempts or not may_repeat(error) or (backoff is not None and backoff.full):
+            if tries >= policy.attempts or not may_repeat(error) or (backoff and backoff.stretch >= _MOST_STRETCH):
                 raise
             own = min(policy.longest, policy.shortest * 2.0 ** (tries - 1))
             asked = (error.retry_after if isinstance(error, APIStatusError) else None) or 0.0

@@ -1,14 +1,14 @@
-"""The one HTTP client: httpx's, over aiohttp's connections. Here bodies are bounded and requests are counted.
+"""The one HTTP client: httpx's, over aiohttp's connections (docs/architecture.md, decision 5).
 
-httpx's own pool walks all its connections for each request, and so slows down with many in flight
-(docs/performance.md). The package httpx-aiohttp would replace it as well, but it reports a connection that broke after
-the request as one that was never made: a start would be sent twice.
+Here bodies are bounded and requests are counted.
 """
 
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,9 @@ class TransportPolicy:
     connect: float = 10.0  # TLS included
     read: float = 30.0  # without a byte from the server
     write: float = 30.0  # without a proxy taking a byte; without a proxy a call's own time bounds it
-    # Until one of our own connections is free. Together with `connect` it is under the 20 s of a start, so that a start
-    # that was never sent is known not to have been sent.
-    pool: float = 5.0
+    pool: float = 5.0  # with `connect` under the 20 s of a start: one that was not sent is known not to have been sent
     connections: int = 100
-    # An idle connection is closed before load balancers commonly close it (60 s), because a start that is sent into a
-    # closing connection ends as "state unknown".
-    keep_alive: float = 20.0
+    keep_alive: float = 20.0  # under the 60 s of load balancers: a start into a closing connection is "state unknown"
     body_bytes: int = 8 * 1024 * 1024  # compressed and decompressed
 
 
@@ -54,10 +50,7 @@ def build_http_client(
 ) -> httpx.AsyncClient:
     """Return a client with bounded bodies, no redirects, no cookies, and the proxies of the environment.
 
-    `transport` replaces the network: the embedded sandbox, or a test's.
-
-    Raises:
-        ConfigurationError: The CA file or the address cannot be used.
+    `transport` replaces the network. Raises ConfigurationError for a CA file or an address that cannot be used.
     """
     policy = policy or TransportPolicy()
     try:
@@ -70,8 +63,7 @@ def build_http_client(
         limits = httpx.Limits(max_connections=policy.connections, keepalive_expiry=policy.keep_alive)
         transport = AiohttpTransport(verify, policy)
         for pattern, proxy in environment_proxies()[0].items():  # the command line says which entries are ignored
-            proxied = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy) if proxy else None
-            mounts[pattern] = proxied
+            mounts[pattern] = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy) if proxy else None
         # Plain http is for this machine only, so no request to this machine goes through a proxy.
         mounts |= {f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK}
     return httpx.AsyncClient(
@@ -87,7 +79,7 @@ def build_http_client(
             "Accept-Encoding": "identity",
         },
         timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
-        event_hooks={"request": [_note_the_time], "response": [_BodyReader(policy.body_bytes)]},
+        event_hooks={"request": [_note_the_time], "response": [_body_reader(policy.body_bytes)]},
     )
 
 
@@ -98,8 +90,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ValueError) as exc:
             # OpenSSL's own words are about its internals; a ValueError is about a path that cannot be one.
-            readable = isinstance(exc, ssl.SSLError) or not isinstance(exc, OSError)
-            reason = "it holds no PEM certificate" if readable else str(getattr(exc, "strerror", None))
+            reason = "it holds no PEM certificate" if isinstance(exc, ssl.SSLError | ValueError) else exc.strerror
             raise errors.ConfigurationError(
                 f"The CA file {ca_file} cannot be used: {reason}.",
                 hint="Set CONTIT_CA_FILE to a readable PEM file.",
@@ -113,8 +104,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
 async def send(http: httpx.AsyncClient, request: httpx.Request, *, auth: httpx.Auth | None = None) -> httpx.Response:
     """Send a request that names its `ENDPOINT`, count it, and return the response with its body.
 
-    Raises:
-        APIError: No response came, or its body could not be read. A status is no error here.
+    Raises APIError if no response came or its body could not be read. A status is no error here.
     """
     try:
         return await http.send(request, auth=auth)
@@ -140,24 +130,14 @@ class BodyTooLargeError(httpx.DecodingError):
     """A body is larger than the limit, before or after its decompression."""
 
 
-class _BodyReader:
-    """Reads every body of a client within its limit, before httpx or an `httpx.Auth` reads it without one."""
+def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
+    """Return a hook that reads every body up to a limit, before httpx or an `httpx.Auth` reads it without one."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def check(size: int) -> None:
+        if size > most:
+            raise BodyTooLargeError(f"a body is larger than {most} bytes")
 
-    async def __call__(self, response: httpx.Response) -> None:
-        """Replace the stream of a response by its whole body, and count the request."""
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - the client is asynchronous
-        body = bytearray()
-        async for chunk in response.stream:
-            body += chunk
-            self._check(len(body))
-        await response.stream.aclose()
-        response.stream = httpx.ByteStream(self._decompressed(bytes(body), response.headers))
-        _count(response.request, str(response.status_code))
-
-    def _decompressed(self, body: bytes, headers: httpx.Headers) -> bytes:
+    def decompressed(body: bytes, headers: httpx.Headers) -> bytes:
         """Undo a content coding. None was asked for, but a gateway may compress whatever passes it."""
         coding = headers.pop("Content-Encoding", "identity").strip().lower()
         if coding in {"", "identity"} or not body:
@@ -166,25 +146,31 @@ class _BodyReader:
             raise httpx.DecodingError("the body has an unknown content coding")
         inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its first bytes say
         try:
-            inflated = inflater.decompress(body, self._most + 1)
+            inflated = inflater.decompress(body, most + 1)
         except zlib.error as exc:
             raise httpx.DecodingError("the body is not compressed as its header says") from exc
-        self._check(len(inflated))
+        check(len(inflated))
         if not inflater.eof:
             raise httpx.DecodingError("the compressed body is incomplete")
         return inflated
 
-    def _check(self, size: int) -> None:
-        if size > self._most:
-            raise BodyTooLargeError(f"a body is larger than {self._most} bytes")
+    async def read(response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - the client is asynchronous
+        body = bytearray()
+        async for chunk in response.stream:
+            body += chunk
+            check(len(body))
+        await response.stream.aclose()
+        response.stream = httpx.ByteStream(decompressed(bytes(body), response.headers))
+        _count(response.request, str(response.status_code))
+
+    return read
 
 
 # --- Connections -------------------------------------------------------------------------------------------------
 
 _NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has decided
-
 _LONGEST_HEADER = 65_536  # gateways add long policies; aiohttp's own 8,190 bytes would lose a run's ids to one
-
 _MOST_CHECKED = 100  # connections for a request before it fails; each was found unusable
 
 
@@ -194,18 +180,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, verify: ssl.SSLContext, policy: TransportPolicy) -> None:
         self._verify = verify
         self._policy = policy
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
         self._free = anyio.Semaphore(policy.connections, fast_acquire=True)  # the request yields anyway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response once its head has come.
-
-        Raises:
-            httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError, httpx.UnsupportedProtocol: Nothing was sent.
-            httpx.TransportError: Any other; the server may have received the request.
-        """
-        if self._closed:
+        """Send a request, and return the response once its head has come."""
+        if self._session.closed:
             raise httpx.ConnectError("the client is closed")
         timeout = request.extensions["timeout"]
         body = await request.aread()
@@ -218,7 +197,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         await _note_the_time(request)  # from here on it is Contit that is waited for
         current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
-            answer = await self._opened().request(
+            answer = await self._session.request(
                 request.method,
                 str(request.url),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
@@ -233,37 +212,31 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             if isinstance(exc, aiohttp.ClientError | ValueError):  # of the URL or the headers: others are httpx's
                 raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
             raise
-        return httpx.Response(
-            answer.status, headers=list(answer.raw_headers), stream=_Body(answer, when_closed=self._free.release)
-        )
+        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=_Body(answer, self._free))
 
     async def aclose(self) -> None:
         """Close the connections. No request is sent any more."""
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        """Return the session, which is made at the first request: it needs the event loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=_NOT_ADDED,
-                trust_env=False,
-                max_line_size=_LONGEST_HEADER,
-                max_field_size=_LONGEST_HEADER,
-                middlewares=(_as_httpx_errors,),
-            )
-        return self._session
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        """The session, which is made at the first request: it needs the event loop."""
+        return aiohttp.ClientSession(
+            connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_NOT_ADDED,
+            trust_env=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            middlewares=(_as_httpx_errors,),
+        )
 
 
 class _Connector(aiohttp.TCPConnector):
     """Raises httpx's errors until a connection is established (nothing was sent), and reuses none with unread data.
 
-    Data that arrived on an idle connection was not asked for. It would be taken for the answer to the next request,
-    which may be another caller's.
+    Such data would be taken for the answer to the next request, which may be another caller's.
     """
 
     async def connect(self, *given: Any, **named: Any) -> Connection:
@@ -293,9 +266,11 @@ async def _as_httpx_errors(
 class _Body(httpx.AsyncByteStream):
     """The body of a response; its connection is given back at the end, and closed if the body was not read whole."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, *, when_closed: Callable[[], None]) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, free: anyio.Semaphore) -> None:
         self._answer = answer
-        self._when_closed: Callable[[], None] | None = when_closed
+        self._closing = ExitStack()
+        self._closing.callback(free.release)
+        self._closing.callback(answer.close)  # without effect on a connection whose response was read to its end
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -305,10 +280,7 @@ class _Body(httpx.AsyncByteStream):
             raise _after_sending(exc) from exc
 
     async def aclose(self) -> None:
-        self._answer.close()  # without effect on a connection whose response was read to its end
-        if self._when_closed is not None:
-            self._when_closed()
-            self._when_closed = None
+        self._closing.close()
 
 
 def _after_sending(error: Exception) -> httpx.TransportError:
@@ -334,9 +306,8 @@ _CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
     (httpx.ProxyError, "The proxy refused to connect to Contit.", False, _CONFIGURED),
     (httpx.UnsupportedProtocol, "Contit's address is not one that HTTP can reach.", False, _CONFIGURED),
     (httpx.InvalidURL, "Contit's address is not a valid URL.", False, _CONFIGURED),
-    (httpx.NetworkError, "The connection to Contit broke.", True, _LATER),
     (httpx.ProtocolError, "Contit, or something before it, did not speak proper HTTP.", True, _LATER),
-    (httpx.TransportError, "The exchange with Contit failed.", True, _LATER),
+    (httpx.TransportError, "The connection to Contit broke.", True, _LATER),
 )
 
 

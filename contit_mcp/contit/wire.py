@@ -22,11 +22,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 log = get_logger(__name__)
 
 MAX_ID_LENGTH = 256  # the documented examples have 24 characters
-START_PATH = "/ai-assistant/thread"
+START = "/ai-assistant/thread"
+STATUS = START + "/{threadId}/run/{runId}/status"
+RESPONSE = START + "/{threadId}/response"
 
 
 def id_problem(value: str) -> str | None:
-    """Say why `value` cannot be an id: empty, over 256 characters, `.`, `..`, or unprintable characters."""
+    """Return why a text cannot be an id; None for an id. Ids are opaque."""
     if not value.strip():
         return "is empty"
     if len(value) > MAX_ID_LENGTH:
@@ -37,7 +39,7 @@ def id_problem(value: str) -> str | None:
 
 
 def check_id(name: str, value: str) -> str:
-    """Return `value` if it can be an id; raise InvalidArgumentError, which says `name`, if not. Ids are opaque."""
+    """Return an id. Raises InvalidArgumentError, which names the argument, for what cannot be one."""
     if problem := id_problem(value):
         raise errors.InvalidArgumentError(
             f"{name} {problem}.", hint="Use the id exactly as contit_ask or contit_start gave it."
@@ -45,21 +47,10 @@ def check_id(name: str, value: str) -> str:
     return value
 
 
-def status_path(thread_id: str, run_id: str) -> str:
-    """Return the path of a run's status; each id is one percent-encoded segment."""
-    return f"{START_PATH}/{_segment('thread_id', thread_id)}/run/{_segment('run_id', run_id)}/status"
-
-
-def response_path(thread_id: str) -> str:
-    """Return the path of a thread's latest answer; the id is one percent-encoded segment."""
-    return f"{START_PATH}/{_segment('thread_id', thread_id)}/response"
-
-
-def _segment(name: str, value: str) -> str:
-    return quote(check_id(name, value), safe="")
-
-
-# --- Models ------------------------------------------------------------------------------------------------------
+def path_of(route: str, *ids: str) -> str:
+    """Return a route with the ids of a thread and a run, each as one percent-encoded segment."""
+    named = zip(("thread_id", "run_id"), ids, strict=False)
+    return route.format_map({to_camel(name): quote(check_id(name, value), safe="") for name, value in named})
 
 
 def _usable(value: str) -> str:
@@ -103,16 +94,14 @@ class RunStatus(_Wire):
     def phase(self) -> RunPhase:
         """Return the end that the word names; any word that names no end means a run in progress."""
         word = self.word.strip().casefold()
-        if word == "completed":
-            return RunPhase.COMPLETED
         if word in _ENDED_WITHOUT_AN_ANSWER:
             return RunPhase.FAILED
-        return RunPhase.IN_PROGRESS
+        return RunPhase.COMPLETED if word == "completed" else RunPhase.IN_PROGRESS
 
     @property
     def documented(self) -> bool:
         """Return whether the vendor's page names the word."""
-        return self.word in {"completed", "in_progress", "failed"}
+        return self.word in set(RunPhase)
 
 
 class ThreadResponse(_Wire):
@@ -125,10 +114,10 @@ class ThreadResponse(_Wire):
 
 _LATER_HINT = "Try again in a little while."
 NOT_CONTIT_HINT = "Check CONTIT_BASE_URL; contit-mcp check says whether Contit answers there."
-_LONGEST_RETRY_AFTER = 86_400.0
+_LONGEST_RETRY_AFTER = 3_600.0  # a wrong `Retry-After` does not last a day
 
 _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
-    400: (errors.BadRequestError, "Contit refused the request as malformed (400).", "Ask in other words."),
+    400: (errors.APIStatusError, "Contit refused the request as malformed (400).", "Ask in other words."),
     401: (
         errors.AuthenticationError,
         "Contit refused the credential (401): it is missing, wrong, expired or revoked.",
@@ -140,18 +129,23 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
         "Give it the ReadAccess policy in Contit, or configure another credential.",
     ),
     404: (errors.NotFoundError, "Contit does not know this thread or run (404).", "Check the ids."),
-    409: (errors.ConflictError, "Contit refused the request because of a conflict (409).", _LATER_HINT),
-    422: (errors.UnprocessableEntityError, "Contit could not process the request (422).", "Ask in other words."),
+    409: (errors.APIStatusError, "Contit refused the request because of a conflict (409).", _LATER_HINT),
+    422: (errors.APIStatusError, "Contit could not process the request (422).", "Ask in other words."),
+    429: (errors.RateLimitError, "Contit refused the request because of too many requests (429).", _LATER_HINT),
 }
+_BY_CLASS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
+    3: (
+        errors.RedirectError,
+        "Contit's address answered with a redirect (HTTP {}), which is never followed.",
+        "Set CONTIT_BASE_URL to the address where Contit really is.",
+    ),
+    5: (errors.InternalServerError, "Contit, or something between it and us, has a fault (HTTP {}).", _LATER_HINT),
+}
+_UNEXPECTED = errors.APIStatusError, "Contit answered with an unexpected status (HTTP {}).", NOT_CONTIT_HINT
 
 
 def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
-    """Return the body of a 2xx response, which was read, as `model`; log what can be told of another: never its text.
-
-    Raises:
-        APIStatusError: Any status other than 2xx.
-        APIResponseValidationError: A 2xx that does not parse or lacks a field.
-    """
+    """Return the body of a 2xx response, which was read, as `model`. Raises APIError for any other body or status."""
     problem = None
     if response.is_success:
         try:
@@ -176,20 +170,15 @@ def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
     )
 
 
-def later_hint(seconds: float | None) -> str:
-    """Return the hint to try again, with whole seconds if they are known."""
-    if seconds is None:
-        return _LATER_HINT
+def later_hint(seconds: float) -> str:
+    """Return the hint to try again, with whole seconds."""
     whole = max(1, math.ceil(seconds))
     return f"Try again in {whole} second{'' if whole == 1 else 's'}."
 
 
-def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds of a `Retry-After` header: a number or an HTTP date (RFC 9110, 10.2.3), at most a day."""
-    if value is None:
-        return None
-    value = value.strip()
-    if re.fullmatch(r"[0-9]+", value):
+def parse_retry_after(value: str, *, now: datetime | None = None) -> float | None:
+    """Return the seconds of a `Retry-After` header: a number or an HTTP date (RFC 9110, 10.2.3), at most an hour."""
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
         seconds = float(value)
     else:
         try:
@@ -203,21 +192,12 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
 def _status_error(response: httpx.Response) -> errors.APIStatusError:
     status = response.status_code
-    may_pass = status == 429 or status >= 500
-    retry_after = parse_retry_after(response.headers.get("Retry-After")) if may_pass else None
-    kind, message, hint = _BY_STATUS.get(
-        status, (errors.APIStatusError, f"Contit answered with an unexpected status (HTTP {status}).", NOT_CONTIT_HINT)
-    )
-    if status == 429:
-        kind, hint = errors.RateLimitError, later_hint(retry_after)
-        message = "Contit refused the request because of too many requests (429)."
-    elif status >= 500:
-        kind, hint = errors.InternalServerError, later_hint(retry_after)
-        message = f"Contit, or something between it and us, has a fault (HTTP {status})."
-    elif 300 <= status < 400:
-        kind, hint = errors.RedirectError, "Set CONTIT_BASE_URL to the address where Contit really is."
-        message = f"Contit's address answered with a redirect (HTTP {status}), which is never followed."
-    return kind(message, hint=hint, status_code=status, retry_after=retry_after)
+    kind, message, hint = _BY_STATUS.get(status) or _BY_CLASS.get(min(status // 100, 5), _UNEXPECTED)
+    retry_after = None
+    if issubclass(kind, errors.RateLimitError | errors.InternalServerError):
+        retry_after = parse_retry_after(response.headers.get("Retry-After", ""))
+        hint = hint if retry_after is None else later_hint(retry_after)
+    return kind(message.format(status), hint=hint, status_code=status, retry_after=retry_after)
 
 
 # --- Hidden text -----------------------------------------------------------------------------------------------------
@@ -270,7 +250,6 @@ _REGIONS = ("gbeng", "gbsct", "gbwls")  # whose flag is an emoji: a black flag, 
 
 
 def _ranges(table: str) -> str:
-    """Return a table of hexadecimal ranges as the inside of a character class."""
     ends = [item.split("-") for item in table.split()]
     return "".join(f"\\U{int(low[0], 16):08x}-\\U{int(low[-1], 16):08x}" for low in ends)
 

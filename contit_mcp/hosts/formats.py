@@ -228,15 +228,11 @@ def _insert_json(text: str, addition: Addition) -> str:
     if section := _items(plain, at).get(addition.section):
         at, value, depth = section.value, addition.value, 2
         name = "" if addition.named_by else json.dumps(addition.name) + ": "
-    others = _items(plain, at)
-    if "\n" not in text.strip():
-        item, end = name + json.dumps(value, ensure_ascii=False), ", " if others else ""
-    else:
-        unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
-        item = "\n" + textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
-        closing = "" if text[at + 1 :].lstrip(" \t").startswith("\n") else "\n" + unit * (depth - 1)
-        end = "," if others else closing
-    return text[: at + 1] + item + end + text[at + 1 :]
+    others, rest = _items(plain, at), text[at + 1 :]
+    unit = found[1] if (found := re.search(r"^([ \t]+)\S", text, re.MULTILINE)) else "  "
+    item = textwrap.indent(name + json.dumps(value, indent=unit, ensure_ascii=False), unit * depth)
+    end = "" if rest.lstrip(" \t").startswith("\n") else "\n" + unit * (depth if others else depth - 1)
+    return text[: at + 1] + "\n" + item + ("," if others else "") + end + rest
 
 
 def _remove_json(text: str, addition: Addition) -> str:

@@ -23,6 +23,8 @@ from contit_mcp.hosts.table import HOSTS
 KEY_FILES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
 """The files that `install` keeps a credential in, by the setting that it is the value of."""
 
+WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")  # what an entry needs too, since a host does not know it
+
 
 @dataclass(frozen=True, slots=True)
 class Install:
@@ -188,7 +190,7 @@ def stored_environment(folder: Path) -> dict[str, str]:
         found = server.environment if isinstance(server, LocalServer) else {}
         for variable in (f"{setting}_FILE" for setting in KEY_FILES):
             if variable in found and os.path.isfile(found[variable]):  # noqa: PTH113 - Path's raises for odd texts
-                return {name: found[name] for name in (variable, "CONTIT_BASE_URL", "CONTIT_CA_FILE") if name in found}
+                return {name: found[name] for name in (variable, *WAY_TO_CONTIT) if name in found}
     return {}
 
 

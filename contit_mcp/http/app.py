@@ -1,55 +1,57 @@
 """Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
 
 import logging
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from opentelemetry import propagate, trace
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contit_mcp import __version__
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
-from contit_mcp.errors import APIStatusError, AuthenticationError, ContitError, NotFoundError
-from contit_mcp.http.auth import JwtTokens, StaticTokens, anyone, issuer_client, metadata_routes, own_credential
-from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal, page_refusal
+from contit_mcp.errors import AuthenticationError, ContitError, NotFoundError
+from contit_mcp.http.auth import JwtTokens, anyone, issuer_client, metadata_routes, own_credential, token_of
+from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
-from contit_mcp.http.server_card import discovery_routes
-from contit_mcp.runs.opening import schema_version
-from contit_mcp.server.card import SESSION_HEADER, session_id_for
+from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.request_state import Sharing, request_state
-from contit_mcp.server.server import create_server
+from contit_mcp.server.server import DESCRIPTION, ICON, TITLE, WEBSITE, create_server
 from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
 
 log = get_logger(__name__)
 _tracer = trace.get_tracer("contit_mcp")
 
-PROBE_SECONDS = 10.0
-"""How long the result of the last probe of Contit is used."""
-
-SEND_SECONDS = 30.0
-"""Limit for a client to make room for the next part of its answer."""
-
-DRAIN_SECONDS = 3.3
-"""For calls in flight to return their handles: their waits end at once, a start being sent within 2 s."""
+PROBE_SECONDS = 10.0  # how long the result of a probe of Contit is used
+SEND_SECONDS = 30.0  # for a client to make room for the next part of its answer
+DRAIN_SECONDS = 3.3  # for calls in flight to return their handles: their waits end at once, a start within 2 s
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 KNOWN_PATHS = ("/mcp", *PROBES)
+
+NAME = "cloud.contit/contit-mcp"  # in the registry; server.json has it too
+CARD_SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json"
+CARD_TYPE = "application/mcp-server-card+json"
+CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
+    "token": {"name": "Authorization", "description": "Bearer, and a token of this server."},
+    "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
+}
 
 SHARING = {
     "none": Sharing.ONE_CALLER,
@@ -66,24 +68,19 @@ class Readiness:
         self.serving = False
         self._settings = settings
         self._transport = transport
-        self._problem: str | None = None
+        self.problem: str | None = None  # of Contit, when it was last asked
         self._probed_at = float("-inf")
         self._probing = anyio.Lock()
 
-    def last_known(self) -> bool:
-        """Return whether it took calls when it was last asked, without asking Contit."""
-        return self.serving and self._problem is None
-
-    async def problem(self) -> str | None:
+    async def ask(self) -> str | None:
         """Return why it takes no calls; None if it does."""
         if not self.serving:
             return "not serving: starting or draining"
-        if self._settings.ready_probes_contit:
-            async with self._probing:
-                if anyio.current_time() - self._probed_at >= PROBE_SECONDS:
-                    self._problem = await self._probe()
-                    self._probed_at = anyio.current_time()
-        return self._problem
+        async with self._probing:
+            if self._settings.ready_probes_contit and anyio.current_time() - self._probed_at >= PROBE_SECONDS:
+                self.problem = await self._probe()
+                self._probed_at = anyio.current_time()
+        return self.problem
 
     async def _probe(self) -> str | None:
         settings = self._settings
@@ -92,8 +89,6 @@ class Readiness:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
             except (NotFoundError, AuthenticationError):
                 return None  # it is there; calls report a refused credential
-            except APIStatusError as error:
-                return f"Contit answers {error.status_code}"
             except ContitError as error:
                 return error.message
         return None
@@ -136,12 +131,12 @@ async def wired_app(
     location = settings.store_location()
     metrics = Metrics()
     readiness = Readiness(settings, transport)
-    policy = http_policy(settings)
+    policy = _policy(settings)
     rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
-        identify = await stack.enter_async_context(_identification(settings))
+        identify = await _identification(settings, stack)
         context.services()  # imports what the first caller would wait for otherwise
         sessions = sessions or StreamableHTTPSessionManager(
             create_server(context, probe=probe),
@@ -150,57 +145,55 @@ async def wired_app(
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             max_request_body_size=policy.largest_body,
         )
-        tools = _with_card_sessions(sessions.handle_request) if settings.card else sessions.handle_request
-        guard = Guard(tools, policy, identify, rate)
-        served = _ForPages(guard, policy)
+        guard = Guard(sessions.handle_request, policy, identify, rate)
         metrics_here = settings.metrics_port is None
         routes = [
-            Route("/mcp", served),
-            Route("/mcp/", served),
-            *discovery_routes(settings),
+            Route("/mcp", guard),
+            Route("/mcp/", guard),
+            *_discovery_routes(settings),
             *(metadata_routes(settings) if settings.auth == "jwt" else []),
             *(each for each in operator_routes(readiness, metrics) if metrics_here or each.path != "/metrics"),
         ]
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
-        _read_states(metrics, context, guard, rate, policy)
-        metrics.set_build_info(store=location.kind, schema=schema_version(location))
+        wired = WiredApp(app, context, guard, readiness, metrics)
+        _read_states(wired, rate)
+        metrics.most_under_way.set(policy.at_once)
+        metrics.set_build_info(store=location.kind, schema=None if location.kind == "memory" else SCHEMA_VERSION)
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(context.reachability.watch)
             watchers.start_soon(metrics.watch_event_loop)
             async with sessions.run():
-                yield WiredApp(app, context, guard, readiness, metrics)
+                yield wired
             watchers.cancel_scope.cancel()
 
 
-def http_policy(settings: Settings) -> GuardPolicy:
-    """Return what is let in, and how much of it."""
+def _policy(settings: Settings) -> GuardPolicy:
     open_to_names = settings.auth != "none"
-    hosts = split_list(settings.allowed_hosts)
+    hosts = split_list(settings.allowed_hosts.lower())
     if hosts and settings.public_url:
-        hosts.append(urlsplit(settings.public_url).netloc)
-    origins = split_list(settings.allowed_origins)
+        hosts.append(urlsplit(settings.public_url).netloc.lower())
+    origins = split_list(settings.allowed_origins.lower())
     return GuardPolicy(
         hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
         origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
         largest_body=settings.max_body_bytes,
         per_caller=settings.calls_per_caller,
         at_once=settings.calls_at_once,
+        cards=settings.card,
     )
 
 
-@asynccontextmanager
-async def _identification(settings: Settings) -> AsyncIterator[Identify]:
+async def _identification(settings: Settings, stack: AsyncExitStack) -> Identify:
     match settings.auth:
         case "token":
-            yield StaticTokens(settings.caller_tokens)
+            return token_of(settings.caller_tokens)
         case "caller":
-            yield own_credential
+            return own_credential
         case "jwt":
-            async with issuer_client(settings) as http:
-                yield JwtTokens(settings, http)
+            return JwtTokens(settings, await stack.enter_async_context(issuer_client(settings)))
         case "none":
-            yield anyone
+            return anyone
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,28 +203,58 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await Refusal(404, "not_found", message)(scope, receive, send)
 
 
+def _discovery_routes(settings: Settings) -> list[Route]:
+    """Return what clients read before they connect: the server card (SEP-2127), and the AI catalog that names it."""
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET"}
+    headers |= {"Access-Control-Allow-Headers": "Content-Type"}
+    # Without CONTIT_MCP_PUBLIC_URL the addresses are made from the Host header, which no cache should keep.
+    headers["Cache-Control"] = "public, max-age=3600" if settings.public_url else "no-store"
+
+    def url(request: Request) -> str:
+        return settings.public_url or f"{request.base_url}mcp"
+
+    async def card(request: Request) -> Response:
+        remote: dict[str, Any] = {"type": "streamable-http", "url": url(request)}
+        if header := CREDENTIALS.get(settings.auth):
+            remote["headers"] = [{**header, "isRequired": True, "isSecret": True}]
+        remote["supportedProtocolVersions"] = [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
+        icon = ICON.model_dump(mode="json", by_alias=True, exclude_none=True)
+        about = {
+            "$schema": CARD_SCHEMA,
+            "name": NAME,
+            "version": __version__,
+            "title": TITLE,
+            "description": DESCRIPTION,
+        }
+        content = {**about, "websiteUrl": WEBSITE, "icons": [icon], "remotes": [remote]}
+        return JSONResponse(content, headers=headers, media_type=CARD_TYPE)
+
+    async def catalog(request: Request) -> Response:
+        entry = {"identifier": "urn:air:contit.cloud:contit-mcp", "displayName": TITLE, "type": CARD_TYPE}
+        content = {"specVersion": "0.9", "entries": [{**entry, "url": f"{url(request)}/server-card"}]}
+        return JSONResponse(content, headers=headers, media_type="application/ai-catalog+json")
+
+    return [Route("/mcp/server-card", card), Route("/.well-known/ai-catalog.json", catalog)]
+
+
 def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     """Return the routes of `PROBES`. They are asked by address, so any Host is accepted."""
 
-    async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
     async def readyz(_: Request) -> Response:
-        problem = await readiness.problem()
-        return PlainTextResponse("ok\n") if problem is None else PlainTextResponse(f"{problem}\n", 503)
+        problem = await readiness.ask()
+        return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
 
     async def scrape(request: Request) -> Response:
-        metrics.ready.set(readiness.last_known())  # a scrape must not wait for Contit
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
-    return [Route(path, endpoint) for path, endpoint in zip(PROBES, (healthz, readyz, scrape), strict=True)]
+    return [Route("/healthz", PlainTextResponse("ok\n")), Route("/readyz", readyz), Route("/metrics", scrape)]
 
 
-def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: RequestRate, policy: GuardPolicy) -> None:
-    """Let each scrape read the states that no event reports."""
+def _read_states(wired: WiredApp, rate: RequestRate) -> None:
+    """Let each scrape read the states that no event reports, without waiting for Contit."""
+    metrics, context, guard, readiness = wired.metrics, wired.context, wired.guard, wired.readiness
     reachability = context.reachability
-    metrics.most_under_way.set(policy.at_once)
     metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
     metrics.under_way.labels("call").set_function(lambda: guard.under_way)
     metrics.reachable.set_function(lambda: reachability.reachable)
@@ -239,44 +262,7 @@ def _read_states(metrics: Metrics, context: AppContext, guard: Guard, rate: Requ
     metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
     metrics.backoff.set_function(lambda: context.services().backoff_stretch())
     metrics.limits_local.set_function(lambda: rate.local_only)
-
-
-class _ForPages:
-    """Refuse what foreign pages send, and answer the preflights of the others, which carry no credential."""
-
-    def __init__(self, app: ASGIApp, policy: GuardPolicy) -> None:
-        origins = [origin.lower() for origin in policy.origins]  # as browsers write them; they are compared as they are
-        self._policy = policy
-        self._cors = CORSMiddleware(
-            app,
-            allow_origins=[origin for origin in origins if not origin.endswith(":*")],
-            allow_origin_regex="|".join(re.escape(o[:-2]) + r":\d+" for o in origins if o.endswith(":*")) or None,
-            allow_methods=["POST"],
-            allow_headers=[
-                "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
-                "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
-            ],
-            expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
-        )  # fmt: skip
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (page_refusal(Headers(scope=scope), self._policy) or self._cors)(scope, receive, send)
-
-
-def _with_card_sessions(app: ASGIApp) -> ASGIApp:
-    """Add a session id to the response of an `initialize` that declares cards."""
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        session_id = session_id_for(request_state(scope).body or b"")
-
-        async def send_with_id(message: Message) -> None:
-            if session_id is not None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[SESSION_HEADER] = session_id
-            await send(message)
-
-        await app(scope, receive, send_with_id)
-
-    return serve
+    metrics.ready.set_function(lambda: readiness.serving and readiness.problem is None)
 
 
 _TWO_LENGTHS = Refusal(

@@ -1,9 +1,8 @@
 """Authentication over HTTP: each of the four modes turns headers into a caller or a refusal."""
 
 import hmac
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,35 +18,23 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.guard import Refusal, too_many
-from contit_mcp.http.jwks import (
-    ALGORITHMS,
-    LARGEST_DOCUMENT,
-    RETRY_SECONDS,
-    IssuerKeys,
-    KeysUnavailableError,
-    same_issuer,
-)
+from contit_mcp.http.guard import Identify, Refusal
+from contit_mcp.http.jwks import ALGORITHMS, LARGEST_DOCUMENT, RETRY_SECONDS, IssuerKeys, KeysUnavailableError
 from contit_mcp.server.request_state import Caller
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-LEEWAY_SECONDS = 10
-"""How far the clock of the issuer may differ from ours."""
+LEEWAY_SECONDS = 10  # how far the clock of the issuer may differ from ours
 
-_LONGEST_KEY_ID = 256
-
+# The header's `typ` of an access token, without the prefix `application/`; any other value declares another kind, such
+# as `logout+jwt` or `dpop+jwt` (RFC 9068, 2.1; RFC 7519, 5.1; RFC 8725, 3.11).
 _TOKEN_TYPES = frozenset({"at+jwt", "jwt"})
-"""Values of `typ` in the header of an access token, without the prefix `application/` (RFC 9068, 2.1; RFC 7519, 5.1).
 
-Any other value declares another kind, such as `logout+jwt`, `dpop+jwt` or `secevent+jwt` (RFC 8725, 3.11)."""
-
+# Only id tokens have these (OpenID Connect Core 1.0, 2 and 3.3.2.11; Financial-grade API, 5.1).
 _ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
-"""Only id tokens have these (OpenID Connect Core 1.0, 2 and 3.3.2.11; Financial-grade API, 5.1)."""
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can contain one, and nothing can encode it
-
+_FORMS = "X-Api-Key: …, or Authorization: Bearer ctpat_…"
 _METADATA = "/.well-known/oauth-protected-resource"
 
 # Clients compare URLs letter by letter (RFC 9728, 3.3; RFC 8414, 3.3), so no slash is put at their ends.
@@ -59,49 +46,39 @@ async def anyone(_: Headers) -> Caller | Refusal:
     return Caller(mode="none")
 
 
-@dataclass(frozen=True, slots=True)
-class StaticTokens:
-    """Mode `token`: bearer tokens, each with the name of its caller."""
+def token_of(current: Callable[[], Mapping[str, str]]) -> Identify:
+    """Mode `token`: bearer tokens, each with the name of its caller. `current` returns them by name."""
 
-    tokens: Callable[[], Mapping[str, str]]
-    """Returns the current tokens by name; their file may have changed."""
-
-    async def __call__(self, headers: Headers) -> Caller | Refusal:
-        """Return the caller. Every token is compared, in constant time each, so that the time tells nothing."""
+    async def identify(headers: Headers) -> Caller | Refusal:
         given = bearer(headers)
         if given is None:
-            return unauthorized("Send one of this server's tokens: Authorization: Bearer …")
+            return challenge("Send one of this server's tokens: Authorization: Bearer …")
         try:
-            tokens = self.tokens()
+            tokens = current()
         except ConfigurationError as error:
             # Someone edits the file, or it is broken. The tokens from before may have been withdrawn.
             log.error("tokens.unusable", problem=error.message, hint=error.hint)  # noqa: TRY400 - a traceback adds nothing
-            return too_many(
-                "tokens_unusable", "This server's tokens cannot be read at the moment.", status=503, retry_after=10
-            )
-        found = None
-        for name, token in tokens.items():
-            if hmac.compare_digest(given.encode(), token.encode()):
-                found = name
-        if found is None:
-            return unauthorized("This server does not know the token.", wrong=True)
-        return Caller(mode="token", principal=found)
+            message = "This server's tokens cannot be read at the moment."
+            return Refusal(503, "tokens_unusable", message, {"Retry-After": "10"})
+        # Every token is compared, in constant time each, so that the time tells nothing.
+        found = [name for name, token in tokens.items() if hmac.compare_digest(given.encode(), token.encode())]
+        if not found:
+            return challenge("This server does not know the token.", "invalid_token")
+        return Caller(mode="token", principal=found[0])
+
+    return identify
 
 
 async def own_credential(headers: Headers) -> Caller | Refusal:
     """Mode `caller`: the caller's own Contit credential, which Contit judges. There is no fallback to the server's."""
     key, token = headers.getlist("x-api-key"), bearer(headers)
     if len(key) + len(headers.getlist("authorization")) > 1:
-        return Refusal(
-            400, "two_credentials", "Send one Contit credential: X-Api-Key, or Authorization: Bearer ctpat_…"
-        )
+        return Refusal(400, "two_credentials", f"Send one Contit credential: {_FORMS}")
     if key and _is_plain(key[0]):
         return Caller(mode="caller", credential=APIKeyAuth(SecretValue("X-Api-Key", value=key[0])))
     if token is not None and token.startswith("ctpat_"):
         return Caller(mode="caller", credential=AccessTokenAuth(SecretValue("Authorization", value=token)))
-    return unauthorized(
-        "Send your Contit credential: X-Api-Key: …, or Authorization: Bearer ctpat_…", wrong=bool(token)
-    )
+    return challenge(f"Send your Contit credential: {_FORMS}", "invalid_token" if token else "")
 
 
 def issuer_client(settings: Settings) -> httpx.AsyncClient:
@@ -123,42 +100,38 @@ class JwtTokens:
     """Mode `jwt`: access tokens of an OAuth 2.1 issuer. `http` is an `issuer_client`."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
-        self.issuer = str(settings.jwt_issuer)
+        self._issuer = str(settings.jwt_issuer).removesuffix("/")
         self.audience = str(settings.jwt_audience or settings.public_url)
-        self.keys = IssuerKeys(self.issuer, http, jwks_url=settings.jwt_jwks_url)
+        self.keys = IssuerKeys(self._issuer, http, jwks_url=settings.jwt_jwks_url)
         self._required = split_list(settings.jwt_scopes)
-        self._advertised = " ".join(settings.scopes_to_request())
-        self._metadata_url = str(build_resource_metadata_url(_as_written(settings.public_url)))
+        metadata_url = str(build_resource_metadata_url(_as_written(settings.public_url)))
+        self._challenge = partial(challenge, scopes=" ".join(settings.scopes_to_request()), metadata_url=metadata_url)
         self._header = settings.jwt_header
 
     async def __call__(self, headers: Headers) -> Caller | Refusal:
-        """Return the caller, or a challenge that tells a client what to do next."""
+        """Return who sends a token, or a challenge that tells a client what to do next."""
         token = self._token(headers)
         if token is None:
-            return self._unauthorized(f"Send an access token of this server's issuer in the header {self._header}.")
+            return self._challenge(f"Send an access token of this server's issuer in the header {self._header}.")
         try:
             claims = await self.claims(token)
         except KeysUnavailableError:
             # The token may be good: 401 would make the client throw it away and sign in again.
-            seconds = round(RETRY_SECONDS)
-            message = f"The keys of this server's issuer cannot be fetched. Try again in {seconds} seconds."
-            return too_many("issuer_unavailable", message, status=503, retry_after=seconds)
+            message = f"The keys of this server's issuer cannot be fetched. Try again in {RETRY_SECONDS} seconds."
+            return Refusal(503, "issuer_unavailable", message, {"Retry-After": str(RETRY_SECONDS)})
         except jwt.PyJWTError as error:
-            return self._unauthorized(self.problem(error), wrong=True)
+            return self._challenge(self.problem(error), "invalid_token")
         if missing := self.missing_scopes(claims):
             message = f"The token lacks the scope {', '.join(missing)}. Sign in again and request it."
-            challenge = _challenge("insufficient_scope", self._advertised, self._metadata_url)
-            return Refusal(403, "insufficient_scope", message, challenge)
-        return Caller(mode="jwt", issuer=self.issuer.removesuffix("/"), principal=claims["sub"])
+            return self._challenge(message, "insufficient_scope", status=403)
+        return Caller(mode="jwt", issuer=self._issuer, principal=claims["sub"])
 
     async def claims(self, token: str) -> dict[str, Any]:
         """Return the claims of a good access token; raise PyJWTError for others, or KeysUnavailableError."""
         header = jwt.get_unverified_header(token)
-        key_id, algorithm = header.get("kid", ""), header.get("alg")
-        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        key_id, algorithm = str(header.get("kid", "")), str(header.get("alg"))
+        if not any(algorithm in known for known in ALGORITHMS.values()):
             raise jwt.InvalidAlgorithmError
-        if not isinstance(key_id, str) or len(key_id) > _LONGEST_KEY_ID:
-            raise jwt.InvalidKeyError
         if str(header.get("typ", "jwt")).lower().removeprefix("application/") not in _TOKEN_TYPES:
             raise WrongKindError("The token is not an access token: its header declares another type.")
         key = await self.keys.key(key_id, algorithm)
@@ -173,9 +146,9 @@ class JwtTokens:
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
         )
-        if not same_issuer(claims["iss"], self.issuer):
+        if str(claims["iss"]).removesuffix("/") != self._issuer:
             raise jwt.InvalidIssuerError
-        if not claims["sub"].strip() or _LONE_SURROGATE.search(claims["sub"]):
+        if not claims["sub"].strip() or not claims["sub"].isprintable():  # half a character is not printable
             raise InvalidSubjectError
         _require_access_token_claims(claims)
         return claims
@@ -194,24 +167,16 @@ class JwtTokens:
             granted.update(map(str, parts))
         return [scope for scope in self._required if scope not in granted]
 
-    def _unauthorized(self, message: str, *, wrong: bool = False) -> Refusal:
-        return unauthorized(message, wrong=wrong, scopes=self._advertised, metadata_url=self._metadata_url)
-
     def problem(self, error: jwt.PyJWTError) -> str:
         """Return what is wrong with a token, in words that tell nothing of its content."""
-        match error:
-            case jwt.ExpiredSignatureError():
-                return "The token has expired; get a new one."
-            case jwt.ImmatureSignatureError():
-                return "The token is not valid yet; check the clocks."
-            case jwt.InvalidAudienceError():
-                return f"The token is for another audience than {self.audience}."
-            case jwt.InvalidIssuerError():
-                return "The token is from another issuer."
-            case WrongKindError():
-                return str(error)
-            case _:
-                return "The token is not a valid one of this server's issuer."
+        known: dict[type[jwt.PyJWTError], str] = {
+            jwt.ExpiredSignatureError: "The token has expired; get a new one.",
+            jwt.ImmatureSignatureError: "The token is not valid yet; check the clocks.",
+            jwt.InvalidAudienceError: f"The token is for another audience than {self.audience}.",
+            jwt.InvalidIssuerError: "The token is from another issuer.",
+            WrongKindError: str(error),
+        }
+        return known.get(type(error), "The token is not a valid one of this server's issuer.")
 
 
 class WrongKindError(jwt.InvalidTokenError):
@@ -225,12 +190,10 @@ def _require_access_token_claims(claims: Mapping[str, Any]) -> None:
             "The token is bound to a key of its client (cnf), which this server cannot check; get a bearer token."
         )
     kind = claims.get("typ")  # Keycloak names the kind in a claim: Bearer, ID, Refresh, Offline, Logout
-    if kind is not None and str(kind).lower() not in {"bearer", *_TOKEN_TYPES}:
-        raise WrongKindError("The token is not an access token: its claims declare another type.")
-    if claims.get("token_use", "access") != "access":  # Amazon Cognito
-        raise WrongKindError("The token is not an access token: its claims declare another use.")
-    if "events" in claims:
-        raise WrongKindError("The token is not an access token but a security event.")
+    use = claims.get("token_use", "access")  # Amazon Cognito
+    is_other = kind is not None and str(kind).lower() not in {"bearer", *_TOKEN_TYPES}
+    if is_other or use != "access" or "events" in claims:  # events make a security event (RFC 8417, 2.2)
+        raise WrongKindError("The token is not an access token: its claims declare another kind.")
     # Old versions of Keycloak copy the nonce into access tokens, and name the kind as well.
     marks = _ID_TOKEN_CLAIMS if kind is None else _ID_TOKEN_CLAIMS[1:]
     if any(name in claims for name in marks):
@@ -247,17 +210,11 @@ def bearer(headers: Headers) -> str | None:
     return token if scheme.lower() == "bearer" and _is_plain(token) else None
 
 
-def unauthorized(message: str, *, wrong: bool = False, scopes: str = "", metadata_url: str = "") -> Refusal:
-    """Return a 401 with its challenge; `wrong` says that a credential was sent and refused."""
-    challenge = _challenge("invalid_token" if wrong else "", scopes, metadata_url)
-    return Refusal(401, "invalid_token" if wrong else "unauthorized", message, challenge)
-
-
-def _challenge(error: str, scopes: str, metadata_url: str) -> dict[str, str]:
-    """Return the header that RFC 6750, 3 and RFC 9728, 5.1 describe."""
+def challenge(message: str, error: str = "", *, status: int = 401, scopes: str = "", metadata_url: str = "") -> Refusal:
+    """Return a refusal with the header that tells a client what to do next (RFC 6750, 3; RFC 9728, 5.1)."""
     parts = {"error": error, "scope": scopes, "resource_metadata": metadata_url}
     written = ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
-    return {"WWW-Authenticate": f"Bearer {written}".strip()}
+    return Refusal(status, error or "unauthorized", message, {"WWW-Authenticate": f"Bearer {written}".strip()})
 
 
 def _is_plain(text: str) -> bool:

@@ -7,7 +7,6 @@ its last response. So the first request starts a task that holds what the reques
 import asyncio
 import signal
 import threading
-from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -37,24 +36,18 @@ class EmbeddedApp:
         self._opened: asyncio.Future[WiredApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the lifespan if this is the outermost application. A WebSocket is closed."""
+        """Serve one request, or the lifespan of an outermost application; close a WebSocket."""
+        client = scope.get("client")
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] != "http":
             await WebSocketClose()(scope, receive, send)
-        elif self._is_stranger(scope):
+        elif self._settings.auth == "none" and client is not None and not is_loopback(client[0]):
+            # The host may listen on every address, and all machines would see the same runs.
             await _STRANGER(scope, receive, send)
         else:
             app = await self._started()
             await app(scope, receive, send)
-
-    def _is_stranger(self, scope: Scope) -> bool:
-        """Return whether a request comes from another machine to a server that knows no callers.
-
-        The host may listen on every address, and all would see the same runs.
-        """
-        client = scope.get("client")
-        return self._settings.auth == "none" and client is not None and not is_loopback(client[0])
 
     async def _started(self) -> ASGIApp:
         """Return the application of this event loop, and start it with the first request."""
@@ -90,8 +83,4 @@ class EmbeddedApp:
         await self._started()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
         await send({"type": "lifespan.shutdown.complete"})

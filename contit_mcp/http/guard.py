@@ -1,8 +1,8 @@
 """Refuse what should not reach the tools.
 
-The order is that of cost. `page_refusal` comes first: Host and Origin protect local servers against web pages (DNS
-rebinding, cross-site requests). `Guard` follows: the caller; the other headers; the body within limits, parsed once;
-the limits of the caller.
+The order is that of cost. Host and Origin come first: they protect local servers against web pages (DNS rebinding,
+cross-site requests). Then follow the caller; the other headers; the body within limits, parsed once; the limits of the
+caller.
 """
 
 import re
@@ -17,73 +17,66 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER, unsupported_protocol
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp.http.rate import RequestRate
+from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.server.tenancy import owner_of_credential
 
-MOST_BRACKETS = 40_000
-"""Lists and objects in one body. The longest prompt has 32,000 characters, and all of them may be brackets."""
-
-DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576
-"""Limits for the rest of a refused request that is read and discarded, so that its client can read the answer."""
-
-POLLS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
+DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # of the rest of a refused request; see `Refusal`
+POLLS = ("tasks/get", "tasks/update", "tasks/cancel")
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
 
-_SERVER_ERROR = -32000  # of a refusal that has no code of its own (JSON-RPC 2.0, 5.1)
-_PORT = re.compile("[0-9]{1,5}")
+_SERVER_ERROR = -32000  # left to servers (JSON-RPC 2.0, 5.1)
+_PORT = re.compile(r":[0-9]{1,5}\Z")
 _JSON = TypeAdapter[Any](Any)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardPolicy:
-    """What is let in, and how much of it. In `hosts` and `origins`, `name:*` allows any port; None allows any host."""
+    """What is let in, and how much of it.
+
+    `hosts` and `origins` are in small letters; `name:*` allows any port, and None any host.
+    """
 
     hosts: Sequence[str] | None = LOOPBACK_HOSTS
     origins: Sequence[str] = LOOPBACK_ORIGINS
     largest_body: int = 262_144
     body_seconds: float = 15.0
-    body_budget: int = 64 * 1_048_576
-    """Bytes of all bodies that are being received or served. The manifests limit the memory to 512 MB."""
-    per_caller: int = 100
-    """Requests of one caller at once."""
-    at_once: int = 2_000
-    """Requests of all callers at once."""
+    body_budget: int = 64 * 1_048_576  # of all bodies under way; the manifests limit the memory to 512 MB
+    per_caller: int = 100  # requests at once
+    at_once: int = 2_000  # requests of all callers
+    cards: bool = False  # whether an `initialize` that declares answer cards gets a session id
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not served: an ASGI application that says so, or `answer_rpc` once the caller is known."""
+    """Why a request is not served: an ASGI application that says so."""
 
     status: int
-    reason: str
-    """One word for logs and metrics."""
+    reason: str  # one word for logs and metrics
     message: str
     headers: dict[str, str] = field(default_factory=dict)
-    code: int = _SERVER_ERROR
-    """Of the JSON-RPC error."""
-    data: dict[str, Any] = field(default_factory=dict)
-    """Of the JSON-RPC error, beside the reason."""
+    code: int | None = None  # of the JSON-RPC error; by default that of a bad request, or of a server that is busy
+    data: dict[str, Any] = field(default_factory=dict)  # of the JSON-RPC error, beside the reason
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in the form of OAuth 2.0."""
-        await self._answer({"error": self.reason, "error_description": self.message}, scope, receive, send)
-
-    async def answer_rpc(self, request_id: str | int | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a JSON-RPC error, which clients show to their users."""
-        error = {"code": self.code, "message": self.message, "data": {"reason": self.reason, **self.data}}
-        await self._answer({"jsonrpc": "2.0", "id": request_id, "error": error}, scope, receive, send)
-
-    async def _answer(self, content: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, request_id: str | int | None = None) -> None:
+        """Answer in the form of OAuth 2.0; an identified caller gets a JSON-RPC error, which clients show."""
         state = request_state(scope)
         state.refusal = self.reason
+        content: dict[str, Any] = {"error": self.reason, "error_description": self.message}
+        if state.caller is not None:
+            code = self.code or (_SERVER_ERROR if self.status in {429, 500, 503} else INVALID_REQUEST)
+            error = {"code": code, "message": self.message, "data": {"reason": self.reason, **self.data}}
+            content = {"jsonrpc": "2.0", "id": request_id, "error": error}
         headers = dict(self.headers)
         # Most clients send the whole request before they read the answer. If the connection is closed while they
         # send, they see a broken connection instead.
@@ -106,16 +99,10 @@ async def _discard(scope: Scope, receive: Receive) -> bool:
     return False
 
 
-def too_many(reason: str, message: str, *, status: int = 429, retry_after: int) -> Refusal:
-    """Return a refusal that ends by itself after some seconds."""
-    return Refusal(status, reason, message, {"Retry-After": str(retry_after)})
-
-
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
-"""Returns who sends these headers, or why that is not known."""
 
 _DRAINING = Refusal(
-    503, "draining", "This server is shutting down; ask again.", {"Retry-After": "1", "Connection": "close"}
+    503, "draining", "This server is shutting down; ask again.", {"Connection": "close", "Retry-After": "1"}
 )
 """A proxy may send the request to another replica: nothing was started."""
 
@@ -133,6 +120,16 @@ class Guard:
         self.draining = False
         self._app = app
         self._policy = policy
+        self._with_cors = CORSMiddleware(  # it answers preflights, which carry no credential
+            self._identified,
+            allow_origin_regex=".*",  # `_page_refusal` has refused others
+            allow_methods=["POST"],
+            allow_headers=[
+                "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
+                "Mcp-Name", "Last-Event-Id", "Traceparent", "Tracestate",
+            ],
+            expose_headers=["WWW-Authenticate", "Retry-After", SESSION_HEADER],
+        )  # fmt: skip
         self._identify = identify
         self._rate = rate
         self._calls: Counter[str] = Counter()
@@ -150,66 +147,69 @@ class Guard:
             scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request or pass it on."""
-        headers = Headers(scope=scope)
-        found = await self._identify(headers)
+        """Serve one request, or refuse it."""
+        await (_page_refusal(Headers(scope=scope), self._policy) or self._with_cors)(scope, receive, send)
+
+    async def _identified(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        found = await self._identify(request.headers)
         if isinstance(found, Refusal):
             await found(scope, receive, send)
             return
-        request_state(scope).caller = found
+        state = request_state(scope)
+        state.caller = found
         body = bytearray()
-        message = _Message()
+        message: dict[str, Any] = {}
         try:
-            refusal = _header_refusal(scope, headers) or await self._read(headers, receive, body)
+            refusal = _header_refusal(request) or await self._read(request, body)
             if refusal is None:
-                request_state(scope).body = bytes(body)
-                message = _parse(body)
-                refusal = await self._serve(_name_of(found), message, scope, receive, send)
+                state.body = bytes(body)
+                message, problem = _parse(state.body)
+                refusal = await self._serve(message, problem or _version_refusal(request), scope, receive, send)
             if refusal is not None:
-                await refusal.answer_rpc(message.id, scope, receive, send)
+                await refusal(scope, receive, send, message.get("id"))
         except ClientDisconnect:
-            return  # no client is left to answer
+            pass  # no client is left to answer
         finally:
             self._body_bytes -= len(body)
 
-    async def _read(self, headers: Headers, receive: Receive, body: bytearray) -> Refusal | None:
+    async def _read(self, request: Request, body: bytearray) -> Refusal | None:
         """Receive the body into `body`. Its bytes count against the budget until the request has been served."""
         largest = self._policy.largest_body
-        too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.", code=INVALID_REQUEST)
-        length = headers.get("content-length", "0")
+        too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.")
+        length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > largest:  # no server need have checked it
             return too_large
         with anyio.move_on_after(self._policy.body_seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
+            async for chunk in request.stream():
                 if len(body) + len(chunk) > largest:
                     return too_large
                 if self._body_bytes + len(chunk) > self._policy.body_budget:
-                    return _overloaded("This server holds all the requests it can.")
+                    return Refusal(503, "overloaded", "This server holds all it can.", {"Retry-After": "2"})
                 body += chunk
                 self._body_bytes += len(chunk)
-                if not message.get("more_body", False):
-                    return None
+            return None
         return Refusal(408, "slow_body", f"The request did not arrive within {self._policy.body_seconds:.0f} s.")
 
     async def _serve(
-        self, caller: str, message: "_Message", scope: Scope, receive: Receive, send: Send
+        self, message: dict[str, Any], problem: Refusal | None, scope: Scope, receive: Receive, send: Send
     ) -> Refusal | None:
+        caller = _name_of(request_state(scope).caller)
         if self.draining:
             return _DRAINING
         if self.under_way >= self._policy.at_once:
-            return _overloaded("This server has all the work it can do; ask again.")
+            text = "This server has all the work it can do; ask again."
+            return Refusal(503, "overloaded", text, {"Retry-After": "2"})
         if self._calls[caller] >= self._policy.per_caller:
-            return too_many("too_many_calls", "Too many of your calls are in flight; wait for some.", retry_after=5)
+            text = "Too many of your calls are in flight; wait for some."
+            return Refusal(429, "too_many_calls", text, {"Retry-After": "5"})
         self._calls[caller] += 1  # before anything is awaited, or all requests of a burst would find the same room
         try:
-            seconds = await self._rate.seconds_to_wait(caller, poll=message.method in POLLS)
+            seconds = await self._rate.seconds_to_wait(caller, poll=message.get("method") in POLLS)
             if seconds is not None:
-                return too_many("too_many_requests", f"Too many requests; go on in {seconds} s.", retry_after=seconds)
-            return message.problem or _version_refusal(scope) or await self._pass_on(scope, receive, send)
+                text = f"Too many requests; go on in {seconds} s."
+                return Refusal(429, "too_many_requests", text, {"Retry-After": str(seconds)})
+            return problem or await self._pass_on(scope, receive, send)
         finally:
             self._calls[caller] -= 1
             if not self._calls[caller]:
@@ -218,18 +218,18 @@ class Guard:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
         """Serve the request; return a refusal if the end of a drain came before its answer."""
         state = request_state(scope)
-        began = body_is_sent = False
+        began = False
+        bodies: list[Message] = [{"type": "http.request", "body": state.body, "more_body": False}]
+        session_id = session_id_for(state.body or b"") if self._policy.cards else None
 
         async def receive_again() -> Message:
-            nonlocal body_is_sent
-            if body_is_sent:
-                return await receive()
-            body_is_sent = True
-            return {"type": "http.request", "body": state.body, "more_body": False}
+            return bodies.pop() if bodies else await receive()
 
         async def watch(message: Message) -> None:
             nonlocal began
             began = True
+            if session_id is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[SESSION_HEADER] = session_id
             await send(message)
 
         # The SDK compares some media types letter by letter.
@@ -250,24 +250,15 @@ class Guard:
         return _DRAINING if state.call_span is None else _CUT_OFF
 
 
-def _overloaded(message: str) -> Refusal:
-    return too_many("overloaded", message, status=503, retry_after=2)
-
-
-# --- Headers
-
-
-def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
+def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
     if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):
-        return Refusal(
-            421, "wrong_host", "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
-        )
+        text = "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
+        return Refusal(421, "wrong_host", text)
     if origins and not (len(origins) == 1 and matches(origins[0], policy.origins)):
-        return Refusal(
-            403, "foreign_origin", "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
-        )
+        text = "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
+        return Refusal(403, "foreign_origin", text)
     # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
     if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):
         return Refusal(403, "cross_site", "Web pages may not call this server without an Origin header.")
@@ -277,83 +268,59 @@ def page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
 def matches(value: str, allowed: Sequence[str]) -> bool:
     """Return whether a Host or Origin is in a list, where `name:*` allows any port."""
     value = value.lower()
-    for pattern in allowed:
-        name, star, _ = pattern.lower().rpartition(":*")
-        if value == pattern.lower() or (
-            star and value.startswith(f"{name}:") and _PORT.fullmatch(value, len(name) + 1)
-        ):
-            return True
-    return False
+    return value in allowed or _PORT.sub(":*", value) in allowed
 
 
-def _header_refusal(scope: Scope, headers: Headers) -> Refusal | None:
-    """Return why the headers of an authenticated request are refused."""
-    if scope["method"] != "POST":
+def _header_refusal(request: Request) -> Refusal | None:
+    headers = request.headers
+    if request.method != "POST":
         message = "Send POST: this server opens no stream by GET and has no sessions."
         return Refusal(405, "no_post", message, {"Allow": "POST"})
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        accepted = {"Accept-Encoding": "identity"}
-        return Refusal(415, "compressed", "Send the request without compression.", accepted, INVALID_REQUEST)
+        return Refusal(415, "compressed", "Send it without compression.", {"Accept-Encoding": "identity"})
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
-        return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json", code=INVALID_REQUEST)
-    if not all(check_accept_headers(Request(scope))):  # the SDK's own refusal is no JSON-RPC error in the newer era
+        return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json")
+    if not all(check_accept_headers(request)):  # the SDK's own refusal is no JSON-RPC error in the newer era
         message = "Send the header Accept: application/json, text/event-stream"
-        return Refusal(406, "not_acceptable", message, code=INVALID_REQUEST)
+        return Refusal(406, "not_acceptable", message)
     return None
 
 
-def _version_refusal(scope: Scope) -> Refusal | None:
+def _version_refusal(request: Request) -> Refusal | None:
     """Return the SDK's rejection of an unknown protocol version, which would otherwise follow its other complaints."""
-    version = Headers(scope=scope).get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
+    version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
     found = None if version in HANDSHAKE_PROTOCOL_VERSIONS else unsupported_protocol_version_rejection(version)
     if found is None:
         return None
     return Refusal(400, "unknown_version", f"{found.message}: {version}", code=found.code, data=dict(found.data or {}))
 
 
-# --- Messages
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """What the guard reads of a JSON-RPC message; a notification has no id."""
-
-    id: str | int | None = None
-    method: str | None = None
-    problem: Refusal | None = None
-
-
-def _parse(body: bytearray) -> _Message:
+def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
+    """Return id and method of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
-        return _bad("large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
+        return {}, Refusal(400, "large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
     try:
         value = _JSON.validate_json(body)
     except ValueError:
         text = "The body is not JSON in UTF-8 with whole characters, or it is nested too deeply."
-        return _bad("no_json", text, code=PARSE_ERROR)
+        return {}, Refusal(400, "no_json", text, code=PARSE_ERROR)
     if isinstance(value, list):
-        return _bad("batch", "Send one JSON-RPC message in each request; batches are not part of this protocol.")
+        return {}, Refusal(400, "batch", "Send one JSON-RPC message in each request; MCP has no batches.")
     found = value if isinstance(value, dict) else {}
-    request_id, method = found.get("id"), found.get("method")
-    if "id" in found and type(request_id) not in {str, int}:  # the SDK would take it for a notification
-        return _bad("odd_id", "The id of a request must be a string or a whole number.")
-    is_call = isinstance(method, str) and isinstance(found.get("params"), dict | None)
-    is_response = "method" not in found and request_id is not None and ("result" in found or "error" in found)
+    if "id" in found and type(found["id"]) not in {str, int}:  # the SDK would take it for a notification
+        return {}, Refusal(400, "odd_id", "The id of a request must be a string or a whole number.")
+    is_call = isinstance(found.get("method"), str) and isinstance(found.get("params"), dict | None)
+    is_response = "id" in found and "method" not in found and ("result" in found or "error" in found)
+    known = {name: found.get(name) for name in ("id", "method")}  # the rest can take much memory
     if found.get("jsonrpc") == "2.0" and (is_call or is_response):
-        return _Message(request_id, method)
+        return known, None
     text = 'Send a JSON-RPC message: an object with "jsonrpc": "2.0", a method, and an object as its params.'
-    return _bad("no_message", text, request_id)
+    return known, Refusal(400, "no_message", text)
 
 
-def _bad(reason: str, text: str, request_id: str | int | None = None, *, code: int = INVALID_REQUEST) -> _Message:
-    return _Message(request_id, problem=Refusal(400, reason, text, code=code))
-
-
-def _name_of(caller: Caller) -> str:
+def _name_of(caller: Caller | None) -> str:
     """Return a name that tells callers apart; it is never a credential."""
-    if caller.principal is not None:
-        return caller.principal
-    if caller.credential is not None:
+    if caller is not None and caller.credential is not None:
         return owner_of_credential(caller.credential.identity(), "", key=b"limits")
-    return "everyone"
+    return (caller and caller.principal) or "everyone"

@@ -6,7 +6,6 @@ Here documents are bounded, redirects are errors, and cached keys stay in use wh
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,45 +15,35 @@ import httpx
 import jwt
 from jwt import PyJWK
 from jwt.algorithms import OKPAlgorithm
+from pydantic import TypeAdapter
 
 from contit_mcp.config.values import exact_url
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-FRESH_SECONDS = 300.0
-"""Younger keys are used without a question. Older ones are used too, while new ones are fetched."""
+FRESH_SECONDS = 300.0  # younger keys are used without a question; older ones too, while new ones are fetched
+MAX_AGE_SECONDS = 3_600.0  # a withdrawn key is refused by then, even if the issuer cannot be reached
+RETRY_SECONDS = 10  # between fetches while they fail
+REFETCH_BURST, REFETCH_SECONDS = 5, 10.0  # anyone can name unknown keys: fetches at once, and seconds until one more
+DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0  # for one document, and for a whole fetch of up to four
+LARGEST_DOCUMENT = 262_144  # bytes; the client that fetches is built with this limit
 
-MAX_AGE_SECONDS = 3_600.0
-"""Older keys are not used: a withdrawn key is refused by then, even if the issuer cannot be reached."""
+ALGORITHMS = {
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    "EC": ("ES256", "ES384", "ES512"),
+    "OKP": ("EdDSA", "Ed25519", "Ed448"),
+}
+"""By type of key (RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2). Shared secrets verify nothing."""
 
-RETRY_SECONDS = 10.0
-"""Time between fetches while they fail."""
-
-REFETCH_BURST, REFETCH_SECONDS = 5, 10.0
-"""Anyone can name unknown keys. So many fetches for them are made at once, and one more after each interval."""
-
-DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0
-"""Limits for one document and for a whole fetch, which may read up to four documents."""
-
-LARGEST_DOCUMENT = 262_144
-"""Bytes of a document; the client that fetches is built with this limit."""
-
-_FAMILIES = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("Ed",)}
-"""What the algorithms of a type of key begin with (RFC 7518, 3.1; RFC 8037, 3.1). Shared secrets verify nothing."""
-
-_CURVES = ("Ed25519", "Ed448")  # newer names of EdDSA (RFC 9864)
-for _curve in _CURVES:
+for _curve in ("Ed25519", "Ed448"):  # newer names of EdDSA
     with contextlib.suppress(ValueError):  # PyJWT knows it
         jwt.register_algorithm(_curve, OKPAlgorithm())
 
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", *_CURVES}
-)
-
+_DOCUMENT = TypeAdapter(dict[str, Any])
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError, RecursionError)
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError)
 """What a fetch raises if the issuer cannot be reached or sends something else than its metadata and keys."""
 
 
@@ -66,7 +55,7 @@ class IssuerKeys:
     """The cached keys of one issuer. Without `jwks_url` they are where the issuer's metadata says."""
 
     def __init__(self, issuer: str, http: httpx.AsyncClient, *, jwks_url: str | None = None) -> None:
-        self._issuer = issuer
+        self._issuer = issuer.removesuffix("/")
         self._http = http
         self._jwks_url = jwks_url
         self._keys: Mapping[tuple[str, str], Any] = {}
@@ -82,12 +71,11 @@ class IssuerKeys:
         cannot be asked, other keys raise KeysUnavailableError.
         """
         wanted = key_id, algorithm
-        if wanted in self._keys and self._age() <= MAX_AGE_SECONDS:
-            if self._age() > FRESH_SECONDS:
-                self._start_fetch()
-            return self._keys[wanted]
-        if self._age() > FRESH_SECONDS or self._may_refetch():
+        known = wanted in self._keys and self._age() <= MAX_AGE_SECONDS
+        if self._fetching is None and (self._age() > FRESH_SECONDS or (not known and self._may_refetch())):
             self._start_fetch()
+        if known:
+            return self._keys[wanted]
         if self._fetching is not None:
             # A caller that leaves cancels its own wait and not the fetch, which others wait for as well.
             await asyncio.wait({self._fetching})
@@ -99,7 +87,7 @@ class IssuerKeys:
         """Fetch the keys now, and return how many can be used; raise KeysUnavailableError from what went wrong."""
         try:
             with anyio.fail_after(FETCH_SECONDS):
-                url = self._jwks_url or key_url(await self.discover())
+                url = self._jwks_url or exact_url(str((await self.discover()).get("jwks_uri")), query=True)
                 self._keys = _usable(await read_json(self._http, url))
         except FAILURES as exc:
             self._failed_at = anyio.current_time()
@@ -109,14 +97,21 @@ class IssuerKeys:
 
     async def discover(self) -> dict[str, Any]:
         """Return the issuer's metadata from the first well-known URL that has it; raise one of FAILURES if none has."""
+        path = urlsplit(self._issuer).path
+        root = self._issuer.removesuffix(path)
+        places = (  # OpenID Connect Discovery 1.0 appends to the path of an issuer, RFC 8414 inserts
+            f"{self._issuer}/.well-known/openid-configuration",
+            f"{root}/.well-known/oauth-authorization-server{path}",
+            f"{root}/.well-known/openid-configuration{path}",
+        )
         failures: list[Exception] = []
-        for place in well_known_urls(self._issuer):
+        for place in dict.fromkeys(places):
             try:
                 metadata = await read_json(self._http, place)
             except FAILURES as exc:
                 failures.append(exc)
                 continue
-            if same_issuer(metadata.get("issuer"), self._issuer):
+            if str(metadata.get("issuer")).removesuffix("/") == self._issuer:
                 return metadata
             failures.insert(0, ValueError("the metadata belongs to another issuer"))
         raise failures[0]
@@ -126,8 +121,6 @@ class IssuerKeys:
 
     def _may_refetch(self) -> bool:
         """Count one more fetch for an unknown key, if the limit allows it (GCRA)."""
-        if self._is_fetching():
-            return False
         now = anyio.current_time()
         earliest = max(self._refetches_from, now - REFETCH_BURST * REFETCH_SECONDS) + REFETCH_SECONDS
         if earliest > now:
@@ -135,12 +128,8 @@ class IssuerKeys:
         self._refetches_from = earliest
         return True
 
-    def _is_fetching(self) -> bool:
-        return self._fetching is not None and not self._fetching.done()
-
     def _start_fetch(self) -> None:
-        """Start a fetch, unless one runs or has just failed."""
-        if not self._is_fetching() and anyio.current_time() - self._failed_at >= RETRY_SECONDS:
+        if anyio.current_time() - self._failed_at >= RETRY_SECONDS:
             self._fetching = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
@@ -148,40 +137,15 @@ class IssuerKeys:
             log.info("jwt.keys_fetched", keys=await self.fetch())
         except KeysUnavailableError as exc:
             log.warning("jwt.keys_unavailable", error=type(exc.__cause__).__name__, kept=len(self._keys))
-
-
-def well_known_urls(issuer: str) -> tuple[str, ...]:
-    """Return the URLs of an issuer's metadata: OpenID Connect Discovery 1.0 appends to the path, RFC 8414 inserts."""
-    issuer = issuer.removesuffix("/")
-    parts = urlsplit(issuer)
-    root = f"{parts.scheme}://{parts.netloc}"
-    places = (
-        f"{issuer}/.well-known/openid-configuration",
-        f"{root}/.well-known/oauth-authorization-server{parts.path}",
-        f"{root}/.well-known/openid-configuration{parts.path}",
-    )
-    return tuple(dict.fromkeys(places))
-
-
-def same_issuer(named: object, issuer: str) -> bool:
-    """Return whether two issuer URLs are equal except for a slash at the end."""
-    return isinstance(named, str) and named.removesuffix("/") == issuer.removesuffix("/")
-
-
-def key_url(metadata: Mapping[str, Any]) -> str:
-    """Return the URL of the keys that the metadata names; raise ValueError if it is missing or not usable."""
-    return exact_url(str(metadata.get("jwks_uri")), query=True)
+        finally:
+            self._fetching = None
 
 
 async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     """Return the JSON object at a URL; raise one of FAILURES if there is none."""
     with anyio.fail_after(DOCUMENT_SECONDS):
         response = await http.get(url)
-    response.raise_for_status()
-    found = json.loads(response.content)
-    if not isinstance(found, dict):
-        raise TypeError("not an object")
-    return found
+    return _DOCUMENT.validate_json(response.raise_for_status().content)
 
 
 def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], Any]:
@@ -196,12 +160,12 @@ def _usable(document: Mapping[str, Any]) -> Mapping[tuple[str, str], Any]:
             log.error("jwt.private_key_published", key=key_id, hint=hint)
             continue
         try:
-            family = _FAMILIES[data["kty"]]
+            algorithms = ALGORITHMS[data["kty"]]
             key = PyJWK(data, "EdDSA" if data["kty"] == "OKP" else None).key
         except Exception:  # noqa: BLE001, S112 - of malformed keys PyJWT and cryptography raise more than they document
             continue
-        for algorithm in ALGORITHMS:
-            if isinstance(key_id, str) and algorithm.startswith(family) and data.get("alg") in (None, algorithm):
+        for algorithm in algorithms:
+            if isinstance(key_id, str) and data.get("alg") in (None, algorithm):
                 keys.setdefault((key_id, algorithm), key)
     if not keys:
         raise LookupError("no usable key")

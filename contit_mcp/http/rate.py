@@ -12,15 +12,9 @@ if TYPE_CHECKING:  # optional
 
 log = get_logger(__name__)
 
-POLLS_PER_REQUEST = 20
-"""Task polls that one caller may send for each request that it may send. A hundred tasks are polled once a second."""
-
-MOST_CALLERS = 20_000
-"""Callers whose requests are counted in memory. A further one replaces the one that was counted first."""
-
-RETRY_SECONDS = 10.0
-"""Time until a Redis that could not be used is tried again."""
-
+POLLS_PER_REQUEST = 20  # task polls of a caller for each request that it may send: 100 tasks are polled once a second
+MOST_CALLERS = 20_000  # counted in memory; a further one replaces the one that was counted first
+RETRY_SECONDS = 10.0  # until a Redis that could not be used is tried again
 _MINUTE = 60
 
 
@@ -28,47 +22,36 @@ class RequestRate:
     """Requests of one caller per minute, in a sliding window. While Redis cannot be used, each replica counts alone."""
 
     def __init__(self, per_minute: int, *, redis_url: str | None = None, now: Callable[[], float] = time.time) -> None:
-        self.local_only = False
-        """Whether there is a Redis and it cannot be used."""
+        self.local_only = False  # whether there is a Redis and it cannot be used
         self._now = now
         self._per_minute = per_minute
         self._redis = _connect(redis_url) if redis_url else None
         self._redis_again_at = 0.0
-        self._minute = 0
         self._counts: dict[str, int] = {}
-        self._counts_before: dict[str, int] = {}
 
     async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
         """Count one request, unless it is over the limit; return None, or the seconds until there is room for it."""
         limit = self._per_minute * (POLLS_PER_REQUEST if poll else 1)
-        key = f"{'polls' if poll else 'requests'}:{caller}"
+        minute, second = divmod(self._now(), _MINUTE)
+        kind = "polls" if poll else "requests"
+        name, before = (f"contit-mcp-limits:{{{kind}:{caller}}}:{int(each)}" for each in (minute, minute - 1))
         seconds = None
         if self._redis is not None and time.monotonic() >= self._redis_again_at:
-            seconds = await self._count_in_redis(self._redis, key, limit)
+            seconds = await self._count_in_redis(self._redis, name, before, limit, second)
         if seconds is None:
-            seconds = self._count_in_memory(key, limit)
+            count = self._counts.get(name, 0)
+            seconds = seconds_until_room(limit, self._counts.get(before, 0), count, second)
+            if seconds <= 0:
+                if name not in self._counts and len(self._counts) >= MOST_CALLERS:
+                    del self._counts[next(iter(self._counts))]
+                self._counts[name] = count + 1
         return math.ceil(seconds) if seconds > 0 else None
 
-    def _count_in_memory(self, key: str, limit: int) -> float:
-        minute, second = divmod(self._now(), _MINUTE)
-        if minute != self._minute:
-            self._counts_before = self._counts if minute == self._minute + 1 else {}
-            self._counts, self._minute = {}, int(minute)
-        count = self._counts.get(key, 0)
-        seconds = seconds_until_room(limit, self._counts_before.get(key, 0), count, second)
-        if seconds <= 0:
-            if key not in self._counts and len(self._counts) >= MOST_CALLERS:
-                del self._counts[next(iter(self._counts))]
-            self._counts[key] = count + 1
-        return seconds
-
-    async def _count_in_redis(self, redis: "Redis", key: str, limit: int) -> float | None:
+    async def _count_in_redis(self, redis: "Redis", name: str, before: str, limit: int, second: float) -> float | None:
         """Return the seconds until there is room, or None if Redis cannot be used."""
         from redis.exceptions import ReadOnlyError, RedisError  # noqa: PLC0415 - optional
 
         began = time.monotonic()
-        minute, second = divmod(self._now(), _MINUTE)
-        name, before = (f"contit-mcp-limits:{{{key}}}:{int(each)}" for each in (minute, minute - 1))
         try:
             async with redis.pipeline(transaction=False) as pipe:
                 pipe.incr(name)

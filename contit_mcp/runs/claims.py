@@ -5,35 +5,23 @@ from dataclasses import dataclass, replace
 from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
 
 POLL_LEASE_SECONDS = 10.0
-"""How long a process may be silent before another one polls in its place. A fraction of what hosts wait, and more than
-the age at which a lease is renewed and the longest pause between two polls together (4 + 5.5 s). Where backoff makes
-the pauses longer, another process may poll as well."""
-
-START_LEASE_SECONDS = 25.0
-"""How long an intent stands: longer than a start can take once it is being sent (20 s)."""
+"""How long a process may be silent before another one polls in its place. More than the age at which a lease is renewed
+and the longest pause between two polls together (4 + 5.5 s). Where backoff makes pauses longer, both may poll."""
 
 RENEW_SECONDS = 4.0
 """How old a lease is when it is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayPolicy:
-    """When a delivered answer is returned once more to the same question of a new conversation. Seconds."""
-
-    slow_call: float = 4.0
-    """A call that lasted longer may have outlived its host's wait."""
-    again_within: float = 120.0
-    """How long after such a call the same question gets the same answer, once."""
-
-
-@dataclass(frozen=True, slots=True)
 class Granted:
-    """The question may start; its intent is stored."""
+    """The question may start; its intent is stored.
+
+    If `interrupted`, a process died while it was sending the same question. Whether Contit accepted that start cannot
+    be known: there is no idempotency key.
+    """
 
     record: RunRecord
     interrupted: bool = False
-    """A process died while it was sending the same question. Whether Contit accepted that start cannot be known: there
-    is no idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +52,10 @@ def decide(intent: RunRecord, latest: RunRecord | None, *, now: float) -> Claim:
         return Granted(latest)  # granted before, and the store's answer was lost on its way
     if found := existing_run(intent.question, latest, now=now):
         return found
-    # The order of runs on a thread must not depend on whose clock is ahead.
-    asked_at = max(intent.asked_at, latest.asked_at + _TICK)
+    # The order of runs on a thread must not depend on whose clock is ahead. A float of the epoch can tell this apart.
+    asked_at = max(intent.asked_at, latest.asked_at + 1e-4)
     interrupted = start_died(latest, now) and latest.question.prompt_hash == intent.question.prompt_hash
     return Granted(replace(intent, asked_at=asked_at), interrupted)
-
-
-_TICK = 1e-4
-"""Seconds; well above what a float of the epoch can tell apart."""
 
 
 def existing_run(question: Question, latest: RunRecord, *, now: float) -> Deduplicated | Busy | None:
@@ -92,7 +76,8 @@ def start_died(latest: RunRecord, now: float) -> bool:
 
 
 Slot = tuple[str, str, str]
-"""An owner, and a thread (`thread_id`) or the prompt that began a conversation (`opening`): its newest run decides."""
+"""An owner, and a thread (`thread_id`) or the prompt that began a conversation (`opening`): its newest run decides.
+One run alone is in the slot of its `key`."""
 
 
 def slots_of(record: RunRecord) -> list[Slot]:
@@ -110,6 +95,11 @@ def slot_of(question: Question) -> Slot:
     return thread_slot(question.owner, question.thread_id)
 
 
+def key_slot(record: RunRecord) -> Slot:
+    """Return the slot of one run."""
+    return record.question.owner, "key", record.key
+
+
 def thread_slot(owner: str, thread_id: str) -> Slot:
-    """Return the slot of a thread, whatever is asked on it."""
+    """Return the slot of a thread."""
     return owner, "thread_id", thread_id

@@ -13,7 +13,7 @@ from typing import TypeVar
 import anyio
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Busy, Claim, Deduplicated, Granted, existing_run
+from contit_mcp.runs.claims import Busy, Claim, Deduplicated, Granted, existing_run, key_slot, slot_of
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.store import RunStore, Transition
@@ -30,21 +30,21 @@ PAUSE_SECONDS = 3.0
 """How long a store that failed is left alone: a try may cost its caller two seconds."""
 
 SLOW_SECONDS = 0.25
-"""What makes an operation slow: two of them in an ask are felt by its caller."""
+"""What makes an operation slow."""
 
 SPEED_ROW, SPEED_SECONDS = 5, 1.0
 """How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
 again. A pause of this process makes several operations slow at one moment."""
 
-_CLOSE_SECONDS = 1.0
 _AT_ONCE = 30
 """Operations that a store works on at once. Further ones wait, and their wait is not the store's fault."""
 
 
-class FallbackRunStore:
+class FallbackRunStore(RunStore):
     """A `RunStore` that never fails, of one that may fail and a fallback with the same clock."""
 
     def __init__(self, store: RunStore, memory: MemoryRunStore, *, listener: Listener = NULL_LISTENER) -> None:
+        super().__init__(None, store.now)
         self._store = store
         self._memory = memory
         self._listener = listener
@@ -54,10 +54,6 @@ class FallbackRunStore:
         self._other_speed = 0  # operations in a row that were not as `_slow` says
         self._other_since = 0.0
         self._turns = anyio.Semaphore(_AT_ONCE, fast_acquire=True)  # the operation yields anyway
-
-    def now(self) -> float:
-        """Return the time."""
-        return self._store.now()
 
     async def claim(self, intent: RunRecord) -> Claim:
         """Keep the intent to start, or return the run that keeps it from starting."""
@@ -77,7 +73,7 @@ class FallbackRunStore:
 
     async def _known_here(self, granted: RunRecord) -> Deduplicated | Busy | None:
         """Return the run that keeps a granted question from starting, if memory has one that the store has lost."""
-        known = self._memory.latest_before(granted.question)
+        known = self._memory.newest(slot_of(granted.question))
         if known is None or known.key == granted.key or not existing_run(granted.question, known, now=self.now()):
             return None
         known = await self._change_in_store(known, lambda run, _: run)  # the store may have a newer state of it
@@ -95,13 +91,18 @@ class FallbackRunStore:
         await self._memory.release(intent)
         await self._use_if_possible("release", lambda: self._store.release(intent))
 
-    async def find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord | None:
-        """Return the run with these ids. Unless `fresh`, a run in flight may be as this process last saw it."""
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids."""
         here = await self._memory.find(owner, thread_id, run_id)
-        if here is not None and (here.answer is not None or here.failure is not None or not (fresh or here.ended)):
+        if here is not None and (here.answer is not None or here.failure is not None):
             return here  # an end does not change
         there = await self._use_if_possible("find", lambda: self._store.find(owner, thread_id, run_id))
         return here if there is None else self._copy(there)
+
+    async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids; one in flight may be as this process last saw it."""
+        here = await self._memory.find(owner, thread_id, run_id)
+        return here if here is not None and not here.ended else await self.find(owner, thread_id, run_id)
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
@@ -120,14 +121,14 @@ class FallbackRunStore:
     async def aclose(self) -> None:
         """Close files and connections, for a second at most."""
         try:
-            with anyio.fail_after(_CLOSE_SECONDS):
+            with anyio.fail_after(1.0):
                 await self._store.aclose()
         except (StoreError, TimeoutError) as exc:
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     async def _change_in_store(self, record: RunRecord, transition: Transition) -> RunRecord:
         """Apply the transition to the later of the store's and memory's states; the store may have missed some."""
-        here = self._memory.get(record.key)
+        here = self._memory.newest(key_slot(record))
         after = await self._use(
             "change",
             lambda: self._store.change(here or record, lambda run, now: transition(_later(run, here), now)),
@@ -139,7 +140,7 @@ class FallbackRunStore:
 
         Intents of other processes are left out: nothing here would see their release.
         """
-        here = self._memory.get(record.key)
+        here = self._memory.newest(key_slot(record))
         record = _later(record, here)
         if record.tracked and (here is not None or record.phase is not Phase.STARTING):
             self._memory.keep(record)
@@ -163,15 +164,11 @@ class FallbackRunStore:
             try:
                 with anyio.fail_after(OPERATION_SECONDS):
                     result = await operation()
-            except StoreError as error:
-                failed = True
-                self._failed(error)
-                raise
-            except TimeoutError as exc:
+            except (StoreError, TimeoutError) as exc:
                 failed = True
                 too_slow = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
-                self._failed(too_slow)
-                raise too_slow from exc
+                self._failed(error := exc if isinstance(exc, StoreError) else too_slow)
+                raise error from None  # memory is used instead
             finally:
                 seconds = anyio.current_time() - began
                 self._listener.store_ended(use, name, seconds, failed=failed)
@@ -212,8 +209,4 @@ class FallbackRunStore:
 
 def _later(stored: RunRecord, here: RunRecord | None) -> RunRecord:
     """Return the state that is further on: an end and ids stay. Of two alike it is the stored one."""
-    return here if here is not None and _progress(here) > _progress(stored) else stored
-
-
-def _progress(record: RunRecord) -> tuple[bool, bool]:
-    return record.ended, record.run_id is not None
+    return max(stored, here or stored, key=lambda run: (run.ended, run.run_id is not None))

@@ -3,16 +3,19 @@
 import heapq
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice, takewhile
+from typing import TypeVar
 
-from contit_mcp.runs.claims import Claim, Granted, Slot, decide, slot_of, slots_of, start_died, thread_slot
-from contit_mcp.runs.record import Phase, Question, RunRecord
-from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.runs.claims import Slot, slots_of, start_died, thread_slot
+from contit_mcp.runs.record import RunRecord
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
+
+T = TypeVar("T")
 
 
-class MemoryRunStore:
+class MemoryRunStore(RunStore):
     """A `RunStore` in a dictionary. No method yields while it works, which makes each of them atomic.
 
     At most `capacity` runs are kept (the oldest ended ones are dropped first, a run in flight never is), with at most
@@ -27,10 +30,9 @@ class MemoryRunStore:
         answer_characters: int = 64_000_000,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._retention = retention or RetentionPolicy()
+        super().__init__(retention, now)
         self._capacity = capacity
         self._most_answer_characters = answer_characters
-        self._now = now
         self._records: dict[str, RunRecord] = {}  # in the order of their starts
         self._slots: defaultdict[Slot, list[str]] = defaultdict(list)  # keys, by `slots_of`
         self._answers: dict[str, int] = {}  # characters by key, in the order of ends
@@ -39,72 +41,41 @@ class MemoryRunStore:
     def __len__(self) -> int:
         return len(self._records)
 
-    def now(self) -> float:
-        """Return the time."""
-        return self._now()
-
-    async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
-        now = self._now()
+    async def _update(self, slot: Slot, update: Update[T]) -> T:
+        now = self.now()
         self._expire(now)
-        latest = self.latest_before(intent.question)
-        claim = decide(intent, latest, now=now)
-        if isinstance(claim, Granted):
-            if latest is not None and claim.interrupted:
-                self.forget(latest.key)
-            self.keep(claim.record)
-        return claim
+        result, forgotten, kept = update(self.newest(slot), now)
+        if forgotten is not None:
+            self.forget(forgotten.key)
+        if kept is not None:
+            self.keep(kept)
+        return result
 
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result."""
-        before = self._records.get(record.key)
-        after = transition(before or record, self._now())
-        if before is not None or after.tracked:
-            self.keep(after)
-        return after
-
-    async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
-        record = self._records.get(intent.key)
-        if record is not None and record.phase is Phase.STARTING:
-            self.forget(record.key)
-
-    async def find(
-        self,
-        owner: str,
-        thread_id: str,
-        run_id: str,
-        *,
-        fresh: bool = True,  # noqa: ARG002 - it always is
-    ) -> RunRecord | None:
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         return next((run for run in self._started_on(owner, thread_id) if run.run_id == run_id), None)
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
-        return _newest(self._started_on(owner, thread_id))
+        return max(self._started_on(owner, thread_id), key=lambda run: run.asked_at, default=None)
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
-        self._expire(self._now())
+        self._expire(self.now())
         own = (run for run in self._records.values() if run.question.owner == owner and run.run_id is not None)
         newest = heapq.nlargest(min(limit, MOST_RECENT), own, key=lambda run: (run.asked_at, run.key))
         return [replace(run, answer=None) for run in newest]
 
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-    def latest_before(self, question: Question) -> RunRecord | None:
-        """Return the run that may keep the question from starting, as `claims.decide` takes it."""
-        return _newest(self._records[key] for key in self._slots.get(slot_of(question), ()))
-
-    def get(self, key: str) -> RunRecord | None:
-        """Return the run with this key."""
-        return self._records.get(key)
+    def newest(self, slot: Slot) -> RunRecord | None:
+        """Return the run in the slot that was asked last; of several at the same moment the one kept last."""
+        _, kind, value = slot
+        keys = [value] if kind == "key" else self._slots.get(slot, ())
+        runs = (run for key in reversed(keys) if (run := self._records.get(key)))
+        return max(runs, key=lambda run: run.asked_at, default=None)
 
     def keep(self, record: RunRecord) -> None:
         """Keep the record in place of what is kept of its run."""
-        record = self._retention.kept(record, now=self._now()) or record
+        record = self._retention.kept(record, now=self.now()) or record
         before = self._records.get(record.key)
         if before is None or slots_of(before) != slots_of(record):
             self.forget(record.key)
@@ -127,10 +98,10 @@ class MemoryRunStore:
                 del self._slots[slot]
 
     def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
-        """Yield the runs on a thread whose ids are known, in the order of keeping."""
-        now = self._now()
+        """Yield the runs on a thread whose ids are known, the one kept last first."""
+        now = self.now()
         self._expire(now)
-        for key in self._slots.get(thread_slot(owner, thread_id), ()):
+        for key in reversed(self._slots.get(thread_slot(owner, thread_id), ())):
             record = self._retention.kept(self._records[key], now=now)
             if record is not None and record.run_id is not None:
                 yield record
@@ -150,12 +121,3 @@ class MemoryRunStore:
         droppable = (run for run in self._records.values() if run.ended or start_died(run, now))
         for record in list(islice(droppable, excess)):
             self.forget(record.key)
-
-
-def _newest(records: Iterable[RunRecord]) -> RunRecord | None:
-    """Return the run asked last; of several at the same moment the one kept last."""
-    newest = None
-    for record in records:
-        if newest is None or record.asked_at >= newest.asked_at:
-            newest = record
-    return newest

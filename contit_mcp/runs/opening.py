@@ -6,7 +6,6 @@ from contit_mcp.config.values import StoreLocation
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
@@ -18,11 +17,7 @@ def open_store(
     retention: RetentionPolicy | None = None,
     listener: Listener = NULL_LISTENER,
 ) -> RunStore:
-    """Return a store for the whole life of a process. Files and connections are opened when it is first used.
-
-    `folder` is the state folder, for a SQLite file without a path of its own. Raises ConfigurationError if the package
-    for Redis is not installed.
-    """
+    """Return a store for the life of a process. Files, by default in `folder`, are opened when it is first used."""
     memory = MemoryRunStore(retention=retention)
     if location.kind == "memory":
         return memory
@@ -44,8 +39,3 @@ def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
             hint="Install it in the folder of the clone: pip install '.[redis]'",
         ) from exc
     return RedisRunStore(location.url, retention=retention)
-
-
-def schema_version(location: StoreLocation) -> int | None:
-    """Return the version of the schema in which runs are kept; None in memory."""
-    return None if location.kind == "memory" else SCHEMA_VERSION

@@ -11,21 +11,23 @@ from typing import Annotated
 from pydantic import BeforeValidator, TypeAdapter
 
 SCHEMA_VERSION = 4
-"""Of the text and of what stores keep beside it. Versions of this program with another one do not see these runs."""
+"""Of the text and of what stores keep beside it. Versions of this program with another schema do not see these runs."""
+
+START_LEASE_SECONDS = 25.0
+"""How long an intent stands: longer than a start can take once it is being sent (20 s)."""
 
 MAX_LEASE_SECONDS = 60.0
 """A lease that ends later than this from now was written by a clock that is wrong, and is ignored. No lease is granted
 for more than 25 s, so clocks may differ by 35 s."""
 
 _MOST_CANCELLED = 100
-"""Cancelled asks that are kept with one run; far more than ever wait for one."""
+"""Cancelled asks that are kept with one run."""
 
 
 class Phase(StrEnum):
-    """Where a run stands."""
+    """Where a run stands. While it is starting, its intent is stored and its ids are not known yet."""
 
     STARTING = "starting"
-    """The intent is stored; the ids are not known yet."""
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -34,37 +36,35 @@ class Phase(StrEnum):
 class Failure(StrEnum):
     """Why a run counts as failed."""
 
-    RUN_FAILED = "run_failed"
-    """Contit reports it; it gives no reason."""
-    NO_END_SEEN = "no_end_seen"
-    """It went on past the limit and was given up."""
-    NOT_FOUND = "not_found"
-    """Contit answers 404 for it."""
-    NO_ANSWER = "no_answer"
-    """Contit calls it completed but has no answer for it."""
+    RUN_FAILED = "run_failed"  # Contit reports it; it gives no reason
+    NO_END_SEEN = "no_end_seen"  # it went on past the limit and was given up
+    NOT_FOUND = "not_found"  # Contit answers 404 for it
+    NO_ANSWER = "no_answer"  # Contit calls it completed but has no answer for it
 
 
 class Delivery(StrEnum):
-    """Whether the answer is owed to a caller."""
+    """Whether a caller waited for the answer and has not got it. After `start` alone nothing is owed."""
 
     OWED = "owed"
-    """A caller waited for the answer and has not got it."""
     DELIVERED = "delivered"
-    """A call returned the answer; or `start` returned the ids and no caller has waited for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks what on which thread; None begins a conversation. Equal questions are the same question."""
+    """Who asks what on which thread; None begins a conversation. The hash does not reveal a long prompt."""
 
     owner: str
     thread_id: str | None
     prompt_hash: str
-    """From `hash_prompt`; the prompt itself is never stored."""
+
+    @classmethod
+    def of(cls, owner: str, thread_id: str | None, prompt: str) -> "Question":
+        """Return the question of a prompt."""
+        return cls(owner, thread_id, hashlib.sha256(prompt.encode()).hexdigest())
 
 
 def _known(word: StrEnum) -> BeforeValidator:
-    """Return what reads any other text, a newer version's word, as this one."""
+    """Read a text that is none of its words, of a newer version, as this one."""
     words = {str(each) for each in type(word)}
     return BeforeValidator(lambda value: word if isinstance(value, str) and value not in words else value)
 
@@ -79,9 +79,7 @@ class RunRecord:
         started_at: When the ids were stored.
         run_seconds: From start to end, by the monotonic clock of a process that saw both; else by the wall clock.
         replay_until: Until when a delivered answer is returned once more to the same question.
-        answer: The answer, for as long as it is kept.
-        lease_owner: The process that sends the start, or polls for everyone.
-        lease_until: When that process counts as dead, unless it renews the lease.
+        lease_owner: The process that sends the start, or polls for everyone, until `lease_until` if it does not renew.
         cancelled: The asks that their callers have cancelled, each by its time in milliseconds. The run goes on.
         title: The first words of the prompt, where one person uses the server; else None.
     """
@@ -123,8 +121,7 @@ class RunRecord:
     @property
     def ids(self) -> tuple[str, str]:
         """Contit's two ids; only a started run has them."""
-        assert self.thread_id is not None  # noqa: S101 - the docstring says it
-        assert self.run_id is not None  # noqa: S101
+        assert self.thread_id is not None and self.run_id is not None  # noqa: PT018, S101 - the docstring says it
         return self.thread_id, self.run_id
 
     def leased(self, now: float) -> bool:
@@ -174,11 +171,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, text: str, answer: str | None) -> "RunRecord":
-        """Return the record of a text, also of an older or newer version with the same schema.
-
-        Raises:
-            ValueError: It cannot be used; it counts as missing.
-        """
+        """Return the record of a text, also of an older or newer version with the same schema; or raise ValueError."""
         record = replace(_form().validate_json(text), answer=answer)
         if (record.thread_id is None or record.run_id is None) and (record.run_id is not None or record.ended):
             raise ValueError("a started run without ids")
@@ -194,13 +187,7 @@ _count = itertools.count()
 
 
 def intent_to_start(
-    question: Question,
-    *,
-    delivery: Delivery,
-    process: str,
-    lease_seconds: float,
-    now: float,
-    title: str | None = None,
+    question: Question, *, delivery: Delivery, process: str, now: float, title: str | None = None
 ) -> RunRecord:
     """Return what is stored before a start is sent. Keys of one process sort in the order of asking."""
     return RunRecord(
@@ -209,7 +196,7 @@ def intent_to_start(
         asked_at=now,
         delivery=delivery,
         lease_owner=process,
-        lease_until=now + lease_seconds,
+        lease_until=now + START_LEASE_SECONDS,
         title=title,
     )
 
@@ -219,8 +206,3 @@ def untracked_run(owner: str, thread_id: str, run_id: str, *, now: float) -> Run
     question = Question(owner, thread_id, prompt_hash="")
     key = f"untracked {owner} {thread_id} {run_id}"
     return RunRecord(key, question, now, Delivery.DELIVERED, thread_id=thread_id, run_id=run_id)
-
-
-def hash_prompt(prompt: str) -> str:
-    """Return a fingerprint: equal for equal prompts. It does not reveal a long prompt."""
-    return hashlib.sha256(prompt.encode("utf-8")).hexdigest()

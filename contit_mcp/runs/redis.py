@@ -11,12 +11,12 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, RedisError, WatchError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of, thread_slot
-from contit_mcp.runs.record import SCHEMA_VERSION, Phase, RunRecord
-from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.runs.claims import Slot, slots_of, thread_slot
+from contit_mcp.runs.record import SCHEMA_VERSION, RunRecord
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
@@ -24,7 +24,6 @@ _Client = redis.asyncio.Redis | Pipeline
 _TIMEOUT_SECONDS = 5.0
 """For a server that does not answer: longer than `fallback` waits, which allows for a process that is late itself."""
 
-_ATTEMPTS = 30
 CONNECTIONS = 50
 """Open at once; further operations wait for one."""
 
@@ -32,7 +31,7 @@ _NEWEST_KEPT = 20
 """Runs of a thread that are found by age; older ones are found by their ids."""
 
 
-class RedisRunStore:
+class RedisRunStore(RunStore):
     """A `RunStore` on a Redis server.
 
     The rules are Python's: what is read is watched, and written only if nothing has changed it meanwhile. Keys of one
@@ -42,8 +41,7 @@ class RedisRunStore:
     def __init__(
         self, url: str, *, retention: RetentionPolicy | None = None, now: Callable[[], float] = time.time
     ) -> None:
-        self._retention = retention or RetentionPolicy()
-        self._now = now
+        super().__init__(retention, now)
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             decode_responses=True,
@@ -57,75 +55,33 @@ class RedisRunStore:
         )
         self._redis = redis.asyncio.Redis.from_pool(pool)
 
-    def now(self) -> float:
-        """Return the time."""
-        return self._now()
+    async def _update(self, slot: Slot, update: Update[T]) -> T:
+        async def work(pipe: Pipeline) -> T:
+            now = self.now()
+            result, forgotten, kept = update(await self._newest(pipe, slot, now), now)
+            pipe.multi()  # type: ignore[no-untyped-call]
+            if forgotten is not None:
+                _drop(pipe, forgotten)
+            if kept is not None:
+                self._put(pipe, kept, now)
+            return result
 
-    async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
-        slot = slot_of(intent.question)
+        # Done again until nothing else has changed what it read.
+        return await self._guarded(lambda: self._redis.transaction(work, value_from_callable=True))
 
-        async def claim(pipe: Pipeline) -> Claim:
-            now = self._now()
-            await pipe.watch(_key(*slot))
-            latest = await self._newest(pipe, slot, now, started=False)
-            claim = decide(intent, latest, now=now)
-            if isinstance(claim, Granted):
-                pipe.multi()  # type: ignore[no-untyped-call]
-                if latest is not None and claim.interrupted:
-                    _drop(pipe, latest)
-                self._put(pipe, claim.record, now)
-            return claim
-
-        return await self._transact(claim)
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result."""
-
-        async def change(pipe: Pipeline) -> RunRecord:
-            now = self._now()
-            before = await self._read(pipe, record.question.owner, record.key, now)
-            after = transition(before or record, now)
-            if after != before and (before is not None or after.tracked):
-                pipe.multi()  # type: ignore[no-untyped-call]
-                if before is not None and slots_of(before) != slots_of(after):
-                    _drop(pipe, before)
-                self._put(pipe, after, now)
-            return after
-
-        return await self._transact(change)
-
-    async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
-
-        async def release(pipe: Pipeline) -> None:
-            kept = await self._read(pipe, intent.question.owner, intent.key, self._now())
-            if kept is not None and kept.phase is Phase.STARTING:
-                pipe.multi()  # type: ignore[no-untyped-call]
-                _drop(pipe, kept)
-
-        await self._transact(release)
-
-    async def find(
-        self,
-        owner: str,
-        thread_id: str,
-        run_id: str,
-        *,
-        fresh: bool = True,  # noqa: ARG002 - it always is
-    ) -> RunRecord | None:
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
 
         async def find() -> RunRecord | None:
             key = await self._redis.get(_key(owner, "ids", thread_id, run_id))
-            return None if key is None else await self._read(self._redis, owner, str(key), self._now())
+            return None if key is None else await self._read(self._redis, owner, str(key), self.now())
 
         return await self._guarded(find)
 
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
         slot = thread_slot(owner, thread_id)
-        return await self._guarded(lambda: self._newest(self._redis, slot, self._now(), started=True))
+        return await self._guarded(lambda: self._newest(self._redis, slot, self.now(), started=True))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -137,7 +93,7 @@ class RedisRunStore:
                 return []
             texts = await self._redis.mget([_key(owner, "run", str(key)) for key in keys])
             pairs = [(str(key), text) for key, text in zip(keys, texts, strict=True) if text is not None]
-            records = [self._retention.read(key, text, None, now=self._now()) for key, text in pairs]
+            records = [self._retention.read(key, text, None, now=self.now()) for key, text in pairs]
             return [record for record in records if record is not None]
 
         return await self._guarded(recent)
@@ -146,11 +102,14 @@ class RedisRunStore:
         """Close the connections."""
         await self._guarded(self._redis.aclose)
 
-    async def _newest(
-        self, client: _Client, slot: tuple[str, str, str], now: float, *, started: bool
-    ) -> RunRecord | None:
+    async def _newest(self, client: _Client, slot: Slot, now: float, *, started: bool = False) -> RunRecord | None:
+        owner, kind, value = slot
+        if kind == "key":
+            return await self._read(client, owner, value, now)
+        if isinstance(client, Pipeline):
+            await client.watch(_key(*slot))
         for key in await client.zrange(_key(*slot), 0, _NEWEST_KEPT, desc=True):
-            record = await self._read(client, slot[0], str(key), now)
+            record = await self._read(client, owner, str(key), now)
             if record is not None and (record.run_id is not None or not started):
                 return record
         return None
@@ -178,26 +137,6 @@ class RedisRunStore:
             pipe.zadd(index, {key: record.asked_at})
             pipe.zremrangebyrank(index, 0, -most - 1)
             pipe.expire(index, math.ceil(self._retention.record))
-
-    async def _transact(self, work: Callable[[Pipeline], Awaitable[T]]) -> T:
-        """Do the work again until nothing else has changed what it read."""
-
-        async def transact() -> T:
-            for _ in range(_ATTEMPTS):
-                async with self._redis.pipeline(transaction=True) as pipe:
-                    try:
-                        result = await work(pipe)
-                        if pipe.command_stack:
-                            await pipe.execute()
-                    except WatchError:
-                        continue
-                    return result
-            raise StoreError(
-                "The run store changes too fast.",
-                hint="Look for what else writes to keys that begin with contit-mcp.",
-            )
-
-        return await self._guarded(transact)
 
     async def _guarded(self, work: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -15,19 +15,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 if sys.platform != "win32":
     import fcntl
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Claim, Granted, decide, slot_of, slots_of
-from contit_mcp.runs.record import SCHEMA_VERSION, Question, RunRecord
-from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, Transition
+from contit_mcp.runs.claims import Slot, slots_of
+from contit_mcp.runs.record import SCHEMA_VERSION, RunRecord
+from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
-P = ParamSpec("P")
 T = TypeVar("T")
 
 FILE_NAME = f"runs-v{SCHEMA_VERSION}.sqlite3"
@@ -58,19 +57,15 @@ _NEWEST = "ORDER BY asked_at DESC, key DESC LIMIT ?"
 _APPLICATION_ID = 0x436F6E74  # "Cont"
 """Marks the SQLite files of this program; another program's file is not touched."""
 
-BUSY_SECONDS = 1.0
+_BUSY_SECONDS = 1.0
 """How long another process's transaction is waited for; they take milliseconds."""
 
-_TIDY_SECONDS = 60.0
 _KEEP_BROKEN_SECONDS = 86_400.0
 """How long a file that was set aside is kept."""
 
-_MOST_WAITING = 1_000
-"""Operations that wait for the thread; behind a disk that hangs they would pile up."""
-
-_IDLE_SECONDS = 5.0
-"""How long the thread waits for an operation before it ends."""
-
+_TIDY_SECONDS = 60.0
+_MOST_WAITING = 1_000  # operations; behind a disk that hangs they would pile up
+_IDLE_SECONDS = 5.0  # how long the thread waits for an operation before it ends
 _UNUSABLE = (sqlite3.Error, OSError)
 
 
@@ -86,7 +81,7 @@ class _DaemonThread(Executor):
         self._runs = False
         self._starting_or_ending = threading.Lock()
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Do the work after all that was given before; raise OSError if that is too much, or no thread can start."""
         outcome: Future[T] = Future()
 
@@ -103,10 +98,8 @@ class _DaemonThread(Executor):
                     threading.Thread(target=self._run, name="contit-mcp run store", daemon=True).start()
                 self._runs = True
                 self._waiting.put_nowait(work)
-            except RuntimeError as exc:
-                raise OSError(0, "no thread can be started for it") from exc
-            except Full as exc:
-                raise TimeoutError(0, "it is too slow") from exc
+            except (RuntimeError, Full) as exc:
+                raise OSError(0, "it is too slow, or no thread can be started for it") from exc
         return outcome
 
     def _run(self) -> None:
@@ -115,12 +108,12 @@ class _DaemonThread(Executor):
                 while True:
                     self._waiting.get(timeout=_IDLE_SECONDS)()
             with self._starting_or_ending:
-                if self._waiting.empty():
-                    self._runs = False
+                self._runs = not self._waiting.empty()
+                if not self._runs:
                     return
 
 
-class SqliteRunStore:
+class SqliteRunStore(RunStore):
     """A `RunStore` in a file, which is created with mode 0600 if it does not exist.
 
     A broken file is set aside and a new one begun, if it is `expendable`; a file that its user has named may be
@@ -136,9 +129,8 @@ class SqliteRunStore:
         now: Callable[[], float] = time.time,
         executor: Executor | None = None,
     ) -> None:
+        super().__init__(retention, now)
         self._file = file
-        self._now = now
-        self._retention = retention or RetentionPolicy()
         self._expendable = expendable
         self._executor = executor or _DaemonThread()
         # Of the executor alone: a connection that is closed while another thread uses it crashes the process.
@@ -146,49 +138,20 @@ class SqliteRunStore:
         self._inode = -1
         self._tidied_at = 0.0
 
-    def now(self) -> float:
-        """Return the time."""
-        return self._now()
+    async def _update(self, slot: Slot, update: Update[T]) -> T:
+        def work(db: sqlite3.Connection, now: float) -> T:
+            owner, column, value = slot
+            stored = self._one(db, now, f"WHERE owner = ? AND {column} = ? {_NEWEST}", owner, value)
+            result, forgotten, kept = update(stored, now)
+            if forgotten is not None:
+                db.execute("DELETE FROM run WHERE key = ?", [forgotten.key])
+            if kept is not None:
+                self._put(db, kept, now)
+            return result
 
-    async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
+        return await self._do(work)
 
-        def claim(db: sqlite3.Connection, now: float) -> Claim:
-            latest = self._latest_before(db, intent.question, now)
-            claim = decide(intent, latest, now=now)
-            if isinstance(claim, Granted):
-                if latest is not None and claim.interrupted:
-                    db.execute("DELETE FROM run WHERE key = ?", [latest.key])
-                self._put(db, claim.record, now)
-            return claim
-
-        return await self._do(claim)
-
-    async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to what is kept of a run, and return the result."""
-
-        def change(db: sqlite3.Connection, now: float) -> RunRecord:
-            before = self._one(db, now, "WHERE key = ? LIMIT ?", record.key)
-            after = transition(before or record, now)
-            if after != before and (before is not None or after.tracked):
-                self._put(db, after, now)
-            return after
-
-        return await self._do(change)
-
-    async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started."""
-        query = "DELETE FROM run WHERE key = ? AND run_id IS NULL"
-        await self._do(lambda db, _: db.execute(query, [intent.key]) and None)
-
-    async def find(
-        self,
-        owner: str,
-        thread_id: str,
-        run_id: str,
-        *,
-        fresh: bool = True,  # noqa: ARG002 - it always is
-    ) -> RunRecord | None:
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids."""
         where = f"WHERE owner = ? AND thread_id = ? AND run_id = ? {_NEWEST}"
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
@@ -216,7 +179,12 @@ class SqliteRunStore:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except _UNUSABLE as exc:
-            raise _unusable(self._file, exc) from exc
+            # SQLite's words name what is wrong, never a value.
+            reason = str(exc) if isinstance(exc, sqlite3.Error) else exc.strerror
+            raise StoreError(
+                f"The run store {self._file} cannot be used: {reason or type(exc).__name__}.",
+                hint="Check that file and its folder, or set CONTIT_MCP_STORE to another place.",
+            ) from exc
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -229,22 +197,18 @@ class SqliteRunStore:
         except _UNUSABLE as exc:
             broken = self._inode
             self._close()  # a newly opened file may be free of the fault
-            if not (self._expendable and _is_broken(exc)):
+            is_broken = getattr(exc, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+            if not (self._expendable and is_broken):
                 raise
             _set_aside(self._file, broken)
             return self._in_transaction(work)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
-        db, now = self._opened(), self._now()
+        db, now = self._opened(), self.now()
         tidied = abs(now - self._tidied_at) >= _TIDY_SECONDS and self._tidy(db, now)
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with db:
+            db.execute("BEGIN IMMEDIATE")
             result = work(db, now)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         if tidied:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # overwritten answers must not stay in the journal
         return result
@@ -267,10 +231,6 @@ class SqliteRunStore:
             self._inode = _inode(self._file)
         return self._connection
 
-    def _latest_before(self, db: sqlite3.Connection, question: Question, now: float) -> RunRecord | None:
-        owner, column, value = slot_of(question)
-        return self._one(db, now, f"WHERE owner = ? AND {column} = ? {_NEWEST}", owner, value)
-
     def _put(self, db: sqlite3.Connection, record: RunRecord, now: float) -> None:
         record = self._retention.kept(record, now=now) or record
         slots = {column: value for _, column, value in slots_of(record)}
@@ -291,15 +251,6 @@ class SqliteRunStore:
         return (record for record in records if record is not None)
 
 
-def _unusable(file: Path, error: Exception) -> StoreError:
-    """Return the error that names the file. SQLite's words name what is wrong, never a value."""
-    reason = str(error) if isinstance(error, sqlite3.Error) else getattr(error, "strerror", None)
-    return StoreError(
-        f"The run store {file} cannot be used: {reason or type(error).__name__}.",
-        hint="Check that file and its folder, or set CONTIT_MCP_STORE to another place.",
-    )
-
-
 def _open(file: Path) -> sqlite3.Connection:
     """Open the file; create it with mode 0600 if it does not exist."""
     for folder in (*reversed(file.parent.parents), file.parent):
@@ -307,8 +258,8 @@ def _open(file: Path) -> sqlite3.Connection:
             folder.mkdir(mode=0o700, exist_ok=True)  # for this user alone, whatever the umask
     _drop_old_broken_files(file)
     with _locked(file):
-        os.close(_safe_descriptor(file, os.O_RDWR | os.O_CREAT))  # SQLite would create it readable for others
-        db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        _create_safely(file)  # SQLite would create it readable for others
+        db = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db)
         except BaseException:
@@ -331,29 +282,29 @@ def _locked(file: Path) -> Iterator[None]:
         os.close(lock)  # this also unlocks it
 
 
-def _safe_descriptor(file: Path, flags: int) -> int:
-    """Open the file if it is a regular file of this user that nobody else can use."""
+def _create_safely(file: Path) -> None:
+    """Create the file if it does not exist, and check that it is a regular file of this user alone."""
     if file.is_symlink():
         raise _NotOursError("it is a symbolic link")
+    flags = os.O_RDWR | os.O_CREAT
     descriptor = os.open(file, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
-    if problem := _problem_with(os.fstat(descriptor)):
-        os.close(descriptor)
-        raise _NotOursError(problem.format(file=file))
-    return descriptor
-
-
-def _problem_with(found: os.stat_result) -> str | None:
+    found = os.fstat(descriptor)
+    os.close(descriptor)
     if not stat.S_ISREG(found.st_mode):
-        return "it is not a regular file"
+        raise _NotOursError("it is not a regular file")
     if os.name == "posix" and found.st_uid != os.geteuid():
-        return "it belongs to another user"
+        raise _NotOursError("it belongs to another user")
     if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
-        return "other users can use it; run: chmod 600 {file}"
-    return None
+        raise _NotOursError(f"other users can use it; run: chmod 600 {file}")
 
 
 def _prepare(db: sqlite3.Connection) -> None:
-    _check_whose(db)
+    """Set a database up, and create its tables. One that another program or version has written is refused."""
+    if not _is_empty(db):
+        if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
+            raise _NotOursError("it is a database of another program")
+        if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
+            raise _NotOursError("it was written by another version of contit-mcp")
     _use_journal(db)
     db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
     db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
@@ -368,7 +319,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 def _use_journal(db: sqlite3.Connection) -> None:
     """Set the journal mode. SQLite does not wait where two processes that open a new file at once set it."""
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -380,22 +331,8 @@ def _use_journal(db: sqlite3.Connection) -> None:
             return
 
 
-def _check_whose(db: sqlite3.Connection) -> None:
-    """Refuse a file that another program or another version has written."""
-    if _is_empty(db):
-        return
-    if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
-        raise _NotOursError("it is a database of another program")
-    if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
-        raise _NotOursError("it was written by another version of contit-mcp")
-
-
 def _is_empty(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
-
-
-def _is_broken(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
 def _set_aside(file: Path, broken: int) -> None:

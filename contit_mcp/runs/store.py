@@ -1,13 +1,15 @@
-"""The contract of every run store. A store has the clock."""
+"""The base of every run store. A store has the clock."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
-from contit_mcp.runs.claims import Claim
-from contit_mcp.runs.record import RunRecord
+from contit_mcp.runs.claims import Claim, Granted, Slot, decide, key_slot, slot_of, slots_of
+from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.telemetry.logging import get_logger
 
+T = TypeVar("T")
 log = get_logger(__name__)
 
 Transition = Callable[[RunRecord, float], RunRecord]
@@ -46,43 +48,74 @@ class RetentionPolicy:
             return None
 
 
-class RunStore(Protocol):
-    """Keeps runs. Every method is atomic, also between processes; all but `now` raise `StoreError`.
+Update = Callable[[RunRecord | None, float], tuple[T, RunRecord | None, RunRecord | None]]
+"""Takes a stored record, if there is one, and the time. Returns a result, what to forget, and what to keep then."""
 
-    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found.
+
+class RunStore(ABC):
+    """Keeps runs. Every method is atomic, also between processes, and raises `StoreError`.
+
+    A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. `now` returns
+    the time that leases and ages are judged by, since the epoch. A store overrides `_update`, or what uses it.
     """
 
-    def now(self) -> float:
-        """Return the time by which this store judges leases and ages, in seconds since the epoch."""
-        ...
+    def __init__(self, retention: RetentionPolicy | None, now: Callable[[], float]) -> None:
+        self._retention = retention or RetentionPolicy()
+        self.now = now
 
     async def claim(self, intent: RunRecord) -> Claim:
         """Keep the intent, in place of one whose process died, or return the run that keeps it from starting."""
-        ...
+
+        def update(latest: RunRecord | None, now: float) -> tuple[Claim, RunRecord | None, RunRecord | None]:
+            claim = decide(intent, latest, now=now)
+            if not isinstance(claim, Granted):
+                return claim, None, None
+            return claim, latest if claim.interrupted else None, claim.record
+
+        return await self._update(slot_of(intent.question), update)
 
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
         """Apply the transition to what is kept of a run, and return the result.
 
         If nothing is kept, the transition is applied to `record` and the result is kept, unless it is untracked.
         """
-        ...
+
+        def update(before: RunRecord | None, now: float) -> tuple[RunRecord, RunRecord | None, RunRecord | None]:
+            after = transition(before or record, now)
+            if after == before or (before is None and not after.tracked):
+                return after, None, None
+            is_moved = before is not None and slots_of(before) != slots_of(after)
+            return after, before if is_moved else None, after
+
+        return await self._update(key_slot(record), update)
 
     async def release(self, intent: RunRecord) -> None:
         """Forget an intent that was not started. A run whose ids are kept stays."""
-        ...
 
-    async def find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord | None:
-        """Return the run with these ids. Unless `fresh`, a run in flight may be as this process last saw it."""
-        ...
+        def update(kept: RunRecord | None, _: float) -> tuple[None, RunRecord | None, None]:
+            return None, kept if kept is not None and kept.phase is Phase.STARTING else None, None
 
+        await self._update(key_slot(intent), update)
+
+    async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids; one in flight may be as this process last saw it."""
+        return await self.find(owner, thread_id, run_id)
+
+    @abstractmethod
+    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
+        """Return the run with these ids."""
+
+    @abstractmethod
     async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
         """Return the newest run on a thread whose ids are known."""
-        ...
 
+    @abstractmethod
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, at most `MOST_RECENT`, without answers."""
-        ...
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - a store in memory has nothing to close
         """Close files and connections."""
-        ...
+
+    async def _update(self, slot: Slot, update: Update[T]) -> T:
+        """Read the newest record in a slot, and do what `update` returns for it, as one step."""
+        raise NotImplementedError

@@ -11,10 +11,9 @@ from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.dates import month_span
 from contit_mcp.sandbox.lexicon import Lexicon, spaced
 from contit_mcp.sandbox.query import Condition, Order, Query, find
-from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading
+from contit_mcp.sandbox.reader import NotUnderstoodError, Reader, Reading, refuse
 
-_SHOWN_IN_FULL: Final = 11
-"""Lists up to this length are shown in full; of longer ones the first three, as in the vendor's example."""
+_SHOWN_IN_FULL: Final = 11  # a longer list begins with its first three, as in the vendor's example
 _FIRST_SHOWN: Final = 3
 _PAGE: Final = 10
 _MOST_SHOWN: Final = 200
@@ -27,14 +26,10 @@ class Turn:
     answer: str
     language: str = ""
     query: Query | None = None
-    ids: tuple[str, ...] = ()
-    """The items of the last list or count, in its order."""
-    shown: tuple[str, ...] = ()
-    """Those of them that were listed by number."""
-    focus: str | None = None
-    """The item that was talked about last."""
-    counts: bool = False
-    """Whether the items were counted, so that a follow-up counts others."""
+    ids: tuple[str, ...] = ()  # of the last list or count, in its order
+    shown: tuple[str, ...] = ()  # those that were listed by number
+    focus: str | None = None  # the item that was talked about last
+    counts: bool = False  # whether the items were counted, so that a follow-up counts others
 
 
 class _Words:
@@ -44,7 +39,8 @@ class _Words:
         self.workspace = workspace
         self.text, self.tables = lexicon.text, lexicon.tables
         self._patterns: dict[str, str] = self.tables["conditions"]
-        self._months: list[str] = self.tables["dates"]["months"].split(", ")
+        self._dates: dict[str, str] = self.tables["dates"]
+        self._months = self._dates["months"].split(", ")
 
     def join(self, parts: list[str], word: str = "and") -> str:
         last = f" {self._patterns[word]} {parts[-1]}" if parts[1:] else "".join(parts)
@@ -61,7 +57,6 @@ class _Words:
         return str(next((word.removesuffix(old) + new for old, _, new in rules if word.endswith(old)), word))
 
     def _state(self, name: str, types: tuple[str, ...], *, many: bool) -> str:
-        """Return the adjective of a state in the form that fits the noun."""
         forms = self.tables["states"].get(name, spaced(name)).split("|")
         feminine = len(types) == 1 and self.tables["nouns"].get(types[0], "").endswith("| f")
         return str(forms[min(many + 2 * feminine, len(forms) - 1)]).strip()
@@ -76,7 +71,7 @@ class _Words:
         return str(self.tables["names"].get(spaced(value), value)).split(",")[0]
 
     def day(self, day: date, *, year: bool = True) -> str:
-        pattern = str(self.tables["dates"]["day" if year else "day_in_year"])
+        pattern = self._dates["day" if year else "day_in_year"]
         return pattern.format(day=day.day, month=self._months[day.month - 1], year=day.year)
 
     def number(self, name: str, value: float) -> str:
@@ -102,7 +97,7 @@ class _Words:
         return " ".join(described.split())
 
     def _condition(self, condition: Condition) -> str:
-        if condition.mode == "range":
+        if not condition.values:
             return self._range(condition)
         names = [self.name(condition.field, one) for one in condition.values]
         if condition.field in ("tag", "category", "text"):
@@ -114,7 +109,7 @@ class _Words:
 
     def _range(self, condition: Condition) -> str:
         low, high = condition.low, condition.high
-        if not isinstance(low or high, (int, float)):
+        if condition.field == "date":
             return self._period(low, high)
         bounds = [None if one is None else self.number(condition.field, one) for one in (low, high)]
         over, under = ("over", "under") if condition.strict else ("at_least", "at_most")
@@ -123,27 +118,24 @@ class _Words:
 
     def _period(self, start: date | None, end: date | None) -> str:
         """Describe a period, as a day, a month or a year where it is one."""
-        patterns: dict[str, str] = self.tables["dates"]
         ends = [self.day(one) if one else "" for one in (start, end)]
         if start is None or end is None:
-            return patterns["since" if start else "until"].format(*ends)
+            return self._dates["since" if start else "until"].format(*ends)
+        month = self._dates["month"].format(month=self._months[start.month - 1], year=start.year)
         if start == end:
-            return patterns["on"].format(ends[0])
+            return self._dates["on"].format(ends[0])
         if (start, end) == month_span(start.year, start.month):
-            return patterns["in"].format(patterns["month"].format(month=self._months[start.month - 1], year=start.year))
+            return self._dates["in"].format(month)
         if (start, end) == month_span(start.year, 1, 12):
-            return patterns["in_year"].format(start.year)
-        return patterns["between"].format(*ends)
+            return self._dates["in_year"].format(start.year)
+        return self._dates["between"].format(*ends)
 
     def refusal(self, key: str, values: dict[str, str | list[str]]) -> str:
-        named = {}
+        named, quote = {}, self._patterns["quote"]
         for name, value in values.items():
             listed = value if isinstance(value, list) else [value]
-            if name == "words":
-                listed = [self._patterns["quote"].format(one) for one in listed]
-            named[name] = self.join(
-                [self.name("locale", one) if one in self.tables["languages"] else one for one in listed]
-            )
+            said = [quote.format(one) if name == "words" else self.name("locale", one) for one in listed]
+            named[name] = self.join(said)
         return f"{self.text(key, **named)} {self.examples()}"
 
     def examples(self) -> str:
@@ -178,9 +170,8 @@ class _Answer:
         self.workspace, self.by_id = reading.workspace, reading.reader.by_id
         self.reading, self.before = reading, before
         self.words = _Words(reading.workspace, reading.lexicon)
-        self.merged = False
-        """Whether the query is a follow-up, which asks for the same of other items."""
         self.text = self.words.text
+        self.merged = False  # whether the query is a follow-up, which asks for the same of other items
         locale = reading.get("locale")
         self.locale = locale.values[0] if locale and not locale.negated and not locale.values[1:] else reading.language
 
@@ -198,8 +189,7 @@ class _Answer:
         asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
         if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state", "type"}:
             return self._about([self.by_id[focus]])
-        if not wide and "it" in reading.said:
-            raise NotUnderstoodError("no_reference")
+        refuse(not wide and "it" in reading.said, "no_reference")
         return self._result(self._query())
 
     def _small_talk(self, kind: str) -> Turn:
@@ -220,13 +210,9 @@ class _Answer:
 
     def _entry(self, nth: int) -> Item:
         shown = self.before.shown or self.before.ids
-        if not shown:
-            raise NotUnderstoodError("no_reference")
-        if nth == 0 or nth > len(shown):
-            raise NotUnderstoodError("no_entry", count=str(len(shown)))
+        refuse(not shown, "no_reference")
+        refuse(nth > len(shown), "no_entry", count=str(len(shown)))
         return self.by_id[shown[nth - 1 if nth > 0 else nth]]
-
-    # The query
 
     def _query(self) -> Query:
         """Return the query of this prompt, merged into the one before if it is a follow-up."""
@@ -235,8 +221,8 @@ class _Answer:
         if previous is None:
             named = reading.noun or reading.conditions or reading.order
             counted = reading.props and (reading.do == "count" or reading.props[0] in self.workspace.facets)
-            if "them" in said or ("also" in said and not reading.noun) or not (named or counted or "anystate" in said):
-                raise NotUnderstoodError("no_reference")
+            refers = "them" in said or ("also" in said and not reading.noun)
+            refuse(refers or not (named or counted or "anystate" in said), "no_reference")
             return fresh
         leans = said & {"them", "also", "only"} or not reading.noun
         other = reading.props and reading.get("text") and "them" not in said  # "who wrote the one about …"
@@ -263,8 +249,6 @@ class _Answer:
         kept = (one for one in previous.conditions if one.field not in gone)
         return replace(previous, conditions=(*kept, *reading.conditions))
 
-    # Answers about many items
-
     def _result(self, query: Query) -> Turn:
         reading = self.reading
         state = query.get("state")
@@ -280,8 +264,7 @@ class _Answer:
             return self._count(query, items)
         if len(items) == 1 and (reading.props or reading.do == "open"):
             return self._about(items, query)
-        if len(items) > _SHOWN_IN_FULL and reading.props and not query.limit:
-            raise NotUnderstoodError
+        refuse(len(items) > _SHOWN_IN_FULL and reading.props and not query.limit)
         return self._list(query, items)
 
     def _remember(self, answer: str, query: Query, items: list[Item], shown: list[Item]) -> Turn:
@@ -312,7 +295,7 @@ class _Answer:
     def _line(self, item: Item, query: Query, *, year: bool) -> str:
         """Write a line of a list: the title, and the date or number that it is listed for, and what was asked for."""
         ordered = [query.order.field] if query.order else []
-        names = [one.field for one in query.conditions if one.mode == "range"] + ordered
+        names = [one.field for one in query.conditions if not one.values] + ordered
         facts = [self.words.number(one, item.numbers[one]) for one in dict.fromkeys(names) if one in item.numbers]
         name = next((one for one in reversed(names) if one in item.dates), "date")
         day = item.date(name)
@@ -323,8 +306,7 @@ class _Answer:
         return f"{title} ({'; '.join(facts)})" if facts else title
 
     def _count(self, query: Query, items: list[Item]) -> Turn:
-        if self.reading.props:
-            raise NotUnderstoodError
+        refuse(self.reading.props)
         subject = self.words.subject(query, len(items))
         types = Counter(item.type for item in items).most_common()
         shares = [f"{count} {self.words.noun(name, many=count > 1)}" for name, count in types]
@@ -333,17 +315,13 @@ class _Answer:
         answer = self.text(key, count=len(items), subject=subject, split=split)
         return replace(self._remember(answer, query, items, []), counts=True)
 
-    # Answers about single items
-
     def _about(self, items: list[Item], query: Query | None = None) -> Turn:
         """Answer about single items: what was asked for, else everything."""
         reading, before = self.reading, self.before
         counted = reading.do == "count" and not reading.props
-        if counted or (not query and (reading.order or reading.get("text"))):
-            raise NotUnderstoodError
+        refuse(counted or (not query and (reading.order or reading.get("text"))))
         names = self._asked(items, named=query is None)
-        if len(items) > 1 and not names:
-            raise NotUnderstoodError("two_questions")
+        refuse(len(items) > 1 and not names, "two_questions")
         lines = [self._fact(item, name) for item in items for name in names] or [self._details(items[0])]
         answer, ids = "\n".join(dict.fromkeys(lines)), tuple(item.id for item in items)
         if query is None and before.query and set(ids) <= set(before.ids):

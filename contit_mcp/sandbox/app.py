@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 import anyio
@@ -31,7 +31,6 @@ from contit_mcp.sandbox.options import (
     first_mistake,
     load_answers,
     parse_fault,
-    parse_faults,
 )
 from contit_mcp.sandbox.record import Run, SandboxRecord, SeenRequest
 
@@ -39,6 +38,7 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 SAMPLE_TODAY: Final = dt.date(2026, 3, 20)
 """The date of "today" in the sample content, so that "last week" is always the same week."""
 
+_CONTROL: Final = "/sandbox"
 _FORBIDDEN_KEY: Final = "sandbox-forbidden"
 _CLIENT: Final = ("sandbox-client", "sandbox-secret")
 _TOKEN_SECONDS: Final = 3600
@@ -64,17 +64,12 @@ class _Dropped(Response):
         raise ConnectionDropped("the sandbox dropped this connection, as a fault ordered")
 
 
-def create_sandbox(
-    options: SandboxOptions = DEFAULTS,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    new_id: Callable[[], str] | None = None,
-) -> Starlette:
+def create_sandbox(options: SandboxOptions = DEFAULTS, *, clock: Callable[[], float] = time.monotonic) -> Starlette:
     """Return a local Contit; its `SandboxRecord` is at `app.state.sandbox`. Raises DataError.
 
-    Runs and tokens end by `clock`. `new_id` gives the part of an id after "thread_" or "run_".
+    Runs and tokens end by `clock`.
     """
-    sandbox = _Sandbox(options, clock, new_id)
+    sandbox = _Sandbox(options, clock)
     if options.data is not None:
         _ = sandbox.assistant  # so that unreadable content is an error now
     thread = "/ai-assistant/thread"
@@ -83,9 +78,9 @@ def create_sandbox(
         Route(thread + "/{thread_id}/run/{run_id}/status", partial(sandbox.serve, "status", sandbox.status)),
         Route(thread + "/{thread_id}/response", partial(sandbox.serve, "response", sandbox.response)),
         Route("/connect/token", partial(sandbox.serve, "token", sandbox.token), methods=["POST"]),
-        Route("/sandbox", sandbox.control, methods=["GET", "POST"]),
+        Route(_CONTROL, sandbox.control, methods=["GET", "POST"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: sandbox.elsewhere})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: sandbox.refused})
     app.state.sandbox = sandbox.record
     return app
 
@@ -104,17 +99,19 @@ class _Change(BaseModel):
 
     reset: bool = False
     clear_faults: bool = False
-    faults: str = ""
+    faults: list[str] = []
     answers: Answers = []
 
 
 class _Sandbox:
-    def __init__(self, options: SandboxOptions, clock: Callable[[], float], new_id: Callable[[], str] | None) -> None:
-        numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
+    def __init__(self, options: SandboxOptions, clock: Callable[[], float]) -> None:
         self.options, self.clock = options, clock
-        self.new_id = new_id or (lambda: f"{numbers.getrandbits(96):024x}")
+        self.numbers = secrets.SystemRandom() if options.seed is None else random.Random(options.seed)
         self.record = SandboxRecord(options.faults, load_answers(options.answers) if options.answers else ())
         self.token_ends: dict[str, float] = {}
+
+    def new_id(self, kind: str) -> str:
+        return f"{kind}{self.numbers.getrandbits(96):024x}"
 
     @cached_property
     def assistant(self) -> Assistant:
@@ -133,8 +130,8 @@ class _Sandbox:
         except HTTPException as exc:
             response = _refusal(exc)
         if fault := request.state.fault:
-            if fault.seconds is not None and (fault.kind == "delay" or endpoint != "start"):
-                await anyio.sleep(fault.seconds)
+            if fault.kind == "delay":
+                await anyio.sleep(fault.seconds or 0)
             if fault.kind in _DAMAGED:
                 response = Response(_DAMAGED[fault.kind], media_type="application/json")
             elif fault.kind == "drop-after":
@@ -146,46 +143,43 @@ class _Sandbox:
         path, fault = request.scope["raw_path"].decode("ascii", "replace"), getattr(request.state, "fault", None)
         self.record.note(SeenRequest(request.method, path, endpoint, status, at, fault and fault.kind))
 
-    async def elsewhere(self, request: Request, exc: Exception) -> Response:
-        """Answer a path or method that the sandbox does not know."""
-        unknown = "The sandbox knows the AI assistant's three endpoints, /connect/token and /sandbox."
-        status = getattr(exc, "status_code", 500)
-        self._note(request, "other", status, self.clock())
-        return _refusal(HTTPException(status, unknown))
+    async def refused(self, request: Request, exc: Exception) -> Response:
+        """Answer a path or method that the sandbox does not know, and an order that it does not take."""
+        assert isinstance(exc, HTTPException)  # noqa: S101 - it is registered for this class
+        if request.url.path != _CONTROL:
+            self._note(request, "other", exc.status_code, self.clock())
+        return _refusal(exc)
 
     async def start(self, request: Request) -> Response:
-        """POST /ai-assistant/thread: start a run, in a new conversation or in a known one."""
         try:
             body = _Start.model_validate_json(await _read(request))
         except ValidationError as exc:
             raise HTTPException(400, "The body must be JSON with a prompt, and a threadId or null.") from exc
         thread_id = body.threadId
-        scripted, text = self.record.next_answer(body.prompt) or (None, None)
-        seconds = self.options.run_seconds
-        if scripted:
-            if scripted.fault and not request.state.fault:
-                request.state.fault = parse_fault(scripted.fault)
-            seconds = seconds if scripted.seconds is None else scripted.seconds
-            if instead := _instead(request.state.fault):
-                return instead
+        scripted = self.record.next_answer(body.prompt)
+        if scripted and scripted.fault and not request.state.fault:
+            request.state.fault = parse_fault(scripted.fault)
+        fault: Fault | None = request.state.fault
+        if instead := _instead(fault):
+            return instead
         if thread_id is not None and thread_id not in self.record.threads:
             raise HTTPException(404, "The thread does not exist.")
-        thread_id, now = thread_id or f"thread_{self.new_id()}", self.clock()
+        thread_id, now = thread_id or self.new_id("thread_"), self.clock()
         before = self.record.threads.get(thread_id, [])
         if any(run.status(now) == "in_progress" for run in before):
             raise HTTPException(409, "The thread already has an active run.")
-        fault: Fault | None = request.state.fault
+        seconds = self.options.run_seconds if scripted is None or scripted.seconds is None else scripted.seconds
         kind = fault.kind if fault else ""
         if fault and kind in ("slow", "endless"):
             seconds += fault.seconds or math.inf
+        text = scripted.text_for(body.prompt) if scripted else None
         last_turn = next((run.turn for run in reversed(before) if not run.fails), None)
         turn = self.assistant.reply(body.prompt, last_turn) if text is None else Turn(text)
-        run = Run(thread_id, f"run_{self.new_id()}", body.prompt, turn, now + seconds, fails=kind == "failed")
+        run = Run(thread_id, self.new_id("run_"), body.prompt, turn, now + seconds, fails=kind == "failed")
         self.record.start(run)
         return JSONResponse({"threadId": run.thread_id, "runId": run.run_id})
 
     async def status(self, request: Request) -> Response:
-        """GET /ai-assistant/thread/{threadId}/run/{runId}/status: the state of a run."""
         ids, fault = request.path_params, request.state.fault
         for run in self.record.threads.get(ids["thread_id"], ()):
             if run.run_id == ids["run_id"]:
@@ -193,14 +187,12 @@ class _Sandbox:
         raise HTTPException(404, "The thread or run does not exist.")
 
     async def response(self, request: Request) -> Response:
-        """GET /ai-assistant/thread/{threadId}/response: the answer of the run that completed last."""
         for run in reversed(self.record.threads.get(request.path_params["thread_id"], [])):
             if run.status(self.clock()) == "completed":
                 return JSONResponse({"response": run.turn.answer})
         raise HTTPException(404, "The thread does not exist or has no completed run.")
 
     async def token(self, request: Request) -> Response:
-        """POST /connect/token: an access token for the OAuth2 client, by client credentials in a form."""
         form = dict(parse_qsl((await _read(request)).decode("utf-8", "replace")))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
@@ -208,31 +200,26 @@ class _Sandbox:
             return JSONResponse({"error": "invalid_client"}, 401)
         if len(self.token_ends) >= _TOKENS_KEPT:
             del self.token_ends[next(iter(self.token_ends))]
-        token = f"sandbox-token-{self.new_id()}"
+        token = self.new_id("sandbox-token-")
         self.token_ends[token] = self.clock() + _TOKEN_SECONDS
         body = {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     async def control(self, request: Request) -> Response:
         """Report what the sandbox has seen (GET), or change its faults and answers first (POST), for tests."""
-        try:
-            self._check_credential(request, "control")
-            if request.method == "POST":
+        self._check_credential(request, "control")
+        if request.method == "POST":
+            try:
                 change = _Change.model_validate_json(await _read(request))
-                faults = parse_faults(change.faults)
+                faults = [parse_fault(fault) for fault in change.faults]
                 if change.reset:
                     self.record.reset()
                 if change.clear_faults:
                     self.record.clear_faults()
                 self.record.add(faults, change.answers)
-        except HTTPException as exc:
-            return _refusal(exc)
-        except ValueError as exc:
-            mistake = first_mistake(exc) if isinstance(exc, ValidationError) else exc
-            return _refusal(HTTPException(400, f"The body cannot be used: {mistake}"))
-        return JSONResponse(self._report())
-
-    def _report(self) -> dict[str, Any]:
+            except ValueError as exc:
+                mistake = first_mistake(exc) if isinstance(exc, ValidationError) else exc
+                raise HTTPException(400, f"The body cannot be used: {mistake}") from exc
         now = self.clock()
         requests = [asdict(one) for one in self.record.requests[-_MOST_REPORTED:]]
         for one in requests:
@@ -242,7 +229,8 @@ class _Sandbox:
             | {"status": one.status(now), "response": one.turn.answer}
             for one in self.record.runs[-_MOST_REPORTED:]
         ]
-        return {"requests": requests, "runs": runs, "faults": [asdict(one) for one in self.record.faults]}
+        pending = [asdict(one) for one in self.record.faults]
+        return JSONResponse({"requests": requests, "runs": runs, "faults": pending})
 
     def _check_credential(self, request: Request, endpoint: str) -> None:
         """Raise 401 or 403 unless X-Api-Key or, where that is absent, Authorization has a good credential."""
@@ -256,7 +244,6 @@ class _Sandbox:
 
 
 async def _read(request: Request) -> bytes:
-    """Return the whole body; refuse it as soon as it is over the limit."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +15,10 @@ from contit_mcp.sandbox.options import DataError, parse_json, read_text
 
 SAMPLE: Final = Path(__file__).parent / "data"
 MAX_ITEMS: Final = 20_000
-_SHORT: Final = 40
-"""Characters of a value that can be filtered by; longer texts are searched."""
+_SHORT: Final = 40  # characters of a value that can be filtered by; longer texts are searched
 _MOST_VALUES: Final = 100
 
+# The names under which exports keep what every item has, in lower case without separators.
 _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "id": ("id", "_id", "guid", "uuid", "slug"),
     "type": ("contenttype", "type", "model", "schema"),
@@ -32,8 +31,6 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "created": ("createdat", "created", "createddate", "createdon"),
     "updated": ("updatedat", "updated", "modifiedat", "modified", "lastmodified", "updatedon"),
 }
-"""The names under which exports keep what every item has, in lower case without separators."""
-
 _STATES: Final = {"live": "Published", "true": "Published", "unpublished": "Draft", "false": "Draft"}
 _LOCALE: Final = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LOCALE_COLUMN: Final = re.compile(r"(.+)[._]([a-z]{2})")
@@ -45,14 +42,13 @@ class Item:
     """One content item, whatever its type."""
 
     id: str
-    facets: dict[str, tuple[str, ...]]
-    """type, state, author, tag, locale, and each further field with few short values, such as category."""
+    facets: dict[str, tuple[str, ...]]  # type, state, author, tag, locale, and further fields with few short values
     numbers: dict[str, float]
-    dates: dict[str, datetime]
-    """created, updated and published, as far as they are known, and further dates; a draft has no published."""
-    titles: dict[str, str]
-    texts: dict[str, str]
-    """By locale: everything that is searched beside the title."""
+    dates: dict[
+        str, datetime
+    ]  # created, updated, published and further dates, as far as known; a draft has no published
+    titles: dict[str, str]  # by locale, as the texts
+    texts: dict[str, str]  # everything that is searched beside the title
 
     @property
     def type(self) -> str:
@@ -78,13 +74,11 @@ class Workspace:
 
     def __init__(self, items: Iterable[Item], units: dict[str, str] | None = None) -> None:
         self.items = tuple(items)
-        self.units = units or {}
-        """The signs of units: units["price"] is "€"."""
-        self.facets: dict[str, Counter[str]] = {}
-        """The values of each facet, counted."""
+        self.units = units or {}  # by field: the price is in "€"
+        self.facets: dict[str, dict[str, None]] = {}  # the values of each, in the order of the items
         for item in self.items:
             for name, values in item.facets.items():
-                self.facets.setdefault(name, Counter()).update(values)
+                self.facets.setdefault(name, {}).update(dict.fromkeys(values))
         self.numbers = {name for item in self.items for name in item.numbers}
         self.dates = {name for item in self.items for name in item.dates}
 
@@ -114,7 +108,7 @@ def load_workspace(path: Path = SAMPLE) -> Workspace:
 
 
 def _read(file: Path) -> Any:
-    """Return what a JSON file holds, or the rows or lines of another file."""
+    """Return the value in a JSON file, or the rows or lines of another file."""
     found: list[Any] = []
     try:
         text = read_text(file)
@@ -167,7 +161,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 def _facets(records: list[dict[str, Any]]) -> list[str]:
     """Return the fields with few short values, which can be filtered by."""
     values: dict[str, set[str]] = {}
-    unfit = {name for record in records for name in record if _plain(name) in {*chain(*_NAMES.values())}}
+    unfit = {name for record in records for name in record if _plain(name) in {"text", *chain(*_NAMES.values())}}
     for record in records:
         for name, value in record.items():
             values.setdefault(name, set()).update(_texts(value))

@@ -30,10 +30,9 @@ _PERIOD: Final = re.compile(
     f"(?P<day>(?:[NO]M|M[NO]){_YEAR}(?![dwmqh]))|(?P<month>[lt]?M(?:l(?!y)|{_YEAR}))"
     f"|(?P<part_of_year>(?:Q|O[qh]){_YEAR})|(?P<year>y?Y)|(?P<shifted>[ltn][wmqhy]|[wmqhy][ltn])|(?P<written>I)"
 )
-_OPERATORS: Final = {">": "since", "f": "from", "A": "after", "B": "before", "U": "until", "b": "between"}
+_OPERATORS: Final = {letter: word for word, letter in _LETTERS["when"].items()}
 
-Span = tuple[date | None, date | None]
-"""The first and the last day of a period; None is open."""
+Span = tuple[date | None, date | None]  # the first and the last day of a period; None is open
 
 
 def month_span(year: int, month: int, months: int = 1) -> tuple[date, date]:
@@ -51,7 +50,6 @@ def _day(year: int, month: int, day: int) -> date | None:
 
 
 def _encode(symbol: Symbol) -> tuple[str, int]:
-    """Return the letter of a symbol, and its number."""
     if number := symbol.can_be("number"):
         if number.value.isdigit():
             value = int(number.value)

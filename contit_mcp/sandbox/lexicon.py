@@ -9,23 +9,21 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contit_mcp.sandbox.content import Workspace
 
 Endings = tuple[tuple[tuple[str, str], ...], ...]
 
 FOLDER: Final = Path(__file__).parent / "lexicon"
-LANGUAGES: Final = ("en", "it")
-"""The languages that are answered; each has a file in the folder."""
+LANGUAGES: Final = ("en", "it")  # those that are answered
 
 _WORD: Final = re.compile(r"\d+(?:[.,/-]\d+)*(?:st|nd|rd|th|°|º)?(?![^\W\d_])|[^\W\d_]+\d*|\d+[^\W_]*|[€$£%&]")
 _SHORTEST_STEM: Final = 3
 _SHORTEST_TYPO: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word of a prompt."""
 
     raw: str
@@ -40,11 +38,9 @@ class Symbol:
     kind: str
     value: str
     text: str
-    at: int
-    behind: int
-    """The places of the first word and behind the last word."""
-    others: tuple[tuple[str, str], ...] = ()
-    """What else the words can mean."""
+    at: int  # the place of the first word
+    behind: int  # the place behind the last word
+    others: tuple[tuple[str, str], ...] = ()  # other meanings
 
     def can_be(self, *kinds: str) -> Symbol | None:
         """Return this symbol as one of some kinds, if it can be one."""
@@ -123,7 +119,11 @@ class Lexicon:
             kind, _, value = symbol.partition(":")
             if kind != "type" or value in {*workspace.facets["type"], "*"}:
                 self._add(listed, kind, value)
-        self._add_values(workspace)
+        for facet, values in workspace.facets.items():
+            for value in values if facet != "locale" else ():
+                parts = {value.split()[0], value.split()[-1]} if facet == "author" else set()
+                for name in {value, spaced(value), *parts}:
+                    self._add_name(name, facet, value)
         self._add_fields(workspace)
         for item in workspace.items:
             for title in item.titles.values():
@@ -139,7 +139,6 @@ class Lexicon:
             self._add_phrase(phrase, kind, value)
 
     def _add_phrase(self, phrase: str, kind: str, value: str) -> None:
-        """Let a phrase mean a symbol, besides what it means already."""
         stems = tuple(word.stem for word in words(phrase, self._endings))
         if stems and (kind, value) not in self._phrases.setdefault(stems, []):
             self._phrases[stems].append((kind, value))
@@ -148,14 +147,6 @@ class Lexicon:
         """Let a name mean a symbol, and its translation if there is one."""
         self._add_phrase(name, kind, value)
         self._add(self.tables["names"].get(name.lower(), ""), kind, value)
-
-    def _add_values(self, workspace: Workspace) -> None:
-        """Let each value mean itself, and the first and the last name of an author."""
-        for facet, values in workspace.facets.items():
-            for value in values if facet != "locale" else ():
-                parts = {value.split()[0], value.split()[-1]} if facet == "author" else set()
-                for name in {value, spaced(value), *parts}:
-                    self._add_name(name, facet, value)
 
     def _add_fields(self, workspace: Workspace) -> None:
         """Let the name of a field mean it, and each word of the name that no other field has."""

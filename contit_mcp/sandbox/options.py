@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as validated_dataclass
@@ -22,22 +22,20 @@ KINDS: Final = (
 )  # fmt: skip
 """docs/sandbox.md says what each does. The numbers 400 to 599 are kinds too."""
 
-_ONLY_ON: Final[dict[str, Endpoint]] = {"failed": "start", "endless": "start", "unknown-status": "status"}
+_ONLY_ON: Final[dict[str, Endpoint]] = {
+    "failed": "start", "endless": "start", "slow": "start", "unknown-status": "status"
+}  # fmt: skip
 _NEEDS: Final = {"slow": "seconds", "delay": "seconds", "unknown-status": "status_word"}
-_PIECE: Final = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 
 
 @validated_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Fault:
     """One thing that goes wrong. Raises ValueError for settings that do not fit the kind."""
 
-    kind: str
-    """An HTTP status from 400 to 599 as text, or one of `KINDS`."""
+    kind: str  # an HTTP status from 400 to 599, or one of `KINDS`
     on: Literal["start", "status", "response", "token", "any"] = "any"
-    times: int | None = Field(default=1, ge=1)
-    """How many requests it happens to; None: every one."""
-    after: int = Field(default=0, ge=0)
-    """How many matching requests are let through before the first."""
+    times: int | None = Field(default=1, ge=1)  # None: every request
+    after: int = Field(default=0, ge=0)  # how many requests are let through before the first
     retry_after: str | None = None
     status_word: str | None = None
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -57,13 +55,8 @@ class Fault:
         return endpoint == _ONLY_ON.get(self.kind, endpoint) and self.on in ("any", endpoint)
 
 
-def parse_faults(text: str) -> tuple[Fault, ...]:
-    """Read faults from their text form, separated by commas. Raises ValueError that names the mistake."""
-    return tuple(parse_fault(piece) for piece in _PIECE.findall(text) if piece.strip())
-
-
 def parse_fault(text: str) -> Fault:
-    """Read one fault from its text form, such as "503 on=start times=2 retry_after=3". Raises ValueError."""
+    """Read a fault from its text form, such as "503 on=start times=2 retry_after=3". Raises ValueError."""
     kind, *settings = shlex.split(text) or [""]
     values: dict[str, Any] = dict(setting.partition("=")[::2] for setting in settings)
     if values.get("times") == "forever":
@@ -83,6 +76,7 @@ class ScriptedAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    after: ClassVar[int] = 0
     prompt: str | None = None
     pattern: str | None = None
     answer: str | None = None
@@ -106,13 +100,15 @@ class ScriptedAnswer(BaseModel):
             raise ValueError(f"the pattern and the answer do not fit: {exc}") from exc
         return self
 
-    def text_for(self, prompt: str) -> tuple[bool, str | None]:
-        """Return whether it answers a prompt, and with which text."""
-        if self.pattern is None:
-            ours, theirs = (" ".join(text.split()).casefold() for text in (self.prompt or "", prompt))
-            return ours == theirs, self.answer
-        match = re.search(self.pattern, prompt, re.IGNORECASE)
-        return match is not None, match.expand(self.answer) if match and self.answer is not None else None
+    def match(self, prompt: str) -> re.Match[str] | None:
+        """Return the match if it answers a prompt. White space and case do not matter."""
+        words = r"\s+".join(map(re.escape, (self.prompt or "").split()))
+        return re.search(self.pattern or rf"\A\s*{words}\s*\Z", prompt, re.IGNORECASE)
+
+    def text_for(self, prompt: str) -> str | None:
+        """Return its text for a prompt that it answers, with the groups of its pattern; None: the content answers."""
+        match = self.match(prompt)
+        return match.expand(self.answer) if self.pattern and self.answer and match else self.answer
 
 
 Answers = Annotated[list[ScriptedAnswer], Field(max_length=MAX_ANSWERS)]
@@ -121,10 +117,10 @@ Answers = Annotated[list[ScriptedAnswer], Field(max_length=MAX_ANSWERS)]
 def load_answers(path: Path) -> list[ScriptedAnswer]:
     """Read a file of scripted answers. Raises DataError."""
     try:
-        return TypeAdapter(Answers).validate_python(parse_json(read_text(path)))
+        return TypeAdapter(Answers).validate_json(read_text(path))
     except ValidationError as exc:
         raise DataError(f"{path}, {first_mistake(exc)}") from exc
-    except (OSError, ValueError, RecursionError) as exc:
+    except (OSError, ValueError) as exc:
         raise DataError(f"{path}: {exc}") from exc
 
 
@@ -160,19 +156,13 @@ def first_mistake(error: ValidationError) -> str:
 class SandboxOptions:
     """How one sandbox behaves. The defaults suit trying things out by hand."""
 
-    run_seconds: float = 1.5
-    """How long each run takes, in seconds of the sandbox's clock."""
-    api_keys: frozenset[str] = frozenset({"sandbox-key"})
-    """Accepted in the header X-Api-Key and, as personal access tokens are, as a Bearer token."""
+    run_seconds: float = 1.5  # of the sandbox's clock
+    api_keys: frozenset[str] = frozenset({"sandbox-key"})  # in X-Api-Key or, as a token is, as Bearer
     faults: tuple[Fault, ...] = ()
-    today: dt.date | None = None
-    """The date that "last week" counts from; None: 2026-03-20 for the sample content, else the real date."""
-    data: Path | None = None
-    """A folder or file with the content to answer about; None: the sample content."""
+    today: dt.date | None = None  # None: 2026-03-20 for the sample content, else the real date
+    data: Path | None = None  # None: the sample content
     answers: Path | None = None
-    """A file of scripted answers, which are tried before the content."""
-    seed: int | None = None
-    """Makes the ids the same in each process; None: they are random."""
+    seed: int | None = None  # None: the ids are random
 
 
 DEFAULTS: Final = SandboxOptions()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from contit_mcp.sandbox.content import Item, Workspace
 from contit_mcp.sandbox.lexicon import endings_of, words
@@ -11,32 +11,27 @@ from contit_mcp.sandbox.lexicon import endings_of, words
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on one field: a facet has values, a number or a date lies within bounds, or a text has a phrase."""
+    """A condition on one field: a facet has values, the text has a phrase, or a number or a date lies within bounds."""
 
     field: str
-    values: tuple[str, ...] = ()
-    """Values of a facet, or phrases."""
-    mode: Literal["any", "range", "text"] = "any"
+    values: tuple[str, ...] = ()  # of a facet, or phrases; empty for bounds
     low: Any = None
     high: Any = None
-    strict: bool = False
-    """Whether the bounds are left out."""
+    strict: bool = False  # whether the bounds are left out
     negated: bool = False
-    ids: frozenset[str] = frozenset()
-    """The items that have the phrases."""
+    ids: frozenset[str] = frozenset()  # the items that have the phrases
 
     def holds(self, item: Item) -> bool:
         """Return whether the condition holds of an item."""
-        if self.mode == "range":
-            day = item.date(self.field)
-            value = item.numbers.get(self.field) if day is None else day.date()
-            if value is None:
-                return False
-            above = self.low is None or value > self.low or (value == self.low and not self.strict)
-            return above and (self.high is None or value < self.high or (value == self.high and not self.strict))
-        if self.mode == "text":
+        if self.field == "text":
             return (item.id in self.ids) != self.negated
-        return bool(set(item.facets.get(self.field, ())) & set(self.values)) != self.negated
+        if self.values:
+            return bool(set(item.facets.get(self.field, ())) & set(self.values)) != self.negated
+        day = item.date(self.field)
+        value = item.numbers.get(self.field) if day is None else day.date()
+        if value is None or (self.strict and value in (self.low, self.high)):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,7 @@ class Query:
     """What is asked for."""
 
     conditions: tuple[Condition, ...] = ()
-    within: frozenset[str] | None = None
-    """Only among the items with these ids."""
+    within: frozenset[str] | None = None  # only among the items with these ids
     order: Order | None = None
     limit: int | None = None
 

@@ -21,8 +21,7 @@ _MOST_CHARACTERS: Final = 10_000
 _MOST_LISTED: Final = 100
 _SMALL_TALK: Final = ("help", "more", "everything", "thanks", "yes", "no", "hello")
 _NOUNS: Final = ("type", "category", "noun", "tag", "state", "author")
-_FLAGS: Final = frozenset({"one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort"})
-"""Kinds of symbols of which only the presence counts: `Reading.said`."""
+_FLAGS: Final = ("one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort")  # for `said`
 
 
 class NotUnderstoodError(Exception):
@@ -30,8 +29,13 @@ class NotUnderstoodError(Exception):
 
     def __init__(self, key: str = "not_understood", **values: str | list[str]) -> None:
         super().__init__(key)
-        self.key = key
-        self.values = values
+        self.key, self.values = key, values
+
+
+def refuse(condition: object, key: str = "not_understood", **values: str | list[str]) -> None:
+    """Raise NotUnderstoodError if a condition holds."""
+    if condition:
+        raise NotUnderstoodError(key, **values)
 
 
 class Reader:
@@ -46,16 +50,15 @@ class Reader:
 
     def language(self, prompt: str, before: str) -> str:
         """Return the language of a prompt. Raises NotUnderstoodError for one without a lexicon or a very long one."""
-        if len(prompt) > _MOST_CHARACTERS:
-            raise NotUnderstoodError
+        refuse(len(prompt) > _MOST_CHARACTERS)
         told = {word.folded for word in words(prompt, ())}
         symbols = {code: lexicon.read(prompt)[0] for code, lexicon in self.lexicons.items()}
         scores = {code: sum(one.kind != "unknown" for one in symbols[code]) for code in LANGUAGES}
         best = max(LANGUAGES, key=lambda code: (scores[code], code == before))
         others = {code: len(told & signs) for code, signs in other_languages().items()}
         other = max(others, key=others.__getitem__)
-        if others[other] > max(2, len(told & self.lexicons[best].listed("signs")) + 1):
-            raise NotUnderstoodError("other_language", language=other)
+        foreign = others[other] > max(2, len(told & self.lexicons[best].listed("signs")) + 1)
+        refuse(foreign, "other_language", language=other)
         return best
 
 
@@ -66,25 +69,22 @@ class Reading:
         self.reader, self.language = reader, language
         self.workspace, self.lexicon = reader.workspace, reader.lexicons[language]
         self.small_talk = ""
-        self.do = ""
-        """list, count or open; empty where nothing says it."""
-        self.props: list[str] = []
-        """The properties that are asked for: author, when, price, tag …"""
+        self.do = ""  # list, count or open; empty where nothing says it
+        self.props: list[str] = []  # that are asked for: author, when, price, tag …
         self.conditions: list[Condition] = []
         self.order: Order | None = None
         self.sorted_only = False
         self.limit: int | None = None
-        self.nth: int | None = None
-        """Which entry of the last list: 1 is the first, -1 the last."""
+        self.nth: int | None = None  # which entry of the last list: 1 is the first, -1 the last
         self.items: list[Item] = []
         self.said: set[str] = set()
         self._last = self._connector = self._introduced = ""
-        self._minus = self._state_negated = False
-        """Whether a negation waits for its object, and whether a state was negated."""
+        self._minus = False  # whether a negation waits for its object
+        self._state_negated = False
         self._span: Span | None = None
         self._unknown: list[str] = []
-        self._places: dict[str, int] = {}
-        """Where the first symbol of a kind was read."""
+        self._next = 0  # the place of the next symbol
+        self._places: dict[str, int] = {}  # of the first type and state, and of the order
         self.symbols, self.words, self.typos = self.lexicon.read(prompt)
         self._read()
 
@@ -105,48 +105,40 @@ class Reading:
             return
         polite = self.lexicon.listed("polite")
         first = next((at for at, word in enumerate(self.words) if word.folded not in polite), 0)
-        if any(one.at == first and one.can_be("imperative") and not one.can_be("type") for one in self.symbols):
-            raise NotUnderstoodError("read_only")
+        orders = (one for one in self.symbols if one.can_be("imperative") and not one.can_be("type"))
+        refuse(any(one.at == first for one in orders), "read_only")
         self.symbols = [one for one in self.symbols if one.kind != "skip" or one.can_be("unit", "to")]
         self._dates = DateReader(self.symbols, self.reader.today)
-        at = 0
-        while at < len(self.symbols):
+        while (at := self._next) < len(self.symbols):
             number = self._peek(at, "number")
             bound = number and (self._peek(at - 1, "cmp", "currency") or self._peek(at + 1, "currency"))
             read = None if bound else self._dates.span(at)
             if read and not self._peek(read[1], "currency"):
-                if self._span or self._minus or self._connector == "or":
-                    raise NotUnderstoodError("two_questions")
-                self._span, at = read
+                refuse(self._span or self._minus or self._connector == "or", "two_questions")
+                self._span, self._next = read
                 self._connector = self._introduced = ""
             else:
-                at = self._symbol(at)
+                self._symbol(at)
         self._finish()
 
     def _peek(self, at: int, *kinds: str) -> Symbol | None:
-        """Return the symbol at a place as one of some kinds, if it can be one."""
         return self.symbols[at].can_be(*kinds) if 0 <= at < len(self.symbols) else None
 
     def _raw(self, at: int, behind: int) -> str:
         return " ".join(word.raw for word in self.words[self.symbols[at].at : self.symbols[behind - 1].behind])
 
-    def _symbol(self, at: int) -> int:
-        """Read the symbol at a place, and return the place of the next."""
-        symbol = self.symbols[at]
-        if self._introduced in ("about", "mention") and (behind := self._topic(at)):
-            return behind
+    def _symbol(self, at: int) -> None:
+        symbol, self._next = self.symbols[at], at + 1
+        if self._introduced in ("about", "mention") and self._topic(at):
+            return
         likely = {"tagged": "tag", "by": "author"}.get(self._introduced, symbol.kind)
         if symbol.kind not in ("item", "imperative", "prop"):
             for facet in (likely, symbol.kind, "type", "state", "author", "locale", "tag", "category"):
                 if facet in self.workspace.facets and (one := symbol.can_be(facet)):
                     self._value(at, one)
-                    return at + 1
-        self._places.setdefault(symbol.kind, at)
-        if symbol.kind in _FLAGS:
-            self._flag(at, symbol)
-            return at + 1
-        handler = getattr(self, f"_on_{symbol.kind}", self._word)
-        return int(handler(at, symbol) or at + 1)
+                    return
+        handler = self._flag if symbol.kind in _FLAGS else getattr(self, f"_on_{symbol.kind}", self._word)
+        handler(at, symbol)
 
     def _word(self, at: int, symbol: Symbol) -> None:
         match symbol.kind:
@@ -178,23 +170,19 @@ class Reading:
         if kind != "also" or at <= 1:
             self.said.add(kind)
 
-    # Conditions
-
     def _value(self, at: int, symbol: Symbol) -> None:
         """Read a value of a facet. Values that "or" joins become one condition."""
         name, value = symbol.kind, symbol.value
         self._places.setdefault(name, at)
         self._introduced = ""
         same = {value, *(other for kind, other in symbol.others if kind == name)}
-        if name == "author" and len(same) > 1:
-            raise NotUnderstoodError("ambiguous", word=symbol.text, names=sorted(same))
+        refuse(name == "author" and len(same) > 1, "ambiguous", word=symbol.text, names=sorted(same))
         codes = tuple(self.workspace.facets["locale"])
-        if name == "locale" and value not in (*codes, "*"):
-            raise NotUnderstoodError("no_locale_in_workspace", locale=value, locales=list(codes))
+        unknown = name == "locale" and value not in (*codes, "*")
+        refuse(unknown, "no_locale_in_workspace", locale=value, locales=list(codes))
         earlier = [one for one in self.conditions if one.field == name]
         told = any(value in one.values for one in earlier)
-        if told and self._minus:
-            raise NotUnderstoodError  # "in all languages except German"
+        refuse(told and self._minus)  # "in all languages except German"
         if told or (name == "type" and value == "*"):
             return
         joined = bool(earlier) and self._last == name
@@ -202,16 +190,14 @@ class Reading:
         self._minus = False
         connector, self._connector = self._connector or ("and" if self._peek(at - 1, name) else ""), ""
         self._last = name
-        if connector == "or" and not joined:
-            raise NotUnderstoodError("two_questions")
+        refuse(connector == "or" and not joined, "two_questions")
         several = name in ("tag", "locale")
         either = connector == "or" or (connector and not several and name != "state")
         if joined and either and earlier[-1].negated == negated:
             self.conditions.remove(earlier[-1])
             self.conditions.append(replace(earlier[-1], values=(*earlier[-1].values, value)))
-        elif earlier and not several:
-            raise NotUnderstoodError("two_questions")
         else:
+            refuse(earlier and not several, "two_questions")
             if name == "state":
                 value, negated = self._state(symbol, negated=negated)
             values = codes if (name, value) == ("locale", "*") else (value,)
@@ -224,30 +210,29 @@ class Reading:
         opposite = {"Published": "Draft", "Draft": "Published"}.get(symbol.value)
         return (opposite, False) if negated and opposite else (symbol.value, negated)
 
-    def _topic(self, at: int) -> int | None:
-        """Read what is behind "about": the longest phrase of the content that ends in a new word."""
+    def _topic(self, at: int) -> bool:
+        """Read the phrase behind "about", the longest of the content that ends in a new word, if there is one."""
         symbol = self.symbols[at]
         if symbol.can_be("tag") and self._introduced == "about":
-            return None
+            return False
         for behind in range(min(at + _LONGEST_TOPIC, len(self.symbols)), at, -1):
             inside = self.symbols[at:behind]
             named = any(one.can_be("item", "type") for one in inside)
             whole = inside[-1].kind in ("unknown", "number") and not named
             alone = behind == at + 1 and symbol.can_be("unknown", "category", "author", "tag", "noun", "do")
             if alone or (whole and self.reader.index.find(self._raw(at, behind))):
-                return self._phrase(self._raw(at, behind), behind)
-        return None
+                self._phrase(self._raw(at, behind), behind)
+                return True
+        return False
 
-    def _phrase(self, text: str, behind: int) -> int:
-        """Add a phrase that the items have to contain."""
-        if self.get("text") or self._connector == "or":
-            raise NotUnderstoodError("two_questions")
+    def _phrase(self, text: str, behind: int) -> None:
+        refuse(self.get("text") or self._connector == "or", "two_questions")
         ids = self.reader.index.find(text)
-        self.conditions.append(Condition("text", (text,), "text", negated=self._minus, ids=ids))
+        self.conditions.append(Condition("text", (text,), negated=self._minus, ids=ids))
         self._minus, self._connector, self._last, self._introduced = False, "", "text", ""
-        return behind
+        self._next = behind
 
-    def _on_item(self, at: int, symbol: Symbol) -> int | None:
+    def _on_item(self, at: int, symbol: Symbol) -> None:
         """Take a title as an item. A title of one word must be beside a noun that fits, or the last word."""
         item = self.reader.by_id[symbol.value]
         kinds = {one.value for step in (-1, 1) if (one := self._peek(at + step, "type"))}
@@ -256,23 +241,20 @@ class Reading:
         if not certain and not {item.type, "*"} & kinds:
             others = tuple(one for one in symbol.others if one[0] != "item") or (("unknown", symbol.text),)
             self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
-            return self._symbol(at)
-        if item not in self.items:
-            self.items.append(item)
+            self._symbol(at)
+            return
+        self.items += [] if item in self.items else [item]
         self._last = self._connector = ""
-        return None
 
-    # Numbers
-
-    def _on_cmp(self, at: int, symbol: Symbol) -> int | None:
+    def _on_cmp(self, at: int, symbol: Symbol) -> None:
         """Read a bound: "under 100 euros", "more than 30 minutes"."""
         behind = at + 1 + bool(self._peek(at + 1, "currency") or self._peek(at + 1, "prop"))
         if number := self._peek(behind, "number"):
-            return self._bound(symbol.value, number, behind + 1)
-        self._unknown.append(symbol.text)
-        return None
+            self._bound(symbol.value, number, behind + 1)
+        else:
+            self._unknown.append(symbol.text)
 
-    def _bound(self, sign: str, number: Symbol, behind: int, high: Symbol | None = None) -> int:
+    def _bound(self, sign: str, number: Symbol, behind: int, high: Symbol | None = None) -> None:
         """Add a condition on the number field whose unit or name is beside a number."""
         fields = self.workspace.numbers
         told = [one.value for one in self.symbols if one.kind == "prop" and one.value in fields]
@@ -280,41 +262,39 @@ class Reading:
         name = "price" if self._peek(behind - 2, "currency") else told[0] if told else ""
         if unit and (unit.kind == "currency" or unit.value in fields):
             name, behind = "price" if unit.kind == "currency" else unit.value, behind + 1
-        if name not in fields or self._minus or self.get(name) or self._peek(behind, "unit", "type", "noun"):
-            raise NotUnderstoodError("unknown_words", words=[number.text])
+        unclear = name not in fields or self._minus or self.get(name) or self._peek(behind, "unit", "type", "noun")
+        refuse(unclear, "unknown_words", words=[number.text])
         self.props = [one for one in self.props if one != name]
         low = self._amount(number) if sign[0] in ">=" else None
         top = self._amount(high or number) if sign[0] in "<=" else None
-        self.conditions.append(Condition(name, mode="range", low=low, high=top, strict=sign in (">", "<")))
-        return behind
+        self.conditions.append(Condition(name, low=low, high=top, strict=sign in (">", "<")))
+        self._next = behind
 
     def _amount(self, number: Symbol) -> float:
-        if not re.fullmatch(r"\d{1,9}(?:[.,]\d{3})*(?:[.,]\d{1,2})?", number.value):
-            raise NotUnderstoodError("unknown_words", words=[number.text])
+        plain = re.fullmatch(r"\d{1,9}(?:[.,]\d{3})*(?:[.,]\d{1,2})?", number.value)
+        refuse(not plain, "unknown_words", words=[number.text])
         return float(re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number.value).replace(",", "."))
 
-    def _on_when(self, at: int, symbol: Symbol) -> int | None:
+    def _on_when(self, at: int, symbol: Symbol) -> None:
         """Read "between 100 and 200 euros". A preposition of time without a period may be one of another kind."""
         numbers = [place for place in range(at + 1, min(at + 6, len(self.symbols))) if self._peek(place, "number")][:2]
         between = range(at + 1, (numbers or [0])[-1])
         joined = all(self._peek(place, "and", "to", "currency", "number") for place in between)
         if symbol.value in ("between", "from", "since") and len(numbers) > 1 and joined:
             low, high = sorted((self.symbols[place] for place in numbers), key=self._amount)
-            return self._bound("=", low, numbers[1] + 1, high)
-        if symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
+            self._bound("=", low, numbers[1] + 1, high)
+        elif symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
-        return None
 
-    def _on_number(self, at: int, symbol: Symbol) -> int | None:
+    def _on_number(self, at: int, symbol: Symbol) -> None:
         whole = symbol.value.isdigit() and 0 < int(symbol.value) <= _MOST_LISTED
         if whole and len(self.symbols) == 1:
             self.nth = int(symbol.value)
-            return None
+            return
         near = self._peek(at + 1, "order", *_NOUNS) or self._peek(at - 1, "order", "relative", "ordinal", "only")
         if not whole or self.limit or not near:
             self._unknown.append(symbol.text)
         self.limit = int(symbol.value) if whole else None
-        return None
 
     def _on_ordinal(self, at: int, symbol: Symbol) -> None:
         """Read "the first two articles", or the place in the last list."""
@@ -336,12 +316,9 @@ class Reading:
         else:
             self.nth = -1
 
-    # Orders and what is asked for
-
     def _on_order(self, at: int, symbol: Symbol) -> None:
         name, descending = symbol.value[:-1], symbol.value.endswith(">")
-        if self.order and self.order.field != name:
-            raise NotUnderstoodError("two_questions")
+        refuse(self.order and self.order.field != name, "two_questions")
         self.order = Order(name, descending)
         self._places["order"] = at
         sorting = {word.folded for word in words(symbol.text, ())} & self.lexicon.listed("sort_signs")
@@ -352,18 +329,17 @@ class Reading:
             self.do = self.do or ("" if symbol.value == "exists" else "list")
             if symbol.value == "search" and self._peek(at + 1, "unknown"):
                 self._introduced = "mention"
-        elif self.do not in ("", "list", symbol.value):
-            raise NotUnderstoodError("two_questions")
         else:
+            refuse(self.do not in ("", "list", symbol.value), "two_questions")
             self.do = symbol.value
 
     def _on_prop(self, at: int, symbol: Symbol) -> None:
         """Read the name of a property: what is asked for, or a word beside a value."""
         name, following = symbol.value, self._peek(at + 1, "unknown")
-        if name in self.workspace.facets and self._peek(at + 1, name):
-            self._introduced = "tagged" if name == "tag" else ""
-        elif name == "tag" and following:
+        if name == "tag" and (following or self._peek(at + 1, name)):
             self._introduced = "tagged"
+        elif name in self.workspace.facets and self._peek(at + 1, name):
+            self._introduced = ""
         elif name == "title" and following:
             self._unknown.append(symbol.text)
         elif name not in self.props and not (self._last == name and self._peek(at - 1, name)):
@@ -380,29 +356,23 @@ class Reading:
         possessive = symbol.text.lower() == "s" and not self._peek(at + 1, "author")
         self._introduced = self._introduced if possessive else "by"
 
-    # The whole
-
     def _finish(self) -> None:
         """Add the period, and refuse what does not fit together."""
-        if self._unknown:
-            raise NotUnderstoodError("unknown_words", words=list(dict.fromkeys(self._unknown)))
-        if self._minus or self._introduced == "by":
-            raise NotUnderstoodError
+        refuse(self._unknown, "unknown_words", words=list(dict.fromkeys(self._unknown)))
+        refuse(self._minus or self._introduced == "by")
         facets = any(name in self.workspace.facets for name in self.props)
-        if facets and not self.items and any(one.negated for one in self.conditions):
-            raise NotUnderstoodError  # "which authors have no drafts" asks for other authors
+        # "which authors have no drafts" asks for other authors
+        refuse(facets and not self.items and any(one.negated for one in self.conditions))
         if "anystate" in self.said:
             self.conditions = [one for one in self.conditions if one.field != "state"]
         if self._span:
-            if self._state_negated:
-                raise NotUnderstoodError  # "not published in 2025" may mean drafts, or other years
+            refuse(self._state_negated)  # "not published in 2025" may mean drafts, or other years
             start, end = self._span
-            self.conditions.append(Condition("date", mode="range", low=start, high=end))
+            self.conditions.append(Condition("date", low=start, high=end))
         self._limits()
         named = self.conditions or self.items or self.props or self.order or self.nth or self.limit
         said = self.said & {"them", "it", "anystate", "anytype"}
-        if not (named or said or self.noun or self.do):
-            raise NotUnderstoodError
+        refuse(not (named or said or self.noun or self.do))
 
     def _limits(self) -> None:
         """Decide how many a superlative means: one, unless a number or a plural says otherwise."""
@@ -414,8 +384,8 @@ class Reading:
         if state is not None and not self.sorted_only:
             between = {word.folded for word in self.words[self.symbols[order].behind : self.symbols[state].at]}
             first = self.words[0].folded in copulas and self.symbols[0].kind != "do"
-            if first or (between & copulas and self.symbols[state].kind == "noun"):
-                raise NotUnderstoodError  # "is the cheapest tent a draft?" does not ask for the cheapest draft
+            # "is the cheapest tent a draft?" does not ask for the cheapest draft
+            refuse(first or (between & copulas and self.symbols[state].kind == "noun"))
         nouns = [one for one in self.symbols if one.can_be("type", "category", "noun")]
         plural = "several" in self.said or (self.language == "en" and nouns and nouns[-1].text.lower().endswith("s"))
         singular = "one" in self.said and not {word.folded for word in self.words} & self.lexicon.listed("plurals")

@@ -3,11 +3,9 @@
 No task runs in the background: the state of a run is computed when it is asked for.
 """
 
-import sys
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from contit_mcp.sandbox.answer import Turn
 from contit_mcp.sandbox.options import MAX_ANSWERS, DataError, Endpoint, Fault, ScriptedAnswer
@@ -16,6 +14,8 @@ MAX_FAULTS: Final = 1_000
 THREADS_KEPT: Final = 20_000
 RUNS_KEPT_PER_THREAD: Final = 1_000
 REQUESTS_KEPT: Final = 50_000
+
+PendingT = TypeVar("PendingT", Fault, ScriptedAnswer)
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request as it arrived, and its outcome. Contains no credential, query string or body.
-
-    `path` is percent-encoded as it was sent. `endpoint` is "other" for a path that the sandbox does not know. `status`
-    is None where the connection was dropped. `at` is on the sandbox's clock. `fault` is the kind of a fault.
-    """
+    """One request as it arrived, and its outcome. Contains no credential, query string or body."""
 
     method: str
-    path: str
-    endpoint: str
-    status: int | None
-    at: float
-    fault: str | None = None
+    path: str  # percent-encoded as it was sent
+    endpoint: str  # "other" for a path that the sandbox does not know
+    status: int | None  # None where the connection was dropped
+    at: float  # on the sandbox's clock
+    fault: str | None = None  # its kind
 
 
 class SandboxRecord:
@@ -60,27 +56,24 @@ class SandboxRecord:
     def reset(self) -> None:
         """Return to the state of the start: no requests, no conversations, the faults and answers of the options."""
         self.requests: list[SeenRequest] = []
-        self.threads: OrderedDict[str, list[Run]] = OrderedDict()
+        self.threads: dict[str, list[Run]] = {}
+        # Each is kept with the number of requests that have counted for it.
         self._faults: list[tuple[Fault, int]] = []
-        """Each pending fault, and how many requests have counted for it."""
         self._answers: list[tuple[ScriptedAnswer, int]] = []
-        """Each scripted answer, and how many prompts it still answers."""
         self.add(*self._initial)
 
     def add(self, faults: Iterable[Fault] = (), answers: Iterable[ScriptedAnswer] = ()) -> None:
-        """Add faults and scripted answers behind those that are pending. Raises ValueError at their limits."""
-        for fault in faults:
-            self.add_fault(fault)
-        self._answers += [(answer, answer.times or sys.maxsize) for answer in answers]
-        if len(self._answers) > MAX_ANSWERS:
-            del self._answers[MAX_ANSWERS:]
-            raise DataError(f"there are {MAX_ANSWERS:,} scripted answers, which is the limit")
+        """Add faults and scripted answers behind those that are pending. Raises DataError at their limits."""
+        self._faults += [(fault, 0) for fault in faults]
+        self._answers += [(answer, 0) for answer in answers]
+        for pending, most, name in ((self._faults, MAX_FAULTS, "faults"), (self._answers, MAX_ANSWERS, "answers")):
+            if len(pending) > most:
+                del pending[most:]
+                raise DataError(f"there are {most:,} {name}, which is the limit")
 
     def add_fault(self, fault: Fault) -> None:
-        """Add a fault behind those that are pending. Raises ValueError at the limit."""
-        if len(self._faults) >= MAX_FAULTS:
-            raise ValueError(f"{MAX_FAULTS:,} faults are pending; clear them before you add more")
-        self._faults.append((fault, 0))
+        """Add a fault behind those that are pending. Raises DataError at the limit."""
+        self.add([fault])
 
     @property
     def faults(self) -> list[Fault]:
@@ -92,24 +85,12 @@ class SandboxRecord:
         self._faults.clear()
 
     def next_fault(self, endpoint: Endpoint) -> Fault | None:
-        """Return the fault that a request meets: the first that is due. Faults behind it do not count the request."""
-        for at, (fault, seen) in enumerate(self._faults):
-            if fault.happens_on(endpoint):
-                self._faults[at] = (fault, seen + 1)
-                if seen >= fault.after:
-                    if fault.times is not None and seen + 1 >= fault.after + fault.times:
-                        del self._faults[at]
-                    return fault
-        return None
+        """Return the fault that a request meets."""
+        return _taken(self._faults, lambda fault: fault.happens_on(endpoint))
 
-    def next_answer(self, prompt: str) -> tuple[ScriptedAnswer, str | None] | None:
-        """Return the first scripted answer that matches a prompt and its text, and count it."""
-        for at, (answer, left) in enumerate(self._answers):
-            matches, text = answer.text_for(prompt)
-            if matches:
-                self._answers[at : at + 1] = [(answer, left - 1)] if left > 1 else []
-                return answer, text
-        return None
+    def next_answer(self, prompt: str) -> ScriptedAnswer | None:
+        """Return the scripted answer to a prompt."""
+        return _taken(self._answers, lambda answer: answer.match(prompt) is not None)
 
     @property
     def runs(self) -> list[Run]:
@@ -119,10 +100,22 @@ class SandboxRecord:
     def start(self, run: Run) -> None:
         """Add a run to its thread, which may be new. At each limit the oldest is dropped."""
         while len(self.threads) >= THREADS_KEPT and run.thread_id not in self.threads:
-            self.threads.popitem(last=False)
+            del self.threads[next(iter(self.threads))]
         self.threads[run.thread_id] = [*self.threads.get(run.thread_id, [])[-RUNS_KEPT_PER_THREAD + 1 :], run]
 
     def note(self, request: SeenRequest) -> None:
         """Add a request. At the limit the oldest is dropped."""
         self.requests.append(request)
         del self.requests[:-REQUESTS_KEPT]
+
+
+def _taken(pending: list[tuple[PendingT, int]], matches: Callable[[PendingT], bool]) -> PendingT | None:
+    """Return the first that matches and is due, and count the request for it; those behind it do not count it."""
+    for at, (one, seen) in enumerate(pending):
+        if matches(one):
+            pending[at] = one, seen + 1
+            if seen >= one.after:
+                if one.times is not None and seen + 1 >= one.after + one.times:
+                    del pending[at]
+                return one
+    return None

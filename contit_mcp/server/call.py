@@ -7,7 +7,7 @@ import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,15 +18,8 @@ from mcp_types import INTERNAL_ERROR, CallToolResult
 from opentelemetry import trace
 from pydantic import BaseModel, ValidationError
 
+from contit_mcp import errors
 from contit_mcp.assistant.reports import Observer
-from contit_mcp.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ContitError,
-    InvalidArgumentError,
-    PermissionDeniedError,
-    UnexpectedError,
-)
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.host_waits import read_user_agent
 from contit_mcp.server.request_state import Caller, request_state
@@ -43,26 +36,15 @@ log = get_logger(__name__)
 
 Request = ServerRequestContext[Any, Any]
 
-PROGRESS_SECONDS = 10.0
-"""The longest silence while a caller waits. Hosts that give up on silence do so after minutes; people do earlier."""
+PROGRESS_SECONDS = 10.0  # the longest silence while a caller waits
 
-# --- Arguments ---------------------------------------------------------------------------------------------------
-
-_LABELLED = {
-    name: re.compile(
-        rf"{name[:-3]}[ _-]?id[\"'`]?\s{{0,8}}[:=]\s{{0,8}}[\"'`]?([^\s\"'`,;()]{{1,4096}})", re.IGNORECASE
-    )
-    for name in ("thread_id", "run_id")
-}
+_LABEL = r"[ _-]?id[\"'`]?\s{0,8}[:=]\s{0,8}[\"'`]?([^\s\"'`,;()]{1,4096})"
+_LABELLED = {f"{kind}_id": re.compile(kind + _LABEL, re.IGNORECASE) for kind in ("thread", "run")}
 """An id behind its name, as in `thread_id=…`, also inside a whole call or a JSON object."""
-
 _AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
-_AFTER_IDS = ".,;:!?"
-"""Quotes and brackets that models put around an id, and what they put after it. No id of ours ends with one."""
-
+_AFTER_IDS = ".,;:!?"  # no id of ours ends with one
 _ABSENT = frozenset({"", "null", "none", "undefined"})
 _LONGEST_NAME = 40
-_MOST_NAMES = 3
 _REASONS = {
     "missing": "is required",
     "string": "must be a string",
@@ -74,10 +56,7 @@ _REASONS = {
 def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[str, Any], int]:
     """Return the arguments as the tool takes them, and how many were dropped because no parameter has their name.
 
-    Hosts add arguments of their own to every call, so an unknown name is no error.
-
-    Raises:
-        InvalidArgumentError: One is missing or of the wrong type. The text has names, no values.
+    Hosts add arguments of their own to every call, so an unknown name is no error. No error contains a value.
     """
     fields = model.model_fields
     names = {_letters(name): name for name in fields}
@@ -92,35 +71,27 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
         if not _is_absent(value) and (name == key or name not in given):
             given[name] = value
     try:
-        accepted = model.model_validate(given)
+        return dict(model.model_validate(given)), len(unknown)
     except ValidationError as exc:
         # Not chained: pydantic's text quotes the value. An optional parameter has a second error, for its other half.
-        errors = [error for error in exc.errors() if error["type"] != "none_required"]
-    else:
-        return dict(accepted), len(unknown)
-    problems = [
-        f"{error['loc'][0]} {_REASONS.get(error['type'].partition('_')[0], 'cannot be used')}" for error in errors
-    ]
-    missing = [str(error["loc"][0]) for error in errors if error["type"] == "missing"]
+        wrong = [(str(each["loc"][0]), each["type"]) for each in exc.errors() if each["type"] != "none_required"]
+    problems = [f"{name} {_REASONS.get(kind.partition('_')[0], 'cannot be used')}" for name, kind in wrong]
+    missing = [name for name, kind in wrong if kind == "missing"]
     required = [name for name, info in fields.items() if info.is_required()]
     optional = [name for name in fields if name not in required]
-    hint = f"Call again with {' and '.join(required)}"
-    hint += f"; {', '.join(optional)} {'is' if len(optional) == 1 else 'are'} optional." if optional else "."
-    raise InvalidArgumentError(f"{'; '.join(problems)}.{_look_alikes(missing, unknown)}", hint=hint)
+    hint = f"Call again with {' and '.join(required)}; optional: {', '.join(optional)}."
+    raise errors.InvalidArgumentError(f"{'; '.join(problems)}.{_look_alikes(missing, unknown)}", hint=hint)
 
 
 def _look_alikes(missing: list[str], unknown: list[str]) -> str:
     """Return a sentence for each missing parameter that names the unknown argument which looks like it."""
     named = [key for key in unknown if key.isprintable() and len(key) <= _LONGEST_NAME][:20]
     quoted = {_letters(key): json.dumps(key, ensure_ascii=False) for key in named}
-    found = [
-        f" The call has {quoted[near]}: pass its value as {name}."
-        for name in missing
-        for near in difflib.get_close_matches(_letters(name), quoted, n=1, cutoff=0.6)
-    ]
-    if missing and quoted and not found:
-        return f" The call has {', '.join(list(quoted.values())[:_MOST_NAMES])} instead."
-    return "".join(found)
+    found = ""
+    for name in missing:
+        for near in difflib.get_close_matches(_letters(name), quoted, n=1):
+            found += f" The call has {quoted[near]}: pass its value as {name}."
+    return found
 
 
 def _letters(name: str) -> str:
@@ -143,26 +114,24 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.strip().casefold() in _ABSENT)
 
 
-# --- The call ----------------------------------------------------------------------------------------------------
-
-
 class Call(Observer):
     """One request of a caller: what a tool uses of it beside its arguments, and what its log line says."""
 
     tenant: "Tenant"
 
-    def __init__(self, name: str, request: Request, context: AppContext) -> None:
-        self.name = name
+    def __init__(self, request: Request, context: AppContext) -> None:
         self.request = request
         self.context = context
         self.host, self.host_version = _host_of(request)
-        self.state = request_state(getattr(request.request, "scope", {}))  # stdio has no scope
-        self.caller = self.state.caller or Caller()
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self.facts: dict[str, Any] = {"outcome": "cancelled"}  # further fields of the log line
         self.level = logging.INFO
-        self.trace_id = secrets.token_hex(16)
+        self.span = trace.get_current_span()
+        state = request_state(getattr(request.request, "scope", {}))  # stdio has no scope
+        state.call_span = span = self.span.get_span_context()
+        self.trace_id = trace.format_trace_id(span.trace_id) if span.is_valid else secrets.token_hex(16)
+        self.caller = state.caller or Caller()
         self.sends_progress = "progress_token" in (request.meta or {})
         self._message = "Asking Contit"
         self._changed = anyio.Event()
@@ -179,6 +148,7 @@ class Call(Observer):
     def started(self, thread_id: str, run_id: str) -> None:
         """Note the ids, which are Contit's own."""
         self.thread_id, self.run_id = thread_id, run_id
+        self.span.set_attributes({"contit.thread_id": thread_id, "contit.run_id": run_id})
         self._say("Contit is working on it")
 
     def status(self, word: str) -> None:
@@ -191,14 +161,15 @@ class Call(Observer):
             self._message = message
             self._changed.set()
 
-    def failed(self, error: ContitError) -> None:
+    def failed(self, error: errors.ContitError) -> None:
         """Set outcome and level: ERROR for what the operator or this program must fix, else WARNING."""
         self.facts["outcome"] = type(error).__name__
-        refused = isinstance(error, AuthenticationError | PermissionDeniedError) and self.caller.credential is None
-        ours = refused or isinstance(error, ConfigurationError | UnexpectedError)
+        refused = isinstance(error, errors.AuthenticationError | errors.PermissionDeniedError)
+        ours = isinstance(error, errors.ConfigurationError | errors.UnexpectedError)
+        ours = ours or (refused and self.caller.credential is None)
         self.level = logging.ERROR if ours else logging.WARNING
 
-    def refused(self, error: ContitError) -> CallToolResult:
+    def refused(self, error: errors.ContitError) -> CallToolResult:
         """Return the result for an error, and note whose fault it is."""
         self.failed(error)
         about = (None, None) if self.thread_id is None else self.tenant.shown(self.thread_id, self.run_id)
@@ -206,7 +177,7 @@ class Call(Observer):
 
     @asynccontextmanager
     async def progress(self) -> AsyncIterator[None]:
-        """Send progress while the code inside runs, to a caller that asked for it."""
+        """Send progress while the code inside runs, to a caller that asked for it. The code raises nothing."""
         if not self.sends_progress:
             yield
             return
@@ -225,7 +196,8 @@ class Call(Observer):
             elapsed = anyio.current_time() - began
             progress = max(elapsed, progress + 0.001)
             message = f"{self._message}, {elapsed:.0f} s so far"
-            await self.request.session.report_progress(round(progress, 3), message=message)
+            with suppress(Exception):  # in process this is the caller's own function
+                await self.request.session.report_progress(round(progress, 3), message=message)
             with anyio.move_on_after(PROGRESS_SECONDS):
                 await self._changed.wait()
 
@@ -234,37 +206,27 @@ async def run_call(
     tool: "Tool", arguments: Mapping[str, Any], request: Request, context: AppContext
 ) -> CallToolResult | Task:
     """Run one call and log one line about it. Every error becomes a result that says what to do now."""
-    with logged_call(tool.name, request, context) as call:
-        try:
-            accepted, call.facts["dropped_arguments"] = accept(arguments, tool.arguments)
-            call.open_tenant()
-            async with call.progress():
-                try:
-                    result = await tool.run(call, **accepted)
-                except ContitError as error:  # inside, so that the last progress goes out before the result
-                    return call.refused(error)
-        except ContitError as error:
-            return call.refused(error)
-        except Exception:
-            log.exception("call.crashed", tool=tool.name)
-            return call.refused(UnexpectedError())
-        if isinstance(result, Task):
-            call.facts["outcome"] = "task"
-        elif not result.is_error:
-            call.facts["outcome"] = (result.structured_content or {}).get("status")
-        return result
+    with logged_call(tool.listed.name, request, context) as call:
+        async with call.progress():
+            try:
+                accepted, call.facts["dropped_arguments"] = accept(arguments, tool.arguments)
+                call.open_tenant()
+                result = await tool.run(call, **accepted)
+            except errors.ContitError as error:
+                return call.refused(error)
+            except Exception:
+                log.exception("call.crashed", tool=tool.listed.name)
+                return call.refused(errors.UnexpectedError())
+            found = result.structured_content or {} if isinstance(result, CallToolResult) else {"status": "task"}
+            call.facts["outcome"] = found.get("status")
+            return result
 
 
 @contextmanager
 def logged_call(name: str, request: Request, context: AppContext, *, counts: bool = True) -> Iterator[Call]:
     """Log the call made inside as one line, and count it under `name` unless it is only a poll of a task."""
     stats = start_call_stats(context.metrics or NULL_LISTENER)
-    call = Call(name, request, context)
-    tool_span = trace.get_current_span()
-    span = tool_span.get_span_context()
-    call.state.call_span = span
-    if span.is_valid:
-        call.trace_id = trace.format_trace_id(span.trace_id)
+    call = Call(request, context)
     began = anyio.current_time()
     context.calls_in_flight += 1
     try:
@@ -272,9 +234,6 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
     finally:
         context.calls_in_flight -= 1
         seconds = round(anyio.current_time() - began, 3)
-        for key, value in (("thread_id", call.thread_id), ("run_id", call.run_id)):
-            if value is not None:
-                tool_span.set_attribute(f"contit.{key}", value)
         if counts and context.metrics is not None:
             outcome, dropped = str(call.facts["outcome"]), call.facts.get("dropped_arguments", 0)
             context.metrics.count_call(name, outcome, seconds, dropped=dropped, trace_id=call.trace_id)
@@ -312,9 +271,9 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
             call.facts["outcome"] = "unknown"
             raise
         except Exception as error:
-            if not isinstance(error, ContitError):
+            shown = error if isinstance(error, errors.ContitError) else errors.UnexpectedError()
+            if shown is not error:
                 log.exception("call.crashed", tool=request.method)
-            shown = error if isinstance(error, ContitError) else UnexpectedError()
             call.failed(shown)
             raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
         except BaseException:
@@ -326,12 +285,8 @@ def _host_of(request: Request) -> tuple[str | None, str | None]:
     """Return the host's name and version, where it gives them."""
     params = request.session.client_params
     if params is not None and params.client_info is not None:
-        return _short(params.client_info.name), _short(params.client_info.version)
+        return params.client_info.name, params.client_info.version
     # Stateless HTTP of the handshake era has no clientInfo; the User-Agent replaces it.
     headers = getattr(request.request, "headers", None) or {}
     name, version = read_user_agent(headers.get("user-agent", ""))
-    return (_short(name) or None), (_short(version) or None)
-
-
-def _short(text: str) -> str:
-    return "".join(character for character in text[:200] if character.isprintable())[:60]
+    return name or None, version or None

@@ -1,7 +1,7 @@
 """The answer card: an HTML resource that hosts with MCP Apps (`io.modelcontextprotocol/ui`) show beside an answer.
 
-Its sources and the built file are in card_page/; docs/card.md describes what it shows. Only a client that declares
-the extension learns of the card. Each result for another client stays as it was, byte for byte.
+Its sources and the built file are in card_page/; docs/card.md describes it. Only a client that declares the extension
+learns of the card: each result for another one stays as it was, byte for byte.
 """
 
 import json
@@ -15,12 +15,9 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import ReadResourceResult, TextResourceContents
 
 CARD_URI = "ui://contit/answer-card.html"
+CARD_TOOLS = frozenset({"contit_ask", "contit_response"})  # contit_start would show the same run in a second card
 
-CARD_TOOLS = frozenset({"contit_ask", "contit_response"})
-"""The tools whose results hold an answer. contit_start would show the same run in a second card."""
-
-SESSION_PREFIX = "card-"
-SESSION_HEADER = "Mcp-Session-Id"
+SESSION_PREFIX, SESSION_HEADER = "card-", "Mcp-Session-Id"
 """HTTP up to 2025-11-25 is stateless: what `initialize` declares is unknown to the requests after it. A session id with
 this prefix brings the declaration back. No state belongs to it, so that any replica understands it."""
 
@@ -37,27 +34,22 @@ _CARD = {
 }
 
 
-class AnswerCard:
-    """Middleware of a server that tells clients of the card: `server.middleware.append(AnswerCard())`."""
-
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Complete the lists and capabilities for a client that shows cards, and serve it the card as a resource."""
-        if not _shows_cards(ctx):
-            return await call_next(ctx)
-        if ctx.method == "resources/read" and (ctx.params or {}).get("uri") == CARD_URI:
-            contents = TextResourceContents(uri=CARD_URI, mime_type=APP_MIME_TYPE, text=_page(), _meta={"ui": _UI})
-            return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
-        result = await call_next(ctx)
-        if isinstance(result, dict):
-            _complete(ctx.method, result)
-        return result
+async def show_card(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Serve the card, and name it in lists and capabilities, for a client that shows cards: middleware of a server."""
+    if not _shows_cards(ctx):
+        return await call_next(ctx)
+    if ctx.method == "resources/read" and (ctx.params or {}).get("uri") == CARD_URI:
+        contents = TextResourceContents(uri=CARD_URI, mime_type=APP_MIME_TYPE, text=_page(), _meta={"ui": _UI})
+        return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
+    result = await call_next(ctx)
+    if isinstance(result, dict):
+        _complete(ctx.method, result)
+    return result
 
 
 def session_id_for(body: bytes) -> str | None:
     """Return the session id for a request with this body; None unless it is an `initialize` that declares cards."""
-    if b'"initialize"' not in body:
-        return None
-    message = json.loads(body)
+    message = json.loads(body) if b'"initialize"' in body else None
     if not isinstance(message, dict) or message.get("method") != "initialize" or not _declares(message.get("params")):
         return None
     return SESSION_PREFIX + secrets.token_urlsafe(16)
@@ -66,12 +58,11 @@ def session_id_for(body: bytes) -> str | None:
 def _shows_cards(ctx: ServerRequestContext[Any, Any]) -> bool:
     if client_supports_apps(ctx) or (ctx.method == "initialize" and _declares(ctx.params)):
         return True
-    headers = getattr(ctx.request, "headers", {})
-    return str(headers.get(SESSION_HEADER, "")).startswith(SESSION_PREFIX)
+    return str(getattr(ctx.request, "headers", {}).get(SESSION_HEADER, "")).startswith(SESSION_PREFIX)
 
 
 def _declares(params: Any) -> bool:
-    """Tell it of parameters that are not validated; the SDK does it for those that are."""
+    """Return whether the parameters of an `initialize`, which are not validated yet, declare cards."""
     try:
         mime_types = params["capabilities"]["extensions"][EXTENSION_ID]["mimeTypes"]
     except (KeyError, TypeError):
@@ -85,17 +76,14 @@ def _complete(method: str, result: dict[str, Any]) -> None:
         extensions = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
         result["capabilities"] = {**capabilities, "extensions": extensions}
     elif method == "tools/list":
-        result["tools"] = [_with_card(tool) for tool in result["tools"]]
+        card = {"_meta": {"ui": {"resourceUri": CARD_URI}}}
+        result["tools"] = [{**tool, **card} if tool["name"] in CARD_TOOLS else tool for tool in result["tools"]]
     elif method == "resources/list":
         result["resources"] = [*result["resources"], _CARD]
     else:
         return
     if "cacheScope" in result:
         result["cacheScope"] = "private"  # another client gets another result
-
-
-def _with_card(tool: dict[str, Any]) -> dict[str, Any]:
-    return {**tool, "_meta": {"ui": {"resourceUri": CARD_URI}}} if tool["name"] in CARD_TOOLS else tool
 
 
 @cache

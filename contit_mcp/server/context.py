@@ -1,7 +1,6 @@
 """What the calls of one process share. The first call imports `services`, so that a host lists the tools quickly."""
 
 from dataclasses import KW_ONLY, dataclass, field
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -14,7 +13,6 @@ from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, Reachabilit
 if TYPE_CHECKING:  # start-up time
     import httpx
 
-    from contit_mcp.runs.claims import ReplayPolicy
     from contit_mcp.runs.store import RunStore
     from contit_mcp.server.services import Services
     from contit_mcp.telemetry.metrics import Metrics
@@ -25,9 +23,6 @@ class AppContext:
     """The settings of one process, and the services behind its calls.
 
     `async with` closes the connections and files when the last of its users has left; the next call opens them again.
-
-    Raises:
-        ConfigurationError: A seal key cannot be used.
     """
 
     settings: Settings
@@ -35,7 +30,7 @@ class AppContext:
     sharing: Sharing = Sharing.ONE_CALLER
     transport: "httpx.AsyncBaseTransport | None" = None  # replaces the network
     store: "RunStore | None" = None  # replaces the store of the settings
-    replay: "ReplayPolicy | None" = None
+    replays: bool = True  # whether an answer that a call may have returned too late is given once more
     metrics: "Metrics | None" = None
     store_listener: Listener = NULL_LISTENER  # told of the store where there are no metrics
     calls_in_flight: int = field(default=0, init=False)
@@ -46,10 +41,9 @@ class AppContext:
     _closing: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        """Report a seal key that cannot be used before anything is served."""
         self.waits = WaitPolicy(self.settings.wait_seconds, self.settings.max_wait_seconds)
         if self.settings.seal_keys():
-            self.services()
+            self.services()  # a seal key that cannot be used is refused before anything is served
 
     def services(self) -> "Services":
         """Return what the calls need. It opens no file and no connection yet; call it on the event loop's thread."""
@@ -71,9 +65,7 @@ class AppContext:
         self._users += 1
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._users -= 1
         if not self._users and self._services is not None:
             with anyio.CancelScope(shield=True):

@@ -1,17 +1,14 @@
-"""Choose how long a call waits for an answer, by the name of its host.
+"""How long a call waits for an answer, by its host: a longer wait than the host's loses the answer, a short one a turn.
 
-The table has measured limits of tool calls, each less a margin. A wait beyond the host's limit loses the answer; a
-short one costs a model turn. docs/hosts.md says how each was measured.
+The table has measured limits of tool calls, each less a margin; docs/hosts.md says how each was measured.
 """
 
 import re
 from dataclasses import dataclass
 
-_PATIENT = (240.0, 240.0)  # the usual wait, and the ceiling of `wait_seconds`
-_ORDINARY = (45.0, 50.0)
-_NAMED_UNKNOWN = (45.0, float("inf"))
-_NAMELESS = (25.0, float("inf"))
-
+# The usual wait, and the ceiling of `wait_seconds`.
+_PATIENT, _ORDINARY = (240.0, 240.0), (45.0, 50.0)
+_NAMED_UNKNOWN, _NAMELESS = (45.0, float("inf")), (25.0, float("inf"))
 _BY_NAME = {
     "claude-code": _PATIENT,  # 300 s idle over HTTP, longer over stdio
     "codex-mcp-client": _PATIENT,  # 300 s
@@ -28,7 +25,7 @@ _LIBRARIES = frozenset({
     "mozilla", "node", "node-fetch", "okhttp", "python", "python-httpx", "python-httpx2", "python-requests",
     "python-urllib", "reactor-netty", "reqwest", "ruby", "rmcp", "undici", "wget",
 })  # fmt: skip
-"""Products of User-Agents that name an HTTP library and not a host, so that the host's limit is unknown."""
+"""User-Agents that name an HTTP library and not a host, so that the host's limit is unknown."""
 
 _PRODUCT = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)(?:/([^\s;,()]+))?", re.ASCII)
 

@@ -1,12 +1,9 @@
-"""The server for clients in the same process: the SDK's high-level `MCPServer`, which all of them accept.
+"""The server for clients in the same process. Not all of them take a low-level server, but all take an `MCPServer`.
 
-FastMCP's client, and those of LangChain and pydantic-ai that are built on it, take no low-level server. So a middleware
-of an empty `MCPServer` answers each request with the handlers of `create_server`.
+So a middleware of an empty `MCPServer` answers each request with the handlers of `create_server`.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -23,15 +20,15 @@ class InProcessServer(MCPServer[Any]):
 
     def __init__(self, context: AppContext) -> None:
         self._server = create_server(context)
-        _, *middleware = self._server.middleware  # the first is the SDK's own, which `MCPServer` has too
-        with _logging_unchanged():
+        middleware = [*self._server.middleware[1:], self._answer]  # the first is the SDK's own, as in `MCPServer`
+        handler = logging.NullHandler()
+        logging.getLogger().addHandler(handler)  # else the SDK configures the logging of the program
+        try:
             super().__init__(
-                NAME,
-                **PRESENTATION,
-                lifespan=lambda _: context,
-                subscriptions=False,
-                middleware=[*middleware, self._answer],
+                NAME, **PRESENTATION, lifespan=lambda _: context, subscriptions=False, middleware=middleware
             )
+        finally:
+            logging.getLogger().removeHandler(handler)
 
     async def _answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         entry = self._server.get_request_handler(ctx.method)
@@ -39,10 +36,8 @@ class InProcessServer(MCPServer[Any]):
             result = await call_next(ctx)
             if isinstance(result, dict) and "capabilities" in result:
                 extensions = None if ctx.method == "initialize" else self._server.extensions  # that era has none
-                capabilities = self._server.get_capabilities(
-                    protocol_version=ctx.protocol_version, extensions=extensions
-                )
-                result["capabilities"] = _dumped(capabilities)
+                can = self._server.get_capabilities(protocol_version=ctx.protocol_version, extensions=extensions)
+                result["capabilities"] = _dumped(can)
             return result
         made = await entry.handler(ctx, entry.params_type.model_validate(ctx.params or {}, by_name=False))
         result = _dumped(made) if isinstance(made, BaseModel) else dict(made or {})
@@ -53,14 +48,3 @@ class InProcessServer(MCPServer[Any]):
 
 def _dumped(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
-
-
-@contextmanager
-def _logging_unchanged() -> Iterator[None]:
-    """Keep the SDK from configuring the logging of the program: it does so unless the root logger has a handler."""
-    root, handler = logging.getLogger(), logging.NullHandler()
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)

@@ -1,7 +1,6 @@
 """The jobs of editors in jobs.toml: as prompts, in English and Italian, and as skills (SEP-2640).
 
-A skill is a SKILL.md for hosts that load skills from servers. It is in English, with the arguments as what the user is
-to be asked for.
+A skill is a SKILL.md, in English, for hosts that load skills from servers; it says what to ask the user for.
 """
 
 import hashlib
@@ -19,12 +18,12 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-LANGUAGES = ("en", "it")
 _LANGUAGE = {"description": {"en": "en or it; en by default."}}
 _LONGEST_ARGUMENT = 2_000
+_ARGUMENT = re.compile(r"\{(\w+)\}")
 
 _VALUES = {
-    "language": LANGUAGES,
+    "language": ("en", "it"),
     "locale": ("en", "it", "de"),
     "content_type": ("articles", "products", "pages", "articoli", "prodotti", "pagine"),
     "period": (
@@ -43,45 +42,34 @@ def jobs() -> dict[str, Any]:
 
 async def list_prompts(_ctx: object, _params: object) -> types.ListPromptsResult:
     """Return all prompts, described in English."""
-    return types.ListPromptsResult(prompts=[_listed(name, job) for name, job in jobs().items()])
-
-
-def _listed(name: str, job: Mapping[str, Any]) -> types.Prompt:
-    arguments = [
-        types.PromptArgument(name=key, description=known["description"]["en"], required=known.get("required", False))
-        for key, known in {**job.get("arguments", {}), "language": _LANGUAGE}.items()
-    ]
-    return types.Prompt(name=name, title=job["title"]["en"], description=job["description"]["en"], arguments=arguments)
+    listed = types.ListPromptsResult(prompts=[])
+    for name, job in jobs().items():
+        arguments = [
+            types.PromptArgument(name=key, description=each["description"]["en"], required=each.get("required", False))
+            for key, each in {**job.get("arguments", {}), "language": _LANGUAGE}.items()
+        ]
+        title, description = job["title"]["en"], job["description"]["en"]
+        listed.prompts.append(types.Prompt(name=name, title=title, description=description, arguments=arguments))
+    return listed
 
 
 async def get_prompt(_ctx: object, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-    """Return one prompt with its arguments filled in.
-
-    Raises:
-        MCPError: The prompt is unknown, or an argument is missing or too long.
-    """
+    """Return one prompt with its arguments filled in; a line with an argument that is absent is left out."""
     job = jobs().get(params.name)
     if job is None:
         raise MCPError(types.INVALID_PARAMS, f"There is no such prompt. The prompts are: {', '.join(jobs())}.")
     given = {key: value.strip() for key, value in (params.arguments or {}).items() if value.strip()}
-    language = given.get("language", "en").casefold()[:2]
-    language = language if language in LANGUAGES else "en"
+    language = "it" if given.get("language", "").casefold().startswith("it") else "en"
     for argument, known in job.get("arguments", {}).items():
         if known.get("required") and argument not in given:
             raise MCPError(types.INVALID_PARAMS, f"{argument} is required. {known['description'][language]}")
         if len(given.get(argument, "")) > _LONGEST_ARGUMENT:
             raise MCPError(types.INVALID_PARAMS, f"{argument} has more than {_LONGEST_ARGUMENT} characters.")
-    text = types.TextContent(type="text", text=_filled_in(job["text"][language], given))
-    return types.GetPromptResult(
-        description=job["description"][language], messages=[types.PromptMessage(role="user", content=text)]
-    )
-
-
-def _filled_in(text: str, arguments: Mapping[str, str]) -> str:
-    """Return the text with its arguments; a line with an argument that is absent is left out."""
-    lines = text.strip().splitlines()
-    kept = [line for line in lines if all(name in arguments for name in re.findall(r"\{(\w+)\}", line))]
-    return re.sub(r"\{(\w+)\}", lambda found: arguments[found[1]], "\n".join(kept))
+    lines = job["text"][language].strip().splitlines()
+    kept = [line for line in lines if given.keys() >= set(_ARGUMENT.findall(line))]
+    text = _ARGUMENT.sub(lambda found: given[found[1]], "\n".join(kept))
+    message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
+    return types.GetPromptResult(description=job["description"][language], messages=[message])
 
 
 def complete_prompt(argument: str, value: str) -> list[str]:
@@ -95,26 +83,17 @@ def complete_prompt(argument: str, value: str) -> list[str]:
 
 SKILLS = "io.modelcontextprotocol/skills"
 SKILL_SCHEME = "skill://"
-_HOUR_MS = 3_600_000
 
 
 def add_skills(server: Server[Any]) -> None:
-    """Register the extension with a server: its capability, `skills/list` and `skills/get`."""
+    """Register the extension with a server."""
     server.extensions[SKILLS] = {}
-    server.add_request_handler("skills/list", types.PaginatedRequestParams, _list)
-    server.add_request_handler("skills/get", types.ReadResourceRequestParams, _get)
+    server.add_request_handler("skills/list", types.PaginatedRequestParams, _answer)
+    server.add_request_handler("skills/get", types.ReadResourceRequestParams, _answer)
 
 
-def skill_text(uri: str) -> str:
-    """Return the file of a skill.
-
-    Raises:
-        MCPError: There is no such file.
-    """
-    return _skill(uri)[0]
-
-
-def _skill(uri: str) -> tuple[str, dict[str, Any]]:
+def skill(uri: str) -> tuple[str, dict[str, Any]]:
+    """Return the file at this address, and its skill's entry in `skills/list`."""
     found = _skills().get(uri)
     if found is None:
         raise MCPError(types.INVALID_PARAMS, "There is no such skill.", {"uri": uri})
@@ -126,12 +105,12 @@ def _skills() -> dict[str, tuple[str, dict[str, Any]]]:
     """Return the text and the entry of each skill, by the address of its SKILL.md."""
     found = {}
     for key, job in jobs().items():
-        name, description = key.replace("_", "-"), job["description"]["en"]
+        name = key.replace("_", "-")
         uri, text = f"{SKILL_SCHEME}{name}/SKILL.md", _markdown(name, job)
         content = text.encode()
         file = {"uri": uri, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
-        frontmatter = {"name": name, "description": description}
-        found[uri] = (text, {"uri": uri, "frontmatter": frontmatter, "resources": [file]})
+        frontmatter = {"name": name, "description": job["description"]["en"]}
+        found[uri] = text, {"uri": uri, "frontmatter": frontmatter, "resources": [file]}
     return found
 
 
@@ -145,19 +124,14 @@ def _markdown(name: str, job: Mapping[str, Any]) -> str:
             needed = " (required)" if known.get("required") else ""
             lines.append(f"- <{argument}>{needed}: {known['description']['en']}")
         lines.append("")
-    return "\n".join(lines) + re.sub(r"\{(\w+)\}", r"<\1>", job["text"]["en"].strip()) + "\n"
+    return "\n".join(lines) + _ARGUMENT.sub(r"<\1>", job["text"]["en"].strip()) + "\n"
 
 
-async def _list(ctx: ServerRequestContext[Any, Any], _params: object) -> HandlerResult:
-    return _cached(ctx, {"skills": [entry for _, entry in _skills().values()]})
-
-
-async def _get(ctx: ServerRequestContext[Any, Any], params: types.ReadResourceRequestParams) -> HandlerResult:
-    return _cached(ctx, {"skill": _skill(str(params.uri))[1]})
-
-
-def _cached(ctx: ServerRequestContext[Any, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with its cache hints. The extension is defined from 2026-07-28 on."""
+async def _answer(ctx: ServerRequestContext[Any, Any], params: Any) -> HandlerResult:
+    """Answer `skills/list` and `skills/get`. The extension is defined from 2026-07-28 on."""
     if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
-    return {**result, "resultType": "complete", "ttlMs": _HOUR_MS, "cacheScope": "public"}
+    result: dict[str, Any] = {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public"}
+    if ctx.method == "skills/list":
+        return {"skills": [entry for _, entry in _skills().values()], **result}
+    return {"skill": skill(str(params.uri))[1], **result}

@@ -24,12 +24,9 @@ class Caller:
 class Sharing(Enum):
     """Whose credential Contit gets, and how callers are distinguished."""
 
-    ONE_CALLER = "one caller"
-    """The server's own, for every caller: the one user of this machine."""
-    BY_PRINCIPAL = "by principal"
-    """The server's own, for identified callers. They see handles, never Contit's ids."""
-    BY_CREDENTIAL = "by credential"
-    """Each caller's own."""
+    ONE_CALLER = "one caller"  # the server's own, for every caller: the one user of this machine
+    BY_PRINCIPAL = "by principal"  # the server's own, for identified callers; they see handles, never Contit's ids
+    BY_CREDENTIAL = "by credential"  # each caller's own
 
 
 @dataclass(slots=True)

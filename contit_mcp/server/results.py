@@ -1,8 +1,7 @@
 """The one result of all four tools, as text and as structure.
 
-Some hosts show their model only the structure, some only the text, and Codex shows the structure of an error without
-saying that it is one. So each is complete: the text has the ids, in the form of the call to make next, and the
-structure says what went wrong and what to do. An id appears once in each, and no character follows it but its quote.
+Some hosts show their model only one of them, so each is complete: the text has the ids, in the form of the call to make
+next, and the structure says what went wrong. An id appears once in each, and no character follows it but its quote.
 """
 
 import json
@@ -10,27 +9,34 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from mcp_types import CallToolResult, TextContent
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, Field, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 
+from contit_mcp import errors
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ContitError,
-    InvalidArgumentError,
-    PermissionDeniedError,
-    RedirectError,
-    RunError,
-    RunNotFoundError,
-    RunUnreachableError,
-    ThreadBusyError,
-)
 from contit_mcp.runs.record import Failure, Phase
 
 RUNS_URI = "contit://runs"
 
-_Status = Literal["completed", "in_progress", "failed"]
+_REPLAYED = (
+    "This is the answer to the same question asked {:.0f} seconds ago; it was not asked again."
+    " To ask again, call contit_ask with this thread_id."
+)
+MAYBE_TWICE = (
+    "An earlier attempt at this question was interrupted while it was being sent, so Contit may have run it twice."
+)
+
+_FAILURES: dict[Failure | None, str] = {
+    Failure.NO_END_SEEN: "No end seen: the run took too long and was given up.",
+    Failure.NOT_FOUND: errors.RunNotFoundError.message,
+    Failure.NO_ANSWER: errors.AnswerUnavailableError.message,
+}
+
+# No call of the model can change these.
+_FOR_THE_USER = (
+    errors.ConfigurationError, errors.AuthenticationError, errors.PermissionDeniedError, errors.RedirectError,
+)  # fmt: skip
+
 _Text = str | SkipJsonSchema[None]
 _Seconds = Annotated[float, PlainSerializer(lambda seconds: round(seconds, 1))] | SkipJsonSchema[None]
 _Count = int | SkipJsonSchema[None]
@@ -39,10 +45,8 @@ _Count = int | SkipJsonSchema[None]
 class RunResult(BaseModel):
     """The state of a run, and its answer once it has one."""
 
-    model_config = ConfigDict(frozen=True, title="RunResult")
-
     status: Annotated[
-        _Status,
+        Literal["completed", "in_progress", "failed"],
         Field(description="completed: the run has its answer. in_progress: still running. failed: see error."),
     ]
     thread_id: Annotated[_Text, Field(description="The conversation; pass it for a follow-up.")] = None
@@ -50,9 +54,7 @@ class RunResult(BaseModel):
     response: Annotated[_Text, Field(description="Contit's answer in Markdown, or the part asked for.")] = None
     elapsed_seconds: Annotated[_Seconds, Field(description="Seconds from the run's start to its end or now.")] = None
     response_offset: Annotated[_Count, Field(description="Where this part of a long answer starts.")] = None
-    response_total: Annotated[
-        _Count, Field(description="Characters of the whole answer, if it is long or empty (0).")
-    ] = None
+    response_total: Annotated[_Count, Field(description="Characters of the whole answer, if long or empty (0).")] = None
     next_offset: Annotated[_Count, Field(description="offset of the next part; absent after the last.")] = None
     error: Annotated[_Text, Field(description="What went wrong, in one line.")] = None
     trace_id: Annotated[_Text, Field(description="For the operator: finds this call in the server's log.")] = None
@@ -60,42 +62,35 @@ class RunResult(BaseModel):
 
 
 def answer_result(report: RunReport, *, part: int, offset: int | None = None) -> CallToolResult:
-    """Return the result of `contit_ask` and `contit_response`: the answer, or that it is not there yet.
-
-    At most `part` characters of the answer are in it, from `offset` on.
-
-    Raises:
-        InvalidArgumentError: The offset is beyond the end of the answer.
-    """
+    """Return the result of `contit_ask` and `contit_response`: the answer from `offset` on, or the state."""
     if report.phase is not Phase.COMPLETED or report.response is None:
         return handle_result(report)
     whole, start = report.response, max(0, offset or 0)
     if start > 0 and start >= len(whole):
-        raise InvalidArgumentError(
+        raise errors.InvalidArgumentError(
             f"offset is beyond the end: the answer has {len(whole)} characters.",
             hint="Call again with a smaller offset.",
         )
     end = _part_end(whole, start, part)
     is_part, is_last = start > 0 or end < len(whole), end == len(whole)
-    ids = "this thread_id" if report.run_id is None else "this thread_id and run_id"
     if is_last:
         step = "For a follow-up, call contit_ask with this thread_id."
         call = f"Follow-up: contit_ask(prompt=…, {_ids(report.thread_id)})"
         call += f"; this run: run_id={_quoted(report.run_id)}" if report.run_id is not None else ""
     else:
+        ids = "this thread_id" if report.run_id is None else "this thread_id and run_id"
         step = f"For the next part, call contit_response with {ids} and offset={end}."
         step += f" The resource {run_uri(report)} has all of it." if report.run_id is not None else ""
         call = f"Next part: contit_response({_ids(report.thread_id, report.run_id)}, offset={end})."
     place = f"Characters {start} to {end} of {len(whole)}" + (": the last part." if is_last else ".")
-    notes = _joined(_replayed(report), MAYBE_TWICE if report.maybe_twice else None)
+    replayed = report.age_seconds is not None and _REPLAYED.format(report.age_seconds)
+    notes = _joined(replayed, report.maybe_twice and MAYBE_TWICE)
     text = whole[start:end]
     return _tool_result(
-        [text or "(Contit's answer is empty.)", _joined(place if is_part else None, notes, call)],
+        [text or "(Contit's answer is empty.)", _joined(is_part and place, notes, call)],
+        report,
         status="completed",
-        thread_id=report.thread_id,
-        run_id=report.run_id,
         response=text,
-        elapsed_seconds=report.elapsed_seconds,
         response_offset=start if is_part else None,
         response_total=len(whole) if is_part or not whole else None,
         next_offset=None if is_last else end,
@@ -118,8 +113,7 @@ def _part_end(text: str, start: int, part: int) -> int:
 def handle_result(report: RunReport) -> CallToolResult:
     """Return the result of `contit_start` and `contit_status`: the state of the run; its answer is another call."""
     ids = _ids(report.thread_id, report.run_id)
-    status: _Status = "in_progress"
-    error = None
+    status, error = "in_progress", None
     text = f"Still running, not failed. Call contit_response({ids}). Do not ask again."
     step = "Still running, not failed. Call contit_response with these ids; do not ask again."
     if report.phase is Phase.COMPLETED:
@@ -128,75 +122,37 @@ def handle_result(report: RunReport) -> CallToolResult:
         step = "Call contit_response with this thread_id and run_id."
     elif report.phase is Phase.FAILED:
         status = "failed"
-        error = _FAILURES[report.failure or Failure.RUN_FAILED]
+        error = _FAILURES.get(report.failure, errors.RunFailedError.message)
         step = "Ask once more with contit_ask, more simply or about less at a time."
         text = f"Failed. {error} {step} ({ids})"
-    twice = MAYBE_TWICE if report.maybe_twice else None
-    return _tool_result(
-        [_joined(text, twice)],
-        status=status,
-        thread_id=report.thread_id,
-        run_id=report.run_id,
-        elapsed_seconds=report.elapsed_seconds,
-        error=error,
-        next_step=_joined(step, twice),
-    )
+    twice = report.maybe_twice and MAYBE_TWICE
+    return _tool_result([_joined(text, twice)], report, status=status, error=error, next_step=_joined(step, twice))
 
 
 def error_result(
-    error: ContitError, *, about: tuple[str | None, str | None] = (None, None), trace_id: str | None = None
+    error: errors.ContitError, *, about: tuple[str | None, str | None] = (None, None), trace_id: str | None = None
 ) -> CallToolResult:
-    """Return the result of a call that could not deliver.
-
-    It has the ids of the run: those of the error, or else those that the call is about, whose run goes on.
-    """
+    """Return the result of a call that failed, with the ids of the error, or of the run that the call is about."""
     hint = error.hint
     if isinstance(error, _FOR_THE_USER) or isinstance(error.__cause__, _FOR_THE_USER):
         hint = f"Tell the user: {hint} Until then, calling again will not help."
     thread_id, run_id = about
-    goes_on = run_id is not None and not isinstance(error, InvalidArgumentError)
-    if isinstance(error, RunNotFoundError):
+    goes_on = run_id is not None and not isinstance(error, errors.InvalidArgumentError)
+    if isinstance(error, errors.RunNotFoundError):
         thread_id, run_id, goes_on = None, None, False  # ids that do not work are not given back
-    elif isinstance(error, RunError):
+    elif isinstance(error, errors.RunError):
         thread_id, run_id = error.thread_id, error.run_id
-        goes_on = isinstance(error, RunUnreachableError | ThreadBusyError) and run_id is not None
+        goes_on = isinstance(error, errors.RunUnreachableError | errors.ThreadBusyError) and run_id is not None
     elif goes_on:
         hint = f"{hint} Then call contit_response with this thread_id and run_id; do not ask again."
-    ids = f"({_ids(thread_id, run_id)})" if thread_id is not None else None
     return _tool_result(
-        [_joined(error.message, hint, ids)],
-        is_error=True,
+        [_joined(error.message, hint, thread_id is not None and f"({_ids(thread_id, run_id)})")],
         status="in_progress" if goes_on else "failed",
         thread_id=thread_id,
         run_id=run_id,
         error=error.message,
         trace_id=trace_id,
         next_step=hint,
-    )
-
-
-_FOR_THE_USER = (ConfigurationError, AuthenticationError, PermissionDeniedError, RedirectError)
-"""Errors that no call of the model can change."""
-
-_FAILURES = {
-    Failure.RUN_FAILED: "Contit reports that the run failed; it does not say why.",
-    Failure.NO_END_SEEN: "No end seen: the run took too long and was given up.",
-    Failure.NOT_FOUND: "No such thread or run.",
-    Failure.NO_ANSWER: "Contit reports the run as completed but has no answer for it.",
-}
-
-
-MAYBE_TWICE = (
-    "An earlier attempt at this question was interrupted while it was being sent, so Contit may have run it twice."
-)
-
-
-def _replayed(report: RunReport) -> str | None:
-    if report.age_seconds is None:
-        return None
-    return (
-        f"This is the answer to the same question asked {report.age_seconds:.0f} seconds ago; it was not asked again."
-        " To ask again, call contit_ask with this thread_id."
     )
 
 
@@ -208,15 +164,18 @@ def _quoted(text: str | None) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _joined(*parts: str | None) -> str:
+def _joined(*parts: str | Literal[False] | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _tool_result(blocks: list[str], *, is_error: bool = False, **fields: Any) -> CallToolResult:
+def _tool_result(blocks: list[str], about: RunReport | None = None, **fields: Any) -> CallToolResult:
+    """Return a result about a run, or without one the error of a call."""
+    if about is not None:
+        fields |= {"thread_id": about.thread_id, "run_id": about.run_id, "elapsed_seconds": about.elapsed_seconds}
     return CallToolResult(
         content=[TextContent(type="text", text=block) for block in blocks],
         structured_content=RunResult(**fields).model_dump(mode="json", exclude_none=True),
-        is_error=is_error,
+        is_error=about is None,
     )
 
 

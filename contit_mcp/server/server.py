@@ -10,7 +10,7 @@ from mcp.server.lowlevel import Server
 from contit_mcp import __version__
 from contit_mcp.errors import InvalidArgumentError
 from contit_mcp.server.call import Request, logged_call, run_call
-from contit_mcp.server.card import AnswerCard
+from contit_mcp.server.card import show_card
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.prompts import add_skills, get_prompt, list_prompts
 from contit_mcp.server.resources import Resources, list_templates
@@ -43,15 +43,11 @@ _ICON_SVG = (
     '<path d="M45 24a16 16 0 1 0 0 16" fill="none" stroke="#fff" stroke-width="7" stroke-linecap="round"/>'
     '<circle cx="47" cy="32" r="5" fill="#7fd1c7"/></svg>'
 )
-ICON_DATA_URI = "data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode()
-"""Inline, so that no host fetches it from a server."""
-
+ICON_DATA_URI = "data:image/svg+xml;base64," + b64encode(_ICON_SVG.encode()).decode()  # no host has to fetch it
 ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
 
-_HOUR_MS = 3_600_000
-
-CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
-    ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=_HOUR_MS, scope="private")
+_CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
+    ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=3_600_000, scope="private")
 )
 
 PRESENTATION: dict[str, Any] = {
@@ -62,7 +58,6 @@ PRESENTATION: dict[str, Any] = {
     "website_url": WEBSITE,
     "icons": [ICON],
 }
-"""What the server says of itself, beside its name."""
 
 
 def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
@@ -76,20 +71,18 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         context.listed.set()
         return listed
 
-    async def call_tool(ctx: Request, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(ctx: Request, params: types.CallToolRequestParams) -> Any:
         tool = tools.get(params.name)
         if tool is None:
-            error = InvalidArgumentError("There is no such tool.", hint=f"The tools are: {', '.join(tools)}.")
             with logged_call("unknown", ctx, context) as call:
-                return call.refused(error)
-        result = await run_call(tool, params.arguments or {}, ctx, context)
-        assert isinstance(result, types.CallToolResult)  # noqa: S101 - only AskTasks makes tasks
-        return result
+                hint = f"The tools are: {', '.join(tools)}."
+                return call.refused(InvalidArgumentError("There is no such tool.", hint=hint))
+        return await run_call(tool, params.arguments or {}, ctx, context)
 
     server: Server[Any] = Server(
         NAME,
         **PRESENTATION,
-        cache_hints=CACHE_HINTS,
+        cache_hints=_CACHE_HINTS,
         get_tool_input_schema=schemas.get,  # without it the SDK lists all tools for each call over HTTP
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -101,7 +94,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         on_completion=resources.complete,
     )
     if context.settings.card:
-        server.middleware.append(AnswerCard())
+        server.middleware.append(show_card)
     add_skills(server)
     add_tasks(server, AskTasks(context, tools["contit_ask"]), call_tool)
     return server

@@ -23,9 +23,7 @@ from contit_mcp.telemetry.call_stats import NULL_LISTENER
 if TYPE_CHECKING:
     from contit_mcp.server.context import AppContext
 
-MOST_CREDENTIALS = 1_000
-"""The most credentials of callers whose assistants are kept; the least recently used one is dropped first."""
-
+MOST_CREDENTIALS = 1_000  # of callers whose assistants are kept; the least recently used one is dropped first
 _NO_SEAL_KEY = b"contit-mcp"
 
 
@@ -38,27 +36,22 @@ class Services:
         self._settings = context.settings
         self._store = context.store
         keys = context.settings.seal_keys()
-        try:
-            self._sealer = Sealer(keys) if keys else None
-        except ValueError as exc:
-            raise ConfigurationError(
-                f"CONTIT_MCP_SEAL_KEY cannot be used: {exc}.", hint="Make one with: openssl rand -hex 32"
-            ) from exc
+        self._sealer = Sealer(keys) if keys else None
         self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
     def tenant(self, caller: Caller) -> Tenant:
-        """Return the assistant that asks for this caller.
-
-        Raises:
-            ConfigurationError: There is no credential, the caller was not identified, or a file cannot be used.
-        """
+        """Return the assistant that asks for this caller; a caller who was not identified is refused."""
         sharing, base_url = self._context.sharing, self._settings.base_url
-        credential = caller.credential if sharing is Sharing.BY_CREDENTIAL else self._configured_credential()
-        sealer = self._sealer if sharing is Sharing.BY_PRINCIPAL else None
-        unnamed = sharing is Sharing.BY_PRINCIPAL and (caller.principal is None or sealer is None)
+        credential = caller.credential
+        if sharing is not Sharing.BY_CREDENTIAL:
+            if self._credential is None:
+                self._credential = configured_credential(self._settings, transport=self._context.transport)
+            credential = self._credential
+        by_name = sharing is Sharing.BY_PRINCIPAL
+        unnamed = by_name and (caller.principal is None or self._sealer is None)
         if credential is None or unnamed:  # a stranger is never served with the server's own credential
             raise ConfigurationError(
                 "The caller was not identified, so nothing was asked.",
@@ -67,9 +60,9 @@ class Services:
         identity = credential.identity()
 
         def owner(key: bytes) -> str:
-            if sharing is not Sharing.BY_PRINCIPAL or caller.principal is None:
-                return owner_of_credential(identity, base_url, key=key)
-            return owner_of_name(caller.mode, caller.issuer or "", caller.principal, base_url, key=key)
+            if by_name:
+                return owner_of_name(caller.mode, caller.issuer or "", caller.principal or "", base_url, key=key)
+            return owner_of_credential(identity, base_url, key=key)
 
         name = owner(self._owner_key)
         return Tenant(
@@ -77,7 +70,7 @@ class Services:
             name,
             owner(_NO_SEAL_KEY),
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
-            sealer=sealer,
+            sealer=self._sealer if by_name else None,
             keeps_titles=sharing is Sharing.ONE_CALLER and self._settings.titles,
         )
 
@@ -105,11 +98,6 @@ class Services:
             if each is not None:
                 await each.aclose()
 
-    def _configured_credential(self) -> Credential:
-        if self._credential is None:
-            self._credential = configured_credential(self._settings, transport=self._context.transport)
-        return self._credential
-
     def _assistant(self, credential: Credential, name: str) -> Assistant:
         """Return the assistant of a credential. All share one client: anyone can make up credentials."""
         if (known := self._assistants.get(name)) is not None:
@@ -117,14 +105,13 @@ class Services:
             return known[0]
         if self._http is None:
             self._http = _http_client(self._settings.base_url, self._settings, self._context.transport)
-        client = ContitClient(
-            self._http, auth=credential, sending=self.drain.sending, reachability=self._context.reachability
-        )
+        reachability = self._context.reachability
+        client = ContitClient(self._http, auth=credential, sending=self.drain.sending, reachability=reachability)
         assistant = Assistant(
             client,
             self.store(),
             polling=PollPolicy(run_seconds=self._settings.run_limit_seconds),
-            replay=self._context.replay,
+            replays=self._context.replays,
             drain=self.drain,
             listener=self._context.metrics or NULL_LISTENER,
         )
@@ -140,11 +127,7 @@ def _http_client(base_url: str, settings: Settings, transport: httpx.AsyncBaseTr
 
 
 def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
-    """Return the credential of the settings.
-
-    Raises:
-        ConfigurationError: None is configured.
-    """
+    """Return the credential of the settings; there must be one."""
     if key := settings.secret("api_key"):
         return APIKeyAuth(key)
     if token := settings.secret("access_token"):

@@ -1,7 +1,6 @@
 """`contit_ask` as a task, for clients that declare the extension: a run of Contit is a durable job already.
 
-Nothing runs in the background here and nothing is stored beside the runs: a task's id says which run it is, and a
-client that asks about it gets a snapshot of the run.
+Nothing runs in the background and nothing is stored beside the runs: a task's id says which run a poll looks at.
 """
 
 import logging
@@ -10,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Self
 
 from mcp.server.context import CallNext, HandlerResult
 from mcp_types import CallToolRequestParams, CallToolResult
@@ -21,19 +20,37 @@ from contit_mcp.server.call import Call, Request, logged_request, run_call
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.results import MAYBE_TWICE, answer_result, error_result
 from contit_mcp.server.tools import Tool
-from contit_mcp.tasks.extension import Status, Support, Task
+from contit_mcp.tasks.extension import Status, Support, Task, unknown_task
 
-if TYPE_CHECKING:  # start-up time: it brings in the core
-    from contit_mcp.server.tenancy import TaskId
+TASK_SECONDS = 86_400.0  # how long a task id is valid: as long as a run is remembered
 
-_MOST_POLLED = 2_000
-"""Tasks whose last poll is remembered, to space the polls of each owner."""
+_MOST_POLLED = 2_000  # tasks whose last poll is remembered, to space the polls of each owner
+_POLLED_SECONDS = 90.0  # a task that was not polled for this long no longer counts as in flight
+_SECONDS_PER_TASK = 0.5  # each task of an owner stretches the pause between polls: two polls a second an owner
 
-_POLLED_SECONDS = 90.0
-"""A task that was not polled for this long no longer counts as in flight."""
 
-_SECONDS_PER_TASK = 0.5
-"""Each further task of an owner stretches the poll interval by this much: two polls a second an owner."""
+class TaskId(NamedTuple):
+    """The content of a task's id: Contit's own ids, and when it was asked, by which tasks of the same run differ."""
+
+    thread_id: str
+    run_id: str
+    asked_at_ms: int
+
+    @property
+    def text(self) -> str:
+        """The content as one text, to be sealed; no id of Contit contains a line break."""
+        return f"{self.asked_at_ms}\n{self.thread_id}\n{self.run_id}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the content that `text` writes down."""
+        asked_at_ms, thread_id, run_id = text.split("\n")
+        return cls(thread_id, run_id, int(asked_at_ms))
+
+    @property
+    def created_at(self) -> float:
+        """When it was asked, in seconds since the epoch."""
+        return self.asked_at_ms / 1000
 
 
 class AskTasks:
@@ -47,68 +64,61 @@ class AskTasks:
 
     def support(self, tool_name: str) -> Support:
         """See `TaskSource`."""
-        return Support.OPTIONAL if tool_name == self._ask.name else Support.NEVER
+        return Support.OPTIONAL if tool_name == self._ask.listed.name else Support.NEVER
 
     async def create(self, params: CallToolRequestParams, ctx: Request, _call_next: CallNext) -> Task | HandlerResult:
         """Start the run or join the one that answers the question, and wait briefly; then there is a task."""
         return await run_call(self._ask, params.arguments or {}, ctx, self._context)
 
-    async def get(self, task_id: str, ctx: Request) -> Task | None:
+    async def get(self, task_id: str, ctx: Request) -> Task:
         """Take a snapshot of the run."""
         with self._opened(task_id, ctx) as (call, task):
-            if task is None:
-                return None
-            found = self._found(task_id, task, await call.tenant.snapshot(task), call)
+            found = self._found(task_id, task, await call.tenant.snapshot(*task), call)
             call.level = call.level if found.status.terminal else logging.DEBUG
             return found
 
     async def update(self, task_id: str, _responses: dict[str, Any], ctx: Request) -> bool:
         """Ignore the responses: a run requests no input."""
-        with self._opened(task_id, ctx) as (_, task):
-            return task is not None
+        with self._opened(task_id, ctx):
+            return True
 
     async def cancel(self, task_id: str, ctx: Request) -> bool:
         """Note it with the run, where it is remembered. The run itself continues: Contit has no cancel."""
         with self._opened(task_id, ctx) as (call, task):
-            if task is not None:
-                self._polled.pop((call.tenant.owner, task_id), None)
-                await call.tenant.cancel(task)
-            return task is not None
+            owner = call.tenant.owner
+            self._polled.pop((owner, task_id), None)
+            await call.tenant.assistant.cancel(owner, task.thread_id, task.run_id, asked_at_ms=task.asked_at_ms)
+            return True
 
     async def _begin(
         self, call: Call, prompt: str, thread_id: str | None, wait_seconds: float | None
     ) -> CallToolResult | Task:
         """Do what `contit_ask` does, but turn what is still running after a brief wait into a task."""
-        report = await call.tenant.ask(
-            prompt,
-            thread_id,
-            wait_seconds=call.wait(wait_seconds),
-            answer_seconds=self._context.settings.task_inline_seconds,
-            observer=call,
-        )
+        settings = self._context.settings
+        wait, inline = call.wait(wait_seconds), settings.task_inline_seconds
+        report = await call.tenant.ask(prompt, thread_id, wait_seconds=wait, answer_seconds=inline, observer=call)
         if report.phase is not Phase.IN_PROGRESS or call.thread_id is None or call.run_id is None:
-            return answer_result(report, part=self._context.settings.answer_part_characters)
-        from contit_mcp.server.tenancy import TaskId  # noqa: PLC0415 - start-up time
-
+            return answer_result(report, part=settings.answer_part_characters)
         # Tasks that share a run differ by this time, so it always grows.
-        asked_at_ms = max(int(self._now() * 1000), self._latest_asked_at_ms + 1)
-        self._latest_asked_at_ms = asked_at_ms
-        task = TaskId(call.thread_id, call.run_id, asked_at_ms)
-        message = _working(report.elapsed_seconds or 0.0)
-        message = f"{message} {MAYBE_TWICE}" if report.maybe_twice else message
-        return self._task(call.tenant.task_handle(task), task, call, Status.WORKING, message=message)
+        self._latest_asked_at_ms = max(int(self._now() * 1000), self._latest_asked_at_ms + 1)
+        task = TaskId(call.thread_id, call.run_id, self._latest_asked_at_ms)
+        message = _working(report.elapsed_seconds or 0.0) + (f" {MAYBE_TWICE}" if report.maybe_twice else "")
+        handle = call.tenant.task_sealer().seal("task", call.tenant.holder, task.text)
+        return self._task(handle, task, call, Status.WORKING, message=message)
 
     @contextmanager
-    def _opened(self, task_id: str, ctx: Request) -> "Iterator[tuple[Call, TaskId | None]]":
-        """Open a task's id; yield None if this caller has no such task."""
+    def _opened(self, task_id: str, ctx: Request) -> Iterator[tuple[Call, TaskId]]:
+        """Open a task's id, which must be of a task of this caller."""
         with logged_request(ctx, self._context) as call:
-            task = call.tenant.open_task(task_id, now=self._now())
-            call.facts["outcome"] = "unknown" if task is None else "acknowledged"
-            if task is not None:
-                call.started(task.thread_id, task.run_id)
+            text = call.tenant.task_sealer().open("task", call.tenant.holder, task_id)
+            task = None if text is None else TaskId.read(text)
+            if task is None or self._now() - task.created_at >= TASK_SECONDS:
+                raise unknown_task()
+            call.facts["outcome"] = "acknowledged"
+            call.started(task.thread_id, task.run_id)
             yield call, task
 
-    def _found(self, task_id: str, task: "TaskId", found: RunSnapshot, call: Call) -> Task:
+    def _found(self, task_id: str, task: TaskId, found: RunSnapshot, call: Call) -> Task:
         report = found.report
         if found.cancelled:
             call.facts["outcome"] = "cancelled"
@@ -124,32 +134,28 @@ class AskTasks:
         else:
             call.facts["outcome"] = "completed"
             result = answer_result(report, part=self._context.settings.answer_part_characters)
-        return self._task(task_id, task, call, Status.COMPLETED, ended_at=report.ended_at, result=result)
+        ended_at = max(task.created_at, report.ended_at or 0.0)
+        return self._task(task_id, task, call, Status.COMPLETED, updated_at=ended_at, result=result)
 
-    def _task(
-        self, task_id: str, task: "TaskId", call: Call, status: Status, *, ended_at: float | None = None, **more: Any
-    ) -> Task:
-        from contit_mcp.server.tenancy import TASK_SECONDS  # noqa: PLC0415 - start-up time
-
+    def _task(self, task_id: str, task: TaskId, call: Call, status: Status, **more: Any) -> Task:
         age = self._now() - task.created_at
         return Task(
             task_id=task_id,
             status=status,
             created_at=task.created_at,
-            updated_at=max(task.created_at, ended_at or 0.0),
             ttl_seconds=TASK_SECONDS,
-            poll_seconds=self._poll_seconds(call.tenant.owner, task_id, age, ended=status.terminal),
-            **more,
+            poll_seconds=self._poll_seconds(call.tenant.owner, task_id, age, status),
+            **{"updated_at": task.created_at, **more},
         )
 
-    def _poll_seconds(self, owner: str, task_id: str, age: float, *, ended: bool) -> float:
+    def _poll_seconds(self, owner: str, task_id: str, age: float, status: Status) -> float:
         """Return how long the client should pause: longer for an old task and for an owner of many tasks."""
         now = time.monotonic()
         self._polled.pop((owner, task_id), None)
-        if not ended:
+        if not status.terminal:
             self._polled[owner, task_id] = now
-        while self._polled and (
-            len(self._polled) > _MOST_POLLED or now - next(iter(self._polled.values())) > _POLLED_SECONDS
+        while len(self._polled) > _MOST_POLLED or (
+            self._polled and now - next(iter(self._polled.values())) > _POLLED_SECONDS
         ):
             self._polled.popitem(last=False)
         tasks = sum(1 for polled_owner, _ in self._polled if polled_owner == owner)

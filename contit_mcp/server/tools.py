@@ -1,7 +1,6 @@
 """The four tools. The types of each function are its schema, and its docstring is the description.
 
-Models often see only the descriptions, so each is complete. No schema has a union: several hosts refuse them. A new
-tool is a function here and a line in `create_tools`.
+Models often see only the descriptions, so each is complete. No schema has a union: several hosts refuse them.
 """
 
 import inspect
@@ -21,6 +20,9 @@ from contit_mcp.tasks.extension import Task
 if TYPE_CHECKING:  # start-up time: `call` brings in the core
     from contit_mcp.server.call import Call
 
+_Text = str | SkipJsonSchema[None]
+_Number = float | SkipJsonSchema[None]
+
 Prompt = Annotated[
     str,
     Field(
@@ -29,27 +31,19 @@ Prompt = Annotated[
     ),
 ]
 FollowUpThreadId = Annotated[
-    str | SkipJsonSchema[None],
+    _Text,
     Field(description="For a follow-up: thread_id of the earlier result, copied exactly. Leave out for a new subject."),
 ]
 ThreadId = Annotated[str, Field(description="thread_id of the result, copied exactly.")]
 RunId = Annotated[str, Field(description="run_id of the result, copied exactly.")]
 OptionalRunId = Annotated[
-    str | SkipJsonSchema[None],
-    Field(description="run_id of the result; pass it if you have it. Without it: the thread's latest answer."),
+    _Text, Field(description="run_id of the result; pass it if you have it. Without it: the thread's latest answer.")
 ]
-WaitSeconds = Annotated[
-    float | SkipJsonSchema[None],
-    Field(description="Leave out. Longest wait in seconds; the default fits this host."),
-]
+WaitSeconds = Annotated[_Number, Field(description="Leave out. Longest wait in seconds; the default fits this host.")]
 StatusWaitSeconds = Annotated[
-    float | SkipJsonSchema[None],
-    Field(description="Longest wait for the end of the run, in seconds. Default 0: return at once."),
+    _Number, Field(description="Longest wait for the end of the run, in seconds. Default 0: return at once.")
 ]
-Offset = Annotated[
-    int | SkipJsonSchema[None],
-    Field(description="For a long answer: next_offset of the part before."),
-]
+Offset = Annotated[int | SkipJsonSchema[None], Field(description="For a long answer: next_offset of the part before.")]
 
 
 async def contit_ask(
@@ -89,13 +83,8 @@ async def contit_response(
 ) -> CallToolResult:
     """Get the answer to a question already asked with contit_ask or contit_start; it waits while Contit is still \
 working. Call it again with the same ids as long as the result is in_progress."""
-    wait = call.wait(wait_seconds)
-    report = await call.tenant.response(thread_id, run_id, wait_seconds=wait, observer=call)
+    report = await call.tenant.response(thread_id, run_id, wait_seconds=call.wait(wait_seconds), observer=call)
     return answer_result(report, part=call.context.settings.answer_part_characters, offset=offset)
-
-
-LONGEST_PROBE_SECONDS = 600.0
-"""No measured host waits longer for a call unless its user says so."""
 
 
 async def contit_probe(
@@ -105,10 +94,9 @@ async def contit_probe(
 ) -> CallToolResult:
     """Wait so many seconds and say how long it was. Measures how long this host lets a tool call take; \
 it asks Contit nothing."""
-    if not progress:
-        call.sends_progress = False
+    call.sends_progress = call.sends_progress and progress
     began = anyio.current_time()
-    await anyio.sleep(min(max(seconds, 0.0), LONGEST_PROBE_SECONDS))
+    await anyio.sleep(min(max(seconds, 0.0), 600.0))
     waited = round(anyio.current_time() - began, 1)
     sent = "with progress every 10 s" if progress else "without progress"
     text = f"The call lasted {waited} s, {sent}. {call.host or 'This host'} lets a call take at least that long."
@@ -118,16 +106,11 @@ it asks Contit nothing."""
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool: its entry in `tools/list`, the model of its parameters, and what takes the call and the parameters."""
+    """A tool: its entry in `tools/list`, the model of its parameters, and the function that gets the call and them."""
 
     listed: types.Tool
     arguments: type[BaseModel]
     run: Callable[..., Awaitable[CallToolResult | Task]]
-
-    @property
-    def name(self) -> str:
-        """Return the name by which it is called."""
-        return self.listed.name
 
 
 def create_tools(*, probe: bool = False) -> dict[str, Tool]:
@@ -137,26 +120,25 @@ def create_tools(*, probe: bool = False) -> dict[str, Tool]:
         _tool(contit_start, "Start a Contit question", idempotent=False),
         _tool(contit_status, "Status of a Contit question", idempotent=True),
         _tool(contit_response, "Answer to a Contit question", idempotent=True),
+        _tool(contit_probe, "Measure this host", idempotent=True),
     ]
-    if probe:
-        tools.append(_tool(contit_probe, "Measure this host", idempotent=True))
-    return {tool.name: tool for tool in tools}
+    return {tool.listed.name: tool for tool in tools if probe or tool.run is not contit_probe}
 
 
 def _tool(function: Callable[..., Awaitable[CallToolResult]], title: str, *, idempotent: bool) -> Tool:
     parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the call
     fields: dict[str, Any] = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters}
     arguments = create_model(function.__name__, **fields)
+    # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md).
+    hints = types.ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
+    hints.idempotent_hint = idempotent
     listed = types.Tool(
         name=function.__name__,
         title=title,
         description=function.__doc__,
         input_schema=_schema(arguments),
         output_schema=None if function is contit_probe else _schema(RunResult),
-        # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md).
-        annotations=types.ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=idempotent, open_world_hint=True
-        ),
+        annotations=hints,
     )
     return Tool(listed, arguments, function)
 
@@ -164,9 +146,8 @@ def _tool(function: Callable[..., Awaitable[CallToolResult]], title: str, *, ide
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the model's schema without titles that repeat names and defaults that mean absent; both cost tokens."""
     schema = model.model_json_schema()
-    properties = {
-        name: {key: value for key, value in field.items() if key not in {"title", "default"}}
-        for name, field in schema["properties"].items()
-    }
+    for field in schema["properties"].values():
+        field.pop("title", None)
+        field.pop("default", None)
     required = {"required": schema["required"]} if "required" in schema else {}
-    return {"type": "object", "properties": properties, **required, "additionalProperties": False}
+    return {"type": "object", "properties": schema["properties"], **required, "additionalProperties": False}

@@ -1,5 +1,1 @@
-"""The official extension io.modelcontextprotocol/tasks (SEP-2663, protocol 2026-07-28) for the MCP Python SDK.
-
-It knows the protocol and nothing of this product; a `TaskSource` does the work behind the tasks. docs/tasks.md
-says how another server uses it.
-"""
+"""The Tasks extension (SEP-2663) for the MCP Python SDK. It knows nothing of this product; docs/tasks.md says more."""

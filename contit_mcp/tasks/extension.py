@@ -10,36 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
+import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding, RequestHandler, compose_tool_call_handler
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
-from mcp_types import (
-    HEADER_MISMATCH,
-    INVALID_PARAMS,
-    METHOD_NOT_FOUND,
-    MISSING_REQUIRED_CLIENT_CAPABILITY,
-    CallToolRequestParams,
-    CallToolResult,
-    ClientCapabilities,
-    ErrorData,
-    InputRequests,
-    MissingRequiredClientCapabilityErrorData,
-    RequestParams,
-)
+from mcp_types import CallToolRequestParams
 from mcp_types.methods import serialize_server_result
 from pydantic import BaseModel
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
-
-VERSIONS = frozenset({"2026-07-28"})
-"""The protocol versions in which the extension is defined. Its methods do not exist in others."""
+VERSIONS = frozenset({"2026-07-28"})  # in which the extension is defined; its methods do not exist in others
 
 Request = ServerRequestContext[Any, Any]
-_Found = TypeVar("_Found")
 
 
 class Status(StrEnum):
@@ -68,9 +54,9 @@ class Task:
     ttl_seconds: float | None  # how long after its creation it can be polled; None for ever
     poll_seconds: float | None = None  # how long a client should pause before it asks again
     message: str | None = None  # for a user or a model
-    result: CallToolResult | None = None  # if completed: what the call would have returned, also an error of the tool
-    error: ErrorData | None = None  # if failed: the JSON-RPC error that the call would have returned
-    input_requests: InputRequests = field(default_factory=dict)  # if input is required: by key, each used once
+    result: types.CallToolResult | None = None  # if completed: that of the call, also if it is an error of the tool
+    error: types.ErrorData | None = None  # if failed: the JSON-RPC error of the call
+    input_requests: types.InputRequests = field(default_factory=dict)  # if input is required: by key, each used once
 
     def created(self) -> dict[str, Any]:
         """Return the result of the call that created it (`CreateTaskResult`)."""
@@ -111,18 +97,15 @@ def _iso(seconds: float) -> str:
 
 
 def _milliseconds(seconds: float) -> int:
-    """Return a whole positive number, as the specification requires."""
-    return max(1, round(seconds * 1000))
+    return max(1, round(seconds * 1000))  # the specification requires a whole positive number
 
 
 class Support(Enum):
     """Whether a tool's calls become tasks, for clients that declare the extension."""
 
     NEVER = "never"
-    OPTIONAL = "optional"
-    """They may; for other clients the call runs as usual."""
-    REQUIRED = "required"
-    """They always do; other clients get an error that names the missing capability."""
+    OPTIONAL = "optional"  # for other clients the call runs as usual
+    REQUIRED = "required"  # other clients get an error that names the missing capability
 
 
 class TaskSource(Protocol):
@@ -134,30 +117,24 @@ class TaskSource(Protocol):
 
     def support(self, tool_name: str) -> Support:
         """Return whether calls of this tool become tasks."""
-        ...
 
     async def create(self, params: CallToolRequestParams, ctx: Request, call_next: CallNext) -> Task | HandlerResult:
         """Start the work of a call, and return its task once `get` finds it in every process.
 
-        Return the call's own result if it needs no task: a refusal, or an answer that is available at once.
-        `await call_next(ctx)` makes the call as if there were no tasks.
+        A call that needs no task returns its own result; `await call_next(ctx)` makes it as if there were no tasks.
         """
-        ...
 
     async def get(self, task_id: str, ctx: Request) -> Task | None:
         """Return the task as it is now, without waiting; None if this caller has no task with that id."""
-        ...
 
     async def update(self, task_id: str, responses: dict[str, Any], ctx: Request) -> bool:
         """Take responses to input requests, ignoring unknown keys, and return whether this caller has the task."""
-        ...
 
     async def cancel(self, task_id: str, ctx: Request) -> bool:
         """Note that the client no longer wants the task, and return whether this caller has it. Idempotent."""
-        ...
 
 
-class TaskParams(RequestParams):
+class TaskParams(types.RequestParams):
     """Parameters of all three methods; the handlers check them after the client's capability and headers."""
 
     task_id: Any = None
@@ -206,49 +183,47 @@ class TasksExtension(Extension):
         return made.created() if isinstance(made, Task) else made
 
     async def _get(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        return _known(await self._source.get(_task_id(ctx, params), ctx)).detailed(ctx.protocol_version)
+        task = await self._source.get(_task_id(ctx, params), ctx)
+        if task is None:
+            raise unknown_task()
+        return task.detailed(ctx.protocol_version)
 
     async def _update(self, ctx: Request, params: TaskParams) -> HandlerResult:
         task_id, responses = _task_id(ctx, params), params.input_responses
         if not isinstance(responses, dict):
-            raise MCPError(INVALID_PARAMS, "inputResponses must be an object: each response by the key of its request.")
-        _known(await self._source.update(task_id, responses, ctx))
+            raise MCPError(types.INVALID_PARAMS, "inputResponses must be an object: a response for each key.")
+        if not await self._source.update(task_id, responses, ctx):
+            raise unknown_task()
         return {}
 
     async def _cancel(self, ctx: Request, params: TaskParams) -> HandlerResult:
-        _known(await self._source.cancel(_task_id(ctx, params), ctx))
+        if not await self._source.cancel(_task_id(ctx, params), ctx):
+            raise unknown_task()
         return {}
 
 
 def _task_id(ctx: Request, params: TaskParams) -> str:
     """Return the task that is meant, after the checks of version, capability and header."""
     if ctx.protocol_version not in VERSIONS:
-        raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
+        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
     _check_declared(ctx)
     if not isinstance(params.task_id, str):
-        raise MCPError(INVALID_PARAMS, "taskId must be a string: the taskId of a task, exactly as it was returned.")
+        raise MCPError(types.INVALID_PARAMS, "taskId must be a string: that of a task, exactly as it was returned.")
     # A proxy may have routed by the header. One without it passes: fastmcp-tasks 4.1.2 does not send it.
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     named = headers.get(MCP_NAME_HEADER)
     if named is not None and decode_header_value(named) != params.task_id:
-        raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match the request's taskId.")
+        raise MCPError(types.HEADER_MISMATCH, "The header Mcp-Name does not match the request's taskId.")
     return params.task_id
 
 
 def _check_declared(ctx: Request) -> None:
     if not declares_tasks(ctx):
-        missing = MissingRequiredClientCapabilityErrorData(
-            required_capabilities=ClientCapabilities(extensions={IDENTIFIER: {}})
-        )
-        raise MCPError(
-            MISSING_REQUIRED_CLIENT_CAPABILITY,
-            f"This needs a client that declares the extension {IDENTIFIER} in protocol {', '.join(sorted(VERSIONS))}.",
-            _dumped(missing),
-        )
+        message = f"This needs a client that declares {IDENTIFIER} in protocol {', '.join(sorted(VERSIONS))}."
+        missing: dict[str, Any] = {"requiredCapabilities": {"extensions": {IDENTIFIER: {}}}}
+        raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, missing)
 
 
-def _known(found: _Found | None) -> _Found:
-    """Return what was found; one error for ids that never existed, have expired, or belong to another caller."""
-    if not found:
-        raise MCPError(INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")
-    return found
+def unknown_task() -> MCPError:
+    """Return the one error for ids that never existed, have expired, or belong to another caller."""
+    return MCPError(types.INVALID_PARAMS, "Task not found: the id is not known here, or has expired.")

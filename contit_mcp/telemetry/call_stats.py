@@ -18,14 +18,10 @@ Event = Literal["retry", "poll", "join", "store_error", "held"]
 """A repeated request, a poll, an ask that joined a run, a failed use of the store, and a start that was not sent
 because Contit had asked for a pause."""
 
-POOL = "pool"
-"""Instead of a status: no connection of our own was free, so nothing was sent."""
-
-NO_ANSWER = "none"
-"""Instead of a status: Contit could not be reached, or the exchange broke."""
-
-CANCELLED = "cancelled"
-"""Instead of a status: the caller left, or its time ended, before the answer was complete."""
+# Instead of a status
+POOL = "pool"  # no connection of our own was free, so nothing was sent
+NO_ANSWER = "none"  # Contit could not be reached, or the exchange broke
+CANCELLED = "cancelled"  # the caller left, or its time ended, before the answer was complete
 
 
 class Listener:
@@ -67,16 +63,11 @@ NULL_LISTENER = Listener()
 
 @dataclass(slots=True)
 class CallStats:
-    """Counters of one call. Every event is also reported to the listener.
-
-    Attributes:
-        requests: HTTP requests to Contit and the token endpoint, without those that got no connection of our own.
-        statuses: Finished requests by status (see `Listener.on_request`).
-    """
+    """Counters of one call. Every event is also reported to the listener."""
 
     listener: Listener = NULL_LISTENER
-    requests: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
+    requests: int = 0  # to Contit and the token endpoint, without those that got no connection of our own
+    statuses: Counter[str] = field(default_factory=Counter)  # of finished requests, or what is instead of one
     events: Counter[Event] = field(default_factory=Counter)
 
     def count_request(self, endpoint: str, status: str, seconds: float) -> None:
@@ -106,18 +97,10 @@ def current_call_stats() -> CallStats:
     return _current.get() or CallStats()
 
 
-_ROW = 3
-"""Failures in a row that count as an outage."""
-
-_SILENT_READS, _SILENT_SECONDS = 5, 1.0
-"""How many reads may wait at once, for how long, without any answer of Contit. A read takes milliseconds."""
-
-_LONE_SILENT_SECONDS = 10.0
-"""How long a single request may wait without any answer. A start may take seconds."""
-
-_SETTLED_SECONDS = 3.0
-"""Seconds without a failure until Contit counts as back, so that alternating failures are one change of state."""
-
+_ROW = 3  # failures that count as an outage
+_SILENT_READS, _SILENT_SECONDS = 5, 1.0  # reads that wait without any answer of Contit; a read takes milliseconds
+_LONE_SILENT_SECONDS = 10.0  # of a single request; a start may take seconds
+_SETTLED_SECONDS = 3.0  # without a failure until Contit is back, so that alternating failures are one change of state
 _CHECK_SECONDS = 0.25
 
 
@@ -130,9 +113,9 @@ class Reachability:
 
     def __init__(self) -> None:
         self.reachable = True
-        self._waiting: dict[object, tuple[float, bool]] = {}  # when it was sent, and whether it is a read; oldest first
+        self._waiting: dict[object, tuple[float, bool]] = {}  # when it was sent, and whether it is a read
         self._failures = 0
-        self._answered_at = self._failed_at = self._changed_at = -math.inf
+        self._answered_at = self._failed_at = self._lost_at = -math.inf
 
     @property
     def in_flight(self) -> int:
@@ -142,8 +125,7 @@ class Reachability:
     @property
     def oldest_seconds(self) -> float:
         """Return how long the oldest request has been waiting for its answer; 0 without requests."""
-        oldest = next(iter(self._waiting.values()), None)
-        return 0.0 if oldest is None else anyio.current_time() - oldest[0]
+        return max((anyio.current_time() - sent for sent, _ in self._waiting.values()), default=0.0)
 
     @contextmanager
     def waiting(self, *, read: bool) -> Iterator[None]:
@@ -165,18 +147,20 @@ class Reachability:
         self._failed_at = anyio.current_time()
         self._failures += 1
         if self._failures >= _ROW and self.reachable:
-            self._change(reachable=False, cause=cause)
+            self._lost(cause)
 
     def check(self) -> None:
         """Check for silence, and for the end of an outage."""
         now = anyio.current_time()
-        silent = self._is_silent(now)
+        unanswered = [(sent, read) for sent, read in self._waiting.values() if sent > self._answered_at]
+        silent_reads = sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered)
+        silent = silent_reads >= _SILENT_READS or any(sent < now - _LONE_SILENT_SECONDS for sent, _ in unanswered)
+        bad_at = max(self._failed_at, self._lost_at)
         if self.reachable and silent:
-            self._change(reachable=False, cause="silence")
-        elif not self.reachable and not silent:
-            bad_at = max(self._failed_at, self._changed_at)
-            if self._answered_at > bad_at and now - bad_at >= _SETTLED_SECONDS:
-                self._change(reachable=True)
+            self._lost("silence")
+        elif not self.reachable and not silent and self._answered_at > bad_at and now - bad_at >= _SETTLED_SECONDS:
+            log.warning("contit.back", seconds=round(now - self._lost_at, 3))
+            self.reachable = True
 
     async def watch(self) -> None:
         """Check repeatedly, until cancelled."""
@@ -184,16 +168,6 @@ class Reachability:
             await anyio.sleep(_CHECK_SECONDS)
             self.check()
 
-    def _is_silent(self, now: float) -> bool:
-        """Return whether requests have been waiting too long and nothing was answered after they were sent."""
-        unanswered = [(sent, read) for sent, read in self._waiting.values() if sent > self._answered_at]
-        silent_reads = sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered)
-        return silent_reads >= _SILENT_READS or any(sent < now - _LONE_SILENT_SECONDS for sent, _ in unanswered)
-
-    def _change(self, *, reachable: bool, cause: str | None = None) -> None:
-        now = anyio.current_time()
-        if reachable:
-            log.warning("contit.back", seconds=round(now - self._changed_at, 3))
-        else:
-            log.warning("contit.unreachable", cause=cause, requests=self.in_flight)
-        self.reachable, self._changed_at = reachable, now
+    def _lost(self, cause: str) -> None:
+        log.warning("contit.unreachable", cause=cause, requests=self.in_flight)
+        self.reachable, self._lost_at = False, anyio.current_time()

@@ -30,14 +30,13 @@ FIELDS: dict[str, int] = {
     "thread_id": 256, "run_id": 256, "end": 40, "word": 40, "taken_as": 40,
     # numbers
     "seconds": 0, "polls": 0, "requests": 0, "retries": 0, "joins": 0, "store_errors": 0, "pause_seconds": 0,
-    "retry": 0, "calls_in_flight": 0, "keys": 400, "kept": 0, "bytes": 0, "size": 0, "status": 0, "lines": 0,
-    "runs": 0, "records": 0, "lag_seconds": 0, "stretch": 0, "statuses": 100,
+    "retry": 0, "calls_in_flight": 0, "keys": 400, "kept": 0, "bytes": 0, "size": 0, "status": 0, "stretch": 0,
+    "statuses": 100,
     # HTTP
     "method": 20, "path": 40, "refused": 40, "caller": 120, "client": 60, "url": 200, "auth": 20, "metrics_port": 0,
     # what happened, in words of ours
-    "cause": 40, "reason": 60, "error": 1_000, "problem": 300, "hint": 300, "problems": 200, "meanwhile": 40,
-    "variable": 60, "file": 300, "moved_to": 300, "key": 60,
-    "ignored": 300, "endpoint": 40, "operation": 40, "kind": 40, "media_type": 100,
+    "cause": 40, "reason": 60, "error": 1_000, "problem": 300, "hint": 300, "meanwhile": 40, "file": 300,
+    "moved_to": 300, "key": 60, "media_type": 100,
     # records of other libraries
     "logger": 100, "where": 200, "category": 60,
 }  # fmt: skip
@@ -76,11 +75,9 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_j
     stream = stream or sys.stderr
     if as_json is None:
         as_json = not stream.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
-    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if not as_json:
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
     handler = logging.StreamHandler(stream)
     handler.addFilter(lambda record: _is_ours(record) or record.levelno >= logging.WARNING)
     handler.setFormatter(
@@ -96,26 +93,17 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_j
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_exception_text, renderer],
         )
     )
-    root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(_OURS).setLevel(level)
     logging.raiseExceptions = False  # a line that cannot be written would be printed with its arguments
     warnings.showwarning = _log_warning
 
 
 def _log_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object, **more: object
 ) -> None:
     """Log a warning of Python by its category and place."""
-    del message, file, line  # they can quote anything
+    del message, rest, more  # they can quote anything
     get_logger(_OURS).warning("python.warning", category=category.__name__, where=f"{_short_path(filename)}:{lineno}")
 
 
@@ -125,10 +113,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 def _known_fields(_: object, __: str, event: EventDict) -> EventDict:
     kept: dict[str, Any] = {"event": _text(event.pop("event", ""), _MOST_EVENT_CHARACTERS)}
-    for name, value in event.items():
-        if (longest := FIELDS.get(name)) is not None:
-            kept[name] = _scalar(value, longest)
-    return kept
+    return kept | {name: _scalar(value, FIELDS[name]) for name, value in event.items() if name in FIELDS}
 
 
 def _scalar(value: object, longest: int) -> str | float | bool | None:
@@ -157,10 +142,10 @@ def _with_trace_id(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _without_exception_text(_: object, __: str, event: EventDict) -> EventDict:
-    exc_info = event.pop("exc_info", None)
-    if exc_info is True:
-        exc_info = sys.exc_info()
-    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
     if isinstance(error, BaseException):
         event["error"] = _text(_describe(error), FIELDS["error"])
     event.pop("stack_info", None)

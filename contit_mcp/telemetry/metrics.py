@@ -4,22 +4,19 @@ Events are counted when they happen. A state is a gauge that is read at each scr
 """
 
 import platform
+from functools import partial
 
 import anyio
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from contit_mcp import __version__
 from contit_mcp.errors import StartUnknownError, UnexpectedError
 from contit_mcp.telemetry.call_stats import POOL, Event, Listener
 
-_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)
-"""The bounds include the waits of hosts."""
-
+_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)  # with the waits of hosts
 _RUN_SECONDS = (1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240, 600, 1_800)
-_SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Bounds for operations that normally take milliseconds."""
-
+_SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # what normally takes milliseconds
 _LAG_PAUSE = 0.5
 
 RUN_ENDS = ("completed", "run_failed", "no_end_seen", "not_found", "no_answer")
@@ -32,20 +29,13 @@ class Metrics(Listener):
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, registry=registry)
-
-        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SHORT_SECONDS) -> Histogram:
-            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, buckets=_SHORT_SECONDS, registry=registry)
 
         # Runs: what became of the questions, however they were asked
-        self._runs = counter("contit_runs", "Runs by how they ended, when their end was first seen.", "end")
+        self._runs = counter("contit_runs", "Runs by how they ended, when their end was first seen.", ["end"])
         self._run_seconds = histogram(
-            "contit_run_seconds", "From a run's start until its end was seen.", "end", buckets=_RUN_SECONDS
+            "contit_run_seconds", "From a run's start until its end was seen.", ["end"], buckets=_RUN_SECONDS
         )
         for end in RUN_ENDS:
             self._runs.labels(end)
@@ -54,44 +44,31 @@ class Metrics(Listener):
         self._runs_polled = gauge("contit_mcp_pollers", "Runs that this process polls.")
 
         # Calls
-        self._calls = counter(
-            "contit_mcp_calls", "Tool calls, by tool and outcome, without polls of tasks.", "tool", "outcome"
-        )
+        self._calls = counter("contit_mcp_calls", "Tool calls, without polls of tasks.", ["tool", "outcome"])
         self._seconds = histogram(
-            "contit_mcp_call_seconds", "How long tool calls took, without those that returned a task.", "tool",
+            "contit_mcp_call_seconds",
+            "Tool calls, without those that returned a task.",
+            ["tool"],
             buckets=_CALL_SECONDS,
-        )  # fmt: skip
+        )
         self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
         self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
-        self._outcomes = {  # without labels, so that they start at 0 and a first event is a rise
-            "cancelled": counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on."),
-            StartUnknownError.__name__: counter(
-                "contit_mcp_unknown_starts", "Calls told that their start was sent and whether it runs is not known."
-            ),
-            UnexpectedError.__name__: counter("contit_mcp_crashed_calls", "Calls that a fault of this program ended."),
-        }
+        left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
+        unknown = counter("contit_mcp_unknown_starts", "Calls told that it is not known whether a run was started.")
+        crashed = counter("contit_mcp_crashed_calls", "Calls that a fault of this program ended.")
+        # Without labels, so that they start at 0 and a first event is a rise.
+        self._outcomes = {"cancelled": left, StartUnknownError.__name__: unknown, UnexpectedError.__name__: crashed}
 
         # Contit
-        self._upstream = counter(
-            "contit_mcp_upstream_requests",
-            "Requests to Contit, by endpoint and status; 'none' got no answer, 'pool' no connection of our own.",
-            "endpoint",
-            "status",
-        )
-        self._upstream_seconds = histogram(
-            "contit_mcp_upstream_seconds", "From sending a request to Contit to the end of its answer.", "endpoint"
-        )
-        self._connection_seconds = histogram(
-            "contit_mcp_connection_wait_seconds", "How long requests waited for a connection of our own."
-        )
+        text = "Requests to Contit; 'none' got no answer, 'pool' no connection of our own."
+        self._upstream = counter("contit_mcp_upstream_requests", text, ["endpoint", "status"])
+        text = "From sending a request to Contit to the end of its answer."
+        self._upstream_seconds = histogram("contit_mcp_upstream_seconds", text, ["endpoint"])
+        self._connection_seconds = histogram("contit_mcp_connection_wait_seconds", "Waits for a connection of our own.")
         self.upstream_in_flight = gauge("contit_mcp_upstream_in_flight", "Requests to Contit without an answer yet.")
-        self.upstream_oldest = gauge(
-            "contit_mcp_upstream_oldest_seconds", "How long the oldest of these has been waiting."
-        )
+        self.upstream_oldest = gauge("contit_mcp_upstream_oldest_seconds", "How long the oldest of these has waited.")
         self.reachable = gauge("contit_mcp_contit_reachable", "Whether Contit answers, and not with 429 or 5xx.")
-        self.backoff = gauge(
-            "contit_mcp_backoff_stretch", "How many times longer pauses are, because Contit is overloaded or away."
-        )
+        self.backoff = gauge("contit_mcp_backoff_stretch", "How many times longer pauses are, to spare Contit.")
         self._events: dict[Event, Counter] = {
             "retry": counter("contit_mcp_upstream_retries", "Requests to Contit that were repeated."),
             "poll": counter("contit_mcp_polls", "Questions to Contit whether a run has ended."),
@@ -100,41 +77,33 @@ class Metrics(Listener):
         }
 
         # The store
-        self._store_seconds = histogram("contit_mcp_store_seconds", "How long uses of the run store took.", "operation")
+        self._store_seconds = histogram(
+            "contit_mcp_store_seconds", "How long uses of the run store took.", ["operation"]
+        )
         self._store_errors = counter("contit_mcp_store_errors", "Times that the run store could not be used.")
         self._store_usable = gauge("contit_mcp_store_usable", "Whether the run store can be used; if not, memory is.")
         self._store_usable.set(1)
-        self._store_slow = gauge(
-            "contit_mcp_store_slow", "Whether uses of the run store take a quarter second and more."
-        )
+        self._store_slow = gauge("contit_mcp_store_slow", "Whether uses of the store take a quarter second and more.")
         self._store_uses: dict[object, float] = {}
-        store_oldest = gauge(
-            "contit_mcp_store_oldest_seconds", "How long the oldest use of the store has been waiting."
-        )
+        store_oldest = gauge("contit_mcp_store_oldest_seconds", "How long the oldest use of the store has waited.")
         store_oldest.set_function(
-            lambda: anyio.current_time() - min(self._store_uses.values()) if self._store_uses else 0.0
+            lambda: max((anyio.current_time() - began for began in self._store_uses.values()), default=0.0)
         )
 
         # This server
-        self._rejected = counter(
-            "contit_mcp_rejected_requests", "HTTP requests that were refused, by reason.", "reason"
-        )
-        self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", "path", "status")
-        self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", "kind")
+        self._rejected = counter("contit_mcp_rejected_requests", "HTTP requests that were refused.", ["reason"])
+        self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", ["path", "status"])
+        self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", ["kind"])
         self.most_under_way = gauge("contit_mcp_requests_under_way_limit", "How many of them are served at once.")
-        self.limits_local = gauge(
-            "contit_mcp_limits_local_only", "Whether each replica counts requests for itself, as Redis cannot be used."
-        )
+        self.limits_local = gauge("contit_mcp_limits_local_only", "Whether each replica counts alone, without Redis.")
         self._lag = histogram("contit_mcp_event_loop_lag_seconds", "How late the event loop is with its work.")
         self.ready = gauge("contit_mcp_ready", "Whether this server takes calls.")
-        self._info = gauge(
-            "contit_mcp_build_info", "The versions that run; store and schema say which runs it shares.",
-            "version", "python", "store", "schema",
-        )  # fmt: skip
 
     def set_build_info(self, *, store: str, schema: int | None) -> None:
         """Set the versions that run; processes with another kind of store, or another schema, see other runs."""
-        self._info.labels(__version__, platform.python_version(), store, "" if schema is None else str(schema)).set(1)
+        info = Info("contit_mcp_build", "The versions that run, and which runs they share.", registry=self.registry)
+        versions = {"version": __version__, "python": platform.python_version()}
+        info.info({**versions, "store": store, "schema": "" if schema is None else str(schema)})
 
     async def watch_event_loop(self) -> None:
         """Measure how late the event loop is, until cancelled."""

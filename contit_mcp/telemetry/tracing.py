@@ -13,11 +13,8 @@ from contit_mcp.telemetry.logging import get_logger
 log = get_logger(__name__)
 
 _WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_LONGEST_ATTRIBUTE = 256
-"""Characters. The SDK's spans hold the method and the request id as callers send them."""
-
-_FLUSH_SECONDS = 0.3
-"""Limit for sending the last spans. The exporter itself waits for a hanging collector for 10 s and more."""
+_LONGEST_ATTRIBUTE = 256  # the SDK's spans hold the method and the request id as callers send them
+_FLUSH_SECONDS = 0.3  # to send the last spans; the exporter itself waits for a hanging collector for 10 s and more
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """An ask or a start: its answer, its handle, and every way in which a start can fail."""
 
+import itertools
+from dataclasses import replace
+
 import anyio
 import httpx
 import pytest
 
-from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.errors import (
     AnswerUnavailableError,
     APIStatusError,
@@ -70,7 +72,7 @@ async def test_a_failed_run_is_an_error_to_its_caller_and_frees_its_thread(word:
 
 
 async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
-    stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=PollPolicy(schedule=STEADY, run_seconds=60))
+    stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=replace(STEADY, run_seconds=60))
     with pytest.raises(RunTimeoutError, match="No end seen.* 1 minute ") as caught:
         await stage.ask("endless", wait=240)
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
@@ -78,17 +80,29 @@ async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
     assert (await stage.ask("next", "thread_1")).response == answer_to("next")
 
 
+STUMBLES = [
+    *[httpx.Response(status, html="<html>") for status in (500, 502, 503)],
+    httpx.Response(429, headers={"Retry-After": "1"}),
+    *[httpx.ReadTimeout("x"), httpx.ReadError("x"), httpx.ConnectError("x")],
+]
+
+
 @pytest.mark.parametrize(
-    "reply", [httpx.Response(500), httpx.Response(429), httpx.ReadError("x"), httpx.Response(200, text="<html>")]
+    ("endpoint", "reply"),
+    [("status", httpx.Response(200, html="<html>")), *itertools.product(["status", "response"], STUMBLES)],
 )
-async def test_contit_stumbling_after_the_start_still_returns_the_handle(reply: httpx.Response | Exception) -> None:
+async def test_contit_stumbling_after_the_start_still_returns_the_handle(
+    endpoint: str, reply: httpx.Response | Exception
+) -> None:
     """At the end of the wait, or of our tolerance if that is shorter."""
-    stage = set_stage(polling=PollPolicy(schedule=STEADY, fault_seconds=20))
-    stage.contit.instead("status", *[reply] * 1000)
+    stage = set_stage(polling=replace(STEADY, fault_seconds=20))
+    stage.contit.instead(endpoint, *[reply] * 1000)
     began = anyio.current_time()
     report = await stage.ask("q", wait=200)
     assert (report.phase, report.run_id) == (Phase.IN_PROGRESS, "run_2")
     assert anyio.current_time() - began < 30
+    stage.contit.replies.clear()
+    assert (await stage.response(report)).response == answer_to("q")
 
 
 async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the_ids() -> None:

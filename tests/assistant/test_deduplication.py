@@ -9,15 +9,9 @@ import pytest
 from contit_mcp.errors import APITimeoutError, ThreadBusyError
 from contit_mcp.runs.record import Phase
 from tests.echo_contit import EchoContit, answer_to
-from tests.stage import Notes, Stage, set_stage
+from tests.stage import Notes, set_stage
 
 pytestmark = pytest.mark.anyio
-
-
-async def leave(stage: Stage, *, after: float) -> None:
-    """Ask, and go away."""
-    with anyio.move_on_after(after):
-        await stage.ask("q")
 
 
 async def test_however_many_ask_the_same_at_once_it_runs_once_and_one_polls() -> None:
@@ -40,7 +34,7 @@ async def test_however_many_ask_the_same_at_once_it_runs_once_and_one_polls() ->
 async def test_when_the_one_who_polls_leaves_another_goes_on_and_hears_the_words() -> None:
     stage, notes = set_stage(EchoContit(seconds=20)), Notes()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(leave, stage, after=2.0))
+        tasks.start_soon(partial(stage.leave, after=2.0))
         await anyio.sleep(1)
         assert (await stage.ask("q", observer=notes)).response == answer_to("q")
     assert stage.contit.started("q") == 1
@@ -67,7 +61,7 @@ async def test_start_and_ask_join_each_other_also_on_the_thread_that_the_questio
 
 async def test_a_caller_who_went_gets_the_answer_when_it_asks_again() -> None:
     stage = set_stage(EchoContit(seconds=10))
-    await leave(stage, after=5)
+    await stage.leave(after=5)
     other = await stage.assistant.status("owner-1", "thread_1", "run_2", wait_seconds=30)  # sees the end
     assert other.phase is Phase.COMPLETED
     await anyio.sleep(30)

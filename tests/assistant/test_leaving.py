@@ -28,14 +28,6 @@ async def test_a_cancelled_ask_stops_polling_before_the_next_poll() -> None:
     assert report.response == answer_to("q")
 
 
-async def test_a_start_that_is_cancelled_while_it_is_sent_is_remembered() -> None:
-    stage = set_stage(EchoContit(latency=2, seconds=5))
-    with anyio.move_on_after(1):
-        await stage.ask("q")
-    assert (await stage.ask("q")).response == answer_to("q")
-    assert stage.contit.started("q") == 1
-
-
 @pytest.mark.parametrize(("latency", "closes_after", "within"), [(0.0, 5.0, 0.0), (1.0, 0.5, 0.5)])
 async def test_closing_returns_every_ask_with_its_handle_also_in_the_middle_of_a_start(
     latency: float, closes_after: float, within: float

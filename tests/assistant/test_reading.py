@@ -164,14 +164,6 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
         await fresh.response(run)
 
 
-async def test_a_foreign_owner_does_not_see_what_is_remembered() -> None:
-    stage = set_stage()
-    run = await stage.ask("q")
-    requests = len(stage.contit.requests)
-    await stage.assistant.status("other", run.thread_id, str(run.run_id))
-    assert len(stage.contit.requests) > requests
-
-
 # --- bounds
 
 

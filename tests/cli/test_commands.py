@@ -13,7 +13,8 @@ import pytest
 import contit_mcp
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
 from contit_mcp.contit.transport import TransportPolicy
-from contit_mcp.server.tenancy import Kind, Sealer, TaskId, sealer_of_credential
+from contit_mcp.server.tasks import TaskId
+from contit_mcp.server.tenancy import Kind, Sealer, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
 from tests.cli.command_line import RunHere, command_in, environment, on_terminal, run, started, upstream
 
@@ -151,7 +152,7 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(run_here: RunHere
     odd = [(handle, NEW, "None of") for handle in (sealed[:-3], "run_1", "", "h1_", "h1_" + "A" * 10_000)]
     for handle, key, problem in [
         (sealed, FOREIGN, "None of the keys opens this handle"),
-        (sealed, "short", "No key can open it: a seal key has at least"),
+        (sealed, "short", "No key can open it: CONTIT_MCP_SEAL_KEY cannot be used: a seal key has"),
         (sealed, "", "No key can open it: "),
         *odd,
     ]:

@@ -1,4 +1,4 @@
-"""Serves the tools, prompts and resources that the suite calls, on our HTTP stack and a free port: run it as a module."""
+"""Serves what the suite calls on our HTTP stack and a free port: run it as a module."""
 
 import os
 
@@ -9,26 +9,17 @@ from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import wired_app
 from contit_mcp.http.serve import listen
 from contit_mcp.telemetry.logging import configure_logging
-from tests.conformance import fixture_contents, fixture_inputs, fixture_tools
-from tests.conformance.fixture_tasks import create_tasks_server
-from tests.conformance.jobs import Jobs
-
-ENVIRONMENT = {
-    "CONTIT_API_KEY": "key",
-    "CONTIT_MCP_PORT": "0",
-    "CONTIT_MCP_STORE": "memory",
-    "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
-}
+from tests.conformance.fixtures import register
+from tests.conformance.jobs import Jobs, create_tasks_server
 
 
 async def main() -> None:
     """Serve everything that the suite asks for until a signal comes, as `contit-mcp http` does."""
     given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
-    settings = load_settings(environment=ENVIRONMENT | given)
+    settings = load_settings(environment={"CONTIT_API_KEY": "key", "CONTIT_MCP_PORT": "0", **given})
     async with anyio.create_task_group() as background:
         server = create_tasks_server(Jobs(background))
-        for fixtures in (fixture_tools, fixture_inputs, fixture_contents):
-            fixtures.register(server)
+        register(server)
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         server.streamable_http_app(stateless_http=True, transport_security=unchecked)
         async with wired_app(settings, sessions=server.session_manager) as wired:

@@ -1,4 +1,4 @@
-"""A source of tasks that works in this process, for the tools that the conformance suite calls.
+"""A source of tasks that works in this process, and the tools that the suite's scenarios about tasks call.
 
 It is what `contit_mcp.tasks` asks of any server, and more than Contit needs: tasks that need input, that fail by the
 protocol, and that stop when they are cancelled. It keeps nothing and tells nobody apart.
@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolRequestParams, CallToolResult, ElicitRequest, ErrorData
 
-from contit_mcp.tasks.extension import Status, Support, Task
+from contit_mcp.tasks.extension import Status, Support, Task, TasksExtension, TaskSource
+
+Request = ServerRequestContext[Any, Any]
 
 SUPPORT = {
     "slow_compute": Support.OPTIONAL,
@@ -35,28 +38,25 @@ class Job:
     task_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
-    result: CallToolResult | None = None
-    error: ErrorData | None = None
+    result: types.CallToolResult | None = None
+    error: types.ErrorData | None = None
     cancelled: bool = False
-    outstanding: dict[str, ElicitRequest] = field(default_factory=dict)
+    outstanding: dict[str, types.ElicitRequest] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     answered: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can happen to it."""
         return self.cancelled or self.result is not None or self.error is not None
 
-    async def ask(self, requests: dict[str, ElicitRequest]) -> dict[str, Any]:
-        """Ask the client, and wait for all answers."""
+    async def ask(self, requests: dict[str, types.ElicitRequest]) -> dict[str, Any]:
         self.outstanding = dict(requests)
         self.updated_at = time.time()
         await self.answered.wait()
         return self.answers
 
     def take(self, responses: dict[str, Any]) -> None:
-        """Take those answers that were asked for; each once."""
         for key in [key for key in responses if key in self.outstanding]:
             del self.outstanding[key]
             self.answers[key] = responses[key]
@@ -65,7 +65,6 @@ class Job:
             self.answered.set()
 
     def task(self) -> Task:
-        """As the protocol wants it."""
         status = Status.INPUT_REQUIRED if self.outstanding else Status.WORKING
         if self.ended:
             status = Status.FAILED if self.error else Status.COMPLETED if self.result else Status.CANCELLED
@@ -82,16 +81,11 @@ class Job:
         )
 
 
-CURRENT: ContextVar[Job] = ContextVar("CURRENT")
-"""The job that a tool works for."""
+CURRENT: ContextVar[Job] = ContextVar("CURRENT")  # the job that a tool works for
 
 
 class Jobs:
-    """See the module.
-
-    Args:
-        background: Where jobs go on after their call has returned.
-    """
+    """The source. Jobs go on in `background` after their call has returned."""
 
     def __init__(self, background: TaskGroup) -> None:
         self._background = background
@@ -101,7 +95,7 @@ class Jobs:
         return SUPPORT.get(tool_name, Support.NEVER)
 
     async def create(
-        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+        self, params: types.CallToolRequestParams, ctx: Request, call_next: CallNext
     ) -> Task | HandlerResult:
         if params.name == "test_tool_with_task" and not params.input_responses:
             return await call_next(ctx)  # it asks before there is a task
@@ -110,17 +104,15 @@ class Jobs:
         self._background.start_soon(self._work, job, ctx, call_next)
         return job.task()
 
-    async def get(self, task_id: str, ctx: ServerRequestContext[Any, Any]) -> Task | None:
-        job = self._jobs.get(task_id)
-        return None if job is None else job.task()
+    async def get(self, task_id: str, ctx: Request) -> Task | None:
+        return self._jobs[task_id].task() if task_id in self._jobs else None
 
-    async def update(self, task_id: str, responses: dict[str, Any], ctx: ServerRequestContext[Any, Any]) -> bool:
-        job = self._jobs.get(task_id)
-        if job is not None:
-            job.take(responses)
-        return job is not None
+    async def update(self, task_id: str, responses: dict[str, Any], ctx: Request) -> bool:
+        if task_id in self._jobs:
+            self._jobs[task_id].take(responses)
+        return task_id in self._jobs
 
-    async def cancel(self, task_id: str, ctx: ServerRequestContext[Any, Any]) -> bool:
+    async def cancel(self, task_id: str, ctx: Request) -> bool:
         job = self._jobs.get(task_id)
         if job is not None and not job.ended:
             job.cancelled, job.updated_at = True, time.time()
@@ -128,7 +120,7 @@ class Jobs:
         return job is not None
 
     @staticmethod
-    async def _work(job: Job, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> None:
+    async def _work(job: Job, ctx: Request, call_next: CallNext) -> None:
         CURRENT.set(job)
         with job.scope:
             try:
@@ -136,6 +128,58 @@ class Jobs:
             except MCPError as error:
                 job.error = error.error
             else:
-                assert isinstance(result, CallToolResult)
+                assert isinstance(result, types.CallToolResult)
                 job.result = result
         job.updated_at = time.time()
+
+
+def greet(name: str) -> str:
+    return f"Hello, {name}!"
+
+
+async def slow_compute(seconds: float, label: str = "") -> str:
+    await anyio.sleep(seconds)
+    return f"{label} took {seconds} s"
+
+
+async def failing_job() -> types.CallToolResult:
+    await anyio.sleep(1)
+    return types.CallToolResult(content=[types.TextContent(type="text", text="the job failed")], is_error=True)
+
+
+async def protocol_error_job() -> str:
+    raise MCPError(types.INTERNAL_ERROR, "the job broke")
+
+
+async def confirm_delete(filename: str) -> str:
+    answers = await CURRENT.get().ask({"confirm": _question(f"Delete {filename}?", "confirm", "boolean")})
+    return f"{filename}: {answers['confirm']['action']}"
+
+
+async def multi_input() -> str:
+    first, second = _question("Who?", "name", "string"), _question("Really?", "confirm", "boolean")
+    answers = await CURRENT.get().ask({"first": first, "second": second})
+    return ", ".join(sorted(answers))
+
+
+async def test_tool_with_task(ctx: Context[Any, Any]) -> types.CallToolResult | types.InputRequiredResult:
+    answer = (ctx.input_responses or {}).get("user_name")
+    if not isinstance(answer, types.ElicitResult):
+        return types.InputRequiredResult(input_requests={"user_name": _question("Who are you?", "name", "string")})
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=f"Hello, {(answer.content or {}).get('name')}!")]
+    )
+
+
+def _question(message: str, name: str, kind: str) -> types.ElicitRequest:
+    schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
+    return types.ElicitRequest(params=types.ElicitRequestFormParams(message=message, requested_schema=schema))
+
+
+def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
+    server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(source)], version="1")
+    for tool in (
+        greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task,
+    ):  # fmt: skip
+        server.add_tool(tool, description=tool.__name__)
+    return server

@@ -1,5 +1,6 @@
 """A scripted server on a real port of 127.0.0.1, for connections that end at an awkward moment; and its fixtures."""
 
+import re
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ from anyio.streams.tls import TLSStream
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from tests.children import free_port
 from tests.contit.upstream import ONCE
 
 Behaviour = Callable[["Connection"], Awaitable[None]]
@@ -22,7 +24,6 @@ Behaviour = Callable[["Connection"], Awaitable[None]]
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, since real sockets are waited for."""
     return "asyncio", {}
 
 
@@ -36,22 +37,17 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class RawServer:
-    """Where it listens, and what it saw: connections and requests that came whole."""
-
     port: int
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """Its address over plain HTTP."""
         return f"http://127.0.0.1:{self.port}"
 
 
 @dataclass
 class Connection:
-    """One accepted connection and what a behaviour does with it."""
-
     server: RawServer
     socket: SocketStream
     stream: ByteStream
@@ -62,21 +58,17 @@ class Connection:
         while b"\r\n\r\n" not in received:
             received += await self.stream.receive()
         head, _, body = received.partition(b"\r\n\r\n")
-        length = next(
-            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
-        )
-        while len(body) < length:
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        while length and len(body) < int(length[1]):
             body += await self.stream.receive()
         self.server.requests.append(head + b"\r\n\r\n" + body)
         return self.server.requests[-1]
 
     async def answer(self, body: bytes, *, status: str = "200 OK", headers: str = "") -> None:
-        """Send one whole answer."""
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
         await self.stream.send(head.encode() + body)
 
     async def send(self, data: bytes) -> None:
-        """Send just these bytes."""
         await self.stream.send(data)
 
     def reset(self) -> None:
@@ -97,9 +89,9 @@ def answers(body: bytes, **more: str) -> Behaviour:
 
 
 @asynccontextmanager
-async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[RawServer]:
+async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Serve while inside; each connection is closed when `behave` returns."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     server = RawServer(listener.extra(SocketAttribute.local_port))
 
     async def serve(accepted: SocketStream) -> None:
@@ -122,10 +114,7 @@ async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None, port:
 
 
 async def unused_port() -> int:
-    """A port on which nobody listens."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    async with listener:
-        return listener.extra(SocketAttribute.local_port)
+    return free_port()
 
 
 @asynccontextmanager

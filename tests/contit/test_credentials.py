@@ -39,7 +39,6 @@ HEADERS = {APIKeyAuth: ("x-api-key", SECRET), AccessTokenAuth: ("authorization",
 
 
 def everywhere_but(request: httpx.Request, header: str) -> str:
-    """All of a request as text, without one header."""
     headers = {name: value for name, value in request.headers.items() if name != header}
     return f"{request.method} {request.url!r} {request.url} {headers} {request.content!r} {request.extensions}"
 
@@ -82,36 +81,31 @@ async def test_a_changed_file_is_used_for_the_next_request(kind: Kind, tmp_path:
     assert auth.identity().endswith(":other-secret")
 
 
-@each_kind
 @pytest.mark.parametrize(
     "secret",
     ["two\nlines", "two\r\nX-Evil: 1", "nul\x00", "ünicode", " blank", "blank ", "del\x7f", "zero\u200b", "odd\udcff", ""],
 )  # fmt: skip
-async def test_a_credential_that_no_header_can_carry_is_named_without_its_value(kind: Kind, secret: str) -> None:
-    upstream, auth = scripted(START_OK), kind(SecretValue("CONTIT_API_KEY", value=secret))
-    with pytest.raises(ConfigurationError):
-        auth.identity()
-    with pytest.raises(ConfigurationError) as caught:
-        await start(contit_client(upstream, auth=auth))
-    assert upstream.received == []
-    assert caught.value.message.startswith("CONTIT_API_KEY ")
-    assert not secret or secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
+async def test_a_credential_that_no_header_can_carry_is_named_without_its_value(secret: str) -> None:
+    value, tokens, upstream = SecretValue("CONTIT_CLIENT_SECRET", value=secret), scripted(token()), scripted(START_OK)
+    for auth in (APIKeyAuth(value), AccessTokenAuth(value), client_credentials(tokens, secret)):
+        with pytest.raises(ConfigurationError) as caught:
+            await start(contit_client(upstream, auth=auth))
+        assert caught.value.message.startswith("CONTIT_CLIENT_SECRET ")
+        assert not secret or secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
+    assert (tokens.received, upstream.received) == ([], [])
 
 
 def token(value: str = "token-1", expires_in: object = 3_600) -> Reply:
     return Reply(body={"access_token": value, "token_type": "Bearer", "expires_in": expires_in})
 
 
-def numbered_tokens(*, after: float = 0.0, expires_in: int = 3_600) -> Script:
+def numbered_tokens(*, after: float = 0.0) -> Script:
     """A new token each time: token-1, token-2, …"""
     numbers = itertools.count(1)
-    body = {"token_type": "bearer", "expires_in": expires_in}
-    return lambda _: Reply(body={**body, "access_token": f"token-{next(numbers)}"}, after=after)
+    return lambda _: Reply(body={"access_token": f"token-{next(numbers)}"}, after=after)
 
 
 def contit(*, takes: Callable[[str], bool] = lambda _: True) -> EchoContit:
-    """A Contit that answers requests with a valid token, and all others with 401."""
-
     def reply(request: httpx.Request) -> Reply:
         if not takes(request.headers["Authorization"].removeprefix("Bearer ")):
             return Reply(401)
@@ -129,13 +123,9 @@ def sent_tokens(upstream: EchoContit) -> list[str]:
 
 
 async def fifty(ask: Callable[[], Coroutine[None, None, object]]) -> None:
-    """Ask fifty times at once."""
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(ask)
-
-
-# --- Getting a token ---------------------------------------------------------------------------------------------
 
 
 async def test_a_token_is_asked_for_as_documented_and_never_shown(logged: io.StringIO) -> None:
@@ -161,11 +151,9 @@ async def test_a_token_is_asked_for_as_documented_and_never_shown(logged: io.Str
 @pytest.mark.parametrize(
     ("answer", "renewed_at"),
     [
-        ({"expires_in": 3_600}, 3_540.0),  # a minute before its end
-        ({"expires_in": "120"}, 60.0),  # where both rules meet
+        ({"expires_in": "3600"}, 3_540.0),  # a minute before its end
         ({"expires_in": 10.5, "scope": "all", "refresh_token": "x"}, 5.25),  # half a short life
-        ({"token_type": 7}, 3_540.0),  # an hour if it does not say (documented)
-        ({"expires_in": None}, 3_540.0),
+        ({"token_type": 7, "expires_in": None}, 3_540.0),  # an hour if it does not say (documented)
     ],
 )
 async def test_a_token_is_renewed_before_it_expires(answer: dict[str, object], renewed_at: float) -> None:
@@ -180,9 +168,6 @@ async def test_a_token_is_renewed_before_it_expires(answer: dict[str, object], r
     assert sent_tokens(upstream) == ["token-1", "token-1", "token-2"]
 
 
-# --- 401 ---------------------------------------------------------------------------------------------------------
-
-
 async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -> None:
     tokens, upstream, kept = scripted(numbered_tokens()), contit(takes=lambda value: value != "token-1"), Kept()
     await start(client_for(tokens, upstream), keep=kept)
@@ -194,6 +179,10 @@ async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -
         await client_for(tokens, upstream).run_status("t", "r")
     assert sent_tokens(upstream) == ["token-1", "token-2"]
     assert len(tokens.received) == 2
+    tokens, upstream = scripted(token(), Reply(404)), contit(takes=lambda _: False)
+    with pytest.raises(errors.AuthenticationError, match="HTTP 404"):
+        await client_for(tokens, upstream).run_status("t", "r")
+    assert len(upstream.received) == 1
 
 
 async def test_fifty_requests_at_once_share_one_token_and_one_renewal() -> None:
@@ -202,9 +191,6 @@ async def test_fifty_requests_at_once_share_one_token_and_one_renewal() -> None:
     await fifty(lambda: client.run_status("t", "r"))
     assert len(tokens.received) == 2
     assert sorted(sent_tokens(upstream)) == ["token-1"] * 50 + ["token-2"] * 50
-
-
-# --- A token endpoint that does not give a token -----------------------------------------------------------------
 
 
 ELSEWHERE = {"Location": "https://elsewhere.test/connect/token"}
@@ -258,17 +244,13 @@ async def test_without_a_token_nothing_is_sent_and_a_passing_failure_is_repeated
 async def test_a_failing_endpoint_is_asked_once_for_all_that_wait() -> None:
     tokens, upstream = scripted(Reply(500, after=0.1)), contit()
     client = client_for(tokens, upstream)
-    failed: list[errors.APIError] = []
 
     async def ask() -> None:
-        with pytest.raises(errors.APIConnectionError) as caught:
+        with pytest.raises(errors.APIConnectionError):
             await client.run_status("t", "r")
-        failed.append(caught.value)
 
     await fifty(ask)
-    assert len({id(error) for error in failed}) == 50  # each has a traceback of its own
-    assert len(tokens.received) == 4
-    assert upstream.received == []
+    assert (len(tokens.received), upstream.received) == (4, [])
 
 
 @pytest.mark.parametrize(("asked", "asked_again_after"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])
@@ -306,13 +288,6 @@ async def test_a_token_that_is_still_good_is_used_while_it_cannot_be_renewed(log
     assert len(upstream.received) == 2
 
 
-async def test_a_refused_token_is_not_used_while_it_cannot_be_renewed() -> None:
-    tokens, upstream = scripted(token(), Reply(404)), contit(takes=lambda _: False)
-    with pytest.raises(errors.AuthenticationError, match="HTTP 404"):
-        await client_for(tokens, upstream).run_status("t", "r")
-    assert len(upstream.received) == 1
-
-
 async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
     tokens, upstream = scripted(HANGS, token()), contit()
     client = client_for(tokens, upstream)
@@ -326,13 +301,3 @@ async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
         await anyio.sleep(0.5)
         await client.run_status("t", "second")
     assert (len(tokens.received), tokens.abandoned, len(upstream.received)) == (2, 1, 1)
-
-
-@pytest.mark.parametrize("secret", ["two\nlines", "ünicode-secret", "nul\x00", ""])
-async def test_a_client_secret_that_cannot_be_one_is_named_without_its_value(secret: str) -> None:
-    tokens, upstream = scripted(token()), contit()
-    with pytest.raises(errors.ConfigurationError) as caught:
-        await contit_client(upstream, auth=client_credentials(tokens, secret)).run_status("t", "r")
-    assert caught.value.message.startswith("CONTIT_CLIENT_SECRET ")
-    assert not secret or secret not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
-    assert (tokens.received, upstream.received) == ([], [])

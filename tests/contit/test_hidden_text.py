@@ -10,48 +10,30 @@ from hypothesis import strategies as st
 from contit_mcp.contit.wire import without_hidden_characters
 
 KEPT = {
-    "markdown": "# Title\n\n- one\n- two\n\n```python\nprint('x')\n```\n| a | b |\n|---|---|",
-    "line ends": "one\r\ntwo\rthree\tfour\n",
-    "html": "<script>alert(1)</script> &amp; &#8203;",
+    "markdown": "# Title\n\n- one\r\n\rtwo\t\n```python\nprint('x')\n```\n<script>alert(1)</script> &#8203;",
     "languages": "Grüße, perché, 漢字, עברית, العربية, हिन्दी, ไทย, 한국어, Ω",
-    "empty": "",
     "persian plural": "کتاب\u200cها و می\u200cخواهم",
-    "hindi conjunct": "क्\u200dष",
-    "malayalam chillu": "അവന്\u200d.",
-    "mongolian": "ᠮᠣᠩᠭᠣᠯ ᠪᠢᠴᠢᠭ",
-    "mongolian vowel": "ᠨ\u180eᠠ",
+    "hindi conjunct, malayalam chillu": "क्\u200dष അവന്\u200d.",
+    "mongolian vowel": "ᠪᠢᠴᠢᠭ ᠨ\u180eᠠ",
     "old korean": "\u1100\u119e \u1112\u119e\u11ab",
-    "korean vowel alone": "\u115f\u1161",
-    "korean final alone": "\u115f\u1160\u11a8",
-    "korean initial alone": "\u1100\u1160",
+    "korean vowel, final and initial alone": "\u115f\u1161 \u115f\u1160\u11a8 \u1100\u1160",
     "hebrew order of marks": "\u05d4\u05b7\u034f\u05bd",
     "arabic number sign": "\u0600\u0661\u0662 \u06dd\u0661",
     "syriac abbreviation": "\u070f\u0710\u0712",
     "hieroglyphs": "\U00013080\U00013430\U00013081",
     "braille with an empty cell": "\u2813\u2800\u280a",
     "note head": "\U0001d159\U0001d165",
-    "family": "👩\u200d👩\u200d👧\u200d👦",
-    "heart on fire": "❤\ufe0f\u200d🔥",
+    "joined emoji": "👩\u200d👩\u200d👧\u200d👦 ❤\ufe0f\u200d🔥 👩🏽\u200d🚀 🙂\u200d↔\ufe0f",
     "keycaps": "1\ufe0f\u20e3 #\ufe0f\u20e3 *\ufe0f\u20e3",
-    "text style": "☺\ufe0e",
-    "emoji style": "☺\ufe0f ™\ufe0f ©\ufe0f",
-    "astronaut": "👩🏽\u200d🚀",
+    "text and emoji style": "☺\ufe0e ☺\ufe0f ™\ufe0f ©\ufe0f",
     "scotland": "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
-    "head shaking": "🙂\u200d↔\ufe0f",
-    "maths variant": "A ∩\ufe00 B",
-    "wide comma": "你好\uff0c\ufe01世界",
-    "myanmar dotted": "\u1000\ufe00",
+    "variants of maths, wide punctuation, Myanmar": "A ∩\ufe00 B 你好\uff0c\ufe01世界 \u1000\ufe00",
 }
 
 
 @pytest.mark.parametrize("name", KEPT)
 def test_writing_systems_and_emoji_keep_what_they_need(name: str) -> None:
     assert without_hidden_characters(KEPT[name]) == KEPT[name]
-
-
-def in_tags(text: str) -> str:
-    """Return the text in the invisible alphabet of tag characters."""
-    return "".join(chr(0xE0000 + ord(character)) for character in text)
 
 
 def is_hidden(code: int) -> bool:
@@ -74,14 +56,8 @@ SHOWS_NOTHING = {*HIDDEN, *BLANK}
 def test_every_hidden_character_of_unicode_is_removed_between_letters_and_alone() -> None:
     assert len(HIDDEN) > 4_000
     for character in (*HIDDEN, *BLANK):
-        for text, left in (
-            (f"a{character}b", "ab"),
-            (f"1{character}2", "12"),
-            (f"字{character}.", "字."),
-            (character, ""),
-            (character * 3, ""),
-        ):
-            assert without_hidden_characters(text) == left, hex(ord(character))
+        text = f"a{character}b 1{character}2 字{character}. {character} {character * 3}"
+        assert without_hidden_characters(text) == "ab 12 字.  ", hex(ord(character))
 
 
 SIBLINGS = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe0e\ufe0f\u200c\u200d\u034f", *BLANK]
@@ -96,20 +72,18 @@ def test_no_alphabet_of_hidden_characters_carries_a_message(message: list[str], 
     assert len(left) - len(cover + " End.") <= (cover == "💡")
 
 
+TAGS = "\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067"  # of England's flag
 AS_AN_ALPHABET = {
-    "too long for a region": ("🏴" + in_tags("x" * 40) + "\U000e007f", "🏴"),
-    "a region that has no flag": ("🏴" + in_tags("hello") + "\U000e007f", "🏴"),
-    "a region without an end": ("🏴" + in_tags("gbeng"), "🏴"),
-    "a region without a flag": ("x" + in_tags("gbeng") + "\U000e007f", "x"),
+    "a region that has no flag": (f"🏴{TAGS}{TAGS}\U000e007f", "🏴"),
+    "a region without an end": (f"🏴{TAGS}", "🏴"),
+    "a region without a flag": (f"x{TAGS}\U000e007f", "x"),
     "selectors in a row": ("☺\ufe0f" + "\ufe0e\ufe0f" * 20, "☺\ufe0f"),
     "selectors with something between": ("☺\ufe0f\u200b\ufe0e", "☺\ufe0f"),
     "joiners in a row": ("می" + "\u200c\u200d" * 20 + "خ", "میخ"),
     "joiners between emoji and text": ("💡\u200dx\u200d💡", "💡x💡"),
-    "joiners between lines": ("─\u200d─\u200d─", "───"),
     "selectors spread over a rule": ("─\ufe0e─\ufe0f" * 64, "─" * 128),
     "a keycap without its key": ("1\ufe0f2\ufe0f", "12"),
-    "fillers after a syllable": ("가\u115f\u1160\u115f\u1160", "가"),
-    "vowel fillers in a row": ("\u1100\u1160\u1160\u1160", "\u1100\u1160"),
+    "fillers in a row": ("가\u115f\u1160\u115f\u1160 \u1100\u1160\u1160\u1160", "가 \u1100\u1160"),
     "mongolian selectors in a row": ("ᠠ\u180b\u180c\u180d\u180b", "ᠠ\u180b"),
     "ideographic selectors": ("葛\U000e0100\U000e0150", "葛"),
     "grapheme joiners in a row": ("e\u0301\u034f\u034f\u0301", "e\u0301\u0301"),

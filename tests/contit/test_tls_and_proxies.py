@@ -3,8 +3,8 @@
 import datetime
 import ipaddress
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import httpx
@@ -20,7 +20,8 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import build_http_client
-from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server, unused_port  # noqa: F401 - two are fixtures
+from tests.children import free_port
+from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxies, raw_server  # noqa: F401 - two are fixtures
 
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
@@ -33,58 +34,46 @@ async def ask(address: str, *, ca_file: Path | None = None) -> None:
             await ContitClient(http, auth=KEY, retry=QUICK).run_status("t", "r")
 
 
-# --- Certificates ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority, and a server context that it vouches for."""
+class Authority(NamedTuple):
+    """A certificate authority that nobody trusts, and a server with its own certificate."""
 
     file: Path
     server: ssl.SSLContext
 
 
 def make_authority(folder: Path, *, host: str = "127.0.0.1") -> Authority:
-    """Make an authority that nobody trusts, whose own certificate is also that of the server `host`."""
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test CA")])
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    ca_file, server_file = folder / "ca.pem", folder / "server.pem"
-    ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    server_file.write_bytes(ca_file.read_bytes() + private)
+    pem, file = serialization.Encoding.PEM, folder / "server.pem"
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(signed.public_bytes(pem) + private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(server_file)
-    return Authority(ca_file, context)
+    context.load_cert_chain(file)
+    return Authority(file, context)
 
 
 @pytest.mark.anyio
-async def test_a_certificate_is_trusted_if_its_authority_is_configured(tmp_path: Path) -> None:
-    authority = make_authority(tmp_path)
-    async with raw_server(ANSWER, tls=authority.server) as server:
-        with pytest.raises(errors.APIConnectionError, match="certificate") as caught:
-            await ask(f"https://127.0.0.1:{server.port}")
-        assert "CONTIT_CA_FILE" in caught.value.hint
-        assert not caught.value.may_have_arrived
+@pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", True), ("127.0.0.2", False)])
+async def test_a_certificate_is_trusted_if_its_authority_is_configured_and_it_is_for_the_host(
+    host: str, trusted: bool, tmp_path: Path
+) -> None:
+    file, context = make_authority(tmp_path, host=host)
+    async with raw_server(ANSWER, tls=context) as server:
+        for ca_file in (None, None if trusted else file):
+            with pytest.raises(errors.APIConnectionError, match="certificate") as caught:
+                await ask(f"https://127.0.0.1:{server.port}", ca_file=ca_file)
+            assert "CONTIT_CA_FILE" in caught.value.hint
+            assert not caught.value.may_have_arrived
         assert server.requests == []
-        await ask(f"https://127.0.0.1:{server.port}", ca_file=authority.file)
-
-
-@pytest.mark.anyio
-async def test_a_certificate_for_another_host_is_refused_even_from_a_trusted_authority(tmp_path: Path) -> None:
-    authority = make_authority(tmp_path, host="127.0.0.2")
-    async with raw_server(ANSWER, tls=authority.server) as server:
-        with pytest.raises(errors.APIConnectionError, match="certificate"):
-            await ask(f"https://127.0.0.1:{server.port}", ca_file=authority.file)
-    assert server.requests == []
+        if trusted:
+            await ask(f"https://127.0.0.1:{server.port}", ca_file=file)
 
 
 @pytest.mark.parametrize(
@@ -105,16 +94,19 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes |
     assert "CONTIT_CA_FILE" in caught.value.hint
 
 
-# --- Proxies -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-async def test_http_goes_through_the_proxy_of_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_http_goes_through_the_proxy_unless_no_proxy_names_the_host(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "::1/128,[,excepted.invalid")
     async with raw_server(ANSWER) as proxy:
         monkeypatch.setenv(variable, proxy.url)
         await ask("http://contit.test")
-    assert proxy.requests[0].startswith(b"GET http://contit.test/ai-assistant/thread/t/run/r/status HTTP/1.1\r\n")
+        with pytest.raises(errors.APIConnectionError):
+            await ask("http://excepted.invalid")
+    (request,) = proxy.requests
+    assert request.startswith(b"GET http://contit.test/ai-assistant/thread/t/run/r/status HTTP/1.1\r\n")
 
 
 @pytest.mark.anyio
@@ -150,31 +142,12 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: p
 )
 async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot be used stops nothing; contit-mcp names it at its start (tests/cli/test_environments.py)."""
-    proxy = proxy or f"http://127.0.0.1:{await unused_port()}"
+    proxy = proxy or f"http://127.0.0.1:{free_port()}"
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(variable, proxy)
     async with raw_server(ANSWER) as contit:
         await ask(f"http://{host}:{contit.port}")
     assert contit.requests[0].startswith(b"GET /ai-assistant/")
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "value",
-    [
-        "localhost,::1/128", "[::1]", "fe80::/10,127.0.0.0/8", "http://[", "2001:db8::/32,.corp.example",
-        "a:b:c", "host:port", "*.example.com:443,::/0", "\u2603.example",
-    ],
-)  # fmt: skip
-async def test_odd_entries_of_no_proxy_are_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", f"{value},excepted.invalid")
-    async with raw_server(ANSWER) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        await ask("http://contit.test")
-        assert len(proxy.requests) == 1
-        with pytest.raises(errors.APIConnectionError):
-            await ask("http://excepted.invalid")
-    assert len(proxy.requests) == 1
 
 
 PROXY = {"https": "http://proxy.example:3128"}
@@ -183,16 +156,9 @@ MOUNTS = {"https://": "http://proxy.example:3128"}
 
 @pytest.mark.parametrize(
     ("entry", "pattern"),
-    [
-        ("example.com", "all://*example.com"),
-        (".example.com", "all://*example.com"),
-        ("*.example.com", "all://*example.com"),
-        ("127.0.0.1", "all://*127.0.0.1"),
-        ("::1", "all://[::1]"),
-        ("[::1]", "all://[::1]"),
-        ("my_host:443", "all://*my_host:443"),
-    ],
-)
+    [("example.com", "all://*example.com"), ("*.example.com", "all://*example.com"), ("127.0.0.1", "all://*127.0.0.1"),
+     ("::1", "all://[::1]"), ("my_host:443", "all://*my_host:443")],
+)  # fmt: skip
 def test_an_entry_of_no_proxy_becomes_a_pattern_that_httpx_accepts(entry: str, pattern: str) -> None:
     assert environment_proxies(PROXY | {"no": f" {entry} ,"}) == (MOUNTS | {pattern: None}, [])
     httpx.AsyncClient(mounts={pattern: None}, trust_env=False)

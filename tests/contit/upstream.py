@@ -1,6 +1,7 @@
 """The client on a Contit that follows a script, and what its tests have in common."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 import anyio
 import httpx
@@ -23,7 +24,6 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def scripted(*script: Script) -> EchoContit:
-    """Return a Contit that gives these answers in turn, and the last one again and again."""
     return EchoContit(script=list(script))
 
 
@@ -35,7 +35,7 @@ def contit_client(
     retry: RetryPolicy | None = None,
 ) -> ContitClient:
     """Build the client as production does, with `upstream` in place of the network."""
-    return ContitClient(build_http_client(base_url, transport=upstream), auth=auth, retry=retry)
+    return ContitClient(build_http_client(base_url, transport=upstream), auth=auth, retry=retry or RetryPolicy())
 
 
 def client_credentials(tokens: EchoContit, secret: str = "client-secret") -> ClientCredentialsAuth:
@@ -45,15 +45,15 @@ def client_credentials(tokens: EchoContit, secret: str = "client-secret") -> Cli
     return ClientCredentialsAuth("my-client", value, token_url=TOKEN_URL, http=http)
 
 
+@dataclass
 class Kept:
-    """A `keep` that remembers what it was given, and can take its time."""
+    """A `keep` that remembers what it was given, after some seconds."""
 
-    def __init__(self, *, after: float = 0.0) -> None:
-        self.runs: list[StartedRun] = []
-        self._after = after
+    after: float = 0.0
+    runs: list[StartedRun] = field(default_factory=list)
 
     async def __call__(self, started: StartedRun) -> None:
-        await anyio.sleep(self._after)
+        await anyio.sleep(self.after)
         self.runs.append(started)
 
 
@@ -64,7 +64,5 @@ async def start(
     within: float = 60.0,
     thread_id: str | None = None,
 ) -> StartedRun:
-    """Start a run whose deadline is `within` seconds away."""
-    return await client.start_run(
-        "What is new?", thread_id, keep=keep or Kept(), deadline=anyio.current_time() + within
-    )
+    deadline = anyio.current_time() + within
+    return await client.start_run("What is new?", thread_id, keep=keep or Kept(), deadline=deadline)

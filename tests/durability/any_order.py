@@ -23,22 +23,18 @@ moments_of_a_start = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.09, 0.11, 0.2, 2.
 
 
 def running(machine: "AnyOrder") -> bool:
-    """Whether a process is there to be called."""
     return bool(machine.world.running)
 
 
 def known(machine: "AnyOrder") -> bool:
-    """Whether there is a process, and a handle to call it with."""
     return running(machine) and bool(machine.history.handles)
 
 
 def waiting(machine: "AnyOrder") -> bool:
-    """Whether a call is in flight."""
     return bool(machine.world.callers)
 
 
 def can_crash(machine: "AnyOrder") -> bool:
-    """Whether a process may be killed."""
     return machine.may_crash and running(machine)
 
 
@@ -51,7 +47,6 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 9), busy=st.booleans(), store_seconds=st.sampled_from([0.0, 0.02, 0.7]))
     def begin(self, seed: int, busy: bool, store_seconds: float) -> None:
-        """Start the processes."""
         self.world = World(self.connect, processes=self.processes, seed=seed)
         self.world.contit.accepts_on_busy = busy
         self.world.shared.seconds = store_seconds
@@ -61,7 +56,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.kept = MemoryRunStore(retention=RETENTION, now=wall_clock)
 
     def connect(self) -> RunStore:
-        """A process's connection to the store."""
         return self.kept
 
     @precondition(running)
@@ -183,7 +177,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.contit.refusals.append(how)
 
     def teardown(self) -> None:
-        """Let everything come to its end, and count."""
         if not hasattr(self, "kept"):
             return
         try:

@@ -30,6 +30,12 @@ class Call:
     report: RunReport | None = None
     error: BaseException | None = None
 
+    @property
+    def got(self) -> RunReport:
+        """What it returned."""
+        assert self.report is not None, self.error
+        return self.report
+
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of {self.owner} in {self.process}"
 
@@ -63,21 +69,17 @@ class Run:
 
     @property
     def stored(self) -> bool:
-        """Whether its ids are kept."""
         return self.stored_at is not None
 
     @property
     def answer(self) -> str:
-        """Unlike any other run's."""
         return f"{self.run_id} answers {self.prompt!r}"
 
     @property
     def question(self) -> tuple[str, str | None, str]:
-        """Equal for the same question."""
         return self.call.owner, self.asked_thread, self.prompt
 
     def going(self, now: float) -> bool:
-        """Whether it has not ended."""
         return now < self.ends
 
     def cut_off(self, now: float) -> bool:

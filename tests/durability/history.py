@@ -44,7 +44,6 @@ class History:
     counts: Counter[str] = field(default_factory=Counter)  # how often something happened that may
 
     def run(self, thread_id: str | None, run_id: str | None) -> Run | None:
-        """The run with these ids."""
         return next((run for run in self.runs if (run.thread_id, run.run_id) == (thread_id, run_id)), None)
 
     def accepted(self, new: Run, now: float) -> None:
@@ -91,7 +90,6 @@ class History:
         )
 
     def stored(self, thread_id: str | None, run_id: str | None) -> None:
-        """The shared store has a run's ids."""
         if (run := self.run(thread_id, run_id)) and run.stored_at is None:
             run.stored_at = anyio.current_time()
 
@@ -101,7 +99,6 @@ class History:
             run.delivering = CALL.get()
 
     def reported(self, call: Call, report: RunReport) -> None:
-        """A caller has got a report."""
         now, call.report = anyio.current_time(), report
         if report.run_id is None:
             self._claim(self._is_old_news(call, report, now), f"{call} got {report}")
@@ -154,7 +151,6 @@ class History:
         return {run.answer} | overlapped
 
     def raised(self, call: Call, error: BaseException) -> None:
-        """A caller has got an error."""
         now, call.error = anyio.current_time(), error
         run = self.run(error.thread_id, error.run_id) if isinstance(error, RunError) else None
         match error:

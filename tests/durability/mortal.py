@@ -9,7 +9,6 @@ import anyio
 import httpx
 
 from contit_mcp.assistant.service import Assistant
-from contit_mcp.assistant.waiting import PollPolicy
 from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.client import ContitClient
@@ -43,7 +42,6 @@ class SharedStore:
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def note(self, record: RunRecord) -> None:
-        """Tell the history what is kept now."""
         if record.tracked:
             self.history.stored(record.thread_id, record.run_id)
         if record.ended and record.delivery is Delivery.DELIVERED:
@@ -137,9 +135,8 @@ class Process:
         self.assistant = Assistant(
             ContitClient(http, auth=key, retry=RetryPolicy(jitter=0.0)),
             FallbackRunStore(cast("RunStore", self.store), _Memory(shared, retention)),
-            polling=PollPolicy(schedule=STEADY),
+            polling=STEADY,
         )
 
     def kill(self) -> None:
-        """As `kill -9`."""
         self.store.alive = self.network.alive = False

@@ -33,7 +33,6 @@ class RecordingContit:
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
         if request.method == "POST":
             self.requests[CALL.get().number, "start"] += 1
             return await self._start(CALL.get(), **json.loads(await request.aread()))

@@ -50,11 +50,9 @@ class World:
 
     @property
     def now(self) -> float:
-        """The virtual clock."""
         return self.loop.time()
 
     def pass_time(self, seconds: float) -> None:
-        """Let everything go on for so long."""
         self._run(asyncio.sleep(seconds))
         for caller in [caller for caller in self.callers if caller.task.done()]:
             self.callers.remove(caller)
@@ -62,23 +60,18 @@ class World:
         assert not self.history.wrongs, "\n".join(self.history.wrongs)
 
     def ask(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
-        """Call `ask`."""
         return self._make("ask", number, owner, wait, prompt=prompt, thread_id=thread_id)
 
     def start(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
-        """Call `start`."""
         return self._make("start", number, owner, wait, prompt=prompt, thread_id=thread_id)
 
     def status(self, number: int, owner: str, thread_id: str, run_id: str, wait: float) -> Call:
-        """Call `status`."""
         return self._make("status", number, owner, wait, thread_id=thread_id, run_id=run_id)
 
     def response(self, number: int, owner: str, thread_id: str, run_id: str | None, wait: float) -> Call:
-        """Call `response`."""
         return self._make("response", number, owner, wait, thread_id=thread_id, run_id=run_id)
 
     def leave(self, index: int) -> None:
-        """A caller goes away: its call is cancelled."""
         caller = self.callers[index]
         caller.call.left = True
 
@@ -88,7 +81,6 @@ class World:
         self._run(cancel())
 
     def kill(self, number: int) -> None:
-        """`kill -9`."""
         process = self.running.pop(number)
         process.kill()
         orphans = [caller for caller in self.callers if caller.call.process == process.name]
@@ -103,16 +95,13 @@ class World:
         self._run(buried())
 
     def restart(self, number: int) -> None:
-        """A new process in the place of a killed one."""
         name = f"process {number} of {self.now:.2f}"
         self.running[number] = Process(name, self.contit, self.shared, RETENTION)
 
     def number_of(self, call: Call) -> int:
-        """The process that a call is made to."""
         return next(number for number, process in self.running.items() if process.name == call.process)
 
     def close(self) -> None:
-        """End the loop."""
         for number in tuple(self.running):
             self.kill(number)
         self._run(self.loop.shutdown_asyncgens())
@@ -151,9 +140,3 @@ class World:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
-
-
-def answered(call: Call) -> str | None:
-    """The answer that a call returned."""
-    assert call.report is not None, call.error
-    return call.report.response

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -29,75 +30,51 @@ def holding(text: str, slug: str, folder: Path) -> HostFile:
 
 
 @pytest.mark.parametrize(
-    ("slug", "text", "after"),
+    ("slug", "marked"),
     [
-        ("cursor", '{"mcpServers": {"contit-assistant": {"command": "x"}}}', '{"mcpServers": {}}'),
-        ("cursor", '{"a": 1, "mcpServers": {"contit-assistant": {},}, /* , */}', '{"a": 1, "mcpServers": {}, /* , */}'),
+        ("cursor", '{"mcpServers": {«"contit-assistant": {"command": "x"}»}}'),
+        ("cursor", '{"a": 1, "mcpServers": {«"contit-assistant": {},»}, /* , */}'),
         (
             "cursor",
-            '{\n  "mcpServers": {\n    // mine\n    "other": {},\n    "contit-assistant": {"command": "x"}\n  }\n}\n',
-            '{\n  "mcpServers": {\n    // mine\n    "other": {}\n  }\n}\n',
+            '{\n  "mcpServers": {\n    // mine\n    "o": {}«,\n    "contit-assistant": {"command": "x"}»\n  }\n}\n',
         ),
+        ("cursor", '{\n\t"mcpServers": {«\n\t\t"contit-assistant": {},»\n\t\t"other": {}, // mine\n\t},\n}\n'),
         (
-            "cursor",
-            '{\n\t"mcpServers": {\n\t\t"contit-assistant": {},\n\t\t"other": {}, // mine\n\t},\n}\n',
-            '{\n\t"mcpServers": {\n\t\t"other": {}, // mine\n\t},\n}\n',
+            "vscode",
+            '{"servers": {«"contit-assistant": {}, »"o": {}}, "inputs": [«{"id": "contit-assistant-token"}, »{"id": "o"}]}',
         ),
         (
             "vscode",
-            '{"servers": {"contit-assistant": {}, "o": {}}, "inputs": [{"id": "contit-assistant-token"}, {"id": "o"}]}',
-            '{"servers": {"o": {}}, "inputs": [{"id": "o"}]}',
-        ),
-        (
-            "vscode",
-            '{"servers": {"contit-assistant": {}, "o": "${input:contit-assistant-token}"},\n'
-            + (inputs := '"inputs": [{"id": "contit-assistant-token"}]}'),
-            '{"servers": {"o": "${input:contit-assistant-token}"},\n' + inputs,
+            '{"servers": {«"contit-assistant": {}, »"o": "${input:contit-assistant-token}"}, "inputs": [{"id": "contit-assistant-token"}]}',
         ),
         (
             "codex",
-            "a = 1\n\n[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n[o]\na = 1 # b\n",
-            "a = 1\n\n[o]\na = 1 # b\n",
+            "a = 1\n\n«[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n»[o]\na = 1 # b\n",
         ),
-        ("codex", '[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"', ""),
-        ("goose", "extensions: {contit-assistant: {cmd: x}} # y\nz: 1\n", "z: 1\n"),
-        (
-            "codex",
-            "[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n# mine\n\n# next\n[other]\na = 1\n",
-            "# mine\n\n# next\n[other]\na = 1\n",
-        ),
+        ("codex", "«[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n»# mine\n\n# next\n[other]\na = 1\n"),
+        ("codex", '«[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"»'),
+        ("codex", "«mcp_servers.contit-assistant.command = 'x'\n»"),
+        ("codex", "[mcp_servers]\n«contit-assistant = { command = 'x' }\n»other = { command = 'y' } # mine\n"),
+        ("goose", "extensions:\n«  contit-assistant:\n    cmd: x\n»  # mine\n  other:\n    cmd: y\nz: 1\n"),
         (
             "goose",
-            "extensions:\n  contit-assistant:\n    cmd: x\n  # mine\n  other:\n    cmd: y\nz: 1\n",
-            "extensions:\n  # mine\n  other:\n    cmd: y\nz: 1\n",
+            "extensions:\n  other: {}\n«  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\n»z: 1\n",
         ),
-        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n\n# mine\nz: 1\n", "# mine\nz: 1\n"),
-        (
-            "goose",
-            "extensions:\n  other:\n    cmd: y\n  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\nz: 1\n",
-            "extensions:\n  other:\n    cmd: y\nz: 1\n",
-        ),
-        (
-            "continue",
-            "mcpServers:\n- name: other\n\n# ours\n- name: contit-assistant\n  command: x\n",
-            "mcpServers:\n- name: other\n\n# ours\n",
-        ),
-        ("codex", "mcp_servers.contit-assistant.command = 'x'\n", ""),
-        (
-            "codex",
-            "[mcp_servers]\ncontit-assistant = { command = 'x' }\nother = { command = 'y' } # mine\n",
-            "[mcp_servers]\nother = { command = 'y' } # mine\n",
-        ),
-        ("goose", "extensions:\n  contit-assistant:\n    cmd: x\n", "{}\n"),
-        ("goose", "extensions: {contit-assistant: &x {cmd: x}}\nz: *x\n", "z: {cmd: x}\n"),
+        ("goose", "«extensions:\n  contit-assistant:\n    cmd: x\n\n»# mine\nz: 1\n"),
+        ("goose", "«extensions: {contit-assistant: {cmd: x}} # y\n»z: 1\n"),
+        ("goose", "«extensions:\n  contit-assistant:\n    cmd: x⇒{}»\n"),
+        ("goose", "«extensions: {contit-assistant: &x {cmd: x}}\n»z: «*x⇒{cmd: x}»\n"),
+        ("continue", "mcpServers:\n- name: other\n\n# ours\n«- name: contit-assistant\n  command: x\n»"),
     ],
 )
-def test_an_entry_by_hand_is_taken_out(slug: str, text: str, after: str, tmp_path: Path, installs: Installs) -> None:
-    """Other settings and comments stay. A copy is kept and named."""
-    place = holding(text, slug, tmp_path)
+def test_an_entry_by_hand_is_taken_out(slug: str, marked: str, tmp_path: Path, installs: Installs) -> None:
+    """Only what is marked goes, or is replaced. A copy is kept and named."""
+    before = re.sub("«(.*?)(?:⇒.*?)?»", r"\1", marked, flags=re.DOTALL)
+    after = re.sub("«.*?(?:⇒(.*?))?»", r"\1", marked, flags=re.DOTALL)
+    place = holding(before, slug, tmp_path)
     copies = uninstall(place, installs) or {}
     assert place.path.read_bytes().decode() == after
-    assert [copy.read_bytes().decode() for copy in copies] == [text]
+    assert [copy.read_bytes().decode() for copy in copies] == [before]
 
 
 def test_what_cannot_be_taken_out_safely_is_left_alone(tmp_path: Path, installs: Installs) -> None:

@@ -31,11 +31,6 @@ def entry_of(path: Path) -> Server:
     return server
 
 
-def test_every_host_has_its_entries() -> None:
-    expected = {f"{slug}.stdio" for slug in HOSTS} | {f"{slug}.http" for slug in HOSTS if HOSTS[slug].remote}
-    assert {path.stem for path in FILES} == expected | {"claude-code-shared.stdio"}
-
-
 @pytest.mark.anyio
 async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
     servers = [server for path in FILES if isinstance(server := entry_of(path), LocalServer)]

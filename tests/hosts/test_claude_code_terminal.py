@@ -79,12 +79,18 @@ def has_answer(trial: Trial, shown: str) -> bool:
 
 
 @pytest.mark.parametrize("trial", BOTH, indirect=True)
-def test_a_quick_answer_is_the_call_s_own_result(trial: Trial, question: str) -> None:
-    """Claude Code puts every task into the background, so what is answered within seconds is no task."""
-    known = len(trial.entry.calls())
+def test_a_quick_answer_is_the_call_s_own_result_and_prompts_and_resources_are_used(
+    trial: Trial, question: str
+) -> None:
+    """It puts every task into the background, so a quick answer is no task. Its menus list prompts and resources."""
+    known, model = len(trial.entry.calls()), trial.bench.model
     with claude(trial) as terminal:
         assert has_answer(trial, go(terminal, trial, question))
-    assert methods(trial, known) == ["contit_ask"]
+        assert methods(trial, known) == ["contit_ask"]
+        terminal.press("/contit-assistant:drafts_waiting", ENTER, ENTER)  # the first one chooses it from the menu
+        terminal.wait_for(lambda: "which content is still a draft" in model.said)
+        terminal.press("@contit-assistant:contit://guide", " go on", ENTER)
+        terminal.wait_for(lambda: "# How to ask Contit" in model.said)
 
 
 @pytest.mark.parametrize("long_trial", BOTH, indirect=True)
@@ -145,15 +151,3 @@ def test_with_either_switch_the_answer_is_the_call_s_own_result(
     with claude(long_trial, **{switch: "1"}) as terminal:
         assert has_answer(long_trial, go(terminal, long_trial, question))
     assert set(methods(long_trial, known)) == used
-
-
-@pytest.mark.parametrize("trial", BOTH, indirect=True)
-def test_a_prompt_is_a_command_and_a_resource_can_be_mentioned(trial: Trial, question: str) -> None:
-    """Its menus list both; what it fetches goes to its model."""
-    model = trial.bench.model
-    with claude(trial) as terminal:
-        go(terminal, trial, question)
-        terminal.press("/contit-assistant:drafts_waiting", ENTER, ENTER)  # the first one chooses it from the menu
-        terminal.wait_for(lambda: "which content is still a draft" in model.said)
-        terminal.press("@contit-assistant:contit://guide", " go on", ENTER)
-        terminal.wait_for(lambda: "# How to ask Contit" in model.said)

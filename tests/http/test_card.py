@@ -2,11 +2,7 @@
 
 from typing import Any
 
-import anyio
 import pytest
-from mcp.client import Client
-from mcp.client.extension import advertise
-from mcp.client.streamable_http import streamable_http_client
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI
@@ -61,18 +57,3 @@ def test_a_session_id_opens_nothing(settings: dict[str, str], status: int) -> No
         assert served.http.post(served.url, json=rpc("tools/list"), headers=headers).status_code == status
         if status == 200:
             assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
-
-
-@pytest.mark.parametrize("era", ["legacy", "auto"])
-def test_the_sdks_own_client_gets_the_card_in_both_eras(era: str) -> None:
-    """It declares the extension once, or with each request, and needs to know nothing of this server."""
-
-    async def read(url: str) -> tuple[frozenset[str], str]:
-        shows_cards = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
-        async with Client(streamable_http_client(url), mode=era, extensions=[shows_cards]) as client:
-            tools = (await client.list_tools()).model_dump(by_alias=True, exclude_none=True)
-            (contents,) = (await client.read_resource(CARD_URI)).contents
-            return cards(tools), contents.mime_type or ""
-
-    with Served(SANDBOX, ("--sandbox",)) as served, anyio.from_thread.start_blocking_portal() as portal:
-        assert portal.call(read, served.url) == (CARD_TOOLS, APP_MIME_TYPE)

@@ -2,7 +2,6 @@
 
 import anyio
 import pytest
-from mcp.client import Client
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.host_waits import WaitPolicy, read_user_agent
@@ -75,27 +74,6 @@ async def test_progress_in_words_without_ids_arrives_when_it_is_asked_for_and_on
                     assert an_id not in "".join(texts)
                 request = request_of(era, "contit_ask", {"prompt": f"drafts {era}"})
                 assert len(messages_in(await http.post(server.url, **request))) == 1
-
-
-async def test_the_sdk_s_own_client_is_answered_with_progress_in_both_eras() -> None:
-    """Tools listed, a question, progress on the way (mcp 2.3.0)."""
-    heard: list[str | None] = []
-
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message)
-
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=0.6)) as (server, _):
-            for mode, host in (("legacy", "python-httpx2"), ("auto", "mcp")):
-                heard.clear()
-                async with Client(server.url, mode=mode) as client:
-                    assert len((await client.list_tools()).tools) == 4
-                    result = await client.call_tool("contit_ask", {"prompt": QUESTION + mode}, progress_callback=hear)
-                assert result.structured_content is not None
-                assert result.structured_content["status"] == "completed"
-                assert heard
-                assert not any("run_" in (message or "") for message in heard)
-                assert server.named("call.finished")[-1]["host"] == host
 
 
 @pytest.mark.parametrize(

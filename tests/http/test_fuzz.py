@@ -1,7 +1,7 @@
 """Random and hostile requests: the server goes on answering, quickly, and without a fault of its own.
 
-Runs for the seconds in the environment variable `FUZZ_SECONDS`, 5 by default. Each request is made from a seed, which a failure names;
-seeds that once found a fault stay in `KEPT`.
+Runs for `FUZZ_SECONDS` (environment), 5 by default. Each request is made from a seed, which a failure names; seeds that
+once found a fault stay in `KEPT`.
 """
 
 import json
@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -32,17 +33,7 @@ UNITS = ["a://", "eyJ-", "[]", "{}", '""', "\\", "\\ud800", "\\u0000", "9", "a",
 METHODS = ["tools/call", "tools/list", "ping", "initialize", "tasks/get", "resources/read", "prompts/get", "completion/complete",
            "notifications/cancelled", "subscriptions/listen", "logging/setLevel", "server/discover", "x"]  # fmt: skip
 TOOLS = ["contit_ask", "contit_start", "contit_status", "contit_response", "Contit_Ask", "", "x" * 500]
-PARAMETERS = [
-    "prompt",
-    "thread_id",
-    "run_id",
-    "wait_seconds",
-    "offset",
-    "threadId",
-    "promt",
-    "wait_for_previous",
-    "_meta",
-]
+PARAMETERS = "prompt thread_id run_id wait_seconds offset threadId promt wait_for_previous _meta".split()
 HEADERS = ["Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Origin", "Host", "Content-Type", "Accept", "Traceparent", "X-A",
            "Mcp-Param-prompt", "Last-Event-Id", "User-Agent", "Content-Encoding", "Authorization", "Sec-Fetch-Site",
            "Upgrade", "Expect", "Te"]  # fmt: skip
@@ -95,30 +86,23 @@ class Chance(random.Random):
 
     def body(self) -> bytes:
         """Return a message, a broken one, or none at all."""
-        whole = self.message()
-        kinds: list[Callable[[], bytes]] = [
-            lambda: self.hostile().encode()[: LARGEST + 10],
-            lambda: self.randbytes(self.choice([0, 1, 50, 10_000])),
-            lambda: b"[" + whole + b"," + whole + b"]",
-            lambda: self.broken(whole, len(whole), 5),
-            lambda: whole[: self.randrange(len(whole) + 1)],
-            lambda: (
-                b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + b"9" * self.choice([400, 90_000]) + b"}}"
-            ),
-        ]
-        kinds += [lambda: whole, lambda: whole]
-        return self.choice(kinds)()
+        whole, long = self.message(), b"9" * self.choice([400, 90_000])
+        return self.choice([
+            whole, whole, b"[" + whole + b"," + whole + b"]", self.broken(whole, len(whole), 5),
+            whole[: self.randrange(len(whole) + 1)], self.hostile().encode()[: LARGEST + 10],
+            self.randbytes(self.choice([0, 1, 50, 10_000])),
+            b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + long + b"}}",
+        ])  # fmt: skip
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the headers of a client of either era, with something odd among them."""
         found = [("Host", "localhost"), ("Content-Type", "application/json"), ("Accept", JSON_RPC["Accept"])]
         versions = ["", "2025-06-18", "2025-06-18", "2026-07-28", "2026-07-28", "1999-01-01", "x" * 3_000]
-        if version := self.choice(versions):
-            found.append(("Mcp-Protocol-Version", version))
+        found.append(("Mcp-Protocol-Version", self.choice(versions)))
         odd = self.sample(HEADERS, self.choice([0, 0, 1, 3]))
         found += [(name, self.choice(VALUES) * self.choice([1, 1, 50])) for name in odd]
         self.shuffle(found)
-        return found
+        return [(name, text) for name, text in found if text]
 
     def request(self, *, raw: bool, broken: bool) -> bytes:
         """Return the bytes of one request."""
@@ -131,10 +115,8 @@ class Chance(random.Random):
         head = "\r\n".join([f"{method} {path} HTTP/1.{self.choice('1110')}", *lines]).encode("latin-1", "replace")
         framing = self.randrange(8)
         if framing == 0:
-            chunks = [content[at : at + 5_000] for at in range(0, len(content), 5_000)]
-            content = (
-                b"".join(b"%x\r\n" % len(chunk) + chunk + b"\r\n" for chunk in chunks) + b"0\r\nHost: evil\r\n\r\n"
-            )
+            parts = [content[at : at + 5_000] for at in range(0, len(content), 5_000)]
+            content = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\nHost: evil\r\n\r\n"
             head += b"\r\nTransfer-Encoding: chunked"
         else:
             good = b"%d" % len(content)
@@ -180,21 +162,20 @@ def probed(server: Served) -> Iterator[None]:
             time.sleep(0.02)
             noise.append(time.monotonic() - began - 0.02)
 
-    threads = [threading.Thread(target=probe), threading.Thread(target=oversleep)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)
+    with ThreadPoolExecutor() as threads:
+        running = [threads.submit(each) for each in (probe, oversleep)]
+        try:
+            yield
+        finally:
+            stop.set()
+    for each in running:
+        each.result()
     assert statistics.median(delays) < 0.1
     assert max(delays) < 0.5 + max(noise), max(delays)
     server.assert_unharmed()
 
 
-def memory(server: Served) -> float:
+def resident(server: Served) -> float:
     """Return the resident bytes of the server."""
     return samples(server.http.get(server.metrics_url).text)["process_resident_memory_bytes"]
 
@@ -202,23 +183,19 @@ def memory(server: Served) -> float:
 def test_no_request_stops_the_server(server: Served) -> None:
     """Bytes, HTTP, JSON and headers at random, while `/healthz` is asked all the time."""
     answers: dict[int, str] = {seed: send(server, seed) for seed in KEPT}
-    before, first, until = memory(server), random.randrange(10**9), time.monotonic() + SECONDS
+    memory, first, until = resident(server), random.randrange(10**9), time.monotonic() + SECONDS
 
     def send_all(seed: int) -> None:
         while time.monotonic() < until:
             answers[seed] = send(server, seed)
             seed += 2
 
-    with probed(server):
-        threads = [threading.Thread(target=send_all, args=(first + number,)) for number in (0, 1)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(SECONDS + 60)
+    with probed(server), ThreadPoolExecutor() as threads:
+        list(threads.map(send_all, (first, first + 1)))
     assert not {seed: status for seed, status in answers.items() if status in {"late", "500"}}
     assert server.post(rpc("ping")).status_code == 200
     assert not server.named("call.crashed"), f"seeds from {first}"
-    assert memory(server) - before < MEMORY_GROWTH
+    assert resident(server) - memory < MEMORY_GROWTH
 
 
 HOSTILE: dict[str, bytes] = {
@@ -244,17 +221,12 @@ HOSTILE: dict[str, bytes] = {
 }
 MARKER = "@@here@@"
 PARAMS: dict[str, Any] = {"name": "contit_ask", "arguments": {"prompt": "How many drafts?"}, "_meta": META}
+CLIENT = {"io.modelcontextprotocol/clientInfo": {"name": MARKER, "version": "1"}}
 PLACES: dict[str, dict[str, Any]] = {
-    "id": {"id": MARKER},
-    "method": {"method": MARKER},
-    "params": {"params": MARKER},
-    "name": {"params": PARAMS | {"name": MARKER}},
-    "arguments": {"params": PARAMS | {"arguments": MARKER}},
+    **{name: {name: MARKER} for name in ("id", "method", "params")},
+    **{name: {"params": PARAMS | {name: MARKER}} for name in ("name", "arguments", "_meta")},
     "prompt": {"params": PARAMS | {"arguments": {"prompt": MARKER}}},
-    "_meta": {"params": PARAMS | {"_meta": MARKER}},
-    "clientInfo": {
-        "params": PARAMS | {"_meta": META | {"io.modelcontextprotocol/clientInfo": {"name": MARKER, "version": "1"}}}
-    },
+    "clientInfo": {"params": PARAMS | {"_meta": META | CLIENT}},
 }
 
 

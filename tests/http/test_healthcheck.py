@@ -1,7 +1,6 @@
 """`contit-mcp healthcheck`, as a container's engine runs it beside the server."""
 
 import signal
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -10,9 +9,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from tests.children import deployment
 from tests.cli.command_line import run
-from tests.http.test_tls import certificate
 
-__all__ = ["certificate"]
 pytestmark = pytest.mark.anyio
 
 
@@ -31,17 +28,6 @@ async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> N
                 f"{server.base}/healthz does not answer: it takes too long.\n",
             )
             assert (await run("healthcheck", **here)).returncode == 0
-
-
-async def test_a_server_with_tls_is_asked_with_tls(certificate: tuple[Path, Path]) -> None:
-    """Its certificate is for the outside, and is not looked at."""
-    cert, key = map(str, certificate)
-    tls = {"CONTIT_MCP_TLS_CERT_FILE": cert, "CONTIT_MCP_TLS_KEY_FILE": key}
-    with anyio.fail_after(60):
-        async with deployment(None, **tls) as (server, _):
-            port = urlsplit(server.url).port
-            alive = await run("healthcheck", "--port", str(port), **tls)
-            assert (alive.returncode, alive.stdout) == (0, f"https://127.0.0.1:{port}/healthz answers.\n")
 
 
 @pytest.mark.parametrize(

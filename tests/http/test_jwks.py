@@ -26,7 +26,6 @@ from contit_mcp.http.jwks import (
     REFETCH_BURST,
     REFETCH_SECONDS,
     RETRY_SECONDS,
-    IssuerKeys,
 )
 from contit_mcp.server.request_state import Caller
 from tests.http.issuer import FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
@@ -64,7 +63,7 @@ class Web:
         if not isinstance(page, httpx.Response):
             page = httpx.Response(404) if page is None else httpx.Response(200, content=json.dumps(page))
         headers = {"Location": "https://evil.example"}
-        return httpx.Response(page.status_code, headers=headers, content=once(page.content))
+        return httpx.Response(page.status_code, headers=headers, content=chunks(0, page.content, times=1))
 
     def tokens(self, **settings: str) -> JwtTokens:
         """Return mode `jwt` for the tokens of the issuer, as it is on this web."""
@@ -72,51 +71,50 @@ class Web:
         http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
         return JwtTokens(load_settings(environment=Issuer(URL).settings(**settings)), http)
 
-    def keys(self) -> IssuerKeys:
-        return self.tokens().keys
-
     def publish(self, *keys: Any) -> None:
         self.pages[KEYS] = {"keys": list(keys)}
 
 
-async def once(content: bytes) -> AsyncIterator[bytes]:
-    """Yield it as it comes from a network: to be read once."""
-    yield content
-
-
-async def endless(pause: float, chunk: bytes, sent: list[int] | None = None) -> AsyncIterator[bytes]:
-    """Yield a document without an end."""
-    while True:
+async def chunks(
+    pause: float, chunk: bytes, sent: list[int] | None = None, *, times: int = 10**9
+) -> AsyncIterator[bytes]:
+    """Yield a document part by part, as it comes from a network."""
+    for _ in range(times):
         await anyio.sleep(pause)
         if sent is not None:
             sent.append(len(chunk))
         yield chunk
 
 
-def token(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, key_id: str, algorithm: str = "RS256") -> str:
+def token(key: Any, key_id: str, algorithm: str = "RS256") -> str:
     """Return a token that is good for longer than the tests last."""
     claims = Issuer(URL).claims(exp=int(time.time()) + 86_400)
     return jwt.encode(claims, key, algorithm, headers={"kid": key_id})
 
 
-OLD, NEW = token(FIRST.private, "first"), token(SECOND.private, "second")
-
-
-async def status(found: JwtTokens, given: str) -> int:
+async def status(found: JwtTokens | Web, given: str) -> int:
     """Return what a request with this token is answered."""
-    answer = await found(Headers(bearer(given)))
+    answer = await (found.tokens() if isinstance(found, Web) else found)(Headers(bearer(given)))
     return answer.status if isinstance(answer, Refusal) else 200
 
 
-async def status_on(web: Web, given: str) -> int:
-    return await status(web.tokens(), given)
+OLD, NEW = token(FIRST.private, "first"), token(SECOND.private, "second")
 
 
-async def test_a_new_key_is_accepted_at_once_and_the_key_that_it_replaced_is_refused() -> None:
-    """Issuers publish a key before they sign with it, so there is no gap, even right after another fetch."""
+@pytest.fixture
+async def known() -> tuple[Web, JwtTokens]:
+    """An issuer whose keys are known, in its first state."""
     web = Web()
     found = web.tokens()
     assert await status(found, OLD) == 200
+    return web, found
+
+
+async def test_a_new_key_is_accepted_at_once_and_the_key_that_it_replaced_is_refused(
+    known: tuple[Web, JwtTokens],
+) -> None:
+    """Issuers publish a key before they sign with it, so there is no gap, even right after another fetch."""
+    web, found = known
     web.publish(FIRST.public(), SECOND.public())
     assert [await status(found, given) for given in (NEW, OLD)] == [200, 200]
     web.publish(KeyPair("third").public(), SECOND.public())
@@ -124,33 +122,24 @@ async def test_a_new_key_is_accepted_at_once_and_the_key_that_it_replaced_is_ref
     assert await status(found, OLD) == 401
 
 
-async def test_a_withdrawn_key_is_refused_once_its_copy_was_renewed() -> None:
-    """Without a request that names an unknown key; the stale key is used while the new ones are fetched."""
-    web = Web()
-    found = web.tokens()
-    assert await status(found, OLD) == 200
+STALE = [(FRESH_SECONDS, 200), (1, 200), (0.1, 401)]  # it is used while the new ones are fetched
+
+
+@pytest.mark.parametrize("later", [STALE, [(MAX_AGE_SECONDS + 1, 401)]])
+async def test_a_withdrawn_key_is_refused_once_its_copy_was_renewed(known: tuple[Web, JwtTokens], later: Any) -> None:
+    """Without a request that names an unknown key; beyond its maximum age at the first request."""
+    web, found = known
     web.publish(SECOND.public())
-    for pause, expected in ((FRESH_SECONDS, 200), (1, 200), (0.1, 401)):
+    for pause, expected in later:
         await anyio.sleep(pause)
         assert await status(found, OLD) == expected
 
 
-@pytest.mark.parametrize("idle", [MAX_AGE_SECONDS + 1, 24 * 3_600.0])
-async def test_keys_beyond_their_maximum_age_are_not_used(idle: float) -> None:
-    """A server without traffic refuses a withdrawn key with its first request."""
-    web = Web()
-    found = web.tokens()
-    assert await status(found, OLD) == 200
-    web.publish(SECOND.public())
-    await anyio.sleep(idle)
-    assert await status(found, OLD) == 401
-
-
-async def test_an_issuer_that_is_down_keeps_its_known_keys_until_their_maximum_age() -> None:
+async def test_an_issuer_that_is_down_keeps_its_known_keys_until_their_maximum_age(
+    known: tuple[Web, JwtTokens],
+) -> None:
     """It is asked every RETRY_SECONDS, and no caller with a known key waits for that."""
-    web = Web()
-    found = web.tokens()
-    assert await status(found, OLD) == 200
+    web, found = known
     fetched_at = anyio.current_time()
     web.pages[KEYS] = httpx.ConnectError("down")
     await anyio.sleep(FRESH_SECONDS + 1)
@@ -170,12 +159,10 @@ async def test_an_issuer_that_is_down_keeps_its_known_keys_until_their_maximum_a
     assert await status(found, OLD) == 200
 
 
-async def test_an_issuer_that_hangs_delays_no_caller_with_a_known_key() -> None:
+async def test_an_issuer_that_hangs_delays_no_caller_with_a_known_key(known: tuple[Web, JwtTokens]) -> None:
     """The others wait for FETCH_SECONDS at most, and are told to come back."""
-    web = Web()
-    found = web.tokens()
-    assert await status(found, OLD) == 200
-    web.pages[OPENID_URL] = web.pages[KEYS] = endless(1.0, b"x")
+    web, found = known
+    web.pages[OPENID_URL] = web.pages[KEYS] = chunks(1.0, b"x")
     await anyio.sleep(FRESH_SECONDS + 1)
     for given, expected, longest in ((OLD, 200, 0), (NEW, 503, FETCH_SECONDS)) * 20:
         began = anyio.current_time()
@@ -185,13 +172,8 @@ async def test_an_issuer_that_hangs_delays_no_caller_with_a_known_key() -> None:
 
 async def test_a_caller_that_leaves_does_not_end_the_fetch_for_the_others() -> None:
     """The first of them starts it."""
-
-    async def slow() -> AsyncIterator[bytes]:
-        await anyio.sleep(2)
-        yield json.dumps({"keys": [FIRST.public()]}).encode()
-
-    web = Web(pages={KEYS: slow()})
-    keys, found = web.keys(), []
+    web = Web(pages={KEYS: chunks(2, json.dumps({"keys": [FIRST.public()]}).encode(), times=1)})
+    keys, found = web.tokens().keys, []
 
     async def wait() -> None:
         found.append(await keys.key("first", "RS256"))
@@ -220,7 +202,7 @@ BROKEN: dict[str, object] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-@pytest.mark.parametrize("place", [f"{URL}{OPENID}", KEYS])
+@pytest.mark.parametrize("place", [OPENID_URL, KEYS])
 async def test_keys_that_cannot_be_had_are_a_503_until_they_can(case: str, place: str) -> None:
     """A good token is not called bad meanwhile, and the issuer is not asked again within RETRY_SECONDS."""
     web = Web()
@@ -240,7 +222,7 @@ async def test_keys_that_cannot_be_had_are_a_503_until_they_can(case: str, place
 async def test_a_huge_document_is_not_read_to_its_end_nor_a_slow_one_waited_for(pause: float, chunk: bytes) -> None:
     sent: list[int] = []
     began = anyio.current_time()
-    assert await status_on(Web(pages={KEYS: endless(pause, chunk, sent)}), OLD) == 503
+    assert await status(Web(pages={KEYS: chunks(pause, chunk, sent)}), OLD) == 503
     assert sum(sent) < 500_000
     assert anyio.current_time() - began <= FETCH_SECONDS
 
@@ -248,7 +230,7 @@ async def test_a_huge_document_is_not_read_to_its_end_nor_a_slow_one_waited_for(
 async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
     """Anyone can name keys. A new key is still accepted within REFETCH_SECONDS in the middle of that."""
     web = Web()
-    keys = web.keys()
+    keys = web.tokens().keys
     async with anyio.create_task_group() as tasks:  # those who come together share one fetch
         for number in range(200):
             tasks.start_soon(keys.key, f"unknown-{number}", "RS256")
@@ -294,7 +276,7 @@ async def test_keys_are_where_the_issuer_itself_says(case: str) -> None:
     """OpenID Connect Discovery 1.0, 4.3; RFC 8414, 3.1 and 3.3."""
     pages, found = METADATA[case]
     web = Web(pages=pages)
-    assert await status_on(web, OLD) == (200 if found else 503)
+    assert await status(web, OLD) == (200 if found else 503)
     assert not any("evil" in address or "passwd" in address for address in web.asked)
 
 
@@ -302,67 +284,58 @@ async def test_keys_are_where_the_issuer_itself_says(case: str) -> None:
 async def test_the_address_of_the_keys_is_taken_as_it_is_written(address: str) -> None:
     """A slash at its end and a query belong to it, as Authentik and Azure AD B2C write them (RFC 3986)."""
     page = {address: {"keys": [FIRST.public()]}}
-    assert await status_on(Web(pages={OPENID_URL: SAYS | {"jwks_uri": address}, **page}), OLD) == 200
+    assert await status(Web(pages={OPENID_URL: SAYS | {"jwks_uri": address}, **page}), OLD) == 200
     web = Web(pages=page)
     assert await status(web.tokens(CONTIT_MCP_JWT_JWKS_URL=address), OLD) == 200
     assert web.asked == [address]
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
-async def test_a_key_without_an_algorithm_is_for_all_of_its_kind(algorithm: str) -> None:
-    """`alg` is optional (RFC 7517, 4.4), and issuers leave it out."""
-    assert await status_on(Web(), token(FIRST.private, "first", algorithm)) == 200
+RSA, CURVES = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"], {"ES256": 256, "ES384": 384, "ES512": 521}
+PRIVATES: dict[str, Any] = {
+    **{name: ec.generate_private_key(getattr(ec, f"SECP{bits}R1")()) for name, bits in CURVES.items()},
+    "Ed25519": ed25519.Ed25519PrivateKey.generate(),
+    "Ed448": ed448.Ed448PrivateKey.generate(),
+    "RSA": FIRST.private,
+}
+EDWARDS = ("Ed25519", "Ed448")
+# The published key and its `alg`, the key that signs and the token's `alg`, and whether the token passes.
+PAIRS = [
+    *(("RSA", None, "RSA", algorithm, True) for algorithm in RSA),  # `alg` is optional (RFC 7517, 4.4)
+    *((curve, named, curve, curve, named in {None, curve}) for curve in CURVES for named in (None, *CURVES)),
+    *((curve, None, "RSA", "RS256", False) for curve in CURVES),
+    *((curve, named, curve, alg, True) for curve in EDWARDS for named, alg in (
+        (None, "EdDSA"), ("EdDSA", "EdDSA"), (None, curve), (curve, curve))),
+    *((curve, "RS256", curve, "EdDSA", False) for curve in EDWARDS),
+]  # fmt: skip
 
 
-CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
-
-
-@pytest.mark.parametrize("signs", [*CURVES])
-@pytest.mark.parametrize("named", ["", *CURVES])
-async def test_a_curve_is_for_one_algorithm(signs: str, named: str) -> None:
-    """RFC 7518, 3.4: the curve decides, whatever the key says of itself."""
-    private = ec.generate_private_key(CURVES[signs])
-    published = ECAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ec"}
-    web = Web(published | ({"alg": named} if named else {}), FIRST.public())
-    assert await status_on(web, token(private, "ec", signs)) == (200 if named in {"", signs} else 401)
-    assert await status_on(web, token(FIRST.private, "ec")) == 401
-
-
-EDWARDS: dict[str, Any] = {"Ed25519": ed25519.Ed25519PrivateKey, "Ed448": ed448.Ed448PrivateKey}
-
-
-@pytest.mark.parametrize("curve", EDWARDS)
-@pytest.mark.parametrize(
-    ("named", "signs", "expected"),
-    [(None, "EdDSA", 200), ("EdDSA", "EdDSA", 200), ("RS256", "EdDSA", 401), (None, "crv", 200), ("crv", "crv", 200)],
-)
-async def test_an_edwards_curve_is_for_eddsa(curve: str, named: str | None, signs: str, expected: int) -> None:
-    """RFC 8037, 3.1; RFC 9864, 2.2 names the algorithm after its curve."""
-    private = EDWARDS[curve].generate()
-    published = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "ed"}
-    if named is not None:
-        published["alg"] = published.get(named, named)
-    algorithm = curve if signs == "crv" else signs
-    given = jwt.encode(Issuer(URL).claims(), private, algorithm, headers={"kid": "ed"})
-    assert await status_on(Web(published, FIRST.public()), given) == expected
+@pytest.mark.parametrize(("key", "named", "signer", "algorithm", "passes"), PAIRS)
+async def test_a_key_is_for_the_algorithms_of_its_kind(
+    key: str, named: str | None, signer: str, algorithm: str, passes: bool
+) -> None:
+    """The curve decides, whatever the key says of itself (RFC 7518, 3.4; RFC 8037, 3.1; RFC 9864, 2.2)."""
+    writer: Any = {"RSA": RSAAlgorithm, "Ed25519": OKPAlgorithm, "Ed448": OKPAlgorithm}.get(key, ECAlgorithm)
+    published = (
+        writer.to_jwk(PRIVATES[key].public_key(), as_dict=True) | {"kid": "it"} | ({"alg": named} if named else {})
+    )
+    given = token(PRIVATES[signer], "it", algorithm)
+    assert await status(Web(published, FIRST.public()), given) == (200 if passes else 401)
 
 
 async def test_an_issuer_with_one_key_may_leave_its_id_out() -> None:
     """RFC 7515, 4.1.4 and RFC 7517, 4.5 make it optional. A token without an id fits no key that has one."""
     bare = {name: value for name, value in FIRST.public().items() if name != "kid"}
     given = jwt.encode(Issuer(URL).claims(), FIRST.private, "RS256")
-    assert [await status_on(web, given) for web in (Web(bare), Web())] == [200, 401]
+    assert [await status(web, given) for web in (Web(bare), Web())] == [200, 401]
 
 
 PRIVATE: dict[str, dict[str, Any]] = {
     "RSA": RSAAlgorithm.to_jwk(FIRST.private, as_dict=True),
-    "EC": ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True),
-    "OKP": OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate(), as_dict=True),
+    "EC": ECAlgorithm.to_jwk(PRIVATES["ES256"], as_dict=True),
+    "OKP": OKPAlgorithm.to_jwk(PRIVATES["Ed25519"], as_dict=True),
     "secret": {"kty": "oct", "k": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"},
     **{f"RSA with {name}": FIRST.public() | {name: "AQAB"} for name in ("d", "p", "q", "dp", "dq", "qi")},
-    "RSA with other primes": FIRST.public() | {"oth": []},
-    "RSA with an empty part": FIRST.public() | {"d": ""},
-    "RSA with a part that is null": FIRST.public() | {"d": None},
+    **{f"RSA with {name}={odd}": FIRST.public() | {name: odd} for name, odd in (("oth", []), ("d", ""), ("d", None))},
 }
 
 
@@ -378,7 +351,7 @@ async def test_a_key_with_private_parts_is_refused_and_reported(case: str, logge
     assert (said["level"], said["key"]) == ("error", "leaked")
     parts = [value for value in published.values() if isinstance(value, str) and len(value) > 20]
     assert not any(part in logged.getvalue() for part in parts)
-    assert await status_on(Web(published), token(FIRST.private, "leaked")) == 503
+    assert await status(Web(published), token(FIRST.private, "leaked")) == 503
 
 
 async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
@@ -387,11 +360,10 @@ async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
     published = RSAAlgorithm.to_jwk(weak.public_key(), as_dict=True) | {"kid": "weak"}
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         signed = token(weak, "weak")
-    assert await status_on(Web(published), signed) == 401
+    assert await status(Web(published), signed) == 401
 
 
 async def test_the_subject_and_the_issuer_are_the_caller() -> None:
     """A subject is unique within its issuer (RFC 7519, 4.1.2), so both belong to the caller."""
     signed = jwt.encode(Issuer(URL).claims(sub="auth0|ada~ü"), FIRST.private, "RS256", headers={"kid": "first"})
-    caller = await Web().tokens()(Headers(bearer(signed)))
-    assert caller == Caller(mode="jwt", issuer=URL, principal="auth0|ada~ü")
+    assert await Web().tokens()(Headers(bearer(signed))) == Caller(mode="jwt", issuer=URL, principal="auth0|ada~ü")

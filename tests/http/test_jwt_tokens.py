@@ -14,7 +14,6 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from starlette.responses import Response
 
 from tests.children import INITIALIZE, Contit, Served, contit, rpc
 from tests.http.issuer import AUDIENCE, FIRST, LEAKED_KEYS, SECOND, Issuer, KeyPair, bearer, issuing
@@ -53,9 +52,14 @@ def good(issuer: Issuer, **more: Any) -> str:
     return issuer.token(**{"scope": "openid ask contit", **more})
 
 
-def with_claim(claim: str, issuer: Issuer) -> str:
-    """A good token with one more claim."""
-    return good(issuer, **{claim: "x"})
+def with_claim(name: str, value: Any, issuer: Issuer) -> str:
+    """A good token with another claim."""
+    return good(issuer, **{name: value.replace("ISSUER", issuer.url) if name == "iss" and value else value})
+
+
+def signed(issuer: Issuer, key: Any, algorithm: str, key_id: str) -> str:
+    """A token with good claims."""
+    return jwt.encode(issuer.claims(scope="ask contit"), key, algorithm, headers={"kid": key_id})
 
 
 def text(data: bytes) -> str:
@@ -75,82 +79,58 @@ def keyed(secret: bytes) -> Callable[[bytes], bytes]:
     return lambda signed: hmac.new(secret, signed, hashlib.sha256).digest()
 
 
-RSA_WITH_A_SECRET = {"alg": "HS256", "kid": "first"}
-OWN = {"alg": "RS256", "kid": "first"}
+OWN, SECRET = {"alg": "RS256", "kid": "first"}, {"alg": "HS256", "kid": "first"}
+CLAIMS: dict[str, tuple[object, ...]] = {
+    "exp": (NOW - 60, None, "tomorrow", float("inf")),
+    "nbf": (NOW + 3_600,),
+    "iat": (NOW + 3_600,),
+    "aud": ("https://other.example/mcp", AUDIENCE + "x", None, AUDIENCE + "//", AUDIENCE.removesuffix("/mcp")),
+    "iss": ("https://other.example", "ISSUER.evil.example", None, "ISSUER//"),
+    "sub": (None, " ", 7, "\ud800"),
+    # Id tokens, and those of Keycloak, Cognito, and of a log-out
+    **dict.fromkeys(("nonce", "at_hash", "c_hash", "s_hash"), ("x",)),
+    "typ": ("ID", "Refresh", "Offline", "Logout", 7),
+    "token_use": ("id",),
+    "events": ({"http://schemas.openid.net/event/backchannel-logout": {}},),
+    "cnf": ({}, *({name: "x" * 43} for name in ("jkt", "x5t#S256", "kid", "jwk"))),  # bound to a key of its client
+}
+TYPES: tuple[object, ...] = (
+    "logout+jwt", "dpop+jwt", "application/dpop+jwt", "LOGOUT+JWT", "secevent+jwt", "token-introspection+jwt", "rt+jwt",
+    "id_token+jwt", "oauth-authz-req+jwt", "entity-statement+jwt", "vc+sd-jwt", "kb+jwt", "oauth-id-jag+jwt", "JWE",
+    "at+jwt; x", "at+", 7,
+)  # fmt: skip
+HEADERS: tuple[object, ...] = (
+    *(OWN | {"kid": odd} for odd in (1, ["first"], "k" * 4_000)), {"alg": "RS256"}, {"kid": "first"},
+    OWN | {"alg": ["RS256"]}, b"[" * 4_000, [1], b"\xff\xfe",
+)  # fmt: skip
 REFUSED: dict[str, Callable[[Issuer], str]] = {
-    "expired": lambda i: good(i, exp=NOW - 60),
-    "not valid yet": lambda i: good(i, nbf=NOW + 3_600),
-    "issued in the future": lambda i: good(i, iat=NOW + 3_600),
-    "for another audience": lambda i: good(i, aud="https://other.example/mcp"),
-    "for an audience that begins alike": lambda i: good(i, aud=AUDIENCE + "x"),
-    "for no audience": lambda i: good(i, aud=None),
-    "of another issuer": lambda i: good(i, iss="https://other.example"),
-    "of an issuer that begins alike": lambda i: good(i, iss=i.url + ".evil.example"),
-    "of no issuer": lambda i: good(i, iss=None),
-    "without end": lambda i: good(i, exp=None),
-    "with an end in words": lambda i: good(i, exp="tomorrow"),
-    "with an end at infinity": lambda i: good(i, exp=float("inf")),
-    "for nobody": lambda i: good(i, sub=None),
-    "for an empty name": lambda i: good(i, sub=" "),
-    "for a number": lambda i: good(i, sub=7),
-    "for half a character": lambda i: good(i, sub="\ud800"),
+    **{f"{name} {n}": partial(with_claim, name, odd) for name, found in CLAIMS.items() for n, odd in enumerate(found)},
+    **{f"of type {kind}": partial(good, headers={"typ": kind}) for kind in TYPES},
+    **{f"with the header {header!r:.40}": partial(made, header=header) for header in HEADERS},
+    "of type at+jwt, bound to its client": lambda i: good(i, headers={"typ": "at+jwt"}, cnf={"jkt": "x"}),
+    "of Keycloak for the client itself": lambda i: good(i, typ="ID", nonce="n", at_hash="h", azp="web"),
     "unsigned": lambda i: made(i, {"alg": "none", "kid": "first"}, lambda _: b""),
     "unsigned, spelt otherwise": lambda i: made(i, {"alg": "nOnE", "kid": "first"}, lambda _: b""),
-    "signed with the public key as a secret (PEM)": lambda i: made(i, RSA_WITH_A_SECRET, keyed(FIRST.pem())),
+    "signed with the public key as a secret (PEM)": lambda i: made(i, SECRET, keyed(FIRST.pem())),
     "signed with the public key as a secret (JWK)": lambda i: made(
-        i, RSA_WITH_A_SECRET, keyed(json.dumps(FIRST.public()).encode())
+        i, SECRET, keyed(json.dumps(FIRST.public()).encode())
     ),
-    "signed with a secret that stands among the keys": lambda i: made(
-        i, {"alg": "HS256", "kid": "secret"}, keyed(b"k" * 32)
-    ),
+    "signed with a published secret": lambda i: made(i, {"alg": "HS256", "kid": "secret"}, keyed(b"k" * 32)),
     "signed with another key": lambda i: good(i, key=KeyPair("first")),
     "signed with a key for encryption": lambda i: good(i, key=KeyPair("encrypts")),
-    "with another algorithm than its key's": lambda i: jwt.encode(
-        i.claims(scope="ask contit"), SECOND.private, "PS256", headers={"kid": "fixed"}
-    ),
-    "of elliptic curves under an RSA key's id": lambda i: jwt.encode(
-        i.claims(scope="ask contit"), EC_KEY, "ES256", headers={"kid": "first"}
-    ),
+    "signed with a published private key": lambda i: good(i, key=KeyPair("leaked", SECOND.private)),
+    "with another algorithm than its key's": lambda i: signed(i, SECOND.private, "PS256", "fixed"),
+    "of elliptic curves under an RSA key's id": lambda i: signed(i, EC_KEY, "ES256", "first"),
     "with its own key along": lambda i: good(i, key=SECOND, headers={"kid": "first", "jwk": SECOND.public()}),
     "with an address of its key": lambda i: good(i, key=SECOND, headers={"kid": "x", "jku": f"{i.url}/evil"}),
     "with an address of its certificate": lambda i: good(i, key=SECOND, headers={"kid": "x", "x5u": f"{i.url}/evil"}),
     "with a file as its key's id": lambda i: made(i, OWN | {"kid": "../../../dev/null"}, keyed(b"")),
-    "with a number as its key's id": lambda i: made(i, OWN | {"kid": 1}),
-    "with a list as its key's id": lambda i: made(i, OWN | {"kid": ["first"]}),
-    "with a very long id": lambda i: made(i, OWN | {"kid": "k" * 4_000}),
-    "without its key's id": lambda i: made(i, {"alg": "RS256"}),
-    "without an algorithm": lambda i: made(i, {"kid": "first"}),
-    "with a list as algorithm": lambda i: made(i, OWN | {"alg": ["RS256"]}),
     "with an extension that nobody knows": lambda i: good(i, headers={"crit": ["x"], "x": 1}),
-    "with a header of 5,000 lists": lambda i: made(i, b"[" * 4_000),
-    "with a header that is no object": lambda i: made(i, [1]),
-    "with a header of other bytes": lambda i: made(i, b"\xff\xfe"),
     "cut": lambda i: good(i)[:-5],
     "without signature": lambda i: good(i).rpartition(".")[0] + ".",
-    "with other claims put in": lambda i: ".".join(
-        [good(i).split(".")[0], text(json.dumps(i.claims(sub="eve", scope="ask contit")).encode()), good(i).split(".")[2]]
-    ),
-    "garbage": lambda i: "garbage",
-    "dots": lambda i: "....",
-    "encrypted": lambda i: "e30.e30.e30.e30.e30",
-    "signed with a private key that the issuer published": lambda i: good(i, key=KeyPair("leaked", SECOND.private)),
-    "of a type that is a number": lambda i: good(i, headers={"typ": 7}),
-    **{f"of type {kind}": partial(good, headers={"typ": kind}) for kind in (
-        "logout+jwt", "dpop+jwt", "application/dpop+jwt", "LOGOUT+JWT", "secevent+jwt", "token-introspection+jwt", "rt+jwt",
-        "id_token+jwt", "oauth-authz-req+jwt", "entity-statement+jwt", "vc+sd-jwt", "kb+jwt", "oauth-id-jag+jwt", "JWE", "at+jwt; x", "at+",
-    )},
-    **{f"bound to its client by {name}": partial(good, cnf={name: "x" * 43}) for name in ("jkt", "x5t#S256", "kid", "jwk")},
-    "bound to its client by an empty claim": lambda i: good(i, cnf={}),
-    "of type at+jwt, bound to its client": lambda i: good(i, headers={"typ": "at+jwt"}, cnf={"jkt": "x"}),
-    **{f"for the client itself, with {name}": partial(with_claim, name) for name in ("nonce", "at_hash", "c_hash", "s_hash")},
-    **{f"with the claim typ={kind}": partial(good, typ=kind) for kind in ("ID", "Refresh", "Offline", "Logout", 7)},
-    "of Keycloak for the client itself": lambda i: good(i, typ="ID", nonce="n", at_hash="h", azp="web"),
-    "of Cognito for the client itself": lambda i: good(i, token_use="id"),
-    "that logs out": lambda i: good(i, events={"http://schemas.openid.net/event/backchannel-logout": {}}, sid="s"),
-    "for an audience with two slashes": lambda i: good(i, aud=AUDIENCE + "//"),
-    "for the server's origin": lambda i: good(i, aud=AUDIENCE.removesuffix("/mcp")),
-    "of an issuer with two slashes": lambda i: good(i, iss=i.url + "//"),
-}  # fmt: skip
+    "with other claims put in": lambda i: ".".join((*made(i, OWN).split(".")[:2], good(i).split(".")[2])),
+    **{odd: lambda _, odd=odd: odd for odd in ("garbage", "....", "e30.e30.e30.e30.e30")},  # type: ignore[misc]
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -186,16 +166,6 @@ def test_no_token_is_a_challenge_that_says_where_to_get_one(server: Served, issu
         assert found["authorization_servers"] == [issuer.url], "clients compare it letter by letter (RFC 8414, 3.3)"
         assert found["scopes_supported"] == ["api://contit/ask", "api://contit/read"]
         assert found["bearer_methods_supported"] == ["header"]
-
-
-def test_pages_of_an_allowed_origin_alone_can_read_the_challenge(server: Served) -> None:
-    """Without `WWW-Authenticate` a page cannot find out where to sign in."""
-    allowed = server.post(INITIALIZE, Origin=ORIGIN)
-    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (401, ORIGIN)
-    assert "WWW-Authenticate" in allowed.headers["access-control-expose-headers"]
-    foreign = server.post(INITIALIZE, Origin="https://other.example")
-    assert foreign.status_code == 403
-    assert not {"access-control-allow-origin", "www-authenticate"} & foreign.headers.keys()
 
 
 ADVERTISED = {"": ["openid"], "contit.ask": ["contit.ask"], "contit.ask,contit.read": ["contit.ask", "contit.read"]}
@@ -244,22 +214,20 @@ def test_a_token_without_all_scopes_is_told_which_are_wanted(server: Served, iss
 
 def test_a_server_starts_although_its_issuer_is_down_and_calls_no_token_bad(upstream: Contit) -> None:
     """So clients do not throw good tokens away."""
-
-    async def down() -> Response:
-        return Response(status_code=502)
-
     with issuing() as issuer, Served(issuer.settings(CONTIT_BASE_URL=upstream.url)) as server:
-        issuer.instead = down
+        issuer.keys = []
         for _ in range(20):
             answer = server.post(INITIALIZE, **bearer(issuer.token()))
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
             assert answer.json()["error"] == "issuer_unavailable"
         assert issuer.fetches <= 2
-        server.assert_unharmed()
 
 
 TENANT = "0e2f7b8a-1111-4222-8333-944455556666"
 API = "5d1c9b7e-aaaa-4bbb-8ccc-9ddddeeeefff"
+AT_AUTH0 = {"CONTIT_MCP_JWT_SCOPES": "contit:ask"}
+AT_ENTRA = {"AUDIENCE": API, "SCOPES": "contit.ask", "ADVERTISED_SCOPES": f"{AUDIENCE}/contit.ask"}
+AT_CLOUDFLARE = {"CONTIT_MCP_JWT_AUDIENCE": "a" * 64, "CONTIT_MCP_JWT_HEADER": "Cf-Access-Jwt-Assertion"}
 VENDORS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     # As each vendor documents the claims of its access tokens; the recipes in docs/deployment.md name the pages.
     "Keycloak": (
@@ -267,25 +235,19 @@ VENDORS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         {"typ": "Bearer", "azp": "client", "scope": "openid contit.ask", "aud": [AUDIENCE, "account"], "sid": "s", "jti": "j"},
     ),
     "Entra ID, version 2": (
-        {
-            "CONTIT_MCP_JWT_AUDIENCE": API,
-            "CONTIT_MCP_JWT_SCOPES": "contit.ask",
-            "CONTIT_MCP_JWT_ADVERTISED_SCOPES": f"{AUDIENCE}/contit.ask",
-        },
+        {f"CONTIT_MCP_JWT_{name}": text for name, text in AT_ENTRA.items()},
         {"aud": API, "scp": "contit.ask", "azp": "client", "azpacr": "0", "ver": "2.0", "tid": TENANT, "aio": "x", "uti": "u"},
     ),
     "Auth0": (
-        {"CONTIT_MCP_JWT_SCOPES": "contit:ask"},
-        {"sub": "auth0|123456", "aud": [AUDIENCE, "https://t.auth0.com/userinfo"], "azp": "client", "scope": "openid contit:ask"},
+        AT_AUTH0,
+        {"sub": "auth0|1", "aud": [AUDIENCE, "https://t.auth0.com/userinfo"], "azp": "client", "scope": "openid contit:ask"},
     ),
     "Auth0, RFC 9068": (
-        {"CONTIT_MCP_JWT_SCOPES": "contit:ask"},
-        {
-            "headers": {"typ": "at+jwt"}, "aud": [AUDIENCE], "client_id": "client", "jti": "j", "scope": "openid contit:ask",
-        },
+        AT_AUTH0,
+        {"headers": {"typ": "at+jwt"}, "aud": [AUDIENCE], "client_id": "client", "jti": "j", "scope": "openid contit:ask"},
     ),
     "Cloudflare Access": (
-        {"CONTIT_MCP_JWT_AUDIENCE": "a" * 64, "CONTIT_MCP_JWT_HEADER": "Cf-Access-Jwt-Assertion"},
+        AT_CLOUDFLARE,
         {"aud": ["a" * 64], "email": "ada@example.com", "nbf": NOW, "type": "app", "identity_nonce": "n", "country": "US"},
     ),
 }  # fmt: skip
@@ -315,17 +277,13 @@ def test_a_subject_of_another_issuer_or_a_token_of_that_name_is_another_caller(t
     with issuing() as one, issuing() as other, contit() as upstream:
         common = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": f"sqlite:{tmp_path / 'runs.sqlite3'}"}
         token_mode = one.settings(CONTIT_MCP_AUTH="token", CONTIT_MCP_TOKENS=f"ada:{secret}")
+        callers = [(one.settings(), one.token()), (other.settings(), other.token()), (token_mode, secret)]
         threads: list[str] = []
-        for settings, token, own in (
-            (one.settings(), one.token(sub="ada"), None),
-            (other.settings(), other.token(sub="ada"), None),
-            (token_mode, secret, None),
-            (one.settings(), one.token(sub="ada"), 0),
-        ):
+        for turn, (settings, token) in enumerate([*callers, callers[0]]):
             with Served(settings | common) as server:
                 asked = server.call("contit_ask", {"prompt": "How many drafts are there?"}, **bearer(token))
                 for number, thread in enumerate(threads):
                     found = server.call("contit_response", {"thread_id": thread}, **bearer(token))
-                    assert found["isError"] is (number != own)
+                    assert found["isError"] is ((turn, number) != (3, 0))
                 threads.append(asked["structuredContent"]["thread_id"])
         assert len(upstream.record.runs) >= 3, "none was joined"

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -125,20 +124,16 @@ def test_a_new_seal_key_is_put_before_the_old_one(upstream: Contit) -> None:
             found[keys] = ids_of(server.call("contit_start", {"prompt": f"Any pages? {keys[0]}"}, **ada))
 
 
-def test_all_pairs_of_ids_are_needed_to_read(deployment: Deployment) -> None:
-    """A thread of one's own with a run of another thread of one's own is unknown too (documented: Contit's 404)."""
-    server, _, ada, _ = deployment
-    own = [ids_of(server.call("contit_ask", {"prompt": f"{prompt} {server.port}"}, **ada)) for prompt in ("A?", "B?")]
-    for (thread_id, _), (_, run_id) in product(own, repeat=2):
-        found = server.call("contit_status", {"thread_id": thread_id, "run_id": run_id}, **ada)
-        assert found["isError"] is ((thread_id, run_id) not in own)
-
-
-def request(server: Served, method: str, params: dict[str, Any], **who: str) -> dict[str, Any]:
+def request(server: Served, asked: tuple[str, dict[str, Any]], **who: str) -> dict[str, Any]:
     """Send one request; return its result or its error."""
-    (message,) = messages_in(server.post(rpc(method, params), **who))
+    (message,) = messages_in(server.post(rpc(*asked), **who))
     outcome: dict[str, Any] = message["result"] if "result" in message else message["error"]
     return outcome
+
+
+def reading(uri: str) -> tuple[str, dict[str, Any]]:
+    """Read a resource."""
+    return "resources/read", {"uri": uri}
 
 
 ANSWER = {"type": "ref/resource", "uri": "contit://runs/{thread_id}/{run_id}"}
@@ -156,40 +151,31 @@ def test_lists_answers_and_completions_are_the_callers_own(deployment: Deploymen
     hers = server.call("contit_ask", {"prompt": f"List all articles of {server.port}, please"}, **ada)
     his = server.call("contit_ask", {"prompt": f"List all products of {server.port}, please"}, **bob)
     (thread, run), own = ids_of(hers), ids_of(his)
-    uri = f"contit://runs/{thread}/{run}"
+    uri, never = f"contit://runs/{thread}/{run}", "contit://runs/h1_never/h1_never"
     tries = [
-        ("resources/list", {}),
-        ("resources/read", {"uri": "contit://runs"}),
-        ("resources/templates/list", {}),
-        completion("thread_id"),
-        completion("thread_id", thread),
-        completion("thread_id", thread[:6]),
-        completion("run_id"),
-        completion("run_id", run[:6]),
-        completion("run_id", thread_id=thread),
-        completion("run_id", run, thread_id=thread),
-        ("resources/read", {"uri": uri}),
-        ("resources/read", {"uri": f"contit://runs/{thread}/{own[1]}"}),
-        ("resources/read", {"uri": f"contit://runs/{own[0]}/{run}"}),
-    ]
+        ("resources/list", {}), ("resources/templates/list", {}), reading("contit://runs"), reading(uri),
+        reading(f"contit://runs/{thread}/{own[1]}"), reading(f"contit://runs/{own[0]}/{run}"),
+        *(completion("thread_id", value) for value in ("", thread, thread[:6])),
+        *(completion("run_id", value) for value in ("", run[:6])),
+        *(completion("run_id", value, thread_id=thread) for value in ("", run)),
+    ]  # fmt: skip
     raw = {value for each in upstream.record.runs for value in (each.thread_id, each.run_id)}
-    secrets = raw | {hers["structuredContent"]["response"]}
-    for method, params in tries:
-        outcome = request(server, method, params, **bob)
+    secrets = {thread, run, hers["structuredContent"]["response"], *raw}
+    for asked in tries:
+        outcome = request(server, asked, **bob)
         seen = json.dumps({key: value for key, value in outcome.items() if key != "data"}, ensure_ascii=False)
-        assert not [secret for secret in {thread, run, *secrets} if secret in seen], (method, params, seen)
-    never = request(server, "resources/read", {"uri": "contit://runs/h1_never/h1_never"}, **bob)
-    foreign = request(server, "resources/read", {"uri": uri}, **bob)
-    assert never | {"data": None} == foreign | {"data": None}
+        assert not [secret for secret in secrets if secret in seen], (asked, seen)
+    assert request(server, reading(never), **bob) | {"data": None} == request(server, reading(uri), **bob) | {
+        "data": None
+    }
 
-    runs = json.loads(request(server, "resources/read", {"uri": "contit://runs"}, **ada)["contents"][0]["text"])["runs"]
+    runs = json.loads(request(server, reading("contit://runs"), **ada)["contents"][0]["text"])["runs"]
     assert uri in {each["uri"] for each in runs}
     assert "title" not in runs[0]
-    assert uri in {each["uri"] for each in request(server, "resources/list", {}, **ada)["resources"]}
-    whole = request(server, "resources/read", {"uri": uri}, **ada)["contents"][0]["text"]
-    assert whole == hers["structuredContent"]["response"]
-    asked = completion("run_id", thread_id=thread)
-    assert request(server, asked[0], asked[1], **ada)["completion"]["values"] == [run]
+    assert uri in {each["uri"] for each in request(server, ("resources/list", {}), **ada)["resources"]}
+    assert request(server, reading(uri), **ada)["contents"][0]["text"] == hers["structuredContent"]["response"]
+    completed = request(server, completion("run_id", thread_id=thread), **ada)
+    assert completed["completion"]["values"] == [run]
 
 
 WORDS = "quokka marmalade zeppelin"
@@ -218,7 +204,7 @@ def test_a_title_is_stored_where_one_person_uses_the_server_and_nowhere_else(
         given |= {} if mode == "callers' own credentials" else {"CONTIT_API_KEY": "sandbox-key"}
         server = stack.enter_context(Served(given | environment))
         server.call("contit_start", {"prompt": f"{WORDS} and more"}, **who)
-        listed = request(server, "resources/read", {"uri": "contit://runs"}, **who)["contents"][0]["text"]
+        listed = request(server, reading("contit://runs"), **who)["contents"][0]["text"]
         stored = in_redis(place) if shared else b"".join(path.read_bytes() for path in tmp_path.glob("runs.sqlite*"))
     assert len(stored) > 100
     words = [word for word in WORDS.split() if word.encode() in stored or word in listed]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contit_mcp import __version__
-from contit_mcp.http.server_card import NAME
+from contit_mcp.http.app import NAME
 from tests.children import INITIALIZE, TOKEN_MODE, Served
 from tests.rules.tree import ROOT
 

@@ -14,15 +14,11 @@ from contit_mcp.testing import RunningSandbox, running_sandbox
 
 
 class Ids(Observer):
-    """Keeps the ids."""
-
     def started(self, thread_id: str, run_id: str) -> None:
-        """Keep them."""
         self.ids = thread_id, run_id
 
 
 async def asks(key: str | None) -> str:
-    """Use every method and field."""
     async with Assistant(api_key=key, store="memory", answer_seconds=60) as contit:
         assert_type(contit, Assistant)
         run = await contit.ask("Any drafts?", wait_seconds=5, observer=Ids())
@@ -45,14 +41,12 @@ async def asks(key: str | None) -> str:
 
 
 async def serves() -> Starlette:
-    """Make both kinds of servers."""
     async with Client(create_server(client_id="c", client_secret="s", wait_seconds=30.0)) as client:
         await client.list_tools()
     return Starlette(routes=[Mount("/ai", create_app(environment=os.environ, auth="caller", card=False))])
 
 
 def sandboxed() -> None:
-    """Use the fixture's context manager."""
     with running_sandbox() as sandbox:
         assert_type(sandbox, RunningSandbox)
         assert_type(sandbox.url, str)

@@ -10,7 +10,6 @@ from contit_mcp.testing import RunningSandbox, running_sandbox
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Asyncio in real time: the sandbox is behind a port."""
     return "asyncio", {}
 
 

@@ -32,25 +32,11 @@ async def ticks(_: Request) -> Response:
     return EventSourceResponse(forever())
 
 
-def application(url: str) -> Starlette:
-    """Return the host application."""
-    return Starlette(
-        routes=[
-            Mount("/ai", create_app(api_key="anna-key", base_url=url, store="memory")),
-            Mount("/of/ben", create_app(api_key="ben-key", base_url=url, store="memory", card=False)),
-            Route("/hello", hello),
-            Route("/ticks", ticks),
-        ]
-    )
-
-
-def main() -> None:
-    """Serve until a signal comes."""
+if __name__ == "__main__":
+    anna = create_app(api_key="anna-key", base_url=sys.argv[1], store="memory")
+    ben = create_app(api_key="ben-key", base_url=sys.argv[1], store="memory", card=False)
+    own = [Route("/hello", hello), Route("/ticks", ticks)]
+    host = Starlette(routes=[Mount("/ai", anna), Mount("/of/ben", ben), *own])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - read by the test
-        config = uvicorn.Config(application(sys.argv[1]), log_level="warning", access_log=False)
-        uvicorn.Server(config).run([listener])
-
-
-if __name__ == "__main__":
-    main()
+        uvicorn.Server(uvicorn.Config(host, log_level="warning", access_log=False)).run([listener])

@@ -1,12 +1,13 @@
 """`contit_mcp.Assistant`: the guarantees of the tools, for a program."""
 
 import os
+from typing import Any
 
 import anyio
 import pytest
 
 import contit_mcp
-from contit_mcp import Assistant, errors
+from contit_mcp import Assistant, create_app, create_server, errors
 from contit_mcp.testing import RunningSandbox
 
 pytestmark = pytest.mark.anyio
@@ -15,8 +16,8 @@ DRAFTS = "How many drafts are there?"
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
 
 
-def assistant(sandbox: RunningSandbox, key: str = "anna-key", **options: object) -> Assistant:
-    return Assistant(api_key=key, base_url=sandbox.url, **{"store": "memory", **options})  # type: ignore[arg-type]
+def assistant(sandbox: RunningSandbox, **options: Any) -> Assistant:
+    return Assistant(**{"api_key": "anna-key", "base_url": sandbox.url, "store": "memory", **options})
 
 
 async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) -> None:
@@ -24,8 +25,7 @@ async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) 
     async with assistant(sandbox) as contit:
         first = await contit.ask(DRAFTS)
         assert (first.status, first.response) == ("completed", ANSWER)
-        assert first.elapsed_seconds is not None
-        assert first.elapsed_seconds >= 0.2
+        assert (first.elapsed_seconds or 0.0) >= 0.2
         with pytest.raises(AttributeError):
             first.status = "failed"  # type: ignore[misc]
         second = await contit.ask("List them", first.thread_id)
@@ -36,41 +36,7 @@ async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) 
 
 
 async def test_a_wait_that_ends_returns_the_ids_and_the_answer_is_fetched_by_them(sandbox: RunningSandbox) -> None:
-    """`start`, `status` and `response` are the tools of that name; the run is asked for once."""
-    async with assistant(sandbox) as contit:
-        started = await contit.start(DRAFTS)
-        assert started.status == "in_progress"
-        assert started.run_id is not None
-        waited = await contit.ask(DRAFTS, wait_seconds=0)
-        assert (waited.status, waited.run_id) == ("in_progress", started.run_id)
-        assert (await contit.status(started.thread_id, started.run_id)).response is None
-        ended = await contit.status(started.thread_id, started.run_id, wait_seconds=20)
-        assert ended.status == "completed"
-        assert (await contit.response(started.thread_id, started.run_id)).response == ANSWER
-        assert (await contit.response(started.thread_id)).run_id == started.run_id
-    assert len(sandbox.record.runs) == 1
-
-
-async def test_the_ids_outlive_the_assistant_where_the_store_does(sandbox: RunningSandbox, tmp_path: object) -> None:
-    """A second one, as in another process, finds the run of the first."""
-    async with assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") as contit:
-        started = await contit.start(DRAFTS)
-    async with assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") as contit:
-        assert [run.run_id for run in await contit.runs()] == [started.run_id]
-        assert (await contit.ask(DRAFTS)).run_id == started.run_id
-
-
-async def test_the_same_assistant_can_be_entered_again(sandbox: RunningSandbox) -> None:
-    """What was closed is opened again; the runs in memory are still known."""
-    contit = assistant(sandbox)
-    async with contit:
-        first = await contit.ask(DRAFTS)
-    async with contit:
-        assert (await contit.response(first.thread_id, first.run_id)).response == ANSWER
-
-
-async def test_an_observer_learns_the_ids_before_the_answer_exists(sandbox: RunningSandbox) -> None:
-    """By then nothing can be lost, whatever happens to this process."""
+    """`start`, `status` and `response` are the tools of that name; an observer learns the ids before there is an answer."""
     seen: list[tuple[str, str]] = []
 
     class Notes(contit_mcp.Observer):
@@ -78,8 +44,27 @@ async def test_an_observer_learns_the_ids_before_the_answer_exists(sandbox: Runn
             seen.append((thread_id, run_id))
 
     async with assistant(sandbox) as contit:
+        started = await contit.start(DRAFTS)
+        assert started.run_id is not None
         waited = await contit.ask(DRAFTS, wait_seconds=0, observer=Notes())
-    assert (waited.response, seen) == (None, [(waited.thread_id, waited.run_id)])
+        assert (waited.status, waited.run_id, waited.response) == ("in_progress", started.run_id, None)
+        assert seen == [(started.thread_id, started.run_id)]
+        ended = await contit.status(started.thread_id, started.run_id, wait_seconds=20)
+        assert (ended.status, ended.response) == ("completed", None)
+        assert (await contit.response(started.thread_id, started.run_id)).response == ANSWER
+        assert (await contit.response(started.thread_id)).run_id == started.run_id
+    assert len(sandbox.record.runs) == 1
+
+
+async def test_the_ids_outlive_the_assistant_where_the_store_does(sandbox: RunningSandbox, tmp_path: object) -> None:
+    """A second one, as in another process, finds the run of the first; the same one can be entered again."""
+    first, second = (assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") for _ in range(2))
+    async with first as contit:
+        started = await contit.start(DRAFTS)
+    for again in (second, first):
+        async with again as contit:
+            assert [run.run_id for run in await contit.runs()] == [started.run_id]
+            assert (await contit.response(started.thread_id, started.run_id)).response == ANSWER
 
 
 async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> None:
@@ -102,7 +87,7 @@ async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> No
 
 async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None:
     """The classes are those of `contit_mcp.errors`."""
-    async with assistant(sandbox, key="wrong-key") as contit:
+    async with assistant(sandbox, api_key="wrong-key") as contit:
         with pytest.raises(errors.AuthenticationError) as refused:
             await contit.ask(DRAFTS)
         assert refused.value.hint
@@ -112,34 +97,6 @@ async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None
             await contit.ask("   ")
         with pytest.raises(errors.RunNotFoundError):
             await contit.status("thread_unknown", "run_unknown")
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"api_key": ""}, "No Contit credential is given"),
-        ({"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
-        ({"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
-        ({"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
-        ({"api_key": "k", "auth": "token"}, "not take auth. It is an argument of create_app."),
-        ({"api_key": "k", "wait_seconds": 3}, "argument of Assistant.ask and of create_server and of create_app"),
-        ({"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
-        ({"environment": {"CONTIT_API_KEY": "k", "CONTIT_MCP_STOR": "x"}}, "CONTIT_MCP_STOR is not a setting"),
-    ],
-)
-def test_options_that_cannot_be_used_say_so(options: dict[str, object], said: str) -> None:
-    """When the object is made, before anything is asked."""
-    with pytest.raises(errors.ConfigurationError) as refused:
-        Assistant(**options)  # type: ignore[arg-type]
-    assert said in f"{refused.value.message} {refused.value.hint}"
-
-
-def test_the_environment_counts_only_where_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library reads no variable that its caller does not know of; what is given in code wins."""
-    monkeypatch.setenv("CONTIT_API_KEY", "key")
-    with pytest.raises(errors.ConfigurationError, match="No Contit credential is given"):
-        Assistant()
-    Assistant(environment=os.environ, store="memory")
 
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
@@ -154,3 +111,37 @@ def test_trio_is_refused_with_the_reason() -> None:
     entering = Assistant(api_key="k", store="memory").__aenter__()
     with pytest.raises(errors.ConfigurationError, match="under asyncio only"):
         entering.send(None)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "said"),
+    [
+        (Assistant, {}, "No Contit credential is given"),
+        (Assistant, {"api_key": ""}, "No Contit credential is given"),
+        (Assistant, {"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
+        (Assistant, {"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
+        (Assistant, {"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
+        (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. docs/python.md lists the options."),
+        (Assistant, {"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
+        (
+            Assistant,
+            {"environment": {"CONTIT_API_KEY": "k", "CONTIT_MCP_STOR": "x"}},
+            "CONTIT_MCP_STOR is not a setting",
+        ),
+        (create_server, {}, "No Contit credential is given"),
+        (create_app, {}, "No Contit credential is given"),
+        (create_app, {"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
+        (create_app, {"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
+        (create_app, {"api_key": "k", "port": 80}, "create_app does not take port"),
+        (create_app, {"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
+    ],
+)
+def test_options_that_cannot_be_used_say_so(
+    make: Any, options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the object is made, before anything is asked. No variable is read that the program has not passed."""
+    monkeypatch.setenv("CONTIT_API_KEY", "key")
+    with pytest.raises(errors.ConfigurationError) as refused:
+        make(**options)
+    assert said in f"{refused.value.message} {refused.value.hint}"
+    make(environment=os.environ, store="memory")

@@ -1,19 +1,24 @@
-"""Every fragment of docs/python.md runs as it is written."""
+"""What docs/python.md promises: its fragments run, its names are there, and the wheel needs nothing else."""
 
+import importlib.metadata
 import inspect
 import re
 import subprocess
 import sys
 import typing
+import venv
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import contit_mcp
 from contit_mcp import Assistant
 from contit_mcp.api import AppOptions
 from contit_mcp.config.settings import Settings
 from contit_mcp.testing import RunningSandbox, running_sandbox
+from release.project import build
 from tests.rules.tree import ROOT
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -23,22 +28,6 @@ OF_THE_PROCESS = {
     "host", "port", "trusted_proxies", "tls_cert_file", "tls_key_file", "metrics_port", "log_level", "log_format",
 }  # fmt: skip
 """Settings that belong to the program around the API."""
-
-
-def fragment(containing: str) -> str:
-    [found] = [each for each in FRAGMENTS if containing in each]
-    return found
-
-
-def test_three_lines_lead_to_an_answer(tmp_path: Path) -> None:
-    """The first fragment, as a script of its own, without any variable but a home folder."""
-    with running_sandbox() as sandbox:
-        script = FRAGMENTS[0].replace("http://localhost:8787", sandbox.url)
-        assert script != FRAGMENTS[0]
-        done = subprocess.run(
-            [sys.executable, "-c", script], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False
-        )
-    assert (done.stdout, done.stderr) == ("There are 20 draft items: 12 articles, 5 products and 3 pages.\n", "")
 
 
 @pytest.mark.anyio
@@ -64,3 +53,104 @@ def test_every_setting_that_is_not_of_the_process_is_an_option() -> None:
     """With a type that takes what the settings take; the page names those that are not obvious."""
     assert set(AppOptions.__annotations__) == set(Settings.model_fields) - OF_THE_PROCESS
     assert all(typing.get_type_hints(AppOptions).values())
+
+
+NAMES = ["Assistant", "ContitError", "Observer", "Run", "__version__", "create_app", "create_server", "errors"]
+"""A name that is added here is promised by semantic versioning; one that is removed needs a new major version."""
+
+
+def test_all_names_are_those_that_are_promised() -> None:
+    """Each of them exists, and `dir` shows them; another is an error as for any module."""
+    assert sorted(contit_mcp.__all__) == NAMES
+    assert all(getattr(contit_mcp, name) is not None for name in contit_mcp.__all__)
+    assert dir(contit_mcp) == sorted(NAMES)
+    found = [each for each in vars(contit_mcp.errors).values() if isinstance(each, type)]
+    assert all(issubclass(each, contit_mcp.ContitError) for each in found)
+    with pytest.raises(AttributeError, match="has no attribute 'ask'"):
+        contit_mcp.ask  # noqa: B018 - the access is what is tested
+
+
+STEPS = {
+    "contit_mcp": "contit_mcp.errors pydantic httpx mcp structlog starlette uvicorn click",
+    "contit_mcp.errors": "pydantic httpx mcp structlog starlette uvicorn click",
+    "contit_mcp.Assistant(api_key='k')": "mcp mcp_types starlette uvicorn contit_mcp.cli pytest",
+    "contit_mcp.create_server(api_key='k')": "contit_mcp.http contit_mcp.cli pytest",
+    "contit_mcp.create_app(api_key='k')": "contit_mcp.cli pytest",
+}
+"""What is used, one after the other, and what is not imported by then."""
+
+IMPORTS = f"""
+import logging, sys, warnings
+import contit_mcp
+
+def configured():
+    ours = logging.getLogger("contit_mcp")
+    writes = [one for one in ours.handlers if not isinstance(one, logging.NullHandler)]
+    return logging.root.handlers[:], logging.root.level, warnings.showwarning, writes, ours.level
+
+before = configured()
+for use, absent in {STEPS}.items():
+    made = eval(use)
+    found = set(absent.split()) & set(sys.modules)
+    assert not found, (use, found)
+    assert configured() == before, use
+logging.getLogger("contit_mcp.contit").warning("not written to stderr by an application without handlers")
+"""
+
+
+def test_only_what_is_used_is_imported_no_logging_is_configured_and_nothing_is_written() -> None:
+    """In a process without any environment variable: a program that asks needs no MCP, and its handlers stay."""
+    done = subprocess.run([sys.executable, "-c", IMPORTS], env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+SCRIPT = """
+import asyncio, logging, sys
+from contit_mcp import create_app, create_server
+from mcp.client import Client
+
+given = {"api_key": "sandbox-key", "base_url": sys.argv[1], "store": "memory"}
+
+async def main():
+    async with Client(create_server(**given)) as client:
+        result = await client.call_tool("contit_ask", {"prompt": "How many articles are there?"})
+        print(result.structured_content["response"])
+    create_app(**given)
+    assert not logging.root.handlers
+
+asyncio.run(main())
+"""
+
+
+def environment(folder: Path, wheel: Path) -> Path:
+    """Make an environment with the wheel and links to the pinned dependencies, and return its Python."""
+    venv.create(folder, symlinks=True)
+    [packages] = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    pinned = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", pinned, re.MULTILINE):
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:  # for another system
+            continue
+        assert distribution.version == version
+        for top in {file.parts[0] for file in distribution.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
+            (packages / top).symlink_to(Path(str(distribution.locate_file(top))))
+    return folder / "bin" / "python"
+
+
+def test_the_first_fragment_of_the_page_and_a_server_need_nothing_but_the_wheel(tmp_path: Path) -> None:
+    """Three lines lead to an answer: in an empty folder, with no variable but HOME; stderr stays empty."""
+    python = environment(tmp_path / "env", build(tmp_path))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with running_sandbox() as sandbox:
+        script = FRAGMENTS[0].replace("http://localhost:8787", sandbox.url) + SCRIPT
+        command = [str(python), "-W", "error", "-c", script, sandbox.url]
+        done = subprocess.run(
+            command, cwd=empty, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    drafts = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+    assert done.stdout.splitlines() == [drafts, "There are 72 articles."]

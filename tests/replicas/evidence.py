@@ -37,7 +37,6 @@ class Contit:
     times: dict[str, float] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         key, at = dict(scope["headers"])[b"x-api-key"].decode(), anyio.current_time()
 
         async def note(message: Message) -> None:
@@ -49,7 +48,6 @@ class Contit:
         await self.app(scope, receive, note)
 
     def started(self, prompt: str) -> list[Run]:
-        """The runs of one question, in the order of their beginning."""
         return sorted((run for run in self.record.runs if run.prompt == prompt), key=lambda run: self.times[run.run_id])
 
 
@@ -82,7 +80,6 @@ class Evidence:
         await store.aclose()
 
     def wrongs(self, questions: list[Question]) -> list[str]:
-        """What must never have happened."""
         self.counts.clear()
         found = [wrong for question in questions for wrong in (*self._doubles_of(question), *self._swaps_of(question))]
         asked = {question.prompt for question in questions}
@@ -92,7 +89,6 @@ class Evidence:
 
     @property
     def lives(self) -> list[Life]:
-        """All processes."""
         return [life for replica in self.replicas for life in replica.lives]
 
     def _was_cut_off(self, run: Run) -> bool:

@@ -41,11 +41,9 @@ class Replica:
 
     @property
     def now(self) -> Life:
-        """The process that runs, or ran last."""
         return self.lives[-1]
 
     async def start(self) -> None:
-        """Start a process here, and wait until it listens."""
         key = f"key-{self.name}-{len(self.lives)}"
         # A killed process writes no coverage, and measuring makes it slow; other tests run the same code.
         environment = dict.fromkeys((name for name in os.environ if name.startswith("COV")), "")
@@ -55,7 +53,6 @@ class Replica:
         await self.now.server.logged("server.listening")
 
     async def kill(self) -> None:
-        """`kill -9`."""
         life = self.now
         life.server.process.kill()
         await life.server.ended()
@@ -70,7 +67,6 @@ class Replica:
 
 @asynccontextmanager
 async def fleet(contit_url: str, store_url: str) -> AsyncIterator[list[Replica]]:
-    """Two replicas that share a store; both are killed at the end."""
     environment = {
         "CONTIT_BASE_URL": contit_url,
         "CONTIT_MCP_STORE": store_url,

@@ -33,7 +33,6 @@ class Attempt:
 
     @property
     def handles(self) -> dict[str, str]:
-        """The run's, where the result has them."""
         return {name: self.structure[name] for name in ("thread_id", "run_id") if "run_id" in self.structure}
 
 

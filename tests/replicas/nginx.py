@@ -59,21 +59,17 @@ class Nginx:
 
     @property
     def base(self) -> str:
-        """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        """Of `/mcp`."""
         return f"{self.base}/mcp"
 
     @property
     def passed(self) -> list[str]:
-        """Its log, one line a request."""
         return (self.folder / "access.log").read_text().splitlines()
 
     def write(self) -> Path:
-        """Write its configuration."""
         main = _MAIN.format(folder=self.folder)
         if os.geteuid() == 0:
             main = "user root;\n" + main  # its workers would otherwise be somebody who may not enter the folder
@@ -95,7 +91,6 @@ def nginx_program() -> str:
 
 @contextmanager
 def nginx_before(replicas: Sequence[int], folder: Path) -> Iterator[Nginx]:
-    """An nginx that passes requests to replicas on these ports."""
     program = nginx_program()
     folder.mkdir()
     nginx = Nginx(folder, replicas)

@@ -40,7 +40,6 @@ class Scene:
     evidence: Evidence
 
     async def kill(self, *which: int) -> None:
-        """Kill these replicas at once, and start them again."""
         for number in which:
             await self.replicas[number].kill()
         for number in which:

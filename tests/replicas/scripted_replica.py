@@ -16,7 +16,6 @@ class ScriptedReplica:
     left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the other side has closed a stream
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -45,7 +44,6 @@ class ScriptedReplica:
 
 @asynccontextmanager
 async def scripted_replica(port: int, does: str) -> AsyncIterator[ScriptedReplica]:
-    """A server on that port."""
     replica = ScriptedReplica(does)
     server = await asyncio.start_server(replica.serve, "127.0.0.1", port)
     try:

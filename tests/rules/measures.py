@@ -4,11 +4,12 @@ The modules in the path of a question are counted by running one: a real child p
 the modules whose functions a second question calls are recorded.
 """
 
+import itertools
 import signal
 import sys
 import tempfile
-import time
 import tomllib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,9 @@ sys.argv[1:] = sys.argv[3:]
 from contit_mcp.cli.main import main
 main()
 """
-_WARM_UP = {"prompt": "How many articles are there?"}
-_MEASURED = {"prompt": "Which products are there?"}
 
 
 def measures() -> dict[str, int]:
-    """Return each measure by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
         stdio, http = (anyio.run(path, Path(folder, path.__name__)) for path in (path_over_stdio, path_over_http))
@@ -72,43 +70,34 @@ async def path_over_stdio(report: Path) -> list[str]:
     """Return the modules that one warm ask over stdio runs through."""
     async with piped(Child, _traced(report, "stdio", "--sandbox"), clean_environment()) as child:
         await child.initialize()
-        _completed(await child.call(2, "contit_ask", _WARM_UP))
-        _begin(child.process)
-        _completed(await child.call(3, "contit_ask", _MEASURED))
-        return _recorded(child.process, report)
+        ids = itertools.count(2)
+        return await _path(child.process, report, lambda text: child.call(next(ids), "contit_ask", {"prompt": text}))
 
 
 async def path_over_http(report: Path) -> list[str]:
     """Return the modules that one warm ask over HTTP runs through, in `token` mode."""
     server_of = deployed(TOKEN_MODE, command=_traced(report), arguments=["--sandbox"])
     async with server_of as server, caller(TOKENS["anna"]) as http:
-        _completed(await call(http, server, "contit_ask", **_WARM_UP))
-        _begin(server.process)
-        _completed(await call(http, server, "contit_ask", **_MEASURED))
-        return _recorded(server.process, report)
+        return await _path(server.process, report, lambda prompt: call(http, server, "contit_ask", prompt=prompt))
 
 
 def _traced(report: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-c", _TRACED, str(PACKAGE), str(report), *arguments]
 
 
-def _completed(result: dict[str, Any]) -> None:
+async def _path(process: Any, report: Path, ask: Callable[[str], Awaitable[dict[str, Any]]]) -> list[str]:
+    await ask("How many articles are there?")
+    await anyio.sleep(0.5)  # until the work behind the first answer is done
+    process.send_signal(signal.SIGUSR1)
+    await anyio.sleep(0.1)
+    result = await ask("Which products are there?")
     if result["structuredContent"]["status"] != "completed":
         raise RuntimeError("the question was not answered")
-
-
-def _begin(process: Any) -> None:
-    time.sleep(0.5)  # until the work behind the first answer is done
-    process.send_signal(signal.SIGUSR1)
-    time.sleep(0.1)
-
-
-def _recorded(process: Any, report: Path) -> list[str]:
     process.send_signal(signal.SIGUSR2)
-    deadline = time.monotonic() + 60
-    while not report.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return report.read_text(encoding="utf-8").splitlines()
+    with anyio.fail_after(60):
+        while not await anyio.Path(report).exists():
+            await anyio.sleep(0.05)
+    return (await anyio.Path(report).read_text(encoding="utf-8")).splitlines()
 
 
 def _lines(paths: tuple[Path, ...]) -> int:

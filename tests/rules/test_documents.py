@@ -1,12 +1,21 @@
-"""What the documents say about the tree is so."""
+"""What the documents say about the tree, about hosts and about errors is so."""
 
+import ast
+import inspect
+import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
 
+from contit_mcp import errors
 from contit_mcp.config.settings import Settings
 from contit_mcp.config.sources import CONFIG_VARIABLE, load_settings
-from tests.rules.tree import PACKAGE, ROOT, kept_files, place, told
+from contit_mcp.hosts.table import HOSTS
+from contit_mcp.server.host_waits import WaitPolicy
+from tests.rules.tree import PACKAGE, ROOT, kept_files, modules, place, told
+
+HOSTS_PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
 def test_the_map_shows_every_room() -> None:
@@ -20,7 +29,6 @@ def test_the_map_shows_every_room() -> None:
 
 
 def test_links_between_documents_arrive() -> None:
-    """A relative link of a Markdown file leads to a file that is there."""
     dead = [
         f"{place(path)}: {target}"
         for path in kept_files()
@@ -68,3 +76,68 @@ def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> Non
         file.write_text(text, encoding="utf-8")
         assert load_settings(file=file, environment={}) == load_settings(environment={})
     assert opened.count(" = ") >= len(Settings.model_fields)
+
+
+def test_every_host_has_its_section() -> None:
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", HOSTS_PAGE, re.MULTILINE))
+    missing = [
+        f"{host.title}: {needed}"
+        for host in HOSTS.values()
+        for needed in (f"contit-mcp install {host.slug}`", f"configs/hosts/{host.slug}.stdio.{host.format}")
+        if needed not in sections.get(host.title, "")
+    ]
+    assert not missing, told(missing, "Write its section of docs/hosts.md.")
+
+
+def test_the_entry_by_hand_is_the_ready_one() -> None:
+    """The page's JSON is configs/hosts/claude-desktop.stdio.json."""
+    (block,) = re.findall(r"```json\n(.*?)```", HOSTS_PAGE, re.DOTALL)
+    ready = (ROOT / "configs" / "hosts" / "claude-desktop.stdio.json").read_text(encoding="utf-8")
+    assert json.loads(block) == json.loads(ready)
+
+
+def test_the_waits_are_those_of_the_table() -> None:
+    """Each row with a host's own name."""
+    rows = re.findall(r"^\|[^|]*\| `([\w-]+)` \| (\d+) s \|", HOSTS_PAGE, re.MULTILINE)
+    assert len(rows) >= 6
+    for name, seconds in rows:
+        assert WaitPolicy().seconds(None, host=name) == float(seconds), name
+    assert WaitPolicy().seconds(None, host="some-host") == 45.0
+
+
+def test_every_error_that_is_explained_is_one_of_ours() -> None:
+    """A quoted line of docs/troubleshooting.md is a text of the code, with … for what varies."""
+    quoted = re.findall(r"^> (.+)$", TROUBLE, re.MULTILINE)
+    assert len(quoted) > 20
+    ours = _texts()
+    unknown = [text for text in quoted if not re.search(".*".join(map(re.escape, text.split("…"))), ours)]
+    assert not unknown, told(unknown, "Write the text as the code has it.")
+
+
+def _texts() -> str:
+    """Every string of the code in a line, with … for what is filled in."""
+    found = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+                found.append("".join(parts).replace("\n", " "))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value.replace("\n", " "))
+    return "\n".join(found)
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    """Each class hangs from the one it derives from; a line may name several, and go on in the next."""
+    drawn: dict[str, str | None] = {}
+    above: list[str] = []
+    for line in str(errors.__doc__).split("\n\n")[1].splitlines():
+        del above[(len(line) - len(line.lstrip("│├└─ "))) // 4 :]
+        names = re.findall(r"\b[A-Z]\w*Error\b", line)
+        drawn |= dict.fromkeys(names, above[-1] if above else None)
+        above.append(names[-1])
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+    defined = {
+        kind.__name__: base.__name__ if (base := kind.__base__) in classes and base else None for kind in classes
+    }
+    assert drawn == defined, "Draw each class of contit_mcp/errors.py in its docstring, below the one it derives from."

@@ -36,7 +36,6 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine_or_holds_an_unsettled
 
 
 def test_configurations_can_be_read() -> None:
-    """Every JSON and TOML file parses, so that a copied example works."""
     readers = {".json": json.loads, ".toml": tomllib.loads}
     broken = []
     for path in kept_files():

@@ -12,7 +12,6 @@ FOLDERS = ("benchmarks", "configs", "contit_mcp", "docs", "release", "requiremen
 
 @cache
 def modules() -> tuple[Path, ...]:
-    """Every Python file of the package."""
     return tuple(sorted(PACKAGE.rglob("*.py")))
 
 
@@ -39,6 +38,5 @@ def told(offences: list[str], how: str) -> str:
 
 
 def place(path: Path, line: int | None = None) -> str:
-    """Where something is, from the project's root."""
     name = path.relative_to(ROOT).as_posix()
     return name if line is None else f"{name}:{line}"

@@ -8,28 +8,13 @@ from functools import partial
 import anyio
 import httpx
 import pytest
-from mcp_types import TextContent
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.errors import APITimeoutError, RateLimitError, RunTimeoutError, StartUnknownError
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.results import handle_result
-from tests.durability.world import World, answered
+from tests.durability.world import World
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, Stage, set_stage
-
-
-def two_stages(contit: EchoContit | None = None) -> tuple[Stage, Stage]:
-    """Two processes that live."""
-    first = set_stage(contit)
-    return first, set_stage(first.contit, first.store)
-
-
-async def leave(stage: Stage, *, after: float) -> None:
-    """Ask, and go away."""
-    with anyio.move_on_after(after):
-        await stage.ask("q")
-
 
 # --- who polls
 
@@ -44,17 +29,18 @@ def test_when_the_polling_process_dies_another_takes_over_within_10_seconds(worl
     world.pass_time(10.0)
     assert world.contit.requests[second.number, "status"] > before
     world.pass_time(10.0)
-    assert answered(second) == "run_1 answers 'q'"
+    assert second.got.response == "run_1 answers 'q'"
     assert len(world.history.runs) == 1
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("latency", "leaves_after"), [(0.0, 5.0), (0.5, 0.2)], ids=["polling", "starting"])
 async def test_a_caller_that_leaves_holds_up_nobody_in_another_process(latency: float, leaves_after: float) -> None:
-    first, second = two_stages(EchoContit(seconds=20, latency=latency))
+    first = set_stage(EchoContit(seconds=20, latency=latency))
+    second = first.second()
     began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(leave, first, after=leaves_after))
+        tasks.start_soon(partial(first.leave, after=leaves_after))
         await anyio.sleep(2.0)
         assert (await second.ask("q")).response == answer_to("q")
     assert 20.0 <= anyio.current_time() - began < 24.0
@@ -67,7 +53,8 @@ async def test_a_caller_that_leaves_holds_up_nobody_in_another_process(latency: 
 async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> None:
     alone = set_stage(EchoContit(seconds=20))
     await alone.ask("q")
-    first, second = two_stages(EchoContit(seconds=20))
+    first = set_stage(EchoContit(seconds=20))
+    second = first.second()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(first.ask, "q")
         await anyio.sleep(2.0)
@@ -78,7 +65,8 @@ async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> Non
 
 @pytest.mark.anyio
 async def test_a_pause_that_contit_asked_one_process_for_delays_no_answer_that_another_stored() -> None:
-    first, second = two_stages(EchoContit(seconds=20))
+    first = set_stage(EchoContit(seconds=20))
+    second = first.second()
     second.client.backoff.failed(RateLimitError("", hint="", status_code=429, retry_after=600.0))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(first.ask, "q")
@@ -95,13 +83,11 @@ def test_after_a_restart_a_run_is_given_up_once_the_new_process_has_seen_it_goin
     world.pass_time(1_000.0)
     world.kill(0)
     world.restart(0)
-    assert started.report is not None
-    ids = (started.report.thread_id, str(started.report.run_id))
+    ids = (started.got.thread_id, str(started.got.run_id))
     going = world.response(0, OWNER, *ids, 10.0)
     world.pass_time(1_700.0)
-    assert going.report is not None
-    assert going.report.phase is Phase.IN_PROGRESS
-    assert going.report.elapsed_seconds == pytest.approx(1_010.0, abs=1)
+    assert going.got.phase is Phase.IN_PROGRESS
+    assert going.got.elapsed_seconds == pytest.approx(1_010.0, abs=1)
     world.history.strict = False  # its model knows no limit
     late = world.response(0, OWNER, *ids, 240.0)
     with pytest.raises(AssertionError, match="RunTimeoutError"):
@@ -118,7 +104,8 @@ def test_after_a_restart_a_run_is_given_up_once_the_new_process_has_seen_it_goin
 @pytest.mark.anyio
 async def test_a_retry_put_off_for_more_than_5_seconds_joins_what_another_process_started_meanwhile() -> None:
     """Its intent would end before the start could be through, so it claims anew."""
-    first, second = two_stages(EchoContit(seconds=20))
+    first = set_stage(EchoContit(seconds=20))
+    second = first.second()
     first.contit.instead("start", httpx.Response(429, headers={"Retry-After": "30"}))
     reports: list[RunReport] = []
 
@@ -144,9 +131,8 @@ def test_a_refused_start_blocks_nobody_who_had_joined_it(world: World) -> None:
     assert isinstance(first.error, RateLimitError)
     assert len(world.history.runs) == 1
     world.pass_time(25.0)
-    assert answered(second) == "run_1 answers 'q'"
-    assert second.report is not None
-    assert not second.report.maybe_twice
+    assert second.got.response == "run_1 answers 'q'"
+    assert not second.got.maybe_twice
 
 
 # --- the window
@@ -161,8 +147,7 @@ def test_a_retry_that_gives_up_before_the_intent_ends_has_started_nothing(world:
     assert isinstance(early.error, APITimeoutError)
     late = world.start(1, OWNER, "q", None, 10.0)
     world.pass_time(1.0)
-    assert late.report is not None
-    assert late.report.maybe_twice
+    assert late.got.maybe_twice
 
 
 @pytest.mark.parametrize("after", [0.06, 0.09, 0.1], ids=["accepted", "answered", "before its ids were stored"])
@@ -184,9 +169,8 @@ def test_a_crash_between_sending_a_start_and_storing_its_ids_starts_anew_and_say
     world.pass_time(24.0)
     assert len(world.history.runs) == 1, "the intent stands for 25 s"
     world.pass_time(45.0)
-    assert answered(retry) == "run_2 answers 'q'"
-    assert retry.report is not None
-    assert retry.report.maybe_twice
+    assert retry.got.response == "run_2 answers 'q'"
+    assert retry.got.maybe_twice
     assert world.history.runs[1].sent - asked < 25.5
 
 
@@ -204,14 +188,7 @@ def test_a_retry_that_is_refused_leaves_the_warning_to_the_next_one(world: World
     world.contit.refusals.clear()
     again = world.ask(1, OWNER, "q", None, 45.0)
     world.pass_time(30.0)
-    assert again.report is not None
-    assert again.report.maybe_twice
-
-
-def test_the_handle_of_a_start_says_that_the_question_may_have_run_twice() -> None:
-    told = handle_result(RunReport(Phase.IN_PROGRESS, "t", "r", maybe_twice=True))
-    assert "may have run it twice" in str(told.structured_content)
-    assert any("may have run it twice" in block.text for block in told.content if isinstance(block, TextContent))
+    assert again.got.maybe_twice
 
 
 def test_a_start_of_unknown_fate_is_not_sent_again_by_who_joined_it_in_another_process(world: World) -> None:

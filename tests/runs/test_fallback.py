@@ -10,15 +10,13 @@ import anyio
 import pytest
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import START_LEASE_SECONDS, Busy, Deduplicated, Granted
+from contit_mcp.runs.claims import Busy, Deduplicated, Granted
 from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECONDS, SPEED_ROW, FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
-from contit_mcp.runs.record import RunRecord
+from contit_mcp.runs.record import START_LEASE_SECONDS, RunRecord
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import Listener, start_call_stats
-from tests.runs import contract
-from tests.runs.contract import *  # noqa: F403 - the contract holds behind the breaker too
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, found, opening
+from tests.runs.steps import Clock, begin, claim, complete, follow_up, found, opening
 from tests.stage import OWNER, wall_clock
 
 pytestmark = pytest.mark.anyio
@@ -45,11 +43,9 @@ class Server:
         return operation
 
     def now(self) -> float:
-        """Return the time."""
         return wall_clock()
 
     def loses_everything(self) -> None:
-        """It was restarted without its disk."""
         self.shared = MemoryRunStore(now=wall_clock)
 
 
@@ -77,36 +73,20 @@ class Events(Listener):
 
 
 def process(server: Server, events: Events | None = None) -> FallbackRunStore:
-    """One process's store."""
     return FallbackRunStore(
         cast("RunStore", server), MemoryRunStore(now=wall_clock), listener=Events() if events is None else events
     )
 
 
 def lines(logged: io.StringIO) -> list[tuple[str, str]]:
-    """The event and the level of each line about the store."""
     events = [json.loads(line) for line in logged.getvalue().splitlines()]
     return [(event["event"], event["level"]) for event in events if event["event"].startswith("store.")]
 
 
 async def until_back(store: RunStore, server: Server) -> None:
-    """The server is up again, and the breaker lets one operation through."""
     server.down = False
     await anyio.sleep(PAUSE_SECONDS)
     await store.latest("nobody", "t")
-
-
-@pytest.fixture
-def new_store() -> NewStore:
-    """Stores behind the breaker that work."""
-    return lambda retention, now: FallbackRunStore(
-        MemoryRunStore(retention=retention, now=now), MemoryRunStore(retention=retention, now=now)
-    )
-
-
-def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen."""
-    assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
 
 
 async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(logged: io.StringIO) -> None:

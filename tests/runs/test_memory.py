@@ -3,24 +3,9 @@
 import pytest
 
 from contit_mcp.runs.memory import MemoryRunStore
-from tests.runs import contract
-from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, fail, found, opening, start
+from tests.runs.steps import Clock, begin, claim, complete, fail, found, opening, start
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def new_store() -> NewStore:
-    """Stores in memory."""
-    return lambda retention, now: MemoryRunStore(retention=retention, now=now)
-
-
-def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen."""
-    tests = [name for name in vars(contract) if name.startswith("test_")]
-    assert len(tests) >= 16
-    assert set(tests) <= set(globals())
 
 
 async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight(clock: Clock) -> None:

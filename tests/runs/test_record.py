@@ -31,7 +31,6 @@ ENDED = RunRecord(
 
 
 def changed(record: RunRecord, **values: Any) -> RunRecord:
-    """The record as it is read where these values were stored."""
     return RunRecord.from_json(json.dumps(json.loads(record.to_json()) | values), record.answer)
 
 

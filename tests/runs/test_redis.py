@@ -1,7 +1,6 @@
 """The store on a real Redis server: the contract, and what is particular to servers."""
 
 import io
-from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import anyio
@@ -9,59 +8,20 @@ import pytest
 import redis.asyncio
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Deduplicated, Granted
-from contit_mcp.runs.fallback import FallbackRunStore
-from contit_mcp.runs.memory import MemoryRunStore
+from contit_mcp.runs.claims import Granted
 from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
+from tests.children import anyio_backend
 from tests.redis_server import RedisServer, own_redis, redis_server, session_redis
-from tests.runs import contract
-from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, follow_up, opening
+from tests.runs.steps import Clock, NewStore, begin, claim, complete, follow_up, opening
 
-__all__ = ["own_redis", "session_redis"]
+__all__ = ["anyio_backend", "own_redis", "session_redis"]
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """A server needs real time."""
-    return "asyncio"
-
-
-@pytest.fixture
-async def stores(session_redis: RedisServer) -> AsyncIterator[list[RedisRunStore]]:
-    """The stores that a test opens; closed at its end, and the server emptied."""
-    opened: list[RedisRunStore] = []
-    yield opened
-    for store in opened:
-        await store.aclose()
-    async with redis.asyncio.Redis.from_url(session_redis.url) as client:
-        await client.flushall()
-
-
-@pytest.fixture
-async def new_store(session_redis: RedisServer, stores: list[RedisRunStore]) -> NewStore:
-    """Stores on one server."""
-
-    def new(retention: RetentionPolicy, now: Callable[[], float]) -> RedisRunStore:
-        stores.append(RedisRunStore(session_redis.url, retention=retention, now=now))
-        return stores[-1]
-
-    return new
-
-
-def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen."""
-    assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
-
-
-async def test_two_replicas_share_what_they_know(new_store: NewStore, clock: Clock) -> None:
-    here, there = (new_store(RetentionPolicy(), clock) for _ in range(2))
-    run = await begin(here, opening("q"), "r", title="Bücher ✓")
-    assert await claim(there, opening("q")) == Deduplicated(run)
-    ended = await complete(there, run, "è ✓")
-    assert await here.find("owner", "t", "r") == ended
+def new_store(new_redis_store: NewStore) -> NewStore:
+    return new_redis_store
 
 
 async def test_every_key_has_the_schema_version_and_expires_and_none_holds_a_prompt(
@@ -104,19 +64,6 @@ async def test_a_server_that_is_gone_or_refuses_is_an_error_without_the_password
         await each.aclose()
 
 
-async def test_a_server_that_hangs_costs_two_seconds_an_ask_and_two_at_the_end(own_redis: RedisServer) -> None:
-    store = FallbackRunStore(RedisRunStore(own_redis.url), MemoryRunStore())
-    await claim(store, opening("q"))
-    own_redis.freeze()
-    try:
-        with anyio.fail_after(4):
-            await begin(store, opening("z"), "r")
-        with anyio.fail_after(4):
-            await store.aclose()
-    finally:
-        own_redis.thaw()
-
-
 async def test_after_a_readonly_answer_new_connections_are_used(tmp_path_factory: pytest.TempPathFactory) -> None:
     with redis_server(tmp_path_factory.mktemp("old")) as old, redis_server(tmp_path_factory.mktemp("new")) as new:
         target = [old.port]
@@ -149,7 +96,6 @@ async def test_after_a_readonly_answer_new_connections_are_used(tmp_path_factory
 
 
 async def copy(source: anyio.abc.SocketStream, sink: anyio.abc.SocketStream) -> None:
-    """Pass everything on until one side closes."""
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
         async for data in source:
             await sink.send(data)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +17,21 @@ import anyio
 import pytest
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Deduplicated, Granted
+from contit_mcp.runs.claims import Granted
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore
 from contit_mcp.runs.store import RetentionPolicy
-from tests.runs import contract
-from tests.runs.contract import *  # noqa: F403 - the contract's tests are this module's
-from tests.runs.contract import Clock, NewStore, begin, claim, complete, found, opening
+from tests.children import anyio_backend
+from tests.runs.steps import Clock, a_store, begin, claim, complete, found, opening
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes of files are POSIX's")
-STORES: list[SqliteRunStore] = []
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Threads need real time."""
-    return "asyncio"
-
-
-def a_store(file: Path, **options: Any) -> SqliteRunStore:
-    """A store that is closed when its test is over: from Python 3.13 on, an open connection is a warning."""
-    STORES.append(SqliteRunStore(file, **options))
-    return STORES[-1]
-
-
-@pytest.fixture(autouse=True)
-def _closed_in_the_end() -> Iterator[None]:
-    yield
-    while STORES:
-        anyio.run(STORES.pop().aclose)
+__all__ = ["anyio_backend"]
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the store keeps its runs."""
     return tmp_path / "folder" / FILE_NAME
-
-
-@pytest.fixture
-def new_store(file: Path) -> NewStore:
-    """Stores in one file."""
-    return lambda retention, now: a_store(file, retention=retention, now=now)
 
 
 def write(file: Path, data: bytes) -> None:
@@ -69,32 +42,14 @@ def write(file: Path, data: bytes) -> None:
 
 
 def content_of(file: Path) -> tuple[bytes, list[Path]]:
-    """What is in it, and the files beside it."""
     return file.read_bytes(), sorted(file.parent.iterdir())
 
 
 def run_sql(file: Path, *statements: str) -> Any:
-    """The first row of the last statement's result."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         row = [db.execute(statement).fetchone() for statement in statements][-1]
         db.commit()
     return row
-
-
-def test_the_whole_contract_is_run_here() -> None:
-    """A star import that loses tests would go unseen."""
-    assert {name for name in vars(contract) if name.startswith("test_")} <= set(globals())
-
-
-async def test_processes_and_restarts_share_what_is_known(file: Path) -> None:
-    here, there = a_store(file), a_store(file)
-    run = await begin(here, opening("q"), "r", title="Bücher ✓")
-    assert await claim(there, opening("q")) == Deduplicated(run)
-    ended = await complete(there, run, "è ✓")
-    assert await here.find("owner", "t", "r") == ended
-    for store in (here, there):
-        await store.aclose()
-    assert await a_store(file).find("owner", "t", "r") == await here.find("owner", "t", "r") == ended
 
 
 # --- its thread

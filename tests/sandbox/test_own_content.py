@@ -9,7 +9,7 @@ import pytest
 from contit_mcp.sandbox import content, options
 from contit_mcp.sandbox.answer import Assistant
 from contit_mcp.sandbox.content import load_workspace
-from contit_mcp.sandbox.options import DataError
+from contit_mcp.sandbox.options import DataError, load_answers
 
 RECIPES = [
     {"id": 1, "title": "Lentil Soup", "author": "Ada Long", "tags": ["vegan"], "status": "published",
@@ -39,15 +39,11 @@ def recipes(tmp_path: Path) -> Path:
     ("prompt", "said"),
     [
         ("Which recipes did Ada write?", "Lentil Soup"),
-        ("Which recipes are tagged vegan?", "Lentil Soup"),
         ("Which recipes are archived?", "Rice"),
         ("Which recipes take less than 60 minutes?", "Lentil Soup"),
         ("easy recipes", "2 recipes"),
         ("Which recipes exist in Italian?", "Riso"),
-        ("recipes published in March 2026", "Lentil Soup"),
-        ("Who wrote Plum Cake?", "Ben Marsh"),
         ("How many cooking minutes does Plum Cake have?", "75"),
-        ("Quali ricette ha scritto Ada?", "Lentil Soup"),
         ("drafts by Anna Weber", "did not understand “Anna” and “Weber”"),
         ("articles about soup", "did not understand “articles”"),
     ],
@@ -89,7 +85,6 @@ def test_a_folder_holds_several_types(tmp_path: Path) -> None:
         ("a.json", '[{"title": "x", "createdAt": "soon"}]', "record 1: createdAt is not a date"),
         ("a.json", '[{"id": 1, "title": "x"}, {"id": 1, "title": "y"}]', "record 2: another item has the id"),
         ("a.jsonl", '{"title": "x"}\n{"title"', "a.jsonl, record 2: it is not JSON"),
-        ("a.csv", "title,author\nx\n", "a.csv, record 1: the row does not have as many values"),
         ("a.csv", "title,author\nx,y,z\n", "a.csv, record 1: the row does not have as many values"),
         ("a.json", "[" * 100_000, "a.json: "),
     ],
@@ -106,8 +101,9 @@ def test_content_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(content, "MAX_ITEMS", 29)
     with pytest.raises(DataError, match="30 content items"):
         load_workspace(path)
-    monkeypatch.setattr(options, "MAX_FILE_BYTES", 100)
-    with pytest.raises(DataError, match="it is over"):
-        load_workspace(path)
-    with pytest.raises(DataError, match="No such file"):
-        load_workspace(tmp_path / "absent.json")
+    for load in (load_workspace, load_answers):
+        with pytest.raises(DataError, match="No such file"):
+            load(tmp_path / "absent.json")
+        monkeypatch.setattr(options, "MAX_FILE_BYTES", 100)
+        with pytest.raises(DataError, match="it is over"):
+            load(path)

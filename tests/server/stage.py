@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import httpx
+import jsonschema
 import pytest
 from mcp.client import Client
 from mcp.client.extension import ClientExtension
@@ -26,6 +27,7 @@ from contit_mcp.config.sources import load_settings
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
+from contit_mcp.server.tools import create_tools
 from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")
@@ -35,6 +37,8 @@ in_each_era = pytest.mark.parametrize("era", ERAS)
 
 WANTS_PROGRESS: RequestParamsMeta = {"progress_token": "in memory"}
 """What the client's callback becomes on a real connection; in memory, the SDK's newer era sends no token."""
+
+OUTPUT_SCHEMA = create_tools()["contit_ask"].listed.output_schema or {}
 
 KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"}
 
@@ -63,12 +67,18 @@ async def connected(
 
 
 async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
-    """Call a tool: its structure, its text blocks, and whether it is an error."""
+    """Call a tool: its structure, which conforms to the schema, its text blocks, and whether it is an error."""
     result = await client.call_tool(tool, dict(arguments))
     assert isinstance(result, CallToolResult)
+    jsonschema.validate(result.structured_content, OUTPUT_SCHEMA)
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
     assert len(texts) == len(result.content)
     return dict(result.structured_content or {}), texts, bool(result.is_error)
+
+
+def ids_of(structure: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments for a call about the run of a result."""
+    return {name: structure[name] for name in ("thread_id", "run_id") if name in structure}
 
 
 async def wire(

@@ -1,16 +1,18 @@
-"""Round a call: progress, cancellation, its log line, and faults of our own."""
+"""Round a call: progress, its log line, and faults of our own and of Contit."""
 
 import io
 import itertools
 import json
+import re
+from collections.abc import Callable
 
 import anyio
 import httpx
 import pytest
 from mcp import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INVALID_PARAMS, CallToolResult
 
-from tests.echo_contit import EchoContit
+from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import WANTS_PROGRESS, call, connected, in_each_era
 
 pytestmark = pytest.mark.anyio
@@ -45,34 +47,22 @@ async def test_progress_comes_at_once_on_changes_and_every_ten_seconds_in_words_
 
 @in_each_era
 async def test_progress_does_not_slow_the_wait(era: str) -> None:
-    """A caller that is slow to take a message gets its answer all the same."""
+    """A caller that is slow to take a message, or fails at it, gets its answer all the same."""
 
     async def slow(progress: float, total: float | None, message: str | None) -> None:
         await anyio.sleep(60)
 
+    async def failing(progress: float, total: float | None, message: str | None) -> None:
+        raise ValueError
+
     async with connected(EchoContit(seconds=3), era=era) as (client, _):
-        began = anyio.current_time()
-        await client.call_tool("contit_ask", {"prompt": "q"}, progress_callback=slow, meta=WANTS_PROGRESS)
-    assert anyio.current_time() - began < 5
-
-
-@in_each_era
-async def test_a_cancelled_call_stops_its_polling_and_says_so(era: str, logged: io.StringIO) -> None:
-    """One line; the run goes on and its handle stays valid."""
-    contit = EchoContit(seconds=60)
-    async with connected(contit, era=era, host="claude-code") as (client, context):
-        with anyio.move_on_after(5):
-            await call(client, "contit_ask", {"prompt": "q"})
-        await anyio.sleep(0.1)
-        polls = contit.count("status")
-        assert context.calls_in_flight == 0
-        await anyio.sleep(30)
-        assert contit.count("status") == polls
-        structure, _, _ = await call(client, "contit_response", {"thread_id": "thread_1", "run_id": "run_2"})
-        assert structure["status"] == "completed"
-    finished = lines(logged, "call.finished")
-    assert [line["outcome"] for line in finished] == ["cancelled", "completed"]
-    assert finished[0]["run_id"] == "run_2"
+        for number, heard in enumerate((slow, failing)):
+            began = anyio.current_time()
+            arguments = {"prompt": f"q{number}"}
+            result = await client.call_tool("contit_ask", arguments, progress_callback=heard, meta=WANTS_PROGRESS)
+            assert isinstance(result, CallToolResult)
+            assert not result.is_error
+            assert anyio.current_time() - began < 5
 
 
 @in_each_era
@@ -82,28 +72,24 @@ async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged
     async with connected(contit, era=era, host="some-host") as (client, _):
         await call(client, "contit_ask", {"prompt": "PROMPT-MARKER", "task_progress": "MARKER", "json": {"a": 1}})
     (line,) = lines(logged, "call.finished")
-    assert line["tool"] == "contit_ask"
+    assert (line["tool"], line["host"], line["host_version"]) == ("contit_ask", "some-host", "1.2.3")
     assert (line["thread_id"], line["run_id"], line["outcome"]) == ("thread_1", "run_2", "completed")
-    assert (line["host"], line["host_version"]) == ("some-host", "1.2.3")
+    assert (line["requests"], line["retries"], line["dropped_arguments"]) == (len(contit.requests), 0, 2)
     assert line["polls"] in range(3, 6)
-    assert (line["requests"], line["retries"]) == (len(contit.requests), 0)
     assert isinstance(line["seconds"], float)
     assert line["owner"]
     assert line["request_id"]
-    assert line["dropped_arguments"] == 2
-    assert "MARKER" not in logged.getvalue()
-    assert "sandbox-key" not in logged.getvalue()
+    assert not re.search("MARKER|sandbox-key", logged.getvalue())
 
 
-@pytest.mark.parametrize(
-    ("prompt", "outcome"), [("bad", "RunFailedError"), ("", "InvalidArgumentError"), ("long", "in_progress")]
-)
-async def test_the_outcome_is_one_word(prompt: str, outcome: str, logged: io.StringIO) -> None:
+async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:
     """To count by."""
     contit = EchoContit(end_words={"bad": "failed"}, durations={"long": 1_000})
     async with connected(contit) as (client, _):
-        await call(client, "contit_ask", {"prompt": prompt})
-    assert [line["outcome"] for line in lines(logged, "call.finished")] == [outcome]
+        for prompt in ("bad", "", "long"):
+            await call(client, "contit_ask", {"prompt": prompt})
+    outcomes = [line["outcome"] for line in lines(logged, "call.finished")]
+    assert outcomes == ["RunFailedError", "InvalidArgumentError", "in_progress"]
 
 
 @in_each_era
@@ -130,33 +116,12 @@ async def test_a_fault_of_our_own_after_the_start_keeps_the_handle() -> None:
     contit.instead("status", KeyError("x"))
     async with connected(contit) as (client, _):
         structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
-        assert is_error
-        assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
+        assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", True)
         assert "Then call contit_response with this thread_id and run_id" in structure["next_step"]
         assert 'run_id="run_2"' in texts[0]
         contit.instead("status", *[httpx.Response(503)] * 9)
         structure, _, is_error = await call(client, "contit_status", {"thread_id": "thread_1", "run_id": "run_2"})
-        assert is_error
-        assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
-
-
-async def test_closing_the_context_returns_handles_and_starts_nothing_more() -> None:
-    """A server that stops loses no run."""
-    contit = EchoContit(seconds=100)
-    async with connected(contit) as (client, context), anyio.create_task_group() as tasks:
-        results: list[dict[str, object]] = []
-
-        async def ask() -> None:
-            results.append((await call(client, "contit_ask", {"prompt": "q"}))[0])
-
-        tasks.start_soon(ask)
-        await anyio.sleep(2)
-        context.close()
-        structure, _, is_error = await call(client, "contit_ask", {"prompt": "two"})
-        assert is_error
-        assert "shutting down" in structure["error"]
-    assert [result["status"] for result in results] == ["in_progress"]
-    assert contit.count("start") == 1
+        assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", True)
 
 
 async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -> None:
@@ -164,8 +129,8 @@ async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -
     contit = EchoContit()
     async with connected(contit) as (client, context):
         context.close()
-        _, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
-    assert is_error
+        structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
+    assert ("shutting down" in structure["error"], is_error) == (True, True)
     assert contit.requests == []
 
 
@@ -180,3 +145,113 @@ async def test_an_unknown_prompt_or_resource_is_the_caller_s_mistake_not_a_fault
                 await ask(name)
             assert refused.value.error.code == INVALID_PARAMS
     assert '"error"' not in logged.getvalue()
+
+
+# --- faults of Contit: each tool returns the right result or one clear error with a next step
+
+Reply = Callable[[], httpx.Response | Exception]
+
+IDS = {"thread_id": "thread_1", "run_id": "run_2"}
+PASSING: dict[str, Reply] = {
+    "429 seconds": lambda: httpx.Response(429, headers={"Retry-After": "1"}),
+    "429 date": lambda: httpx.Response(429, headers={"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}),
+    "500": lambda: httpx.Response(500, json={"detail": "ECHO-MARKER"}),
+    "503": lambda: httpx.Response(503, text="ECHO-MARKER"),
+    "dropped before": lambda: httpx.ConnectError("ECHO-MARKER"),
+    "dropped after": lambda: httpx.ReadError("ECHO-MARKER"),
+    "HTML": lambda: httpx.Response(200, html="<html>ECHO-MARKER</html>"),
+    "empty": lambda: httpx.Response(200),
+    "broken JSON": lambda: httpx.Response(200, text='{"status": "ECHO-MARKER'),
+    "missing fields": lambda: httpx.Response(200, json={"other": "ECHO-MARKER"}),
+}
+LASTING: dict[str, Reply] = {
+    "401": lambda: httpx.Response(401, text="ECHO-MARKER"),
+    "403": lambda: httpx.Response(403, text="ECHO-MARKER"),
+    "redirect": lambda: httpx.Response(302, headers={"Location": "https://elsewhere.example/?q=ECHO-MARKER"}),
+}
+REPEATED_STARTS = {"429 seconds", "429 date", "503", "dropped before"}
+
+
+def assert_clear(structure: dict[str, object], texts: list[str], logged: io.StringIO) -> None:
+    """One line each for what happened and what to do, and nothing of upstream's or the caller's words."""
+    for part in ("error", "next_step"):
+        assert isinstance(structure[part], str)
+        assert "\n" not in str(structure[part])
+        assert str(structure[part]) in texts[0]
+    assert "MARKER" not in json.dumps([structure, texts]) + logged.getvalue()
+
+
+@pytest.mark.parametrize("name", [*PASSING, *LASTING])
+async def test_a_fault_at_the_start(name: str, logged: io.StringIO) -> None:
+    """Repeated only where nothing can have been accepted; otherwise one error."""
+    repeated = name in REPEATED_STARTS
+    for tool in ("contit_ask", "contit_start"):
+        contit = EchoContit(seconds=1)
+        contit.instead("start", (PASSING | LASTING)[name]())
+        async with connected(contit) as (client, _):
+            structure, texts, is_error = await call(client, tool, {"prompt": "PROMPT-MARKER"})
+        assert (contit.count("start"), is_error) == (1 + repeated, not repeated)
+        if is_error:
+            assert_clear(structure, texts, logged)
+            assert structure["status"] == "failed"
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_a_passing_fault_after_the_start_is_not_noticed(name: str, logged: io.StringIO) -> None:
+    """At the status and at the response."""
+    for endpoint in ("status", "response"):
+        contit = EchoContit(seconds=1)
+        contit.instead(endpoint, PASSING[name]())
+        async with connected(contit) as (client, _):
+            structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
+            assert (structure["response"], is_error) == (answer_to("q"), False)
+            contit.instead(endpoint, PASSING[name]())
+            structure, _, _ = await call(client, "contit_response", IDS)
+            assert structure["response"] == answer_to("q")
+    assert "MARKER" not in logged.getvalue()
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_a_fault_that_does_not_pass_in_time_returns_the_handle(name: str, logged: io.StringIO) -> None:
+    """As after the wait; `contit_status` has nothing else to say and tells the fault."""
+    contit = EchoContit(seconds=1)
+    contit.instead("status", *[PASSING[name]() for _ in range(500)])
+    async with connected(contit) as (client, _):
+        for tool, arguments in (("contit_ask", {"prompt": "q"}), ("contit_response", IDS)):
+            structure, _, is_error = await call(client, tool, arguments)
+            assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", False)
+        structure, texts, is_error = await call(client, "contit_status", IDS)
+        assert is_error
+        assert_clear(structure, texts, logged)
+
+
+@pytest.mark.parametrize("name", LASTING)
+async def test_a_lasting_fault_after_the_start_is_an_error_that_keeps_the_handle(
+    name: str, logged: io.StringIO
+) -> None:
+    """Waiting would not help; the ids are in text and structure."""
+    contit = EchoContit(seconds=1)
+    contit.instead("status", *[LASTING[name]() for _ in range(3)])
+    async with connected(contit) as (client, _):
+        for tool in ("contit_ask", "contit_response", "contit_status"):
+            structure, texts, is_error = await call(client, tool, {"prompt": "q"} if tool == "contit_ask" else IDS)
+            assert is_error
+            assert_clear(structure, texts, logged)
+            assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
+            assert "run_2" in texts[0]
+
+
+@pytest.mark.parametrize("body", [b'{"response": null}', b"<html>Welcome</html>", b"{}", b'{"response": 12}'])
+async def test_an_answer_that_cannot_be_read_is_an_error_and_comes_once_it_can(body: bytes) -> None:
+    """Not "still running, do not ask again" for ever."""
+    contit = EchoContit()
+    contit.instead("response", *[httpx.Response(200, content=body)] * 200)
+    async with connected(contit) as (client, _):
+        structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
+        assert "cannot be read" in texts[0]
+        for tool in ("contit_response", "contit_status"):
+            again, _, is_error = await call(client, tool, IDS)
+            assert (again["status"], again["error"], is_error) == ("failed", structure["error"], True)
+        contit.replies.clear()
+        structure, _, is_error = await call(client, "contit_response", IDS)
+    assert (structure["response"], is_error) == (answer_to("q"), False)

@@ -9,10 +9,9 @@ from pathlib import Path
 import anyio
 import bpe_openai
 import httpx
-import jsonschema
 import pytest
 from mcp.client import Client
-from mcp_types import TextContent, TextResourceContents
+from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
@@ -20,7 +19,7 @@ from contit_mcp.server.results import answer_result, handle_result
 from contit_mcp.server.server import INSTRUCTIONS
 from contit_mcp.server.tenancy import Sealer
 from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import ERAS, call, connected, settings
+from tests.server.stage import ERAS, WANTS_PROGRESS, call, connected, ids_of, settings
 
 pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
@@ -33,19 +32,17 @@ def tokens(text: str) -> int:
 
 @pytest.fixture(params=ERAS)
 def era(request: pytest.FixtureRequest) -> str:
-    """Each test runs in both eras."""
     return str(request.param)
 
 
 @pytest.fixture
 def contit() -> EchoContit:
-    """A Contit whose runs take three seconds."""
     return EchoContit()
 
 
 @pytest.fixture
 async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
-    """A connected client."""
+    """A connected client, in each era."""
     async with connected(contit, era=era) as (client, _):
         yield client
 
@@ -53,15 +50,21 @@ async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
 # --- what is published
 
 
-async def test_the_published_tools_are_as_reviewed(client: Client) -> None:
+async def test_the_published_tools_and_instructions_are_as_reviewed(client: Client) -> None:
     """Names, texts and schemas are an interface: a change shows in the diff of tools.snapshot.json."""
     tools = (await client.list_tools()).tools
     shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
     assert shown == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
+    assert client.instructions == INSTRUCTIONS
 
 
-def test_the_reviewed_tools_cost_a_model_less_than_800_tokens_and_are_flat() -> None:
-    """By a real tokenizer. No unions, references or nulls anywhere; the schema has no further properties."""
+def test_the_reviewed_texts_fit_every_host() -> None:
+    """Tokens by a real tokenizer; hosts cut at 2,048 characters, and Codex shows 247 of the instructions.
+
+    No unions, references or nulls anywhere; the schema has no further properties.
+    """
+    assert len(INSTRUCTIONS) < 2_048
+    assert "contit_ask" in INSTRUCTIONS[:247]
     tools = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
     shown = [{name: tool[name] for name in ("name", "description", "inputSchema")} for tool in tools]
     assert tokens(json.dumps(shown)) < 800
@@ -71,6 +74,7 @@ def test_the_reviewed_tools_cost_a_model_less_than_800_tokens_and_are_flat() -> 
         assert all(isinstance(field["type"], str) and field["description"] for field in schema["properties"].values())
     # Read-only, because Contit asks for its ReadAccess policy and nothing more (docs/contit-api.md).
     for tool in tools:
+        assert len(tool["description"]) < 2_048
         assert tool["annotations"] == {
             "readOnlyHint": True,
             "destructiveHint": False,
@@ -79,20 +83,10 @@ def test_the_reviewed_tools_cost_a_model_less_than_800_tokens_and_are_flat() -> 
         }
 
 
-async def test_descriptions_and_instructions_fit_every_host(client: Client) -> None:
-    """Hosts cut at 2,048 characters; Codex shows 247 of the instructions."""
-    assert client.instructions == INSTRUCTIONS
-    assert len(INSTRUCTIONS) < 2_048
-    assert "contit_ask" in INSTRUCTIONS[:247]
-    assert all(tool.description and len(tool.description) < 2_048 for tool in (await client.list_tools()).tools)
-
-
-async def test_the_server_introduces_itself(client: Client, era: str) -> None:
+async def test_the_server_introduces_itself(contit: EchoContit) -> None:
     """Title, version, website and an icon that nobody has to fetch."""
-    info = client.server_info
-    if era != "legacy":
-        assert info is None or info.name == "contit-assistant"
-        return
+    async with connected(contit) as (client, _):
+        info = client.server_info
     assert info is not None
     assert (info.name, info.title) == ("contit-assistant", "Contit Assistant")
     assert info.website_url == "https://www.contit.cloud"
@@ -121,42 +115,12 @@ async def test_an_answer_stands_whole_in_text_and_in_structure(client: Client) -
     assert not is_error
 
 
-async def test_every_result_conforms_to_the_output_schema(client: Client, contit: EchoContit) -> None:
-    """Errors too."""
-    contit.durations["long"] = 1_000
-    contit.end_words["bad"] = "failed"
-    schemas = {tool.name: tool.output_schema or {} for tool in (await client.list_tools()).tools}
-    calls: list[tuple[str, dict[str, object]]] = [
-        ("contit_ask", {"prompt": "q"}),
-        ("contit_ask", {"prompt": "long"}),
-        ("contit_ask", {"prompt": "bad"}),
-        ("contit_ask", {"prompt": ""}),
-        ("contit_ask", {}),
-        ("contit_start", {"prompt": "s"}),
-        ("contit_status", {"thread_id": "thread_1", "run_id": "run_2"}),
-        ("contit_status", {"thread_id": "no", "run_id": "no"}),
-        ("contit_response", {"thread_id": "thread_1"}),
-        ("contit_response", {"thread_id": "no"}),
-    ]
-    seen = set()
-    for tool, arguments in calls:
-        structure, texts, _ = await call(client, tool, arguments)
-        jsonschema.validate(structure, schemas[tool])
-        assert None not in structure.values()
-        assert texts
-        seen.add(structure["status"])
-    assert seen == {"completed", "in_progress", "failed"}
-
-
 async def test_a_run_still_going_says_what_to_do_now(client: Client, contit: EchoContit) -> None:
     """A normal result with both ids."""
     contit.seconds = 1_000
     structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": 5})
-    assert not is_error
-    assert structure["status"] == "in_progress"
-    assert structure["next_step"] == (
-        "Still running, not failed. Call contit_response with these ids; do not ask again."
-    )
+    assert (structure["status"], is_error) == ("in_progress", False)
+    assert structure["next_step"] == "Still running, not failed. Call contit_response with these ids; do not ask again."
     assert texts == [
         'Still running, not failed. Call contit_response(thread_id="thread_1", run_id="run_2"). Do not ask again.'
     ]
@@ -166,13 +130,10 @@ async def test_an_error_stands_alone_in_text_and_in_structure(client: Client, co
     """Claude Code shows only an error's text, Codex only its structure, without saying that it is one."""
     contit.end_words["q"] = "failed"
     structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
-    assert is_error
-    assert structure["status"] == "failed"
-    assert (structure["thread_id"], structure["run_id"]) == ("thread_1", "run_2")
-    assert structure["error"]
-    assert structure["next_step"]
+    assert (structure["status"], structure["thread_id"], structure["run_id"]) == ("failed", "thread_1", "run_2")
     assert texts == [f'{structure["error"]} {structure["next_step"]} (thread_id="thread_1", run_id="run_2")']
     assert len(structure["trace_id"]) == 32
+    assert is_error
 
 
 async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Client, contit: EchoContit) -> None:
@@ -206,18 +167,13 @@ async def test_an_empty_answer_is_said_to_be_empty(client: Client, contit: EchoC
     assert texts[0] == "(Contit's answer is empty.)"
 
 
-async def test_a_not_found_error_does_not_give_the_wrong_ids_back(client: Client) -> None:
-    """Codex shows the structure of an error as if it were a result."""
+async def test_what_cannot_work_is_refused_without_repeating_it(client: Client, contit: EchoContit) -> None:
+    """Codex shows the structure of an error as if it were a result: wrong ids do not come back."""
     structure, texts, is_error = await call(client, "contit_status", {"thread_id": "made-up", "run_id": "r"})
     assert is_error
     assert not {"thread_id", "run_id"} & structure.keys()
     assert "made-up" not in texts[0]
-
-
-async def test_an_argument_that_cannot_be_used_is_refused_before_any_request(
-    client: Client, contit: EchoContit
-) -> None:
-    """By name, never by value. tests/server/test_arguments.py has more of them."""
+    contit.requests.clear()
     for arguments, named in ({"promt": "q"}, "pass its value as prompt"), ({"prompt": "x" * 32_001}, "32,001"):
         structure, texts, is_error = await call(client, "contit_ask", arguments)
         assert is_error
@@ -238,7 +194,7 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
     contit.instead("response", httpx.Response(200, json={"response": whole}))
     contit.instead("response", httpx.Response(200, json={"response": whole}))
     structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
-    ids = {name: structure[name] for name in ("thread_id", "run_id")}
+    ids = ids_of(structure)
     parts = [structure["response"]]
     assert structure["response_total"] == len(whole)
     while (offset := structure.get("next_offset")) is not None:
@@ -261,12 +217,10 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
 
 async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Client) -> None:
     """The model can correct it in one step."""
-    answer, _, _ = await call(client, "contit_ask", {"prompt": "q"})
-    ids = {name: answer[name] for name in ("thread_id", "run_id")}
+    ids = ids_of((await call(client, "contit_ask", {"prompt": "q"}))[0])
     structure, _, is_error = await call(client, "contit_response", {**ids, "offset": 10_000})
-    assert is_error
+    assert (structure["status"], is_error) == ("failed", True)
     assert f"the answer has {len(answer_to('q'))} characters" in structure["error"]
-    assert structure["status"] == "failed"
     assert structure["next_step"] == "Call again with a smaller offset."
     structure, _, is_error = await call(client, "contit_response", {**ids, "offset": -3})
     assert (structure["response"], is_error) == (answer_to("q"), False)
@@ -297,57 +251,70 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "wished", "waited"),
+    ("host", "operator", "wished", "waited"),
     [
-        ("claude-code", None, 240),
-        ("codex-mcp-client", None, 240),
-        ("gemini-cli-mcp-client", None, 240),
-        ("inspector-cli", None, 45),
-        ("inspector-cli", 200, 50),
-        ("some-agent", None, 45),
-        ("some-agent", 200, 200),
-        ("some-agent", 999, 240),
-        ("some-agent", "30", 30),
-        ("mcp", None, 25),
-        ("claude-code", 10, 10),
-        ("claude-code", 0, 0),
-        ("claude-code", -5, 0),
+        ("claude-code", {}, None, 240),
+        ("codex-mcp-client", {}, None, 240),
+        ("gemini-cli-mcp-client", {}, None, 240),
+        ("inspector-cli", {}, None, 45),
+        ("inspector-cli", {}, 200, 50),
+        ("some-agent", {}, None, 45),
+        ("some-agent", {}, 200, 200),
+        ("some-agent", {}, 999, 240),
+        ("some-agent", {}, "30", 30),
+        ("mcp", {}, None, 25),
+        ("claude-code", {}, 0, 0),
+        ("claude-code", {}, -5, 0),
+        ("claude-code", {"WAIT": "12", "MAX_WAIT": "100"}, None, 12),
+        ("inspector-cli", {"WAIT": "12", "MAX_WAIT": "100"}, 70, 70),
+        ("claude-code", {"WAIT": "12", "MAX_WAIT": "100"}, 230, 100),
+        ("claude-code", {"WAIT": "600"}, None, 600),
     ],
 )
-async def test_the_wait_fits_the_host(contit: EchoContit, era: str, host: str, wished: object, waited: float) -> None:
-    """By the name in clientInfo; a wish is clamped, never refused (measured ceilings, our margins)."""
-    contit.seconds = 1_000
-    async with connected(contit, era=era, host=host) as (client, _):
+async def test_the_wait_fits_the_host(
+    contit: EchoContit, era: str, host: str, operator: dict[str, str], wished: object, waited: float
+) -> None:
+    """By the name in clientInfo, or as the operator says for all; a wish is clamped, never refused."""
+    contit.seconds = 10_000
+    configured = settings(**{f"CONTIT_MCP_{name}_SECONDS": value for name, value in operator.items()})
+    async with connected(contit, era=era, host=host, configured=configured) as (client, _):
         began = anyio.current_time()
         structure, _, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
     assert (structure["status"], is_error) == ("in_progress", False)
     assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
 
 
+# --- contit_probe: how long a host lets a call take, measured by its user
+
+
+async def test_the_probe_stands_beside_the_four_tools_which_do_not_change(era: str) -> None:
+    """Without --probe it is not there at all: the snapshot of the tools holds."""
+    async with connected(EchoContit(), era=era, probe=True) as (client, _):
+        tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
+    assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    assert [tool["name"] for tool in tools[4:]] == ["contit_probe"]
+
+
 @pytest.mark.parametrize(
-    ("usual", "longest", "wished", "waited"),
-    [("12", "100", None, 12), ("12", "100", 70, 70), ("12", "100", 230, 100), ("600", "", None, 600)],
+    ("wished", "lasts", "progress", "messages"),
+    [(35, 35.0, True, 4), (35, 35.0, False, 1), (10_000, 600.0, False, 1), (-1, 0.0, True, 1)],
 )
-async def test_the_operators_wait_replaces_the_table(
-    contit: EchoContit, usual: str, longest: str, wished: float | None, waited: float
+async def test_the_probe_lasts_as_long_as_wished_and_at_most_ten_minutes(
+    era: str, wished: int, lasts: float, progress: bool, messages: int
 ) -> None:
-    """For every host, and a wish is clamped to the operator's greatest, which is at least the usual wait."""
-    contit.seconds = 10_000
-    configured = settings(CONTIT_MCP_WAIT_SECONDS=usual, CONTIT_MCP_MAX_WAIT_SECONDS=longest)
-    async with connected(contit, host="claude-code", configured=configured) as (client, _):
+    """With progress or without: hosts differ in whether it extends a call. Contit is asked nothing."""
+    contit = EchoContit()
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    arguments = {"seconds": wished, "progress": progress}
+    async with connected(contit, era=era, host="some-host", probe=True) as (client, _):
         began = anyio.current_time()
-        await call(client, "contit_ask", {"prompt": "q", "wait_seconds": wished})
-        assert anyio.current_time() - began == pytest.approx(waited, abs=0.01)
-
-
-# --- without a credential
-
-
-async def test_without_a_credential_tools_are_listed_and_calls_say_what_to_set(contit: EchoContit, era: str) -> None:
-    """A host shows the error where its user sees it."""
-    async with connected(contit, era=era, configured=settings(CONTIT_API_KEY="")) as (client, _):
-        assert len((await client.list_tools()).tools) == 4
-        structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
-    assert is_error
-    assert "CONTIT_API_KEY" in structure["next_step"]
+        result = await client.call_tool("contit_probe", arguments, progress_callback=on_progress, meta=WANTS_PROGRESS)
+        assert anyio.current_time() - began == pytest.approx(lasts, abs=0.1)
+    assert isinstance(result, CallToolResult)
+    assert result.structured_content == {"status": "completed", "waited_seconds": lasts, "host": "some-host"}
+    assert len(seen) == messages
     assert contit.requests == []

@@ -61,7 +61,6 @@ async def cancel_task(client: Client, task_id: str) -> dict[str, Any]:
 
 
 async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTask:
-    """Call a tool, and return the task that comes back."""
     created = await client.session.call_tool(tool, arguments, allow_claimed=True)
     assert isinstance(created, CreatedTask), created
     return created
@@ -75,7 +74,6 @@ class TasksClient(ClientExtension):
     seen: list[dict[str, Any]] = field(default_factory=list)
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
-        """Calls that come back as tasks."""
         return [ResultClaim(result_type="task", model=CreatedTask, resolve=self._resolve)]
 
     async def _resolve(self, created: CreatedTask, context: ClaimContext) -> CallToolResult:

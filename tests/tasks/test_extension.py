@@ -1,5 +1,7 @@
-"""The extension between the SDK's client and a source that works in this process."""
+"""The extension between the SDK's client and a source that works in this process, and docs/tasks.md as it is printed."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,9 +13,11 @@ from mcp.client.extension import ClientExtension
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
-from contit_mcp.tasks.extension import IDENTIFIER
-from tests.conformance.fixture_tasks import create_tasks_server
-from tests.conformance.jobs import Jobs
+from contit_mcp.tasks.extension import IDENTIFIER, Status, Task
+from tests.conformance.jobs import Jobs, create_tasks_server
+from tests.echo_contit import EchoContit
+from tests.rules.tree import ROOT
+from tests.server import stage
 from tests.tasks.client import CreatedTask, TasksClient, cancel_task, create_task, get_task, update_task
 
 pytestmark = pytest.mark.anyio
@@ -21,13 +25,10 @@ MISSING: dict[str, object] = {"requiredCapabilities": {"extensions": {IDENTIFIER
 
 
 @asynccontextmanager
-async def connected(
-    *extensions: ClientExtension, mode: str = "2026-07-28", message_handler: Any = None, kind: type[Jobs] = Jobs
-) -> AsyncIterator[Client]:
+async def connected(*extensions: ClientExtension, mode: str = "2026-07-28") -> AsyncIterator[Client]:
     """A client of a server whose tools become tasks."""
     async with anyio.create_task_group() as background:
-        server = create_tasks_server(kind(background))
-        async with Client(server, mode=mode, extensions=extensions, message_handler=message_handler) as client:
+        async with Client(create_tasks_server(Jobs(background)), mode=mode, extensions=extensions) as client:
             yield client
         background.cancel_scope.cancel()
 
@@ -45,8 +46,7 @@ async def test_a_call_of_a_client_that_understands_tasks_ends_in_its_result() ->
     tasks = TasksClient()
     async with connected(tasks) as client:
         result = await client.call_tool("slow_compute", {"seconds": 3, "label": "it"})
-    assert isinstance(result.content[0], TextContent)
-    assert result.content[0].text == "it took 3.0 s"
+    assert result.content == [TextContent(type="text", text="it took 3.0 s")]
     assert {task["status"] for task in tasks.seen} == {"working", "completed"}
     assert tasks.seen[-1]["resultType"] == "complete"
 
@@ -58,12 +58,9 @@ async def test_input_is_asked_for_answered_in_parts_and_never_asked_twice() -> N
         asked = await until(client, created, "input_required")
         assert sorted(asked["inputRequests"]) == ["first", "second"]  # type: ignore[call-overload]
         answer = {"action": "accept", "content": {}}
-        assert await update_task(client, created.task_id, {"first": answer, "never-asked": answer}) == {
-            "resultType": "complete",
-            "_meta": asked["_meta"],
-        }
-        rest = await get_task(client, created.task_id)
-        assert sorted(rest["inputRequests"]) == ["second"]
+        taken = await update_task(client, created.task_id, {"first": answer, "never-asked": answer})
+        assert taken == {"resultType": "complete", "_meta": asked["_meta"]}
+        assert sorted((await get_task(client, created.task_id))["inputRequests"]) == ["second"]
         await update_task(client, created.task_id, {"first": answer, "second": answer})
         done = await until(client, created, "completed")
         assert "inputRequests" not in done
@@ -78,6 +75,7 @@ async def test_an_error_of_the_tool_completes_and_one_of_the_protocol_fails() ->
         assert tool_error["result"]["isError"]  # type: ignore[index]
         broken = await until(client, await create_task(client, "protocol_error_job"), "failed")
         assert broken["error"] == {"code": -32603, "message": "the job broke"}
+        assert "result" not in broken
 
 
 @pytest.mark.parametrize(("mode", "code"), [("2026-07-28", -32021), ("legacy", -32601)])
@@ -94,3 +92,62 @@ async def test_other_clients_get_plain_results_and_an_error_for_all_that_is_of_t
             with pytest.raises(MCPError) as refused:
                 await attempt
             assert refused.value.code == code
+
+
+RESULT = CallToolResult(content=[TextContent(type="text", text="done")], structured_content={"n": 1}, is_error=True)
+COMMON: dict[str, Any] = {"task_id": "t", "created_at": 0.0, "updated_at": 1.5, "ttl_seconds": 60.0}
+
+
+def test_a_completed_task_holds_the_whole_result_and_what_creates_one_holds_none() -> None:
+    """An error of the tool is a result too (documented: Task Execution Errors)."""
+    task = Task(**COMMON, status=Status.COMPLETED, result=RESULT, poll_seconds=1.0)
+    dates = {"createdAt": "1970-01-01T00:00:00.000Z", "lastUpdatedAt": "1970-01-01T00:00:01.500Z"}
+    common = {"taskId": "t", "status": "completed", "ttlMs": 60_000, **dates}
+    result = RESULT.model_dump(by_alias=True, exclude_none=True) | {"resultType": "complete"}
+    assert task.detailed("2026-07-28") == {**common, "result": result}
+    assert task.created() == {**common, "resultType": "task"}
+
+
+@pytest.mark.parametrize(("seconds", "milliseconds"), [(0.0, 1), (0.0001, 1), (0.0126, 13), (1e7, 10**10)])
+def test_durations_are_whole_and_positive(seconds: float, milliseconds: int) -> None:
+    """Documented: integer milliseconds; clients would take 0 for "at once"."""
+    task = Task(**COMMON | {"ttl_seconds": seconds}, status=Status.WORKING, poll_seconds=seconds)
+    assert [str(task.created()[name]) for name in ("ttlMs", "pollIntervalMs")] == [str(milliseconds)] * 2
+
+
+# --- docs/tasks.md
+
+PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+CALL, CREATED, GET = [json.loads(block) for block in re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)]
+[SERVER] = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+
+
+async def test_the_messages_of_the_page_are_those_of_the_server() -> None:
+    """With the same fields, and the same values where they do not depend on the time."""
+    async with stage.connected(EchoContit(seconds=20), era="auto", extensions=[TasksClient()]) as (client, _):
+        created = await create_task(client, CALL["params"]["name"], **CALL["params"]["arguments"])
+        sent = created.model_dump(by_alias=True, exclude_none=True, exclude={"meta"})
+        assert set(sent) == set(CREATED)
+        for name in ("resultType", "status", "statusMessage", "ttlMs", "pollIntervalMs"):
+            assert sent[name] == CREATED[name]
+        assert (GET["method"], set(GET["params"])) == ("tasks/get", {"taskId", "_meta"})
+        assert (await get_task(client, created.task_id))["status"] == "working"
+    for shown in (CALL, GET):
+        capabilities = shown["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"]
+        assert capabilities == {"extensions": {IDENTIFIER: {}}}
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {})])  # the page's server looks at the clock of the machine
+async def test_the_server_of_the_page_serves_tasks() -> None:
+    """It is executed as it is printed."""
+    names: dict[str, Any] = {}
+    exec(compile(SERVER, "docs/tasks.md", "exec"), names)
+    tasks = TasksClient()
+    for extensions, text in (([tasks], "Report "), ([], "Report")):
+        with anyio.fail_after(30):
+            async with Client(names["server"], mode="2026-07-28", extensions=extensions) as client:
+                answer = await client.call_tool("make_report", {})
+        assert isinstance(answer, CallToolResult)
+        assert isinstance(answer.content[0], TextContent)
+        assert answer.content[0].text.startswith(text)
+    assert tasks.seen[-1]["status"] == "completed"

@@ -23,34 +23,18 @@ _NUMBER = re.compile(
 class Truth:
     """One item as its file has it."""
 
-    type: str
     draft: bool
     author: str
     tags: frozenset[str]
     category: str | None
     price: float | None
-    published: str
-    """An ISO date; empty for drafts."""
-    date: str
-    """Of the publication, for a draft of the last change."""
+    date: str  # of the publication in ISO form, for a draft of the last change
     titles: dict[str, str]
-    text: str
-    """In all languages, in lower case."""
+    text: str  # in all languages, in lower case
 
-    @property
-    def article(self) -> bool:
-        return self.type == "Article"
-
-    @property
-    def product(self) -> bool:
-        return self.type == "Product"
-
-    @property
-    def page(self) -> bool:
-        return self.type == "Page"
-
-    def title(self, language: str) -> str:
-        return self.titles.get(language) or self.titles.get("en") or next(iter(self.titles.values()))
+    article: bool
+    product: bool
+    page: bool
 
 
 def _truth(raw: dict[str, Any]) -> Truth:
@@ -58,13 +42,14 @@ def _truth(raw: dict[str, Any]) -> Truth:
     titles = fields.get("title") or fields["name"]
     bodies = fields.get("body") or fields["description"]
     return Truth(
-        type=raw["contentType"],
+        article=raw["contentType"] == "Article",
+        product=raw["contentType"] == "Product",
+        page=raw["contentType"] == "Page",
         draft=raw["state"] == "Draft",
         author=raw["author"].split()[0],
         tags=frozenset(raw["tags"]),
         category=fields.get("category"),
         price=fields.get("price"),
-        published=fields["publishDate"] or "",
         date=fields["publishDate"] or raw["updatedAt"],
         titles=titles,
         text=" ".join([*titles.values(), *bodies.values()]).lower(),

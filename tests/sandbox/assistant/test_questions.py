@@ -1,12 +1,10 @@
 """Each question, in English and in Italian, is answered with exactly the items of which its condition holds."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sandbox.assistant.oracle import TRUTHS, Holds, Truth, assert_found, converse, listed
+from tests.sandbox.assistant.oracle import Holds, assert_found, converse, listed
 
 Part = tuple[str, str, Holds]
 
@@ -76,31 +74,21 @@ def test_conditions_can_be_combined_in_any_order(question: Part) -> None:
         ("Which articles are still unpublished?", "Quali articoli non sono ancora pubblicati?",
          lambda i: i.article and i.draft),
         ("Everything but pages", "Tutto tranne le pagine", lambda i: not i.page),
-        ("Drafts except those by Anna and Marco", "Bozze tranne quelle di Anna e Marco",
-         lambda i: i.draft and i.author not in {"Anna", "Marco"}),
         ("Which drafts are older than January 2026?", "Quali bozze sono più vecchie di gennaio 2026?",
          lambda i: i.draft and i.date < "2026-01-01"),
         ("Show me Giulia's articles", "Mostrami gli articoli di Giulia", lambda i: i.article and i.author == "Giulia"),
-        ("Which articles about hiking were published in 2025?",
-         "Quali articoli sull'escursionismo sono stati pubblicati nel 2025?",
-         lambda i: i.article and "hiking" in i.tags and i.published.startswith("2025")),
+        ("Anna's articles of 2025", "articoli di Anna del 2025",  # her name has the stem of "anno"
+         lambda i: i.article and i.author == "Anna" and i.date.startswith("2025")),
         ("Articles that do not mention Garda", "Articoli che non menzionano Garda",
          lambda i: i.article and "garda" not in i.text),
         ('Search for "olive oil"', 'Cerca "olio d\'oliva"', lambda i: "olive oil" in i.text),
         ("Which products are available in all languages?", "Quali prodotti sono disponibili in tutte le lingue?",
          lambda i: i.product and len(i.titles) == 3),
-        ("Items in Italian but not in German", "Contenuti in italiano ma non in tedesco",
-         lambda i: "it" in i.titles and "de" not in i.titles),
         ("Which items are neither in Italian nor in German?", "Quali contenuti non sono né in italiano né in tedesco?",
          lambda i: not i.titles.keys() & {"it", "de"}),
         ("products between €100 and €50", "prodotti tra 100 e 50 euro", lambda i: i.product and 50 <= i.price <= 100),
         ("Which camping products cost less than 200 euros?", "Quali prodotti da campeggio costano meno di 200 euro?",
          lambda i: i.product and "camping" in i.tags and i.price < 200),
-        ("What was published in 2024?", "Cosa è stato pubblicato nel 2024?", lambda i: i.published.startswith("2024")),
-        ("Could you list the sailing articles, drafts and all?", "Mi elenchi gli articoli di vela, bozze comprese?",
-         lambda i: i.article and "sailing" in i.tags),
-        ("Please show me the drafts about skiing, whatever the type.", "Mi mostri le bozze sullo sci, di qualsiasi tipo?",
-         lambda i: i.draft and "skiing" in i.tags),
         ("Search for unicorns", "Articoli che parlino di unicorni", lambda _: False),
     ],
 )  # fmt: skip
@@ -109,41 +97,17 @@ def test_a_question_finds_exactly_what_it_means(english: str, italian: str, hold
     assert_found(italian, holds, "tutti")
 
 
-@pytest.mark.parametrize("question", ["Quali articoli ha scritto Anna nel 2025?", "articoli di Anna del 2025"])
-def test_anna_is_no_year(question: str) -> None:
-    """Her name has the stem of "anno"."""
-    assert_found(question, lambda i: i.article and i.author == "Anna" and i.date.startswith("2025"), "tutti")
-
-
-@pytest.mark.parametrize(
-    ("question", "answer"),
-    [
-        ("How many items do we have?", "There are 120 items: 72 articles, 30 products and 18 pages."),
-        ("How many articles and pages are there?", "There are 90 articles and pages: 72 articles and 18 pages."),
-        ("How many articles were published in 2024?", "There are no published articles from 2024."),
-        ("Quante pagine ha scritto Marco?", "Non c'è nessun risultato (0): pagine di Marco Rinaldi."),
-    ],
-)
-def test_a_count_says_what_is_counted_and_how_it_divides(question: str, answer: str) -> None:
-    assert converse(question) == answer
-
-
 @pytest.mark.parametrize(
     ("question", "titles"),
     [
-        ("Qual è l'articolo più recente?", ["Notizia flash"]),
         ("Mostrami gli ultimi tre articoli", ["Notizia flash", "Aggiornamento settimanale", "Recensione tecnica"]),
-        ("Show the oldest article", ["What We Promise for 2025"]),
-        ("First article published in 2026", ["Our Year in Numbers"]),
-        ("Qual è il prodotto più caro?", ["Tenda familiare Ledro 5"]),
         ("Qual è la pagina aggiornata più di recente?", ["Programma fedeltà"]),
-        ("What did Emily Carter publish most recently?", ["Breaking News"]),
-        ("Quale delle nostre giacche è la più cara?", ["Giacca da sci Livigno"]),
         ("Among the published articles, which are the three oldest?",
          ["What We Promise for 2025", "Say Hello to the Repair Team", "Three Tools, One Airbag"]),
-        ("List all drafts about cycling", ["Radar Lights for Road Bikes"]),
         ("What is the newest article in German?", ["Eilmeldung"]),
         ("Contenuti in inglese del 14 marzo 2026", ["Weekly Update"]),
+        ("Jackets over 240 euros in alphabetical order", ["Livigno Ski Jacket", "Rovereto Rain Jacket", "Torbole Sailing Jacket"]),
+        ("Giacche sopra 240 euro, prima le più care", ["Giacca da sci Livigno", "Torbole Sailing Jacket", "Giacca antipioggia Rovereto"]),
     ],
 )  # fmt: skip
 def test_a_superlative_finds_the_right_ones_in_the_language_asked_for_or_asked_in(
@@ -154,60 +118,22 @@ def test_a_superlative_finds_the_right_ones_in_the_language_asked_for_or_asked_i
 
 
 @pytest.mark.parametrize(
-    ("question", "key", "backwards"),
-    [
-        ("List all tents sorted by price", lambda i: i.price, False),
-        ("Elenca le tende, prima le più care", lambda i: i.price, True),
-        ("List tents from most expensive to cheapest", lambda i: i.price, True),
-        ("Elenca le tende dalla più vecchia alla più recente", lambda i: i.date, False),
-        ("tents in alphabetical order", lambda i: i.title("en").lower(), False),
-    ],
-)
-def test_a_list_is_sorted_as_asked(question: str, key: Callable[[Truth], str], backwards: bool) -> None:
-    tents = sorted((item for item in TRUTHS if item.category == "tents"), key=key, reverse=backwards)
-    assert listed(converse(question)) == [item.title("it" if "tende" in question else "en") for item in tents]
-
-
-@pytest.mark.parametrize(
     ("question", "answer"),
     [
         ("Who wrote Tech Review?", "**Tech Review** was written by Thomas Huber."),
-        ("Quando è stata pubblicata Recensione tecnica?", "**Recensione tecnica**: pubblicazione il 12 marzo 2026."),
         ("How much does the Rovereto Rain Jacket cost?", "The price of **Rovereto Rain Jacket** is €249.00."),
-        ("What is the price of Tech Review?", "**Tech Review** has no price."),
         ("In quali lingue è disponibile Notizia flash?", "**Notizia flash** esiste in inglese, italiano e tedesco."),
         ("Is the Loyalty Programme page published?",
          "**Loyalty Programme** is a draft and has not been published; it was last changed on March 19, 2026."),
-        ("Che tipo di contenuto è la Guida alle taglie?", "**Guida alle taglie**: tipo pagina."),
         ("What's our cheapest product, and what does it cost?", "The price of **Lampo Bike Light** is €19.90."),
-        ("Chi ha scritto l'articolo su Venezia?", "Autore di **Venezia senza folla**: Emily Carter."),
         ("What is the German title of Breaking News?", "**Eilmeldung**"),
         ("Show me Weekly Update in German", "**Weekly Update** is available in English and Italian."),
+        ("Show the contact page", "**Contact**"),  # a title of one word counts beside the word page, or in quotes
+        ("Tell me about the Fumo Down-Free Jacket", "**Fumo Down-Free Jacket**\n\nWarmth from recycled fibre."),
+        ("How many items do we have?", "There are 120 items: 72 articles, 30 products and 18 pages."),
+        ("How many articles were published in 2024?", "There are no published articles from 2024."),
+        ("Quante pagine ha scritto Marco?", "Non c'è nessun risultato (0): pagine di Marco Rinaldi."),
     ],
 )  # fmt: skip
-def test_a_property_of_an_item_is_said_in_one_sentence(question: str, answer: str) -> None:
-    assert converse(question) == answer
-
-
-def test_details_hold_everything() -> None:
-    details = converse("Tell me about the Fumo Down-Free Jacket")
-    assert details.startswith(
-        "**Fumo Down-Free Jacket**\n\nWarmth from recycled fibre. Packs into its own pocket, forgives the washing machine."
-    )
-    assert {"- Type: product", "- State: published", "- Published: October 6, 2025", "- Author: Anna Weber",
-            "- Tags: sustainability", "- Category: jackets", "- Price: €199.00",
-            "- Languages: English, Italian and German"} <= set(details.splitlines())  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("question", "start"),
-    [
-        ("Show the contact page", "**Contact**"),
-        ("Mostra la pagina Contatti", "**Contatti**"),
-        ('What does "Warranty" say?', "**Warranty**"),
-        ("Mostrami Notizia flash in tedesco", "**Eilmeldung**"),
-    ],
-)
-def test_an_item_is_shown_in_the_language_that_is_asked_for(question: str, start: str) -> None:
-    """A title of one word counts beside the word page, or in quotes."""
-    assert converse(question).startswith(start)
+def test_what_is_asked_of_an_item_or_a_number_is_said_in_one_sentence(question: str, answer: str) -> None:
+    assert converse(question).startswith(answer)

@@ -1,5 +1,6 @@
-"""The manifests are what Kubernetes takes, fit together, and name what the image has."""
+"""What Kubernetes and compose take: it fits the image and fits together, and nginx is before the replicas."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,12 +10,24 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from contit_mcp import __version__
 from contit_mcp.config.settings import Settings
 from contit_mcp.http.app import KNOWN_PATHS
-from tests.deployment import manifests
-from tests.deployment.manifests import GUIDE, KUBERNETES, container_of, kubernetes_object, kubernetes_objects
+from tests.deployment.manifests import (
+    COMPOSE,
+    DRAIN_SECONDS,
+    GUIDE,
+    KUBERNETES,
+    PORT,
+    USER_ID,
+    compose,
+    container_of,
+    kubernetes_object,
+    kubernetes_objects,
+)
+from tests.rules.tree import ROOT
 
 OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
 NOT_BUILT_IN = {"PodMonitor", "HTTPRoute"}
@@ -85,6 +98,8 @@ def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
     assert re.fullmatch(
         r"redis:7.4-alpine registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", " ".join(sorted(images))
     )
+    for each in made:
+        kubernetes_validate.validate(each, NEWEST, strict=True)
 
 
 def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None:
@@ -121,9 +136,9 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
 def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
     template, container = pods()["contit-mcp"], container_of(kubernetes_object("Deployment"))
     spec = template["spec"]
-    assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {manifests.USER_ID}
+    assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {USER_ID}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"http": manifests.PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
+    assert ports == {"http": PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {probe["path"] for probe in probes.values()} <= set(KNOWN_PATHS)
     assert {probe["port"] for probe in probes.values()} == {"http"}
@@ -139,7 +154,7 @@ def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
     program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
     assert program == "sleep"
     assert int(seconds) >= 3
-    assert spec["terminationGracePeriodSeconds"] > int(seconds) + manifests.DRAIN_SECONDS
+    assert spec["terminationGracePeriodSeconds"] > int(seconds) + DRAIN_SECONDS
 
 
 def test_everything_points_at_pods_that_there_are() -> None:
@@ -178,3 +193,82 @@ def test_everything_points_at_pods_that_there_are() -> None:
     assert deployments["contit-mcp-redis"]["spec"]["volumeClaimTemplates"], "a restart would lose all runs"
     for spread in deployments["contit-mcp"]["spec"]["template"]["spec"]["topologySpreadConstraints"]:
         assert spread["labelSelector"]["matchLabels"] == labels["contit-mcp"]
+
+
+# --- compose
+
+REPLICAS = ("replica-1", "replica-2")
+
+
+def addresses() -> dict[str, str]:
+    return {
+        name: service["networks"]["inside"]["ipv4_address"]
+        for name, service in compose()["services"].items()
+        if isinstance(service["networks"], dict)
+    }
+
+
+def test_it_is_a_compose_file() -> None:
+    found = compose()
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f"{COMPOSE.parent.relative_to(ROOT).as_posix()}/secrets/" in ignored
+    assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
+    found["services"]["nginx"]["read_onli"] = True
+    with pytest.raises(ValueError, match="read_onli"):
+        PyCompose.from_json(json.dumps(found))
+
+
+@pytest.mark.parametrize("name", REPLICAS)
+def test_a_replica_is_the_image_as_it_is(name: str) -> None:
+    service = compose()["services"][name]
+    assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
+    assert set(service["environment"]) <= SETTINGS
+    mounted = {value for value in service["environment"].values() if value.startswith("/run/")}
+    assert mounted == {f"/run/secrets/{name}" for name in service["secrets"]}
+    assert service["healthcheck"]["test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
+    assert service["environment"]["CONTIT_MCP_TRUSTED_PROXIES"] == addresses()["nginx"]
+    assert "ports" not in service, "callers come through nginx, and metrics stay inside"
+
+
+@pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx", "redis"])
+def test_no_container_may_do_what_it_need_not(name: str) -> None:
+    service = compose()["services"][name]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+
+
+def test_fixed_addresses_are_none_that_others_can_get() -> None:
+    """Docker would give them to whichever container comes first."""
+    (network,) = compose()["networks"]["inside"]["ipam"]["config"]
+    assert network == {"subnet": "172.28.8.0/24", "ip_range": "172.28.8.128/25"}
+    fixed = addresses()
+    assert len(set(fixed.values())) == len(fixed) == 3
+    assert all(re.fullmatch(r"172\.28\.8\.([2-9]|\d\d|1[01]\d|12[0-7])", address) for address in fixed.values())
+
+
+def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:
+    """The container's own command makes it; nginx, where it is installed, takes it."""
+    service = compose()["services"]["nginx"]
+    *shell, command = service["command"]
+    assert shell == ["sh", "-c"]
+    script, _, rest = command.partition(" && ")
+    assert rest == "exec nginx -g 'daemon off;'"
+    made = tmp_path / "default.conf"
+    source = COMPOSE.parent / service["volumes"][0].partition(":")[0]
+    script = script.replace("/contit-mcp.conf", str(source)).replace("/etc/nginx/conf.d/default.conf", str(made))
+    subprocess.run(["sh", "-c", script], check=True)
+    text = made.read_text(encoding="utf-8")
+    upstream = re.findall(r"upstream contit_mcp \{(.*?)\}", text, re.DOTALL)[0]
+    servers = re.findall(r"^\s*server (\S+)[ ;]", upstream, re.MULTILINE)
+    assert servers == [f"{addresses()[name]}:{PORT}" for name in REPLICAS]
+    (published,) = service["ports"]
+    assert re.search(rf"^\s*listen {published.rpartition(':')[2]};", text, re.MULTILINE)
+    if nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin"):
+        whole = tmp_path / "nginx.conf"
+        made.write_text(text.replace("/var/log/nginx", str(tmp_path)), encoding="utf-8")
+        whole.write_text(f"pid {tmp_path}/pid; events {{}} http {{ include {made}; }}", encoding="utf-8")
+        check = [nginx, "-t", "-e", "stderr", "-c", str(whole)]
+        ended = subprocess.run(check, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,236 @@
+"""`contit_mcp.create_server` for clients in this process, and `create_app` mounted in an application of someone else."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextResourceContents
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from contit_mcp import create_app, create_server
+from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.testing import RunningSandbox, running_sandbox
+from tests.children import ERAS as BOTH
+from tests.children import JSON_RPC, request_of, result_in, rpc
+from tests.server.stage import ERAS
+
+pytestmark = pytest.mark.anyio
+
+DRAFTS = "How many drafts are there?"
+ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+
+
+def server(sandbox: RunningSandbox, key: str = "anna-key", **options: Any) -> Any:
+    return create_server(api_key=key, base_url=sandbox.url, **{"store": "memory", **options})
+
+
+async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool("contit_ask", {"prompt": DRAFTS, **arguments})
+    assert isinstance(result, CallToolResult)
+    assert not result.is_error, result
+    return dict(result.structured_content or {})
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_it_offers_what_the_other_transports_offer(sandbox: RunningSandbox, era: Any) -> None:
+    """Tools, prompts, resources, completion, and the extensions; errors as they are, without the SDK's prefix."""
+    async with Client(server(sandbox), mode=era) as client:
+        assert client.server_info is not None
+        assert client.server_info.name == "contit-assistant"
+        assert client.instructions
+        if era == "auto":  # the older era has no extensions
+            assert "io.modelcontextprotocol/tasks" in (client.server_capabilities.extensions or {})
+        tools = (await client.list_tools()).tools
+        assert [tool.name for tool in tools] == ["contit_ask", "contit_start", "contit_status", "contit_response"]
+        found = await ask(client)
+        failed = await client.call_tool("contit_ask", {})
+        assert isinstance(failed, CallToolResult)
+        assert failed.content[0].text.startswith("prompt is required.")  # type: ignore[union-attr]
+        uri = f"contit://runs/{found['thread_id']}/{found['run_id']}"
+        assert uri in [str(resource.uri) for resource in (await client.list_resources()).resources]
+        answer = TextResourceContents(uri=uri, text=ANSWER, mime_type="text/markdown")
+        assert (await client.read_resource(uri)).contents == [answer]
+        [template] = (await client.list_resource_templates()).resource_templates
+        reference = ResourceTemplateReference(uri=template.uri_template)
+        completed = await client.complete(reference, {"name": "thread_id", "value": "thread_"})
+        assert completed.completion.values == [found["thread_id"]]
+        prompt = (await client.list_prompts()).prompts[0]
+        assert (await client.get_prompt(prompt.name, {"period": "last month"})).messages
+        languages = await client.complete(PromptReference(name=prompt.name), {"name": "language", "value": ""})
+        assert len(languages.completion.values) >= 2
+
+
+async def test_clients_may_come_and_go(sandbox: RunningSandbox) -> None:
+    """Connections are closed when the last of several clients has left, and made anew for the next."""
+    made = server(sandbox)
+    async with Client(made) as first:
+        async with Client(made) as second:
+            thread = (await ask(second))["thread_id"]
+        assert (await ask(first, prompt="List them", thread_id=thread))["thread_id"] == thread
+    async with Client(made) as third:
+        assert (await ask(third, prompt="List them", thread_id=thread))["thread_id"] == thread
+
+
+async def test_two_servers_with_different_credentials_do_not_affect_each_other(
+    sandbox: RunningSandbox, tmp_path: object
+) -> None:
+    """They share a process, a store and a Contit; each caller sees its own runs, and a wrong key stops no other."""
+    store = f"sqlite:{tmp_path}/runs.db"
+    anna, ben, wrong = (server(sandbox, key, store=store) for key in ("anna-key", "ben-key", "wrong-key"))
+    async with Client(anna) as of_anna, Client(ben) as of_ben, Client(wrong) as of_wrong:
+        refused = await of_wrong.call_tool("contit_ask", {"prompt": DRAFTS})
+        assert isinstance(refused, CallToolResult)
+        assert refused.is_error
+        found: list[dict[str, Any]] = []
+
+        async def note(client: Client) -> None:
+            found.append(await ask(client))
+
+        async with anyio.create_task_group() as tasks:
+            for client in (of_anna, of_ben, of_anna):
+                tasks.start_soon(note, client)
+        assert len({each["run_id"] for each in found}) == 2  # Anna's second question joins her first
+        for client in (of_anna, of_ben):
+            listed = (await client.list_resources()).resources
+            assert len([each for each in listed if str(each.uri).startswith("contit://runs/")]) == 1
+
+
+# --- create_app
+
+KEYS = frozenset({"anna-key", "ben-key"})
+HERE = ("127.0.0.1", 50_000)
+
+
+def app_of(sandbox: RunningSandbox, **options: Any) -> Any:
+    return create_app(**{"api_key": "anna-key", "base_url": sandbox.url, "store": "memory", **options})
+
+
+@contextmanager
+def hosted(url: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Run the host application as a child without any variable of ours, and give its address."""
+    command = [sys.executable, "-m", "tests.python_api.host_application", url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{child.stdout.readline().strip()}", child
+        finally:
+            child.kill()
+
+
+async def test_it_serves_both_eras_below_its_path_beside_another_app_with_another_credential(
+    sandbox: RunningSandbox,
+) -> None:
+    """Nothing was run by hand; runs, metrics and requests of the two are apart."""
+    with hosted(sandbox.url) as (url, _):
+        for era in ERAS:
+            async with Client(f"{url}/ai/mcp", mode=era) as anna, Client(f"{url}/of/ben/mcp", mode=era) as ben:
+                assert (await ask(anna))["run_id"] != (await ask(ben))["run_id"]
+        async with httpx.AsyncClient(base_url=url) as http:
+            assert (await http.get("/hello")).text == "hello"
+            assert (await http.get("/ai/readyz")).text == "ok\n"
+            assert (await http.get("/ai/nothing")).status_code == 404
+            await http.get("/ai/healthz")
+            of_anna, of_ben = [(await http.get(f"{path}/metrics")).text for path in ("/ai", "/of/ben")]
+        assert 'contit_mcp_http_requests_total{path="/healthz",status="200"} 1.0' in of_anna
+        assert 'path="/healthz"' not in of_ben
+        asked = 'contit_mcp_calls_total{outcome="completed",tool="contit_ask"}'
+        for text in (of_anna, of_ben):
+            [line] = [line for line in text.splitlines() if line.startswith(asked)]
+            assert float(line.split()[-1]) == 2.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_drains_with_its_host(number: signal.Signals) -> None:
+    """Every ask in flight gets its handle, and the host's own endless stream ends as it would without us."""
+    with running_sandbox(SandboxOptions(run_seconds=60, api_keys=KEYS)) as sandbox, hosted(sandbox.url) as (url, child):
+        found: list[dict[str, Any]] = []
+        ticks: list[str] = []
+
+        async def one(count: int) -> None:
+            arguments = {"prompt": f"{DRAFTS} ({count})", "wait_seconds": 100}
+            request = request_of(BOTH[count // 2 % 2], "contit_ask", arguments)
+            async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+                result = result_in(await http.post(("/ai/mcp", "/of/ben/mcp")[count % 2], **request))
+            assert not result["isError"]
+            found.append(result["structuredContent"])
+
+        async def listen() -> None:
+            async with httpx.AsyncClient(timeout=30) as http, http.stream("GET", f"{url}/ticks") as stream:
+                with suppress(httpx.RemoteProtocolError):  # so it ends
+                    async for line in stream.aiter_lines():
+                        ticks.append(line)  # noqa: PERF401 - the stream breaks
+
+        with anyio.fail_after(50):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listen)
+                for count in range(12):
+                    tasks.start_soon(one, count)
+                while len(sandbox.record.runs) < 12:
+                    await anyio.sleep(0.05)
+                os.kill(child.pid, number)
+                asked_at = time.monotonic()
+            await anyio.to_thread.run_sync(child.wait)
+        assert time.monotonic() - asked_at < 8
+        assert {each["status"] for each in found} == {"in_progress"}
+        assert len({each["run_id"] for each in found}) == 12
+        assert ticks
+        assert child.stderr is not None
+        assert child.stderr.read().count("without completing response") == 1  # the host's own stream
+
+
+def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: RunningSandbox) -> None:
+    """Starlette's test client runs each request in an event loop of its own. A websocket below the mount is closed."""
+    client = TestClient(app_of(sandbox, allowed_hosts="testserver"), client=HERE)
+    for _ in range(3):
+        assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
+    with client:
+        assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/mcp"):
+        pass
+
+
+STRANGER = "10.1.2.3"
+TOKENS = {"auth": "token", "tokens": "a:" + "t" * 20, "seal_key": "s" * 32}
+REQUESTS: list[tuple[str, dict[str, Any], dict[str, str], int]] = [
+    ("127.0.0.1", {}, {}, 200),
+    ("::1", {}, {}, 200),
+    (STRANGER, {}, {}, 403),
+    (STRANGER, {"allowed_hosts": "localhost"}, {}, 403),
+    (STRANGER, TOKENS, {}, 401),
+    (STRANGER, {"auth": "caller"}, {}, 401),
+    *(("127.0.0.1", {}, {"Content-Length": length}, 413) for length in ("x", "-1", "", "9" * 5_000)),
+]
+
+
+@pytest.mark.parametrize(("client", "options", "headers", "status"), REQUESTS)
+async def test_other_machines_without_authentication_and_odd_lengths_are_refused(
+    sandbox: RunningSandbox, client: str, options: dict[str, Any], headers: dict[str, str], status: int
+) -> None:
+    """The host may listen on every address, with any Host header; not every transport checks a Content-Length."""
+    transport = httpx.ASGITransport(app_of(sandbox, **options), client=(client, 40_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await http.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | headers)
+    assert answer.status_code == status, answer.text
+
+
+def test_an_unreadable_tokens_file_is_logged_and_nothing_is_written_to_stdout(
+    sandbox: RunningSandbox, tmp_path: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Structlog would print to stdout, if it was used without the standard library's logging."""
+    file = tmp_path / "tokens"
+    file.write_text("a:" + "t" * 20, encoding="utf-8")
+    app = app_of(sandbox, auth="token", tokens_file=file, seal_key="s" * 32)
+    file.unlink()
+    answer = TestClient(app).post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | {"Authorization": "Bearer x"})
+    assert answer.status_code == 503
+    assert capfd.readouterr().out == ""

@@ -198,7 +198,7 @@ class Guard:
         if self.draining:
             return _DRAINING
         if self.under_way >= self._policy.at_once:
-            text = "This server has all the work it can do; ask again."
+            text = "This server is at its limit of requests; try again."
             return Refusal(503, "overloaded", text, {"Retry-After": "2"})
         if self._calls[caller] >= self._policy.per_caller:
             text = "Too many of your calls are in flight; wait for some."
@@ -254,10 +254,10 @@ def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
     """Return why a request is refused that may come from a web page."""
     origins = headers.getlist("origin")
     if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):
-        text = "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
+        text = "This host name is not allowed; add it to CONTIT_MCP_ALLOWED_HOSTS."
         return Refusal(421, "wrong_host", text)
     if origins and not (len(origins) == 1 and matches(origins[0], policy.origins)):
-        text = "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
+        text = "This origin is not allowed; add it to CONTIT_MCP_ALLOWED_ORIGINS."
         return Refusal(403, "foreign_origin", text)
     # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
     if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):

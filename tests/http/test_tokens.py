@@ -95,7 +95,7 @@ def test_changed_tokens_hold_at_once_and_broken_ones_let_nobody_in(server: Serve
         refused = server.post(rpc("ping"), **bearer(NEW))
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
         assert refused.json()["error"] == "tokens_unusable"
-    short = "holds a token for ada that is not 20 to 8192 printable ASCII characters"
+    short = "must give 'ada' a token of 20 to 8192 printable ASCII characters"
     server.last("tokens.unusable", problem=f"The text of {tokens_file} {short}.")
     missing = "The file that CONTIT_MCP_TOKENS_FILE names cannot be read: No such file or directory."
     server.last("tokens.unusable", problem=missing)

@@ -109,7 +109,7 @@ _DRAINING = Refusal(
 _CUT_OFF = Refusal(
     500,
     "cut_off",
-    "This server is shutting down, and the run may have been started. Ask again in the same words to join it.",
+    "This server is shutting down, and the run may have been started. Repeat the question to get its answer.",
 )
 
 

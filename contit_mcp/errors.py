@@ -27,8 +27,6 @@ ContitError                        has a one-line message and a hint: what to do
 Messages never contain text from upstream, so no secret, prompt or answer is in one. A test compares this drawing.
 """
 
-_ASK_FOR_LESS = "Ask once more, more simply or about less at a time."
-
 
 class ContitError(Exception):
     """Anything this package reports: `message` says in one line what happened, `hint` what to do now."""
@@ -147,13 +145,13 @@ class RunFailedError(RunError):
     """The run ended without an answer."""
 
     message = "Contit reports that the run failed; it does not say why."
-    hint = _ASK_FOR_LESS
+    hint = "Ask once more, more simply or about less at a time."
 
 
 class RunTimeoutError(RunError):
     """The run did not end within the limit."""
 
-    hint = _ASK_FOR_LESS
+    hint = RunFailedError.hint
 
     def __init__(self, thread_id: str, run_id: str, *, after_seconds: float) -> None:
         minutes = round(after_seconds / 60)

@@ -267,8 +267,9 @@ async def deployed(
     server = Served(environment, arguments, [*command, "http", "--port", "0"])
     server.start()
     try:
-        await server.logged("server.listening")
-        yield server
+        with anyio.fail_after(120):  # what hangs fails
+            await server.logged("server.listening")
+            yield server
     finally:
         server.process.kill()
         server.process.wait()
@@ -276,11 +277,11 @@ async def deployed(
 
 @asynccontextmanager
 async def deployment(
-    options: SandboxOptions | None = None, **environment: str
+    options: SandboxOptions | None = None, *, command: Sequence[str] = COMMAND, **environment: str
 ) -> AsyncIterator[tuple[Served, SandboxRecord]]:
     async with sandbox_on_port(options) as (url, sandbox):
         defaults = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-        async with deployed(defaults | environment) as server:
+        async with deployed(defaults | environment, command=command) as server:
             yield server, sandbox
 
 

@@ -15,6 +15,8 @@ class RunReport:
         deduplicated: Whether another call had started this run for the same question.
         age_seconds: How long ago the run was started, if an earlier answer is returned to the same question.
         maybe_twice: Whether an earlier start of the same question was cut off, so that Contit may run it twice.
+        error: In a snapshot, why a run that has ended has no answer.
+        cancelled: In a snapshot, whether the caller has cancelled the ask; then the rest does not matter.
     """
 
     phase: Phase
@@ -29,17 +31,7 @@ class RunReport:
     asked_at: float | None = None
     ended_at: float | None = None
     title: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunSnapshot:
-    """The state of the run of one ask, taken without waiting.
-
-    The report has the answer, or the failure says why the run ended without one, or its caller has cancelled the ask.
-    """
-
-    report: RunReport
-    failure: RunError | None = None
+    error: RunError | None = None
     cancelled: bool = False
 
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from contit_mcp import errors
-from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport, RunSnapshot
+from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
 from contit_mcp.assistant.starting import RunStarter
 from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, DrainScope, PollPolicy, RunWaiter
 from contit_mcp.contit.client import ContitClient
@@ -145,7 +145,7 @@ class Assistant:
         observer.started(*run.ids)
         return await self._answer(run, began=began, deadline=deadline, observer=observer)
 
-    async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunSnapshot:
+    async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunReport:
         """Report without waiting where the run of one ask stands, and its answer once it has one.
 
         Contit is polled no more often than by a waiting call, however many snapshots are taken. Several asks can share
@@ -155,16 +155,16 @@ class Assistant:
         if run is None:
             run = untracked_run(owner, thread_id, run_id, now=asked_at_ms / 1000)
         if asked_at_ms in run.cancelled:
-            return RunSnapshot(self._report(run), cancelled=True)
+            return replace(self._report(run), cancelled=True)
         try:
             if not run.ended and self._waiter.may_poll_for_snapshot(run):
                 run = await self._polled_for_snapshot(run)
             if run.ended:
                 now = anyio.current_time()
-                return RunSnapshot(await self._deliver(run, began=now, deadline=now))
+                return await self._deliver(run, began=now, deadline=now)
         except errors.RunError as error:
-            return RunSnapshot(self._report(run), failure=error)
-        return RunSnapshot(self._report(run))
+            return replace(self._report(run), error=error)
+        return self._report(run)
 
     async def cancel(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> None:
         """Store that one ask was cancelled, if its run is known; the run goes on (see `snapshot`)."""

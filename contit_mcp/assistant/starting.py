@@ -18,14 +18,10 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-MAX_PROMPT_LENGTH = 32_000
-"""Characters. The vendor documents no limit; this bounds what a runaway agent can send."""
-
+MAX_PROMPT_LENGTH = 32_000  # characters; the vendor documents no limit, and a runaway agent could send anything
 _BUSY_STATUSES = frozenset({400, 409, 422, 500})  # a prompt on a busy thread; assumed (docs/contit-api.md)
 _STARTING_PAUSE = 0.05  # seconds between two claims while another call sends the start
-_START_SECONDS = 5.0
-"""What must be left of a wait after a busy thread was waited for: a start cannot be cut short, and must not outlast
-it."""
+_START_SECONDS = 5.0  # what must be left of a wait after a busy thread: a start cannot be cut short
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,9 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-LAG_SECONDS = 5.0
-"""How young a run is when a 404 about it may be replication lag (docs/contit-api.md)."""
-
-POLL_SECONDS = 8.0
-"""How long one poll may take, retries included, also if the caller wants no wait at all."""
-
-CLOCK_SKEW_SECONDS = 10_800.0
-"""How far the clocks of two processes may differ before one gives up the other's run too early."""
-
+LAG_SECONDS = 5.0  # how young a run is when a 404 about it may be replication lag (docs/contit-api.md)
+POLL_SECONDS = 8.0  # how long one poll may take, retries included, also if the caller wants no wait at all
+CLOCK_SKEW_SECONDS = 10_800.0  # how far clocks may differ before a process gives up another one's run too early
 _MOST_CLOCKS = 10_000  # runs whose times this process remembers; the oldest are forgotten first
 _MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 
@@ -54,10 +48,8 @@ class PollPolicy:
     growth: float = 0.002
     longest: float = 5.0
     jitter: float = 0.1
-    fault_seconds: float = 60.0
-    """How long passing faults of Contit are tolerated since the last good answer."""
-    run_seconds: float = 1_800.0
-    """How long a run may show no end before it is given up (the vendor names no limit)."""
+    fault_seconds: float = 60.0  # how long passing faults of Contit are tolerated since the last good answer
+    run_seconds: float = 1_800.0  # how long a run may show no end before it is given up (the vendor names no limit)
 
     def pause(self, age: float, draw: Callable[[], float]) -> float:
         """Return the seconds to pause when the run is `age` seconds old; `draw` returns a number from 0 to 1."""
@@ -93,10 +85,7 @@ class _Clock:
 
 
 class RunWaiter:
-    """Waits for started runs to end; `process` is the name of this process in leases.
-
-    Its methods raise an `APIError` if Contit cannot be asked about the run, and `AnswerUnreadableError`.
-    """
+    """Waits for started runs to end. Raises an `APIError` if Contit cannot be asked, and `AnswerUnreadableError`."""
 
     def __init__(
         self, client: ContitClient, store: RunStore, *, process: str, policy: PollPolicy, listener: Listener
@@ -291,11 +280,8 @@ class RunWaiter:
         return clock
 
 
-SENDING_SECONDS = 2.0
-"""What a start that is being sent still gets at `close`. Nearly all end in that time."""
-
-STARTING_SECONDS = 1.0
-"""What a question on its way to its run gets. Both together stay under what a drain waits for calls (3.5 s)."""
+SENDING_SECONDS = 2.0  # what a start that is being sent still gets at `close`; nearly all end in that time
+STARTING_SECONDS = 1.0  # what a question on its way to its run gets; together less than a drain waits (3.5 s)
 
 
 class DrainScope:

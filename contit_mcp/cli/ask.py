@@ -50,15 +50,13 @@ def _checked_id(_: click.Context, __: click.Parameter, value: str | None) -> str
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option(
-    "--thread", "thread_id", metavar="ID", callback=_checked_id, shell_complete=_complete_thread,
-    help="Continue this thread; without PROMPT, fetch its answer.",
-)  # fmt: skip
+    "--thread", "thread_id", callback=_checked_id, shell_complete=_complete_thread, help="Continue this thread."
+)
 @click.option("--last", is_flag=True, help="Continue the most recent thread; without PROMPT, fetch its answer.")
 @click.option("--run", "run_id", metavar="ID", callback=_checked_id, help="Fetch this run's answer (with --thread).")
 @click.option(
-    "--wait-seconds", type=click.FloatRange(0, 86_400), metavar="SECONDS",
-    help="Wait this long, then print how to fetch the answer. Without it: until the run ends.",
-)  # fmt: skip
+    "--wait-seconds", type=click.FloatRange(0, 86_400), help="How long to wait; without it, until the run ends."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also of errors and interruptions.")
 @embedded_sandbox
 @given_options
@@ -163,12 +161,13 @@ class Wanted:
         return self.next_command("ask", "--thread", thread_id, *run, *(("--json",) if self.as_json else ()))
 
 
-class _Follower(Observer):
-    """Keeps the ids of the run for an interruption, and shows Contit's word for its state on the spinner."""
+class _Follower(Observer, Listener):
+    """Keeps the ids of the run for an interruption, shows Contit's word for its state, and notes an unusable store."""
 
-    def __init__(self, show: Callable[[str], None]) -> None:
+    def __init__(self, show: Callable[[str], object] = str) -> None:
         self.ids: tuple[str | None, str | None] = None, None
         self.interrupted = False
+        self.stored = True
         self.show = show
 
     def started(self, thread_id: str, run_id: str) -> None:
@@ -179,31 +178,24 @@ class _Follower(Observer):
         state = "Contit is working" if word == "in_progress" else word[:40]
         self.show(f"{state} (Ctrl-C leaves it running)" if self.ids[1] else f"thread busy: {word[:40]}")
 
-
-class _StoreState(Listener):
-    """Notes that the store cannot be used, which a server would log."""
-
-    usable = True
-
     def store_usable(self, *, usable: bool) -> None:
-        self.usable = usable
+        self.stored = usable
 
 
-def _assistant_of(
-    settings: Settings, store: _StoreState, transport: "httpx.AsyncBaseTransport | None" = None
+def _assistant(
+    follower: _Follower, settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None
 ) -> Assistant:
     if credential_name(settings) is None:
         raise no_credential()
-    context = AppContext(settings, replays=False, transport=transport, store_listener=store)
-    return Assistant.from_context(context)
+    return Assistant.from_context(AppContext(settings, replays=False, transport=transport, store_listener=follower))
 
 
 async def remembered(settings: Settings) -> list[Run]:
     """Return the newest remembered runs. Raises StoreError if the store cannot be used: there may be others."""
-    store = _StoreState()
-    async with _assistant_of(settings, store) as contit:
+    follower = _Follower()
+    async with _assistant(follower, settings) as contit:
         runs = await contit.runs(MOST_RECENT)
-    if not store.usable:
+    if not follower.stored:
         raise errors.StoreError("The run store cannot be used.", hint="contit-mcp check says why.")
     return runs
 
@@ -211,15 +203,14 @@ async def remembered(settings: Settings) -> list[Run]:
 async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
     """Ask or fetch, and wait."""
     text = "asking Contit" if wanted.prompt is not None else "looking at the run"
-    store = _StoreState()
     with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
-            async with _assistant_of(settings, store, wanted.transport) as contit:
+            async with _assistant(follower, settings, wanted.transport) as contit:
                 run = await _wait(wanted, contit, follower)
         except errors.ContitError as error:
             return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
-    if not store.usable:
+    if not follower.stored:
         click.echo(f"note: The run is not remembered; {terminal.our_command()} check says why.", err=True)
     elapsed = None if run.elapsed_seconds is None else round(run.elapsed_seconds, 1)
     ids = run.thread_id, run.run_id
@@ -248,10 +239,7 @@ async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The keys of the tools' result, the exit code, and of an error one line, its hint and the command to run now.
-
-    `age_seconds` is the age of an answer that was given again to the same question.
-    """
+    """The keys of the tools' result, the exit code, and of an error one line, its hint and the command to run now."""
 
     status: Literal["completed", "in_progress", "failed"]
     exit_code: int
@@ -259,7 +247,7 @@ class Outcome:
     run_id: str | None = None
     response: str | None = None
     elapsed_seconds: float | None = None
-    age_seconds: float | None = None
+    age_seconds: float | None = None  # of an answer that was given again to the same question
     error: str | None = None
     hint: str | None = None
     next_step: str | None = None

@@ -6,6 +6,7 @@ import logging
 import sys
 import tempfile
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -89,11 +90,7 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
 @click.option("--host", type=host_type, help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
 @click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
-@click.option(
-    "--token-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An access token in a file: report whether the server would accept it (CONTIT_MCP_AUTH=jwt).",
-)
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="Judge the access token in this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 def command(
@@ -131,12 +128,11 @@ def command(
         if host is None:
             findings = anyio.run(_look, given.load(), token_file)
         else:
-            from contit_mcp.cli.check_host import agreed, check_host  # noqa: PLC0415 - start-up time: an MCP client
+            from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: an MCP client
 
             configure_logging("WARNING")  # not by the settings here: the host does not see them
             logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # the findings say what is wrong
-            place = file_of(host, scope)
-            findings = anyio.run(check_host, place, agreed(place, trust=trust, ask=not as_json))
+            findings = anyio.run(partial(check_host, file_of(host, scope), trust=trust, ask=not as_json))
     except ConfigurationError as error:
         if not as_json:
             raise

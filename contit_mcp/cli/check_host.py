@@ -10,7 +10,6 @@ import ssl
 import sys
 import tempfile
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.sources import load_settings
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.hosts.files import read_text
-from contit_mcp.hosts.host import TOKEN_VARIABLE, HostFile, LocalServer, RemoteServer, filled_in
+from contit_mcp.hosts.host import TOKEN_VARIABLE, HostFile, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
 
 _PATIENCE_SECONDS = 30.0
@@ -48,70 +47,54 @@ _STATUSES = {
 }
 
 
-class Trust(Enum):
-    """How far an entry may be used."""
+async def check_host(place: HostFile, *, trust: bool = False, ask: bool = False) -> list[Finding]:
+    """Read the entry, use it as far as it may be used, and return the findings.
 
-    FULLY = "as its host would"
-    WITHOUT_SECRETS = "without the user's token and key"
-    NOT = "not at all"
-
-
-def agreed(place: HostFile, *, trust: bool, ask: bool) -> Trust:
-    """Return how far the entry in the file may be used; a person is asked about one of a project, if there is one.
-
-    `trust` says whether the user has agreed on the command line, `ask` whether a person may be asked.
+    `trust`: the user has agreed to an entry of a project that install did not write; `ask`: the user may be asked.
     """
-    if not place.in_project or is_ours(place, Installs(our_folder())):
-        return Trust.FULLY
-    server = entry_in(place)
-    if server is None or trust:
-        return Trust.WITHOUT_SECRETS
-    if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
-        return Trust.NOT
-    if isinstance(server, RemoteServer):
-        does = f"it speaks to {server.url}"
-    else:  # all of it, as the user agrees to it
-        given = "".join(f"\n  with {name}={value}" for name, value in server.environment.items())
-        does = f"it starts {shell_line(server.command, *server.arguments)}{given}"
-    said = f"{place.path} is the project's, and install did not write this entry: {does}"
-    click.echo(without_controls(said), err=True)
-    return Trust.WITHOUT_SECRETS if click.confirm("Use it now?", err=True) else Trust.NOT
-
-
-async def check_host(place: HostFile, trusted: Trust = Trust.FULLY) -> list[Finding]:
-    """Read the entry, use it as far as it is trusted, and return the findings."""
     host, subject = place.host, f"{place.host.title}, {place.path}"
     install = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:
+        is_own = not place.in_project or is_ours(place, Installs(our_folder()))
         server = entry_in(place)
     except ConfigurationError as error:
         return [failed(host.title, error)]
     if server is None:
         return [bad(subject, "it has no entry contit-assistant", install)]
-    if isinstance(server, LocalServer) and trusted is Trust.FULLY:
-        server = filled_in(server, os.environ, host.variables)
     # The arguments of a command, and parts of an address, can hold secrets.
-    does = (
-        f"starts {without_controls(server.command[:300])}"
-        if isinstance(server, LocalServer)
-        else f"speaks to {_address(server)}"
-    )
-    found = [Finding(subject, f"it {does}")]
-    if trusted is Trust.NOT:
+    does = f"speaks to {_address(server)}" if isinstance(server, RemoteServer) else f"starts {server.command[:300]}"
+    found = [Finding(subject, f"it {without_controls(does)}")]
+    if not (is_own or trust or (ask and _agreed(place, server))):
         hint = f"Read the file. To use the entry as it is, add --trust; to replace it: {install} --force"
         return [*found, bad(_TOOLS, "not tried: the entry is the project's, and install did not write it", hint)]
     if problem := host.misread(read_text(place.path) or ""):
         found.append(bad(subject, problem, "Remove it; the host says only that it failed."))
     if isinstance(server, RemoteServer):
         with_token = host.remote_note or f"Replace it: {install} --http {_address(server)} --token"
-        return [*found, await _over_http(server, with_token, trusted)]
+        return [*found, await _over_http(server, with_token, is_own=is_own)]
+    if is_own:
+        server = filled_in(server, os.environ, host.variables)
     sandbox = " --sandbox" * ("--sandbox" in server.arguments)
     found.append(await _over_stdio(server, f"{install}{sandbox} --force"))
-    if not sandbox and trusted is Trust.FULLY:
+    if not sandbox and is_own:
         found += await _contit(server, host.slug)
     elif not sandbox:
         found.append(Finding("Credential", "not tried: it is sent only where an entry that install wrote leads"))
     return found
+
+
+def _agreed(place: HostFile, server: Server) -> bool:
+    """Show all of the entry to a person at a terminal, and return whether it may be used."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    if isinstance(server, RemoteServer):
+        does = f"it speaks to {server.url}"
+    else:
+        given = "".join(f"\n  with {name}={value}" for name, value in server.environment.items())
+        does = f"it starts {shell_line(server.command, *server.arguments)}{given}"
+    said = f"{place.path} is the project's, and install did not write this entry: {does}"
+    click.echo(without_controls(said), err=True)
+    return click.confirm("Use it now?", err=True)
 
 
 def _address(server: RemoteServer) -> str:
@@ -145,9 +128,9 @@ async def _over_stdio(server: LocalServer, install: str) -> Finding:
     return bad(_TOOLS, without_controls(problem), f"Replace the entry: {install}")
 
 
-async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
+async def _over_http(server: RemoteServer, with_token: str, *, is_own: bool) -> Finding:
     variable = TOKEN_VARIABLE if server.asked_for else server.token_variable
-    token = os.environ.get(variable, "").strip() if variable and trusted is Trust.FULLY else ""
+    token = os.environ.get(variable, "").strip() if variable and is_own else ""
     if not (token.isascii() and token.isprintable()):
         return bad(_TOOLS, f"{variable} holds characters that no token has", "Copy the token again.")
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -177,7 +160,7 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]
     if statuses[-1] == 401 and not token:
-        return _wants_token(variable, server, with_token, trusted)
+        return _wants_token(variable, server, with_token, is_own=is_own)
     if statuses[-1] >= 400:
         hint = _STATUSES.get(statuses[-1], "Look at the address, or ask the operator of the server.")
         return bad(_TOOLS, f"the server refuses ({statuses[-1]})", hint.format(variable=variable))
@@ -190,8 +173,8 @@ async def _over_http(server: RemoteServer, with_token: str, trusted: Trust) -> F
     return bad(_TOOLS, f"{problem} ({type(cause).__name__})", hint)
 
 
-def _wants_token(variable: str | None, server: RemoteServer, with_token: str, trusted: Trust) -> Finding:
-    if trusted is not Trust.FULLY:
+def _wants_token(variable: str | None, server: RemoteServer, with_token: str, *, is_own: bool) -> Finding:
+    if not is_own:
         return Finding(_TOOLS, "not tried: the server wants a token, which is not sent to an unknown address")
     if server.asked_for:
         return Finding(_TOOLS, f"not tried: the host asks for the token itself; set {variable} to try it here")

@@ -16,8 +16,7 @@ from contit_mcp.http.jwks import FAILURES, IssuerKeys, KeysUnavailableError, rea
 _LARGEST_TOKEN = 65_536
 
 _REACH_HINT = (
-    "Check CONTIT_MCP_JWT_ISSUER, letter by letter as the issuer writes itself, and whether it is reached from here:"
-    " HTTPS_PROXY names a proxy, CONTIT_CA_FILE a certificate authority of your own."
+    "Check CONTIT_MCP_JWT_ISSUER, letter by letter as the issuer writes itself; and HTTPS_PROXY and CONTIT_CA_FILE."
 )
 _OURS, _THEIRS = "this server's side is wrong", "the issuer's side is wrong"
 

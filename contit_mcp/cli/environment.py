@@ -9,10 +9,9 @@ from pathlib import Path
 
 
 def open_streams() -> None:
-    """Open the standard streams that the caller has closed, so that no file of ours gets their numbers.
+    """Open the standard streams that the caller has closed: stdin is empty, stderr takes all, writes to stdout fail.
 
-    A closed stdin is empty, a closed stderr takes everything, and a write to a closed stdout fails as one to a full
-    disk does. A character that a stream's encoding lacks (Windows) becomes a question mark.
+    So no file of ours gets their numbers. A character that a stream's encoding lacks becomes a question mark.
     """
     for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         stream = getattr(sys, name)

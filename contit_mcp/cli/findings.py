@@ -167,7 +167,6 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
         ),
         (ssl.SSLError, f"{host} does not speak TLS as it should", "Check the port and https:// of CONTIT_BASE_URL."),
         (httpx.ProxyError, f"the proxy {proxy} {refusal}", _PROXY_HINT),
-        (httpx.ConnectTimeout, f"{next_stop} did not take the connection in time", hint),
         (socket.gaierror, f"the name of {next_stop} does not resolve", hint),
         (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
         (httpx.ConnectError, f"{next_stop} could not be reached", hint),

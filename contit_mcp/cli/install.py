@@ -26,9 +26,7 @@ from contit_mcp.hosts.table import HOSTS
 
 host_type = click.Choice(list(HOSTS), case_sensitive=False)
 scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--scope",
-    type=click.Choice(["user", "project"]),
-    help="For you everywhere, or only for the project in this folder.  [user]",
+    "--scope", type=click.Choice(["user", "project"]), help="For you everywhere, or for the project in this folder."
 )
 
 _TOKEN_PREFIX = "ctpat_"  # noqa: S105 - how every personal access token of Contit begins
@@ -163,7 +161,8 @@ def uninstall(host: str, *, scope: str | None) -> None:
         click.echo(f"There is no {NAME} in {place.path} ({place.host.title}).")
     else:
         how = "keeps all its other settings" if copies else "is as it was before"
-        how = how if place.path.exists() else "was made by install, and is gone too"
+        if not place.path.exists():
+            how = "was made by install, and is gone too"
         click.echo(f"{NAME} was removed from {place.host.title}; {place.path} {how}.")
     for copy, command in (copies or {}).items():
         click.echo(f"The file as it was before {command}: {copy}")
@@ -233,10 +232,7 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A file with a credential, which an entry names: desktop applications see no variables of a shell.
-
-    `secret` is the text to write into it; None if the file exists.
-    """
+    """A file with a credential, which an entry names; `secret` is the text to write into it, None if it exists."""
 
     setting: str
     path: Path

@@ -111,7 +111,7 @@ def main() -> NoReturn:
             _say("Stopped.")
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _report(error)
-    code = code if isinstance(code, int) else 0
+    code = code if isinstance(code, int) else int(code is not None)
     if os.environ.get("PYTHONINSPECT"):  # Python would ask for commands now, on the stdin of a protocol
         sys.stderr.flush()
         os._exit(code)
@@ -142,9 +142,8 @@ def _report(error: Exception) -> int:
         message, hint = f"The output could not be written: {reason}.", "Write it somewhere else."
     else:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        message = (
-            f"contit-mcp itself failed: {reason} at {Path(place.filename).name}:{place.lineno}. That is a bug in it."
-        )
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        message = f"contit-mcp itself failed: {type(error).__name__} at {where}. That is a bug in it."
         hint = "Try once more; if it fails again, report this line, the command, and the version."
     _say(f"error: {message}\nhint: {hint}")
     return 1

@@ -16,18 +16,11 @@ from contit_mcp.config.values import state_folder
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
+_LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)
 _OPTIONS = (
-    click.option(
-        "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="TOML settings file (contit-mcp settings lists its keys).  [CONTIT_MCP_CONFIG]",
-    ),
+    click.option("--config", type=click.Path(path_type=Path), help="TOML settings file.  [CONTIT_MCP_CONFIG]"),
     click.option("--base-url", metavar="URL", help="Where Contit is.  [CONTIT_BASE_URL]"),
-    click.option(
-        "--log-level",
-        type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
-        help="What goes to stderr.  [CONTIT_MCP_LOG_LEVEL]",
-    ),
+    click.option("--log-level", type=_LEVELS, help="What goes to stderr.  [CONTIT_MCP_LOG_LEVEL]"),
 )
 _SANDBOX = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
 """The settings of the embedded sandbox: it answers in memory, on no port, and forgets with its process."""
@@ -46,8 +39,7 @@ class GivenOptions:
     def load(self, *, sandbox: bool = False, serves: bool = False, **more: Any) -> Settings:
         """Return the settings, with `more` of them by field name, and configure logging.
 
-        Unless the command serves hosts, it logs errors alone if no level is set, and uses the credential that
-        `install` stored if there is no other.
+        A command that serves no host logs errors alone, and uses the credential that `install` stored, if not set.
         """
         overrides = {"base_url": self.base_url, "log_level": self.log_level, **more}
         environment = dict(os.environ)

@@ -1,7 +1,4 @@
-"""contit-mcp sandbox: the local Contit on a port; and its options, for the commands that embed it.
-
-The sandbox and its server are imported when used: they take longer to import than most commands run.
-"""
+"""contit-mcp sandbox: the local Contit on a port; and its options, for the commands that embed it."""
 
 import functools
 import logging
@@ -23,37 +20,21 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 KEEP_ALIVE_SECONDS = 65
-"""Longer than contit-mcp keeps an idle connection: on a busy machine it would else be closed as a question is sent on
-it, and nobody could know whether that arrived."""
+"""Longer than contit-mcp keeps an idle connection: else it could be closed as a question is sent on it."""
 
 
 # --- the options
 
 
 _FILE = click.Path(exists=True, path_type=Path)
+_SECONDS = click.FloatRange(0)
+_DATE = click.DateTime(["%Y-%m-%d"])
 _OPTIONS = {
-    "data": click.option(
-        "--data", type=_FILE, help="Answer about this content: JSON, JSON lines or CSV, a file or a folder."
-    ),
-    "answers": click.option(
-        "--answers", type=_FILE, help='Scripted answers: JSON, [{"prompt": ..., "answer": ...}, ...].'
-    ),
-    "run_seconds": click.option(
-        "--run-seconds", type=click.FloatRange(0), metavar="SECONDS", help="How long each run takes.  [default: 1.5]"
-    ),
-    "faults": click.option(
-        "--fault",
-        "faults",
-        multiple=True,
-        help='Something to go wrong, as "503 on=start times=2 retry_after=3"; may be given several times.',
-    ),
-    "today": click.option(
-        "--today",
-        type=click.DateTime(["%Y-%m-%d"]),
-        callback=lambda _, __, value: value and value.date(),
-        metavar="DATE",
-        help='The date that "last week" counts from.',
-    ),
+    "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV, a file or a folder."),
+    "answers": click.option("--answers", type=_FILE, help='Scripted: JSON, [{"prompt": ..., "answer": ...}, ...].'),
+    "run_seconds": click.option("--run-seconds", type=_SECONDS, help="How long each run takes.  [default: 1.5]"),
+    "faults": click.option("--fault", "faults", multiple=True, help='As "503 on=start times=2"; any number of times.'),
+    "today": click.option("--today", type=_DATE, metavar="DATE", help='The date that "last week" counts from.'),
     "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
 }
 
@@ -79,11 +60,12 @@ def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
             raise WrongUsage("The options of the sandbox have no effect without it.", "Add --sandbox.")
         if sandbox and rest["base_url"]:
             raise WrongUsage("--sandbox and --base-url name two different Contits.", "Leave one of them out.")
-        if not sandbox:
-            return command(transport=None, **rest)
-        import httpx  # noqa: PLC0415
+        transport = None
+        if sandbox:
+            import httpx  # noqa: PLC0415
 
-        return command(transport=httpx.ASGITransport(_app(given)), **rest)
+            transport = httpx.ASGITransport(_app(given))
+        return command(transport=transport, **rest)
 
     flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
     return flag(with_options(_OPTIONS.values(), with_transport))
@@ -99,8 +81,10 @@ def _app(given: dict[str, Any]) -> "Starlette":
     from contit_mcp.sandbox.options import SandboxOptions, parse_fault  # noqa: PLC0415
 
     try:
-        faults = tuple(map(parse_fault, given.pop("faults", ())))
-        return create_sandbox(SandboxOptions(faults=faults, **given))
+        given["faults"] = tuple(map(parse_fault, given.get("faults", ())))
+        if "today" in given:
+            given["today"] = given["today"].date()
+        return create_sandbox(SandboxOptions(**given))
     except ValueError as exc:
         raise WrongUsage(f"{exc}.", "docs/sandbox.md says how faults and files are written.") from exc
 
@@ -119,7 +103,6 @@ def command(port: int, app: "Starlette") -> None:
       contit-mcp sandbox
       contit-mcp sandbox --port 8788 --run-seconds 20
       contit-mcp sandbox --fault "503 on=start times=2 retry_after=3"
-      contit-mcp sandbox --fault "failed on=start times=forever"
 
     \b
     In another terminal:

@@ -5,8 +5,7 @@ import importlib.util
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,7 +31,9 @@ END_SECONDS = 1.0
 """How long calls in flight may take to return their handles; waits end at once. Hosts kill 2 s after they ask."""
 
 _probe_option = click.option("--probe", is_flag=True, help="Offer contit_probe too, which measures your host's limit.")
-_wait_option = click.option("--wait-seconds", type=click.FloatRange(1, 3_600), help="[CONTIT_MCP_WAIT_SECONDS]")
+_wait_option = click.option(
+    "--wait-seconds", type=click.FloatRange(1, 3_600), help="A call's wait.  [CONTIT_MCP_WAIT_SECONDS]"
+)
 _host_option = click.option("--host", help="The server's address.  [CONTIT_MCP_HOST]")
 _port_option = click.option("--port", type=click.IntRange(0, 65_535), help="The server's port.  [CONTIT_MCP_PORT]")
 
@@ -59,12 +60,15 @@ def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any
 
 
 async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool) -> None:
-    async with AppContext(settings, transport=transport) as context, _leaving(context) as stdin_ended:
+    stdin_ended = anyio.Event()
+    async with AppContext(settings, transport=transport) as context, anyio.create_task_group() as tasks:
         server = create_server(context, probe=probe)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_get_ready, context)
-            await serve_stdio(server, stdin_ended=stdin_ended)
-            tasks.cancel_scope.cancel()
+        if sys.platform != "win32":
+            tasks.start_soon(_leave_at_a_signal, context)
+        tasks.start_soon(_leave_after, stdin_ended)
+        tasks.start_soon(_get_ready, context)
+        await serve_stdio(server, stdin_ended=stdin_ended)
+        tasks.cancel_scope.cancel()
 
 
 async def _get_ready(context: AppContext) -> None:
@@ -74,37 +78,25 @@ async def _get_ready(context: AppContext) -> None:
     await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
 
 
-@asynccontextmanager
-async def _leaving(context: AppContext) -> AsyncIterator[anyio.Event]:
-    """While inside, a signal lets every call return its handle and then ends the process.
+async def _leave_at_a_signal(context: AppContext) -> None:
+    """Let every call return its handle when a signal comes, and then end the process."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
+            context.close()
+            with anyio.move_on_after(END_SECONDS):
+                while context.calls_in_flight:
+                    await anyio.sleep(0.01)
+                await anyio.sleep(0.1)  # the last results are on their way through the writer
+            _exit_now()
 
-    Yields the event that says that stdin has ended: then the process leaves even if a call does not stop in time.
-    """
-    stdin_ended = anyio.Event()
 
-    async def on_signal() -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for received in signals:
-                log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
-                context.close()
-                with anyio.move_on_after(END_SECONDS):
-                    while context.calls_in_flight:
-                        await anyio.sleep(0.01)
-                    await anyio.sleep(0.1)  # the last results are on their way through the writer
-                _exit_now()
-
-    async def on_eof() -> None:
-        await stdin_ended.wait()
-        log.debug("server.stopping", cause="stdin ended")
-        await anyio.sleep(END_SECONDS)
-        _exit_now()
-
-    async with anyio.create_task_group() as tasks:
-        if sys.platform != "win32":
-            tasks.start_soon(on_signal)
-        tasks.start_soon(on_eof)
-        yield stdin_ended
-        tasks.cancel_scope.cancel()
+async def _leave_after(stdin_ended: anyio.Event) -> None:
+    """End the process when stdin has ended, even if a call does not stop in time."""
+    await stdin_ended.wait()
+    log.debug("server.stopping", cause="stdin ended")
+    await anyio.sleep(END_SECONDS)
+    _exit_now()
 
 
 def _exit_now() -> None:

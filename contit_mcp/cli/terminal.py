@@ -138,10 +138,7 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def interruptible(leave: Callable[[], None]) -> Iterator[None]:
-    """While inside, the first SIGINT or SIGTERM calls `leave` on the event loop; the second ends the process at once.
-
-    An event loop takes no handlers on Windows, so these are the process's own.
-    """
+    """While inside, the first SIGINT or SIGTERM calls `leave` on the event loop; the second ends the process."""
     loop = asyncio.get_running_loop()
     leaving = False
 
@@ -152,7 +149,7 @@ def interruptible(leave: Callable[[], None]) -> Iterator[None]:
         leaving = True
         loop.call_soon_threadsafe(leave)
 
-    # An ignored signal stays ignored: a shell starts background processes like that.
+    # Not the loop's handlers, which Windows lacks. An ignored signal stays so, as in a process in the background.
     numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:

@@ -37,10 +37,8 @@ def load_settings(
         without_unset({name: environment.get(variable) for name, variable in _VARIABLES.items()}),
         {name: value for name, value in (overrides or {}).items() if value is not None},
     ):
-        for group in GROUPS:
-            if not group.isdisjoint(source):
-                values = {name: value for name, value in values.items() if name not in group}
-        values |= source
+        replaced = set().union(*(group for group in GROUPS if not group.isdisjoint(source)))
+        values = {name: value for name, value in values.items() if name not in replaced} | source
     try:
         return Settings(**values)
     except ValidationError as exc:

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -103,15 +104,11 @@ def _with_comments_behind(before: str, after: str) -> str:
 
 
 def _checked(file_format: "_Format", before: str, after: str, addition: Addition, value: Any) -> str:
-    says_before = file_format.read(before)
-    try:
-        says_after = file_format.read(after)
-        # By repr: in Python 1 equals True, and NaN does not equal NaN.
-        others_stay = repr(addition.without(says_before)) == repr(addition.without(says_after))
-        if others_stay and addition.find(says_after) == value:
+    others = repr(addition.without(file_format.read(before)))  # in Python 1 equals True, and NaN does not equal NaN
+    with suppress(Exception):  # whatever error a reader raises, such a text is not written
+        document = file_format.read(after)
+        if repr(addition.without(document)) == others and addition.find(document) == value:
             return after
-    except Exception:  # noqa: BLE001, S110 - whatever error a reader raises, such a text is not written
-        pass
     raise UneditableError("it cannot be edited safely")
 
 
@@ -211,19 +208,15 @@ def misread(text: str, *, comments: bool) -> int | None:
 
 
 def _read_json(text: str) -> Any:
-    if not text.strip():
-        return None
-    try:
+    with suppress(ValueError):
         return json.loads(text)  # ten times as fast: Claude Code's file can be large
-    except ValueError:
-        return json.loads(_plain(text))
+    return json.loads(_plain(text)) if text.strip() else None
 
 
 def _insert_json(text: str, addition: Addition) -> str:
     """Insert it as the first item of its section: comments before other items stay with these."""
+    text = text if _plain(text).strip() else text + "{}\n"
     plain = _plain(text)
-    if not plain.strip():
-        return text + json.dumps({addition.section: addition.whole}, indent=2, ensure_ascii=False) + "\n"
     at, name, value, depth = plain.index("{"), json.dumps(addition.section) + ": ", addition.whole, 1
     if section := _items(plain, at).get(addition.section):
         at, value, depth = section.value, addition.value, 2

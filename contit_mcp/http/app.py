@@ -5,8 +5,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -21,12 +21,12 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contit_mcp import __version__
-from contit_mcp.config.settings import Settings, split_list
+from contit_mcp.config.settings import Settings
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.transport import build_http_client
 from contit_mcp.errors import AuthenticationError, ContitError, NotFoundError
 from contit_mcp.http.auth import JwtTokens, anyone, issuer_client, metadata_routes, own_credential, token_of
-from contit_mcp.http.guard import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Guard, GuardPolicy, Identify, Refusal
+from contit_mcp.http.guard import Guard, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.server.context import AppContext
@@ -53,12 +53,8 @@ CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
     "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
 }
 
-SHARING = {
-    "none": Sharing.ONE_CALLER,
-    "token": Sharing.BY_PRINCIPAL,
-    "jwt": Sharing.BY_PRINCIPAL,
-    "caller": Sharing.BY_CREDENTIAL,
-}
+_NAMED = Sharing.BY_PRINCIPAL
+SHARING = {"none": Sharing.ONE_CALLER, "token": _NAMED, "jwt": _NAMED, "caller": Sharing.BY_CREDENTIAL}
 
 
 class Readiness:
@@ -78,19 +74,17 @@ class Readiness:
             return "not serving: starting or draining"
         async with self._probing:
             if self._settings.ready_probes_contit and anyio.current_time() - self._probed_at >= PROBE_SECONDS:
-                self.problem = await self._probe()
+                self.problem = await self._probe(self._settings.base_url, self._settings.ca_file)
                 self._probed_at = anyio.current_time()
         return self.problem
 
-    async def _probe(self) -> str | None:
-        settings = self._settings
-        async with build_http_client(settings.base_url, ca_file=settings.ca_file, transport=self._transport) as http:
+    async def _probe(self, base_url: str, ca_file: Path | None) -> str | None:
+        async with build_http_client(base_url, ca_file=ca_file, transport=self._transport) as http:
             try:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
-            except (NotFoundError, AuthenticationError):
-                return None  # it is there; calls report a refused credential
             except ContitError as error:
-                return error.message
+                # Refused credentials are reported by calls.
+                return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
         return None
 
 
@@ -131,7 +125,6 @@ async def wired_app(
     location = settings.store_location()
     metrics = Metrics()
     readiness = Readiness(settings, transport)
-    policy = _policy(settings)
     rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
@@ -143,9 +136,9 @@ async def wired_app(
             stateless=True,
             # `Guard` checks Host and Origin: unlike the SDK, it can also allow any Host.
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-            max_request_body_size=policy.largest_body,
+            max_request_body_size=settings.max_body_bytes,
         )
-        guard = Guard(sessions.handle_request, policy, identify, rate)
+        guard = Guard(sessions.handle_request, settings, identify, rate)
         metrics_here = settings.metrics_port is None
         routes = [
             Route("/mcp", guard),
@@ -158,7 +151,7 @@ async def wired_app(
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
         wired = WiredApp(app, context, guard, readiness, metrics)
         _read_states(wired, rate)
-        metrics.most_under_way.set(policy.at_once)
+        metrics.most_under_way.set(settings.calls_at_once)
         metrics.set_build_info(store=location.kind, schema=None if location.kind == "memory" else SCHEMA_VERSION)
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(context.reachability.watch)
@@ -166,22 +159,6 @@ async def wired_app(
             async with sessions.run():
                 yield wired
             watchers.cancel_scope.cancel()
-
-
-def _policy(settings: Settings) -> GuardPolicy:
-    open_to_names = settings.auth != "none"
-    hosts = split_list(settings.allowed_hosts.lower())
-    if hosts and settings.public_url:
-        hosts.append(urlsplit(settings.public_url).netloc.lower())
-    origins = split_list(settings.allowed_origins.lower())
-    return GuardPolicy(
-        hosts=hosts or (None if open_to_names else LOOPBACK_HOSTS),
-        origins=origins or (() if open_to_names else LOOPBACK_ORIGINS),
-        largest_body=settings.max_body_bytes,
-        per_caller=settings.calls_per_caller,
-        at_once=settings.calls_at_once,
-        cards=settings.card,
-    )
 
 
 async def _identification(settings: Settings, stack: AsyncExitStack) -> Identify:

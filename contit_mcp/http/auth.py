@@ -184,7 +184,6 @@ class WrongKindError(jwt.InvalidTokenError):
 
 
 def _require_access_token_claims(claims: Mapping[str, Any]) -> None:
-    """Check the claims that tell an access token from other tokens of the same issuer."""
     if claims.get("cnf") is not None:
         raise WrongKindError(
             "The token is bound to a key of its client (cnf), which this server cannot check; get a bearer token."

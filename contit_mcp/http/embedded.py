@@ -58,7 +58,6 @@ class EmbeddedApp:
         return (await asyncio.shield(self._opened)).app
 
     async def _run(self, opened: "asyncio.Future[WiredApp]") -> None:
-        """Hold what the requests share until the event loop ends, which cancels this."""
         # Where the host has no handler, or this is not the main thread, no signal is watched.
         main = threading.current_thread() is threading.main_thread()
         ends = [number for number in (signal.SIGTERM, signal.SIGINT) if main and callable(signal.getsignal(number))]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 from mcp.server.streamable_http import check_accept_headers
@@ -23,6 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
 from contit_mcp.server.request_state import Caller, request_state
@@ -38,23 +40,6 @@ LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") fo
 _SERVER_ERROR = -32000  # left to servers (JSON-RPC 2.0, 5.1)
 _PORT = re.compile(r":[0-9]{1,5}\Z")
 _JSON = TypeAdapter[Any](Any)
-
-
-@dataclass(frozen=True, slots=True)
-class GuardPolicy:
-    """What is let in, and how much of it.
-
-    `hosts` and `origins` are in small letters; `name:*` allows any port, and None any host.
-    """
-
-    hosts: Sequence[str] | None = LOOPBACK_HOSTS
-    origins: Sequence[str] = LOOPBACK_ORIGINS
-    largest_body: int = 262_144
-    body_seconds: float = 15.0
-    body_budget: int = 64 * 1_048_576  # of all bodies under way; the manifests limit the memory to 512 MB
-    per_caller: int = 100  # requests at once
-    at_once: int = 2_000  # requests of all callers
-    cards: bool = False  # whether an `initialize` that declares answer cards gets a session id
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +92,26 @@ _DRAINING = Refusal(
 """A proxy may send the request to another replica: nothing was started."""
 
 _CUT_OFF = Refusal(
-    500,
-    "cut_off",
-    "This server is shutting down, and the run may have been started. Repeat the question to get its answer.",
+    500, "cut_off", "This server shuts down; the run may have been started. Repeat the question to get its answer."
 )
 
 
 class Guard:
     """The ASGI middleware of `/mcp`. The application behind it gets the whole body at once."""
 
-    def __init__(self, app: ASGIApp, policy: GuardPolicy, identify: Identify, rate: RequestRate) -> None:
+    body_seconds = 15.0
+    body_budget = 64 * 1_048_576  # bytes of all bodies under way; the manifests limit the memory to 512 MB
+
+    def __init__(self, app: ASGIApp, settings: Settings, identify: Identify, rate: RequestRate) -> None:
         self.draining = False
         self._app = app
-        self._policy = policy
+        self._settings = settings
+        hosts, origins = split_list(settings.allowed_hosts.lower()), split_list(settings.allowed_origins.lower())
+        if hosts and settings.public_url:
+            hosts.append(urlsplit(settings.public_url).netloc.lower())
+        local = settings.auth == "none"
+        self._hosts = hosts or (LOOPBACK_HOSTS if local else None)  # None allows any
+        self._origins = origins or (LOOPBACK_ORIGINS if local else ())
         self._with_cors = CORSMiddleware(  # it answers preflights, which carry no credential
             self._identified,
             allow_origin_regex=".*",  # `_page_refusal` has refused others
@@ -148,7 +140,20 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        await (_page_refusal(Headers(scope=scope), self._policy) or self._with_cors)(scope, receive, send)
+        await (self._page_refusal(Headers(scope=scope)) or self._with_cors)(scope, receive, send)
+
+    def _page_refusal(self, headers: Headers) -> Refusal | None:
+        origins = headers.getlist("origin")
+        if self._hosts is not None and not matches(headers.get("host", ""), self._hosts):
+            text = "This host name is not allowed; add it to CONTIT_MCP_ALLOWED_HOSTS."
+            return Refusal(421, "wrong_host", text)
+        if origins and not (len(origins) == 1 and matches(origins[0], self._origins)):
+            text = "This origin is not allowed; add it to CONTIT_MCP_ALLOWED_ORIGINS."
+            return Refusal(403, "foreign_origin", text)
+        # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
+        if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):
+            return Refusal(403, "cross_site", "Web pages may not call this server without an Origin header.")
+        return None
 
     async def _identified(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -175,21 +180,21 @@ class Guard:
 
     async def _read(self, request: Request, body: bytearray) -> Refusal | None:
         """Receive the body into `body`. Its bytes count against the budget until the request has been served."""
-        largest = self._policy.largest_body
+        largest = self._settings.max_body_bytes
         too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.")
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > largest:  # no server need have checked it
             return too_large
-        with anyio.move_on_after(self._policy.body_seconds):
+        with anyio.move_on_after(self.body_seconds):
             async for chunk in request.stream():
                 if len(body) + len(chunk) > largest:
                     return too_large
-                if self._body_bytes + len(chunk) > self._policy.body_budget:
+                if self._body_bytes + len(chunk) > self.body_budget:
                     return Refusal(503, "overloaded", "This server holds all it can.", {"Retry-After": "2"})
                 body += chunk
                 self._body_bytes += len(chunk)
             return None
-        return Refusal(408, "slow_body", f"The request did not arrive within {self._policy.body_seconds:.0f} s.")
+        return Refusal(408, "slow_body", f"The request did not arrive within {self.body_seconds:.0f} s.")
 
     async def _serve(
         self, message: dict[str, Any], problem: Refusal | None, scope: Scope, receive: Receive, send: Send
@@ -197,10 +202,10 @@ class Guard:
         caller = _name_of(request_state(scope).caller)
         if self.draining:
             return _DRAINING
-        if self.under_way >= self._policy.at_once:
+        if self.under_way >= self._settings.calls_at_once:
             text = "This server is at its limit of requests; try again."
             return Refusal(503, "overloaded", text, {"Retry-After": "2"})
-        if self._calls[caller] >= self._policy.per_caller:
+        if self._calls[caller] >= self._settings.calls_per_caller:
             text = "Too many of your calls are in flight; wait for some."
             return Refusal(429, "too_many_calls", text, {"Retry-After": "5"})
         self._calls[caller] += 1  # before anything is awaited, or all requests of a burst would find the same room
@@ -220,7 +225,7 @@ class Guard:
         state = request_state(scope)
         began = False
         bodies: list[Message] = [{"type": "http.request", "body": state.body, "more_body": False}]
-        session_id = session_id_for(state.body or b"") if self._policy.cards else None
+        session_id = session_id_for(state.body or b"") if self._settings.card else None
 
         async def receive_again() -> Message:
             return bodies.pop() if bodies else await receive()
@@ -248,21 +253,6 @@ class Guard:
             return None
         # A run may exist for a call that has reached its tool. A proxy may send a 503 to another replica.
         return _DRAINING if state.call_span is None else _CUT_OFF
-
-
-def _page_refusal(headers: Headers, policy: GuardPolicy) -> Refusal | None:
-    """Return why a request is refused that may come from a web page."""
-    origins = headers.getlist("origin")
-    if policy.hosts is not None and not matches(headers.get("host", ""), policy.hosts):
-        text = "This host name is not allowed; add it to CONTIT_MCP_ALLOWED_HOSTS."
-        return Refusal(421, "wrong_host", text)
-    if origins and not (len(origins) == 1 and matches(origins[0], policy.origins)):
-        text = "This origin is not allowed; add it to CONTIT_MCP_ALLOWED_ORIGINS."
-        return Refusal(403, "foreign_origin", text)
-    # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
-    if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):
-        return Refusal(403, "cross_site", "Web pages may not call this server without an Origin header.")
-    return None
 
 
 def matches(value: str, allowed: Sequence[str]) -> bool:

@@ -43,8 +43,8 @@ for _curve in ("Ed25519", "Ed448"):  # newer names of EdDSA
 _DOCUMENT = TypeAdapter(dict[str, Any])
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
+# What a fetch raises if the issuer cannot be reached or sends something else than its metadata and keys
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError)
-"""What a fetch raises if the issuer cannot be reached or sends something else than its metadata and keys."""
 
 
 class KeysUnavailableError(Exception):

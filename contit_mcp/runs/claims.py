@@ -8,16 +8,14 @@ POLL_LEASE_SECONDS = 10.0
 """How long a process may be silent before another one polls in its place. More than the age at which a lease is renewed
 and the longest pause between two polls together (4 + 5.5 s). Where backoff makes pauses longer, both may poll."""
 
-RENEW_SECONDS = 4.0
-"""How old a lease is when it is renewed."""
+RENEW_SECONDS = 4.0  # how old a lease is when it is renewed
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The question may start; its intent is stored.
+    """The question may start; its intent is stored. If `interrupted`, a process died while it was sending the same one.
 
-    If `interrupted`, a process died while it was sending the same question. Whether Contit accepted that start cannot
-    be known: there is no idempotency key.
+    Whether Contit accepted that start cannot be known: there is no idempotency key.
     """
 
     record: RunRecord

@@ -13,7 +13,7 @@ from typing import TypeVar
 import anyio
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Busy, Claim, Deduplicated, Granted, existing_run, key_slot, slot_of
+from contit_mcp.runs.claims import Claim, Granted, existing_run, key_slot, slot_of
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Phase, RunRecord
 from contit_mcp.runs.store import RunStore, Transition
@@ -23,21 +23,14 @@ from contit_mcp.telemetry.logging import get_logger
 T = TypeVar("T")
 log = get_logger(__name__)
 
-OPERATION_SECONDS = 2.0
-"""What one operation may take; a healthy store takes milliseconds."""
-
-PAUSE_SECONDS = 3.0
-"""How long a store that failed is left alone: a try may cost its caller two seconds."""
-
-SLOW_SECONDS = 0.25
-"""What makes an operation slow."""
-
+OPERATION_SECONDS = 2.0  # what one operation may take; a healthy store takes milliseconds
+PAUSE_SECONDS = 3.0  # how long a store that failed is left alone: a try may cost its caller two seconds
+SLOW_SECONDS = 0.25  # what makes an operation slow
 SPEED_ROW, SPEED_SECONDS = 5, 1.0
 """How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
 again. A pause of this process makes several operations slow at one moment."""
 
-_AT_ONCE = 30
-"""Operations that a store works on at once. Further ones wait, and their wait is not the store's fault."""
+_AT_ONCE = 30  # operations that a store works on; further ones wait, and their wait is not the store's fault
 
 
 class FallbackRunStore(RunStore):
@@ -58,10 +51,10 @@ class FallbackRunStore(RunStore):
     async def claim(self, intent: RunRecord) -> Claim:
         """Keep the intent to start, or return the run that keeps it from starting."""
         try:
+            known = self._memory.newest(slot_of(intent.question))
+            if known is not None and existing_run(intent.question, known, now=self.now()):
+                await self._change_in_store(known, lambda run, _: run)  # the store may have lost it, or know its end
             claim = await self._use("claim", lambda: self._store.claim(intent))
-            if isinstance(claim, Granted) and (existing := await self._known_here(claim.record)):
-                await self.release(intent)
-                return existing
         except StoreError:
             return await self._memory.claim(intent)
         if isinstance(claim, Granted):
@@ -70,14 +63,6 @@ class FallbackRunStore(RunStore):
             return replace(claim, interrupted=claim.interrupted or (isinstance(here, Granted) and here.interrupted))
         self._copy(claim.record)
         return claim
-
-    async def _known_here(self, granted: RunRecord) -> Deduplicated | Busy | None:
-        """Return the run that keeps a granted question from starting, if memory has one that the store has lost."""
-        known = self._memory.newest(slot_of(granted.question))
-        if known is None or known.key == granted.key or not existing_run(granted.question, known, now=self.now()):
-            return None
-        known = await self._change_in_store(known, lambda run, _: run)  # the store may have a newer state of it
-        return existing_run(granted.question, known, now=self.now())
 
     async def change(self, record: RunRecord, transition: Transition) -> RunRecord:
         """Apply the transition to what is kept of a run, and return the result."""

@@ -1,7 +1,6 @@
 """The record of one run: its fields, its transitions, and its form as a text."""
 
 import hashlib
-import itertools
 import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,18 +9,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, TypeAdapter
 
-SCHEMA_VERSION = 4
-"""Of the text and of what stores keep beside it. Versions of this program with another schema do not see these runs."""
+SCHEMA_VERSION = 4  # of the text and of what stores keep beside it; versions with another one do not see these runs
 
-START_LEASE_SECONDS = 25.0
-"""How long an intent stands: longer than a start can take once it is being sent (20 s)."""
-
+START_LEASE_SECONDS = 25.0  # how long an intent stands: longer than sending a start can take (20 s)
 MAX_LEASE_SECONDS = 60.0
 """A lease that ends later than this from now was written by a clock that is wrong, and is ignored. No lease is granted
 for more than 25 s, so clocks may differ by 35 s."""
 
-_MOST_CANCELLED = 100
-"""Cancelled asks that are kept with one run."""
+_MOST_CANCELLED = 100  # asks that are kept with one run
 
 
 class Phase(StrEnum):
@@ -183,15 +178,12 @@ def _form() -> TypeAdapter[RunRecord]:
     return TypeAdapter(RunRecord)
 
 
-_count = itertools.count()
-
-
 def intent_to_start(
     question: Question, *, delivery: Delivery, process: str, now: float, title: str | None = None
 ) -> RunRecord:
-    """Return what is stored before a start is sent. Keys of one process sort in the order of asking."""
+    """Return what is stored before a start is sent. Keys sort in the order of asking."""
     return RunRecord(
-        key=f"{int(now * 1000):012x}{next(_count) & 0xFFFFFFFF:08x}{secrets.token_hex(6)}",
+        key=f"{int(now * 1000):012x}{secrets.token_hex(10)}",
         question=question,
         asked_at=now,
         delivery=delivery,

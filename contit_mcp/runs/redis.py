@@ -21,14 +21,9 @@ from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 
-_TIMEOUT_SECONDS = 5.0
-"""For a server that does not answer: longer than `fallback` waits, which allows for a process that is late itself."""
-
-CONNECTIONS = 50
-"""Open at once; further operations wait for one."""
-
-_NEWEST_KEPT = 20
-"""Runs of a thread that are found by age; older ones are found by their ids."""
+_TIMEOUT_SECONDS = 5.0  # longer than `fallback` waits, which allows for a process that is late itself
+_CONNECTIONS = 50  # at once; further operations wait for one
+_NEWEST_KEPT = 20  # runs of a thread that are found by age; older ones are found by their ids
 
 
 class RedisRunStore(RunStore):
@@ -50,7 +45,7 @@ class RedisRunStore(RunStore):
             socket_connect_timeout=_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 1),
             health_check_interval=30,
-            max_connections=CONNECTIONS,
+            max_connections=_CONNECTIONS,
             timeout=None,
         )
         self._redis = redis.asyncio.Redis.from_pool(pool)

@@ -54,15 +54,9 @@ CREATE INDEX run_with_answer ON run (ended_at) WHERE answer IS NOT NULL;
 """
 _NEWEST = "ORDER BY asked_at DESC, key DESC LIMIT ?"
 
-_APPLICATION_ID = 0x436F6E74  # "Cont"
-"""Marks the SQLite files of this program; another program's file is not touched."""
-
-_BUSY_SECONDS = 1.0
-"""How long another process's transaction is waited for; they take milliseconds."""
-
-_KEEP_BROKEN_SECONDS = 86_400.0
-"""How long a file that was set aside is kept."""
-
+_APPLICATION_ID = 0x436F6E74  # "Cont" marks the files of this program; another program's file is not touched
+_BUSY_SECONDS = 1.0  # how long another process's transaction is waited for; they take milliseconds
+_KEEP_BROKEN_SECONDS = 86_400.0  # how long a file that was set aside is kept
 _TIDY_SECONDS = 60.0
 _MOST_WAITING = 1_000  # operations; behind a disk that hangs they would pile up
 _IDLE_SECONDS = 5.0  # how long the thread waits for an operation before it ends

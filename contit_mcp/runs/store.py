@@ -16,18 +16,15 @@ Transition = Callable[[RunRecord, float], RunRecord]
 """Takes a record and the time in seconds since the epoch, and returns the record after it. It is pure: a store calls it
 again if two processes change a record at once."""
 
-MOST_RECENT = 100
-"""Runs of one owner that `RunStore.recent` returns at most."""
+MOST_RECENT = 100  # runs of one owner that `RunStore.recent` returns at most
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
     """How long runs and answers are kept, in seconds."""
 
-    record: float = 86_400.0
-    """A run, from when it was asked. A day covers a conversation that is continued later."""
-    answer: float = 3_600.0
-    """Its answer, from when it ended. An hour covers every host's retry; 0 keeps none."""
+    record: float = 86_400.0  # a run, from when it was asked: a day covers a conversation that is continued later
+    answer: float = 3_600.0  # its answer, from when it ended: an hour covers every host's retry; 0 keeps none
 
     def kept(self, record: RunRecord, *, now: float) -> RunRecord | None:
         """Return what of the record may still be known at `now`; None if nothing."""

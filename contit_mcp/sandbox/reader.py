@@ -137,11 +137,18 @@ class Reading:
                 if facet in self.workspace.facets and (one := symbol.can_be(facet)):
                     self._value(at, one)
                     return
-        handler = self._flag if symbol.kind in _FLAGS else getattr(self, f"_on_{symbol.kind}", self._word)
-        handler(at, symbol)
+        self._word(at, symbol)
 
     def _word(self, at: int, symbol: Symbol) -> None:
+        """Read a symbol that is not a value of a facet."""
+        described = self.noun or self._peek(at + 1, "by", "author", "tagged", "when")
         match symbol.kind:
+            case "them" if described and len(symbol.text.split()) == 1:
+                pass  # "those by Anna": the pronoun means the noun
+            case "also" if at > 1:
+                pass
+            case flag if flag in _FLAGS:
+                self.said.add(flag)
             case "not" | "except" | "neither":
                 self._minus = True
             case "and" | "or":
@@ -149,26 +156,77 @@ class Reading:
                 self.said |= {"also"} if at == 0 else set()
             case "mention" | "tagged":
                 self._introduced = symbol.kind
+            case "about" | "onwards":
+                vague = symbol.can_be("onwards") and not self._peek(at + 1, "tag", "category")
+                self._introduced = self._introduced if vague else "about"  # "on" introduces many things
+            case "by":
+                possessive = symbol.text.lower() == "s" and not self._peek(at + 1, "author")
+                self._introduced = self._introduced if possessive else "by"
             case "only" if self._minus or self._introduced or self._peek(at - 1, "locale"):
                 raise NotUnderstoodError  # "not only articles", "in Italian only"
             case "only" if not self._peek(at + 1, "locale", "tagged", "prop"):
                 self.said.add("only")
-            case "nth":
-                self.nth = int(symbol.value)
             case "noun" | "nodrafts":
                 self._minus = self._minus or symbol.kind == "nodrafts"
                 self._value(at, replace(symbol, kind="state", value="Draft", others=()))
+            case "item":
+                self._item(at, symbol)
+            case "when":
+                self._when(at, symbol)
             case "currency" | "to" | "hello" | "thanks" | "yes" | "everything":
                 pass
+            case _:
+                self._asked(at, symbol)
+
+    def _asked(self, at: int, symbol: Symbol) -> None:
+        """Read an action, a property, an order, an entry of the last list, a number of items, or a bound."""
+        value, nouns = symbol.value, ("number", *_NOUNS)
+        behind = at + 1 + bool(self._peek(at + 1, "currency", "prop"))
+        count = int(value) if value.isdigit() and 0 < int(value) <= _MOST_LISTED else None
+        match symbol.kind:
+            case "do" if value in ("list", "exists", "search"):
+                self.do = self.do or ("" if value == "exists" else "list")
+                if value == "search" and self._peek(at + 1, "unknown"):
+                    self._introduced = "mention"
+            case "do":
+                refuse(self.do not in ("", "list", value), "two_questions")
+                self.do = value
+            case "prop" if value == "tag" and self._peek(at + 1, "unknown", "tag"):
+                self._introduced = "tagged"
+            case "prop" if value in self.workspace.facets and self._peek(at + 1, value):
+                self._introduced = ""  # a word beside a value
+            case "prop" if not (value == "title" and self._peek(at + 1, "unknown")):
+                if value not in self.props and not (self._last == value and self._peek(at - 1, value)):
+                    self.props.append(value)
+            case "order":
+                self._order_by(at, value, symbol.text)
+            case "ordinal" if any(self._peek(at + step, "order") for step in (-1, 1, 2)):
+                self._unknown.append(symbol.text)  # "the second cheapest"
+            case "ordinal" if value == "1" and (self._peek(at + 1, *nouns) or self._peek(at - 1, "state", "category")):
+                self._order_by(at, "date<")  # "the first two articles"
+            case "relative" if symbol.can_be("them"):
+                self.said.add("them")
+            case "relative" if value not in ("last", "past"):
+                self._unknown.append(symbol.text)
+            case "relative" if any(self._peek(at + step, *nouns) for step in (1, 2, -1, -2)):
+                self._order_by(at, "date>")  # "the last three articles"
+            case "relative":
+                self.nth = -1
+            case "ordinal" | "nth":
+                self.nth = int(value)
+            case "number" if count and len(self.symbols) == 1:
+                self.nth = count
+            case "number" if count:
+                near = self._peek(at + 1, "order", *_NOUNS) or self._peek(
+                    at - 1, "order", "relative", "ordinal", "only"
+                )
+                if self.limit or not near:
+                    self._unknown.append(symbol.text)
+                self.limit = count
+            case "cmp" if number := self._peek(behind, "number"):
+                self._bound(value, number, behind + 1)
             case _ if symbol.can_be("unit") or not symbol.can_be("skip"):
                 self._unknown.append(symbol.text)
-
-    def _flag(self, at: int, symbol: Symbol) -> None:
-        kind, following = symbol.kind, self._peek(at + 1, "by", "author", "tagged", "when")
-        if kind == "them" and len(symbol.text.split()) == 1 and (self.noun or following):
-            return  # "those by Anna": the pronoun stands for the noun
-        if kind != "also" or at <= 1:
-            self.said.add(kind)
 
     def _value(self, at: int, symbol: Symbol) -> None:
         """Read a value of a facet. Values that "or" joins become one condition."""
@@ -232,7 +290,14 @@ class Reading:
         self._minus, self._connector, self._last, self._introduced = False, "", "text", ""
         self._next = behind
 
-    def _on_item(self, at: int, symbol: Symbol) -> None:
+    def _order_by(self, at: int, order: str, text: str = "") -> None:
+        refuse(self.order and self.order.field != order[:-1], "two_questions")
+        self.order = Order(order[:-1], order.endswith(">"))
+        self._places["order"] = at
+        sorting = {word.folded for word in words(text, ())} & self.lexicon.listed("sort_signs")
+        self.sorted_only = self.sorted_only or bool(sorting)
+
+    def _item(self, at: int, symbol: Symbol) -> None:
         """Take a title as an item. A title of one word must be beside a noun that fits, or the last word."""
         item = self.reader.by_id[symbol.value]
         kinds = {one.value for step in (-1, 1) if (one := self._peek(at + step, "type"))}
@@ -243,16 +308,9 @@ class Reading:
             self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
             self._symbol(at)
             return
-        self.items += [] if item in self.items else [item]
+        if item not in self.items:
+            self.items.append(item)
         self._last = self._connector = ""
-
-    def _on_cmp(self, at: int, symbol: Symbol) -> None:
-        """Read a bound: "under 100 euros", "more than 30 minutes"."""
-        behind = at + 1 + bool(self._peek(at + 1, "currency") or self._peek(at + 1, "prop"))
-        if number := self._peek(behind, "number"):
-            self._bound(symbol.value, number, behind + 1)
-        else:
-            self._unknown.append(symbol.text)
 
     def _bound(self, sign: str, number: Symbol, behind: int, high: Symbol | None = None) -> None:
         """Add a condition on the number field whose unit or name is beside a number."""
@@ -275,7 +333,7 @@ class Reading:
         refuse(not plain, "unknown_words", words=[number.text])
         return float(re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number.value).replace(",", "."))
 
-    def _on_when(self, at: int, symbol: Symbol) -> None:
+    def _when(self, at: int, symbol: Symbol) -> None:
         """Read "between 100 and 200 euros". A preposition of time without a period may be one of another kind."""
         numbers = [place for place in range(at + 1, min(at + 6, len(self.symbols))) if self._peek(place, "number")][:2]
         between = range(at + 1, (numbers or [0])[-1])
@@ -285,76 +343,6 @@ class Reading:
             self._bound("=", low, numbers[1] + 1, high)
         elif symbol.value != "from" and not self._peek(at + 1, *_NOUNS):
             self._unknown.append(symbol.text)
-
-    def _on_number(self, at: int, symbol: Symbol) -> None:
-        whole = symbol.value.isdigit() and 0 < int(symbol.value) <= _MOST_LISTED
-        if whole and len(self.symbols) == 1:
-            self.nth = int(symbol.value)
-            return
-        near = self._peek(at + 1, "order", *_NOUNS) or self._peek(at - 1, "order", "relative", "ordinal", "only")
-        if not whole or self.limit or not near:
-            self._unknown.append(symbol.text)
-        self.limit = int(symbol.value) if whole else None
-
-    def _on_ordinal(self, at: int, symbol: Symbol) -> None:
-        """Read "the first two articles", or the place in the last list."""
-        if any(self._peek(at + step, "order") for step in (-1, 1, 2)):
-            self._unknown.append(symbol.text)  # "the second cheapest"
-        elif symbol.value == "1" and (self._peek(at + 1, "number", *_NOUNS) or self._peek(at - 1, "state", "category")):
-            self._on_order(at, replace(symbol, value="date<", text=""))
-        else:
-            self.nth = int(symbol.value)
-
-    def _on_relative(self, at: int, symbol: Symbol) -> None:
-        """Read "the last three articles", or the last of the list."""
-        if symbol.can_be("them"):
-            self.said.add("them")
-        elif symbol.value not in ("last", "past"):
-            self._unknown.append(symbol.text)
-        elif any(self._peek(at + step, "number", *_NOUNS) for step in (1, 2, -1, -2)):
-            self._on_order(at, replace(symbol, value="date>", text=""))
-        else:
-            self.nth = -1
-
-    def _on_order(self, at: int, symbol: Symbol) -> None:
-        name, descending = symbol.value[:-1], symbol.value.endswith(">")
-        refuse(self.order and self.order.field != name, "two_questions")
-        self.order = Order(name, descending)
-        self._places["order"] = at
-        sorting = {word.folded for word in words(symbol.text, ())} & self.lexicon.listed("sort_signs")
-        self.sorted_only = self.sorted_only or bool(sorting)
-
-    def _on_do(self, at: int, symbol: Symbol) -> None:
-        if symbol.value in ("list", "exists", "search"):
-            self.do = self.do or ("" if symbol.value == "exists" else "list")
-            if symbol.value == "search" and self._peek(at + 1, "unknown"):
-                self._introduced = "mention"
-        else:
-            refuse(self.do not in ("", "list", symbol.value), "two_questions")
-            self.do = symbol.value
-
-    def _on_prop(self, at: int, symbol: Symbol) -> None:
-        """Read the name of a property: what is asked for, or a word beside a value."""
-        name, following = symbol.value, self._peek(at + 1, "unknown")
-        if name == "tag" and (following or self._peek(at + 1, name)):
-            self._introduced = "tagged"
-        elif name in self.workspace.facets and self._peek(at + 1, name):
-            self._introduced = ""
-        elif name == "title" and following:
-            self._unknown.append(symbol.text)
-        elif name not in self.props and not (self._last == name and self._peek(at - 1, name)):
-            self.props.append(name)
-
-    def _on_about(self, at: int, symbol: Symbol) -> None:
-        vague = symbol.can_be("onwards")  # "on" introduces many things
-        if not vague or self._peek(at + 1, "tag", "category"):
-            self._introduced = "about"
-
-    _on_onwards = _on_about
-
-    def _on_by(self, at: int, symbol: Symbol) -> None:
-        possessive = symbol.text.lower() == "s" and not self._peek(at + 1, "author")
-        self._introduced = self._introduced if possessive else "by"
 
     def _finish(self) -> None:
         """Add the period, and refuse what does not fit together."""

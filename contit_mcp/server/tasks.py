@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 from mcp.server.context import CallNext, HandlerResult
 from mcp_types import CallToolRequestParams, CallToolResult
 
-from contit_mcp.assistant.reports import RunSnapshot
+from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
 from contit_mcp.server.call import Call, Request, logged_request, run_call
 from contit_mcp.server.context import AppContext
@@ -118,19 +118,18 @@ class AskTasks:
             call.started(task.thread_id, task.run_id)
             yield call, task
 
-    def _found(self, task_id: str, task: TaskId, found: RunSnapshot, call: Call) -> Task:
-        report = found.report
-        if found.cancelled:
+    def _found(self, task_id: str, task: TaskId, report: RunReport, call: Call) -> Task:
+        if report.cancelled:
             call.facts["outcome"] = "cancelled"
             message = "Cancelled. The run continues at Contit, which has no cancel; its answer is not waited for."
             return self._task(task_id, task, call, Status.CANCELLED, message=message)
-        if found.failure is None and report.phase is not Phase.COMPLETED:
+        if report.error is None and report.phase is not Phase.COMPLETED:
             call.facts["outcome"] = "in_progress"
             elapsed = report.elapsed_seconds if report.elapsed_seconds is not None else self._now() - task.created_at
             return self._task(task_id, task, call, Status.WORKING, message=_working(elapsed))
-        if found.failure is not None:
-            call.failed(found.failure)
-            result = error_result(found.failure)  # without a trace id: the end of a task does not change
+        if report.error is not None:
+            call.failed(report.error)
+            result = error_result(report.error)  # without a trace id: the end of a task does not change
         else:
             call.facts["outcome"] = "completed"
             result = answer_result(report, part=self._context.settings.answer_part_characters)

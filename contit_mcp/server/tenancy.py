@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from contit_mcp.assistant.reports import RunReport, RunSnapshot
+from contit_mcp.assistant.reports import RunReport
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.errors import ConfigurationError, RunError, RunNotFoundError
 
@@ -154,12 +154,12 @@ class Tenant:
         """See `Assistant.runs`."""
         return [self._shown_report(report) for report in await self.assistant.runs(self.owner, limit)]
 
-    async def snapshot(self, thread_id: str, run_id: str, asked_at_ms: int) -> RunSnapshot:
+    async def snapshot(self, thread_id: str, run_id: str, asked_at_ms: int) -> RunReport:
         """See `Assistant.snapshot`. The ids are Contit's own."""
         found = await self.assistant.snapshot(self.owner, thread_id, run_id, asked_at_ms=asked_at_ms)
-        if found.failure is not None:
-            found.failure.thread_id, found.failure.run_id = self.shown(thread_id, run_id)
-        return replace(found, report=self._shown_report(found.report))
+        if found.error is not None:
+            found.error.thread_id, found.error.run_id = self.shown(thread_id, run_id)
+        return self._shown_report(found)
 
     def shown(self, thread_id: _Id, run_id: str | None) -> tuple[_Id, str | None]:
         """Return Contit's ids as the owner sees them."""

@@ -14,9 +14,7 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-Event = Literal["retry", "poll", "join", "store_error", "held"]
-"""A repeated request, a poll, an ask that joined a run, a failed use of the store, and a start that was not sent
-because Contit had asked for a pause."""
+Event = Literal["retry", "poll", "join", "store_error", "held"]  # held: not sent, as Contit had asked for a pause
 
 # Instead of a status
 POOL = "pool"  # no connection of our own was free, so nothing was sent

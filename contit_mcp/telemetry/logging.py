@@ -181,11 +181,8 @@ def _describe(error: BaseException) -> str:
         frames = traceback.extract_tb(error.__traceback__)[-6:]
         places = " < ".join(f"{frame.name} {_short_path(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
         parts.append(f"{type(error).__name__} in {places}" if places else type(error).__name__)
-        if isinstance(error, BaseExceptionGroup):
-            rest.extend(error.exceptions)
-        cause = error.__cause__ or error.__context__
-        if cause is not None:
-            rest.append(cause)
+        members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        rest += [each for each in (*members, error.__cause__ or error.__context__) if each is not None]
     return " | ".join(parts)
 
 

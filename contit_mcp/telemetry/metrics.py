@@ -1,7 +1,4 @@
-"""Metrics for a Prometheus server. There is no label for owners, because callers could fill the memory with labels.
-
-Events are counted when they happen. A state is a gauge that is read at each scrape.
-"""
+"""Metrics for a Prometheus server. There is no label for owners, because callers could fill the memory with labels."""
 
 import platform
 from functools import partial

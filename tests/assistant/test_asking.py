@@ -2,23 +2,13 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    APIStatusError,
-    AuthenticationError,
-    InvalidArgumentError,
-    RunFailedError,
-    RunNotFoundError,
-    RunTimeoutError,
-    RunUnreachableError,
-    StartUnknownError,
-    ThreadBusyError,
-)
+from contit_mcp import errors
 from contit_mcp.runs.record import Phase
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import STEADY, Notes, set_stage
@@ -60,22 +50,26 @@ async def test_an_ask_can_wait_for_its_answer_for_less_than_for_its_thread() -> 
     assert (await stage.ask("quick", answer_seconds=8)).response == answer_to("quick")
 
 
-@pytest.mark.parametrize("word", ["failed", "cancelled", "expired"])
-async def test_a_failed_run_is_an_error_to_its_caller_and_frees_its_thread(word: str) -> None:
-    """The response is never fetched: it could be the previous answer."""
-    stage = set_stage(EchoContit(end_words={"q": word}))
-    with pytest.raises(RunFailedError) as caught:
-        await stage.ask("q")
-    assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
-    assert stage.contit.count("response") == 0
-    assert (await stage.ask("next", "thread_1")).response == answer_to("next")
+NO_ANSWER: dict[str, tuple[dict[str, Any], str, int, type[errors.RunError], str]] = {
+    **{word: ({"end_words": {"q": word}}, "", 0, errors.RunFailedError, "failed") for word in ("failed", "expired")},
+    "endless": ({"durations": {"q": 1e9}}, "", 0, errors.RunTimeoutError, "No end seen.* 1 minute "),
+    "401": ({}, "status", 401, errors.RunUnreachableError, "did not work"),
+    "no answer": ({}, "response", 404, errors.AnswerUnavailableError, "has no answer"),
+}
 
 
-async def test_a_run_without_an_end_is_given_up_and_frees_its_thread() -> None:
-    stage = set_stage(EchoContit(durations={"endless": 1e9}), polling=replace(STEADY, run_seconds=60))
-    with pytest.raises(RunTimeoutError, match="No end seen.* 1 minute ") as caught:
-        await stage.ask("endless", wait=240)
+@pytest.mark.parametrize(("contit", "endpoint", "status", "error", "text"), NO_ANSWER.values(), ids=NO_ANSWER)
+async def test_a_run_without_an_answer_is_an_error_with_its_ids_and_frees_its_thread(
+    contit: dict[str, Any], endpoint: str, status: int, error: type[errors.RunError], text: str
+) -> None:
+    """The response of a failed run is never fetched: it could be the previous answer."""
+    stage = set_stage(EchoContit(**contit), polling=replace(STEADY, run_seconds=60))
+    stage.contit.instead(endpoint, *[httpx.Response(status or 200)] * 50)
+    with pytest.raises(error, match=text) as caught:
+        await stage.ask("q", wait=240)
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
+    assert (stage.contit.count("response") > 0) is (endpoint == "response")
+    stage.contit.replies.clear()
     stage.contit.runs[0].ends = 0  # Contit, too, must let it go, or it would refuse the next prompt
     assert (await stage.ask("next", "thread_1")).response == answer_to("next")
 
@@ -105,15 +99,6 @@ async def test_contit_stumbling_after_the_start_still_returns_the_handle(
     assert (await stage.response(report)).response == answer_to("q")
 
 
-async def test_a_refused_credential_after_the_start_is_an_error_that_carries_the_ids() -> None:
-    stage = set_stage()
-    stage.contit.instead("status", httpx.Response(401))
-    with pytest.raises(RunUnreachableError) as caught:
-        await stage.ask("q")
-    assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
-    assert isinstance(caught.value.__cause__, AuthenticationError)
-
-
 @pytest.mark.parametrize("endpoint", ["status", "response"])
 async def test_a_404_right_after_the_start_or_the_end_is_forgiven(endpoint: str) -> None:
     """It may be replication lag."""
@@ -127,19 +112,11 @@ async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> N
     stage = set_stage(EchoContit(durations={"q": 60}))
     first = await stage.ask("q", wait=20)
     stage.contit.instead("status", httpx.Response(404))
-    with pytest.raises(RunNotFoundError) as caught:
+    with pytest.raises(errors.RunNotFoundError) as caught:
         await stage.response(first)
     assert (caught.value.thread_id, caught.value.run_id) == (first.thread_id, first.run_id)
     stage.contit.runs[0].ends = 0
     assert (await stage.ask("next", first.thread_id)).response == answer_to("next")
-
-
-async def test_a_completed_run_without_an_answer_says_so() -> None:
-    stage = set_stage()
-    stage.contit.instead("response", *[httpx.Response(404)] * 50)
-    with pytest.raises(AnswerUnavailableError, match="has no answer") as caught:
-        await stage.ask("q")
-    assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +127,7 @@ async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_so(reply: Exc
     """Contit has no idempotency key (documented)."""
     stage = set_stage()
     stage.contit.instead("start", reply)
-    with pytest.raises(StartUnknownError):
+    with pytest.raises(errors.StartUnknownError):
         await stage.ask("q")
     assert stage.contit.count("start") == 1
     assert (await stage.ask("q")).response == answer_to("q")
@@ -159,10 +136,12 @@ async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_so(reply: Exc
 @pytest.mark.parametrize(
     ("thread_id", "status", "error"),
     [
-        (None, 401, AuthenticationError),
-        (None, 418, APIStatusError),
-        ("elsewhere", 404, RunNotFoundError),
-        *(("elsewhere", status, ThreadBusyError) for status in (400, 409, 422, 500)),  # only Contit knows which run
+        (None, 401, errors.AuthenticationError),
+        (None, 418, errors.APIStatusError),
+        ("elsewhere", 404, errors.RunNotFoundError),
+        *(
+            ("elsewhere", status, errors.ThreadBusyError) for status in (400, 409, 422, 500)
+        ),  # only Contit knows which run
     ],
 )
 async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
@@ -180,6 +159,6 @@ async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
 @pytest.mark.parametrize("prompt", ["", "   \n\t", "x" * 32_001, "broken \ud800 text"])
 async def test_an_unusable_prompt_is_refused_before_any_request(prompt: str) -> None:
     stage = set_stage()
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(errors.InvalidArgumentError):
         await stage.ask(prompt)
     assert stage.contit.requests == []

@@ -8,15 +8,9 @@ import anyio
 import httpx
 import pytest
 
+from contit_mcp import errors
 from contit_mcp.assistant.service import Assistant
 from contit_mcp.assistant.waiting import PollPolicy
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    AnswerUnreadableError,
-    APIResponseValidationError,
-    RunFailedError,
-    RunTimeoutError,
-)
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import Failure, Phase, RunRecord
 from contit_mcp.runs.store import RetentionPolicy, Transition
@@ -52,17 +46,17 @@ def unreadable_stage(reply: httpx.Response, *, polling: PollPolicy = STEADY) -> 
 async def test_an_unreadable_answer_is_the_same_error_from_all_calls_and_readable_later(reply: httpx.Response) -> None:
     stage = unreadable_stage(reply)
     began = anyio.current_time()
-    with pytest.raises(AnswerUnreadableError) as caught:
+    with pytest.raises(errors.AnswerUnreadableError) as caught:
         await stage.ask("q")
     assert anyio.current_time() - began < 15
     assert (caught.value.thread_id, caught.value.run_id) == IDS
-    assert isinstance(caught.value.__cause__, APIResponseValidationError)
-    with pytest.raises(AnswerUnreadableError):
+    assert isinstance(caught.value.__cause__, errors.APIResponseValidationError)
+    with pytest.raises(errors.AnswerUnreadableError):
         await stage.assistant.response(OWNER, *IDS, wait_seconds=45)
-    with pytest.raises(AnswerUnreadableError):
+    with pytest.raises(errors.AnswerUnreadableError):
         await stage.assistant.status(OWNER, *IDS)
     snapshot = await stage.assistant.snapshot(OWNER, *IDS, asked_at_ms=int(wall_clock() * 1000))
-    assert isinstance(snapshot.failure, AnswerUnreadableError)
+    assert isinstance(snapshot.error, errors.AnswerUnreadableError)
     stage.contit.replies.clear()
     assert (await stage.assistant.response(OWNER, *IDS, wait_seconds=45)).response == answer_to("q")
 
@@ -71,7 +65,7 @@ async def test_everyone_who_waits_is_told_of_an_unreadable_answer_at_once() -> N
     stage, told = unreadable_stage(UNREADABLE["HTML"]), []
 
     async def ask() -> None:
-        with pytest.raises(AnswerUnreadableError) as caught:
+        with pytest.raises(errors.AnswerUnreadableError) as caught:
             await stage.ask("q")
         told.append(caught)
 
@@ -88,19 +82,19 @@ async def test_after_an_unreadable_answer_its_question_is_asked_anew_and_its_thr
     prompt: str, thread_id: str | None
 ) -> None:
     stage = unreadable_stage(UNREADABLE["null"])
-    with pytest.raises(AnswerUnreadableError):
+    with pytest.raises(errors.AnswerUnreadableError):
         await stage.ask("q")
     stage.contit.replies["response"] = [UNREADABLE["null"]] * 4  # what is left for the run that is given up
     report = await stage.ask(prompt, thread_id)
     assert report.response == answer_to(prompt)
     assert report.run_id != "run_2"
-    with pytest.raises(AnswerUnavailableError):
+    with pytest.raises(errors.AnswerUnavailableError):
         await stage.assistant.response(OWNER, *IDS, wait_seconds=45)
 
 
 async def test_a_run_whose_answer_stays_unreadable_ends_at_the_limit() -> None:
     stage = unreadable_stage(UNREADABLE["missing"], polling=LIMIT_60)
-    with pytest.raises(AnswerUnreadableError):
+    with pytest.raises(errors.AnswerUnreadableError):
         await stage.ask("q")
     await anyio.sleep(60)
     report = await stage.assistant.status(OWNER, *IDS)
@@ -111,7 +105,7 @@ async def test_an_answer_that_is_no_longer_stored_and_cannot_be_read_is_that_err
     stage = set_stage(retention=RetentionPolicy(answer=0))
     zero = await stage.ask("zero")
     stage.contit.instead("response", *[UNREADABLE["HTML"]] * 10)
-    with pytest.raises(AnswerUnreadableError):
+    with pytest.raises(errors.AnswerUnreadableError):
         await stage.response(zero)
 
 
@@ -202,9 +196,9 @@ async def test_each_run_is_counted_once_by_its_end_however_it_was_asked() -> Non
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(lambda: assistant.ask(OWNER, "crowd", wait_seconds=45))
-    with pytest.raises(RunFailedError):
+    with pytest.raises(errors.RunFailedError):
         await assistant.ask(OWNER, "bad", wait_seconds=45)
-    with pytest.raises(RunTimeoutError):
+    with pytest.raises(errors.RunTimeoutError):
         await assistant.ask(OWNER, "endless", wait_seconds=100)
     assert [end for end, _ in ends.ends] == ["completed"] * 4 + ["run_failed", "no_end_seen"]
     assert [seconds for _, seconds in ends.ends] == [10, 10, 22, 10, 10, 60]

@@ -7,14 +7,7 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    APITimeoutError,
-    InternalServerError,
-    InvalidArgumentError,
-    RunNotFoundError,
-    RunUnreachableError,
-)
+from contit_mcp import errors
 from contit_mcp.runs.record import Failure, Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.echo_contit import EchoContit, answer_to
@@ -59,7 +52,7 @@ async def test_status_reports_a_failed_run_as_a_result() -> None:
     assert (report.phase, report.failure) == (Phase.FAILED, Failure.RUN_FAILED)
 
 
-@pytest.mark.parametrize(("reply", "error"), [(404, RunNotFoundError), (500, InternalServerError)])
+@pytest.mark.parametrize(("reply", "error"), [(404, errors.RunNotFoundError), (500, errors.InternalServerError)])
 async def test_status_of_an_unknown_run_or_from_a_faulty_contit_is_an_error(reply: int, error: type[Exception]) -> None:
     stage = set_stage()
     stage.contit.instead("status", *[httpx.Response(reply)] * 20)
@@ -96,7 +89,7 @@ async def test_an_answer_that_is_not_kept_is_read_again_while_it_is_the_latest_a
     assert (await stage.response(zero)).response == answer_to("zero")
     assert stage.contit.count("response") == reads + 1
     await stage.ask("one", zero.thread_id)
-    with pytest.raises(AnswerUnavailableError, match="later run") as caught:
+    with pytest.raises(errors.AnswerUnavailableError, match="later run") as caught:
         await stage.response(zero)
     assert (caught.value.thread_id, caught.value.run_id) == (zero.thread_id, zero.run_id)
 
@@ -109,7 +102,7 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
     stage.contit.instead("response", httpx.Response(503), httpx.Response(503))
 
     async def read() -> None:
-        with pytest.raises(AnswerUnavailableError):
+        with pytest.raises(errors.AnswerUnavailableError):
             await stage.response(first)
 
     async with anyio.create_task_group() as tasks:
@@ -137,7 +130,7 @@ async def test_a_run_that_is_not_remembered_is_refused_when_another_run_is_known
     old = await stage.ask("old")
     fresh = set_stage(stage.contit)
     await fresh.ask("new", old.thread_id)
-    with pytest.raises(AnswerUnavailableError):
+    with pytest.raises(errors.AnswerUnavailableError):
         await fresh.response(old)
 
 
@@ -149,7 +142,7 @@ async def test_a_fault_at_the_first_question_about_an_unremembered_run_is_told_w
     if faults == 1:
         assert (await fresh.response(run)).response == answer_to("q")
     else:
-        with pytest.raises(InternalServerError):
+        with pytest.raises(errors.InternalServerError):
             await fresh.response(run)
 
 
@@ -160,7 +153,7 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
     report = await fresh.response(run, wait=5)
     assert (report.phase, report.run_id, report.elapsed_seconds) == (Phase.IN_PROGRESS, run.run_id, None)
     fresh.contit.instead("status", httpx.Response(403))
-    with pytest.raises(RunUnreachableError):
+    with pytest.raises(errors.RunUnreachableError):
         await fresh.response(run)
 
 
@@ -170,13 +163,13 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
 @pytest.mark.parametrize("bad", ["", "..", "a\nb", "x" * 257, "nul\x00"])
 async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -> None:
     stage = set_stage()
-    with pytest.raises(InvalidArgumentError, match="thread_id"):
+    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
         await stage.ask("q", bad)
-    with pytest.raises(InvalidArgumentError, match="thread_id"):
+    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
         await stage.assistant.status(OWNER, bad, "run")
-    with pytest.raises(InvalidArgumentError, match="run_id"):
+    with pytest.raises(errors.InvalidArgumentError, match="run_id"):
         await stage.assistant.response(OWNER, "thread", bad, wait_seconds=45)
-    with pytest.raises(InvalidArgumentError, match="thread_id"):
+    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
         await stage.assistant.response(OWNER, bad, wait_seconds=45)
     assert stage.contit.requests == []
 
@@ -201,7 +194,7 @@ async def test_a_slow_contit_does_not_stretch_a_short_wait_for_long(remembered: 
     else:
         fresh = set_stage(stage.contit)
         for run_id in (run.run_id, None):
-            with pytest.raises(APITimeoutError):
+            with pytest.raises(errors.APITimeoutError):
                 await fresh.assistant.response(OWNER, run.thread_id, run_id, wait_seconds=0)
     assert anyio.current_time() - began < 17
 

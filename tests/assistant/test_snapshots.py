@@ -36,9 +36,9 @@ async def test_a_run_that_one_process_polls_is_not_polled_by_another_for_a_snaps
         tasks.start_soon(first.ask, "q")
         await anyio.sleep(5.3)
         polls = first.contit.count("status")
-        assert (await second.assistant.snapshot(**run)).report.phase is Phase.IN_PROGRESS
+        assert (await second.assistant.snapshot(**run)).phase is Phase.IN_PROGRESS
         assert first.contit.count("status") == polls
-    assert (await second.assistant.snapshot(**run)).report.response == answer_to("q")
+    assert (await second.assistant.snapshot(**run)).response == answer_to("q")
     assert first.contit.count("response") == 1
 
 
@@ -47,7 +47,7 @@ async def test_a_run_without_waiting_callers_is_polled_by_any_process() -> None:
     first, second = two_processes(1)
     run = await asked(first)
     await anyio.sleep(2)
-    assert (await second.assistant.snapshot(**run)).report.response == answer_to("q")
+    assert (await second.assistant.snapshot(**run)).response == answer_to("q")
 
 
 async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_not_a_run_that_goes_on() -> None:
@@ -60,7 +60,7 @@ async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_n
     with pytest.raises(Exception, match="503"):
         await stage.assistant.snapshot(**run)
     stage.contit.replies["response"].clear()
-    assert (await stage.assistant.snapshot(**run)).report.response == answer_to("q")
+    assert (await stage.assistant.snapshot(**run)).response == answer_to("q")
 
 
 async def test_an_ask_that_one_process_cancelled_is_cancelled_for_all_that_share_its_store() -> None:
@@ -75,7 +75,7 @@ async def test_an_ask_that_one_process_cancelled_is_cancelled_for_all_that_share
         assert not (await stage.assistant.snapshot(**other)).cancelled
     await anyio.sleep(10)
     assert (await first.assistant.snapshot(**run)).cancelled
-    assert (await first.assistant.snapshot(**other)).report.response == answer_to("q")
+    assert (await first.assistant.snapshot(**other)).response == answer_to("q")
     stranger = set_stage(first.contit)  # does not know the run: it can only say what Contit says
     await stranger.assistant.cancel(**run)
-    assert (await stranger.assistant.snapshot(**run)).report.response == answer_to("q")
+    assert (await stranger.assistant.snapshot(**run)).response == answer_to("q")

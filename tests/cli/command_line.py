@@ -36,7 +36,6 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def upstream(url: str, **more: str) -> dict[str, str]:
-    """What leads a process to this sandbox."""
     return {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **more}
 
 
@@ -50,14 +49,12 @@ def command_in(folder: Path) -> Path:
 
 
 async def run(*arguments: str, **more: str) -> "CompletedProcess[str]":
-    """Run `contit-mcp` to its end, with pipes."""
     with anyio.fail_after(60):
         done = await anyio.run_process([*COMMAND, *arguments], input=b"", env=environment(**more), check=False)
     return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def started(*arguments: str, **more: str) -> AbstractAsyncContextManager[Piped]:
-    """A `contit-mcp` with pipes that the test sends signals to."""
     return piped(Piped, [*COMMAND, *arguments], environment(**more))
 
 
@@ -69,8 +66,6 @@ _AN_ERROR = re.compile(r"(?:note: [^\n]+\n)*(?:Usage: [^\n]+\n)?error: [^\n]+\nh
 
 @dataclass
 class Ended:
-    """What came of a command."""
-
     code: int
     stdout: str
     stderr: str
@@ -93,7 +88,6 @@ class RunHere:
         return self.fed(b"", *arguments, **more)
 
     def fed(self, stdin: bytes, /, *arguments: str, **more: str | None) -> Ended:
-        """Run a command with something on its stdin."""
         given = environment() | more
         with self._monkeypatch.context() as patch:
             for name in list(os.environ):
@@ -129,30 +123,25 @@ class Terminal:
             await self.changed.wait()
 
     def type(self, text: str) -> None:
-        """Press keys."""
         os.write(self.leader, text.encode())
 
     def screen(self) -> list[str]:
         """The lines as they are there now, without colours, and without blanks at their ends."""
-        lines, column = [""], 0
-        seen = re.sub(r"\x1b\[[?\d;]*[B-JL-Za-z]", "", self.written)
-        for piece in re.findall(r"\x1b\[2?K|\x1b\[1A|\r|\n|[^\r\n]", seen):
-            if piece == "\r":
-                column = 0
-            elif piece == "\x1b[1A":
-                lines = lines[:-1] or [""]
-            elif piece in {"\x1b[K", "\x1b[2K"}:
-                lines[-1] = lines[-1][:column] if piece == "\x1b[K" else ""
-            elif piece == "\n":
+        lines = [""]
+        without_colours = re.sub(r"\x1b\[[?\d;]*[B-JL-Za-z]", "", self.written)
+        for piece in re.findall(r"\x1b\[2K|\x1b\[1A|\n|[^\x1b\r\n]+", without_colours):
+            if piece == "\n":
                 lines.append("")
+            elif piece == "\x1b[1A":
+                lines.pop()
+            elif piece == "\x1b[2K":
+                lines[-1] = ""
             else:
-                lines[-1] = lines[-1][:column].ljust(column) + piece + lines[-1][column + 1 :]
-                column += 1
+                lines[-1] += piece
         return [line.rstrip() for line in lines]
 
 
 def on_terminal(*arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
-    """A `contit-mcp` on a terminal of the usual width."""
     return on_terminal_with(COMMAND, 80, *arguments, **more)
 
 

@@ -30,13 +30,11 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunHere:
-    """Return a way to run a command in this process."""
     return RunHere(monkeypatch, capsys)
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Contit]:
-    """Yield a sandbox in a thread."""
     with contit(SandboxOptions(run_seconds=0.05)) as served:
         yield served
 
@@ -63,17 +61,14 @@ def command(home: Path) -> Callable[..., Result]:
 
 
 def said_by(result: Result, code: int | None = None) -> str:
-    """What a command has said, its error included."""
     said = result.exception.message if isinstance(result.exception, ContitError) else result.output
     assert code in (None, result.exit_code), said
     return said
 
 
 def at_home(home: Path) -> list[str]:
-    """Every file and folder that is there now."""
     return sorted(path.relative_to(home).as_posix() for path in home.rglob("*"))
 
 
 def file_of(slug: str, scope: str = "user") -> Path:
-    """A host's file on this machine."""
     return HOSTS[slug].place(Machine.this(), scope).path

@@ -30,6 +30,7 @@ FETCH = "contit-mcp ask --thread t --run r"
 
 
 def test_in_a_pipe_stdout_holds_the_answer_and_nothing_else(sandbox: Contit, run_here: RunHere) -> None:
+    """With --json, an object with the keys of the tools' result."""
     for words, stdin in (
         (DRAFTS.split(), b""),
         ([], DRAFTS.encode() + b"\n"),
@@ -37,45 +38,33 @@ def test_in_a_pipe_stdout_holds_the_answer_and_nothing_else(sandbox: Contit, run
     ):
         asked = run_here.fed(stdin, "ask", *words, **upstream(sandbox.url))
         assert (asked.code, asked.stdout, asked.stderr) == (0, f"{ANSWER}\n", "")
-    assert {known.prompt for known in sandbox.record.runs} == {DRAFTS}
-
-
-def test_json_has_the_keys_of_the_tools_result(sandbox: Contit, run_here: RunHere) -> None:
     asked = run_here("ask", "--json", DRAFTS, **upstream(sandbox.url))
     result = json.loads(asked.stdout)
     assert (asked.code, asked.stderr) == (0, "")
     assert result.pop("elapsed_seconds") >= 0
-    (known,) = sandbox.record.runs
+    *_, known = sandbox.record.runs
     assert result == {"status": "completed", "thread_id": known.thread_id, "run_id": known.run_id, "response": ANSWER}
+    assert {known.prompt for known in sandbox.record.runs} == {DRAFTS}
 
 
 def test_last_and_thread_go_on_with_a_conversation_and_without_a_prompt_fetch_its_answer(
     sandbox: Contit, run_here: RunHere
 ) -> None:
+    """Another credential has conversations of its own; a store in memory forgets with its process."""
     to = upstream(sandbox.url)
     run_here("ask", "List all published articles from March 2026", **to)
     first = sandbox.record.runs[0]
     assert "Weekly Update" in run_here("ask", "--last", "Show me the second one", **to).stdout
     third = run_here("ask", "--thread", first.thread_id, "Show me the first one", **to)
     assert "Breaking News" in third.stdout
-    assert (
-        run_here("ask", "--last", **to).stdout
-        == run_here("ask", "--thread", first.thread_id, **to).stdout
-        == third.stdout
-    )
+    for which in (("--last",), ("--thread", first.thread_id)):
+        assert run_here("ask", *which, **to).stdout == third.stdout
     assert [known.thread_id for known in sandbox.record.runs] == [first.thread_id] * 3
-
-
-@pytest.mark.parametrize("other", [{"CONTIT_API_KEY": "another-key"}, {"CONTIT_MCP_STORE": "memory"}])
-def test_last_without_a_remembered_conversation_says_what_to_do(
-    other: dict[str, str], sandbox: Contit, run_here: RunHere
-) -> None:
-    """Another credential has conversations of its own; a store in memory forgets with its process."""
-    run_here("ask", DRAFTS, **upstream(sandbox.url))
-    asked = run_here("ask", "--last", **upstream(sandbox.url) | other)
-    assert asked.code == 1
-    assert asked.stderr.startswith("error: No conversation with this Contit and this credential is remembered")
-    assert "\nhint: Ask a question without --last first" in asked.stderr
+    for other in ({"CONTIT_API_KEY": "another-key"}, {"CONTIT_MCP_STORE": "memory"}):
+        asked = run_here("ask", "--last", **to | other)
+        assert asked.code == 1
+        assert asked.stderr.startswith("error: No conversation with this Contit and this credential is remembered")
+        assert "\nhint: Ask a question without --last first" in asked.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
@@ -169,17 +158,17 @@ def test_without_a_credential_the_hint_names_the_commands_and_variables(run_here
 @pytest.mark.anyio
 async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() -> None:
     """No log line is before it; a level that the person set is kept."""
+    nobody = f"http://127.0.0.1:{await unused_port()}"
     for url, reason in (
         ("https://no-such-host.invalid", "the name of no-such-host.invalid does not resolve"),
-        (f"http://127.0.0.1:{await unused_port()}", "refused the connection"),
+        (nobody, "refused the connection"),
     ):
         asked = await run("ask", DRAFTS, **upstream(url))
-        error, hint, *more = asked.stderr.splitlines()
+        error, hint = asked.stderr.splitlines()
         assert error.startswith("error: Contit could not be reached: ")
         assert reason in error
         assert hint.startswith("hint: Check CONTIT_BASE_URL")
-        assert more == []
-    assert "upstream.backoff" in (await run("ask", "--log-level", "WARNING", DRAFTS, **upstream(url))).stderr
+    assert "upstream.backoff" in (await run("ask", "--log-level", "WARNING", DRAFTS, **upstream(nobody))).stderr
 
 
 @pytest.mark.parametrize(
@@ -234,7 +223,8 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     upstream = EchoContit(seconds=1.0)
     upstream.instead("status", *[httpx.ConnectError("no route")] * 200)
     began = anyio.current_time()
-    settings = load_settings(environment={"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost"})
+    to = {"CONTIT_API_KEY": "k", "CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"}
+    settings = load_settings(environment=to)
     outcome = await get_answer(settings, replace(PLAIN, transport=upstream))
     assert outcome.exit_code == ANSWERED
     assert anyio.current_time() - began > PollPolicy().fault_seconds

@@ -311,7 +311,6 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
 def test_what_takes_too_long_or_breaks_is_said_as_such() -> None:
     """Causes can form a circle."""
     for error, said in (
-        (httpx.ConnectTimeout(""), "did not take the connection in time"),
         (httpx.ReadTimeout(""), "did not answer in time"),
         (httpx.ConnectError(""), "could not be reached"),
         (httpx.ReadError(""), "broke"),

@@ -1,9 +1,7 @@
 """The other commands as a person meets them: demo, sandbox, runs, handle, completion, and wrong usage."""
 
 import json
-import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from contit_mcp.contit.transport import TransportPolicy
 from contit_mcp.server.tasks import TaskId
 from contit_mcp.server.tenancy import Kind, Sealer, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
-from tests.cli.command_line import RunHere, command_in, environment, on_terminal, run, started, upstream
+from tests.cli.command_line import RunHere, environment, on_terminal, run, started, upstream
 
 # --- demo and sandbox
 
@@ -50,11 +48,8 @@ async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     ends = "import os, sys; 'stdio' in sys.orig_argv and os._exit(3)"
     (tmp_path / "sitecustomize.py").write_text(ends, encoding="utf-8")
     failed = await run("demo", PYTHONPATH=str(tmp_path))
-    assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-2:] == [
-        "error: The demo could not talk to contit-mcp stdio.",
-        "hint: Run contit-mcp check, and report it.",
-    ]
+    error = "error: The demo could not talk to contit-mcp stdio.\nhint: Run contit-mcp check, and report it.\n"
+    assert (failed.returncode, failed.stderr.endswith(error)) == (1, True)
 
 
 @pytest.mark.anyio
@@ -176,25 +171,6 @@ def test_commands_options_and_choices_are_completed(run_here: RunHere) -> None:
         found = completed(run_here, line, CONTIT_NONSENSE="x")
         assert some <= set(found), found
         assert all(word.lower().startswith(line.rpartition(" ")[2].lower()) for word in found)
-
-
-@pytest.mark.anyio
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-async def test_bash_completes_after_the_script_is_evaluated(tmp_path: Path) -> None:
-    command_in(tmp_path)
-    script = """
-        eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
-        complete -p contit-mcp
-        COMP_WORDS=(contit-mcp ask --la) COMP_CWORD=2
-        _contit_mcp_completion contit-mcp
-        echo "${COMPREPLY[@]}"
-    """
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    with anyio.fail_after(30):
-        done = await anyio.run_process(["bash", "--norc", "-c", script], env=environment(PATH=path))
-    registered, found = done.stdout.decode().splitlines()
-    assert registered.endswith("-F _contit_mcp_completion contit-mcp")
-    assert (found, done.stderr) == ("--last", b"")
 
 
 # --- help and wrong usage

@@ -78,13 +78,11 @@ def test_a_file_of_every_host_is_as_it_was_afterwards(slug: str, command: Calls,
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
             before = at_home(home)
-            installed = command("install", slug, "--sandbox", "--scope", scope)
-            assert installed.exit_code == 0, said_by(installed)
-            assert ("The file as it was before: " in installed.output) is (content is not None)
+            installed = said_by(command("install", slug, "--sandbox", "--scope", scope), 0)
+            assert ("The file as it was before: " in installed) is (content is not None)
             assert scope == "user" or not list(file.parent.glob("*.bak"))  # a repository is no place for a copy
             assert "is already in" in command("install", slug, "--sandbox", "--scope", scope).output
-            removed = command("uninstall", slug, "--scope", scope)
-            assert removed.exit_code == 0, said_by(removed)
+            said_by(command("uninstall", slug, "--scope", scope), 0)
             assert at_home(home) == before
             assert content is None or file.read_bytes() == content
 
@@ -98,11 +96,11 @@ def test_a_link_and_a_mode_stay(scope: str, command: Calls, home: Path) -> None:
     kept.chmod(0o640)
     file.parent.mkdir()
     file.symlink_to(kept)
-    assert command("install", "cursor", "--sandbox", "--scope", scope).exit_code == 0
+    said_by(command("install", "cursor", "--sandbox", "--scope", scope), 0)
     assert file.is_symlink()
     assert "contit-assistant" in kept.read_text()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o640
-    assert command("uninstall", "cursor", "--scope", scope).exit_code == 0
+    said_by(command("uninstall", "cursor", "--scope", scope), 0)
     assert file.is_symlink()
     assert kept.read_text() == "{}"
 
@@ -186,12 +184,11 @@ def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls, home: P
         file = file_of(slug)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-        installed = command("install", slug, "--sandbox")
-        assert installed.exit_code == 0, said_by(installed)
-        assert ("Attention: " in installed.output) is bool(said)
+        installed = said_by(command("install", slug, "--sandbox"), 0)
+        assert ("Attention: " in installed) is bool(said)
         checked = command("check", "--host", slug)
         assert ("; line" in checked.output) is bool(said)
-        assert said in installed.output
+        assert said in installed
         assert said in checked.output
         command("uninstall", slug)
 
@@ -204,10 +201,11 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, home
     key_file = state / "api-key"
     not_tried = "The key was not tried. Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection"
     for slug in ("cursor", "codex"):
-        installed = command("install", slug, **upstream("http://127.0.0.1:9", CONTIT_API_KEY=" SECRET-MARKER\n"))
-        assert installed.exit_code == 0, said_by(installed)
-        assert "SECRET-MARKER" not in installed.output + file_of(slug).read_text()
-        assert slug == "codex" or not_tried in installed.output
+        installed = said_by(
+            command("install", slug, **upstream("http://127.0.0.1:9", CONTIT_API_KEY=" SECRET-MARKER\n")), 0
+        )
+        assert "SECRET-MARKER" not in installed + file_of(slug).read_text()
+        assert slug == "codex" or not_tried in installed
     assert key_file.read_text() == "SECRET-MARKER\n"
     assert os.name == "nt" or stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert entry_of("cursor")["env"]["CONTIT_API_KEY_FILE"] == str(key_file)
@@ -268,9 +266,8 @@ def test_a_key_file_of_the_user_is_named_and_never_touched(command: Calls, home:
     mine.write_text("key")
     mine.chmod(0o644)
     way = {"CONTIT_BASE_URL": "https://contit.example", "CONTIT_CA_FILE": "ca.pem"}
-    installed = command("install", "zed", "--key-file", "~/mine", **way)
-    assert installed.exit_code == 0, said_by(installed)
-    assert os.name == "nt" or f"chmod 600 {mine}" in installed.output
+    installed = said_by(command("install", "zed", "--key-file", "~/mine", **way), 0)
+    assert os.name == "nt" or f"chmod 600 {mine}" in installed
     ca_file = str(home / "project" / "ca.pem")
     assert entry_of("zed")["env"] == {"CONTIT_API_KEY_FILE": str(mine), **way, "CONTIT_CA_FILE": ca_file}
     command("uninstall", "zed")
@@ -288,7 +285,7 @@ def test_a_personal_access_token_is_named_as_one(command: Calls, home: Path) -> 
         ("CONTIT_API_KEY", "ctpat_x"),
         ("CONTIT_API_KEY_FILE", "~/pat"),
     ):
-        assert command("install", "cursor", **{name: value}).exit_code == 0
+        said_by(command("install", "cursor", **{name: value}), 0)
         ((named, path),) = entry_of("cursor")["env"].items()
         assert (named, Path(path).read_text().strip()) == ("CONTIT_ACCESS_TOKEN_FILE", "ctpat_x")
         command("uninstall", "cursor")

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RunStore
-from tests.durability.calls_and_runs import Run
+from tests.durability.history import Run
 from tests.durability.world import RETENTION, World
 from tests.stage import wall_clock
 
@@ -19,7 +19,6 @@ COUNTS: Counter[str] = Counter()
 prompts = st.sampled_from(["one", "two"])
 waits = st.sampled_from([0.0, 3.0, 10.0, 45.0])
 times = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.1, 0.3, 1.0, 3.0, 7.0, 16.0, 26.0, 60.0])
-moments_of_a_start = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.09, 0.11, 0.2, 2.0])
 
 
 def running(machine: "AnyOrder") -> bool:
@@ -59,10 +58,10 @@ class AnyOrder(RuleBasedStateMachine):
         return self.kept
 
     @precondition(running)
-    @rule(data=st.data(), prompt=prompts, new=st.booleans(), wait=waits, meanwhile=times)
-    def ask(self, data: st.DataObject, prompt: str, new: bool, wait: float, meanwhile: float) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(["ask", "ask", "start"]), prompt=prompts, wait=waits, meanwhile=times)
+    def ask(self, data: st.DataObject, kind: str, prompt: str, wait: float, meanwhile: float) -> None:
         owner, thread_id = self._where(data)
-        self.world.ask(self._process(data), owner, prompt, None if new else thread_id, wait)
+        self.world.call(kind, self._process(data), owner, wait, prompt=prompt, thread_id=thread_id)
         self.world.pass_time(meanwhile)
 
     @precondition(lambda self: running(self) and any(call.prompt for call in self.history.calls))
@@ -73,25 +72,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.ask(self._process(data), before.owner, str(before.prompt), before.thread_id, wait)
         self.world.pass_time(meanwhile)
 
-    @precondition(running)
-    @rule(data=st.data(), prompt=prompts, wait=waits, meanwhile=times)
-    def start(self, data: st.DataObject, prompt: str, wait: float, meanwhile: float) -> None:
-        owner, thread_id = self._where(data)
-        self.world.start(self._process(data), owner, prompt, thread_id, wait)
-        self.world.pass_time(meanwhile)
-
     @precondition(known)
-    @rule(data=st.data(), wait=waits, latest=st.booleans(), meanwhile=times)
-    def response(self, data: st.DataObject, wait: float, latest: bool, meanwhile: float) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(["status", "response", "latest"]), wait=waits, meanwhile=times)
+    def read(self, data: st.DataObject, kind: str, wait: float, meanwhile: float) -> None:
         run = self._handle(data)
-        self.world.response(self._process(data), run.call.owner, run.thread_id, None if latest else run.run_id, wait)
-        self.world.pass_time(meanwhile)
-
-    @precondition(known)
-    @rule(data=st.data(), wait=waits, meanwhile=times)
-    def status(self, data: st.DataObject, wait: float, meanwhile: float) -> None:
-        run = self._handle(data)
-        self.world.status(self._process(data), run.call.owner, run.thread_id, run.run_id, wait)
+        handle = {"thread_id": run.thread_id, "run_id": None if kind == "latest" else run.run_id}
+        self.world.call(kind.replace("latest", "response"), self._process(data), run.call.owner, wait, **handle)
         self.world.pass_time(meanwhile)
 
     @precondition(waiting)
@@ -114,12 +100,8 @@ class AnyOrder(RuleBasedStateMachine):
                         self.world.leave(index)
                     return
 
-    @rule(seconds=times)
+    @rule(seconds=times | st.sampled_from([RETENTION.answer + 100, RETENTION.record + 100]))
     def time_passes(self, seconds: float) -> None:
-        self.world.pass_time(seconds)
-
-    @rule(seconds=st.sampled_from([RETENTION.answer + 100, RETENTION.record + 100]))
-    def everything_gets_old(self, seconds: float) -> None:
         self.world.pass_time(seconds)
 
     @precondition(can_crash)
@@ -127,14 +109,6 @@ class AnyOrder(RuleBasedStateMachine):
     def crash(self, data: st.DataObject) -> None:
         self.world.kill(self._process(data))
         self.world.pass_time(0.0)
-
-    @precondition(can_crash)
-    @rule(data=st.data(), prompt=prompts, wait=waits, after=moments_of_a_start)
-    def crash_in_a_start(self, data: st.DataObject, prompt: str, wait: float, after: float) -> None:
-        number, (owner, thread_id) = self._process(data), self._where(data)
-        self.world.ask(number, owner, prompt, thread_id, wait)
-        self.world.pass_time(after)
-        self.world.kill(number)
 
     @precondition(can_crash)
     @rule(data=st.data(), prompt=prompts, wait=waits, later=times)

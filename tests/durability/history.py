@@ -11,24 +11,96 @@ No answer is swapped, no handle is lost, and no question runs twice, except:
 """
 
 from collections import Counter
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import anyio
 
+from contit_mcp import errors
 from contit_mcp.assistant.reports import RunReport
-from contit_mcp.errors import (
-    AnswerUnavailableError,
-    APIStatusError,
-    APITimeoutError,
-    RunError,
-    RunFailedError,
-    RunNotFoundError,
-    StartUnknownError,
-    ThreadBusyError,
-)
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
-from tests.durability.calls_and_runs import CALL, SENDING_SECONDS, Call, Run
+
+SENDING_SECONDS = 20.0
+"""Seconds after which the sender of a start without an answer gives up."""
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one caller."""
+
+    number: int
+    kind: str
+    owner: str
+    process: str
+    began: float
+    prompt: str | None = None
+    thread_id: str | None = None
+    run_id: str | None = None
+    alive: bool = True  # until its process is killed
+    left: bool = False  # its caller went away
+    ended: float | None = None
+    starts: list["Run"] = field(default_factory=list)
+    must_warn: bool = False  # it repeats a question that was cut off in the named window
+    unknown: bool = False  # it ended with a start of unknown fate
+    report: RunReport | None = None
+    error: BaseException | None = None
+
+    @property
+    def got(self) -> RunReport:
+        """What it returned."""
+        assert self.report is not None, self.error
+        return self.report
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} of {self.owner} in {self.process}"
+
+
+CALL: ContextVar[Call] = ContextVar("call")
+"""The call that a request to Contit or to the store is made for."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One start that Contit accepted."""
+
+    call: Call
+    prompt: str
+    asked_thread: str | None
+    thread_id: str
+    run_id: str
+    sent: float
+    accepted: float
+    ends: float
+    word: str
+    stored_at: float | None = None
+    awaited: bool = False
+    delivered: bool = False
+    delivering: Call | None = None
+
+    def __str__(self) -> str:
+        return f"{self.thread_id}/{self.run_id} ({self.call}, {self.accepted:.2f} to {self.ends:.2f})"
+
+    __repr__ = __str__
+
+    @property
+    def stored(self) -> bool:
+        return self.stored_at is not None
+
+    @property
+    def answer(self) -> str:
+        return f"{self.run_id} answers {self.prompt!r}"
+
+    @property
+    def question(self) -> tuple[str, str | None, str]:
+        return self.call.owner, self.asked_thread, self.prompt
+
+    def going(self, now: float) -> bool:
+        return now < self.ends
+
+    def cut_off(self, now: float) -> bool:
+        """The known window: the sender died, or gave up, before the ids were stored."""
+        return not self.stored and (not self.call.alive or now - self.sent >= SENDING_SECONDS)
 
 
 @dataclass
@@ -152,26 +224,26 @@ class History:
 
     def raised(self, call: Call, error: BaseException) -> None:
         now, call.error = anyio.current_time(), error
-        run = self.run(error.thread_id, error.run_id) if isinstance(error, RunError) else None
+        run = self.run(error.thread_id, error.run_id) if isinstance(error, errors.RunError) else None
         match error:
             case _ if run is not None and run.call.owner != call.owner:
                 fair = False
-            case RunFailedError():
+            case errors.RunFailedError():
                 fair = run is not None and run.word == "failed" and not run.going(now)
-            case AnswerUnavailableError():
+            case errors.AnswerUnavailableError():
                 fair = run is not None and (now > run.ends + self.retention.answer or not self.strict)
-            case RunNotFoundError():
+            case errors.RunNotFoundError():
                 fair = self._is_forgotten(call, now) and not any(
                     r.word == "completed" and r.ends <= call.began for r in self.runs if r.thread_id == call.thread_id
                 )
-            case ThreadBusyError():
+            case errors.ThreadBusyError():
                 fair = call.prompt is not None and call.thread_id is not None
-            case StartUnknownError():
+            case errors.StartUnknownError():
                 call.unknown = True
                 fair = call.prompt is not None
-            case APITimeoutError():
+            case errors.APITimeoutError():
                 fair = call.prompt is not None and not error.may_have_arrived
-            case APIStatusError():
+            case errors.APIStatusError():
                 fair = call.prompt is not None and error.status_code in {429, 503}
             case _:
                 fair = False

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 import httpx
 
-from tests.durability.calls_and_runs import CALL, Call, Run
-from tests.durability.history import History
+from tests.durability.history import CALL, Call, History, Run
 
 NOT_STARTED = {"503": httpx.Response(503), "429": httpx.Response(429, headers={"Retry-After": "8"})}
 

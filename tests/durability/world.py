@@ -10,8 +10,7 @@ import anyio
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from tests.durability.calls_and_runs import CALL, Call
-from tests.durability.history import History
+from tests.durability.history import CALL, Call, History
 from tests.durability.mortal import Killed, Process, SharedStore
 from tests.durability.recording_contit import RecordingContit
 from tests.virtual_time import VirtualTimeLoop
@@ -60,16 +59,13 @@ class World:
         assert not self.history.wrongs, "\n".join(self.history.wrongs)
 
     def ask(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
-        return self._make("ask", number, owner, wait, prompt=prompt, thread_id=thread_id)
+        return self.call("ask", number, owner, wait, prompt=prompt, thread_id=thread_id)
 
     def start(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
-        return self._make("start", number, owner, wait, prompt=prompt, thread_id=thread_id)
-
-    def status(self, number: int, owner: str, thread_id: str, run_id: str, wait: float) -> Call:
-        return self._make("status", number, owner, wait, thread_id=thread_id, run_id=run_id)
+        return self.call("start", number, owner, wait, prompt=prompt, thread_id=thread_id)
 
     def response(self, number: int, owner: str, thread_id: str, run_id: str | None, wait: float) -> Call:
-        return self._make("response", number, owner, wait, thread_id=thread_id, run_id=run_id)
+        return self.call("response", number, owner, wait, thread_id=thread_id, run_id=run_id)
 
     def leave(self, index: int) -> None:
         caller = self.callers[index]
@@ -107,7 +103,8 @@ class World:
         self._run(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-    def _make(self, kind: str, number: int, owner: str, wait: float, **about: Any) -> Call:
+    def call(self, kind: str, number: int, owner: str, wait: float, **about: Any) -> Call:
+        """Make a call of this kind to a process."""
         process = self.running[number]
         call = Call(len(self.history.calls) + 1, kind, owner, process.name, self.now, **about)
         self.history.calls.append(call)

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What both children are configured with: the default store, or one Redis."""
     if request.param == "sqlite":
         yield {"CONTIT_MCP_STATE_DIR": str(tmp_path / "state")}
         return
@@ -32,7 +31,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, 
 async def children(
     store: dict[str, str], *, run_seconds: float, handshake: bool = True
 ) -> AsyncIterator[tuple[list[Child], SandboxRecord]]:
-    """Children on one Contit and one store, ready for calls."""
     async with sandbox_on_port(SandboxOptions(run_seconds=run_seconds)) as (url, sandbox):
         environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **store}
         async with stdio_child(environment) as first, stdio_child(environment) as second:
@@ -42,7 +40,6 @@ async def children(
 
 
 def ask(number: int, **more: object) -> dict[str, Any]:
-    """A request for contit_ask."""
     arguments = {"prompt": QUESTION, "wait_seconds": 60, **more}
     return {"id": number, "method": "tools/call", "params": {"name": "contit_ask", "arguments": arguments}}
 
@@ -103,8 +100,6 @@ async def test_a_task_outlives_the_server_of_a_host() -> None:
                 await anyio.sleep(0.2)
             assert (found["taskId"], found["status"]) == (task["taskId"], "completed")
             assert "draft" in found["result"]["structuredContent"]["response"]
-            cut = {"taskId": task["taskId"][:-1], "_meta": envelope}
-            assert (await second.request(1_000, "tasks/get", cut))["error"]["code"] == -32602
         assert len(sandbox.runs) == 1
 
 

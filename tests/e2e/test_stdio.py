@@ -18,7 +18,6 @@ ENDINGS = {"EOF": None, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 
 
 def upstream(url: str, **more: str) -> dict[str, str]:
-    """The environment of a child that asks this Contit."""
     return {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **more}
 
 
@@ -30,7 +29,6 @@ async def ends(child: Child, by: str) -> None:
 
 
 async def send_ask(child: Child, number: int, prompt: str = QUESTION) -> None:
-    """Ask without waiting for the answer."""
     call = {"name": "contit_ask", "arguments": {"prompt": prompt}}
     await child.send({"id": number, "method": "tools/call", "params": call})
 
@@ -58,8 +56,7 @@ async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(
             assert '"level": "debug"' in written
             assert "MARKER" not in written
             assert not any(run.turn.answer[:40] in written for run in sandbox.runs)
-            assert key not in child.stdout.decode()
-            assert "PROMPT-MARKER" not in child.stdout.decode()
+            assert b"MARKER" not in child.stdout
 
 
 async def test_non_ascii_survives_both_ways() -> None:
@@ -93,13 +90,12 @@ async def test_the_embedded_sandbox_answers_whatever_is_configured() -> None:
     with anyio.fail_after(30):
         async with stdio_child(odd, "stdio", "--sandbox", "--probe") as child:
             await child.initialize()
-            result = await child.call(2, "contit_ask", {"prompt": "List all published articles from March 2026"})
-            assert "Breaking News" in result["content"][0]["text"]
+            result = await child.call(2, "contit_ask", {"prompt": QUESTION})
+            assert "20 draft items" in result["content"][0]["text"]
             tools = (await child.request(3, "tools/list", {}))["result"]["tools"]
             assert [tool["name"] for tool in tools][4:] == ["contit_probe"]
             measured = (await child.call(4, "contit_probe", {"seconds": 0.1}))["structuredContent"]
-            assert measured["waited_seconds"] >= 0.1
-            assert measured["host"] == "test-host"
+            assert (measured["waited_seconds"] >= 0.1, measured["host"]) == (True, "test-host")
             assert await child.end() == 0
             assert b"MARKER" not in child.stderr
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,8 +21,6 @@ from tests.children import in_thread
 AUDIENCE = "https://assistant.example/mcp"
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
-
-Answer = Callable[[], Awaitable[Response]]
 
 
 @dataclass
@@ -43,41 +41,25 @@ class KeyPair:
 
 
 FIRST, SECOND = KeyPair("first"), KeyPair("second")
-ODD_KEYS: list[Any] = [
-    SECOND.public(kid="fixed", alg="RS256"),
-    SECOND.public(kid="encrypts", use="enc"),
-    {"kty": "RSA", "n": 5, "kid": "broken"},
-    {"kty": "RSA", "kid": ["first"]},
-    {"kty": ["RSA"], "kid": "first"},
-    {},
-    "key",
-    None,
-]
-"""Beside the key of its tokens an issuer may publish anything."""
-LEAKED_KEYS: list[Any] = [
+ODD_KEYS: list[Any] = [  # what an issuer may publish beside the key of its tokens
+    SECOND.public(kid="fixed", alg="RS256"), SECOND.public(kid="encrypts", use="enc"),
+    {"kty": "RSA", "n": 5, "kid": "broken"}, {"kty": "RSA", "kid": ["first"]}, {"kty": ["RSA"], "kid": "first"},
+    {}, "key", None,
+]  # fmt: skip
+LEAKED_KEYS: list[Any] = [  # with which everyone who reads them can sign
     {"kty": "oct", "k": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s", "kid": "secret"},
     json.loads(RSAAlgorithm.to_jwk(SECOND.private)) | {"kid": "leaked"},
 ]
-"""Keys with which everyone who reads them can sign."""
 
 
 @dataclass
 class Issuer:
-    """What it says, and what it was asked.
-
-    Attributes:
-        url: Its URL.
-        keys: What its JWKS holds.
-        metadata: What its metadata holds, by path.
-        instead: Answers for the JWKS, where it misbehaves.
-        asked: The paths that were asked for.
-    """
+    """What it says, and what it was asked."""
 
     url: str = ""
     keys: list[Any] = field(default_factory=lambda: [FIRST.public(), *ODD_KEYS])
-    metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    instead: Answer | None = None
-    asked: list[str] = field(default_factory=list)
+    metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by path
+    asked: list[str] = field(default_factory=list)  # paths
 
     @property
     def fetches(self) -> int:
@@ -86,17 +68,14 @@ class Issuer:
 
     def app(self) -> Starlette:
         """The application."""
+        return Starlette(routes=[Route("/{path:path}", self._answer)])
 
-        async def anything(request: Request) -> Response:
-            path = request.url.path
-            self.asked.append(path)
-            if path == "/keys":
-                return await self.instead() if self.instead else JSONResponse({"keys": self.keys})
-            if (found := self.metadata.get(path)) is not None:
-                return JSONResponse(found)
-            return Response("<html>nothing here</html>", 404)
-
-        return Starlette(routes=[Route("/{path:path}", anything)])
+    async def _answer(self, request: Request) -> Response:
+        self.asked.append(request.url.path)
+        if request.url.path == "/keys":
+            return JSONResponse({"keys": self.keys})
+        found = self.metadata.get(request.url.path)
+        return Response("<html>nothing here</html>", 404) if found is None else JSONResponse(found)
 
     def says(self, place: str = OPENID, **more: str) -> None:
         """Its metadata, at one place alone."""

@@ -28,14 +28,12 @@ from tests.children import (
     deployed,
     deployment,
     request_of,
-    sandbox_on_port,
 )
 from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
 
-WITHIN = 5.0
-"""Seconds that design and documentation promise."""
+WITHIN = 5.0  # seconds that design and documentation promise
 ROOM = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
 
 
@@ -63,7 +61,7 @@ async def until_started(sandbox: SandboxRecord, count: int = 1) -> None:
 @pytest.mark.parametrize(("mode", "count"), [("token-redis", 200), ("none-sqlite", 60)])
 async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: str, count: int, tmp_path: Path) -> None:
     """In both eras, with sealed ids and plain ones."""
-    with anyio.fail_after(80), redis_server(tmp_path) as redis:
+    with redis_server(tmp_path) as redis:
         store = {"CONTIT_MCP_STORE": redis.url if "redis" in mode else f"sqlite:{tmp_path / 'runs.db'}"}
         environment = ROOM | store | (TOKEN_MODE if "token" in mode else {})
         async with (
@@ -77,7 +75,7 @@ async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: st
             assert Counter(handle["status"] for handle in handles) == {"in_progress": count}
             assert len({(handle["thread_id"], handle["run_id"]) for handle in handles}) == count
             assert not [line for line in server.lines if line["level"] == "error"]
-            async with deployed(environment | upstream_of(server)) as following:
+            async with deployed(server.environment) as following:
                 wait = {"wait_seconds": 60}
                 answers: list[str] = []
 
@@ -93,11 +91,6 @@ async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: st
             assert len(sandbox.runs) == count
 
 
-def upstream_of(server: Served) -> dict[str, str]:
-    """The Contit of another server."""
-    return {name: server.environment[name] for name in ("CONTIT_BASE_URL", "CONTIT_API_KEY")}
-
-
 def after(statements: str) -> list[str]:
     """Return a command that executes something before it is `contit-mcp`."""
     main = "import sys; sys.argv[0] = 'contit-mcp'; from contit_mcp.cli.main import main; main()"
@@ -109,27 +102,26 @@ WITHOUT_UVLOOP = after(
 )
 
 
+BOTH_LOOPS = pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda by: by.name)
-@pytest.mark.parametrize("uvloop", [True, False], ids=["uvloop", "asyncio"])
-async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, *, uvloop: bool) -> None:
+@BOTH_LOOPS
+async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, command: list[str]) -> None:
     """A supervisor's, Ctrl-C, and the end of a terminal; also without the extra `server`."""
-    command = COMMAND if uvloop else WITHOUT_UVLOOP
-    with anyio.fail_after(30):
-        async with sandbox_on_port(SandboxOptions(run_seconds=60)) as (url, _):
-            environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-            async with (
-                deployed(environment, command=command) as server,
-                caller() as http,
-                asking(http, server, 8) as found,
-            ):
-                await server.logged("run.started", 8)
-                code, seconds = await server.end(by)
+    async with (
+        deployment(SandboxOptions(run_seconds=60), command=command) as (server, _),
+        caller() as http,
+        asking(http, server, 8) as found,
+    ):
+        await server.logged("run.started", 8)
+        code, seconds = await server.end(by)
     assert (code, [each["status"] for each in found]) == (0, ["in_progress"] * 8)
     assert server.named("server.stopping")[0]["cause"] == by.name
     assert seconds < WITHIN
 
 
-@pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+@BOTH_LOOPS
 async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> None:
     """A connection is refused, or its request is answered, also in the moment in which the server stops listening."""
     ends: Counter[str] = Counter()
@@ -148,13 +140,12 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
                     ends["lost"] += 1
 
     environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    with anyio.fail_after(30):
-        async with deployed(environment, command=command) as server, anyio.create_task_group() as tasks:
-            for _ in range(24):
-                tasks.start_soon(keep_connecting, int(server.base.rpartition(":")[2]))
-            while not ends:
-                await anyio.sleep(0.01)
-            await server.end()
+    async with deployed(environment, command=command) as server, anyio.create_task_group() as tasks:
+        for _ in range(24):
+            tasks.start_soon(keep_connecting, int(server.base.rpartition(":")[2]))
+        while not ends:
+            await anyio.sleep(0.01)
+        await server.end()
     assert set(ends) == {"HTTP/1.1 200", "HTTP/1.1 503"}
 
 
@@ -170,76 +161,71 @@ async def test_an_ignored_hangup_stays_ignored() -> None:
 
 
 HANGING = Fault("delay", on="start", seconds=30, times=2)
+BUSY = Fault("503", on="start", times=None, retry_after="30")
 
 
 async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
     """On connections that stand and on new ones: 503 with Retry-After, not ready, alive."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
-            async with asking(http, server), caller() as fresh:
-                await until_started(sandbox)
-                server.process.send_signal(signal.SIGTERM)
-                await server.logged("server.stopping")
-                for client in (http, fresh):
-                    refused = await client.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
-                    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-                    assert refused.json()["id"] == 1
-                    assert refused.json()["error"]["data"]["reason"] == "draining"
-                    assert (await client.get(f"{server.base}/readyz")).status_code == 503
-                    assert (await client.get(f"{server.base}/healthz")).status_code == 200
-            assert await server.ended() == 0
+    async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
+        async with asking(http, server), caller() as fresh:
+            await until_started(sandbox)
+            server.process.send_signal(signal.SIGTERM)
+            await server.logged("server.stopping")
+            for client in (http, fresh):
+                refused = await client.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+                assert refused.json()["id"] == 1
+                assert refused.json()["error"]["data"]["reason"] == "draining"
+                assert (await client.get(f"{server.base}/readyz")).status_code == 503
+                assert (await client.get(f"{server.base}/healthz")).status_code == 200
+        assert await server.ended() == 0
     assert len(sandbox.runs) == 1
 
 
-BUSY = Fault("503", on="start", times=None, retry_after="30")
-NOT_STARTED = {
-    # Contit has no idempotency key: it is unknown whether a start that hangs has arrived.
-    "its start hangs": (HANGING, "it is unknown whether a run was started", ""),
-    "it waits to repeat its start": (BUSY, "not started", "Ask again"),
-}
+# Contit has no idempotency key: it is unknown whether a start that hangs has arrived.
+NOT_STARTED = [(HANGING, "it is unknown whether a run was started", ""), (BUSY, "not started", "Ask again")]
 
 
-@pytest.mark.parametrize("case", NOT_STARTED)
-async def test_an_ask_without_a_run_is_told_what_is_known(case: str) -> None:
+@pytest.mark.parametrize(("fault", "said", "next_step"), NOT_STARTED, ids=["its start hangs", "it waits to repeat it"])
+async def test_an_ask_without_a_run_is_told_what_is_known(fault: Fault, said: str, next_step: str) -> None:
     """Where nothing runs for it, it is told to ask again."""
-    fault, said, next_step = NOT_STARTED[case]
-    with anyio.fail_after(30):
-        async with (
-            deployment(SandboxOptions(faults=(fault,))) as (server, sandbox),
-            caller() as http,
-            asking(http, server, 2) as found,
-        ):
-            while len(sandbox.runs) < 2 and not sandbox.requests:
-                await anyio.sleep(0.02)
-            code, seconds = await server.end()
+    async with (
+        deployment(SandboxOptions(faults=(fault,))) as (server, sandbox),
+        caller() as http,
+        asking(http, server, 2) as found,
+    ):
+        while len(sandbox.runs) < 2 and not sandbox.requests:
+            await anyio.sleep(0.02)
+        code, seconds = await server.end()
     assert (code, seconds < WITHIN) == (0, True)
     assert [(each["status"], "run_id" in each) for each in found] == [("failed", False)] * 2
-    assert all(said in each["error"] for each in found)
-    assert all(next_step in each.get("next_step", "") for each in found)
+    assert all(said in each["error"] and next_step in each.get("next_step", "") for each in found)
 
 
 async def test_a_second_signal_ends_the_process_at_once() -> None:
     """The exit code says that the drain did not end."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
 
-            async def cut() -> None:
-                with pytest.raises(httpx.TransportError):
-                    await ask(http, server)
+    async def cut() -> None:
+        with pytest.raises(httpx.TransportError):
+            await ask(http, server)
 
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(cut)
-                await until_started(sandbox)
-                server.process.send_signal(signal.SIGTERM)
-                await server.logged("server.stopping")
-                code, seconds = await server.end()
+    async with (
+        deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox),
+        caller() as http,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(cut)
+        await until_started(sandbox)
+        server.process.send_signal(signal.SIGTERM)
+        await server.logged("server.stopping")
+        code, seconds = await server.end()
     assert (code, seconds < 1) == (-signal.SIGTERM, True)
 
 
 @pytest.mark.parametrize("trouble", ["stops", "hangs"])
 async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Path, trouble: str) -> None:
     """When a node is emptied both go. The connections to a Redis that hangs cannot be closed in order."""
-    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+    with redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
         async with (
             deployment(SandboxOptions(run_seconds=60), **environment) as (server, sandbox),
@@ -259,7 +245,7 @@ async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Pa
 async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstarted(tmp_path: Path) -> None:
     """A 503 invites proxies to send the question to another replica, and it would run twice."""
     slow = Fault("delay", on="start", seconds=1.8)
-    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+    with redis_server(tmp_path) as redis:
         environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
         async with deployment(SandboxOptions(faults=(slow,)), **environment) as (server, sandbox), caller() as http:
             responses: list[httpx.Response] = []
@@ -272,10 +258,8 @@ async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstar
                 tasks.start_soon(hang)
                 await until_started(sandbox)
                 redis.freeze()  # the ids are kept in memory alone, after 2 s: longer than the drain waits
-                try:
-                    code, seconds = await server.end()
-                finally:
-                    redis.thaw()
+                code, seconds = await server.end()
+                redis.thaw()
     assert (code, seconds < WITHIN) == (0, True)
     assert responses[0].status_code == 500
     assert responses[0].json()["id"] == 1

@@ -186,27 +186,20 @@ async def test_a_caller_that_leaves_does_not_end_the_fetch_for_the_others() -> N
     assert len(web.asked) == 2
 
 
-BROKEN: dict[str, object] = {
-    "down": httpx.ConnectError("down"),
-    "an error": httpx.Response(500),
-    "no JSON": httpx.Response(200, text="<html>"),
-    "other bytes": httpx.Response(200, content=b"\xff\xfe"),
-    "deep JSON": httpx.Response(200, content=b"[" * 200_000),
-    "a list": [],
-    "no keys": {"keys": []},
-    "keys that are none": {"keys": "all"},
-    "none of use": {"keys": ODD_KEYS[-4:]},
-    "huge": httpx.Response(200, content=json.dumps({"keys": [FIRST.public()], "x": "x" * 300_000}).encode()),
-    "a redirect": httpx.Response(302),
-}
+BROKEN: list[object] = [
+    httpx.ConnectError("down"), httpx.Response(500), httpx.Response(302), httpx.Response(200, text="<html>"),
+    httpx.Response(200, content=b"\xff\xfe"), httpx.Response(200, content=b"[" * 200_000),
+    httpx.Response(200, content=json.dumps({"keys": [FIRST.public()], "x": "x" * 300_000}).encode()),
+    [], {"keys": []}, {"keys": "all"}, {"keys": ODD_KEYS[-4:]},
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize("place", [OPENID_URL, KEYS])
-async def test_keys_that_cannot_be_had_are_a_503_until_they_can(case: str, place: str) -> None:
+async def test_keys_that_cannot_be_had_are_a_503_until_they_can(broken: object, place: str) -> None:
     """A good token is not called bad meanwhile, and the issuer is not asked again within RETRY_SECONDS."""
     web = Web()
-    good, web.pages[place] = web.pages[place], BROKEN[case]
+    good, web.pages[place] = web.pages[place], broken
     found = web.tokens()
     assert await status(found, OLD) == 503
     asked = len(web.asked)
@@ -234,20 +227,20 @@ async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
     async with anyio.create_task_group() as tasks:  # those who come together share one fetch
         for number in range(200):
             tasks.start_soon(keys.key, f"unknown-{number}", "RS256")
-    assert web.asked == [f"{URL}{OPENID}", KEYS]
+    assert web.asked == [OPENID_URL, KEYS]
 
-    async def name_keys(times: int) -> int:
+    async def fetches(times: int) -> int:
         before = web.asked.count(KEYS)
         for number in range(times):
             assert await keys.key(f"unknown-{number}", "RS256") is None
         return web.asked.count(KEYS) - before
 
-    assert await name_keys(100) == REFETCH_BURST
-    began, fetches = anyio.current_time(), 0
+    assert await fetches(100) == REFETCH_BURST
+    began, seen = anyio.current_time(), 0
     while anyio.current_time() - began < 10 * REFETCH_SECONDS:
         await anyio.sleep(1)
-        fetches += await name_keys(5)
-    assert fetches == 10
+        seen += await fetches(5)
+    assert seen == 10
     web.publish(SECOND.public())
     with anyio.fail_after(REFETCH_SECONDS + 1):
         while await keys.key("second", "RS256") is None:
@@ -256,25 +249,24 @@ async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
 
 FOREIGN = {"issuer": "https://evil.example", "jwks_uri": "https://evil.example/keys"}
 OAUTH_URL = f"https://issuer.example{OAUTH}/tenant"
-METADATA: dict[str, tuple[dict[str, object], bool]] = {
-    "OAuth alone": ({OPENID_URL: None, OAUTH_URL: SAYS}, True),
-    "OAuth, beside a page that is something else": ({OPENID_URL: [], OAUTH_URL: SAYS}, True),
-    "OAuth, beside an outage": ({OPENID_URL: httpx.Response(500), OAUTH_URL: SAYS}, True),
-    "OAuth, beside another issuer's page": ({OPENID_URL: FOREIGN, OAUTH_URL: SAYS}, True),
-    "OpenID Connect before the path": ({OPENID_URL: None, f"https://issuer.example{OPENID}/tenant": SAYS}, True),
-    "a slash at its end": ({OPENID_URL: SAYS | {"issuer": f"{URL}/"}}, True),
-    "another issuer's": ({OPENID_URL: FOREIGN}, False),
-    "another issuer's, for OAuth": ({OPENID_URL: None, OAUTH_URL: FOREIGN}, False),
-    "no address of keys": ({OPENID_URL: {"issuer": URL}}, False),
-    "an address without TLS": ({OPENID_URL: SAYS | {"jwks_uri": "http://issuer.example/keys"}}, False),
-    "no address of the web": ({OPENID_URL: SAYS | {"jwks_uri": "file:///etc/passwd"}}, False),
-}
+ELSEWHERE = f"https://issuer.example{OPENID}/tenant"
+BESIDE: tuple[object, ...] = (None, [], httpx.Response(500), FOREIGN)
+METADATA: list[Any] = [
+    # For OAuth: alone, beside a page that is something else, an outage, or another issuer's page
+    *(({OPENID_URL: page, OAUTH_URL: SAYS}, True) for page in BESIDE),
+    ({OPENID_URL: None, ELSEWHERE: SAYS}, True),
+    ({OPENID_URL: SAYS | {"issuer": f"{URL}/"}}, True),
+    # Another issuer's, and without an address of keys, or with a bad one
+    *(({OPENID_URL: page}, False) for page in (FOREIGN, {"issuer": URL})),
+    ({OPENID_URL: None, OAUTH_URL: FOREIGN}, False),
+    *(({OPENID_URL: SAYS | {"jwks_uri": address}}, False) for address in (
+        "http://issuer.example/keys", "file:///etc/passwd")),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", METADATA)
-async def test_keys_are_where_the_issuer_itself_says(case: str) -> None:
+@pytest.mark.parametrize(("pages", "found"), METADATA)
+async def test_keys_are_where_the_issuer_itself_says(pages: dict[str, object], found: bool) -> None:
     """OpenID Connect Discovery 1.0, 4.3; RFC 8414, 3.1 and 3.3."""
-    pages, found = METADATA[case]
     web = Web(pages=pages)
     assert await status(web, OLD) == (200 if found else 503)
     assert not any("evil" in address or "passwd" in address for address in web.asked)

@@ -1,6 +1,7 @@
 """How much one caller may ask for, and all together; and that whatever is counted is counted down again."""
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +54,17 @@ async def until_quiet(server: Served) -> None:
 
 async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
     """429 with Retry-After: until this minute and a tenth of the next one are over. A client's user sees the sentence."""
-    with anyio.fail_after(30):
-        async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
-            async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
-                assert await statuses(anna, server, *[listing()] * 12) == {200: 10, 429: 2}
-                refused = await anna.post(server.url, **listing())
-                assert 1 <= int(refused.headers["retry-after"]) <= 66
-                error = refused.json()["error"]
-                assert refused.json()["id"] == 1
-                assert error["message"] == f"Too many requests; go on in {refused.headers['retry-after']} s."
-                assert error["data"]["reason"] == "too_many_requests"
-                assert await statuses(marco, server, *[listing()] * 3) == {200: 3}
-            assert (await server.metrics())["contit_mcp_rejected_requests_total{reason=too_many_requests}"] == 3
+    async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
+        async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
+            assert await statuses(anna, server, *[listing()] * 12) == {200: 10, 429: 2}
+            refused = await anna.post(server.url, **listing())
+            assert 1 <= int(refused.headers["retry-after"]) <= 66
+            error = refused.json()["error"]
+            assert refused.json()["id"] == 1
+            assert error["message"] == f"Too many requests; go on in {refused.headers['retry-after']} s."
+            assert error["data"]["reason"] == "too_many_requests"
+            assert await statuses(marco, server, *[listing()] * 3) == {200: 3}
+        assert (await server.metrics())["contit_mcp_rejected_requests_total{reason=too_many_requests}"] == 3
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
@@ -82,7 +82,7 @@ async def test_the_sdk_s_client_reads_why_it_is_refused(mode: Any) -> None:
 
 async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
     """A burst over both of them has one limit; without Redis no call is refused because of it."""
-    with anyio.fail_after(120), redis_server(tmp_path) as redis:
+    with redis_server(tmp_path) as redis:
         async with sandbox_on_port() as (url, _):
             environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
             environment |= {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
@@ -119,54 +119,52 @@ async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_
 async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served() -> None:
     """Three times as many as all may have, in one burst: nothing hangs, and the room is there again."""
     limits = {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
-    with anyio.fail_after(60):
-        async with deployment(SandboxOptions(run_seconds=8), **TOKEN_MODE, **limits) as (server, sandbox):
-            found: Counter[int] = Counter()
-            refused: set[tuple[str, str]] = set()
+    async with deployment(SandboxOptions(run_seconds=8), **TOKEN_MODE, **limits) as (server, sandbox):
+        found: Counter[int] = Counter()
+        refused: set[tuple[str, str]] = set()
 
-            async def post(http: httpx.AsyncClient, number: int) -> None:
-                arguments = {"prompt": f"{QUESTION} ({number})"}
-                response = await http.post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
-                found[response.status_code] += 1
-                if response.status_code != 200:
-                    refused.add((response.json()["error"]["data"]["reason"], response.headers["retry-after"]))
+        async def post(http: httpx.AsyncClient, number: int) -> None:
+            arguments = {"prompt": f"{QUESTION} ({number})"}
+            response = await http.post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
+            found[response.status_code] += 1
+            if response.status_code != 200:
+                refused.add((response.json()["error"]["data"]["reason"], response.headers["retry-after"]))
 
-            async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
-                async with anyio.create_task_group() as tasks:
-                    for number in range(30):
-                        tasks.start_soon(post, anna, number)
-                    await runs(sandbox, 15)
-                    for number in range(30):
-                        tasks.start_soon(post, marco, number)
-                assert found == {200: 20, 429: 15, 503: 25}
-                assert refused == {("too_many_calls", "5"), ("overloaded", "2")}
-                assert len(sandbox.runs) == 20
-                await until_quiet(server)
-                assert (await ask(anna, server, prompt="Show me the three cheapest tents"))["status"] == "completed"
+        async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
+            async with anyio.create_task_group() as tasks:
+                for number in range(30):
+                    tasks.start_soon(post, anna, number)
+                await runs(sandbox, 15)
+                for number in range(30):
+                    tasks.start_soon(post, marco, number)
+            assert found == {200: 20, 429: 15, 503: 25}
+            assert refused == {("too_many_calls", "5"), ("overloaded", "2")}
+            assert len(sandbox.runs) == 20
+            await until_quiet(server)
+            assert (await ask(anna, server, prompt="Show me the three cheapest tents"))["status"] == "completed"
 
 
 async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
     """Else a server would fill up with callers that are gone."""
     limits = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
-    with anyio.fail_after(60):
-        async with (
-            deployment(SandboxOptions(run_seconds=60, faults=faults), **limits) as (server, sandbox),
-            caller() as http,
-        ):
-            for _ in faults:
-                assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
-            for era in ERAS:
-                assert (await call(http, server, "contit_status", era, thread_id="t", run_id="r"))["isError"]
-                assert (await http.post(server.url, content=b"{", headers={"Accept": "*/*"})).status_code >= 400
-                for number in range(2):
-                    known = len(sandbox.runs)
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number)
-                        await runs(sandbox, known + 1)
-                        tasks.cancel_scope.cancel()
-                await until_quiet(server)
-            assert await statuses(http, server, *[listing()] * 3) == {200: 3}
+    async with (
+        deployment(SandboxOptions(run_seconds=60, faults=faults), **limits) as (server, sandbox),
+        caller() as http,
+    ):
+        for _ in faults:
+            assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
+        for era in ERAS:
+            assert (await call(http, server, "contit_status", era, thread_id="t", run_id="r"))["isError"]
+            assert (await http.post(server.url, content=b"{", headers={"Accept": "*/*"})).status_code >= 400
+            for number in range(2):
+                known = len(sandbox.runs)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(lambda era, n: ask(http, server, era, prompt=f"{era} {n}"), era, number)
+                    await runs(sandbox, known + 1)
+                    tasks.cancel_scope.cancel()
+            await until_quiet(server)
+        assert await statuses(http, server, *[listing()] * 3) == {200: 3}
 
 
 async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
@@ -179,19 +177,18 @@ async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
     async with deployment(None, **TOKEN_MODE, **limits) as (server, _), caller(TOKENS["anna"]) as anna:
         assert 429 not in await statuses(anna, server, *(polls * 34)[:100])
         disguised = [message_of(era, "tools/list", {}) for era in ERAS]
-        for number, request in enumerate(disguised):
-            request["headers"] |= {"Mcp-Method": ("tasks/get", "subscriptions/listen")[number]}
-        found = await statuses(anna, server, *disguised * 3, *[listing()] * 3)
-        assert found[429] == 4
+        for request, method in zip(disguised, ("tasks/get", "subscriptions/listen"), strict=True):
+            request["headers"] |= {"Mcp-Method": method}
+        assert (await statuses(anna, server, *disguised * 3, *[listing()] * 3))[429] == 4
         refused = await anna.post(server.url, **polls[0])
         assert (refused.status_code, refused.json()["id"]) == (429, 1)
 
 
+@dataclass
 class Clock:
     """Seconds since the epoch."""
 
-    def __init__(self, at: float = 6_000.0) -> None:
-        self.at = at
+    at: float = 6_000.0
 
     def __call__(self) -> float:
         return self.at

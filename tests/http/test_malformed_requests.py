@@ -24,11 +24,8 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", {400}),
     "half a line": (b"GET\r\n\r\n", {400}),
     "10,000 headers": (HEAD + b"a: b\r\n" * 10_000 + b"\r\n", {400}),
-    "100,000 headers": (HEAD + b"a: b\r\n" * 100_000 + b"\r\n", {0, 400}),
     "a header without end": (HEAD + b"a: " + b"b" * 20_000_000, {0, 400}),
-    "a header's name without end": (HEAD + b"a" * 20_000_000, {400}),
     "a trailer without end": (HEAD + CHUNKED + b"0\r\na: " + b"b" * 20_000_000, {0, 400, 413}),
-    "a target of 100 KB": (b"POST /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, 404}),
     "a target without end": (b"POST /" + b"a" * 20_000_000, {400}),
     "a target of other bytes": (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
     "another server as target": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, 404, 405}),
@@ -40,28 +37,24 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
     "a length of 100 digits": (HEAD + b"Content-Length: " + b"9" * 100 + b"\r\n\r\n", {400}),
     "a coding that is not known": (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", {400, 501}),
     "a line folded": (HEAD + b"a: b\r\n c\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", {400}),
-    "a WebSocket": (
-        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        {405},
-    ),
     "a large body, declared": (HEAD + b"Content-Length: 3000000\r\n\r\n", {413}),
     "a large body, sent": (HEAD + b"Content-Length: 9000000\r\n\r\n" + b"a" * 9_000_000, {413}),
     "a large body, in chunks": (HEAD + chunks(100), {413}),
     "100,000 chunks": (HEAD + chunks(100_000, 1) + b"0\r\n\r\n", {400}),
-    "another name": (b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\n\r\n", {421}),
-    "a name that begins alike": (b"POST /mcp HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n", {421}),
-    "a user before the name": (b"POST /mcp HTTP/1.1\r\nHost: localhost@evil.example\r\n\r\n", {421}),
-    "a port in no digits of ours": (b"POST /mcp HTTP/1.1\r\nHost: localhost:\xb2\r\n\r\n", {421}),
-    "an empty name": (b"POST /mcp HTTP/1.1\r\nHost:\r\n\r\n", {421}),
     "no name": (b"POST /mcp HTTP/1.1\r\n\r\n", {400}),
     "two names": (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", {400}),
-    "a foreign page": (HEAD + b"Origin: https://evil.example\r\n\r\n", {403}),
-    "a page without origin": (HEAD + b"Origin: null\r\n\r\n", {403}),
-    "an empty origin": (HEAD + b"Origin:\r\n\r\n", {403}),
-    "two origins": (HEAD + b"Origin: http://localhost\r\nOrigin: http://localhost\r\n\r\n", {403}),
-    "two origins in one": (HEAD + b"Origin: http://localhost, https://evil.example\r\n\r\n", {403}),
-    "an origin that begins alike": (HEAD + b"Origin: http://localhost.evil.example\r\n\r\n", {403}),
-}
+    "a WebSocket": (
+        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        {405},
+    ),
+    **{f"the name {name!r}": (b"POST /mcp HTTP/1.1\r\nHost: " + name + b"\r\n\r\n", {421}) for name in (
+        b"evil.example", b"localhost.evil.example", b"localhost@evil.example", b"localhost:\xb2", b"",
+    )},
+    **{f"the origin {origin!r}": (HEAD + b"Origin: " + origin + b"\r\n\r\n", {403}) for origin in (
+        b"https://evil.example", b"null", b"", b"http://localhost.evil.example",
+        b"http://localhost, https://evil.example", b"http://localhost\r\nOrigin: http://localhost",
+    )},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", RAW)
@@ -80,38 +73,23 @@ def call_with(**members: object) -> bytes:
     return json.dumps(rpc("tools/call", {"name": "contit_status", "arguments": {}}) | members).encode()
 
 
-NOT_JSON: dict[str, bytes] = {
-    "nothing": b"",
-    "half": b"{",
-    "two messages": call_with() * 2,
-    "other bytes": b'{"jsonrpc":"2.0","id":1,"method":"\xff"}',
-    "UTF-16": json.dumps(INITIALIZE).encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + call_with(),
-    "a zero byte in a text": call_with(method="a\0").replace(b"\\u0000", b"\0"),
-    "a number of 5,000 digits": b'{"jsonrpc":"2.0","method":"ping","id":' + b"9" * 5_000 + b"}",
-    "half a surrogate pair": call_with(params={"a": "\ud800"}),
-    "half a surrogate pair in a key": call_with(params={"\udfff": 1}),
-    "half a surrogate pair as id": call_with(id="\udc00"),
-    "10,000 lists": b"[" * 10_000 + b"]" * 10_000,
-    "10,000 objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
-    "lists in an argument": call_with(params={"a": json.loads("[" * 300 + "]" * 300)}),
-}
-NO_MESSAGE: dict[str, tuple[bytes, object]] = {
-    "a number": (b"5", None),
-    "null": (b"null", None),
-    "no JSON-RPC": (b'{"a": 1}', None),
-    "an id and nothing else": (b'{"jsonrpc":"2.0","id":7}', 7),
-    "no version": (b'{"id":7,"method":"ping"}', 7),
-    "a number as version": (call_with(jsonrpc=2.0), 1),
-    "a number as method": (call_with(method=5), 1),
-    "null as method": (call_with(method=None), 1),
-    "a list as params": (call_with(params=[1]), 1),
-    "a text as params": (call_with(params="a"), 1),
-}
+NOT_JSON: tuple[bytes, ...] = (
+    b"", b"{", call_with() * 2, b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', json.dumps(INITIALIZE).encode("utf-16"),
+    b"\xef\xbb\xbf" + call_with(), call_with(method="a\0").replace(b"\\u0000", b"\0"),
+    b'{"jsonrpc":"2.0","method":"ping","id":' + b"9" * 5_000 + b"}",
+    call_with(params={"a": "\ud800"}), call_with(params={"\udfff": 1}), call_with(id="\udc00"),
+    b"[" * 10_000 + b"]" * 10_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    call_with(params={"a": json.loads("[" * 300 + "]" * 300)}),
+)  # fmt: skip
+NO_MESSAGE: tuple[tuple[bytes, object], ...] = (
+    (b"5", None), (b"null", None), (b'{"a": 1}', None), (b'{"jsonrpc":"2.0","id":7}', 7), (b'{"id":7,"method":"ping"}', 7),
+    (call_with(jsonrpc=2.0), 1), (call_with(method=5), 1), (call_with(method=None), 1), (call_with(method=[]), 1),
+    (call_with(params=[1]), 1), (call_with(params="a"), 1),
+)  # fmt: skip
 ODD_IDS: tuple[object, ...] = (None, 1.5, 1.0, True, [1], {})
 BODIES: dict[str, tuple[bytes, str, int, object]] = {
-    **{case: (body, "no_json", -32700, None) for case, body in NOT_JSON.items()},
-    **{case: (body, "no_message", -32600, request_id) for case, (body, request_id) in NO_MESSAGE.items()},
+    **{f"no JSON {n}": (body, "no_json", -32700, None) for n, body in enumerate(NOT_JSON)},
+    **{f"no message {n}": (body, "no_message", -32600, known) for n, (body, known) in enumerate(NO_MESSAGE)},
     **{f"{value} as id": (call_with(id=value), "odd_id", -32600, None) for value in ODD_IDS},
     "a batch": (json.dumps([INITIALIZE, INITIALIZE]).encode(), "batch", -32600, None),
     "an empty batch": (b"[]", "batch", -32600, None),
@@ -288,12 +266,9 @@ def test_other_paths_are_not_found_and_lead_nowhere(server: Served, path: str) -
 
 
 ELSEWHERE: dict[str, Any] = {
-    "X-Forwarded-Host": "evil.example",
-    "X-Forwarded-Proto": "https",
-    "X-Original-Url": "http://evil.example/",
-    "Forwarded": "host=evil.example",
-    "X-Contit-Base-Url": "http://evil.example",
-}
+    "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Original-Url": "http://evil.example/",
+    "Forwarded": "host=evil.example", "X-Contit-Base-Url": "http://evil.example",
+}  # fmt: skip
 
 
 def test_nothing_in_a_request_changes_where_contit_is_asked(server: Served, upstream: Contit) -> None:

@@ -178,35 +178,33 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_pat
 
 async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None:
     """Traces are worth a third of a second at the end."""
-    with anyio.fail_after(30):
-        async with (
-            collecting(hangs=True) as (_, otel),
-            deployment(SandboxOptions(run_seconds=60), **otel) as (server, sandbox),
-            caller() as http,
-        ):
-            handles: list[dict[str, Any]] = []
+    async with (
+        collecting(hangs=True) as (_, otel),
+        deployment(SandboxOptions(run_seconds=60), **otel) as (server, sandbox),
+        caller() as http,
+    ):
+        handles: list[dict[str, Any]] = []
 
-            async def wait() -> None:
-                response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
-                handles.append(result_in(response)["structuredContent"])
+        async def wait() -> None:
+            response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
+            handles.append(result_in(response)["structuredContent"])
 
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(wait)
-                await runs(sandbox, 1)
-                code, seconds = await server.end()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await runs(sandbox, 1)
+            code, seconds = await server.end()
     assert (code, handles[0]["status"]) == (0, "in_progress")
     assert seconds < 5
 
 
 async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() -> None:
     """If the endpoint is set, the log says what to install."""
-    with anyio.fail_after(30):
-        async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
-            environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-            environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
-            async with deployed(environment, command=BLOCKED) as server:
-                answer = await ask_from(server, "modern", "headers", TRACE)
-                assert (await server.end())[0] == 0
+    async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
+        environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
+        async with deployed(environment, command=BLOCKED) as server:
+            answer = await ask_from(server, "modern", "headers", TRACE)
+            assert (await server.end())[0] == 0
     assert answer["structuredContent"]["status"] == "completed"
     (line,) = server.named("tracing.not_installed")
     assert line["hint"] == "To export traces, in the clone: pip install '.[otel]'"

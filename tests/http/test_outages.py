@@ -31,23 +31,19 @@ from tests.http.test_tasks import about, create, ended
 from tests.redis_server import RedisServer, redis_server
 from tests.rules.tree import ROOT
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        shutil.which("promtool") is None,
-        reason="needs promtool (Debian: apt-get install prometheus), which computes alerts",
-    ),
-]
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None,
+    reason="needs promtool (Debian: apt-get install prometheus), which computes alerts",
+)
+pytestmark = [pytest.mark.anyio, needs_promtool]
 
 ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 ASKS = 50
 OUTAGE_SECONDS = 20.0
 SEEN_WITHIN = 2.0
-MOST_DELAY = 1.5
-"""The most of this process's own lateness that a test allows for."""
-
 SCRAPE_SECONDS = 0.25
+MOST_DELAY = 1.5  # of this process's own lateness a test allows for so much
 
 Found = dict[str, float]
 
@@ -59,8 +55,7 @@ class Watch:
     server: Served
     http: httpx.AsyncClient
     scrapes: list[Found] = field(default_factory=list)
-    delay: float = 0.0
-    """How late the last scrape was, by this process's sleep and by the answer."""
+    delay: float = 0.0  # how late the last scrape was, by this process's sleep and by the answer
 
     @property
     def last(self) -> Found:
@@ -121,12 +116,11 @@ async def watched(server: Served) -> AsyncIterator[Watch]:
 def series_in(text: str) -> Found:
     """Return samples by series, written as promtool reads them."""
     found = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            labels = {"job": "contit-mcp", "instance": "i", **dict(sorted(sample.labels.items()))}
-            name = sample.name + "{" + ",".join(f'{label}="{value}"' for label, value in labels.items()) + "}"
-            if not sample.name.endswith("_created"):
-                found[name] = sample.value
+    for sample in (each for family in text_string_to_metric_families(text) for each in family.samples):
+        labels = {"job": "contit-mcp", "instance": "i", **dict(sorted(sample.labels.items()))}
+        written = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        if not sample.name.endswith("_created"):
+            found[f"{sample.name}{{{written}}}"] = sample.value
     return found
 
 
@@ -238,8 +232,7 @@ class SlowWay:
 
     async def _copy(self, source: ByteStream, sink: ByteStream, late: bool) -> None:
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            while True:
-                chunk = await source.receive()
+            async for chunk in source:
                 await anyio.sleep(self.seconds if late else 0)
                 await sink.send(chunk)
 
@@ -268,28 +261,13 @@ FAILS = {"ContitMcpStoreFails", "ContitMcpLimitsLocalOnly"}
 Change = Callable[[RedisServer, SlowWay], object]
 # How it begins and ends, what the metrics show, the alerts that are true meanwhile, and a warning in each direction.
 TROUBLES: list[tuple[Change, Change, Callable[[Found, Found], bool], set[str], set[str]]] = [
-    (
-        lambda _, way: setattr(way, "seconds", 0.3),
-        lambda _, way: setattr(way, "seconds", 0.0),
-        is_slow,
-        {"ContitMcpStoreSlow"},
-        {"store.slow", "store.fast"},
-    ),
-    (
-        lambda redis, _: command(redis, "REPLICAOF", "127.0.0.1", "1"),
-        lambda redis, _: command(redis, "REPLICAOF", "NO", "ONE"),
-        is_unusable,
-        FAILS,
-        {"store.unusable", "store.back"},
-    ),
-    (
-        lambda redis, _: redis.freeze(),
-        lambda redis, _: redis.thaw(),
-        is_unusable,
-        FAILS,
-        {"store.unusable", "store.back"},
-    ),
-]
+    (lambda _, way: setattr(way, "seconds", 0.3), lambda _, way: setattr(way, "seconds", 0.0),
+     is_slow, {"ContitMcpStoreSlow"}, {"store.slow", "store.fast"}),
+    (lambda redis, _: command(redis, "REPLICAOF", "127.0.0.1", "1"), lambda redis, _: command(redis, "REPLICAOF", "NO", "ONE"),
+     is_unusable, FAILS, {"store.unusable", "store.back"}),
+    (lambda redis, _: redis.freeze(), lambda redis, _: redis.thaw(),
+     is_unusable, FAILS, {"store.unusable", "store.back"}),
+]  # fmt: skip
 
 
 @asynccontextmanager

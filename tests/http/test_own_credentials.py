@@ -41,47 +41,41 @@ def _never_the_servers_own(server: Served, upstream: Contit) -> Iterator[None]:
         assert secret[:9] not in server.stderr, "no credential is ever logged, nor a wrong one"
 
 
-FORMS: dict[str, tuple[dict[str, str], str]] = {
-    "a key": ({"X-Api-Key": ADA}, ADA),
-    "a key in small letters": ({"x-api-key": BOB}, BOB),
-    "a token": (bearer(PAT), f"Bearer {PAT}"),
+FORMS: list[tuple[dict[str, str], str]] = [
+    ({"X-Api-Key": ADA}, ADA),
+    ({"x-api-key": BOB}, BOB),
+    (bearer(PAT), f"Bearer {PAT}"),
     # The form is a part of the caller: a key sent in the wrong header first does not lock the right one out.
-    "a token as a key": ({"X-Api-Key": PAT}, PAT),
-    "a token again": (bearer(PAT), f"Bearer {PAT}"),
-}
+    ({"X-Api-Key": PAT}, PAT),
+    (bearer(PAT), f"Bearer {PAT}"),
+]
 
 
 def test_contit_is_asked_with_the_callers_own_credential_in_its_own_form(server: Served, upstream: Contit) -> None:
     """Each is another owner, so that the same question starts another run, except for the same credential again."""
-    runs: dict[str, str] = {}
-    for form, (headers, sent) in FORMS.items():
+    runs: set[str] = set()
+    for headers, sent in FORMS:
         upstream.keys.clear()
-        result = server.call("contit_start", {"prompt": "How many pages?"}, **headers)
-        runs[form] = result["structuredContent"]["run_id"]
-        ids = {name: result["structuredContent"][name] for name in IDS}
+        started = server.call("contit_start", {"prompt": "How many pages?"}, **headers)["structuredContent"]
+        runs.add(started["run_id"])
+        ids = {name: started[name] for name in IDS}
         result = server.call("contit_response", ids | {"wait_seconds": 5}, **headers)
         assert result["structuredContent"]["status"] == "completed"
         assert set(upstream.keys) == {sent}
-    assert len(set(runs.values())) >= 4
+    assert len(runs) >= 4
 
 
-NONE_OR_OTHER: dict[str, dict[str, str]] = {
-    "none": {},
-    "an empty key": {"X-Api-Key": ""},
-    "a key in two parts": {"X-Api-Key": "ada key"},
-    "a very long key": {"X-Api-Key": "k" * 9_000},
-    "a bearer token that is none of Contit's": bearer("eyJhbGciOi.eyJzdWIi.c2ln"),
-    "a key as bearer token": bearer(ADA),
-    "another scheme": {"Authorization": f"Basic {ADA}"},
-    "a key in a cookie": {"Cookie": f"X-Api-Key={ADA}"},
-}
+NONE_OR_OTHER: list[dict[str, str]] = [
+    {}, {"X-Api-Key": ""}, {"X-Api-Key": "ada key"}, {"X-Api-Key": "k" * 9_000}, {"Cookie": f"X-Api-Key={ADA}"},
+    {"Authorization": f"Basic {ADA}"}, bearer(ADA), bearer("eyJhbGciOi.eyJzdWIi.c2ln"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", NONE_OR_OTHER)
-def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit, case: str) -> None:
+@pytest.mark.parametrize("headers", NONE_OR_OTHER)
+def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit, headers: dict[str, str]) -> None:
     """Fail closed: Contit is not asked at all."""
     for tool, arguments in (("contit_ask", {"prompt": "How many?"}), ("contit_status", IDS)):
-        answer = server.post(rpc("tools/call", {"name": tool, "arguments": arguments}), **NONE_OR_OTHER[case])
+        answer = server.post(rpc("tools/call", {"name": tool, "arguments": arguments}), **headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert "X-Api-Key" in answer.json()["error_description"]

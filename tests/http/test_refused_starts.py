@@ -2,6 +2,7 @@
 
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,34 +59,33 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
 }  # fmt: skip
 
 
-def refused(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[dict[str, str]], str]:
     """Return what `contit-mcp http` says when it does not start: one line of error, one of hint, nothing else."""
-    monkeypatch.setattr("os.environ", clean_environment(**environment))
-    monkeypatch.setattr("sys.argv", ["contit-mcp", "http"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    stdout, said = capsys.readouterr()
-    assert not stdout
-    assert re.fullmatch(r"error: [^\n]+\nhint: [^\n]+\n", said), said
-    return said
+
+    def start(environment: dict[str, str]) -> str:
+        monkeypatch.setattr("os.environ", clean_environment(**environment))
+        monkeypatch.setattr("sys.argv", ["contit-mcp", "http"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        stdout, said = capsys.readouterr()
+        assert (ended.value.code, stdout) == (1, "")
+        assert re.fullmatch(r"error: [^\n]+\nhint: [^\n]+\n", said), said
+        return said
+
+    return start
 
 
 @pytest.mark.parametrize("case", STARTS)
-def test_what_cannot_be_served_safely_does_not_start(
-    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_served_safely_does_not_start(case: str, refused: Callable[[dict[str, str]], str]) -> None:
     """The lines name what to set, and quote no secret."""
     environment, name = STARTS[case]
-    said = refused(environment, monkeypatch, capsys)
+    said = refused(environment)
     assert (name if name.startswith("CONTIT_") else f"CONTIT_MCP_{name}") in said
     assert "short-seal-key" not in said
     assert "a" * 24 not in said
 
 
-def test_a_port_that_is_taken_is_said_to_be(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_port_that_is_taken_is_said_to_be(refused: Callable[[dict[str, str]], str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        assert "CONTIT_MCP_PORT" in refused(KEY | {"CONTIT_MCP_PORT": port}, monkeypatch, capsys)
+        assert "CONTIT_MCP_PORT" in refused(KEY | {"CONTIT_MCP_PORT": str(taken.getsockname()[1])})

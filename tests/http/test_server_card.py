@@ -36,8 +36,8 @@ def test_a_client_gets_from_the_catalog_over_the_card_to_the_server(mode: str) -
             assert server.http.post(str(answer.url)).status_code == 405
         (remote,) = card.json()["remotes"]
         assert (remote["type"], remote["url"]) == ("streamable-http", server.url)
-        assert [each["name"] for each in remote.get("headers", [])] == headers
-        assert all(each["isSecret"] and each["isRequired"] for each in remote.get("headers", []))
+        found = [(each["name"], each["isSecret"], each["isRequired"]) for each in remote.get("headers", [])]
+        assert found == [(name, True, True) for name in headers]
         assert {"2025-11-25", "2026-07-28"} <= set(remote["supportedProtocolVersions"])
 
 

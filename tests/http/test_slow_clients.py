@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
+from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import Requests
 from contit_mcp.http.auth import anyone
-from contit_mcp.http.guard import Guard, GuardPolicy
+from contit_mcp.http.guard import Guard
 from contit_mcp.http.rate import RequestRate
 from tests.children import JSON_RPC, Served, in_thread, read_answer, rpc
 
@@ -23,7 +24,6 @@ SETTINGS = {"CONTIT_MCP_CALLS_AT_ONCE": "10"}
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
 MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(MESSAGE)
-POLICY = GuardPolicy(largest_body=100_000, body_seconds=1.5, body_budget=300_000)
 COUNTED: list[tuple[str, int, str | None]] = []
 
 
@@ -35,7 +35,9 @@ async def flood(_: Request) -> Response:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of our middleware, with short limits, before applications of a few lines."""
-    guard = Guard(PlainTextResponse("whole"), POLICY, anyone, RequestRate(100_000))
+    settings = load_settings(environment={"CONTIT_MCP_MAX_BODY_BYTES": "100000"})
+    guard = Guard(PlainTextResponse("whole"), settings, anyone, RequestRate(100_000))
+    guard.body_seconds, guard.body_budget = 1.5, 300_000
     routes = Router([Route("/mcp", guard), Route("/flood", flood)])
     app = Requests(routes, lambda *seen: COUNTED.append(seen), send_seconds=0.5)
     with in_thread(app, http="h11") as url:

@@ -75,32 +75,31 @@ async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
 
 async def test_a_task_outlives_the_process_that_made_it_where_only_the_seal_key_is_shared() -> None:
     """After `kill -9`, without a store between them; nobody else's client can ask about it."""
-    with anyio.fail_after(60):
-        async with two_replicas("memory") as (one, other), caller(TOKENS["anna"]) as anna:
-            task = await create(anna, one)
-            await one.end(signal.SIGKILL)
-            found = await ended(anna, other, task)
-            assert (found["status"], found["createdAt"]) == ("completed", task["createdAt"])
-            structure = found["result"]["structuredContent"]
-            assert structure["status"] == "completed"
-            assert "draft" in structure["response"]
-            async with caller(TOKENS["marco"]) as marco:
-                made_up = await about(marco, other, {"taskId": "h1_AAAA"})
-                assert made_up["error"]["code"] == -32602
-                for method in ("get", "cancel", "update"):
-                    assert await about(marco, other, task, method) == made_up
-            # The ids in the result are this caller's handles, and lead on.
-            arguments = {"thread_id": structure["thread_id"], "run_id": structure["run_id"]}
-            response = await send(
-                anna, other, "tools/call", {"name": "contit_response", "arguments": arguments}, name="contit_response"
-            )
-            again = messages_in(response)[-1]["result"]["structuredContent"]
-            assert again["response"] == structure["response"]
+    async with two_replicas("memory") as (one, other), caller(TOKENS["anna"]) as anna:
+        task = await create(anna, one)
+        await one.end(signal.SIGKILL)
+        found = await ended(anna, other, task)
+        assert (found["status"], found["createdAt"]) == ("completed", task["createdAt"])
+        structure = found["result"]["structuredContent"]
+        assert structure["status"] == "completed"
+        assert "draft" in structure["response"]
+        async with caller(TOKENS["marco"]) as marco:
+            made_up = await about(marco, other, {"taskId": "h1_AAAA"})
+            assert made_up["error"]["code"] == -32602
+            for method in ("get", "cancel", "update"):
+                assert await about(marco, other, task, method) == made_up
+        # The ids in the result are this caller's handles, and lead on.
+        arguments = {"thread_id": structure["thread_id"], "run_id": structure["run_id"]}
+        response = await send(
+            anna, other, "tools/call", {"name": "contit_response", "arguments": arguments}, name="contit_response"
+        )
+        again = messages_in(response)[-1]["result"]["structuredContent"]
+        assert again["response"] == structure["response"]
 
 
 async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path: Path) -> None:
     """Whichever is told of it; the run goes on, and the task stays cancelled."""
-    with anyio.fail_after(60), redis_server(tmp_path) as redis:
+    with redis_server(tmp_path) as redis:
         async with two_replicas(redis.url) as (one, other), caller(TOKENS["anna"]) as anna:
             task, kept = await create(anna, one), await create(anna, one, "How many articles are there?")
             assert (await about(anna, other, task, "cancel"))["result"]["resultType"] == "complete"
@@ -115,15 +114,14 @@ async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path:
 
 async def test_headers_are_held_to_what_the_specification_says() -> None:
     """-32020 with HTTP 400 (documented); a missing Mcp-Name is accepted."""
-    with anyio.fail_after(30):
-        async with deployment(SandboxOptions(run_seconds=0.2), **AT_ONCE) as (server, _), caller() as http:
-            params = {"taskId": (await create(http, server))["taskId"], "inputResponses": {}}
-            for method in ("get", "update", "cancel"):
-                mismatch = await send(http, server, f"tasks/{method}", params, name="another")
-                assert (mismatch.status_code, mismatch.json()["error"]["code"]) == (400, -32020)
-            assert (await send(http, server, "tasks/get", params)).status_code == 200
-            for task_id in (None, 7, ["x"]):
-                wrong = await send(http, server, "tasks/get", {"taskId": task_id})
-                assert wrong.json()["error"]["code"] == -32602
-            assert (await server.metrics())["contit_mcp_calls_total{outcome=task}{tool=contit_ask}"] == 1
-            assert not [line for line in server.lines if line["level"] != "info"]
+    async with deployment(SandboxOptions(run_seconds=0.2), **AT_ONCE) as (server, _), caller() as http:
+        params = {"taskId": (await create(http, server))["taskId"], "inputResponses": {}}
+        for method in ("get", "update", "cancel"):
+            mismatch = await send(http, server, f"tasks/{method}", params, name="another")
+            assert (mismatch.status_code, mismatch.json()["error"]["code"]) == (400, -32020)
+        assert (await send(http, server, "tasks/get", params)).status_code == 200
+        for task_id in (None, 7, ["x"]):
+            wrong = await send(http, server, "tasks/get", {"taskId": task_id})
+            assert wrong.json()["error"]["code"] == -32602
+        assert (await server.metrics())["contit_mcp_calls_total{outcome=task}{tool=contit_ask}"] == 1
+        assert not [line for line in server.lines if line["level"] != "info"]

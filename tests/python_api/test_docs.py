@@ -104,21 +104,10 @@ def test_only_what_is_used_is_imported_no_logging_is_configured_and_nothing_is_w
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-SCRIPT = """
-import asyncio, logging, sys
-from contit_mcp import create_app, create_server
-from mcp.client import Client
-
-given = {"api_key": "sandbox-key", "base_url": sys.argv[1], "store": "memory"}
-
-async def main():
-    async with Client(create_server(**given)) as client:
-        result = await client.call_tool("contit_ask", {"prompt": "How many articles are there?"})
-        print(result.structured_content["response"])
-    create_app(**given)
-    assert not logging.root.handlers
-
-asyncio.run(main())
+SERVES = """
+print(asyncio.run(through_mcp({url!r})))
+from contit_mcp import create_app
+create_app(api_key="sandbox-key")
 """
 
 
@@ -146,11 +135,13 @@ def test_the_first_fragment_of_the_page_and_a_server_need_nothing_but_the_wheel(
     empty = tmp_path / "empty"
     empty.mkdir()
     with running_sandbox() as sandbox:
-        script = FRAGMENTS[0].replace("http://localhost:8787", sandbox.url) + SCRIPT
-        command = [str(python), "-W", "error", "-c", script, sandbox.url]
+        [server] = [text for text in FRAGMENTS if "def through_mcp" in text]
+        script = FRAGMENTS[0].replace("http://localhost:8787", sandbox.url) + server + SERVES.format(url=sandbox.url)
+        command = [str(python), "-W", "error", "-c", script]
         done = subprocess.run(
             command, cwd=empty, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
         )
     assert (done.returncode, done.stderr) == (0, "")
-    drafts = "There are 20 draft items: 12 articles, 5 products and 3 pages."
-    assert done.stdout.splitlines() == [drafts, "There are 72 articles."]
+    answer, tools = done.stdout.splitlines()
+    assert answer == "There are 20 draft items: 12 articles, 5 products and 3 pages."
+    assert tools == "['contit_ask', 'contit_start', 'contit_status', 'contit_response']"

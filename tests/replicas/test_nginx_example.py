@@ -1,7 +1,5 @@
 """The nginx example that operators copy: what it passes on, to whom, and above all what never twice."""
 
-import datetime as dt
-import ipaddress
 import re
 import subprocess
 from collections.abc import AsyncIterator
@@ -11,9 +9,6 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from contit_mcp.config.settings import HttpSettings, Settings
 from tests.children import free_port
@@ -138,32 +133,18 @@ def test_a_silent_call_may_last_as_long_as_the_longest_wait() -> None:
 
 def test_its_lines_about_tls_work(tmp_path: Path) -> None:
     """They are comments; with them nginx takes the file as well."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mcp.example")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "fullchain.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "privkey.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    key, certificate = tmp_path / "privkey.pem", tmp_path / "fullchain.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mcp.example"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     nginx = Nginx(tmp_path, [1, 2])
     main = nginx.write()
     text = adapted(EXAMPLE.read_text(), replicas=[1, 2], port=nginx.port, folder=tmp_path)
     with_tls = re.sub(r"^    # (listen 443|ssl_)", r"    \1", text, flags=re.MULTILINE)
     assert with_tls.count("\n    ssl_") == 3
-    with_tls = with_tls.replace("listen 443", f"listen 127.0.0.1:{free_port()}").replace(
-        "/etc/nginx/tls", str(tmp_path)
-    )
+    with_tls = with_tls.replace("listen 443", f"listen 127.0.0.1:{free_port()}")
+    with_tls = with_tls.replace("/etc/nginx/tls", str(tmp_path))
     (tmp_path / "contit-mcp.conf").write_text(with_tls)
-    checked = subprocess.run(
-        [nginx_program(), "-t", "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(main)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command: list[str | Path] = [nginx_program(), "-t", "-p", tmp_path, "-e", tmp_path / "error.log", "-c", main]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "warn" not in checked.stderr

@@ -1,6 +1,7 @@
 """The steps in which tests move a run through a store."""
 
-from collections.abc import Callable
+import io
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,16 @@ async def found(store: RunStore, run_id: str, thread_id: str = "t", owner: str =
     run = await store.find(owner, thread_id, run_id)
     assert run is not None
     return run
+
+
+async def one_record_spoilt(store: RunStore, spoil: Callable[[str], Awaitable[None]], logged: io.StringIO) -> None:
+    """Check that a record counts as missing, and is logged with its key, once `spoil` has made it unreadable."""
+    odd = await begin(store, opening("q"), "r1", thread_id="t1")
+    run = await begin(store, opening("z"), "r2", thread_id="t2")
+    await spoil(odd.key)
+    assert await store.find("owner", "t1", "r1") is None
+    assert odd.key in logged.getvalue()
+    assert [each.run_id for each in await store.recent("owner", 10)] == ["r2"]
+    assert await store.find("owner", "t2", "r2") == run
+    assert isinstance(await claim(store, opening("q")), Granted)
+    assert (await complete(store, odd)).answer == "answer"

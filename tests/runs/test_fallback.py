@@ -142,13 +142,15 @@ async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before
     assert isinstance(await claim(there, follow_up("z")), Busy)
 
 
-async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(clock: Clock) -> None:
+@pytest.mark.parametrize("pause", [0, 86_500], ids=["", "after the store has forgotten what memory has"])
+async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(clock: Clock, pause: float) -> None:
     shared = MemoryRunStore(now=clock)
     here, there = (FallbackRunStore(shared, MemoryRunStore(now=clock)) for _ in range(2))
     run = await begin(here, opening("q"), "r")
     await complete(there, run)
+    clock.at(pause)
     await claim(there, follow_up("z"))
-    clock.at(60)
+    clock.at(pause + 60)
     retry = await claim(here, follow_up("z"))
     assert isinstance(retry, Granted)
     assert retry.interrupted

@@ -13,7 +13,7 @@ from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from tests.children import anyio_backend
 from tests.redis_server import RedisServer, own_redis, redis_server, session_redis
-from tests.runs.steps import Clock, NewStore, begin, claim, complete, follow_up, opening
+from tests.runs.steps import Clock, NewStore, begin, claim, complete, follow_up, one_record_spoilt, opening
 
 __all__ = ["anyio_backend", "own_redis", "session_redis"]
 pytestmark = pytest.mark.anyio
@@ -111,14 +111,9 @@ async def test_a_burst_waits_for_a_connection_instead_of_failing(store: RunStore
 async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key(
     store: RunStore, session_redis: RedisServer, logged: io.StringIO, text: str | bytes
 ) -> None:
-    odd = await begin(store, opening("q"), "r1", thread_id="t1")
-    run = await begin(store, opening("z"), "r2", thread_id="t2")
-    async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
-        (key,) = [key async for key in client.scan_iter(f"*{odd.key}*") if '"run"' in key]
-        await client.set(key, text)
-    assert await store.find("owner", "t1", "r1") is None
-    assert odd.key in logged.getvalue()
-    assert [each.run_id for each in await store.recent("owner", 10)] == ["r2"]
-    assert await store.find("owner", "t2", "r2") == run
-    assert isinstance(await claim(store, opening("q")), Granted)
-    assert (await complete(store, odd)).answer == "answer"
+    async def spoil(key: str) -> None:
+        async with redis.asyncio.Redis.from_url(session_redis.url, decode_responses=True) as client:
+            (place,) = [each async for each in client.scan_iter(f"*{key}*") if '"run"' in each]
+            await client.set(place, text)
+
+    await one_record_spoilt(store, spoil, logged)

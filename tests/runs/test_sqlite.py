@@ -22,7 +22,7 @@ from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore
 from contit_mcp.runs.store import RetentionPolicy
 from tests.children import anyio_backend
-from tests.runs.steps import Clock, a_store, begin, claim, complete, found, opening
+from tests.runs.steps import Clock, a_store, begin, claim, complete, found, one_record_spoilt, opening
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes of files are POSIX's")
@@ -32,6 +32,11 @@ __all__ = ["anyio_backend"]
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "folder" / FILE_NAME
+
+
+@pytest.fixture
+def store(file: Path) -> SqliteRunStore:
+    return a_store(file)
 
 
 def write(file: Path, data: bytes) -> None:
@@ -75,9 +80,8 @@ async def held_up(store: SqliteRunStore, run: RunRecord) -> AsyncIterator[thread
         go_on.set()
 
 
-async def test_closing_lets_an_abandoned_transaction_come_to_its_end(file: Path) -> None:
+async def test_closing_lets_an_abandoned_transaction_come_to_its_end(file: Path, store: SqliteRunStore) -> None:
     """Its caller has left, its thread goes on; closing the file under it would crash the process."""
-    store = a_store(file)
     run = await begin(store, opening("q"), "r")
     async with held_up(store, run) as go_on, anyio.create_task_group() as tasks:
         tasks.start_soon(store.aclose)
@@ -86,8 +90,7 @@ async def test_closing_lets_an_abandoned_transaction_come_to_its_end(file: Path)
     assert (await found(a_store(file), "r")).answer == "a"
 
 
-async def test_behind_a_disk_that_hangs_the_queue_is_bounded(file: Path) -> None:
-    store = a_store(file)
+async def test_behind_a_disk_that_hangs_the_queue_is_bounded(store: SqliteRunStore) -> None:
     run = await begin(store, opening("q"), "r")
     refused = 0
 
@@ -254,16 +257,10 @@ async def test_many_processes_that_meet_one_broken_file_end_up_in_one_new_file(f
 
 
 async def test_an_unreadable_row_counts_as_missing_and_is_logged_with_its_key(file: Path, logged: io.StringIO) -> None:
-    store = a_store(file)
-    odd = await begin(store, opening("q"), "r1", thread_id="t1")
-    run = await begin(store, opening("z"), "r2", thread_id="t2")
-    run_sql(file, f"UPDATE run SET record = 'odd' WHERE key = '{odd.key}'")
-    assert await store.find("owner", "t1", "r1") is None
-    assert isinstance(await claim(store, opening("q")), Granted)
-    assert [each.run_id for each in await store.recent("owner", 10)] == ["r2"]
-    assert await store.find("owner", "t2", "r2") == run
-    assert odd.key in logged.getvalue()
-    assert (await complete(store, odd)).answer == "answer"
+    async def spoil(key: str) -> None:
+        run_sql(file, f"UPDATE run SET record = 'odd' WHERE key = '{key}'")
+
+    await one_record_spoilt(a_store(file), spoil, logged)
 
 
 # --- what happens to files
@@ -291,8 +288,9 @@ async def test_a_file_that_is_removed_while_it_is_open_is_created_again(file: Pa
     assert await a_store(file).find("owner", "t", "r2") == run
 
 
-async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(file: Path) -> None:
-    store = a_store(file)
+async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(
+    file: Path, store: SqliteRunStore
+) -> None:
     await begin(store, opening("q"), "r")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

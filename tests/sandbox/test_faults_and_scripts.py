@@ -128,11 +128,9 @@ async def test_the_first_scripted_answer_that_matches_answers(tmp_path: Path) ->
     ("content", "message"),
     [
         ({}, "array"),
-        ([1], "record 1"),
         ([{"prompt": "a", "pattern": "b", "answer": "x"}], "record 1: it needs exactly one of prompt and pattern"),
         ([{"prompt": "a"}], "an answer, seconds or a fault"),
         ([{"prompt": "a", "answer": "x"}, {"prompt": "a", "reply": "x"}], "record 2: reply is not a known field"),
-        ([{"prompt": "a", "answer": "x", "seconds": -1}], "record 1: seconds"),
         ([{"prompt": "a", "fault": "nonsense"}], "the kind is not a status"),
         ([{"prompt": "a", "fault": "503 on=status"}], "does not happen on start"),
         ([{"pattern": "(", "answer": "x"}], "do not fit"),

@@ -41,7 +41,6 @@ def recipes(tmp_path: Path) -> Path:
         ("Which recipes did Ada write?", "Lentil Soup"),
         ("Which recipes are archived?", "Rice"),
         ("Which recipes take less than 60 minutes?", "Lentil Soup"),
-        ("easy recipes", "2 recipes"),
         ("Which recipes exist in Italian?", "Riso"),
         ("How many cooking minutes does Plum Cake have?", "75"),
         ("drafts by Anna Weber", "did not understand “Anna” and “Weber”"),

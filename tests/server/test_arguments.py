@@ -1,5 +1,7 @@
-"""Arguments as hosts and models write them: forgiving where nothing is lost, a clear error where something is missing."""
+"""Arguments as hosts and models write them, and mistakes that models make with the tools."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from contit_mcp.errors import InvalidArgumentError
 from contit_mcp.server.call import accept
 from contit_mcp.server.tools import create_tools
+from tests.echo_contit import EchoContit, answer_to
+from tests.server.stage import call, connected, ids_of, in_each_era
 
 TOOLS = create_tools()
 INJECTED = [
@@ -23,13 +27,11 @@ INJECTED = [
 
 
 def accepted(tool: str, **arguments: Any) -> dict[str, Any]:
-    """Return the arguments that were given a value."""
     found, _ = accept(arguments, TOOLS[tool].arguments)
     return {name: value for name, value in found.items() if value is not None}
 
 
 def refused(tool: str, arguments: dict[str, Any]) -> str:
-    """Return the error's text with its hint."""
     with pytest.raises(InvalidArgumentError) as caught:
         accept(arguments, TOOLS[tool].arguments)
     return f"{caught.value.message} {caught.value.hint}"
@@ -55,22 +57,15 @@ def test_other_spellings_of_a_parameter_are_accepted(spelling: str) -> None:
     assert accepted("contit_ask", prompt="x", thread_id=None, **{spelling: "t1"})["thread_id"] == "t1"
 
 
-LOOKS_ALIKE = {
-    "promt": True,
-    "Promtp": True,
-    "promptText": True,
-    "question": False,
-    "x" * 50: False,
-    "promp\nte": False,
-}
+ALIKE, UNLIKE = ("promt", "Promtp", "promptText"), ("question", "x" * 50, "promp\nte")
 
 
-@pytest.mark.parametrize("key", LOOKS_ALIKE)
+@pytest.mark.parametrize("key", [*ALIKE, *UNLIKE])
 def test_a_missing_parameter_is_named_with_the_key_that_looks_like_it(key: str) -> None:
     """No value is in the text, so that none is repeated."""
     text = refused("contit_ask", {key: "the words"})
     assert text.startswith("prompt is required.")
-    assert (f'The call has "{key}": pass its value as prompt' in text) is LOOKS_ALIKE[key]
+    assert (f'The call has "{key}": pass its value as prompt' in text) is (key in ALIKE)
     assert "the words" not in text
 
 
@@ -111,14 +106,6 @@ def test_a_wrong_argument_is_named_without_its_value(arguments: dict[str, Any], 
     assert refused("contit_ask", arguments) == f"{text} Call again with prompt; optional: thread_id, wait_seconds."
 
 
-@pytest.mark.parametrize(
-    ("written", "seconds"), [("30", 30.0), (30, 30.0), ("1e3", 1_000.0), (float("inf"), float("inf")), (-5, -5.0)]
-)
-def test_a_wait_is_accepted_as_written_and_clamped_later(written: object, seconds: float) -> None:
-    """A wait is never refused for its size."""
-    assert accepted("contit_ask", prompt="x", wait_seconds=written)["wait_seconds"] == seconds
-
-
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
 ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), ANY_TEXT, st.lists(ANY_TEXT, max_size=2))
 NAMES = st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offset"])
@@ -134,3 +121,101 @@ def test_any_arguments_are_accepted_or_refused_in_words_of_ours(tool: str, argum
         text = f"{error.message} {error.hint}"
     assert len(text) < 700
     assert text.isprintable()
+
+
+# --- Mistakes: what each result says leads to the right call within one step. The model is a script that follows a
+# result to the letter: it copies the call that the result writes out, or fills in the tool that the result names.
+
+QUESTION = "Which articles are drafts?"
+FOLLOW_UP = "And the second one?"
+OTHER = "How many products are there?"
+CHANGE = "Publish the article X"
+
+Call = tuple[str, dict[str, Any]]
+Result = tuple[dict[str, Any], list[str], bool]
+
+
+def next_call(tool: str, result: Result, known: dict[str, Any]) -> Call:
+    """Return the call to which a result leads the model that has called `tool`."""
+    structure, texts, is_error = result
+    text, step = "\n".join(texts), structure["next_step"]
+    written = re.search(r"(contit_\w+)\((thread_id=[^)]*)\)", text)
+    if written:
+        pairs = re.findall(r'(\w+)=("[^"]*"|\d+)', written[2])
+        return written[1], {name: json.loads(value) for name, value in pairs}
+    if "ids exactly as contit_ask or contit_start returned them" in step:
+        assert not {"thread_id", "run_id"} & structure.keys(), "ids that do not work are not given back"
+        return ("contit_response", ids_of(known)) if ids_of(known) else ("contit_ask", {"prompt": known["prompt"]})
+    if step == "Call again with a smaller offset.":
+        return tool, ids_of(known)
+    if again := re.match(r"Call again with ([^;.]+)", step):
+        assert is_error
+        return tool, {name: known[name] for name in again[1].split(" and ")}
+    named = re.search(r"contit_(?:ask|start|status|response)", step)
+    assert named, result
+    return named[0], {"prompt": known["prompt"]} if named[0] in {"contit_ask", "contit_start"} else ids_of(known)
+
+
+ASKED: Call = ("contit_ask", {"prompt": QUESTION, "wait_seconds": 1})
+DONE: Call = ("contit_ask", {"prompt": QUESTION})
+STARTED: Call = ("contit_start", {"prompt": QUESTION})
+
+MISTAKES: dict[str, tuple[Call | None, str, dict[str, Any]]] = {
+    "asks again instead of fetching": (ASKED, *ASKED),
+    "starts again instead of fetching": (ASKED, *STARTED),
+    "takes the status for the answer": (ASKED, "contit_status", {"thread_id": "T", "run_id": "R", "wait_seconds": 20}),
+    "does not wait": (STARTED, "contit_response", {"thread_id": "T", "run_id": "R", "wait_seconds": 0}),
+    "swaps the ids": (ASKED, "contit_response", {"thread_id": "R", "run_id": "T"}),
+    "takes one id for both": (ASKED, "contit_response", {"thread_id": "R", "run_id": "R"}),
+    "invents ids": (None, "contit_response", {"thread_id": "thread_123", "run_id": "run_456"}),
+    "leaves out the thread": (ASKED, "contit_response", {"run_id": "R"}),
+    "pastes a whole call": (ASKED, "contit_response", {"thread_id": 'contit_response(thread_id="T", run_id="R")'}),
+    "adds a limit": (None, "contit_ask", {"prompt": QUESTION, "limit": 5}),
+    "names the prompt otherwise": (None, "contit_ask", {"query": QUESTION}),
+    "asks nothing": (None, "contit_ask", {"prompt": " "}),
+    "calls a tool that does not exist": (None, "contit_search", {"query": QUESTION}),
+    "asks to change content": (None, "contit_ask", {"prompt": CHANGE}),
+    "asks something else on a busy thread": (
+        ASKED, "contit_ask", {"prompt": OTHER, "thread_id": "T", "wait_seconds": 1}
+    ),
+    "asks for a part behind the end": (DONE, "contit_response", {"thread_id": "T", "run_id": "R", "offset": 60_000}),
+}  # fmt: skip
+"""What was called before, and the wrong call; T and R are the ids of the call before."""
+
+
+@pytest.mark.anyio
+@in_each_era
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_the_result_of_a_mistake_leads_to_the_right_call_within_one_step(mistake: str, era: str) -> None:
+    """No answer is lost or swapped, and no question is run again because of the mistake."""
+    before, tool, wrong = MISTAKES[mistake]
+    prompt = CHANGE if wrong.get("prompt") == CHANGE else QUESTION
+    contit = EchoContit(seconds=15)
+    async with connected(contit, era=era, host="claude-code") as (client, _):
+        known: dict[str, Any] = {"prompt": prompt}
+        if before is not None:
+            known |= ids_of((await call(client, *before))[0])
+        written = json.dumps(wrong)
+        for letter, name in (("T", "thread_id"), ("R", "run_id")):
+            written = re.sub(rf'(?<=")({letter})(?=\\?")', str(known.get(name)), written)
+        result = await call(client, tool, json.loads(written))
+        if "response" not in result[0]:
+            result = await call(client, *next_call(tool, result, known))
+    structure, texts, is_error = result
+    assert not is_error, texts
+    assert structure["response"] == texts[0] == answer_to(prompt)
+    assert len(contit.runs) == 1
+    assert not contit.overlaps
+
+
+@pytest.mark.anyio
+async def test_a_follow_up_that_follows_the_result_arrives_in_its_thread() -> None:
+    """After the mistake the same conversation goes on, so that Contit knows what "the second one" is."""
+    async with connected(EchoContit()) as (client, _):
+        first, _, _ = await call(client, "contit_ask", {"prompt": QUESTION})
+        astray, texts, _ = await call(client, "contit_ask", {"prompt": FOLLOW_UP})
+        assert astray["thread_id"] != first["thread_id"]
+        assert astray["next_step"] == "For a follow-up, call contit_ask with this thread_id."
+        assert f'contit_ask(prompt=…, thread_id="{astray["thread_id"]}")' in texts[1]
+        right, _, _ = await call(client, "contit_ask", {"prompt": FOLLOW_UP, "thread_id": first["thread_id"]})
+        assert right["thread_id"] == first["thread_id"]

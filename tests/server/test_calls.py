@@ -19,7 +19,6 @@ pytestmark = pytest.mark.anyio
 
 
 def lines(logged: io.StringIO, event: str) -> list[dict[str, object]]:
-    """The log lines of one event."""
     return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
 
 
@@ -83,7 +82,6 @@ async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged
 
 
 async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:
-    """To count by."""
     contit = EchoContit(end_words={"bad": "failed"}, durations={"long": 1_000})
     async with connected(contit) as (client, _):
         for prompt in ("bad", "", "long"):
@@ -93,35 +91,24 @@ async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:
 
 
 @in_each_era
-async def test_a_fault_of_our_own_tells_nobody_its_text(era: str, logged: io.StringIO) -> None:
-    """The text of an unexpected exception can hold anything."""
-
-    class Broken(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            raise KeyError(f"SECRET-MARKER {(await request.aread()).decode()}")
-
-    async with connected(Broken(), era=era) as (client, _):
-        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
-        assert is_error
-        assert "bug" in structure["error"]
-        assert "MARKER" not in json.dumps([structure, texts])
-    assert lines(logged, "call.crashed")
-    assert "KeyError" in logged.getvalue()
-    assert "MARKER" not in logged.getvalue()
-
-
-async def test_a_fault_of_our_own_after_the_start_keeps_the_handle() -> None:
-    """Nor does any other error that knows no run lose it."""
+async def test_a_fault_of_our_own_tells_nobody_its_text_and_keeps_the_handle(era: str, logged: io.StringIO) -> None:
+    """The text of an unexpected exception can hold anything. No other error that knows no run loses it either."""
     contit = EchoContit(seconds=30)
-    contit.instead("status", KeyError("x"))
-    async with connected(contit) as (client, _):
-        structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
-        assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", True)
+    async with connected(contit, era=era) as (client, _):
+        for endpoint, status in (("start", "failed"), ("status", "in_progress")):
+            contit.instead(endpoint, KeyError("SECRET-MARKER"))
+            structure, texts, is_error = await call(client, "contit_ask", {"prompt": "PROMPT-MARKER"})
+            assert (structure["status"], is_error) == (status, True)
+            assert "bug" in structure["error"]
+            assert "MARKER" not in json.dumps([structure, texts])
         assert "Then call contit_response with this thread_id and run_id" in structure["next_step"]
         assert 'run_id="run_2"' in texts[0]
         contit.instead("status", *[httpx.Response(503)] * 9)
-        structure, _, is_error = await call(client, "contit_status", {"thread_id": "thread_1", "run_id": "run_2"})
+        structure, _, is_error = await call(client, "contit_status", IDS)
         assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", True)
+    assert len(lines(logged, "call.crashed")) == 2
+    assert "KeyError" in logged.getvalue()
+    assert "MARKER" not in logged.getvalue()
 
 
 async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -> None:
@@ -211,34 +198,19 @@ async def test_a_passing_fault_after_the_start_is_not_noticed(name: str, logged:
     assert "MARKER" not in logged.getvalue()
 
 
-@pytest.mark.parametrize("name", PASSING)
-async def test_a_fault_that_does_not_pass_in_time_returns_the_handle(name: str, logged: io.StringIO) -> None:
-    """As after the wait; `contit_status` has nothing else to say and tells the fault."""
+@pytest.mark.parametrize("name", [*PASSING, *LASTING])
+async def test_a_fault_that_does_not_pass_in_time_keeps_the_handle(name: str, logged: io.StringIO) -> None:
+    """As after the wait, if it may pass; else, and for `contit_status`, as an error with the ids in text and structure."""
     contit = EchoContit(seconds=1)
-    contit.instead("status", *[PASSING[name]() for _ in range(500)])
-    async with connected(contit) as (client, _):
-        for tool, arguments in (("contit_ask", {"prompt": "q"}), ("contit_response", IDS)):
-            structure, _, is_error = await call(client, tool, arguments)
-            assert (structure["status"], structure["run_id"], is_error) == ("in_progress", "run_2", False)
-        structure, texts, is_error = await call(client, "contit_status", IDS)
-        assert is_error
-        assert_clear(structure, texts, logged)
-
-
-@pytest.mark.parametrize("name", LASTING)
-async def test_a_lasting_fault_after_the_start_is_an_error_that_keeps_the_handle(
-    name: str, logged: io.StringIO
-) -> None:
-    """Waiting would not help; the ids are in text and structure."""
-    contit = EchoContit(seconds=1)
-    contit.instead("status", *[LASTING[name]() for _ in range(3)])
+    contit.instead("status", *[(PASSING | LASTING)[name]() for _ in range(500)])
     async with connected(contit) as (client, _):
         for tool in ("contit_ask", "contit_response", "contit_status"):
             structure, texts, is_error = await call(client, tool, {"prompt": "q"} if tool == "contit_ask" else IDS)
-            assert is_error
-            assert_clear(structure, texts, logged)
             assert (structure["status"], structure["run_id"]) == ("in_progress", "run_2")
-            assert "run_2" in texts[0]
+            assert is_error == (name in LASTING or tool == "contit_status")
+            if is_error:
+                assert_clear(structure, texts, logged)
+                assert "run_2" in texts[0]
 
 
 @pytest.mark.parametrize("body", [b'{"response": null}', b"<html>Welcome</html>", b"{}", b'{"response": 12}'])

@@ -35,10 +35,8 @@ OTHERS: list[dict[str, Any]] = [
 """Capabilities that do not say that the client shows cards."""
 
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
-REQUESTS: list[tuple[str, dict[str, Any]]] = [
-    *((method, {}) for method in LISTS),
-    ("resources/read", {"uri": CARD_URI}),
-]
+REQUESTS: list[tuple[str, dict[str, Any]]] = [(method, {}) for method in LISTS]
+REQUESTS.append(("resources/read", {"uri": CARD_URI}))
 NO_CONTIT = httpx.MockTransport(lambda _: httpx.Response(503))
 
 
@@ -122,7 +120,6 @@ class _Anything(BaseModel):
 
 
 async def ask(client: Client, method: str, uri: str = "") -> dict[str, Any]:
-    """The result of `skills/list` or `skills/get`."""
     request = Request[_Params, str](method=method, params=_Params(uri=uri))
     return (await client.session.send_request(request, _Anything)).model_dump()
 

@@ -26,7 +26,6 @@ SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
 
 
 def tokens(text: str) -> int:
-    """Return what a text costs a model."""
     return len(bpe_openai.get_encoding("o200k_base").encode(text))
 
 
@@ -42,7 +41,6 @@ def contit() -> EchoContit:
 
 @pytest.fixture
 async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
-    """A connected client, in each era."""
     async with connected(contit, era=era) as (client, _):
         yield client
 
@@ -50,12 +48,14 @@ async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
 # --- what is published
 
 
-async def test_the_published_tools_and_instructions_are_as_reviewed(client: Client) -> None:
-    """Names, texts and schemas are an interface: a change shows in the diff of tools.snapshot.json."""
-    tools = (await client.list_tools()).tools
-    shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    assert shown == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
-    assert client.instructions == INSTRUCTIONS
+@pytest.mark.parametrize("more", [[], ["contit_probe"]])
+async def test_the_published_tools_and_instructions_are_as_reviewed(era: str, more: list[str]) -> None:
+    """An interface: a change shows in the diff of tools.snapshot.json. With --probe there is a fifth tool."""
+    async with connected(EchoContit(), era=era, probe=bool(more)) as (client, _):
+        tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
+        assert client.instructions == INSTRUCTIONS
+    assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
+    assert [tool["name"] for tool in tools[4:]] == more
 
 
 def test_the_reviewed_texts_fit_every_host() -> None:
@@ -97,55 +97,34 @@ async def test_the_server_introduces_itself(contit: EchoContit) -> None:
 # --- results
 
 
-async def test_an_answer_stands_whole_in_text_and_in_structure(client: Client) -> None:
-    """Some hosts show their model only one of them."""
-    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "Qualità? ✓ 日本"})
-    assert structure == {
-        "status": "completed",
-        "thread_id": "thread_1",
-        "run_id": "run_2",
-        "response": answer_to("Qualità? ✓ 日本"),
-        "elapsed_seconds": pytest.approx(3.0, abs=1),
-        "next_step": "For a follow-up, call contit_ask with this thread_id.",
-    }
-    assert texts == [
-        answer_to("Qualità? ✓ 日本"),
-        'Follow-up: contit_ask(prompt=…, thread_id="thread_1"); this run: run_id="run_2"',
-    ]
-    assert not is_error
-
-
-async def test_a_run_still_going_says_what_to_do_now(client: Client, contit: EchoContit) -> None:
-    """A normal result with both ids."""
-    contit.seconds = 1_000
-    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q", "wait_seconds": 5})
-    assert (structure["status"], is_error) == ("in_progress", False)
+async def test_each_result_stands_whole_in_text_and_in_structure(client: Client, contit: EchoContit) -> None:
+    """Some hosts show their model only one of them; Codex shows the structure of an error as if it were a result."""
+    prompt, ids = "Qualità? ✓ 日本", {"thread_id": "thread_1", "run_id": "run_2"}
+    written = 'thread_id="thread_1", run_id="run_2"'
+    contit.end_words["bad"] = "failed"
+    structure, texts, is_error = await call(client, "contit_ask", {"prompt": prompt, "wait_seconds": 1})
+    assert (ids.items() <= structure.items(), structure["status"], is_error) == (True, "in_progress", False)
     assert structure["next_step"] == "Still running, not failed. Call contit_response with these ids; do not ask again."
-    assert texts == [
-        'Still running, not failed. Call contit_response(thread_id="thread_1", run_id="run_2"). Do not ask again.'
-    ]
-
-
-async def test_an_error_stands_alone_in_text_and_in_structure(client: Client, contit: EchoContit) -> None:
-    """Claude Code shows only an error's text, Codex only its structure, without saying that it is one."""
-    contit.end_words["q"] = "failed"
-    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
-    assert (structure["status"], structure["thread_id"], structure["run_id"]) == ("failed", "thread_1", "run_2")
-    assert texts == [f'{structure["error"]} {structure["next_step"]} (thread_id="thread_1", run_id="run_2")']
+    assert texts == [f"Still running, not failed. Call contit_response({written}). Do not ask again."]
+    structure, texts, is_error = await call(client, "contit_response", ids)
+    step = "For a follow-up, call contit_ask with this thread_id."
+    assert structure.pop("elapsed_seconds") == pytest.approx(3.0, abs=1)
+    assert structure == {"status": "completed", **ids, "response": answer_to(prompt), "next_step": step}
+    follow_up = 'Follow-up: contit_ask(prompt=…, thread_id="thread_1"); this run: run_id="run_2"'
+    assert (texts, is_error) == ([answer_to(prompt), follow_up], False)
+    structure, texts, is_error = await call(client, "contit_ask", {"prompt": "bad", "thread_id": "thread_1"})
+    assert (structure["status"], structure["run_id"], is_error) == ("failed", "run_3", True)
+    assert texts == [f'{structure["error"]} {structure["next_step"]} (thread_id="thread_1", run_id="run_3")']
     assert len(structure["trace_id"]) == 32
-    assert is_error
 
 
 async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Client, contit: EchoContit) -> None:
     """The run that is going has not failed."""
     contit.durations["long"] = 1_000
-    first, _, _ = await call(client, "contit_ask", {"prompt": "zero"})
-    long, _, _ = await call(client, "contit_start", {"prompt": "long", "thread_id": first["thread_id"]})
-    structure, _, is_error = await call(
-        client, "contit_ask", {"prompt": "two", "thread_id": first["thread_id"], "wait_seconds": 2}
-    )
-    assert is_error
-    assert (structure["status"], structure["run_id"]) == ("in_progress", long["run_id"])
+    on = {"thread_id": (await call(client, "contit_ask", {"prompt": "zero"}))[0]["thread_id"]}
+    long, _, _ = await call(client, "contit_start", {"prompt": "long", **on})
+    structure, _, is_error = await call(client, "contit_ask", {"prompt": "two", "wait_seconds": 2, **on})
+    assert (structure["status"], structure["run_id"], is_error) == ("in_progress", long["run_id"], True)
     assert "busy" in structure["error"]
 
 
@@ -253,15 +232,14 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
 @pytest.mark.parametrize(
     ("host", "operator", "wished", "waited"),
     [
-        ("claude-code", {}, None, 240),
-        ("codex-mcp-client", {}, None, 240),
-        ("gemini-cli-mcp-client", {}, None, 240),
+        *((host, {}, None, 240) for host in ("claude-code", "codex-mcp-client", "gemini-cli-mcp-client")),
         ("inspector-cli", {}, None, 45),
         ("inspector-cli", {}, 200, 50),
         ("some-agent", {}, None, 45),
         ("some-agent", {}, 200, 200),
         ("some-agent", {}, 999, 240),
         ("some-agent", {}, "30", 30),
+        ("some-agent", {}, "1e3", 240),
         ("mcp", {}, None, 25),
         ("claude-code", {}, 0, 0),
         ("claude-code", {}, -5, 0),
@@ -285,14 +263,6 @@ async def test_the_wait_fits_the_host(
 
 
 # --- contit_probe: how long a host lets a call take, measured by its user
-
-
-async def test_the_probe_stands_beside_the_four_tools_which_do_not_change(era: str) -> None:
-    """Without --probe it is not there at all: the snapshot of the tools holds."""
-    async with connected(EchoContit(), era=era, probe=True) as (client, _):
-        tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
-    assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-    assert [tool["name"] for tool in tools[4:]] == ["contit_probe"]
 
 
 @pytest.mark.parametrize(

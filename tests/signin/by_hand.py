@@ -22,44 +22,26 @@ CALLBACK = "http://127.0.0.1:7777/callback"
 def get_tokens(provider: Provider, scope: str, *, resource: bool = True, bound: bool = False) -> dict[str, Any]:
     """Register, log in, and exchange the code; what the token endpoint answers.
 
-    Args:
-        provider: The issuer.
-        scope: What to ask for.
-        resource: Whether to name the resource (RFC 8707).
-        bound: Whether to bind the token to a key of the client (DPoP, RFC 9449).
+    `resource` names the resource (RFC 8707), and `bound` binds the token to a key of the client (DPoP, RFC 9449).
     """
     target = {"resource": provider.resource} if resource else {}
     verifier = secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    client = {
-        "redirect_uris": [CALLBACK],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_method": "none",
-        "application_type": "native",
-    }
+    common = {"redirect_uri": CALLBACK, **target}
+    client: dict[str, object] = {"redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"]}
+    client |= {"token_endpoint_auth_method": "none", "application_type": "native"}
     with httpx.Client(trust_env=False, timeout=20) as http:
         client_id = http.post(f"{provider.issuer}/reg", json=client).raise_for_status().json()["client_id"]
-        query = {
-            "client_id": client_id,
-            "redirect_uri": CALLBACK,
-            "response_type": "code",
-            "scope": scope,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-        }
+        query = {"client_id": client_id, "response_type": "code", "scope": scope, **common}
+        query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
         query |= {"nonce": "n"} if "openid" in scope else {}
-        back = parse_qs(urlsplit(log_in(f"{provider.issuer}/auth?{urlencode(query | target)}")).query)
+        back = parse_qs(urlsplit(log_in(f"{provider.issuer}/auth?{urlencode(query)}")).query)
         assert "code" in back, back
-        grant = {
-            "grant_type": "authorization_code",
-            "client_id": client_id,
-            "code": back["code"][0],
-            "code_verifier": verifier,
-            "redirect_uri": CALLBACK,
-        }
+        grant = {"grant_type": "authorization_code", "client_id": client_id, **common}
+        grant |= {"code": back["code"][0], "code_verifier": verifier}
         address = f"{provider.issuer}/token"
         headers = {"DPoP": _proof(address)} if bound else {}
-        found: dict[str, Any] = http.post(address, data=grant | target, headers=headers).raise_for_status().json()
+        found: dict[str, Any] = http.post(address, data=grant, headers=headers).raise_for_status().json()
     return found
 
 

@@ -17,42 +17,30 @@ from pydantic import AnyUrl
 from tests.signin.login import log_in
 from tests.signin.stage import QUESTION
 
-Ask = Callable[..., Awaitable[str]]
-"""Asks a question and returns the answer."""
-
-CALLBACK = "http://127.0.0.1:7777/callback"
-"""Where the issuer leads back to. Nothing listens there; the person reads the code off the address."""
+Ask = Callable[..., Awaitable[str]]  # asks a question and returns the answer
+CALLBACK = "http://127.0.0.1:7777/callback"  # nothing listens there; the person reads the code off the address
 
 
 @dataclass
 class Person:
-    """A user with a host: what the host keeps, and how often it asked the user to log in.
+    """A user with a host: what the host keeps, and how often it asked the user to log in."""
 
-    Attributes:
-        client_metadata_url: The client's metadata document; None registers instead.
-        logins: The scopes that were requested, for each login.
-    """
-
-    client_metadata_url: str | None = None
+    client_metadata_url: str | None = None  # of the client's document; None registers instead
     tokens: OAuthToken | None = None
     client: OAuthClientInformationFull | None = None
-    logins: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)  # the scopes that were requested, for each login
     _back: str = ""
 
     async def get_tokens(self) -> OAuthToken | None:
-        """For the SDK."""
         return self.tokens
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """For the SDK."""
         self.tokens = tokens
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
-        """For the SDK."""
         return self.client
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        """For the SDK."""
         self.client = client_info
 
     async def visit(self, url: str) -> None:

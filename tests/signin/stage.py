@@ -19,7 +19,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.children import COMMAND, Contit, Served, contit, free_port
 from tests.hosts.installing import node, npm_locked
-from tests.http.issuer import KeyPair
+from tests.http.issuer import Issuer, KeyPair
 
 PROGRAMS = Path(__file__).with_name("programs")
 PINS = Path(__file__).with_name("npm")
@@ -53,17 +53,11 @@ def node_program(name: str, folder: Path) -> list[str]:
 
 @dataclass
 class Provider:
-    """oidc-provider as a child process.
-
-    Attributes:
-        issuer: Its URL.
-        resource: The one resource that it gives tokens for.
-        key: What it signs with.
-    """
+    """oidc-provider as a child process."""
 
     issuer: str
-    resource: str
-    key: KeyPair = field(default_factory=lambda: FIRST)
+    resource: str  # the only one that it gives tokens for
+    key: KeyPair = field(default_factory=lambda: FIRST)  # what it signs with
 
     def order(self, **changes: Any) -> list[str]:
         """Change how it behaves from now on; what it was asked so far, as "METHOD /path status"."""
@@ -77,15 +71,12 @@ class Provider:
         self.key = keys[0]
         self.order(keys=[private(key) for key in keys])
 
-    def token(self, key: KeyPair | None = None, *, headers: Mapping[str, Any] | None = None, **claims: Any) -> str:
-        """A token as it makes them, but for what is changed; None leaves a claim out."""
-        now, key = int(time.time()), key or self.key
-        good = {
-            "iss": self.issuer, "aud": self.resource, "sub": "anna", "scope": SCOPE, "client_id": "c", "jti": "j",
-            "iat": now, "exp": now + 300,
-        }  # fmt: skip
-        payload = {name: value for name, value in (good | claims).items() if value is not None}
-        return jwt.encode(payload, key.private, "RS256", {"kid": key.key_id, "typ": "at+jwt"} | dict(headers or {}))
+    def token(self) -> str:
+        """A token as it makes them."""
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": self.resource, "sub": "anna", "scope": SCOPE, "client_id": "c", "jti": "j"}
+        headers = {"kid": self.key.key_id, "typ": "at+jwt"}
+        return jwt.encode(claims | {"iat": now, "exp": now + 300}, self.key.private, "RS256", headers)
 
 
 @contextmanager
@@ -110,13 +101,9 @@ def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Itera
 
 @dataclass
 class Stage:
-    """What a client meets.
+    """What a client meets."""
 
-    Attributes:
-        url: All that it is told.
-    """
-
-    url: str
+    url: str  # all that it is told
     provider: Provider
     server: Served
     contit: Contit
@@ -132,15 +119,10 @@ def stage(folder: Path, path: str = "", settings: Mapping[str, str] | None = Non
     port = free_port()
     url = f"http://127.0.0.1:{port}/mcp"
     with contit() as upstream, providing(folder, url, path, **provider) as found:
-        environment = {
-            "CONTIT_BASE_URL": upstream.url,
-            "CONTIT_API_KEY": "sandbox-key",
-            "CONTIT_MCP_AUTH": "jwt",
-            "CONTIT_MCP_JWT_ISSUER": found.issuer,
-            "CONTIT_MCP_JWT_SCOPES": SCOPE,
-            "CONTIT_MCP_PUBLIC_URL": url,
-            "CONTIT_MCP_SEAL_KEY": "s" * 32,
-        }
+        issuer = Issuer(found.issuer)
+        environment = issuer.settings(
+            CONTIT_BASE_URL=upstream.url, CONTIT_MCP_JWT_SCOPES=SCOPE, CONTIT_MCP_PUBLIC_URL=url
+        )
         command = (*COMMAND, "http", "--port", str(port))
         with Served(environment | dict(settings or {}), command=command) as server:
             yield Stage(url, found, server, upstream)

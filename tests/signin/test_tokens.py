@@ -2,8 +2,8 @@
 
 import jwt
 
-from tests.children import INITIALIZE, rpc
-from tests.http.issuer import KeyPair, bearer
+from tests.children import rpc
+from tests.http.issuer import bearer
 from tests.signin.by_hand import get_tokens
 from tests.signin.stage import Stage
 
@@ -14,13 +14,8 @@ def status(scene: Stage, token: str) -> int:
     """What a request with this token is answered; a refusal has the headers that a client needs."""
     answer = scene.server.post(rpc("ping"), **bearer(token))
     challenge = CHALLENGE.format(scene.server.base)
-    match answer.status_code:
-        case 401:
-            assert answer.headers["www-authenticate"] == f'Bearer error="invalid_token", {challenge}'
-        case 403:
-            assert answer.headers["www-authenticate"] == f'Bearer error="insufficient_scope", {challenge}'
-        case _:
-            assert answer.status_code == 200, answer.text
+    error = {401: "invalid_token", 403: "insufficient_scope"}.get(answer.status_code)
+    assert answer.headers.get("www-authenticate") == (error and f'Bearer error="{error}", {challenge}')
     return answer.status_code
 
 
@@ -46,19 +41,3 @@ def test_a_token_without_the_scope_is_told_to_ask_for_it(scene: Stage) -> None:
     """It was granted another one."""
     assert status(scene, get_tokens(scene.provider, "contit:read")["access_token"]) == 403
     assert status(scene, get_tokens(scene.provider, "contit:read contit:ask")["access_token"]) == 200
-
-
-def test_no_token_is_told_where_to_get_one(scene: Stage) -> None:
-    """A bare URL is all that a person enters."""
-    answer = scene.server.post(INITIALIZE)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == f"Bearer {CHALLENGE.format(scene.server.base)}"
-
-
-def test_a_withdrawn_key_is_refused_and_a_new_one_accepted(scene: Stage) -> None:
-    """At once, when the new one is used."""
-    old, key = scene.provider.token(), KeyPair("replacement")
-    assert status(scene, old) == 200
-    scene.provider.sign_with(key)
-    assert status(scene, scene.provider.token()) == 200
-    assert status(scene, old) == 401

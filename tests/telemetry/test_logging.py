@@ -35,8 +35,7 @@ def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 def only(stream: io.StringIO) -> dict[str, Any]:
     """The one record in `stream`."""
     (line,) = stream.getvalue().splitlines()
-    record = json.loads(line)
-    assert isinstance(record, dict)
+    record: dict[str, Any] = json.loads(line)
     return record
 
 
@@ -119,26 +118,23 @@ def test_any_fields_make_one_line_of_strict_json(fields: dict[str, object]) -> N
     configure_logging("DEBUG", stream=stream, as_json=True)
     log.info("x", **fields)
 
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
     (line,) = stream.getvalue().splitlines()
-    json.loads(line, parse_constant=refuse)
+    json.loads(line, parse_constant=pytest.fail)
     line.encode()
 
 
 def test_without_configuration_events_go_to_the_standard_library() -> None:
     """An application that embeds the package gets the events with its own handlers; stdout stays empty."""
-    code = """
-import logging
-from contit_mcp.telemetry.logging import get_logger
-got = []
-class Handler(logging.Handler):
-    def emit(self, record): got.append((record.getMessage(), record.run_id, record.levelname))
-logging.getLogger().addHandler(Handler())
-get_logger("contit_mcp.x").warning("run.slow", run_id="r", prompt="p")
-assert got == [("run.slow", "r", "WARNING")], got
-"""
+    code = textwrap.dedent("""
+        import logging
+        from contit_mcp.telemetry.logging import get_logger
+        got = []
+        handler = logging.Handler()
+        handler.emit = lambda record: got.append((record.getMessage(), record.run_id, record.levelname))
+        logging.getLogger().addHandler(handler)
+        get_logger("contit_mcp.x").warning("run.slow", run_id="r", prompt="p")
+        assert got == [("run.slow", "r", "WARNING")], got
+    """)
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -154,33 +150,22 @@ def test_our_events_are_written_from_the_level_on_and_others_from_warning_on(lev
         library = logging.getLogger(name)
         before = library.level
         library.setLevel(logging.DEBUG)
-        library.debug("x")
         library.info("x")
         library.setLevel(before)
     assert len(stream.getvalue().splitlines()) == count
 
 
-def test_a_terminal_gets_the_readable_form_and_anything_else_json() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    for stream, is_json in ((Terminal(), False), (io.StringIO(), True)):
-        configure_logging("INFO", stream=stream)
-        log.info("run.finished", polls=3)
-        assert stream.getvalue().startswith("{") is is_json
-        assert "run.finished" in stream.getvalue()
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def failing() -> None:
-    """Raise a group of chained exceptions, each with the marker in its text."""
-    try:
-        try:
-            raise ValueError(MARKER)  # noqa: TRY301 - a cause to chain
-        except ValueError as exc:
-            raise KeyError(MARKER) from exc
-    except KeyError:
-        raise ExceptionGroup(MARKER, [RuntimeError(MARKER), OSError(MARKER)])  # noqa: B904 - the context is the point
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_a_terminal_gets_the_readable_form_and_anything_else_json(stream: io.StringIO) -> None:
+    configure_logging("INFO", stream=stream)
+    log.info("run.finished", polls=3)
+    assert stream.getvalue().startswith("{") is not stream.isatty()
+    assert "run.finished" in stream.getvalue()
 
 
 def test_a_circle_of_causes_is_bounded(logged: io.StringIO) -> None:
@@ -190,10 +175,21 @@ def test_a_circle_of_causes_is_bounded(logged: io.StringIO) -> None:
     assert only(logged)["error"].count("ValueError") == 8
 
 
+def failing() -> None:
+    """Raise chained exceptions, each with the marker in its text."""
+    try:
+        raise ValueError(MARKER)  # noqa: TRY301 - a cause to chain
+    except ValueError as exc:
+        raise KeyError(MARKER) from exc
+
+
 def test_of_an_exception_only_types_and_places_are_written(written: io.StringIO) -> None:
     """Causes, contexts and members of groups are listed; texts and notes are not."""
     try:
-        failing()
+        try:
+            failing()
+        except KeyError:
+            raise ExceptionGroup(MARKER, [RuntimeError(MARKER), OSError(MARKER)])  # noqa: B904 - the context is the point
     except ExceptionGroup as group:
         group.add_note(MARKER)
         log.exception("call.crashed", tool="contit_ask")
@@ -203,22 +199,17 @@ def test_of_an_exception_only_types_and_places_are_written(written: io.StringIO)
         assert name in written.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("message", "arguments", "shown"),
-    [
-        ("%s", (MARKER,), "%s"),
-        ("failed: %s after %d", (MARKER, 3), "failed: %s after %d"),
-        ("%(a)s", ({"a": MARKER},), "%(a)s"),
-        (f"Unknown event: {MARKER}", (), "Unknown event"),
-        (f"Cannot parse '{MARKER}'", (), "Cannot parse"),
-        (f'got {{"prompt": "{MARKER}"}}', (), "got"),
-        (f"state={MARKER}", (), "state"),
-        (f"Task exception was never retrieved\nfuture: <Task {MARKER}>", (), "Task exception was never retrieved"),
-        ("Connection pool is full", (), "Connection pool is full"),
-        (ValueError(MARKER), (), "<ValueError>"),
-        ({"neutral": MARKER}, (), "<dict>"),
-    ],
-)
+RECORDS: list[tuple[object, tuple[Any, ...], str]] = [
+    ("%s", (MARKER,), "%s"), ("failed: %s after %d", (MARKER, 3), "failed: %s after %d"),
+    ("%(a)s", ({"a": MARKER},), "%(a)s"), (f"Unknown event: {MARKER}", (), "Unknown event"),
+    (f"Cannot parse '{MARKER}'", (), "Cannot parse"), (f'got {{"prompt": "{MARKER}"}}', (), "got"),
+    (f"state={MARKER}", (), "state"), ("Connection pool is full", (), "Connection pool is full"),
+    (f"Task exception was never retrieved\nfuture: <Task {MARKER}>", (), "Task exception was never retrieved"),
+    (ValueError(MARKER), (), "<ValueError>"), ({"neutral": MARKER}, (), "<dict>"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "arguments", "shown"), RECORDS)
 def test_of_another_librarys_record_only_the_template_is_written(
     message: object, arguments: tuple[Any, ...], shown: str, logged: io.StringIO
 ) -> None:

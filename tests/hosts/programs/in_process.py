@@ -8,6 +8,7 @@ import json
 import socket
 import sys
 import warnings
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,9 +28,7 @@ async def main(url: str) -> dict[str, str]:
     async with Assistant(**given) as contit:
         answers["Assistant"] = (await contit.ask(QUESTION["prompt"])).response
     server = create_server(**given)
-    for era in ("legacy", "auto"):
-        async with Client(server, mode=era) as client:
-            answers[f"SDK {era}"] = (await client.call_tool("contit_ask", QUESTION)).structured_content["response"]
+    answers |= await by_sdk("SDK", server)
     async with FastMCPClient(server) as client:
         answers["FastMCP"] = (await client.call_tool("contit_ask", QUESTION)).structured_content["response"]
     async with MCPAdapter(server) as adapter:
@@ -37,24 +36,23 @@ async def main(url: str) -> dict[str, str]:
         answers["LangChain"] = (await ask.ainvoke(QUESTION))[0]["text"]
     async with MCPToolset(server) as toolset:
         answers["pydantic-ai"] = (await toolset.direct_call_tool("contit_ask", QUESTION))["response"]
-    answers |= await through_fastapi(given)
-    return answers
-
-
-async def through_fastapi(given: dict[str, str]) -> dict[str, str]:
     app = FastAPI()
-    app.get("/hello")(lambda: "hello")
     app.mount("/ai", create_app(**given))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         serving = asyncio.create_task(host.serve([listener]))
-        answers = {}
-        for era in ("legacy", "auto"):
-            async with Client(f"http://127.0.0.1:{listener.getsockname()[1]}/ai/mcp", mode=era) as client:
-                result = await client.call_tool("contit_ask", QUESTION)
-                answers[f"FastAPI {era}"] = result.structured_content["response"]
+        answers |= await by_sdk("FastAPI", f"http://127.0.0.1:{listener.getsockname()[1]}/ai/mcp")
         host.should_exit = True
         await serving
+    return answers
+
+
+async def by_sdk(name: str, server: Any) -> dict[str, str]:
+    answers = {}
+    for era in ("legacy", "auto"):
+        async with Client(server, mode=era) as client:
+            result = await client.call_tool("contit_ask", QUESTION)
+            answers[f"{name} {era}"] = result.structured_content["response"]
     return answers
 
 

@@ -66,7 +66,6 @@ Holds = Callable[[Truth], bool]
 
 
 def converse(*prompts: str) -> str:
-    """The last answer of a conversation."""
     turn: Turn | None = None
     for prompt in prompts:
         turn = ASSISTANT.reply(prompt, turn)
@@ -79,7 +78,6 @@ def understood(answer: str) -> bool:
 
 
 def listed(answer: str) -> list[str]:
-    """The titles of a list, in its order."""
     return _ENTRY.findall(answer)
 
 

@@ -73,10 +73,8 @@ def test_a_question_with_a_word_that_was_not_understood_is_refused_with_examples
     ("prompt", "said"),
     [
         ("Which Products are Out of Stock?", "I did not understand “Stock”, so I do not answer by guessing."),
-        ("Quali prodotti sono esauriti?", "Non ho capito «esauriti»"),
         ("articoli 19,90", "Non ho capito «19,90»"),
         ("Ask Contit: delete all drafts", "I did not understand this as a question: I can only read the content"),
-        ("Chiedi a Contit: cancella le bozze", "Non ho capito questa come una domanda"),
         ("Which articles are available in French?",
          "The workspace has no French. Its languages: English, Italian and German."),
         ("Quali articoli ci sono in spagnolo?", "Il workspace non ha contenuti in spagnolo."),

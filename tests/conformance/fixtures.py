@@ -31,7 +31,7 @@ def register(server: MCPServer[Any]) -> None:
         if name in _PROMPTS:
             server.add_prompt(Prompt.from_function(fixture, description=name))
         elif name.startswith("test_"):
-            server.add_tool(fixture, description=name)
+            server.add_tool(fixture, name=name, description=name)
     _add_verbatim_schema(server)
     _add_changing_lists(server)
     _add_resources(server)
@@ -211,7 +211,7 @@ async def _accept(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> H
 # --- tools that ask back in their result and are called again with the answers (SEP-2322)
 
 
-def _form(message: str, field: str, kind: str = "string") -> types.ElicitRequest:
+def form(message: str, field: str, kind: str = "string") -> types.ElicitRequest:
     schema = {"type": "object", "properties": {field: {"type": kind}}, "required": [field]}
     return types.ElicitRequest(params=types.ElicitRequestFormParams(message=message, requested_schema=schema))
 
@@ -238,7 +238,10 @@ def _field(call: Call, name: str, field: str) -> str:
 async def test_input_required_result_elicitation(call: Call) -> Answered:
     if _given(call, "user_name"):
         return f"Hello, {_field(call, 'user_name', 'name')}!"
-    return _asks(user_name=_form("What is your name?", "name"))
+    return _asks(user_name=form("What is your name?", "name"))
+
+
+test_tool_with_task = test_input_required_result_elicitation  # the second call becomes a task
 
 
 async def test_input_required_result_sampling(call: Call) -> Answered:
@@ -254,7 +257,7 @@ async def test_input_required_result_list_roots(call: Call) -> Answered:
 async def test_input_required_result_request_state(call: Call) -> Answered:
     if _given(call, "confirm") and call.request_state == "asked":
         return "state-ok"
-    return _asks("asked", confirm=_form("Please confirm", "ok", "boolean"))
+    return _asks("asked", confirm=form("Please confirm", "ok", "boolean"))
 
 
 async def test_input_required_result_multiple_inputs(call: Call) -> Answered:
@@ -262,7 +265,7 @@ async def test_input_required_result_multiple_inputs(call: Call) -> Answered:
         return "Thank you."
     return _asks(
         "asked",
-        user_name=_form("What is your name?", "name"),
+        user_name=form("What is your name?", "name"),
         greeting=_sample("Generate a greeting"),
         client_roots=types.ListRootsRequest(),
     )
@@ -274,13 +277,13 @@ async def test_input_required_result_multi_round(call: Call) -> Answered:
         return f"{state['name']} likes {_field(call, 'step2', 'color')}."
     if state and _given(call, "step1"):
         known = json.dumps({"name": _field(call, "step1", "name")})
-        return _asks(known, step2=_form("What is your favourite colour?", "color"))
-    return _asks(json.dumps({"round": 1}), step1=_form("What is your name?", "name"))
+        return _asks(known, step2=form("What is your favourite colour?", "color"))
+    return _asks(json.dumps({"round": 1}), step1=form("What is your name?", "name"))
 
 
 async def test_input_required_result_tampered_state(call: Call) -> Answered:
     if call.request_state is None:
-        return _asks("asked", confirm=_form("Please confirm", "ok", "boolean"))
+        return _asks("asked", confirm=form("Please confirm", "ok", "boolean"))
     return f"state-ok: {call.request_state}"
 
 
@@ -290,11 +293,11 @@ async def test_input_required_result_capabilities(call: Call) -> types.InputRequ
     if can is not None and can.sampling is not None:
         requests["sample"] = _sample("Say hello")
     if can is not None and can.elicitation is not None:
-        requests["ask"] = _form("What is your name?", "name")
+        requests["ask"] = form("What is your name?", "name")
     return _asks("asked", **requests)
 
 
 async def test_input_required_result_prompt(call: Call) -> list[UserMessage] | types.InputRequiredResult:
     if _given(call, "user_context"):
         return [UserMessage(f"Use the following context: {_field(call, 'user_context', 'context')}")]
-    return _asks(user_context=_form("What context should the prompt use?", "context"))
+    return _asks(user_context=form("What context should the prompt use?", "context"))

@@ -38,6 +38,16 @@ def test_a_client_gets_the_answers_and_ids_in_text_and_in_structure(
     trial.call(lambda: output_of(trial, environment, program, mode=mode))
 
 
+@pytest.mark.parametrize("long_trial", ["stdio", "http+token"], indirect=True)
+def test_fastmcp_asks_by_a_task_that_it_polls_by_itself(long_trial: Trial) -> None:
+    """Also without the header Mcp-Name, which it does not send (seen with fastmcp-tasks 4.1.2)."""
+    known = len(long_trial.entry.calls())
+    long_trial.call(lambda: output_of(long_trial, "fastmcp_tasks", "fastmcp_client.py"))
+    first, *polls = [(call["tool"], call["outcome"]) for call in long_trial.entry.calls()[known:]]
+    assert first == ("contit_ask", "task")
+    assert ("tasks/get", "completed") in polls
+
+
 def test_after_a_client_s_own_time_limit_the_same_question_joins_its_run(slow_trial: Trial, question: str) -> None:
     """With a limit of 5 s, as OpenAI Agents and ADK have it by default (design, section 3)."""
     runs = len(slow_trial.bench.contit.runs)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import anyio
@@ -25,15 +26,16 @@ Call = Context[Any, Any]
 Answered = str | types.InputRequiredResult
 
 
-def register(server: MCPServer[Any]) -> None:
+def register(server: MCPServer[Any], *more_tools: Callable[..., Any]) -> None:
     """Put them on a server."""
+    for tool in more_tools:
+        server.add_tool(tool, description=tool.__name__)
     for name, fixture in globals().items():
         if name in _PROMPTS:
             server.add_prompt(Prompt.from_function(fixture, description=name))
         elif name.startswith("test_"):
             server.add_tool(fixture, name=name, description=name)
     _add_verbatim_schema(server)
-    _add_changing_lists(server)
     _add_resources(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
     server.middleware.append(_accept)
@@ -121,23 +123,15 @@ def _add_verbatim_schema(server: MCPServer[Any]) -> None:
     }
 
 
-def _add_changing_lists(server: MCPServer[Any]) -> None:
-    """Add tools that change the lists of tools and prompts, and say so to listeners (SEP-2575)."""
+async def test_trigger_tool_change(call: Call) -> str:
+    """Tell listeners of a change, which is all that they see of one (SEP-2575)."""
+    await call.notify_tools_changed()
+    return "Done."
 
-    async def test_trigger_tool_change(call: Call) -> str:
-        server.add_tool(test_simple_text, name="for_a_moment")
-        server.remove_tool("for_a_moment")
-        await call.notify_tools_changed()
-        return "Done."
 
-    async def test_trigger_prompt_change(call: Call) -> str:
-        server.add_prompt(Prompt.from_function(test_simple_text, name="for_a_moment"))
-        server.remove_prompt("for_a_moment")
-        await call.notify_prompts_changed()
-        return "Done."
-
-    server.add_tool(test_trigger_tool_change, description="Changes the list of tools for a moment.")
-    server.add_tool(test_trigger_prompt_change, description="Changes the list of prompts for a moment.")
+async def test_trigger_prompt_change(call: Call) -> str:
+    await call.notify_prompts_changed()
+    return "Done."
 
 
 def _image() -> types.ImageContent:
@@ -177,21 +171,12 @@ def test_prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
 
 
 def test_prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:  # noqa: N803 - the suite's name
-    """Holds a resource."""
-    text = types.TextResourceContents(
-        uri=resourceUri, mime_type="text/plain", text="Embedded resource content for testing."
-    )
-    return [
-        UserMessage(types.EmbeddedResource(type="resource", resource=text)),
-        UserMessage("Please process the embedded resource above."),
-    ]
+    resource = _resource(resourceUri, "text/plain", "Embedded resource content for testing.")
+    return [UserMessage(resource), UserMessage("Please process the embedded resource above.")]
 
 
 def test_prompt_with_image() -> list[UserMessage]:
-    return [
-        UserMessage(types.ImageContent(type="image", data=_IMAGE, mime_type="image/png")),
-        UserMessage("Please analyze the image above."),
-    ]
+    return [UserMessage(_image()), UserMessage("Please analyze the image above.")]
 
 
 async def _complete(

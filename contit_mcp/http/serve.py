@@ -72,7 +72,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
         ),
         (
             (shared or SHARING[auth] is Sharing.BY_PRINCIPAL) and not settings.seal_keys(),
-            f"{sealing} needs a seal key: without a common one replicas would not understand each other's handles.",
+            f"{sealing} needs a seal key, which all replicas share, so that each can open the others' handles.",
             "Set CONTIT_MCP_SEAL_KEY, the same on all replicas, made with: openssl rand -hex 32",
         ),
         (

@@ -104,6 +104,8 @@ def install(
     if sum(map(bool, (sandbox, url, key_file, new_key))) > 1:
         names = "--sandbox, --http, --key-file and --new-key"
         raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
+    if token is not None and not url:
+        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None

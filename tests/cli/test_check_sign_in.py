@@ -99,9 +99,7 @@ async def test_this_servers_own_metadata_is_told_apart(issuer: Issuer) -> None:
     [
         ({"authorization_endpoint": None}, False, "authorization_endpoint"),
         ({"token_endpoint": None}, False, "token_endpoint"),
-        ({"token_endpoint": 7}, False, "token_endpoint"),
         ({"code_challenge_methods_supported": None}, None, "PKCE"),  # as at Entra ID
-        ({"code_challenge_methods_supported": []}, False, "PKCE"),
         ({"code_challenge_methods_supported": ["plain"]}, False, "PKCE"),
         ({"code_challenge_methods_supported": "S256"}, False, "PKCE"),
     ],
@@ -161,7 +159,6 @@ TOKENS: dict[str, tuple[Callable[[Issuer], str], str, str]] = {
     "without a subject": (lambda i: i.token(sub=None), "not a valid one", "sub"),
     "opaque": (lambda _: "opaque-token", "not a signed JWT", "audience"),
     "encrypted": (lambda _: "e30.e30.e30.e30.e30", "not a signed JWT", "encrypted"),
-    "of no characters": (lambda _: " ", "not a signed JWT", AUDIENCE),
     "binary": (lambda _: "\udcff", "cannot be read", "text file"),
 }
 

@@ -389,6 +389,7 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
         (("install", "cursorr"), 2, "'cursorr' is not one of 'claude-desktop'"),
         (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "cannot be combined"),
         (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "cannot be combined"),
+        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
         (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
         (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
         (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),

@@ -101,11 +101,7 @@ def install(
     if host is None:
         _list_hosts()
         return
-    if sum(map(bool, (sandbox, url, key_file, new_key))) > 1:
-        names = "--sandbox, --http, --key-file and --new-key"
-        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
-    if token is not None and not url:
-        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
+    _refuse_combinations(url, token, sandbox, key_file, new_key)
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None
@@ -252,6 +248,14 @@ class KeyFile:
         if os.name != "nt" and self.path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             return [f"Others on this machine may read {self.path}. Keep it to yourself: chmod 600 {self.path}"]
         return [f"The key is the one in {self.path}; --new-key replaces it."]
+
+
+def _refuse_combinations(url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+    if sum(map(bool, (url, *others))) > 1:
+        names = "--sandbox, --http, --key-file and --new-key"
+        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
+    if token is not None and not url:
+        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
 
 
 def _stored(folder: Path, setting: str) -> KeyFile:

@@ -99,6 +99,8 @@ def command(
         raise WrongUsage("--last and --thread name two conversations.", "Keep one of them.")
     if run_id and not thread_id:
         raise WrongUsage("--run is without the conversation that the run is on.", "Add --thread ID.")
+    if run_id and prompt:
+        raise WrongUsage("--run fetches an answer and takes no PROMPT.", "Leave --run out to ask.")
     if transport and (last or thread_id):
         hint = "Run contit-mcp sandbox in another terminal, then run in this one the export line that it prints."
         raise WrongUsage("With --sandbox, threads end with the command.", hint)

@@ -101,9 +101,7 @@ def install(
     if host is None:
         _list_hosts()
         return
-    if sum(map(bool, (sandbox, url, key_file, new_key))) > 1:
-        names = "--sandbox, --http, --key-file and --new-key"
-        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
+    _refuse_combinations(url, token, sandbox, key_file, new_key)
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None
@@ -132,11 +130,7 @@ def install(
     click.echo(f"{NAME} {words[change]} {place.path} ({place.host.title}).")
     if backup:
         click.echo(f"The file as it was before: {backup}")
-    if problem := place.host.misread(read_text(place.path) or ""):
-        done.append(f"Attention: {problem}. Remove it.")
-    if not is_found:
-        done.append(f"Note: {place.host.title} was not found on this machine.")
-    for line in (*done, *_what_now(place, scope, server)):
+    for line in (*done, *_what_now(place, scope, server, is_found=is_found)):
         click.echo(line)
 
 
@@ -186,8 +180,12 @@ def _list_hosts() -> None:
         click.echo(f"{host.slug:14}  {state:11}  {place.path}")
 
 
-def _what_now(place: HostFile, scope: str | None, server: Server) -> Iterator[str]:
+def _what_now(place: HostFile, scope: str | None, server: Server, *, is_found: bool) -> Iterator[str]:
     host = place.host
+    if problem := host.misread(read_text(place.path) or ""):
+        yield f"Attention: {problem}. Remove it."
+    if not is_found:
+        yield f"Note: {host.title} was not found on this machine."
     if isinstance(server, RemoteServer) and server.token_variable:
         started_from = f"in the environment that {host.title} is started from"
         yield host.remote_note or f"Set {server.token_variable} to your bearer token {started_from}."
@@ -250,6 +248,14 @@ class KeyFile:
         if os.name != "nt" and self.path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             return [f"Others on this machine may read {self.path}. Keep it to yourself: chmod 600 {self.path}"]
         return [f"The key is the one in {self.path}; --new-key replaces it."]
+
+
+def _refuse_combinations(url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+    if sum(map(bool, (url, *others))) > 1:
+        names = "--sandbox, --http, --key-file and --new-key"
+        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
+    if token is not None and not url:
+        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
 
 
 def _stored(folder: Path, setting: str) -> KeyFile:

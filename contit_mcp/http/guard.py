@@ -89,8 +89,6 @@ Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 _DRAINING = Refusal(
     503, "draining", "This server is shutting down; ask again.", {"Connection": "close", "Retry-After": "1"}
 )
-"""A proxy may send the request to another replica: nothing was started."""
-
 _CUT_OFF = Refusal(
     500, "cut_off", "This server shuts down; the run may have been started. Repeat the question to get its answer."
 )

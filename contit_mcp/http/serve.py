@@ -113,7 +113,9 @@ class Listener(uvicorn.Server):
         The system resets connections that it has accepted and this process has not, when the last copy of their
         listening socket is closed. The requests on them would be lost, so they are accepted between the two closes.
         """
-        copies = [listening.dup() for listening in sockets or []]
+        copies = []
+        with suppress(OSError):  # no file descriptor may be free
+            copies = [listening.dup() for listening in sockets or []]
         for server in self.servers:
             server.close()
         arrived = [connection for listening in copies for connection in _accepted(listening)]
@@ -132,9 +134,9 @@ class Listener(uvicorn.Server):
 
 
 def _accepted(listening: socket.socket) -> list[socket.socket]:
-    """Accept what waits, and close the listening socket."""
+    """Accept what waits, as far as there are file descriptors for it, and close the listening socket."""
     accepted: list[socket.socket] = []
-    with listening, suppress(BlockingIOError):
+    with listening, suppress(OSError):
         while len(accepted) < BACKLOG:
             accepted.append(listening.accept()[0])
     return accepted

@@ -47,6 +47,7 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
     installed = await run(*step_2, PATH=os.defpath)
     entry = entry_of("claude-desktop")
     assert ("env" in entry, Path(entry["command"]).is_absolute()) == (False, True)
+    assert "Note: Claude Desktop was not found on this machine." in installed.stdout
     (printed,) = re.findall("^Check it with: (.*)$", installed.stdout, re.MULTILINE)
     checked = await anyio.run_process(shlex.split(printed), env=environment(PATH=os.defpath), check=False)
     assert checked.returncode == 0, checked.stdout
@@ -388,6 +389,7 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
         (("install", "cursorr"), 2, "'cursorr' is not one of 'claude-desktop'"),
         (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "cannot be combined"),
         (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "cannot be combined"),
+        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
         (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
         (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
         (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),

@@ -313,6 +313,19 @@ def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: R
         pass
 
 
+async def test_the_end_of_a_lifespan_closes_the_application() -> None:
+    """The event loop of the host may live on."""
+    events, answers = asyncio.Queue[Any](), asyncio.Queue[Any]()
+    before = asyncio.all_tasks()
+    app = create_app(api_key="k", store="memory")
+    served = asyncio.ensure_future(app({"type": "lifespan"}, events.get, answers.put))
+    for event in ("startup", "shutdown"):
+        await events.put({"type": f"lifespan.{event}"})
+        assert await answers.get() == {"type": f"lifespan.{event}.complete"}
+    await served
+    assert asyncio.all_tasks() == before
+
+
 STRANGER = "10.1.2.3"
 TOKENS = {"auth": "token", "tokens": "a:" + "t" * 20, "seal_key": "s" * 32}
 REQUESTS: list[tuple[str, dict[str, Any], dict[str, str], int]] = [

@@ -1,19 +1,16 @@
 """Serves what the suite calls on our HTTP stack and a free port: run it as a module."""
 
 import os
-from typing import Any
 
 import anyio
-from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import wired_app
 from contit_mcp.http.serve import listen
-from contit_mcp.tasks.extension import TasksExtension
 from contit_mcp.telemetry.logging import configure_logging
 from tests.conformance.fixtures import register
-from tests.conformance.jobs import TOOLS, Jobs
+from tests.conformance.jobs import Jobs, create_tasks_server
 
 
 async def main() -> None:
@@ -21,8 +18,8 @@ async def main() -> None:
     given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
     settings = load_settings(environment={"CONTIT_API_KEY": "key", "CONTIT_MCP_PORT": "0", **given})
     async with anyio.create_task_group() as background:
-        server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(Jobs(background))], version="1")
-        register(server, *TOOLS)
+        server = create_tasks_server(Jobs(background))
+        register(server)
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         server.streamable_http_app(stateless_http=True, transport_security=unchecked)
         async with wired_app(settings, sessions=server.session_manager) as wired:

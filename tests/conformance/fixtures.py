@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import anyio
@@ -26,10 +25,8 @@ Call = Context[Any, Any]
 Answered = str | types.InputRequiredResult
 
 
-def register(server: MCPServer[Any], *more_tools: Callable[..., Any]) -> None:
+def register(server: MCPServer[Any]) -> None:
     """Put them on a server."""
-    for tool in more_tools:
-        server.add_tool(tool, description=tool.__name__)
     for name, fixture in globals().items():
         if name in _PROMPTS:
             server.add_prompt(Prompt.from_function(fixture, description=name))

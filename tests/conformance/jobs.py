@@ -14,9 +14,10 @@ import anyio
 import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 
-from contit_mcp.tasks.extension import Status, Support, Task
+from contit_mcp.tasks.extension import Status, Support, Task, TasksExtension, TaskSource
 from tests.conformance.fixtures import form
 
 Request = ServerRequestContext[Any, Any]
@@ -158,4 +159,8 @@ async def multi_input() -> str:
     return ", ".join(sorted(answers))
 
 
-TOOLS = (greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input)
+def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
+    server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(source)], version="1")
+    for tool in (greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input):
+        server.add_tool(tool, description=tool.__name__)
+    return server

@@ -44,9 +44,11 @@ class Scenario:
 def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
     """Run everything that a revision requires, and what the suite reports beside it."""
     commands = npm_packages("conformance", "@modelcontextprotocol/conformance")
-    command = [node() / "node", (commands / "conformance").resolve(), "server"]
-    arguments = ["--url", url, "--requirements", revision, "--output-dir", str(folder)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=240)
+    program = (commands / "conformance").resolve()
+    arguments = ["server", "--url", url, "--requirements", revision, "--output-dir", str(folder)]
+    done = subprocess.run(
+        [node() / "node", program, *arguments], capture_output=True, text=True, check=False, timeout=240
+    )
     said = done.stdout + done.stderr
     assert done.returncode in {0, 1}, said  # 1 as soon as anything fails, expected or not
     assert "=== SUMMARY ===" in said, said

@@ -110,26 +110,26 @@ async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) 
             return error.message
 
 
-CODED = {"": GOOD, "identity": GOOD, "X-GZip": gzipped(GOOD), "deflate": zlib.compress(GOOD), "DEFLATE": gzipped(GOOD)}
-
-
-@pytest.mark.parametrize("coding", CODED)
-async def test_a_body_that_a_gateway_compressed_is_understood(coding: str) -> None:
-    assert await read(CODED[coding], coding) == "Twelve."
+UNREADABLE = "Contit's answer could not be read."
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"),
+    ("coding", "body", "told"),
     [
-        ("gzip", b"rubbish"),
-        ("gzip", gzipped(GOOD)[:-4]),
-        ("br", b"\x8b\x02\x80"),
-        ("gzip, gzip", gzipped(gzipped(GOOD))),
+        ("identity", GOOD, "Twelve."),
+        ("X-GZip", gzipped(GOOD), "Twelve."),
+        ("deflate", zlib.compress(GOOD), "Twelve."),
+        ("DEFLATE", gzipped(GOOD), "Twelve."),
+        ("gzip", b"rubbish", UNREADABLE),
+        ("gzip", gzipped(GOOD)[:-4], UNREADABLE),
+        ("br", b"\x8b\x02\x80", UNREADABLE),
+        ("gzip, gzip", gzipped(gzipped(GOOD)), UNREADABLE),
     ],
-    ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )
-async def test_a_body_that_is_not_compressed_as_it_says_is_an_error(coding: str, body: bytes) -> None:
-    assert await read(body, coding) == "Contit's answer could not be read."
+async def test_a_body_that_a_gateway_compressed_is_understood_if_it_is_as_it_says(
+    coding: str, body: bytes, told: str
+) -> None:
+    assert await read(body, coding) == told
 
 
 @pytest.mark.parametrize("pack", [bytes, gzipped], ids=["plain", "gzip"])

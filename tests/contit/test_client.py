@@ -19,29 +19,45 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.wire import RESPONSE, STATUS, RunPhase, check_id, id_problem, path_of
 from contit_mcp.errors import InvalidArgumentError
-from tests.contit.upstream import BASE_URL, HANGS, START_OK, STARTED, Kept, contit_client, scripted, start
+from tests.contit.upstream import HANGS, START_OK, STARTED, Kept, contit_client, scripted, start
 from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
 
+ANSWER = {"status": "completed", "response": "Twelve articles."}
+
 
 @pytest.mark.parametrize("thread_id", [None, "thread/ü 1"])
 @pytest.mark.parametrize("base_url", ["https://contit.test", "https://gateway.test/contit"])
-async def test_a_start_sends_the_documented_request(base_url: str, thread_id: str | None) -> None:
-    """Further fields of the answer are ignored, and no cookie is sent back."""
-    body = {**STARTED, "createdAt": "2026-03-15", "usage": {"tokens": 3}, "ThreadId": "another"}
+async def test_the_documented_requests_are_sent(base_url: str, thread_id: str | None) -> None:
+    """Further fields of the answers are ignored, and no cookie is sent back."""
+    body = {
+        **STARTED,
+        **ANSWER,
+        "createdAt": "2026-03-15",
+        "error": None,
+        "usage": {"tokens": 3},
+        "ThreadId": "another",
+    }
     upstream = scripted(Reply(201, body, headers={"Set-Cookie": "session=abc; Path=/"}))
     client = contit_client(upstream, base_url=base_url)
-    await start(client)
     run = await start(client, thread_id=thread_id)
-    request = upstream.received[-1]
-    assert "Cookie" not in request.headers
-    assert (request.method, str(request.url)) == ("POST", f"{base_url}/ai-assistant/thread")
-    assert json.loads(request.content) == {"threadId": thread_id, "prompt": "What is new?"}
-    assert request.headers["Content-Type"] == "application/json"
-    assert request.headers["Accept"] == "application/json"
-    assert request.headers["User-Agent"].startswith("contit-mcp/")
     assert (run.thread_id, run.run_id) == ("thread-1", "run-1")
+    assert (await client.run_status("thread-1", "run-1")).word == "completed"
+    assert await client.thread_response("thread-1") == "Twelve articles."
+    assert [(request.method, str(request.url)) for request in upstream.received] == [
+        ("POST", f"{base_url}/ai-assistant/thread"),
+        ("GET", f"{base_url}/ai-assistant/thread/thread-1/run/run-1/status"),
+        ("GET", f"{base_url}/ai-assistant/thread/thread-1/response"),
+    ]
+    started, *reads = upstream.received
+    assert json.loads(started.content) == {"threadId": thread_id, "prompt": "What is new?"}
+    assert started.headers["Content-Type"] == "application/json"
+    assert [request.content for request in reads] == [b"", b""]
+    for request in upstream.received:
+        assert "Cookie" not in request.headers
+        assert request.headers["Accept"] == "application/json"
+        assert request.headers["User-Agent"].startswith("contit-mcp/")
 
 
 @pytest.mark.parametrize(("status", "as_date"), [(429, False), (503, True)])
@@ -84,28 +100,27 @@ async def test_a_fault_of_keep_is_not_taken_for_contits_and_repeats_no_start() -
     assert len(upstream.received) == 1
 
 
-@pytest.mark.parametrize("seconds", [1.0, 4.0])
-async def test_a_start_whose_caller_leaves_keeps_its_ids_before_it_ends(seconds: float) -> None:
-    """The caller leaves while the start is sent, or while its ids are stored."""
-    upstream, kept = scripted(Reply(200, STARTED, after=2.0)), Kept(after=3.0)
+@pytest.mark.parametrize(
+    ("first", "seconds", "ids"),
+    [
+        (Reply(200, STARTED, after=2.0), 1.0, ["run-1"]),  # while the start is sent
+        (Reply(200, STARTED, after=2.0), 4.0, ["run-1"]),  # while its ids are stored
+        (Reply(503, headers={"Retry-After": "30"}), 1.0, []),  # during a pause
+    ],
+)
+async def test_a_start_whose_caller_leaves_keeps_its_ids_and_is_not_sent_again(
+    first: Reply, seconds: float, ids: list[str]
+) -> None:
+    upstream, kept = scripted(first, START_OK), Kept(after=3.0)
     with anyio.move_on_after(seconds) as scope:
         await start(contit_client(upstream), keep=kept)
         await anyio.lowlevel.checkpoint()
     assert scope.cancelled_caught
-    assert [run.run_id for run in kept.runs] == ["run-1"]
-
-
-async def test_a_start_whose_caller_leaves_during_a_pause_is_not_sent_again() -> None:
-    upstream = scripted(Reply(503, headers={"Retry-After": "30"}), START_OK)
-    with anyio.move_on_after(1.0) as scope:
-        await start(contit_client(upstream))
-    assert scope.cancelled_caught
-    assert len(upstream.received) == 1
+    assert ([run.run_id for run in kept.runs], len(upstream.received)) == (ids, 1)
 
 
 Read = Callable[[ContitClient], Awaitable[object]]
 
-ANSWER = {"status": "completed", "response": "Twelve articles."}
 READS: dict[str, Read] = {
     "status": lambda client: client.run_status("thread-1", "run-1"),
     "response": lambda client: client.thread_response("thread-1"),
@@ -116,20 +131,6 @@ YOUNG: dict[str, Read] = {
 }
 each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
 each_young = pytest.mark.parametrize("read", YOUNG.values(), ids=YOUNG)
-
-
-async def test_the_documented_requests_are_sent_and_unknown_fields_are_ignored() -> None:
-    upstream = scripted(
-        Reply(body={"status": "completed", "error": None}), Reply(body={"response": "a", "sources": []})
-    )
-    client = contit_client(upstream)
-    assert (await client.run_status("thread-1", "run-1")).word == "completed"
-    assert await client.thread_response("thread-1") == "a"
-    sent = [(request.method, str(request.url), request.content) for request in upstream.received]
-    assert sent == [
-        ("GET", f"{BASE_URL}/ai-assistant/thread/thread-1/run/run-1/status", b""),
-        ("GET", f"{BASE_URL}/ai-assistant/thread/thread-1/response", b""),
-    ]
 
 
 @pytest.mark.parametrize("call", [start, *READS.values()])

@@ -184,13 +184,6 @@ def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
     assert len(ALL_OF_HTTPX) > 25
 
 
-async def test_an_outage_is_forgotten_when_nothing_was_asked_for_a_minute() -> None:
-    client = contit_client(scripted(Reply(503)))
-    await poll(client, 100)
-    await anyio.sleep(60)
-    assert client.backoff.stretch == 1.0
-
-
 async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id: str | None, number: int) -> int:
     """Start so often, two seconds apart, and return how many requests that took."""
     before = len(upstream.received)
@@ -201,13 +194,27 @@ async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id
     return len(upstream.received) - before
 
 
-@pytest.mark.parametrize("fault", [Reply(429), Reply(503), httpx.ConnectError("x")], ids=["429", "503", "refused"])
-async def test_starts_do_not_multiply_in_an_outage(fault: Script) -> None:
+@pytest.mark.parametrize(
+    ("fault", "thread_id", "requests", "stretch"),
+    [
+        (Reply(429), None, 4, 4.0),
+        (Reply(503), None, 4, 4.0),
+        (httpx.ConnectError("x"), None, 4, 4.0),
+        (Reply(500), None, 1, 4.0),
+        (Reply(500), "t", 1, 1.0),  # it can mean a busy thread
+    ],
+)
+async def test_starts_do_not_multiply_in_an_outage_and_it_is_forgotten_after_a_minute(
+    fault: Script, thread_id: str | None, requests: int, stretch: float
+) -> None:
     upstream = scripted(fault)
     client = contit_client(upstream)
-    assert await failed_starts(client, upstream, thread_id=None, number=1) == 4
-    await failed_starts(client, upstream, thread_id=None, number=10)
-    assert await failed_starts(client, upstream, thread_id=None, number=20) == 20
+    assert await failed_starts(client, upstream, thread_id=thread_id, number=1) == requests
+    await failed_starts(client, upstream, thread_id=thread_id, number=10)
+    assert await failed_starts(client, upstream, thread_id=thread_id, number=20) == 20
+    assert client.backoff.stretch == stretch
+    await anyio.sleep(60)
+    assert client.backoff.stretch == 1.0
 
 
 async def test_polls_and_starts_share_one_backoff() -> None:
@@ -220,14 +227,6 @@ async def test_polls_and_starts_share_one_backoff() -> None:
     upstream.script[:] = [START_OK]
     await start(client)
     assert 0 < anyio.current_time() - began <= 0.75
-
-
-@pytest.mark.parametrize(("thread_id", "stretch"), [("t", 1.0), (None, 4.0)])
-async def test_a_500_to_a_start_counts_unless_it_can_mean_a_busy_thread(thread_id: str | None, stretch: float) -> None:
-    upstream = scripted(Reply(500))
-    client = contit_client(upstream)
-    await failed_starts(client, upstream, thread_id=thread_id, number=20)
-    assert client.backoff.stretch == stretch
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 46), (503, 86_400)])

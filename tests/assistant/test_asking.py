@@ -156,9 +156,20 @@ async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
     assert stage.contit.count("start") == 1
 
 
-@pytest.mark.parametrize("prompt", ["", "   \n\t", "x" * 32_001, "broken \ud800 text"])
-async def test_an_unusable_prompt_is_refused_before_any_request(prompt: str) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        *((blank, "blank") for blank in ("", "   \n\t\r\n", "\u2003\u00a0")),
+        *((no_text, "Unicode") for no_text in ("broken \ud800 text", "x\udfff", "\ud83d\ude42")),
+        ("secretive " * 3_201, "The prompt has 32,010 characters; 32,000 are allowed."),
+        ("é" * 32_001, "32,001 characters"),
+    ],
+)
+async def test_an_unusable_prompt_is_refused_before_any_request_without_a_word_of_it(prompt: str, said: str) -> None:
     stage = set_stage()
-    with pytest.raises(errors.InvalidArgumentError):
+    with pytest.raises(errors.InvalidArgumentError, match=said) as caught:
         await stage.ask(prompt)
+    assert "secretive" not in caught.value.message + caught.value.hint
     assert stage.contit.requests == []
+    await stage.ask("é" * 32_000)
+    assert stage.contit.runs[0].prompt == "é" * 32_000

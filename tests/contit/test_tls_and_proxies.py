@@ -80,14 +80,14 @@ async def test_a_certificate_is_trusted_if_its_authority_is_configured_and_it_is
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        (b"", "it holds no PEM certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it holds no PEM certificate"),
+        ("", "it holds no PEM certificate"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it holds no PEM certificate"),
     ],
 )
-def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes | None, reason: str) -> None:
+def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: str | None, reason: str) -> None:
     file = tmp_path / "ca.pem"
     if content is not None:
-        file.write_bytes(content)
+        file.write_text(content)
     with pytest.raises(errors.ConfigurationError) as caught:
         build_http_client("https://contit.test", ca_file=file)
     assert caught.value.message == f"The CA file {file} cannot be used: {reason}."

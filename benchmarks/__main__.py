@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the table, and name each promise that is not kept (exit code 1)."""
+"""`python -m benchmarks`: measure, print the table, and name each goal that is missed (exit code 1)."""
 
 import asyncio
 import resource
@@ -49,11 +49,11 @@ async def run(parts: tuple[str, ...], *, quick: bool) -> int:
     click.echo("\n".join(lines(rows, budget)))
     click.echo(", ".join(f"{name} {value}" for name, value in machine().items()))
     if quick or set(parts) != set(PARTS):
-        return 0  # promises are for whole runs
+        return 0  # goals are for whole runs
     problems = missed(rows, budget)
     for problem in problems:
         click.echo(f"missed: {problem}", err=True)
-    click.echo(f"{seconds:.0f} s; {len(budget) - len(problems)} of {len(budget)} promises kept", err=True)
+    click.echo(f"{seconds:.0f} s; {len(budget) - len(problems)} of {len(budget)} goals met", err=True)
     return 1 if problems else 0
 
 

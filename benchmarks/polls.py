@@ -17,7 +17,7 @@ OURS, EVERY_SECOND = "contit-mcp", "every second"
 DISTRIBUTIONS: dict[str, Callable[[random.Random], float]] = {
     "short": lambda draw: draw.uniform(1.0, 8.0),
     "long-tailed": lambda draw: min(900.0, draw.lognormvariate(math.log(12.0), 1.1)),
-    "two-humped": lambda draw: max(0.5, draw.gauss(4.0, 1.0) if draw.random() < 0.6 else draw.gauss(60.0, 15.0)),
+    "bimodal": lambda draw: max(0.5, draw.gauss(4.0, 1.0) if draw.random() < 0.6 else draw.gauss(60.0, 15.0)),
 }
 """Lengths of runs in seconds. The lengths of Contit's runs are not known; other assistant services have these."""
 

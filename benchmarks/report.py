@@ -1,4 +1,4 @@
-"""The rows that a benchmark returns, the promised ratios, and the printed table."""
+"""The rows that a benchmark returns, the goals, and the printed table."""
 
 import math
 import os
@@ -21,7 +21,7 @@ class Row:
         name: The name in the budget file.
         unit: The unit of the values.
         values: The values by contender, one for each round.
-        ratios: One for each round; empty if nothing is promised.
+        ratios: One for each round; empty if there is no goal.
         meaning: What the ratio compares.
         note: What else was seen.
     """
@@ -64,13 +64,13 @@ def above_the_floor(
 
 
 def read_budget(file: Path = BUDGET_FILE) -> dict[str, float]:
-    """Return the promised ratios by the name of their row."""
+    """Return the goals by the name of their row."""
     with file.open("rb") as opened:
         return {name: float(limit) for name, limit in tomllib.load(opened).items()}
 
 
 def missed(rows: Iterable[Row], budget: Mapping[str, float]) -> list[str]:
-    """Return one sentence for each promise that was not kept or not measured."""
+    """Return one sentence for each goal that was missed or not measured."""
     ratios = {row.name: row.ratio for row in rows}
     problems = []
     for name, limit in budget.items():
@@ -78,7 +78,7 @@ def missed(rows: Iterable[Row], budget: Mapping[str, float]) -> list[str]:
         if ratio is None:
             problems.append(f"{name}: was not measured")
         elif not ratio <= limit:
-            problems.append(f"{name}: {ratio:.2f}, and {limit:g} is promised")
+            problems.append(f"{name}: {ratio:.2f}, and the goal is {limit:g}")
     return problems
 
 
@@ -99,7 +99,7 @@ def machine() -> dict[str, str]:
 
 def lines(rows: Iterable[Row], budget: Mapping[str, float]) -> Iterable[str]:
     """Yield the table in Markdown."""
-    yield "| what | values (median) | ratio | middle half | at most |"
+    yield "| what | values (median) | ratio | interquartile range | at most |"
     yield "|---|---|---|---|---|"
     for row in rows:
         values = ", ".join(f"{who} {_short(statistics.median(v))} {row.unit}" for who, v in row.values.items())

@@ -1,4 +1,4 @@
-"""The benchmarks run, and a promise that is not kept is named. No test checks a speed."""
+"""The benchmarks run, and a goal that is missed is named. No test checks a speed."""
 
 import math
 from pathlib import Path
@@ -34,8 +34,8 @@ async def test_a_part_measures_its_rows_with_real_servers(part: str, rows: int, 
     assert all((row.ratio or 0) > 0 for row in measured if part != "status")
 
 
-def test_each_promise_of_the_budget_is_about_a_row_that_is_measured() -> None:
-    """Otherwise a promise about a renamed row would never be checked."""
+def test_each_goal_of_the_budget_is_about_a_row_that_is_measured() -> None:
+    """Otherwise a goal about a renamed row would never be checked."""
     budget = set(read_budget())
     assert budget == {row.name for row in polls(runs=10)} | {
         "cold start",
@@ -51,13 +51,13 @@ def test_each_promise_of_the_budget_is_about_a_row_that_is_measured() -> None:
     ("ratios", "told"),
     [
         ([1.0, 1.1, 1.9], []),  # the median counts
-        ([1.0, 1.3, 1.9], ["start: 1.30, and 1.15 is promised"]),
-        ([math.inf] * 3, ["start: inf, and 1.15 is promised"]),
-        ([math.nan] * 3, ["start: nan, and 1.15 is promised"]),
+        ([1.0, 1.3, 1.9], ["start: 1.30, and the goal is 1.15"]),
+        ([math.inf] * 3, ["start: inf, and the goal is 1.15"]),
+        ([math.nan] * 3, ["start: nan, and the goal is 1.15"]),
         ([], ["start: was not measured"]),
     ],
 )
-def test_a_promise_that_is_not_kept_is_named(ratios: list[float], told: list[str]) -> None:
+def test_a_goal_that_is_missed_is_named(ratios: list[float], told: list[str]) -> None:
     """So is one that was not measured."""
     assert missed([Row("start", "s", {"ours": [1.0]}, ratios)], {"start": 1.15}) == told
 

@@ -158,7 +158,7 @@ class RunStarter:
         if anyio.current_time() + _STARTING_PAUSE > deadline:
             raise errors.APITimeoutError(
                 "Another call is still sending a question to Contit on this conversation.",
-                hint="Ask again with the same words: it joins that run instead of starting a second one.",
+                hint="Repeat the question in the same words: it returns that run instead of starting a second one.",
                 may_have_arrived=False,
             )
         await anyio.sleep(_STARTING_PAUSE)

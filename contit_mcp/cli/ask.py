@@ -50,9 +50,9 @@ def _checked_id(_: click.Context, __: click.Parameter, value: str | None) -> str
 @click.command()
 @click.argument("words", metavar="[PROMPT]", nargs=-1)
 @click.option(
-    "--thread", "thread_id", callback=_checked_id, shell_complete=_complete_thread, help="Go on with this conversation."
+    "--thread", "thread_id", callback=_checked_id, shell_complete=_complete_thread, help="Continue this thread."
 )
-@click.option("--last", is_flag=True, help="Go on with the newest conversation; without PROMPT, fetch its answer.")
+@click.option("--last", is_flag=True, help="Continue the most recent thread; without PROMPT, fetch its answer.")
 @click.option("--run", "run_id", metavar="ID", callback=_checked_id, help="Fetch this run's answer (with --thread).")
 @click.option(
     "--wait-seconds", type=click.FloatRange(0, 86_400), help="How long to wait; without it, until the run ends."
@@ -99,9 +99,11 @@ def command(
         raise WrongUsage("--last and --thread name two conversations.", "Keep one of them.")
     if run_id and not thread_id:
         raise WrongUsage("--run is without the conversation that the run is on.", "Add --thread ID.")
+    if run_id and prompt:
+        raise WrongUsage("--run fetches an answer and takes no PROMPT.", "Leave --run out to ask.")
     if transport and (last or thread_id):
-        hint = "Run contit-mcp sandbox in another terminal, and the export line that it prints in this one."
-        raise WrongUsage("The embedded sandbox forgets with its process.", hint)
+        hint = "Run contit-mcp sandbox in another terminal, then run in this one the export line that it prints."
+        raise WrongUsage("With --sandbox, threads end with the command.", hint)
     if run_id is None:
         prompt = _read_prompt(prompt, optional=last or thread_id is not None)
     settings = given.load(sandbox=transport is not None)

@@ -162,7 +162,7 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
     explanations: tuple[tuple[type[BaseException], str, str], ...] = (
         (
             ssl.SSLCertVerificationError,
-            f"the certificate of {host}, or of something before it, is not trusted here",
+            f"the TLS certificate of {host}, or of a proxy in front of it, is not trusted",
             "If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
         ),
         (ssl.SSLError, f"{host} does not speak TLS as it should", "Check the port and https:// of CONTIT_BASE_URL."),

@@ -101,9 +101,7 @@ def install(
     if host is None:
         _list_hosts()
         return
-    if sum(map(bool, (sandbox, url, key_file, new_key))) > 1:
-        names = "--sandbox, --http, --key-file and --new-key"
-        raise WrongUsage(f"{names} are for different entries.", "Name one of them.")
+    _refuse_combinations(url, token, sandbox, key_file, new_key)
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None
@@ -124,6 +122,7 @@ def install(
                 hint="Add --new-key to replace it, or unset CONTIT_API_KEY and CONTIT_ACCESS_TOKEN.",
             )
         others = _users(key.path, installs) if key.replaces() else {}
+    is_found = place.in_project or place.host.is_found(Machine.this())  # before its file is made
     change, backup = installing.install(place, server, installs, force=force)
     done += key.fill() if key else []  # last, so that no key is kept if no entry could be written
     done += [f"It replaces another key, also for {it} ({at})." for at, it in others.items() if at != place.path]
@@ -132,7 +131,9 @@ def install(
     if backup:
         click.echo(f"The file as it was before: {backup}")
     if problem := place.host.misread(read_text(place.path) or ""):
-        done.append(f"Attention: {problem}. It was there before.")
+        done.append(f"Attention: {problem}. Remove it.")
+    if not is_found:
+        done.append(f"Note: {place.host.title} was not found on this machine.")
     for line in (*done, *_what_now(place, scope, server)):
         click.echo(line)
 
@@ -247,6 +248,14 @@ class KeyFile:
         if os.name != "nt" and self.path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             return [f"Others on this machine may read {self.path}. Keep it to yourself: chmod 600 {self.path}"]
         return [f"The key is the one in {self.path}; --new-key replaces it."]
+
+
+def _refuse_combinations(url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+    if sum(map(bool, (url, *others))) > 1:
+        names = "--sandbox, --http, --key-file and --new-key"
+        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
+    if token is not None and not url:
+        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
 
 
 def _stored(folder: Path, setting: str) -> KeyFile:

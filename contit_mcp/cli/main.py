@@ -23,7 +23,7 @@ _COMMANDS = {
     "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
     "ask": ("ask:command", "Ask from the terminal, and print the answer."),
     "runs": ("runs:command", "List the remembered conversations, and show an answer again."),
-    "demo": ("demo:command", "Show the whole path without an account: tools, a question, a follow-up."),
+    "demo": ("demo:command", "Start the sandbox and a server, and ask two questions through an MCP client."),
     "check": ("check:command", "Report the configuration, and whether Contit answers."),
     "install": ("install:install", "Write our entry into the configuration of a host."),
     "uninstall": ("install:uninstall", "Remove our entry from the configuration of a host."),
@@ -78,7 +78,7 @@ def contit_mcp(ctx: click.Context) -> None:
       export CONTIT_API_KEY=your-key       and now with one:
       contit-mcp check                     is the key good?
       contit-mcp ask "Any drafts?"         ask
-      contit-mcp install claude-desktop    ask from a host; it keeps the key
+      contit-mcp install claude-desktop    ask from a host; this stores the key
 
     \b
     Completion, by a line in ~/.bashrc (zsh and fish likewise):

@@ -104,8 +104,8 @@ def no_credential() -> ConfigurationError:
     """Return the error for a person at a terminal; the tools' own names the host's configuration."""
     return ConfigurationError(
         "No Contit credential is configured.",
-        hint="Run contit-mcp install HOST, which keeps one; or set CONTIT_API_KEY, CONTIT_API_KEY_FILE or"
-        " CONTIT_ACCESS_TOKEN. contit-mcp ask --sandbox needs none; contit-mcp check --host HOST tries a host's entry.",
+        hint="Run contit-mcp install HOST, which asks for a key and stores it, or set CONTIT_API_KEY. Without an"
+        " account: contit-mcp ask --sandbox.",
     )
 
 

@@ -109,7 +109,7 @@ def parse_tokens(text: str) -> dict[str, str]:
             raise ValueError(f"must be name:token,name:token; number {number} is not")
         if not _TOKEN.fullmatch(token):
             size = f"{SHORTEST_TOKEN} to {LONGEST_TOKEN} printable ASCII characters"
-            raise ValueError(f"holds a token for {name} that is not {size}")
+            raise ValueError(f"must give {name!r} a token of {size}")
         if name in tokens or token in tokens.values():
             raise ValueError(f"holds {name} or its token twice")
         tokens[name] = token

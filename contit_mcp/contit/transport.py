@@ -315,7 +315,7 @@ def translate(error: Exception) -> errors.APIError:
     """Return our error for one of httpx's. Its text is our own: httpx's can hold addresses."""
     if isinstance(error, httpx.ConnectError) and _distrusts_certificate(error):
         return errors.APIConnectionError(
-            "The certificate of Contit, or of something before it, is not trusted here.",
+            "The TLS certificate of Contit, or of a proxy in front of it, is not trusted.",
             hint="If a proxy or firewall of yours inspects TLS, set CONTIT_CA_FILE to its certificate authority.",
             may_have_arrived=False,
         )

@@ -196,7 +196,7 @@ class Host:
     def misread(self, text: str) -> str | None:
         """Return a sentence about what in its file the host cannot read."""
         line = misread(text, comments="comments" not in self.misreads) if self.misreads else None
-        return f"{self.title} reads no {self.misreads} in JSON; there is one at line {line}" if line else None
+        return f"{self.title} does not accept {self.misreads}; line {line} has one" if line else None
 
 
 @dataclass(frozen=True, slots=True)

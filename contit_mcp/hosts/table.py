@@ -56,7 +56,7 @@ _ALL = (
         {"user": "{claude-desktop}/claude_desktop_config.json"},
         LocalServer.entry, None,
         "Quit Claude Desktop, not only its window, and start it again.",
-        misreads="comments and no trailing commas",
+        misreads="comments or trailing commas",
     ),
     Host(  # code.claude.com/docs/en/mcp
         "claude-code", "Claude Code", "json", "mcpServers",

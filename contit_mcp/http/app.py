@@ -225,7 +225,11 @@ def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
         content, media_type = metrics.text(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
-    return [Route("/healthz", PlainTextResponse("ok\n")), Route("/readyz", readyz), Route("/metrics", scrape)]
+    return [
+        Route("/healthz", PlainTextResponse("ok\n"), methods=["GET"]),
+        Route("/readyz", readyz),
+        Route("/metrics", scrape),
+    ]
 
 
 def _read_states(wired: WiredApp, rate: RequestRate) -> None:

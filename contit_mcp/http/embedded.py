@@ -82,4 +82,7 @@ class EmbeddedApp:
         await self._started()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
         await send({"type": "lifespan.shutdown.complete"})

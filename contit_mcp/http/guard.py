@@ -89,10 +89,8 @@ Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 _DRAINING = Refusal(
     503, "draining", "This server is shutting down; ask again.", {"Connection": "close", "Retry-After": "1"}
 )
-"""A proxy may send the request to another replica: nothing was started."""
-
 _CUT_OFF = Refusal(
-    500, "cut_off", "This server shuts down; the run may have been started. Ask again in the same words to join it."
+    500, "cut_off", "This server shuts down; the run may have been started. Repeat the question to get its answer."
 )
 
 
@@ -145,10 +143,10 @@ class Guard:
     def _page_refusal(self, headers: Headers) -> Refusal | None:
         origins = headers.getlist("origin")
         if self._hosts is not None and not matches(headers.get("host", ""), self._hosts):
-            text = "This server is not known by that name; CONTIT_MCP_ALLOWED_HOSTS lists its names."
+            text = "This host name is not allowed; add it to CONTIT_MCP_ALLOWED_HOSTS."
             return Refusal(421, "wrong_host", text)
         if origins and not (len(origins) == 1 and matches(origins[0], self._origins)):
-            text = "Pages of this origin may not call; CONTIT_MCP_ALLOWED_ORIGINS lists those."
+            text = "This origin is not allowed; add it to CONTIT_MCP_ALLOWED_ORIGINS."
             return Refusal(403, "foreign_origin", text)
         # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
         if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):
@@ -203,7 +201,7 @@ class Guard:
         if self.draining:
             return _DRAINING
         if self.under_way >= self._settings.calls_at_once:
-            text = "This server has all the work it can do; ask again."
+            text = "This server is at its limit of requests; try again."
             return Refusal(503, "overloaded", text, {"Retry-After": "2"})
         if self._calls[caller] >= self._settings.calls_per_caller:
             text = "Too many of your calls are in flight; wait for some."

@@ -72,7 +72,8 @@ class IssuerKeys:
         """
         wanted = key_id, algorithm
         known = wanted in self._keys and self._age() <= MAX_AGE_SECONDS
-        if self._fetching is None and (self._age() > FRESH_SECONDS or (not known and self._may_refetch())):
+        is_fetching = self._fetching is not None and not self._fetching.done()
+        if not is_fetching and (self._age() > FRESH_SECONDS or (not known and self._may_refetch())):
             self._start_fetch()
         if known:
             return self._keys[wanted]
@@ -137,8 +138,6 @@ class IssuerKeys:
             log.info("jwt.keys_fetched", keys=await self.fetch())
         except KeysUnavailableError as exc:
             log.warning("jwt.keys_unavailable", error=type(exc.__cause__).__name__, kept=len(self._keys))
-        finally:
-            self._fetching = None
 
 
 async def read_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:

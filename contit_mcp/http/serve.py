@@ -72,7 +72,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
         ),
         (
             (shared or SHARING[auth] is Sharing.BY_PRINCIPAL) and not settings.seal_keys(),
-            f"{sealing} needs a seal key: without a common one replicas would not understand each other's handles.",
+            f"{sealing} needs a seal key, which all replicas share, so that each can open the others' handles.",
             "Set CONTIT_MCP_SEAL_KEY, the same on all replicas, made with: openssl rand -hex 32",
         ),
         (
@@ -113,7 +113,9 @@ class Listener(uvicorn.Server):
         The system resets connections that it has accepted and this process has not, when the last copy of their
         listening socket is closed. The requests on them would be lost, so they are accepted between the two closes.
         """
-        copies = [listening.dup() for listening in sockets or []]
+        copies = []
+        with suppress(OSError):  # no file descriptor may be free
+            copies = [listening.dup() for listening in sockets or []]
         for server in self.servers:
             server.close()
         arrived = [connection for listening in copies for connection in _accepted(listening)]
@@ -132,9 +134,9 @@ class Listener(uvicorn.Server):
 
 
 def _accepted(listening: socket.socket) -> list[socket.socket]:
-    """Accept what waits, and close the listening socket."""
+    """Accept what waits, as far as there are file descriptors for it, and close the listening socket."""
     accepted: list[socket.socket] = []
-    with listening, suppress(BlockingIOError):
+    with listening, suppress(OSError):
         while len(accepted) < BACKLOG:
             accepted.append(listening.accept()[0])
     return accepted

@@ -43,7 +43,8 @@ class MemoryRunStore(RunStore):
 
     async def _update(self, slot: Slot, update: Update[T]) -> T:
         now = self.now()
-        self._expire(now)
+        if slot[1] != "key":  # a change of one run need not look at all
+            self._expire(now)
         result, forgotten, kept = update(self.newest(slot), now)
         if forgotten is not None:
             self.forget(forgotten.key)

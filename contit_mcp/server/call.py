@@ -45,6 +45,7 @@ _AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
 _AFTER_IDS = ".,;:!?"  # no id of ours ends with one
 _ABSENT = frozenset({"", "null", "none", "undefined"})
 _LONGEST_NAME = 40
+_MOST_NAMES = 3
 _REASONS = {
     "missing": "is required",
     "string": "must be a string",
@@ -84,13 +85,15 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
 
 
 def _look_alikes(missing: list[str], unknown: list[str]) -> str:
-    """Return a sentence for each missing parameter that names the unknown argument which looks like it."""
+    """Return which unknown argument looks like a missing parameter; if none does, which arguments the call has."""
     named = [key for key in unknown if key.isprintable() and len(key) <= _LONGEST_NAME][:20]
     quoted = {_letters(key): json.dumps(key, ensure_ascii=False) for key in named}
     found = ""
     for name in missing:
         for near in difflib.get_close_matches(_letters(name), quoted, n=1):
             found += f" The call has {quoted[near]}: pass its value as {name}."
+    if missing and quoted and not found:
+        return f" The call has {', '.join(list(quoted.values())[:_MOST_NAMES])} instead."
     return found
 
 

@@ -99,8 +99,8 @@ it asks Contit nothing."""
     await anyio.sleep(min(max(seconds, 0.0), 600.0))
     waited = round(anyio.current_time() - began, 1)
     sent = "with progress every 10 s" if progress else "without progress"
-    text = f"The call lasted {waited} s, {sent}. {call.host or 'This host'} lets a call take at least that long."
-    found = {"status": "completed", "waited_seconds": waited, "host": call.host or ""}
+    text = f"The call lasted {waited} s, {sent}. {(call.host or 'This host')[:60]} lets a call take at least that long."
+    found = {"status": "completed", "waited_seconds": waited, "host": (call.host or "")[:60]}
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=found)
 
 

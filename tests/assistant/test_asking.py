@@ -159,8 +159,8 @@ async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
 @pytest.mark.parametrize(
     ("prompt", "said"),
     [
-        *((blank, "blank") for blank in ("", "   \n\t\r\n", "\u2003\u00a0")),
-        *((no_text, "Unicode") for no_text in ("broken \ud800 text", "x\udfff", "\ud83d\ude42")),
+        *((blank, "blank") for blank in ("", " ", "\n\t\r\n", "\u2003\u00a0")),
+        *((no_text, "Unicode") for no_text in ("\ud800", "x\udfff", "\ud83d\ude42")),
         ("secretive " * 3_201, "The prompt has 32,010 characters; 32,000 are allowed."),
         ("é" * 32_001, "32,001 characters"),
     ],
@@ -171,5 +171,10 @@ async def test_an_unusable_prompt_is_refused_before_any_request_without_a_word_o
         await stage.ask(prompt)
     assert "secretive" not in caught.value.message + caught.value.hint
     assert stage.contit.requests == []
-    await stage.ask("é" * 32_000)
-    assert stage.contit.runs[0].prompt == "é" * 32_000
+
+
+@pytest.mark.parametrize("prompt", ["é" * 32_000, "\ttabs\r\nand \x00 controls\u2028", "👩‍🚀 \u202e \U0010ffff"])
+async def test_any_other_prompt_is_sent_unchanged(prompt: str) -> None:
+    stage = set_stage()
+    await stage.start(prompt)
+    assert stage.contit.started(prompt) == 1

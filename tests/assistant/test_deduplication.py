@@ -162,7 +162,7 @@ async def test_a_start_that_is_still_being_sent_at_the_deadline_is_told() -> Non
         await anyio.sleep(1)
         with pytest.raises(APITimeoutError) as caught:
             await stage.ask("q", wait=2)
-    assert "joins" in caught.value.hint
+    assert "returns that run" in caught.value.hint
 
 
 @pytest.mark.parametrize("wait", [0.0, 45.0])

@@ -176,7 +176,7 @@ async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() ->
         (("--last", "--thread", "t", "x"), b"", "--last and --thread"),
         (("--run", "r"), b"", "hint: Add --thread ID."),
         (("--thread", "..", "x"), b"", "'--thread': the id is not an id"),
-        (("--sandbox", "--last"), b"", "hint: Run contit-mcp sandbox in another terminal, and the export line"),
+        (("--sandbox", "--last"), b"", "hint: Run contit-mcp sandbox in another terminal, then run in this one"),
         (("--sandbox", "--base-url", "http://127.0.0.1:9", "x"), b"", "--sandbox and --base-url"),
         (("--run-seconds", "1", "--fault", "503", "x"), b"", "hint: Add --sandbox."),
         (("--sandbox", "--run-seconds", "x", "y"), b"", "'x' is not a valid float"),

@@ -176,9 +176,9 @@ def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls, home: P
     """The rest of the file stays as it is."""
     comma, comment = '{"mcpServers": {"o": {"command": "b"},}}', '{\n// mine\n"mcpServers": {}}'
     for slug, text, said in (
-        ("claude-desktop", comma, "no comments and no trailing commas"),
-        ("claude-desktop", comment, "no comments and no trailing commas"),
-        ("gemini-cli", comma, "no trailing commas"),
+        ("claude-desktop", comma, "does not accept comments or trailing commas"),
+        ("claude-desktop", comment, "does not accept comments or trailing commas"),
+        ("gemini-cli", comma, "does not accept trailing commas"),
         ("gemini-cli", comment, ""),
     ):
         file = file_of(slug)
@@ -187,7 +187,7 @@ def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls, home: P
         installed = said_by(command("install", slug, "--sandbox"), 0)
         assert ("Attention: " in installed) is bool(said)
         checked = command("check", "--host", slug)
-        assert ("at line" in checked.output) is bool(said)
+        assert ("; line" in checked.output) is bool(said)
         assert said in installed
         assert said in checked.output
         command("uninstall", slug)
@@ -386,8 +386,9 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
     ("arguments", "code", "said"),
     [
         (("install", "cursorr"), 2, "'cursorr' is not one of 'claude-desktop'"),
-        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "for different entries"),
-        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "for different entries"),
+        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "cannot be combined"),
+        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "cannot be combined"),
+        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
         (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
         (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
         (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),

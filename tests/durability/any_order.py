@@ -13,8 +13,7 @@ from tests.durability.world import RETENTION, World
 from tests.stage import wall_clock
 
 OWNERS = ("owner-1", "owner-2")
-COUNTS: Counter[str] = Counter()
-"""What happened in all examples."""
+COUNTS: Counter[str] = Counter()  # what happened in all examples
 
 prompts = st.sampled_from(["one", "two"])
 waits = st.sampled_from([0.0, 3.0, 10.0, 45.0])

@@ -21,8 +21,7 @@ from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
 
-SENDING_SECONDS = 20.0
-"""Seconds after which the sender of a start without an answer gives up."""
+SENDING_SECONDS = 20.0  # seconds after which the sender of a start without an answer gives up
 
 
 @dataclass(eq=False)
@@ -56,8 +55,7 @@ class Call:
         return f"{self.kind} {self.number} of {self.owner} in {self.process}"
 
 
-CALL: ContextVar[Call] = ContextVar("call")
-"""The call that a request to Contit or to the store is made for."""
+CALL: ContextVar[Call] = ContextVar("call")  # the call that a request to Contit or to the store is made for
 
 
 @dataclass(eq=False)

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,18 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
             await anyio.sleep(0.01)
         await server.end()
     assert set(ends) == {"HTTP/1.1 200", "HTTP/1.1 503"}
+
+
+async def test_a_server_without_a_free_file_descriptor_drains_too() -> None:
+    """Idle connections can take all of them."""
+    command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND]
+    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+    async with deployed(environment, command=command) as server, AsyncExitStack() as idle:
+        for _ in range(80):
+            await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", int(server.base.rpartition(":")[2])))
+        await anyio.sleep(0.5)
+        assert (await server.end())[0] == 0
+    assert server.named("server.stopped")
 
 
 async def test_an_ignored_hangup_stays_ignored() -> None:

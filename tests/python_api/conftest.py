@@ -15,6 +15,5 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 @pytest.fixture
 def sandbox() -> Iterator[RunningSandbox]:
-    """A sandbox whose runs take a moment."""
     with running_sandbox(SandboxOptions(run_seconds=0.2, api_keys=frozenset({"anna-key", "ben-key"}))) as running:
         yield running

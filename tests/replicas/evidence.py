@@ -23,8 +23,7 @@ from tests.replicas.hosts import Attempt, Question
 AT_DELIVERY_SECONDS = 2.5
 """How long after a run's end its answer may be on the way: the pause between two polls, and a busy machine."""
 
-OUTAGE_SECONDS = 15.0
-"""How long after the store went away replicas may not know all of each other's runs."""
+OUTAGE_SECONDS = 15.0  # how long after the store went away replicas may not know all of each other's runs
 
 
 @dataclass

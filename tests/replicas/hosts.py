@@ -13,8 +13,7 @@ from contit_mcp.server.tenancy import Kind, Sealer, owner_of_name
 from tests.children import ERAS, SEAL_KEY, caller, messages_in, request_of
 from tests.replicas.fleet import CALLERS, TOKENS
 
-CALL_SECONDS = 60.0
-"""After which a host gives up on a call, as many do."""
+CALL_SECONDS = 60.0  # after which a host gives up on a call, as many do
 
 HOPELESS = ("error: No such thread or run", "error: Contit calls", "error: contit-mcp itself")
 """What nothing here gives a reason for: asking on has no sense."""

@@ -25,8 +25,7 @@ REPLY_SECONDS = 0.05
 SETTLING_SECONDS = 15.0
 """For each replica to show that it uses Redis again; longer only where nobody asks it any more."""
 
-REDIS_SECONDS = 0.5
-"""How long Redis is away."""
+REDIS_SECONDS = 0.5  # how long Redis is away
 
 
 @dataclass

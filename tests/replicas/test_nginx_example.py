@@ -1,9 +1,11 @@
 """The nginx example that operators copy: what it passes on, to whom, and above all what never twice."""
 
+import asyncio
 import re
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -13,9 +15,54 @@ import pytest
 from contit_mcp.config.settings import HttpSettings, Settings
 from tests.children import free_port
 from tests.replicas.nginx import EXAMPLE, Nginx, adapted, nginx_before, nginx_program
-from tests.replicas.scripted_replica import ScriptedReplica, scripted_replica
 
 pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class ScriptedReplica:
+    """A server in a replica's place that does as it is told, and speaks just enough HTTP."""
+
+    does: str  # "answer", "refuse" (503), "break" (closes the connection), "stream"
+    requests: list[tuple[str, bytes]] = field(default_factory=list)  # heads and bodies
+    more: asyncio.Event = field(default_factory=asyncio.Event)  # lets a stream go on
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the other side has closed a stream
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = next((line for line in head.lower().splitlines() if line.startswith("content-length:")), ":0")
+                self.requests.append((head, await reader.readexactly(int(length.split(":")[1]))))
+                if self.does == "break":
+                    return
+                if self.does == "stream":
+                    await self._stream(reader, writer)
+                    return
+                status, more = ("503 No", "Retry-After: 7\r\n") if self.does == "refuse" else ("200 OK", "")
+                writer.write(f"HTTP/1.1 {status}\r\n{more}Content-Length: 4\r\n\r\ndone".encode())
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the other side has closed the connection
+        finally:
+            writer.close()
+
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: first\r\n\r\n")
+        await self.more.wait()
+        writer.write(b"data: second\r\n\r\n")
+        await reader.read()
+        self.left.set()
+
+
+@asynccontextmanager
+async def scripted_replica(port: int, does: str) -> AsyncIterator[ScriptedReplica]:
+    replica = ScriptedReplica(does)
+    server = await asyncio.start_server(replica.serve, "127.0.0.1", port)
+    try:
+        yield replica
+    finally:
+        server.close()
 
 
 @asynccontextmanager

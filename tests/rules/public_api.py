@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _OWN = "contit_mcp"
-_ALLOWED_READS = frozenset({"_exit"})
-"""`os._exit` is documented."""
+_ALLOWED_READS = frozenset({"_exit"})  # `os._exit` is documented
 
 
 def violations(paths: Iterable[Path]) -> list[tuple[Path, int, str]]:

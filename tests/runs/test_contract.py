@@ -62,11 +62,10 @@ async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_th
     assert await store.find("owner", "t", "r") == await store.latest("owner", "t") == run
 
 
+@pytest.mark.parametrize("new_store", ["sqlite", "redis"], indirect=True)
 async def test_what_one_process_knows_another_one_on_the_same_store_knows_too_also_after_a_restart(
-    new_store: NewStore, clock: Clock, request: pytest.FixtureRequest
+    new_store: NewStore, clock: Clock
 ) -> None:
-    if request.node.callspec.params["new_store"] in {"memory", "fallback"}:
-        pytest.skip("each has a memory of its own")
     here, there = (new_store(RetentionPolicy(), clock) for _ in range(2))
     run = await begin(here, opening("q"), "r", title="Bücher ✓")
     assert await claim(there, opening("q")) == Deduplicated(run)

@@ -81,21 +81,17 @@ def ids_of(structure: Mapping[str, Any]) -> dict[str, str]:
     return {name: structure[name] for name in ("thread_id", "run_id") if name in structure}
 
 
+Requests = Sequence[tuple[str, dict[str, Any]]]
+
+
 async def wire(
-    era: str,
-    capabilities: dict[str, Any],
-    requests: Sequence[tuple[str, dict[str, Any]]],
-    contit: httpx.AsyncBaseTransport,
-    configured: Settings,
+    era: str, capabilities: dict[str, Any], requests: Requests, contit: httpx.AsyncBaseTransport, configured: Settings
 ) -> list[str]:
     """Every message with which a server answers the requests of a client with these capabilities, as it is written."""
     info = {"name": "a-host", "version": "1"}
     first: tuple[str, dict[str, Any]] = ("server/discover", {})
-    envelope: dict[str, Any] = {
-        PROTOCOL_VERSION_META_KEY: "2026-07-28",
-        CLIENT_CAPABILITIES_META_KEY: capabilities,
-        CLIENT_INFO_META_KEY: info,
-    }
+    envelope: dict[str, Any] = {PROTOCOL_VERSION_META_KEY: "2026-07-28", CLIENT_INFO_META_KEY: info}
+    envelope[CLIENT_CAPABILITIES_META_KEY] = capabilities
     if era == "legacy":
         first = "initialize", {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info}
         envelope = {}

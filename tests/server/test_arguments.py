@@ -66,6 +66,7 @@ def test_a_missing_parameter_is_named_with_the_key_that_looks_like_it(key: str) 
     text = refused("contit_ask", {key: "the words"})
     assert text.startswith("prompt is required.")
     assert (f'The call has "{key}": pass its value as prompt' in text) is (key in ALIKE)
+    assert ('The call has "question" instead.' in text) is (key == "question")
     assert "the words" not in text
 
 

@@ -11,7 +11,7 @@ from mcp import MCPError
 from mcp.client import Client
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, Request, RequestParams, TextResourceContents
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, ReadResourceRequestParams, Request, TextResourceContents
 from pydantic import BaseModel, ConfigDict
 
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI, session_id_for
@@ -22,7 +22,7 @@ from tests.server.stage import connected, in_each_era, settings, wire
 pytestmark = pytest.mark.anyio
 
 DECLARED = {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}
-OTHERS: list[dict[str, Any]] = [
+OTHERS: list[dict[str, Any]] = [  # capabilities that do not say that the client shows cards
     {},
     {"extensions": {EXTENSION_ID: {}}},
     {"extensions": {EXTENSION_ID: {"mimeTypes": []}}},
@@ -32,8 +32,6 @@ OTHERS: list[dict[str, Any]] = [
     {"extensions": {"io.modelcontextprotocol/tasks": {"mimeTypes": [APP_MIME_TYPE]}}},
     {"experimental": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}},
 ]
-"""Capabilities that do not say that the client shows cards."""
-
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 REQUESTS: list[tuple[str, dict[str, Any]]] = [(method, {}) for method in LISTS]
 REQUESTS.append(("resources/read", {"uri": CARD_URI}))
@@ -111,16 +109,12 @@ def test_a_session_id_stands_for_the_declaration_alone() -> None:
 # --- skills: what a host needs to list, verify and load them, by the extension's own rules
 
 
-class _Params(RequestParams):
-    uri: str = ""
-
-
 class _Anything(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
 async def ask(client: Client, method: str, uri: str = "") -> dict[str, Any]:
-    request = Request[_Params, str](method=method, params=_Params(uri=uri))
+    request = Request[ReadResourceRequestParams, str](method=method, params=ReadResourceRequestParams(uri=uri))
     return (await client.session.send_request(request, _Anything)).model_dump()
 
 

@@ -54,8 +54,14 @@ async def test_the_published_tools_and_instructions_are_as_reviewed(era: str, mo
     async with connected(EchoContit(), era=era, probe=bool(more)) as (client, _):
         tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
         assert client.instructions == INSTRUCTIONS
+        info = client.server_info
     assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
     assert [tool["name"] for tool in tools[4:]] == more
+    if era == "legacy":
+        assert info is not None
+        assert (info.name, info.title) == ("contit-assistant", "Contit Assistant")
+        assert info.website_url == "https://www.contit.cloud"
+        assert [icon.src.partition(",")[0] for icon in info.icons or []] == ["data:image/svg+xml;base64"]  # inline
 
 
 def test_the_reviewed_texts_fit_every_host() -> None:
@@ -81,17 +87,6 @@ def test_the_reviewed_texts_fit_every_host() -> None:
             "idempotentHint": tool["name"] in {"contit_status", "contit_response"},
             "openWorldHint": True,
         }
-
-
-async def test_the_server_introduces_itself(contit: EchoContit) -> None:
-    """Title, version, website and an icon that nobody has to fetch."""
-    async with connected(contit) as (client, _):
-        info = client.server_info
-    assert info is not None
-    assert (info.name, info.title) == ("contit-assistant", "Contit Assistant")
-    assert info.website_url == "https://www.contit.cloud"
-    assert info.icons is not None
-    assert info.icons[0].src.startswith("data:image/svg+xml;base64,")
 
 
 # --- results

@@ -1,5 +1,6 @@
-"""`contit_mcp.create_server` for clients in this process, and `create_app` mounted in an application of someone else."""
+"""`Assistant` for a program, `create_server` for clients in its process, and `create_app` mounted in its application."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -17,7 +18,8 @@ from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from contit_mcp import create_app, create_server
+import contit_mcp
+from contit_mcp import Assistant, create_app, create_server, errors
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import RunningSandbox, running_sandbox
 from tests.children import ERAS as BOTH
@@ -28,6 +30,128 @@ pytestmark = pytest.mark.anyio
 
 DRAFTS = "How many drafts are there?"
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+
+
+def assistant(sandbox: RunningSandbox, **options: Any) -> Assistant:
+    return Assistant(**{"api_key": "anna-key", "base_url": sandbox.url, "store": "memory", **options})
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": uvloop}) for uvloop in (False, True)])
+async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) -> None:
+    """The result is frozen, and has the fields of the tools' result."""
+    async with assistant(sandbox) as contit:
+        first = await contit.ask(DRAFTS)
+        assert (first.status, first.response) == ("completed", ANSWER)
+        assert (first.elapsed_seconds or 0.0) >= 0.2
+        with pytest.raises(AttributeError):
+            first.status = "failed"  # type: ignore[misc]
+        second = await contit.ask("List them", first.thread_id)
+        assert second.thread_id == first.thread_id
+        assert "Easter on the Lake" in (second.response or "")
+        assert [run.run_id for run in await contit.runs()] == [second.run_id, first.run_id]
+        assert [run.title for run in await contit.runs(1)] == ["List them"]
+
+
+async def test_a_wait_that_ends_returns_the_ids_and_the_answer_is_fetched_by_them(sandbox: RunningSandbox) -> None:
+    """`start`, `status` and `response` are the tools of that name; an observer learns the ids before there is an answer."""
+    seen: list[tuple[str, str]] = []
+
+    class Notes(contit_mcp.Observer):
+        def started(self, thread_id: str, run_id: str) -> None:
+            seen.append((thread_id, run_id))
+
+    async with assistant(sandbox) as contit:
+        started = await contit.start(DRAFTS)
+        assert started.run_id is not None
+        waited = await contit.ask(DRAFTS, wait_seconds=0, observer=Notes())
+        assert (waited.status, waited.run_id, waited.response) == ("in_progress", started.run_id, None)
+        assert seen == [(started.thread_id, started.run_id)]
+        ended = await contit.status(started.thread_id, started.run_id, wait_seconds=20)
+        assert (ended.status, ended.response) == ("completed", None)
+        assert (await contit.response(started.thread_id, started.run_id)).response == ANSWER
+        assert (await contit.response(started.thread_id)).run_id == started.run_id
+    assert len(sandbox.record.runs) == 1
+
+
+async def test_the_ids_outlive_the_assistant_where_the_store_does(sandbox: RunningSandbox, tmp_path: object) -> None:
+    """A second one, as in another process, finds the run of the first; the same one can be entered again."""
+    first, second = (assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") for _ in range(2))
+    async with first as contit:
+        started = await contit.start(DRAFTS)
+    for again in (second, first):
+        async with again as contit:
+            assert [run.run_id for run in await contit.runs()] == [started.run_id]
+            assert (await contit.response(started.thread_id, started.run_id)).response == ANSWER
+
+
+async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> None:
+    """For a program that shuts down."""
+    with anyio.fail_after(10):
+        async with assistant(sandbox) as contit:
+            asked = asyncio.gather(*(contit.ask(f"{DRAFTS} ({number})") for number in range(5)))
+            while len(sandbox.record.runs) < 5:
+                await anyio.sleep(0.01)
+            contit.close()
+            runs = await asked
+    assert {run.status for run in runs} <= {"in_progress", "completed"}
+    assert len({run.run_id for run in runs}) == 5
+
+
+async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None:
+    """The classes are those of `contit_mcp.errors`."""
+    async with assistant(sandbox, api_key="wrong-key") as contit, assistant(sandbox) as right:
+        with pytest.raises(errors.AuthenticationError) as refused:
+            await contit.ask(DRAFTS)
+        assert refused.value.hint
+        assert "wrong-key" not in f"{refused.value!r} {refused.value.hint}"
+        with pytest.raises(errors.InvalidArgumentError):
+            await right.ask("   ")
+        with pytest.raises(errors.RunNotFoundError):
+            await right.status("thread_unknown", "run_unknown")
+
+
+def test_trio_is_refused_with_the_reason() -> None:
+    """Its event loop is not asyncio's, which the HTTP client needs. Trio need not be installed to see that."""
+    entering = Assistant(api_key="k", store="memory").__aenter__()
+    with pytest.raises(errors.ConfigurationError, match="under asyncio only"):
+        entering.send(None)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "said"),
+    [
+        (Assistant, {}, "No Contit credential is given"),
+        (Assistant, {"api_key": ""}, "No Contit credential is given"),
+        (Assistant, {"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
+        (Assistant, {"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
+        (Assistant, {"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
+        (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. docs/python.md lists the options."),
+        (Assistant, {"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
+        (
+            Assistant,
+            {"environment": {"CONTIT_API_KEY": "k", "CONTIT_MCP_STOR": "x"}},
+            "CONTIT_MCP_STOR is not a setting",
+        ),
+        (create_server, {}, "No Contit credential is given"),
+        (create_app, {}, "No Contit credential is given"),
+        (create_app, {"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
+        (create_app, {"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
+        (create_app, {"api_key": "k", "port": 80}, "create_app does not take port"),
+        (create_app, {"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
+    ],
+)
+def test_options_that_cannot_be_used_say_so(
+    make: Any, options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the object is made, before anything is asked. No variable is read that the program has not passed."""
+    monkeypatch.setenv("CONTIT_API_KEY", "key")
+    with pytest.raises(errors.ConfigurationError) as refused:
+        make(**options)
+    assert said in f"{refused.value.message} {refused.value.hint}"
+    make(environment=os.environ, store="memory")
+
+
+# --- create_server
 
 
 def server(sandbox: RunningSandbox, key: str = "anna-key", **options: Any) -> Any:
@@ -91,14 +215,7 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
         refused = await of_wrong.call_tool("contit_ask", {"prompt": DRAFTS})
         assert isinstance(refused, CallToolResult)
         assert refused.is_error
-        found: list[dict[str, Any]] = []
-
-        async def note(client: Client) -> None:
-            found.append(await ask(client))
-
-        async with anyio.create_task_group() as tasks:
-            for client in (of_anna, of_ben, of_anna):
-                tasks.start_soon(note, client)
+        found = await asyncio.gather(ask(of_anna), ask(of_ben), ask(of_anna))
         assert len({each["run_id"] for each in found}) == 2  # Anna's second question joins her first
         for client in (of_anna, of_ben):
             listed = (await client.list_resources()).resources
@@ -117,7 +234,6 @@ def app_of(sandbox: RunningSandbox, **options: Any) -> Any:
 
 @contextmanager
 def hosted(url: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run the host application as a child without any variable of ours, and give its address."""
     command = [sys.executable, "-m", "tests.python_api.host_application", url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -143,10 +259,8 @@ async def test_it_serves_both_eras_below_its_path_beside_another_app_with_anothe
             of_anna, of_ben = [(await http.get(f"{path}/metrics")).text for path in ("/ai", "/of/ben")]
         assert 'contit_mcp_http_requests_total{path="/healthz",status="200"} 1.0' in of_anna
         assert 'path="/healthz"' not in of_ben
-        asked = 'contit_mcp_calls_total{outcome="completed",tool="contit_ask"}'
         for text in (of_anna, of_ben):
-            [line] = [line for line in text.splitlines() if line.startswith(asked)]
-            assert float(line.split()[-1]) == 2.0
+            assert 'contit_mcp_calls_total{outcome="completed",tool="contit_ask"} 2.0' in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -197,6 +311,19 @@ def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: R
         assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/mcp"):
         pass
+
+
+async def test_the_end_of_a_lifespan_closes_the_application() -> None:
+    """The event loop of the host may live on."""
+    events, answers = asyncio.Queue[Any](), asyncio.Queue[Any]()
+    before = asyncio.all_tasks()
+    app = create_app(api_key="k", store="memory")
+    served = asyncio.ensure_future(app({"type": "lifespan"}, events.get, answers.put))
+    for event in ("startup", "shutdown"):
+        await events.put({"type": f"lifespan.{event}"})
+        assert await answers.get() == {"type": f"lifespan.{event}.complete"}
+    await served
+    assert asyncio.all_tasks() == before
 
 
 STRANGER = "10.1.2.3"

@@ -274,7 +274,7 @@ async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
 
     async def gibberish(connection: Connection) -> None:
         await connection.stream.receive()
-        await connection.send(b"220 mail.example ESMTP\r\n")
+        await connection.stream.send(b"220 mail.example ESMTP\r\n")
 
     async with raw_server(gibberish) as server:
         for scheme, language in (("https", "TLS"), ("http", "HTTP")):

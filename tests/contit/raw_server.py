@@ -67,9 +67,6 @@ class Connection:
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
         await self.stream.send(head.encode() + body)
 
-    async def send(self, data: bytes) -> None:
-        await self.stream.send(data)
-
     def reset(self) -> None:
         """Let the connection end with a reset instead of a proper end."""
         raw = self.socket.extra(SocketAttribute.raw_socket)

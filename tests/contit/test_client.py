@@ -1,7 +1,6 @@
 """Starting a run, asking where it stands, and reading its answer: no question is asked twice. Virtual time."""
 
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,11 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contit_mcp import errors
-from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.wire import RESPONSE, STATUS, RunPhase, id_problem, path_of
 from contit_mcp.errors import InvalidArgumentError
-from tests.contit.upstream import HANGS, START_OK, STARTED, Kept, contit_client, scripted, start
+from tests.contit.upstream import HANGS, READS, START_OK, STARTED, Call, Kept, contit_client, scripted, start
 from tests.echo_contit import Reply
 
 pytestmark = pytest.mark.anyio
@@ -117,22 +115,15 @@ async def test_a_start_whose_caller_leaves_keeps_its_ids_and_is_not_sent_again(
     assert ([run.run_id for run in kept.runs], len(upstream.received)) == (ids, 1)
 
 
-Read = Callable[[ContitClient], Awaitable[object]]
-
-READS: dict[str, Read] = {
-    "status": lambda client: client.run_status("thread-1", "run-1"),
-    "response": lambda client: client.thread_response("thread-1"),
-}
-YOUNG: dict[str, Read] = {
+YOUNG: dict[str, Call] = {
     "status": lambda client: client.run_status("t", "r", just_started=True),
     "response": lambda client: client.thread_response("t", just_completed=True),
 }
 each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
-each_young = pytest.mark.parametrize("read", YOUNG.values(), ids=YOUNG)
 
 
 @pytest.mark.parametrize("call", [start, *READS.values()])
-async def test_pauses_between_retries_grow(call: Read) -> None:
+async def test_pauses_between_retries_grow(call: Call) -> None:
     upstream = scripted(Reply(503), Reply(429), Reply(503), Reply(body={**STARTED, **ANSWER}))
     assert await call(contit_client(upstream))
     bounds = [(0.25, 0.375), (0.5, 0.75), (1.0, 1.5)]
@@ -140,7 +131,7 @@ async def test_pauses_between_retries_grow(call: Read) -> None:
 
 
 @each_read
-async def test_a_retry_that_would_come_too_late_is_not_waited_for(read: Read) -> None:
+async def test_a_retry_that_would_come_too_late_is_not_waited_for(read: Call) -> None:
     """After the 20 s of a read, or after the deadline of its caller."""
     upstream = scripted(Reply(429, headers={"Retry-After": "21"}), Reply(503))
     client, began = contit_client(upstream), anyio.current_time()
@@ -153,7 +144,7 @@ async def test_a_retry_that_would_come_too_late_is_not_waited_for(read: Read) ->
 
 
 @each_read
-async def test_a_read_that_hangs_ends_as_a_timeout_and_at_once_if_its_caller_leaves(read: Read) -> None:
+async def test_a_read_that_hangs_ends_as_a_timeout_and_at_once_if_its_caller_leaves(read: Call) -> None:
     upstream = scripted(HANGS)
     began = anyio.current_time()
     with pytest.raises(errors.APITimeoutError):
@@ -166,7 +157,7 @@ async def test_a_read_that_hangs_ends_as_a_timeout_and_at_once_if_its_caller_lea
     assert (len(upstream.received), upstream.abandoned) == (2, 2)
 
 
-@each_young
+@pytest.mark.parametrize("read", YOUNG.values(), ids=YOUNG)
 @pytest.mark.parametrize(
     ("script", "seconds", "requests"),
     [
@@ -177,7 +168,7 @@ async def test_a_read_that_hangs_ends_as_a_timeout_and_at_once_if_its_caller_lea
     ],
 )
 async def test_a_404_right_after_is_forgiven_for_three_seconds(
-    read: Read, script: list[Reply], seconds: float | None, requests: int
+    read: Call, script: list[Reply], seconds: float | None, requests: int
 ) -> None:
     upstream, began = scripted(*script), anyio.current_time()
     with nullcontext() if seconds is None else pytest.raises(errors.NotFoundError):

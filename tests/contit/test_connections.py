@@ -40,7 +40,7 @@ async def reset_at_once(connection: Connection) -> None:
 def after(sent: bytes, *, hangs: bool = False, resets: bool = False) -> Behaviour:
     async def behave(connection: Connection) -> None:
         await connection.request()
-        await connection.send(sent)
+        await connection.stream.send(sent)
         await anyio.sleep(PATIENT if hangs else 0)
         if resets:
             connection.reset()

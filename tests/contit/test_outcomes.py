@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,9 +21,11 @@ from contit_mcp.telemetry.call_stats import Event, Listener, current_call_stats,
 from tests.contit.upstream import (
     HANGS,
     ONCE,
+    READS,
     RUNNING,
     START_OK,
     STARTED,
+    Call,
     Kept,
     client_credentials,
     contit_client,
@@ -115,11 +116,6 @@ OUTCOMES = {
     },
     **{kind.__name__: of_httpx(kind) for kind in sorted(ALL_OF_HTTPX, key=str)},
 }
-Call = Callable[[ContitClient], Awaitable[object]]
-READS: list[Call] = [
-    lambda client: client.run_status("t", "r"),
-    lambda client: client.thread_response("t"),
-]
 each_outcome = pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
 
 
@@ -129,7 +125,7 @@ async def test_what_may_pass_is_repeated_and_a_start_only_if_contit_cannot_have_
 ) -> None:
     kept = Kept()
     calls: list[tuple[Call, bool]] = [
-        *((read, outcome.repeats_reads) for read in READS),
+        *((read, outcome.repeats_reads) for read in READS.values()),
         (partial(start, keep=kept), outcome.repeats_starts),
     ]
     for call, repeats in calls:
@@ -341,9 +337,9 @@ FETCHED = ("token", "200", 2.0)
     ("script", "call", "requests", "events"),
     [
         ([OK], start, [FETCHED, ("start", "200", 1.5)], []),
-        ([OK], READS[0], [FETCHED, ("status", "200", 1.5)], []),
-        ([OK], READS[1], [FETCHED, ("response", "200", 1.5)], []),
-        ([Reply(401), OK], READS[0], [FETCHED, ("status", "401", 0.0), FETCHED, ("status", "200", 1.5)], []),
+        ([OK], READS["status"], [FETCHED, ("status", "200", 1.5)], []),
+        ([OK], READS["response"], [FETCHED, ("response", "200", 1.5)], []),
+        ([Reply(401), OK], READS["status"], [FETCHED, ("status", "401", 0.0), FETCHED, ("status", "200", 1.5)], []),
         ([HANGS], leave, [FETCHED, ("status", "cancelled", 5.0)], []),
         ([Reply(429, headers={"Retry-After": "600"})], held, [FETCHED, ("start", "429", 0.0)], ["held"] * 2),
     ],

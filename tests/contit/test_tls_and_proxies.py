@@ -122,7 +122,7 @@ async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
 ) -> None:
     async def tunnel(connection: Connection) -> None:
         await connection.request()
-        await connection.send(answer)
+        await connection.stream.send(answer)
         connection.server.requests.append(await connection.stream.receive())
 
     async with raw_server(tunnel) as proxy:

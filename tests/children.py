@@ -28,6 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contit_mcp.cli.sandbox import KEEP_ALIVE_SECONDS
+from contit_mcp.http.serve import Listener
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
@@ -70,12 +71,25 @@ def free_port() -> int:
 
 # --- Applications on a port of this process
 
+_SERVED: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"}
+
+
+@asynccontextmanager
+async def on_port(app: ASGIApp) -> AsyncIterator[str]:
+    server = Listener(uvicorn.Config(app, **_SERVED, timeout_keep_alive=KEEP_ALIVE_SECONDS))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            while not server.started:
+                await anyio.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = server.force_exit = True
+
 
 @contextmanager
 def in_thread(app: ASGIApp, **more: Any) -> Iterator[str]:
     """Serve an application on a free loopback port, in a thread; yield its base URL. `more` goes to uvicorn."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", **more)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, **_SERVED, **more))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -86,12 +100,6 @@ def in_thread(app: ASGIApp, **more: Any) -> Iterator[str]:
         finally:
             server.should_exit = server.force_exit = True
             thread.join(10)
-
-
-@asynccontextmanager
-async def on_port(app: ASGIApp) -> AsyncIterator[str]:
-    with in_thread(app, timeout_keep_alive=KEEP_ALIVE_SECONDS) as url:
-        yield url
 
 
 @asynccontextmanager

@@ -154,6 +154,20 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
 # --- bounds
 
 
+@pytest.mark.parametrize("bad", ["", " \t", ".", "..", "a\nb", "x" * 257, "nul\x00", "a\u2028", "a\u200bb", "a\udfffb"])
+async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -> None:
+    stage = set_stage()
+    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
+        await stage.ask("q", bad)
+    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
+        await stage.assistant.status(OWNER, bad, "run")
+    with pytest.raises(errors.InvalidArgumentError, match="run_id"):
+        await stage.assistant.response(OWNER, "thread", bad, wait_seconds=45)
+    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
+        await stage.assistant.response(OWNER, bad, wait_seconds=45)
+    assert stage.contit.requests == []
+
+
 async def test_a_wait_shorter_than_contits_round_trips_still_sees_the_end() -> None:
     """Or each call would be cut before it knows."""
     stage = set_stage(EchoContit(seconds=3, latency=0.6))

@@ -212,7 +212,7 @@ async def test_a_lease_goes_to_one_process_until_it_ends_or_is_released(store: R
 
 
 @pytest.mark.parametrize("ahead", [3_600.0, 86_400.0 * 365, 120.0])
-async def test_a_lease_of_a_wrong_clock_keeps_nothing_from_starting(
+async def test_a_lease_that_a_wrong_clock_wrote_keeps_nothing_from_starting(
     store: RunStore, clock: Clock, ahead: float
 ) -> None:
     clock.at(ahead)

@@ -24,7 +24,9 @@ def test_values_of_a_newer_version_are_ignored_and_its_words_have_the_nearest_me
 
 
 @pytest.mark.parametrize(
-    "broken", [{"asked_at": "yesterday"}, {"question": None}, {"thread_id": None}, {"run_id": None}], ids=str
+    "broken",
+    [{"asked_at": "yesterday"}, {"thread_id": None}, {"run_id": None}, {"delivery": None}, {"failure": 7}],
+    ids=str,
 )
 def test_a_text_with_an_unusable_value_is_unreadable(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="."):

@@ -42,6 +42,14 @@ async def test_a_run_that_one_process_polls_is_not_polled_by_another_for_a_snaps
     assert first.contit.count("response") == 1
 
 
+async def test_a_run_without_waiting_callers_is_polled_by_any_process() -> None:
+    """The one that started it may be gone."""
+    first, second = two_processes(1)
+    run = await asked(first)
+    await anyio.sleep(2)
+    assert (await second.assistant.snapshot(**run)).response == answer_to("q")
+
+
 async def test_an_answer_that_is_no_longer_kept_and_cannot_be_read_is_an_error_not_a_run_that_goes_on() -> None:
     stage = set_stage(EchoContit(seconds=1))
     run = await asked(stage)

@@ -14,7 +14,7 @@ from contit_mcp.cli.check_sign_in import check_sign_in
 from contit_mcp.cli.findings import Finding
 from contit_mcp.config.sources import load_settings
 from tests.children import COMMAND, Served, free_port, in_thread
-from tests.cli.test_check import no_proxies
+from tests.contit.raw_server import no_proxies
 from tests.contit.test_tls_and_proxies import make_authority
 from tests.http.issuer import AUDIENCE, OAUTH, SECOND, Issuer, issuing
 

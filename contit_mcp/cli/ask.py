@@ -256,11 +256,10 @@ class Outcome:
 
 
 _HINTS: dict[type[errors.ContitError], str] = {
-    errors.RunUnreachableError: "Run contit-mcp check; then fetch its answer, and do not ask again.",
     errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
     errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
     errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
-    errors.AnswerUnavailableError: "Ask the question again.",
+    errors.AnswerUnavailableError: "Ask again. contit-mcp ask --thread ID fetches the thread's latest answer.",
     errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
 }
 """For a person at a terminal, where the errors' own hints name tools."""
@@ -286,6 +285,7 @@ def outcome_of_error(
     if isinstance(error, errors.InvalidArgumentError):
         code = USAGE
     message, hint = error.message, _HINTS.get(type(error), error.hint)
+    hint = hint.replace("call contit_response with these ids", "fetch its answer")
     if isinstance(error, errors.APIConnectionError) and error.__cause__ and "not trusted" not in message:
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 

@@ -88,7 +88,12 @@ async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
     if not isinstance(offered, list) or "S256" not in offered:
         verdict = f"{_THEIRS}: it does not offer PKCE with S256, and MCP clients use nothing else"
         return bad(subject, verdict, "Ask its operator to offer S256.")
-    return Finding(subject, "clients can sign in at it", good=True)
+    ways = []
+    if metadata.get("client_id_metadata_document_supported") is True:
+        ways.append("a client metadata document")
+    if isinstance(metadata.get("registration_endpoint"), str):
+        ways.append("dynamic registration")
+    return Finding(subject, f"clients get an id by {' or '.join(ways) or 'registration by hand only'}", good=True)
 
 
 async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:

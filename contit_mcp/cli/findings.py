@@ -64,7 +64,11 @@ _NEW_KEY = "contit-mcp install HOST --new-key"
 _WITHOUT: dict[int, tuple[str, str | None]] = {
     401: ("it answers, and wants a credential", None),
     404: ("something answers 404 to every request; it is not Contit's API", _WRONG_ADDRESS),
-    403: ("something refuses even to look at a credential (403)", "A firewall or gateway, or a wrong CONTIT_BASE_URL?"),
+    403: (
+        "something refuses even to look at a credential (403)",
+        "A firewall or gateway refuses it, or CONTIT_BASE_URL is wrong: ask who runs the network.",
+    ),
+    407: ("a proxy wants a user and password (407)", "Put them into HTTPS_PROXY."),
 }
 _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
@@ -118,7 +122,7 @@ async def _asked(settings: Settings, auth: Credential | None, subject: str) -> F
     if status == 429 or status >= 500:
         other = f"it, or something before it, cannot answer now (HTTP {status})", "Try again in a little while."
     else:
-        other = f"the answer is HTTP {status}, which Contit does not give; is it Contit's API?", _WRONG_ADDRESS
+        other = f"the answer is HTTP {status}, which Contit does not give: it is not Contit's API", _WRONG_ADDRESS
     verdict, hint = meanings.get(status, other)
     return Finding(subject, verdict, good=status == good, hint=hint)
 
@@ -170,6 +174,7 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
         (socket.gaierror, f"the name of {next_stop} does not resolve", hint),
         (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
         (httpx.ConnectError, f"{next_stop} could not be reached", hint),
+        (httpx.ConnectTimeout, f"{next_stop} did not take the connection in time", hint),
         (TimeoutError, f"{host} did not answer in time", _ADDRESS_HINT),
         (httpx.TimeoutException, f"{host} did not answer in time", _ADDRESS_HINT),
         (Exception, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),

@@ -98,10 +98,10 @@ def install(
       contit-mcp install claude-code
       contit-mcp install cursor --http https://contit.example/mcp --print
     """
+    _refuse_combinations(host, url, token, sandbox, key_file, new_key)
     if host is None:
         _list_hosts()
         return
-    _refuse_combinations(url, token, sandbox, key_file, new_key)
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None
@@ -250,7 +250,9 @@ class KeyFile:
         return [f"The key is the one in {self.path}; --new-key replaces it."]
 
 
-def _refuse_combinations(url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+def _refuse_combinations(host: str | None, url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+    if host is None and (token is not None or any((url, *others))):
+        raise WrongUsage("These options need the HOST that the entry is for.", "contit-mcp install lists the hosts.")
     if sum(map(bool, (url, *others))) > 1:
         names = "--sandbox, --http, --key-file and --new-key"
         raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")

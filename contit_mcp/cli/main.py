@@ -1,6 +1,7 @@
 """The command `contit-mcp`: its commands, and how each of them fails."""
 
 import contextlib
+import difflib
 import gc
 import importlib
 import json
@@ -9,7 +10,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -85,7 +86,7 @@ def contit_mcp(ctx: click.Context) -> None:
       eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
     """
     if ctx.invoked_subcommand is None:
-        if sys.stdin.isatty():
+        if sys.stdin.isatty() or isinstance(sys.stdin.name, int):  # a number: stdin was closed
             click.echo(ctx.get_help())
         else:
             ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]
@@ -99,10 +100,8 @@ def main() -> NoReturn:
             warnings.filterwarnings("ignore")
         if (ignored := without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
             _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
-        code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+        code = _run()
         sys.stdout.flush()
-    except SystemExit as leaving:
-        code = leaving.code
     except (KeyboardInterrupt, click.exceptions.Abort):
         code = 130  # 128 and the number of SIGINT, as shells count
         if "--json" in sys.argv:
@@ -118,6 +117,13 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _run() -> Any:
+    try:
+        return contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+    except SystemExit as leaving:
+        return leaving.code
+
+
 def _report(error: Exception) -> int:
     """Say what happened and what to do now; return the exit code."""
     while isinstance(error, ExceptionGroup):
@@ -129,7 +135,9 @@ def _report(error: Exception) -> int:
         context = getattr(error, "ctx", None) or click.Context(contit_mcp)
         if "--json" not in sys.argv:
             _say(context.get_usage())
-        _say_error(error.format_message(), getattr(error, "hint", f"{context.command_path} --help says more."))
+        near = difflib.get_close_matches(sys.argv[1], _COMMANDS, n=1) if context.command is contit_mcp else []
+        hint = f"Did you mean {near[0]}?" if near else f"{context.command_path} --help says more."
+        _say_error(error.format_message(), getattr(error, "hint", hint))
         return error.exit_code
     if isinstance(error, ContitError):
         _say_error(error.message, error.hint)
@@ -152,8 +160,10 @@ def _report(error: Exception) -> int:
 def _say_error(message: str, hint: str) -> None:
     """Print an error: for scripts that ask for JSON as an object, else as a line and a hint."""
     if "--json" in sys.argv:
-        with contextlib.suppress(OSError, ValueError):
+        try:
             click.echo(json.dumps({"status": "failed", "error": message, "hint": hint}))
+        except (OSError, ValueError):
+            _let_stdout_go()
         return
     from contit_mcp.cli.terminal import error_text  # noqa: PLC0415 - start-up time
 

@@ -65,7 +65,7 @@ async def test_all_is_well_where_a_client_can_sign_in(issuer: Issuer, tmp_path: 
         findings = await check(issuer, tmp_path / "token", **environment)
     assert [finding.verdict for finding in findings] == [
         'names the issuer and the scopes ["openid"]',
-        "clients can sign in at it",
+        "clients get an id by registration by hand only",
         "2 can be used",
         'accepted; its caller is "ada"',
     ]

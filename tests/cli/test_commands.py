@@ -163,8 +163,10 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(run_here: RunHere
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("assk", "hello"), 2, "hint: contit-mcp --help says more."),
+        (("assk", "hello"), 2, "hint: Did you mean ask?"),
         (("stdio", "--nonsense"), 2, "No such option"),
+        (("install", "--sandbox"), 2, "These options need the HOST"),
+        (("ask", "--thread", "t", "--run", "r", "More?"), 2, "--run fetches an answer and takes no PROMPT"),
         (("install", "claude"), 2, "'claude-desktop', 'claude-code'"),
         (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "cannot be combined"),
         (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "cannot be combined"),

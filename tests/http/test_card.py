@@ -13,13 +13,11 @@ DECLARED = rpc("initialize", {**INFO, "capabilities": {"extensions": {EXTENSION_
 
 
 def post(served: Served, request: dict[str, Any], **headers: str) -> tuple[str | None, dict[str, Any]]:
-    """Return the session id and the result that a request gets."""
     response = served.http.post(served.url, json=request, headers={**JSON_RPC, **headers})
     return response.headers.get("mcp-session-id"), result_in(response)
 
 
 def cards(result: dict[str, Any]) -> frozenset[str]:
-    """Return the names of the tools that have a card."""
     return frozenset(tool["name"] for tool in result["tools"] if tool.get("_meta", {}).get("ui"))
 
 

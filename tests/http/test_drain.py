@@ -53,7 +53,6 @@ async def asking(http: httpx.AsyncClient, server: Served, count: int = 1) -> Asy
 
 
 async def until_started(sandbox: SandboxRecord, count: int = 1) -> None:
-    """Wait until Contit has so many runs."""
     while len(sandbox.runs) < count:
         await anyio.sleep(0.02)
 

@@ -66,7 +66,6 @@ class Web:
         return httpx.Response(page.status_code, headers=headers, content=chunks(0, page.content, times=1))
 
     def tokens(self, **settings: str) -> JwtTokens:
-        """Return mode `jwt` for the tokens of the issuer, as it is on this web."""
         policy = TransportPolicy(body_bytes=LARGEST_DOCUMENT)
         http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
         return JwtTokens(load_settings(environment=Issuer(URL).settings(**settings)), http)
@@ -87,13 +86,11 @@ async def chunks(
 
 
 def token(key: Any, key_id: str, algorithm: str = "RS256") -> str:
-    """Return a token that is good for longer than the tests last."""
     claims = Issuer(URL).claims(exp=int(time.time()) + 86_400)
     return jwt.encode(claims, key, algorithm, headers={"kid": key_id})
 
 
 async def status(found: JwtTokens | Web, given: str) -> int:
-    """Return what a request with this token is answered."""
     answer = await (found.tokens() if isinstance(found, Web) else found)(Headers(bearer(given)))
     return answer.status if isinstance(answer, Refusal) else 200
 
@@ -103,7 +100,6 @@ OLD, NEW = token(FIRST.private, "first"), token(SECOND.private, "second")
 
 @pytest.fixture
 async def known() -> tuple[Web, JwtTokens]:
-    """An issuer whose keys are known, in its first state."""
     web = Web()
     found = web.tokens()
     assert await status(found, OLD) == 200

@@ -48,22 +48,18 @@ def server(issuer: Issuer, upstream: Contit) -> Iterator[Served]:
 
 
 def good(issuer: Issuer, **more: Any) -> str:
-    """A token with all that is wanted, but for what `more` changes."""
     return issuer.token(**{"scope": "openid ask contit", **more})
 
 
 def with_claim(name: str, value: Any, issuer: Issuer) -> str:
-    """A good token with another claim."""
     return good(issuer, **{name: value.replace("ISSUER", issuer.url) if name == "iss" and value else value})
 
 
 def signed(issuer: Issuer, key: Any, algorithm: str, key_id: str) -> str:
-    """A token with good claims."""
     return jwt.encode(issuer.claims(scope="ask contit"), key, algorithm, headers={"kid": key_id})
 
 
 def text(data: bytes) -> str:
-    """Base64url, as in tokens."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -75,7 +71,6 @@ def made(issuer: Issuer, header: Any, sign: Callable[[bytes], bytes] = lambda _:
 
 
 def keyed(secret: bytes) -> Callable[[bytes], bytes]:
-    """HS256 with this secret."""
     return lambda signed: hmac.new(secret, signed, hashlib.sha256).digest()
 
 

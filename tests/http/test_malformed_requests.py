@@ -16,7 +16,6 @@ ERAS = pytest.mark.parametrize("era", ["2025-06-18", "2026-07-28"])
 
 
 def chunks(count: int, size: int = 65_536) -> bytes:
-    """Return a body in chunks, without its end."""
     return CHUNKED + (b"%x\r\n" % size + b"a" * size + b"\r\n") * count
 
 
@@ -69,7 +68,6 @@ def test_what_is_no_proper_request_is_refused_shortly(server: Served, case: str)
 
 
 def call_with(**members: object) -> bytes:
-    """Return a call of a tool with these members changed."""
     return json.dumps(rpc("tools/call", {"name": "contit_status", "arguments": {}}) | members).encode()
 
 

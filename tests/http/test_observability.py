@@ -48,13 +48,10 @@ BLOCKED = [
 
 @dataclass
 class Collector:
-    """Replaces an OTLP collector."""
-
     hangs: bool = False
     spans: list[Span] = field(default_factory=list)
 
     async def take(self, request: Request) -> Response:
-        """Take in one export."""
         export = ExportTraceServiceRequest.FromString(await request.body())
         self.spans += [span for each in export.resource_spans for scope in each.scope_spans for span in scope.spans]
         if self.hangs:
@@ -83,7 +80,6 @@ class Collector:
 
 
 def attributes(span: Span) -> dict[str, str]:
-    """The attributes of a span that are texts."""
     return {each.key: each.value.string_value for each in span.attributes}
 
 

@@ -43,7 +43,6 @@ def deployment(request: pytest.FixtureRequest, upstream: Contit) -> Iterator[Dep
 
 
 def calls_with(thread_id: str, run_id: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every way to use ids."""
     both = {"thread_id": thread_id, "run_id": run_id}
     return [
         ("contit_status", both),
@@ -56,7 +55,6 @@ def calls_with(thread_id: str, run_id: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def ids_of(result: dict[str, Any]) -> tuple[str, str]:
-    """The ids in a result."""
     return result["structuredContent"]["thread_id"], result["structuredContent"]["run_id"]
 
 
@@ -125,14 +123,12 @@ def test_a_new_seal_key_is_put_before_the_old_one(upstream: Contit) -> None:
 
 
 def request(server: Served, asked: tuple[str, dict[str, Any]], **who: str) -> dict[str, Any]:
-    """Send one request; return its result or its error."""
     (message,) = messages_in(server.post(rpc(*asked), **who))
     outcome: dict[str, Any] = message["result"] if "result" in message else message["error"]
     return outcome
 
 
 def reading(uri: str) -> tuple[str, dict[str, Any]]:
-    """Read a resource."""
     return "resources/read", {"uri": uri}
 
 
@@ -212,7 +208,6 @@ def test_a_title_is_stored_where_one_person_uses_the_server_and_nowhere_else(
 
 
 def in_redis(url: str) -> bytes:
-    """Return every key, and its value as Redis writes it down."""
     with redis.Redis.from_url(url) as client:
         keys = list(client.scan_iter())
         return b"\n".join([*keys, *(client.dump(key) for key in keys)])

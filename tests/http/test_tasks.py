@@ -40,7 +40,6 @@ async def send(
 
 
 async def create(http: httpx.AsyncClient, server: Served, prompt: str = QUESTION) -> dict[str, Any]:
-    """Ask, and return the task."""
     params = {"name": "contit_ask", "arguments": {"prompt": prompt}}
     task: dict[str, Any] = messages_in(await send(http, server, "tools/call", params, name="contit_ask"))[-1]["result"]
     assert task["resultType"] == "task", task
@@ -48,7 +47,6 @@ async def create(http: httpx.AsyncClient, server: Served, prompt: str = QUESTION
 
 
 async def about(http: httpx.AsyncClient, server: Served, task: dict[str, Any], method: str = "get") -> dict[str, Any]:
-    """The answer to a request about a task."""
     params = {"taskId": task["taskId"]} | ({"inputResponses": {}} if method == "update" else {})
     message: dict[str, Any] = (await send(http, server, f"tasks/{method}", params, name=task["taskId"])).json()
     return message
@@ -65,7 +63,6 @@ async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any], *
 
 @asynccontextmanager
 async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
-    """Two servers with one seal key before one Contit."""
     async with sandbox_on_port(SandboxOptions(run_seconds=2)) as (url, _):
         common = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": store, **TOKEN_MODE}
         common |= AT_ONCE

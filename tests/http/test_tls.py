@@ -29,7 +29,6 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContex
 
 @pytest.fixture(scope="module")
 def server(upstream: Contit, trust: tuple[Path, ssl.SSLContext]) -> Iterator[Served]:
-    """A server with tokens that speaks https."""
     environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
     environment |= {"CONTIT_MCP_TLS_CERT_FILE": str(trust[0]), "CONTIT_MCP_TLS_KEY_FILE": str(trust[0])}
     with Served(environment, verify=trust[1]) as server:

@@ -33,7 +33,6 @@ def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 
 
 def only(stream: io.StringIO) -> dict[str, Any]:
-    """The one record in `stream`."""
     (line,) = stream.getvalue().splitlines()
     record: dict[str, Any] = json.loads(line)
     return record

@@ -36,22 +36,20 @@ def test_a_declaration_comes_back_as_a_session_id_that_each_replica_understands(
             assert first.http.delete(served.url, headers={**JSON_RPC, **headers}).status_code == 405
 
 
-def test_other_clients_get_no_session_id_and_no_card() -> None:
-    """Also not with a session id of another server."""
-    with Served(SANDBOX, ("--sandbox",)) as served:
-        assert post(served, rpc("initialize", INFO))[0] is None
-        for headers in ({}, {"Mcp-Session-Id": "0f9c"}, {"Mcp-Session-Id": "x-card-1"}):
-            session_id, result = post(served, rpc("tools/list"), **headers)
-            assert (session_id, cards(result)) == (None, frozenset())
-
-
-@pytest.mark.parametrize(("settings", "status"), [({"CONTIT_MCP_CARD": "off"}, 200), (TOKEN_MODE, 401)])
-def test_a_session_id_opens_nothing(settings: dict[str, str], status: int) -> None:
-    """It is no credential, and without cards neither a declaration nor an old id has an effect."""
+@pytest.mark.parametrize(
+    ("settings", "initialize", "status"),
+    [({}, rpc("initialize", INFO), 200), ({"CONTIT_MCP_CARD": "off"}, DECLARED, 200), (TOKEN_MODE, DECLARED, 401)],
+)
+def test_a_session_id_opens_nothing_and_others_get_none(
+    settings: dict[str, str], initialize: dict[str, Any], status: int
+) -> None:
+    """Neither a foreign id, nor our own where cards are off; an id is no credential."""
     with Served({**SANDBOX, **settings}, ("--sandbox",)) as served:
-        headers = {**JSON_RPC, "Mcp-Session-Id": "card-1"}
-        declared = served.http.post(served.url, json=DECLARED, headers=JSON_RPC)
+        declared = served.post(initialize)
         assert (declared.status_code, declared.headers.get("mcp-session-id")) == (status, None)
-        assert served.http.post(served.url, json=rpc("tools/list"), headers=headers).status_code == status
-        if status == 200:
-            assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
+        own = [] if initialize != DECLARED else ["card-1"]
+        for session_id in (None, "0f9c", "x-card-1", *own):
+            headers = {"Mcp-Session-Id": session_id} if session_id else {}
+            assert served.post(rpc("tools/list"), **headers).status_code == status
+            if status == 200:
+                assert cards(post(served, rpc("tools/list"), **headers)[1]) == frozenset()

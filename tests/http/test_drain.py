@@ -33,6 +33,7 @@ from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
 
+ALONE = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
 WITHIN = 5.0  # seconds that design and documentation promise
 ROOM = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
 
@@ -99,8 +100,6 @@ def after(statements: str) -> list[str]:
 WITHOUT_UVLOOP = after(
     "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
 )
-
-
 BOTH_LOOPS = pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
 
 
@@ -138,8 +137,7 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
                 except (anyio.BrokenResourceError, anyio.EndOfStream):
                     ends["lost"] += 1
 
-    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    async with deployed(environment, command=command) as server, anyio.create_task_group() as tasks:
+    async with deployed(ALONE, command=command) as server, anyio.create_task_group() as tasks:
         for _ in range(24):
             tasks.start_soon(keep_connecting, int(server.base.rpartition(":")[2]))
         while not ends:
@@ -151,8 +149,7 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
 async def test_a_server_without_a_free_file_descriptor_drains_too() -> None:
     """Idle connections can take all of them."""
     command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND]
-    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    async with deployed(environment, command=command) as server, AsyncExitStack() as idle:
+    async with deployed(ALONE, command=command) as server, AsyncExitStack() as idle:
         for _ in range(80):
             await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", int(server.base.rpartition(":")[2])))
         await anyio.sleep(0.5)
@@ -163,8 +160,7 @@ async def test_a_server_without_a_free_file_descriptor_drains_too() -> None:
 async def test_an_ignored_hangup_stays_ignored() -> None:
     """`nohup` starts a server so that it outlives its terminal."""
     command = after("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
-    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    async with deployed(environment, command=command) as server, caller() as http:
+    async with deployed(ALONE, command=command) as server, caller() as http:
         server.process.send_signal(signal.SIGHUP)
         await anyio.sleep(0.5)
         assert (await http.get(f"{server.base}/readyz")).status_code == 200

@@ -27,7 +27,6 @@ from contit_mcp.http.jwks import (
     REFETCH_SECONDS,
     RETRY_SECONDS,
 )
-from contit_mcp.server.request_state import Caller
 from tests.http.issuer import FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
 from tests.virtual_time import VirtualTimeLoop
 
@@ -77,7 +76,6 @@ class Web:
 async def chunks(
     pause: float, chunk: bytes, sent: list[int] | None = None, *, times: int = 10**9
 ) -> AsyncIterator[bytes]:
-    """Yield a document part by part, as it comes from a network."""
     for _ in range(times):
         await anyio.sleep(pause)
         if sent is not None:
@@ -349,9 +347,3 @@ async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         signed = token(weak, "weak")
     assert await status(Web(published), signed) == 401
-
-
-async def test_the_subject_and_the_issuer_are_the_caller() -> None:
-    """A subject is unique within its issuer (RFC 7519, 4.1.2), so both belong to the caller."""
-    signed = jwt.encode(Issuer(URL).claims(sub="auth0|ada~ü"), FIRST.private, "RS256", headers={"kid": "first"})
-    assert await Web().tokens()(Headers(bearer(signed))) == Caller(mode="jwt", issuer=URL, principal="auth0|ada~ü")

@@ -104,12 +104,10 @@ async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict
 @pytest.mark.parametrize("export", [True, False])
 async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
     """The caller's where it sends one, else ours; the tree of spans is the way of the call."""
+    options, debug = SandboxOptions(run_seconds=0.2), {"CONTIT_MCP_LOG_LEVEL": "DEBUG"}
     async with (
         collecting() as (collector, otel),
-        deployment(SandboxOptions(run_seconds=0.2), CONTIT_MCP_LOG_LEVEL="DEBUG", **(otel if export else {})) as (
-            server,
-            _,
-        ),
+        deployment(options, **debug, **(otel if export else {})) as (server, _),
     ):
         asked: list[tuple[str, str]] = []
         for number, (era, source) in enumerate(product(ERAS, SOURCES), start=1):

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -76,19 +75,6 @@ def test_every_field_that_the_package_logs_is_listed() -> None:
     assert not unknown
 
 
-@pytest.mark.parametrize("unit", ["a://", "eyJ-", "Bearer ", '"token":', "\\", "\x1b[", "((((", "é"], ids=ascii)
-def test_the_cost_of_a_field_does_not_grow_with_its_length(unit: str) -> None:
-    short, long = unit * 100, unit * (1_000_000 // len(unit))
-
-    def seconds(text: str) -> float:
-        began = time.perf_counter()
-        for _ in range(100):
-            log.info("call.finished", request_id=text, host=text, tool=text)
-        return time.perf_counter() - began
-
-    assert min(seconds(long) for _ in range(3)) < 10 * min(seconds(short) for _ in range(3))
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -153,16 +139,13 @@ def test_our_events_are_written_from_the_level_on_and_others_from_warning_on(lev
     assert len(stream.getvalue().splitlines()) == count
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
-def test_a_terminal_gets_the_readable_form_and_anything_else_json(stream: io.StringIO) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_gets_the_readable_form_and_anything_else_json(terminal: bool, monkeypatch: Any) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
     configure_logging("INFO", stream=stream)
     log.info("run.finished", polls=3)
-    assert stream.getvalue().startswith("{") is not stream.isatty()
+    assert stream.getvalue().startswith("{") is not terminal
     assert "run.finished" in stream.getvalue()
 
 

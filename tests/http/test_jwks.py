@@ -301,9 +301,8 @@ async def test_a_key_is_for_the_algorithms_of_its_kind(
 ) -> None:
     """The curve decides, whatever the key says of itself (RFC 7518, 3.4; RFC 8037, 3.1; RFC 9864, 2.2)."""
     writer: Any = {"RSA": RSAAlgorithm, "Ed25519": OKPAlgorithm, "Ed448": OKPAlgorithm}.get(key, ECAlgorithm)
-    published = (
-        writer.to_jwk(PRIVATES[key].public_key(), as_dict=True) | {"kid": "it"} | ({"alg": named} if named else {})
-    )
+    more = {"kid": "it"} | ({"alg": named} if named else {})
+    published = writer.to_jwk(PRIVATES[key].public_key(), as_dict=True) | more
     given = token(PRIVATES[signer], "it", algorithm)
     assert await status(Web(published, FIRST.public()), given) == (200 if passes else 401)
 

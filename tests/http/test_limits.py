@@ -37,7 +37,6 @@ pytestmark = pytest.mark.anyio
 
 
 def listing() -> dict[str, Any]:
-    """Return a request that costs Contit nothing."""
     return message_of("legacy", "tools/list", {})
 
 

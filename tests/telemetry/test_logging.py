@@ -25,7 +25,6 @@ log = get_logger("contit_mcp.test")
 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """The log's stream, once as JSON and once as on a terminal."""
     stream = io.StringIO()
     configure_logging("DEBUG", stream=stream, as_json=request.param == "json")
     yield stream

@@ -130,11 +130,7 @@ def install(
     click.echo(f"{NAME} {words[change]} {place.path} ({place.host.title}).")
     if backup:
         click.echo(f"The file as it was before: {backup}")
-    if problem := place.host.misread(read_text(place.path) or ""):
-        done.append(f"Attention: {problem}. Remove it.")
-    if not is_found:
-        done.append(f"Note: {place.host.title} was not found on this machine.")
-    for line in (*done, *_what_now(place, scope, server)):
+    for line in (*done, *_what_now(place, scope, server, is_found=is_found)):
         click.echo(line)
 
 
@@ -184,8 +180,12 @@ def _list_hosts() -> None:
         click.echo(f"{host.slug:14}  {state:11}  {place.path}")
 
 
-def _what_now(place: HostFile, scope: str | None, server: Server) -> Iterator[str]:
+def _what_now(place: HostFile, scope: str | None, server: Server, *, is_found: bool) -> Iterator[str]:
     host = place.host
+    if problem := host.misread(read_text(place.path) or ""):
+        yield f"Attention: {problem}. Remove it."
+    if not is_found:
+        yield f"Note: {host.title} was not found on this machine."
     if isinstance(server, RemoteServer) and server.token_variable:
         started_from = f"in the environment that {host.title} is started from"
         yield host.remote_note or f"Set {server.token_variable} to your bearer token {started_from}."

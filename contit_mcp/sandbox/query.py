@@ -1,7 +1,5 @@
 """The query that a question becomes: conditions, an order and a limit, run over the items of a workspace."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -160,7 +160,7 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
 # --- bounds
 
 
-@pytest.mark.parametrize("bad", ["", "..", "a\nb", "x" * 257, "nul\x00"])
+@pytest.mark.parametrize("bad", ["", " \t", ".", "..", "a\nb", "x" * 257, "nul\x00", "a\u2028", "a\u200bb", "a\udfffb"])
 async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -> None:
     stage = set_stage()
     with pytest.raises(errors.InvalidArgumentError, match="thread_id"):

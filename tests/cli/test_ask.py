@@ -17,9 +17,8 @@ from contit_mcp.cli.ask import ANSWERED, Wanted, get_answer, outcome_of_error
 from contit_mcp.cli.options import GivenOptions
 from contit_mcp.config.sources import load_settings
 from contit_mcp.sandbox.options import SandboxOptions, parse_fault
-from tests.children import Contit, contit
+from tests.children import Contit, contit, free_port
 from tests.cli.command_line import RunHere, run, upstream
-from tests.contit.raw_server import unused_port
 from tests.echo_contit import EchoContit
 from tests.virtual_time import VirtualTimeLoop
 
@@ -158,7 +157,7 @@ def test_without_a_credential_the_hint_names_the_commands_and_variables(run_here
 @pytest.mark.anyio
 async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() -> None:
     """No log line is before it; a level that the person set is kept."""
-    nobody = f"http://127.0.0.1:{await unused_port()}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     for url, reason in (
         ("https://no-such-host.invalid", "the name of no-such-host.invalid does not resolve"),
         (nobody, "refused the connection"),

@@ -17,9 +17,9 @@ from contit_mcp.cli.findings import Finding, check_contit, explain_connection, p
 from contit_mcp.config.sources import load_settings
 from contit_mcp.runs.sqlite import FILE_NAME
 from contit_mcp.sandbox.options import parse_fault
-from tests.children import Contit, in_thread
+from tests.children import Contit, free_port, in_thread
 from tests.cli.command_line import RunHere, upstream
-from tests.contit.raw_server import Connection, raw_server, unused_port
+from tests.contit.raw_server import Connection, raw_server
 from tests.contit.test_tls_and_proxies import make_authority
 
 NOWHERE = "http://127.0.0.1:9"
@@ -254,7 +254,7 @@ async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_creden
 @pytest.mark.anyio
 async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
     """A closed port, an unknown name, an unknown certificate authority, and what speaks no TLS or no HTTP."""
-    contit, _ = await check(f"http://127.0.0.1:{await unused_port()}")
+    contit, _ = await check(f"http://127.0.0.1:{free_port()}")
     assert "refused the connection: nothing listens there" in contit.verdict
     contit, _ = await check("https://no-such-host.invalid")
     assert "the name of no-such-host.invalid does not resolve" in contit.verdict
@@ -274,7 +274,7 @@ async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
 
     async def gibberish(connection: Connection) -> None:
         await connection.stream.receive()
-        await connection.send(b"220 mail.example ESMTP\r\n")
+        await connection.stream.send(b"220 mail.example ESMTP\r\n")
 
     async with raw_server(gibberish) as server:
         for scheme, language in (("https", "TLS"), ("http", "HTTP")):
@@ -299,7 +299,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
         await connection.answer(b"<h1>blocked</h1>", status=str(status))
 
     async with raw_server(refuse) as proxy:
-        port = proxy.port if status else await unused_port()
+        port = proxy.port if status else free_port()
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{port}")
         contit, _ = await check("https://contit.test")
     assert f"the proxy http://127.0.0.1:{port} {said}" in contit.verdict

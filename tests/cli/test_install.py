@@ -47,6 +47,7 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
     installed = await run(*step_2, PATH=os.defpath)
     entry = entry_of("claude-desktop")
     assert ("env" in entry, Path(entry["command"]).is_absolute()) == (False, True)
+    assert "Note: Claude Desktop was not found on this machine." in installed.stdout
     (printed,) = re.findall("^Check it with: (.*)$", installed.stdout, re.MULTILINE)
     checked = await anyio.run_process(shlex.split(printed), env=environment(PATH=os.defpath), check=False)
     assert checked.returncode == 0, checked.stdout

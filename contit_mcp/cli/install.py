@@ -3,10 +3,9 @@
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -25,7 +24,7 @@ from contit_mcp.hosts.installing import KEY_FILES, WAY_TO_CONTIT, Installs, entr
 from contit_mcp.hosts.table import HOSTS
 
 host_type = click.Choice(list(HOSTS), case_sensitive=False)
-scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+scope_option = click.option(
     "--scope", type=click.Choice(["user", "project"]), help="For you everywhere, or for the project in this folder."
 )
 
@@ -101,7 +100,10 @@ def install(
     if host is None:
         _list_hosts()
         return
-    _refuse_combinations(url, token, sandbox, key_file, new_key)
+    if sum(map(bool, (sandbox, url, key_file, new_key))) > 1:
+        raise WrongUsage("--sandbox, --http, --key-file and --new-key cannot be combined.", "Use one of them.")
+    if token is not None and not url:
+        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None
@@ -248,14 +250,6 @@ class KeyFile:
         if os.name != "nt" and self.path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             return [f"Others on this machine may read {self.path}. Keep it to yourself: chmod 600 {self.path}"]
         return [f"The key is the one in {self.path}; --new-key replaces it."]
-
-
-def _refuse_combinations(url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
-    if sum(map(bool, (url, *others))) > 1:
-        names = "--sandbox, --http, --key-file and --new-key"
-        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
-    if token is not None and not url:
-        raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
 
 
 def _stored(folder: Path, setting: str) -> KeyFile:

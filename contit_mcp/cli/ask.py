@@ -35,7 +35,6 @@ ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)
 
 
 def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the remembered conversations whose ids begin with what was typed, each with its title."""
     given = GivenOptions(ctx.params.get("config"), ctx.params.get("base_url"), "ERROR")
     try:
         runs = anyio.run(remembered, given.load())
@@ -142,10 +141,7 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask or, without a prompt, to fetch; and how the next command gets to the same Contit.
-
-    `wait_seconds` None is until the run ends. `transport` is to the sandbox in this process, which forgets at its end.
-    """
+    """What to ask or, without a prompt, to fetch. It waits until the run ends, if `wait_seconds` is None."""
 
     given: GivenOptions
     prompt: str | None = None
@@ -153,7 +149,7 @@ class Wanted:
     run_id: str | None = None
     wait_seconds: float | None = None
     as_json: bool = False
-    transport: Transport = None
+    transport: Transport = None  # to the sandbox in this process, which forgets at its end
 
     def next_command(self, *words: str) -> str:
         """Return the command of these words, with the options that lead to the same Contit."""
@@ -314,9 +310,8 @@ def _without_answer(outcome: Outcome) -> str:
     step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
     if outcome.error is not None:
         return (terminal.error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step
-    said = f"Still running after {outcome.elapsed_seconds or 0:.0f} s"
-    if outcome.exit_code == terminal.INTERRUPTED:
-        said = "Interrupted"
+    interrupted = outcome.exit_code == terminal.INTERRUPTED
+    said = "Interrupted" if interrupted else f"Still running after {outcome.elapsed_seconds or 0:.0f} s"
     if not step:
         return f"{said}; the sandbox ended with it."
     return f"{said}. Contit is still working on it; fetch the answer with:{step}"

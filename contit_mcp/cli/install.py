@@ -59,9 +59,6 @@ def _set_here(*variables: str) -> Settings:
     return load_settings(environment={name: os.environ[name] for name in variables if name in os.environ})
 
 
-# --- the commands
-
-
 @click.command()
 @click.argument("host", type=host_type, required=False, metavar="[HOST]")
 @scope_option
@@ -200,7 +197,7 @@ def _what_now(place: HostFile, scope: str | None, server: Server, *, is_found: b
 # --- the entry
 
 
-def _local(key: "KeyFile | None") -> LocalServer:
+def _local(key: "_KeyFile | None") -> LocalServer:
     command, *before = own_command(sys.argv[0], sys.executable)
     if key is None:
         return LocalServer(command, (*before, "stdio", "--sandbox"))
@@ -231,7 +228,7 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFile:
+class _KeyFile:
     """A file with a credential, which an entry names; `secret` is the text to write into it, None if it exists."""
 
     setting: str
@@ -239,7 +236,6 @@ class KeyFile:
     secret: str | None = None
 
     def replaces(self) -> bool:
-        """Return whether it takes the place of another key."""
         return self.secret is not None and (read_text(self.path) or "").strip() not in {"", self.secret}
 
     def fill(self) -> list[str]:
@@ -252,11 +248,11 @@ class KeyFile:
         return [f"The key is the one in {self.path}; --new-key replaces it."]
 
 
-def _stored(folder: Path, setting: str) -> KeyFile:
-    return KeyFile(setting, folder / KEY_FILES[setting])
+def _stored(folder: Path, setting: str) -> _KeyFile:
+    return _KeyFile(setting, folder / KEY_FILES[setting])
 
 
-def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
+def _offered(given: Path | None, folder: Path, *, new: bool) -> _KeyFile | None:
     """Return the credential that is named here, set here, or stored before and not to be replaced; None for none."""
     if given is not None:
         return _of_the_user(given, "--key-file")
@@ -269,7 +265,7 @@ def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
     return next((key for key in stored if not new and key.path.exists()), None)
 
 
-def _asked(folder: Path) -> KeyFile:
+def _asked(folder: Path) -> _KeyFile:
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigurationError(
             "No API key was given, and there is no terminal to ask for one.",
@@ -280,7 +276,7 @@ def _asked(folder: Path) -> KeyFile:
     return _to_write(typed, _ASKED, folder)
 
 
-def _tried(offered: KeyFile | None, folder: Path) -> tuple[KeyFile, list[str]]:
+def _tried(offered: _KeyFile | None, folder: Path) -> tuple[_KeyFile, list[str]]:
     """Return a credential that Contit does not refuse, and what Contit says; a refused one is asked for again."""
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
@@ -297,26 +293,25 @@ def _tried(offered: KeyFile | None, folder: Path) -> tuple[KeyFile, list[str]]:
 
 
 def _users(key_file: Path, installs: Installs) -> dict[Path, str]:
-    """Return the files, with their hosts' titles, whose entries take their credential from there."""
     machine = Machine.this()
     places = [host.place(machine, scope) for host in HOSTS.values() for scope in host.files]
     places += [HostFile(HOSTS[one.host], Path(one.file)) for one in installs.known if one.host in HOSTS]
     return {place.path: place.host.title for place in places if names_key_file(place, key_file)}
 
 
-def _of_the_user(path: Path, named: str) -> KeyFile:
+def _of_the_user(path: Path, named: str) -> _KeyFile:
     try:
         path = expanded(path).absolute()
     except ValueError as error:
         raise ConfigurationError(f"The path of the key file {error}.", hint="Name it by its full path.") from None
     if not (secret := (read_text(path) or "").strip()):
         raise ConfigurationError(f"{named} {path} does not exist or is empty.", hint="Name a file that holds the key.")
-    return KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _ASKED, path)
+    return _KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _ASKED, path)
 
 
-def _to_write(secret: str, setting: str, folder: Path) -> KeyFile:
+def _to_write(secret: str, setting: str, folder: Path) -> _KeyFile:
     secret = secret.strip()
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigurationError("That does not look like a key: keys are ASCII without blanks.", hint=_COPY_AGAIN)
     setting = "CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else setting
-    return KeyFile(setting, _stored(folder, setting).path, secret)
+    return _KeyFile(setting, _stored(folder, setting).path, secret)

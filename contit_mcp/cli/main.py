@@ -201,10 +201,6 @@ def _without_unusable(environment: MutableMapping[str, str]) -> list[str]:
     return ignored
 
 
-def _is_readable(value: str) -> bool:
-    return Path(value).is_file() and os.access(value, os.R_OK)
-
-
 def _is_writable(value: str) -> bool:
     path = Path(value)
     return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
@@ -220,7 +216,7 @@ def _are_plugins(group: str, value: str) -> bool:
 
 
 _RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
-    ("SSL_CERT_FILE", _is_readable, "names no readable file"),
+    ("SSL_CERT_FILE", lambda value: Path(value).is_file() and os.access(value, os.R_OK), "names no readable file"),
     ("SSL_CERT_DIR", lambda value: any(Path(part).is_dir() for part in value.split(os.pathsep)), "names no folder"),
     ("SSLKEYLOGFILE", _is_writable, "names no file that can be written"),
     ("COLUMNS", _is_number, "is not a number"),

@@ -24,14 +24,14 @@ KEEP_ALIVE_SECONDS = 65
 
 
 _FILE = click.Path(exists=True, path_type=Path)
-_SECONDS = click.FloatRange(0)
-_DATE = click.DateTime(["%Y-%m-%d"])
 _OPTIONS = {
     "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV, a file or a folder."),
     "answers": click.option("--answers", type=_FILE, help='Scripted answers: [{"prompt": ..., "answer": ...}].'),
-    "run_seconds": click.option("--run-seconds", type=_SECONDS, help="How long each run takes.  [default: 1.5]"),
+    "run_seconds": click.option(
+        "--run-seconds", type=click.FloatRange(0), help="How long each run takes.  [default: 1.5]"
+    ),
     "faults": click.option("--fault", "faults", multiple=True, help='What goes wrong, as "503 on=start times=2".'),
-    "today": click.option("--today", type=_DATE, metavar="DATE", help='The date that "last week" counts from.'),
+    "today": click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help='The date that "last week" counts from.'),
     "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
 }
 

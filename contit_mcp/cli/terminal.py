@@ -125,13 +125,10 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
 def interruptible(leave: Callable[[], None]) -> Iterator[None]:
     """While inside, the first SIGINT or SIGTERM calls `leave` on the event loop; the second ends the process."""
     loop = asyncio.get_running_loop()
-    leaving = False
 
     def on_signal(_: int, __: FrameType | None) -> None:
-        nonlocal leaving
-        if leaving:
-            os._exit(INTERRUPTED)
-        leaving = True
+        for number in numbers:
+            signal.signal(number, lambda *_: os._exit(INTERRUPTED))
         loop.call_soon_threadsafe(leave)
 
     # Not the loop's handlers, which Windows lacks. An ignored signal stays so, as in a process in the background.

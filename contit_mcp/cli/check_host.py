@@ -119,9 +119,7 @@ async def _list_tools(transport: Any) -> Finding:
 
 async def _over_stdio(server: LocalServer, install: str) -> Finding:
     """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
-    given = dict(server.environment)
-    if os.name != "nt":
-        given = {"PATH": DESKTOP_PATH} | given
+    given = ({} if os.name == "nt" else {"PATH": DESKTOP_PATH}) | dict(server.environment)
     parameters = StdioServerParameters(command=server.command, args=list(server.arguments), env=given, cwd=Path.home())
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         try:

@@ -43,7 +43,6 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
 
 
 async def _own_metadata(http: httpx.AsyncClient, public_url: str, issuer: str) -> Finding:
-    """Read what this server tells clients, at the address that clients know."""
     parts = urlsplit(public_url)
     url = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
     subject = f"This server's metadata at {url}"
@@ -142,15 +141,13 @@ _ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 
 def _why(cause: BaseException | None) -> str:
     """Return the reason of a failure without a word of what was answered, which comes from outside."""
-    match cause:
-        case httpx.HTTPStatusError():
-            return f"{cause.request.url.host} answers {cause.response.status_code} where its metadata or keys should be"
-        case httpx.TransportError():
-            return explain_connection(cause, str(cause.request.url))[0]
-        case TimeoutError():
-            return "it does not answer in time"
-        case _:
-            return "what answers is not the metadata and keys of this issuer"
+    if isinstance(cause, httpx.HTTPStatusError):
+        return f"{cause.request.url.host} answers {cause.response.status_code} where its metadata or keys should be"
+    if isinstance(cause, httpx.TransportError):
+        return explain_connection(cause, str(cause.request.url))[0]
+    if isinstance(cause, TimeoutError):
+        return "it does not answer in time"
+    return "what answers is not the metadata and keys of this issuer"
 
 
 def _quoted(value: object) -> str:

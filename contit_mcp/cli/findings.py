@@ -5,6 +5,7 @@ Contit is asked for the status of a made-up run, so nothing is started: first wi
 gets the credential, and one that answers 404 to everything does not count as Contit.
 """
 
+import contextlib
 import os
 import socket
 import ssl
@@ -90,13 +91,11 @@ async def check_contit(settings: Settings) -> list[Finding]:
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
         return [contit, bad("Credential", f"{name}. {error.message}", f"{error.hint} Or: {_NEW_KEY}")]
-    try:
+    async with contextlib.aclosing(auth):
         if not contit.good:
             return [contit, Finding("Credential", f"{name}; not tried, since it is sent to Contit only")]
         tried = await _asked(settings, auth, "Credential")
         return [contit, replace(tried, verdict=f"{name}; {tried.verdict}")]
-    finally:
-        await auth.aclose()
 
 
 async def try_credential(settings: Settings) -> tuple[str, bool]:

@@ -358,4 +358,4 @@ async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
 async def test_the_subject_and_the_issuer_are_the_caller() -> None:
     """A subject is unique within its issuer (RFC 7519, 4.1.2), so both belong to the caller."""
     signed = jwt.encode(Issuer(URL).claims(sub="auth0|ada~ü"), FIRST.private, "RS256", headers={"kid": "first"})
-    assert await Web().tokens()(Headers(bearer(signed))) == Caller(mode="jwt", issuer=URL, principal="auth0|ada~ü")
+    assert await Web().tokens()(Headers(bearer(signed))) == Caller(issuer=URL, principal="auth0|ada~ü")

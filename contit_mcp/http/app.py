@@ -30,7 +30,7 @@ from contit_mcp.http.guard import Guard, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Sharing, request_state
+from contit_mcp.server.request_state import request_state
 from contit_mcp.server.server import DESCRIPTION, ICON, TITLE, WEBSITE, create_server
 from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
@@ -52,9 +52,6 @@ CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
     "token": {"name": "Authorization", "description": "Bearer, and a token of this server."},
     "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
 }
-
-_NAMED = Sharing.BY_PRINCIPAL
-SHARING = {"none": Sharing.ONE_CALLER, "token": _NAMED, "jwt": _NAMED, "caller": Sharing.BY_CREDENTIAL}
 
 
 class Readiness:
@@ -127,7 +124,7 @@ async def wired_app(
     readiness = Readiness(settings, transport)
     rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
     async with AsyncExitStack() as stack:
-        opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
+        opened = AppContext(settings, auth=settings.auth, transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
         identify = await _identification(settings, stack)
         context.services()  # imports what the first caller would wait for otherwise

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.app import SHARING, WiredApp, wired_app
+from contit_mcp.http.app import WiredApp, wired_app
 from contit_mcp.http.guard import Refusal
 from contit_mcp.http.serve import first_signal, is_loopback, refuse_unsafe
 from contit_mcp.server.context import AppContext
@@ -30,7 +30,7 @@ class EmbeddedApp:
 
     def __init__(self, settings: Settings) -> None:
         refuse_unsafe(settings)
-        AppContext(settings, sharing=SHARING[settings.auth])  # reports a seal key that cannot be used
+        AppContext(settings, auth=settings.auth)  # reports a seal key that cannot be used
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[WiredApp] | None = None

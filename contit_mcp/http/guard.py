@@ -212,18 +212,18 @@ class Guard:
             if seconds is not None:
                 text = f"Too many requests; go on in {seconds} s."
                 return Refusal(429, "too_many_requests", text, {"Retry-After": str(seconds)})
-            return problem or await self._pass_on(scope, receive, send)
+            return problem or await self._pass_on(message, scope, receive, send)
         finally:
             self._calls[caller] -= 1
             if not self._calls[caller]:
                 del self._calls[caller]
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
+    async def _pass_on(self, message: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> Refusal | None:
         """Serve the request; return a refusal if the end of a drain came before its answer."""
         state = request_state(scope)
         began = False
         bodies: list[Message] = [{"type": "http.request", "body": state.body, "more_body": False}]
-        session_id = session_id_for(state.body or b"") if self._settings.card else None
+        session_id = session_id_for(message) if self._settings.card else None
 
         async def receive_again() -> Message:
             return bodies.pop() if bodies else await receive()
@@ -285,7 +285,7 @@ def _version_refusal(request: Request) -> Refusal | None:
 
 
 def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
-    """Return id and method of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
+    """Return what is needed of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
         return {}, Refusal(400, "large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
     try:
@@ -300,7 +300,8 @@ def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
         return {}, Refusal(400, "odd_id", "The id of a request must be a string or a whole number.")
     is_call = isinstance(found.get("method"), str) and isinstance(found.get("params"), dict | None)
     is_response = "id" in found and "method" not in found and ("result" in found or "error" in found)
-    known = {name: found.get(name) for name in ("id", "method")}  # the rest can take much memory
+    kept = ("id", "method", "params") if found.get("method") == "initialize" else ("id", "method")
+    known = {name: found.get(name) for name in kept}  # the rest can take much memory
     if found.get("jsonrpc") == "2.0" and (is_call or is_response):
         return known, None
     text = 'Send a JSON-RPC message: an object with "jsonrpc": "2.0", a method, and an object as its params.'

@@ -19,27 +19,17 @@ from starlette.types import ASGIApp
 
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.app import SEND_SECONDS, SHARING, WiredApp, operator_routes, wired_app
-from contit_mcp.server.request_state import Sharing
-from contit_mcp.server.services import configured_credential
+from contit_mcp.http.app import SEND_SECONDS, WiredApp, operator_routes, wired_app
+from contit_mcp.server.services import BY_NAME, configured_credential
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-REFUSING_SECONDS = 0.2
-"""For requests that a proxy has sent on a connection that is open: a closed one would lose them."""
-
-CLOSING_SECONDS = 1
-"""For clients to read what was sent, before their connections are closed."""
-
-EXIT_SECONDS = 4.8
-"""From the signal to the end of the process in any case: a store that hangs may keep its connections from closing."""
-
-BACKLOG = 2_048
-"""Limit for connections that the system has accepted and this process has not."""
-
-HEAD_BYTES = 65_536
-"""Limit for a request's target and headers together."""
+REFUSING_SECONDS = 0.2  # for requests that a proxy has sent on a connection that is open: a closed one would lose them
+CLOSING_SECONDS = 1  # for clients to read what was sent, before their connections are closed
+EXIT_SECONDS = 4.8  # from the signal to the end of the process in any case: a store that hangs may delay it
+BACKLOG = 2_048  # limit for connections that the system has accepted and this process has not
+HEAD_BYTES = 65_536  # limit for a request's target and headers together
 
 
 def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
@@ -71,7 +61,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             "Set it: clients learn from this server where to get a token for it.",
         ),
         (
-            (shared or SHARING[auth] is Sharing.BY_PRINCIPAL) and not settings.seal_keys(),
+            (shared or auth in BY_NAME) and not settings.seal_keys(),
             f"{sealing} needs a seal key, which all replicas share, so that each can open the others' handles.",
             "Set CONTIT_MCP_SEAL_KEY, the same on all replicas, made with: openssl rand -hex 32",
         ),

@@ -128,7 +128,7 @@ class Call(Observer):
         self.host, self.host_version = _host_of(request)
         self.thread_id: str | None = None
         self.run_id: str | None = None
-        self.facts: dict[str, Any] = {"outcome": "cancelled"}  # further fields of the log line
+        self.facts: dict[str, Any] = {}  # further fields of the log line
         self.level = logging.INFO
         self.span = trace.get_current_span()
         state = request_state(getattr(request.request, "scope", {}))  # stdio has no scope
@@ -237,9 +237,10 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
     finally:
         context.calls_in_flight -= 1
         seconds = round(anyio.current_time() - began, 3)
+        outcome = call.facts.setdefault("outcome", "cancelled")
         if counts and context.metrics is not None:
-            outcome, dropped = str(call.facts["outcome"]), call.facts.get("dropped_arguments", 0)
-            context.metrics.count_call(name, outcome, seconds, dropped=dropped, trace_id=call.trace_id)
+            dropped = call.facts.get("dropped_arguments", 0)
+            context.metrics.count_call(name, str(outcome), seconds, dropped=dropped, trace_id=call.trace_id)
         log.log(
             call.level,
             "call.finished",
@@ -268,8 +269,8 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
     with logged_call(request.method, request, context, counts=False) as call:
         try:
             call.open_tenant()
-            call.facts["outcome"] = "completed"
             yield call
+            call.facts.setdefault("outcome", "completed")
         except MCPError:
             call.facts["outcome"] = "unknown"
             raise
@@ -279,9 +280,6 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
                 log.exception("call.crashed", tool=request.method)
             call.failed(shown)
             raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
-        except BaseException:
-            call.facts["outcome"] = "cancelled"
-            raise
 
 
 def _host_of(request: Request) -> tuple[str | None, str | None]:

@@ -4,7 +4,6 @@ Its sources and the built file are in card_page/; docs/card.md describes it. Onl
 learns of the card: each result for another one stays as it was, byte for byte.
 """
 
-import json
 import secrets
 from functools import cache
 from importlib.resources import files
@@ -47,12 +46,10 @@ async def show_card(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
     return result
 
 
-def session_id_for(body: bytes) -> str | None:
-    """Return the session id for a request with this body; None unless it is an `initialize` that declares cards."""
-    message = json.loads(body) if b'"initialize"' in body else None
-    if not isinstance(message, dict) or message.get("method") != "initialize" or not _declares(message.get("params")):
-        return None
-    return SESSION_PREFIX + secrets.token_urlsafe(16)
+def session_id_for(message: dict[str, Any]) -> str | None:
+    """Return the session id for a JSON-RPC message; None unless it is an `initialize` that declares cards."""
+    declares = message.get("method") == "initialize" and _declares(message.get("params"))
+    return SESSION_PREFIX + secrets.token_urlsafe(16) if declares else None
 
 
 def _shows_cards(ctx: ServerRequestContext[Any, Any]) -> bool:

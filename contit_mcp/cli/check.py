@@ -41,7 +41,7 @@ async def check_store(settings: Settings) -> Finding:
         else:
             store = bare_store(location, folder=folder)
             async with contextlib.aclosing(store):
-                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+                await store.find("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
     except (ConfigurationError, StoreError) as error:
         return bad(_SUBJECT, f"{where}. {error.message}" if where else error.message, error.hint)
     return Finding(_SUBJECT, where, good=True)

@@ -117,11 +117,8 @@ class RunWaiter:
         try:
             async with watch.turn:
                 if watch.ended is None:
-                    self._listener.runs_waited_for(1)
-                    try:
+                    with self._listener.run_in("waited for"):
                         watch.ended = await self._wait(record, watch)
-                    finally:
-                        self._listener.runs_waited_for(-1)
                 return watch.ended
         except BaseException:
             if not watch.turn.locked():  # otherwise another caller here goes on
@@ -189,11 +186,8 @@ class RunWaiter:
         while True:
             record = await self._leased(record)
             if not record.ended and record.lease_owner == self._process:
-                self._listener.runs_polled(1)
-                try:
+                with self._listener.run_in("polled"):
                     record = await self._poll(record, watch)
-                finally:
-                    self._listener.runs_polled(-1)
             if record.ended:
                 return record
             await anyio.sleep(self._pause(record))  # a `Retry-After` holds up polls, not the store
@@ -294,10 +288,10 @@ class DrainScope:
     @contextmanager
     def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[anyio.CancelScope]:
         """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
+        if self.closing:
+            deadline = min(deadline, anyio.current_time() + grace)
         with anyio.CancelScope(deadline=deadline) as scope:
             self._graces[scope] = grace
-            if self.closing:
-                _end(scope, grace)
             try:
                 yield scope
             finally:
@@ -324,11 +318,4 @@ class DrainScope:
         """End every wait now, and each later one at its first step; starts of runs get a little longer."""
         self.closing = True
         for scope, grace in self._graces.items():
-            _end(scope, grace)
-
-
-def _end(scope: anyio.CancelScope, grace: float) -> None:
-    if grace:
-        scope.deadline = min(scope.deadline, anyio.current_time() + grace)
-    else:
-        scope.cancel()
+            scope.deadline = min(scope.deadline, anyio.current_time() + grace)

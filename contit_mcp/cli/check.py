@@ -42,7 +42,7 @@ async def check_store(settings: Settings) -> Finding:
                 pass
         else:
             async with contextlib.aclosing(bare_store(location, folder=folder)) as store:
-                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+                await store.find("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
     except OSError as error:
         hint = "Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user's."
         return bad(_SUBJECT, f"{where}. Its folder cannot be written: {error.strerror}.", hint)

@@ -145,15 +145,10 @@ class SqliteRunStore(RunStore):
 
         return await self._do(work)
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
-        where = f"WHERE owner = ? AND thread_id = ? AND run_id = ? {_NEWEST}"
+    async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
+        """Return the run with these ids, or the newest one on the thread whose ids are known."""
+        where = f"WHERE owner = ? AND thread_id = ? AND run_id = coalesce(?, run_id) {_NEWEST}"  # NULL equals nothing
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        where = f"WHERE owner = ? AND thread_id = ? AND run_id IS NOT NULL {_NEWEST}"
-        return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -236,7 +231,7 @@ class SqliteRunStore(RunStore):
             ],
         )
 
-    def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str) -> RunRecord | None:
+    def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str | None) -> RunRecord | None:
         query = f"SELECT key, record, answer FROM run {where}"  # noqa: S608 - our own words
         return next(self._records(now, db.execute(query, [*values, 1])), None)
 

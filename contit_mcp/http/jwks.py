@@ -65,10 +65,9 @@ class IssuerKeys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str, algorithm: str) -> Any:
-        """Return the key with this id for this algorithm; None if the issuer has none.
+        """Return the key with this id for this algorithm: a known one at once until it reaches its maximum age.
 
-        A known key is returned at once until it reaches its maximum age, whatever the issuer does. If the issuer
-        cannot be asked, other keys raise KeysUnavailableError.
+        It is None if the issuer has no such key, and a KeysUnavailableError if the issuer cannot be asked.
         """
         wanted = key_id, algorithm
         known = wanted in self._keys and self._age() <= MAX_AGE_SECONDS

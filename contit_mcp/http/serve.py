@@ -176,10 +176,7 @@ async def serve_http(
 
 
 async def listen(wired: WiredApp, settings: Settings) -> None:
-    """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain.
-
-    An address that cannot be listened on and TLS files that cannot be used raise a ConfigurationError.
-    """
+    """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain; raise a ConfigurationError if it cannot."""
     logging.getLogger("uvicorn.error").addFilter(_is_no_cut_response)
     apps = [(wired.app, settings.port)]
     if settings.metrics_port is not None:
@@ -196,15 +193,10 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
             while not all(listener.started for listener in listeners):
                 await anyio.sleep(0.01)
             wired.readiness.serving = True
-            log.info(
-                "server.listening",
-                url=_url(settings, sockets[0]),
-                metrics_port=sockets[-1].getsockname()[1],
-                auth=settings.auth,
-            )
-            cause = await stopping
-            log.info("server.stopping", cause=cause.name, calls_in_flight=wired.context.calls_in_flight)
-            await wired.drain()
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            url = f"http{'s' * (settings.tls_cert_file is not None)}://{host}:{sockets[0].getsockname()[1]}/mcp"
+            log.info("server.listening", url=url, metrics_port=sockets[-1].getsockname()[1], auth=settings.auth)
+            await wired.drain(await stopping)
             for listener in listeners:
                 listener.should_exit = True
     log.info("server.stopped")
@@ -215,11 +207,6 @@ def _is_no_cut_response(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
         return False
     return not str(record.msg).startswith(("ASGI callable returned without", "Cancel %s running task"))
-
-
-def _url(settings: Settings, bound: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http{'s' * (settings.tls_cert_file is not None)}://{host}:{bound.getsockname()[1]}/mcp"
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -41,8 +41,21 @@ async def show_card(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
         contents = TextResourceContents(uri=CARD_URI, mime_type=APP_MIME_TYPE, text=_page(), _meta={"ui": _UI})
         return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
     result = await call_next(ctx)
-    if isinstance(result, dict):
-        _complete(ctx.method, result)
+    if not isinstance(result, dict):
+        return result
+    if ctx.method in {"initialize", "server/discover"}:
+        capabilities = result.get("capabilities") or {}
+        extensions = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
+        result["capabilities"] = {**capabilities, "extensions": extensions}
+    elif ctx.method == "tools/list":
+        card = {"_meta": {"ui": {"resourceUri": CARD_URI}}}
+        result["tools"] = [{**tool, **card} if tool["name"] in CARD_TOOLS else tool for tool in result["tools"]]
+    elif ctx.method == "resources/list":
+        result["resources"] = [*result["resources"], _CARD]
+    else:
+        return result
+    if "cacheScope" in result:
+        result["cacheScope"] = "private"  # another client gets another result
     return result
 
 
@@ -65,22 +78,6 @@ def _declares(params: Any) -> bool:
     except (KeyError, TypeError):
         return False
     return isinstance(mime_types, list) and APP_MIME_TYPE in mime_types
-
-
-def _complete(method: str, result: dict[str, Any]) -> None:
-    if method in {"initialize", "server/discover"}:
-        capabilities = result.get("capabilities") or {}
-        extensions = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
-        result["capabilities"] = {**capabilities, "extensions": extensions}
-    elif method == "tools/list":
-        card = {"_meta": {"ui": {"resourceUri": CARD_URI}}}
-        result["tools"] = [{**tool, **card} if tool["name"] in CARD_TOOLS else tool for tool in result["tools"]]
-    elif method == "resources/list":
-        result["resources"] = [*result["resources"], _CARD]
-    else:
-        return
-    if "cacheScope" in result:
-        result["cacheScope"] = "private"  # another client gets another result
 
 
 @cache

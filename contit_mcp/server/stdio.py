@@ -70,6 +70,6 @@ def problem_of(line: str, *, size: int) -> types.JSONRPCError | None:
     if size >= LONGEST_LINE:
         code, text = types.INVALID_REQUEST, f"The message is longer than {LONGEST_LINE} bytes."
     request_id = None
-    with suppress(ValueError, LookupError, TypeError):
-        request_id = _ID.validate_python(body["id"])
+    with suppress(ValueError, LookupError, TypeError, RecursionError):
+        request_id = _ID.validate_json(json.dumps(body["id"]))
     return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=types.ErrorData(code=code, message=text))

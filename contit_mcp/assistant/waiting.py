@@ -222,8 +222,7 @@ class RunWaiter:
         except errors.NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
         watch.note(status.word)
-        is_news = not status.documented and status.word not in self._odd_words
-        if is_news and len(self._odd_words) < _MOST_ODD_WORDS:
+        if not (status.documented or status.word in self._odd_words or len(self._odd_words) >= _MOST_ODD_WORDS):
             self._odd_words.add(status.word)
             log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
         if status.phase is RunPhase.COMPLETED:

@@ -1,1 +1,1 @@
-"""The command line, one file a command."""
+"""The command line, a file has a command, or a few that belong together."""

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 Ids: TypeAlias = tuple[str | None, str | None]
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 
-ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)
-"""The exit codes, beside `terminal.INTERRUPTED`."""
+ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)  # the exit codes, beside terminal.INTERRUPTED
 
 
 def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -250,14 +249,13 @@ class Outcome:
     next_step: str | None = None
 
 
-_HINTS: dict[type[errors.ContitError], str] = {
+_HINTS: dict[type[errors.ContitError], str] = {  # for a person at a terminal: the errors' own hints name tools
     errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
     errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
     errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
     errors.AnswerUnavailableError: "Ask again. contit-mcp ask --thread ID fetches the thread's latest answer.",
     errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
 }
-"""For a person at a terminal, where the errors' own hints name tools."""
 
 
 def outcome_of_error(

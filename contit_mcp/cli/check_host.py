@@ -33,11 +33,8 @@ from contit_mcp.hosts.files import read_text
 from contit_mcp.hosts.host import TOKEN_VARIABLE, HostFile, LocalServer, RemoteServer, Server, filled_in
 from contit_mcp.hosts.installing import Installs, entry_in, is_ours
 
-_PATIENCE_SECONDS = 30.0
-"""As long as Claude Code and Codex give a server to start."""
-
-DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
-"""The PATH of an application that was not started from a shell."""
+_PATIENCE_SECONDS = 30.0  # as long as Claude Code and Codex give a server to start
+DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"  # of an application that was not started from a shell
 
 _TOOLS = "Tools"
 _SECRETS = re.compile(
@@ -53,10 +50,7 @@ _STATUSES = {
 
 
 async def check_host(place: HostFile, *, trust: bool = False, ask: bool = False) -> list[Finding]:
-    """Read the entry, use it as far as it may be used, and return the findings.
-
-    `trust`: the user has agreed to an entry of a project that install did not write; `ask`: the user may be asked.
-    """
+    """Use the host's entry as far as it may be used: an unknown one of a project with `trust`, or if `ask` agrees."""
     host, subject = place.host, f"{place.host.title}, {place.path}"
     install = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:

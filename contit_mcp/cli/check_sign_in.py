@@ -127,7 +127,7 @@ async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:
     return Finding(subject, f"accepted; its caller is {_quoted(claims['sub'])}", good=True)
 
 
-_ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+_ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (  # from the most particular error to the most general
     (jwt.InvalidAudienceError, "If the issuer writes no other audience for this server, set CONTIT_MCP_JWT_AUDIENCE."),
     (jwt.InvalidIssuerError, f"If that is the right issuer, {_OURS}: set CONTIT_MCP_JWT_ISSUER to it."),
     (jwt.ExpiredSignatureError, "Get a new one. If it is new, the clocks of the two sides differ."),
@@ -136,7 +136,6 @@ _ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.MissingRequiredClaimError, "The issuer's side: a token needs exp, iss, aud and sub."),
     (jwt.PyJWTError, "The issuer's side: sign with a published key. If it is elsewhere, set CONTIT_MCP_JWT_JWKS_URL."),
 )
-"""What to change, and on which side, from the most particular error to the most general."""
 
 
 def _why(cause: BaseException | None) -> str:

@@ -54,15 +54,13 @@ def failed(subject: str, error: ContitError) -> Finding:
     return bad(subject, error.message, error.hint)
 
 
-# --- Contit and its credential
-
 _MADE_UP = "contit-mcp-check"
 _REFUSED = "Contit refuses it (401)"
 _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _NEW_KEY = "contit-mcp install HOST --new-key"
 
-_WITHOUT: dict[int, tuple[str, str | None]] = {
+_WITHOUT: dict[int, tuple[str, str | None]] = {  # what a status means without the credential, and what to do
     401: ("it answers, and wants a credential", None),
     404: ("something answers 404 to every request; it is not Contit's API", _WRONG_ADDRESS),
     403: (
@@ -76,7 +74,6 @@ _WITH: dict[int, tuple[str, str | None]] = {
     401: (_REFUSED, f"It is mistyped, expired, revoked, or of another kind. Correct it there, or: {_NEW_KEY}"),
     403: ("Contit knows it, and it may not use the AI assistant (403)", "Give it the ReadAccess policy in Contit."),
 }
-"""What a status means, and what to do, without the credential and with it."""
 
 
 async def check_contit(settings: Settings) -> list[Finding]:
@@ -126,8 +123,6 @@ async def _asked(settings: Settings, auth: Credential | None, subject: str) -> F
     return Finding(subject, verdict, good=status == good, hint=hint)
 
 
-# --- the way to Contit
-
 _PROXY_HINT = "Check HTTPS_PROXY and ALL_PROXY, or name Contit's host in NO_PROXY if it needs no proxy."
 _ADDRESS_HINT = "Check CONTIT_BASE_URL, and whether this machine is online; behind a proxy, set HTTPS_PROXY."
 
@@ -162,7 +157,7 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
     next_stop, hint = (host, _ADDRESS_HINT) if proxy is None else (f"the proxy {proxy}", _PROXY_HINT)
     wants_password = any(str(cause).startswith("407") for cause in causes)
     refusal = "wants a user and password (407)" if wants_password else f"refused to connect to {host}"
-    explanations: tuple[tuple[type[BaseException], str, str], ...] = (
+    explanations: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...] = (
         (
             ssl.SSLCertVerificationError,
             f"the TLS certificate of {host}, or of a proxy in front of it, is not trusted",
@@ -174,8 +169,7 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
         (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
         (httpx.ConnectError, f"{next_stop} could not be reached", hint),
         (httpx.ConnectTimeout, f"{next_stop} did not take the connection in time", hint),
-        (TimeoutError, f"{host} did not answer in time", _ADDRESS_HINT),
-        (httpx.TimeoutException, f"{host} did not answer in time", _ADDRESS_HINT),
+        ((TimeoutError, httpx.TimeoutException), f"{host} did not answer in time", _ADDRESS_HINT),
         (Exception, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),
     )
     return next((verdict, advice) for kind, verdict, advice in explanations if any(isinstance(e, kind) for e in causes))

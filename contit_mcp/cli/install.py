@@ -191,9 +191,6 @@ def _what_now(place: HostFile, scope: str | None, server: Server, *, is_found: b
     yield f"Check it with: {our_command()} check --host {host.slug}{f' --scope {scope}' if scope else ''}"
 
 
-# --- the entry
-
-
 def _local(key: "_KeyFile | None") -> LocalServer:
     command, *before = own_command(sys.argv[0], sys.executable)
     if key is None:

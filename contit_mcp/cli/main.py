@@ -1,7 +1,6 @@
 """The command `contit-mcp`: its commands, how each of them fails, and the process that it finds itself in."""
 
 import contextlib
-import difflib
 import gc
 import importlib
 import importlib.metadata
@@ -14,14 +13,14 @@ import warnings
 from collections.abc import Callable, MutableMapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from contit_mcp import __version__
 from contit_mcp.errors import ContitError
 
-_COMMANDS = {
+_COMMANDS = {  # the module and name of each, and its line in the help
     "stdio": ("serve:stdio", "Serve MCP over stdin and stdout, for a host on this machine."),
     "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
     "ask": ("ask:command", "Ask from the terminal, and print the answer."),
@@ -30,7 +29,7 @@ _COMMANDS = {
     "check": ("check:command", "Report the configuration, and whether Contit answers."),
     "install": ("install:install", "Write our entry into the configuration of a host."),
     "uninstall": ("install:uninstall", "Remove our entry from the configuration of a host."),
-    "handle": ("handle:command", "Open a handle that a caller reports, and print the ids that the log has."),
+    "handle": ("serve:handle", "Open a handle that a caller reports, and print the ids that the log has."),
     "healthcheck": ("serve:healthcheck", "Report whether the HTTP server on this machine is alive."),
     "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
     "settings": ("options:settings", "List every setting with its meaning and default."),
@@ -98,7 +97,10 @@ def main() -> NoReturn:
             warnings.filterwarnings("ignore")
         if (ignored := _without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
             _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
-        code = _run()
+        try:
+            code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+        except SystemExit as leaving:
+            code = leaving.code
         sys.stdout.flush()
     except (KeyboardInterrupt, click.exceptions.Abort):
         code = 130  # 128 and the number of SIGINT, as shells count
@@ -115,13 +117,6 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _run() -> Any:
-    try:
-        return contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
-    except SystemExit as leaving:
-        return leaving.code
-
-
 def _report(error: Exception) -> int:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
@@ -132,9 +127,7 @@ def _report(error: Exception) -> int:
         context = getattr(error, "ctx", None) or click.Context(contit_mcp)
         if "--json" not in sys.argv:
             _say(context.get_usage())
-        near = difflib.get_close_matches(sys.argv[1], _COMMANDS, n=1) if context.command is contit_mcp else []
-        hint = f"Did you mean {near[0]}?" if near else f"{context.command_path} --help says more."
-        _say_error(error.format_message(), getattr(error, "hint", hint))
+        _say_error(error.format_message(), getattr(error, "hint", f"{context.command_path} --help says more."))
         return error.exit_code
     if isinstance(error, ContitError):
         _say_error(error.message, error.hint)
@@ -182,10 +175,7 @@ def _say(text: str) -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that the caller has closed: stdin is empty, stderr takes all, writes to stdout fail.
-
-    So no file of ours gets their numbers. A character that a stream's encoding lacks becomes a question mark.
-    """
+    """Open the standard streams that the caller has closed: no file gets their numbers, and writes to stdout fail."""
     for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         stream = getattr(sys, name)
         if stream is None:
@@ -194,7 +184,7 @@ def _open_streams() -> None:
             stream = open(descriptor, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
             setattr(sys, name, stream)
         if name != "stdin" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace")  # what its encoding lacks becomes a question mark
 
 
 def _without_unusable(environment: MutableMapping[str, str]) -> list[str]:

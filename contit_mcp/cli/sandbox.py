@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import httpx
     import uvicorn
 
-KEEP_ALIVE_SECONDS = 65
-"""Longer than contit-mcp keeps an idle connection: else it could be closed as a question is sent on it."""
+KEEP_ALIVE_SECONDS = 65  # longer than contit-mcp's, which could else send a question on a connection that closes
 
 
 _FILE = click.Path(exists=True, path_type=Path)

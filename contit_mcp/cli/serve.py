@@ -1,4 +1,4 @@
-"""The commands that serve: contit-mcp stdio, contit-mcp http, and contit-mcp healthcheck, which asks the latter."""
+"""The commands that serve, and two for operators: contit-mcp stdio, http, healthcheck and handle."""
 
 import importlib
 import importlib.util
@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +17,7 @@ import click
 from contit_mcp.cli.options import GivenOptions, credential_name, given_options, no_credential
 from contit_mcp.cli.sandbox import embedded_sandbox
 from contit_mcp.config.settings import Settings
+from contit_mcp.errors import ConfigurationError, InvalidArgumentError
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import create_server
 from contit_mcp.server.stdio import serve_stdio
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 log = get_logger(__name__)
 
-END_SECONDS = 1.0
-"""How long calls in flight may take to return their handles; waits end at once. Hosts kill 2 s after they ask."""
+END_SECONDS = 1.0  # for calls in flight to return their handles; waits end at once. Hosts kill 2 s after they ask.
 
 _probe_option = click.option("--probe", is_flag=True, help="Offer contit_probe too, which measures your host's limit.")
 _wait_option = click.option(
@@ -177,3 +178,43 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
         verdict = f"does not answer: {reasons.get(type(error).__name__, 'what came back is not HTTP')}"
     click.echo(f"{url} {verdict}.")
     sys.exit(0 if verdict == "answers" else 1)
+
+
+_AS_THE_SERVER = "Set CONTIT_MCP_SEAL_KEY as the server has it."
+
+
+@click.command()
+@click.argument("handle")
+@given_options
+def handle(given: GivenOptions, *, handle: str) -> None:
+    """Open a handle that a caller reports (h1_...), and print Contit's ids, by which the log is searched.
+
+    The seal keys open the handles of all callers: the keys of CONTIT_MCP_SEAL_KEY are tried, and for
+    tasks where no seal key is set, the key that is derived from the credential. Contit is not asked.
+
+    \b
+    Examples:
+      contit-mcp handle h1_5kD2... || echo "sealed with another key"
+    """
+    from contit_mcp.server.services import configured_credential  # noqa: PLC0415 - start-up time of stdio
+    from contit_mcp.server.tasks import TaskId  # noqa: PLC0415
+    from contit_mcp.server.tenancy import Sealer, sealer_of_credential  # noqa: PLC0415
+
+    settings = given.load()
+    try:
+        keys = settings.seal_keys()
+        sealer = Sealer(keys) if keys else sealer_of_credential(configured_credential(settings).identity())
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"No key can open it: {str(exc).rstrip('.')}.", hint=_AS_THE_SERVER) from exc
+    opened = sealer.reveal(handle.strip())
+    if opened is None:
+        hint = f"Copy the whole handle, from h1_ to its end. {_AS_THE_SERVER}"
+        raise InvalidArgumentError("None of the keys opens this handle: it was cut, or sealed with another.", hint=hint)
+    kind, _, text = opened
+    lines = {f"{kind}_id": text}
+    if kind == "task":
+        task = TaskId.read(text)
+        asked_at = datetime.fromtimestamp(task.created_at, UTC).isoformat(timespec="seconds")
+        lines = {"asked_at": asked_at, "thread_id": task.thread_id, "run_id": task.run_id}
+    for name, value in {"kind": kind, **lines}.items():
+        click.echo(f"{name}: {value}")

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.markdown import Markdown
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells count."""
+INTERRUPTED = 130  # the exit code after Ctrl-C: 128 and the number of SIGINT, as shells count
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _OUR_COMMAND = re.compile(r"\bcontit-mcp (?=(?:stdio|http|ask|check|install|sandbox|settings|runs)\b)")

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ class RedisServer:
     port: int
     password: str = "pass-word"
     keeps: bool = False
-    _process: "subprocess.Popen[bytes] | None" = None
+    _process: "subprocess.Popen[bytes]" = field(init=False)
 
     @property
     def url(self) -> str:
@@ -49,19 +49,15 @@ class RedisServer:
         raise TimeoutError("redis-server did not start")
 
     def stop(self) -> None:
-        """Kill it: what it held is lost."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """Kill it, unless it has ended: what it held is lost."""
+        self._process.kill()
+        self._process.wait()
 
     def freeze(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
-        assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
 

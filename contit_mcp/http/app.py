@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from contit_mcp.http.guard import Guard, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.runs.record import SCHEMA_VERSION
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Sharing, request_state
+from contit_mcp.server.request_state import request_state
 from contit_mcp.server.server import DESCRIPTION, ICON, TITLE, WEBSITE, create_server
 from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
@@ -40,7 +41,6 @@ _tracer = trace.get_tracer("contit_mcp")
 
 PROBE_SECONDS = 10.0  # how long the result of a probe of Contit is used
 SEND_SECONDS = 30.0  # for a client to make room for the next part of its answer
-DRAIN_SECONDS = 3.3  # for calls in flight to return their handles: their waits end at once, a start within 2 s
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 KNOWN_PATHS = ("/mcp", *PROBES)
@@ -52,9 +52,6 @@ CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
     "token": {"name": "Authorization", "description": "Bearer, and a token of this server."},
     "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
 }
-
-_NAMED = Sharing.BY_PRINCIPAL
-SHARING = {"none": Sharing.ONE_CALLER, "token": _NAMED, "jwt": _NAMED, "caller": Sharing.BY_CREDENTIAL}
 
 
 class Readiness:
@@ -98,15 +95,12 @@ class WiredApp:
     readiness: Readiness
     metrics: Metrics
 
-    async def drain(self) -> None:
+    async def drain(self, cause: signal.Signals) -> None:
         """Take no new calls, and end the waits of those in flight, so that they return their handles."""
+        log.info("server.stopping", cause=cause.name, calls_in_flight=self.context.calls_in_flight)
         self.readiness.serving = False
-        self.guard.draining = True
         self.context.close()
-        with anyio.move_on_after(DRAIN_SECONDS):
-            while self.guard.under_way:
-                await anyio.sleep(0.02)
-        self.guard.end()
+        await self.guard.drain()
 
 
 @asynccontextmanager
@@ -119,15 +113,15 @@ async def wired_app(
 ) -> AsyncIterator[WiredApp]:
     """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
-    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. `probe` adds the
-    tool `contit_probe`. A CA file or a seal key that cannot be used raises a ConfigurationError.
+    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A CA file or a
+    seal key that cannot be used raises a ConfigurationError.
     """
     location = settings.store_location()
     metrics = Metrics()
     readiness = Readiness(settings, transport)
     rate = RequestRate(settings.requests_per_minute, redis_url=location.url if location.kind == "redis" else None)
     async with AsyncExitStack() as stack:
-        opened = AppContext(settings, sharing=SHARING[settings.auth], transport=transport, metrics=metrics)
+        opened = AppContext(settings, auth=settings.auth, transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
         identify = await _identification(settings, stack)
         context.services()  # imports what the first caller would wait for otherwise
@@ -139,22 +133,31 @@ async def wired_app(
             max_request_body_size=settings.max_body_bytes,
         )
         guard = Guard(sessions.handle_request, settings, identify, rate)
-        metrics_here = settings.metrics_port is None
+        in_here = settings.metrics_port is None
         routes = [
             Route("/mcp", guard),
             Route("/mcp/", guard),
             *_discovery_routes(settings),
             *(metadata_routes(settings) if settings.auth == "jwt" else []),
-            *(each for each in operator_routes(readiness, metrics) if metrics_here or each.path != "/metrics"),
+            *(route for route in operator_routes(readiness, metrics) if in_here or route.path != "/metrics"),
         ]
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
         wired = WiredApp(app, context, guard, readiness, metrics)
-        _read_states(wired, rate)
+        # Each scrape reads the states that no event reports, without waiting for Contit.
+        reachability = context.reachability
+        metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
+        metrics.under_way.labels("call").set_function(lambda: guard.under_way)
+        metrics.reachable.set_function(lambda: reachability.reachable)
+        metrics.upstream_in_flight.set_function(lambda: reachability.in_flight)
+        metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
+        metrics.backoff.set_function(lambda: context.services().backoff_stretch())
+        metrics.limits_local.set_function(lambda: rate.local_only)
+        metrics.ready.set_function(lambda: readiness.serving and readiness.problem is None)
         metrics.most_under_way.set(settings.calls_at_once)
         metrics.set_build_info(store=location.kind, schema=None if location.kind == "memory" else SCHEMA_VERSION)
         async with anyio.create_task_group() as watchers:
-            watchers.start_soon(context.reachability.watch)
+            watchers.start_soon(reachability.watch)
             watchers.start_soon(metrics.watch_event_loop)
             async with sessions.run():
                 yield wired
@@ -196,14 +199,8 @@ def _discovery_routes(settings: Settings) -> list[Route]:
             remote["headers"] = [{**header, "isRequired": True, "isSecret": True}]
         remote["supportedProtocolVersions"] = [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
         icon = ICON.model_dump(mode="json", by_alias=True, exclude_none=True)
-        about = {
-            "$schema": CARD_SCHEMA,
-            "name": NAME,
-            "version": __version__,
-            "title": TITLE,
-            "description": DESCRIPTION,
-        }
-        content = {**about, "websiteUrl": WEBSITE, "icons": [icon], "remotes": [remote]}
+        about = {"name": NAME, "title": TITLE, "description": DESCRIPTION, "websiteUrl": WEBSITE, "icons": [icon]}
+        content = {"$schema": CARD_SCHEMA, "version": __version__, **about, "remotes": [remote]}
         return JSONResponse(content, headers=headers, media_type=CARD_TYPE)
 
     async def catalog(request: Request) -> Response:
@@ -232,20 +229,6 @@ def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     ]
 
 
-def _read_states(wired: WiredApp, rate: RequestRate) -> None:
-    """Let each scrape read the states that no event reports, without waiting for Contit."""
-    metrics, context, guard, readiness = wired.metrics, wired.context, wired.guard, wired.readiness
-    reachability = context.reachability
-    metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
-    metrics.under_way.labels("call").set_function(lambda: guard.under_way)
-    metrics.reachable.set_function(lambda: reachability.reachable)
-    metrics.upstream_in_flight.set_function(lambda: reachability.in_flight)
-    metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
-    metrics.backoff.set_function(lambda: context.services().backoff_stretch())
-    metrics.limits_local.set_function(lambda: rate.local_only)
-    metrics.ready.set_function(lambda: readiness.serving and readiness.problem is None)
-
-
 _TWO_LENGTHS = Refusal(
     400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
 )
@@ -253,16 +236,13 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Requests:
-    """The outermost ASGI middleware: trace, log and count every request, and end those whose clients do not read.
-
-    `count` is called with path, status and reason of refusal.
-    """
+    """The outermost ASGI middleware: trace, log and count every request, and end those whose clients do not read."""
 
     def __init__(
         self, app: ASGIApp, count: Callable[[str, int, str | None], None], *, send_seconds: float = SEND_SECONDS
     ) -> None:
         self._app = app
-        self._count = count
+        self._count = count  # path, status, reason of refusal
         self._send_seconds = send_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

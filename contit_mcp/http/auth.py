@@ -43,7 +43,7 @@ _as_written = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=
 
 async def anyone(_: Headers) -> Caller | Refusal:
     """Mode `none`: every request that reaches this machine's loopback address is the same caller."""
-    return Caller(mode="none")
+    return Caller()
 
 
 def token_of(current: Callable[[], Mapping[str, str]]) -> Identify:
@@ -64,7 +64,7 @@ def token_of(current: Callable[[], Mapping[str, str]]) -> Identify:
         found = [name for name, token in tokens.items() if hmac.compare_digest(given.encode(), token.encode())]
         if not found:
             return challenge("This server does not know the token.", "invalid_token")
-        return Caller(mode="token", principal=found[0])
+        return Caller(principal=found[0])
 
     return identify
 
@@ -75,9 +75,9 @@ async def own_credential(headers: Headers) -> Caller | Refusal:
     if len(key) + len(headers.getlist("authorization")) > 1:
         return Refusal(400, "two_credentials", f"Send one Contit credential: {_FORMS}")
     if key and _is_plain(key[0]):
-        return Caller(mode="caller", credential=APIKeyAuth(SecretValue("X-Api-Key", value=key[0])))
+        return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=key[0])))
     if token is not None and token.startswith("ctpat_"):
-        return Caller(mode="caller", credential=AccessTokenAuth(SecretValue("Authorization", value=token)))
+        return Caller(credential=AccessTokenAuth(SecretValue("Authorization", value=token)))
     return challenge(f"Send your Contit credential: {_FORMS}", "invalid_token" if token else "")
 
 
@@ -124,7 +124,7 @@ class JwtTokens:
         if missing := self.missing_scopes(claims):
             message = f"The token lacks the scope {', '.join(missing)}. Sign in again and request it."
             return self._challenge(message, "insufficient_scope", status=403)
-        return Caller(mode="jwt", issuer=self._issuer, principal=claims["sub"])
+        return Caller(issuer=self._issuer, principal=claims["sub"])
 
     async def claims(self, token: str) -> dict[str, Any]:
         """Return the claims of a good access token; raise PyJWTError for others, or KeysUnavailableError."""

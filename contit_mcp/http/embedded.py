@@ -12,13 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.app import SHARING, WiredApp, wired_app
+from contit_mcp.http.app import WiredApp, wired_app
 from contit_mcp.http.guard import Refusal
 from contit_mcp.http.serve import first_signal, is_loopback, refuse_unsafe
 from contit_mcp.server.context import AppContext
-from contit_mcp.telemetry.logging import get_logger
-
-log = get_logger(__name__)
 
 _STRANGER = Refusal(
     403, "no_loopback", "Without authentication this server answers this machine alone; set auth, or allowed_hosts."
@@ -30,7 +27,7 @@ class EmbeddedApp:
 
     def __init__(self, settings: Settings) -> None:
         refuse_unsafe(settings)
-        AppContext(settings, sharing=SHARING[settings.auth])  # reports a seal key that cannot be used
+        AppContext(settings, auth=settings.auth)  # reports a seal key that cannot be used
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[WiredApp] | None = None
@@ -50,7 +47,6 @@ class EmbeddedApp:
             await app(scope, receive, send)
 
     async def _started(self) -> ASGIApp:
-        """Return the application of this event loop, and start it with the first request."""
         loop = asyncio.get_running_loop()
         if self._opened is None or self._opened.get_loop() is not loop or self._task is None or self._task.done():
             self._opened = loop.create_future()
@@ -67,8 +63,7 @@ class EmbeddedApp:
                     wired.readiness.serving = True
                     opened.set_result(wired)
                     cause = await stopping
-                log.info("server.stopping", cause=cause.name, calls_in_flight=wired.context.calls_in_flight)
-                await wired.drain()
+                await wired.drain(cause)
                 # The host is told after the drain: sse-starlette, for one, cuts streams as soon as it is.
                 signal.raise_signal(cause)
                 await asyncio.Event().wait()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 from mcp.server.streamable_http import check_accept_headers
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER, unsupported_protocol_version_rejection
-from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, jsonrpc_message_adapter
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,6 +32,7 @@ from contit_mcp.server.tenancy import owner_of_credential
 
 MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
 DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # of the rest of a refused request; see `Refusal`
+DRAIN_SECONDS = 3.3  # for calls in flight to return their handles: their waits end at once, a start within 2 s
 POLLS = ("tasks/get", "tasks/update", "tasks/cancel")
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
@@ -131,8 +132,12 @@ class Guard:
         """Return how many requests are being served."""
         return self._calls.total()
 
-    def end(self) -> None:
-        """End all requests that are being served."""
+    async def drain(self) -> None:
+        """Take no new requests; wait for those that are being served, then end them."""
+        self.draining = True
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while self.under_way:
+                await anyio.sleep(0.02)
         for scope in list(self._scopes):
             scope.cancel()
 
@@ -143,11 +148,9 @@ class Guard:
     def _page_refusal(self, headers: Headers) -> Refusal | None:
         origins = headers.getlist("origin")
         if self._hosts is not None and not matches(headers.get("host", ""), self._hosts):
-            text = "This host name is not allowed; add it to CONTIT_MCP_ALLOWED_HOSTS."
-            return Refusal(421, "wrong_host", text)
+            return Refusal(421, "wrong_host", "This host name is not allowed; add it to CONTIT_MCP_ALLOWED_HOSTS.")
         if origins and not (len(origins) == 1 and matches(origins[0], self._origins)):
-            text = "This origin is not allowed; add it to CONTIT_MCP_ALLOWED_ORIGINS."
-            return Refusal(403, "foreign_origin", text)
+            return Refusal(403, "foreign_origin", "This origin is not allowed; add it to CONTIT_MCP_ALLOWED_ORIGINS.")
         # Browsers leave out Origin in requests that a page sends without being allowed to read the answer.
         if not origins and {"cross-site", "same-site"} & set(headers.getlist("sec-fetch-site")):
             return Refusal(403, "cross_site", "Web pages may not call this server without an Origin header.")
@@ -197,7 +200,10 @@ class Guard:
     async def _serve(
         self, message: dict[str, Any], problem: Refusal | None, scope: Scope, receive: Receive, send: Send
     ) -> Refusal | None:
-        caller = _name_of(request_state(scope).caller)
+        who = request_state(scope).caller or Caller()
+        caller = who.principal or "everyone"
+        if who.credential is not None:
+            caller = owner_of_credential(who.credential.identity(), "", key=b"limits")
         if self.draining:
             return _DRAINING
         if self.under_way >= self._settings.calls_at_once:
@@ -212,18 +218,18 @@ class Guard:
             if seconds is not None:
                 text = f"Too many requests; go on in {seconds} s."
                 return Refusal(429, "too_many_requests", text, {"Retry-After": str(seconds)})
-            return problem or await self._pass_on(scope, receive, send)
+            return problem or await self._pass_on(message, scope, receive, send)
         finally:
             self._calls[caller] -= 1
             if not self._calls[caller]:
                 del self._calls[caller]
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
+    async def _pass_on(self, message: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> Refusal | None:
         """Serve the request; return a refusal if the end of a drain came before its answer."""
         state = request_state(scope)
         began = False
         bodies: list[Message] = [{"type": "http.request", "body": state.body, "more_body": False}]
-        session_id = session_id_for(state.body or b"") if self._settings.card else None
+        session_id = session_id_for(message) if self._settings.card else None
 
         async def receive_again() -> Message:
             return bodies.pop() if bodies else await receive()
@@ -270,8 +276,7 @@ def _header_refusal(request: Request) -> Refusal | None:
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
         return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json")
     if not all(check_accept_headers(request)):  # the SDK's own refusal is no JSON-RPC error in the newer era
-        message = "Send the header Accept: application/json, text/event-stream"
-        return Refusal(406, "not_acceptable", message)
+        return Refusal(406, "not_acceptable", "Send the header Accept: application/json, text/event-stream")
     return None
 
 
@@ -285,7 +290,7 @@ def _version_refusal(request: Request) -> Refusal | None:
 
 
 def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
-    """Return id and method of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
+    """Return what is needed of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
         return {}, Refusal(400, "large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
     try:
@@ -298,17 +303,11 @@ def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
     found = value if isinstance(value, dict) else {}
     if "id" in found and type(found["id"]) not in {str, int}:  # the SDK would take it for a notification
         return {}, Refusal(400, "odd_id", "The id of a request must be a string or a whole number.")
-    is_call = isinstance(found.get("method"), str) and isinstance(found.get("params"), dict | None)
-    is_response = "id" in found and "method" not in found and ("result" in found or "error" in found)
-    known = {name: found.get(name) for name in ("id", "method")}  # the rest can take much memory
-    if found.get("jsonrpc") == "2.0" and (is_call or is_response):
-        return known, None
-    text = 'Send a JSON-RPC message: an object with "jsonrpc": "2.0", a method, and an object as its params.'
-    return known, Refusal(400, "no_message", text)
-
-
-def _name_of(caller: Caller | None) -> str:
-    """Return a name that tells callers apart; it is never a credential."""
-    if caller is not None and caller.credential is not None:
-        return owner_of_credential(caller.credential.identity(), "", key=b"limits")
-    return (caller and caller.principal) or "everyone"
+    kept = ("id", "method", "params") if found.get("method") == "initialize" else ("id", "method")
+    known = {name: found.get(name) for name in kept}  # the rest can take much memory
+    try:
+        jsonrpc_message_adapter.validate_python(value, by_name=False)
+    except ValueError:
+        text = 'Send a JSON-RPC message: an object with "jsonrpc": "2.0", a method, and an object as its params.'
+        return known, Refusal(400, "no_message", text)
+    return known, None

@@ -65,16 +65,16 @@ class IssuerKeys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str, algorithm: str) -> Any:
-        """Return the key with this id for this algorithm; None if the issuer has none.
+        """Return the key with this id for this algorithm: a known one at once until it reaches its maximum age.
 
-        A known key is returned at once until it reaches its maximum age, whatever the issuer does. If the issuer
-        cannot be asked, other keys raise KeysUnavailableError.
+        It is None if the issuer has no such key, and a KeysUnavailableError if the issuer cannot be asked.
         """
         wanted = key_id, algorithm
         known = wanted in self._keys and self._age() <= MAX_AGE_SECONDS
         is_fetching = self._fetching is not None and not self._fetching.done()
-        if not is_fetching and (self._age() > FRESH_SECONDS or (not known and self._may_refetch())):
-            self._start_fetch()
+        may_fetch = not is_fetching and anyio.current_time() - self._failed_at >= RETRY_SECONDS
+        if may_fetch and (self._age() > FRESH_SECONDS or (not known and self._may_refetch())):
+            self._fetching = asyncio.create_task(self._fetch())
         if known:
             return self._keys[wanted]
         if self._fetching is not None:
@@ -128,10 +128,6 @@ class IssuerKeys:
             return False
         self._refetches_from = earliest
         return True
-
-    def _start_fetch(self) -> None:
-        if anyio.current_time() - self._failed_at >= RETRY_SECONDS:
-            self._fetching = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
         try:

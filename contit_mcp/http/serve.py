@@ -19,27 +19,17 @@ from starlette.types import ASGIApp
 
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.http.app import SEND_SECONDS, SHARING, WiredApp, operator_routes, wired_app
-from contit_mcp.server.request_state import Sharing
-from contit_mcp.server.services import configured_credential
+from contit_mcp.http.app import SEND_SECONDS, WiredApp, operator_routes, wired_app
+from contit_mcp.server.services import BY_NAME, configured_credential
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-REFUSING_SECONDS = 0.2
-"""For requests that a proxy has sent on a connection that is open: a closed one would lose them."""
-
-CLOSING_SECONDS = 1
-"""For clients to read what was sent, before their connections are closed."""
-
-EXIT_SECONDS = 4.8
-"""From the signal to the end of the process in any case: a store that hangs may keep its connections from closing."""
-
-BACKLOG = 2_048
-"""Limit for connections that the system has accepted and this process has not."""
-
-HEAD_BYTES = 65_536
-"""Limit for a request's target and headers together."""
+REFUSING_SECONDS = 0.2  # for requests that a proxy has sent on a connection that is open: a closed one would lose them
+CLOSING_SECONDS = 1  # for clients to read what was sent, before their connections are closed
+EXIT_SECONDS = 4.8  # from the signal to the end of the process in any case: a store that hangs may delay it
+BACKLOG = 2_048  # limit for connections that the system has accepted and this process has not
+HEAD_BYTES = 65_536  # limit for a request's target and headers together
 
 
 def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
@@ -71,7 +61,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             "Set it: clients learn from this server where to get a token for it.",
         ),
         (
-            (shared or SHARING[auth] is Sharing.BY_PRINCIPAL) and not settings.seal_keys(),
+            (shared or auth in BY_NAME) and not settings.seal_keys(),
             f"{sealing} needs a seal key, which all replicas share, so that each can open the others' handles.",
             "Set CONTIT_MCP_SEAL_KEY, the same on all replicas, made with: openssl rand -hex 32",
         ),
@@ -186,10 +176,7 @@ async def serve_http(
 
 
 async def listen(wired: WiredApp, settings: Settings) -> None:
-    """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain.
-
-    An address that cannot be listened on and TLS files that cannot be used raise a ConfigurationError.
-    """
+    """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain; raise a ConfigurationError if it cannot."""
     logging.getLogger("uvicorn.error").addFilter(_is_no_cut_response)
     apps = [(wired.app, settings.port)]
     if settings.metrics_port is not None:
@@ -206,15 +193,10 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
             while not all(listener.started for listener in listeners):
                 await anyio.sleep(0.01)
             wired.readiness.serving = True
-            log.info(
-                "server.listening",
-                url=_url(settings, sockets[0]),
-                metrics_port=sockets[-1].getsockname()[1],
-                auth=settings.auth,
-            )
-            cause = await stopping
-            log.info("server.stopping", cause=cause.name, calls_in_flight=wired.context.calls_in_flight)
-            await wired.drain()
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            url = f"http{'s' * (settings.tls_cert_file is not None)}://{host}:{sockets[0].getsockname()[1]}/mcp"
+            log.info("server.listening", url=url, metrics_port=sockets[-1].getsockname()[1], auth=settings.auth)
+            await wired.drain(await stopping)
             for listener in listeners:
                 listener.should_exit = True
     log.info("server.stopped")
@@ -225,11 +207,6 @@ def _is_no_cut_response(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
         return False
     return not str(record.msg).startswith(("ASGI callable returned without", "Cancel %s running task"))
-
-
-def _url(settings: Settings, bound: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http{'s' * (settings.tls_cert_file is not None)}://{host}:{bound.getsockname()[1]}/mcp"
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,7 +1,5 @@
 """Answers a prompt: merges what it says with the turn before, runs the query, and words the result."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date

@@ -1,7 +1,5 @@
 """The content that the sandbox answers about: the sample workspace, or the user's own JSON, JSON lines or CSV."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterable
@@ -44,9 +42,7 @@ class Item:
     id: str
     facets: dict[str, tuple[str, ...]]  # type, state, author, tag, locale, and further fields with few short values
     numbers: dict[str, float]
-    dates: dict[
-        str, datetime
-    ]  # created, updated, published and further dates, as far as known; a draft has no published
+    dates: dict[str, datetime]  # created, updated, published and others, as far as known; a draft has no published
     titles: dict[str, str]  # by locale, as the texts
     texts: dict[str, str]  # everything that is searched beside the title
 

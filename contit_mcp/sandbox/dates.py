@@ -3,8 +3,6 @@
 Each symbol becomes one letter, so that a date is a pattern of letters: "March 14, 2026" is "MNY", "last week" is "lw".
 """
 
-from __future__ import annotations
-
 import calendar
 import re
 from collections.abc import Sequence

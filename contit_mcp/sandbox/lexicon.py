@@ -1,7 +1,5 @@
 """The lexicons: which phrases mean which symbols in a language, and the names that a workspace adds to them."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 import unicodedata
@@ -42,7 +40,7 @@ class Symbol:
     behind: int  # the place behind the last word
     others: tuple[tuple[str, str], ...] = ()  # other meanings
 
-    def can_be(self, *kinds: str) -> Symbol | None:
+    def can_be(self, *kinds: str) -> "Symbol | None":
         """Return this symbol as one of some kinds, if it can be one."""
         meanings = ((self.kind, self.value), *self.others)
         return next((replace(self, kind=kind, value=value) for kind, value in meanings if kind in kinds), None)

@@ -4,8 +4,6 @@ Every word must have a part in the result. One word without a part makes the who
 question has another answer than the question.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from datetime import date
@@ -217,10 +215,8 @@ class Reading:
             case "number" if count and len(self.symbols) == 1:
                 self.nth = count
             case "number" if count:
-                near = self._peek(at + 1, "order", *_NOUNS) or self._peek(
-                    at - 1, "order", "relative", "ordinal", "only"
-                )
-                if self.limit or not near:
+                before = self._peek(at - 1, "order", "relative", "ordinal", "only")
+                if self.limit or not (before or self._peek(at + 1, "order", *_NOUNS)):
                     self._unknown.append(symbol.text)
                 self.limit = count
             case "cmp" if number := self._peek(behind, "number"):

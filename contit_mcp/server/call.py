@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -45,7 +46,6 @@ _AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
 _AFTER_IDS = ".,;:!?"  # no id of ours ends with one
 _ABSENT = frozenset({"", "null", "none", "undefined"})
 _LONGEST_NAME = 40
-_MOST_NAMES = 3
 _REASONS = {
     "missing": "is required",
     "string": "must be a string",
@@ -93,7 +93,7 @@ def _look_alikes(missing: list[str], unknown: list[str]) -> str:
         for near in difflib.get_close_matches(_letters(name), quoted, n=1):
             found += f" The call has {quoted[near]}: pass its value as {name}."
     if missing and quoted and not found:
-        return f" The call has {', '.join(list(quoted.values())[:_MOST_NAMES])} instead."
+        return f" The call has {', '.join(list(quoted.values())[:3])} instead."
     return found
 
 
@@ -120,15 +120,13 @@ def _is_absent(value: object) -> bool:
 class Call(Observer):
     """One request of a caller: what a tool uses of it beside its arguments, and what its log line says."""
 
-    tenant: "Tenant"
-
     def __init__(self, request: Request, context: AppContext) -> None:
         self.request = request
         self.context = context
         self.host, self.host_version = _host_of(request)
         self.thread_id: str | None = None
         self.run_id: str | None = None
-        self.facts: dict[str, Any] = {"outcome": "cancelled"}  # further fields of the log line
+        self.facts: dict[str, Any] = {}  # further fields of the log line
         self.level = logging.INFO
         self.span = trace.get_current_span()
         state = request_state(getattr(request.request, "scope", {}))  # stdio has no scope
@@ -139,10 +137,12 @@ class Call(Observer):
         self._message = "Asking Contit"
         self._changed = anyio.Event()
 
-    def open_tenant(self) -> None:
-        """Set the assistant for the caller; see `Services.tenant` for its errors."""
-        self.tenant = self.context.services().tenant(self.caller)
-        self.facts["owner"] = self.tenant.owner
+    @cached_property
+    def tenant(self) -> "Tenant":
+        """The assistant for the caller; see `Services.tenant` for its errors."""
+        tenant = self.context.services().tenant(self.caller)
+        self.facts["owner"] = tenant.owner
+        return tenant
 
     def wait(self, wished: float | None) -> float:
         """Return how long this call may wait, in seconds."""
@@ -213,7 +213,6 @@ async def run_call(
         async with call.progress():
             try:
                 accepted, call.facts["dropped_arguments"] = accept(arguments, tool.arguments)
-                call.open_tenant()
                 result = await tool.run(call, **accepted)
             except errors.ContitError as error:
                 return call.refused(error)
@@ -237,9 +236,10 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
     finally:
         context.calls_in_flight -= 1
         seconds = round(anyio.current_time() - began, 3)
+        outcome = call.facts.setdefault("outcome", "cancelled")
         if counts and context.metrics is not None:
-            outcome, dropped = str(call.facts["outcome"]), call.facts.get("dropped_arguments", 0)
-            context.metrics.count_call(name, outcome, seconds, dropped=dropped, trace_id=call.trace_id)
+            dropped = call.facts.get("dropped_arguments", 0)
+            context.metrics.count_call(name, str(outcome), seconds, dropped=dropped, trace_id=call.trace_id)
         log.log(
             call.level,
             "call.finished",
@@ -267,9 +267,8 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
     """Log a request that calls no tool like a call, and turn our errors into the protocol's."""
     with logged_call(request.method, request, context, counts=False) as call:
         try:
-            call.open_tenant()
-            call.facts["outcome"] = "completed"
             yield call
+            call.facts.setdefault("outcome", "completed")
         except MCPError:
             call.facts["outcome"] = "unknown"
             raise
@@ -279,13 +278,9 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
                 log.exception("call.crashed", tool=request.method)
             call.failed(shown)
             raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
-        except BaseException:
-            call.facts["outcome"] = "cancelled"
-            raise
 
 
 def _host_of(request: Request) -> tuple[str | None, str | None]:
-    """Return the host's name and version, where it gives them."""
     params = request.session.client_params
     if params is not None and params.client_info is not None:
         return params.client_info.name, params.client_info.version

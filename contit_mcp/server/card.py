@@ -4,7 +4,6 @@ Its sources and the built file are in card_page/; docs/card.md describes it. Onl
 learns of the card: each result for another one stays as it was, byte for byte.
 """
 
-import json
 import secrets
 from functools import cache
 from importlib.resources import files
@@ -42,17 +41,28 @@ async def show_card(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
         contents = TextResourceContents(uri=CARD_URI, mime_type=APP_MIME_TYPE, text=_page(), _meta={"ui": _UI})
         return ReadResourceResult(contents=[contents], ttl_ms=3_600_000, cache_scope="public")
     result = await call_next(ctx)
-    if isinstance(result, dict):
-        _complete(ctx.method, result)
+    if not isinstance(result, dict):
+        return result
+    if ctx.method in {"initialize", "server/discover"}:
+        capabilities = result.get("capabilities") or {}
+        extensions = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
+        result["capabilities"] = {**capabilities, "extensions": extensions}
+    elif ctx.method == "tools/list":
+        card = {"_meta": {"ui": {"resourceUri": CARD_URI}}}
+        result["tools"] = [{**tool, **card} if tool["name"] in CARD_TOOLS else tool for tool in result["tools"]]
+    elif ctx.method == "resources/list":
+        result["resources"] = [*result["resources"], _CARD]
+    else:
+        return result
+    if "cacheScope" in result:
+        result["cacheScope"] = "private"  # another client gets another result
     return result
 
 
-def session_id_for(body: bytes) -> str | None:
-    """Return the session id for a request with this body; None unless it is an `initialize` that declares cards."""
-    message = json.loads(body) if b'"initialize"' in body else None
-    if not isinstance(message, dict) or message.get("method") != "initialize" or not _declares(message.get("params")):
-        return None
-    return SESSION_PREFIX + secrets.token_urlsafe(16)
+def session_id_for(message: dict[str, Any]) -> str | None:
+    """Return the session id for a JSON-RPC message; None unless it is an `initialize` that declares cards."""
+    declares = message.get("method") == "initialize" and _declares(message.get("params"))
+    return SESSION_PREFIX + secrets.token_urlsafe(16) if declares else None
 
 
 def _shows_cards(ctx: ServerRequestContext[Any, Any]) -> bool:
@@ -68,22 +78,6 @@ def _declares(params: Any) -> bool:
     except (KeyError, TypeError):
         return False
     return isinstance(mime_types, list) and APP_MIME_TYPE in mime_types
-
-
-def _complete(method: str, result: dict[str, Any]) -> None:
-    if method in {"initialize", "server/discover"}:
-        capabilities = result.get("capabilities") or {}
-        extensions = {**capabilities.get("extensions", {}), EXTENSION_ID: {}}
-        result["capabilities"] = {**capabilities, "extensions": extensions}
-    elif method == "tools/list":
-        card = {"_meta": {"ui": {"resourceUri": CARD_URI}}}
-        result["tools"] = [{**tool, **card} if tool["name"] in CARD_TOOLS else tool for tool in result["tools"]]
-    elif method == "resources/list":
-        result["resources"] = [*result["resources"], _CARD]
-    else:
-        return
-    if "cacheScope" in result:
-        result["cacheScope"] = "private"  # another client gets another result
 
 
 @cache

@@ -1,13 +1,12 @@
 """What the calls of one process share. The first call imports `services`, so that a host lists the tools quickly."""
 
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import anyio
 
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
-from contit_mcp.server.request_state import Sharing
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, Reachability
 
 if TYPE_CHECKING:  # start-up time
@@ -27,7 +26,7 @@ class AppContext:
 
     settings: Settings
     _: KW_ONLY
-    sharing: Sharing = Sharing.ONE_CALLER
+    auth: Literal["none", "token", "jwt", "caller"] = "none"  # that of the settings applies over HTTP
     transport: "httpx.AsyncBaseTransport | None" = None  # replaces the network
     store: "RunStore | None" = None  # replaces the store of the settings
     replays: bool = True  # whether an answer that a call may have returned too late is given once more

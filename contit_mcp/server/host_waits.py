@@ -20,12 +20,11 @@ _BY_NAME = {
     "": _NAMELESS,
 }
 
-_LIBRARIES = frozenset({
+_LIBRARIES = frozenset({  # User-Agents that name no host, so that the host's limit is unknown
     "aiohttp", "axios", "bun", "curl", "deno", "go-http-client", "got", "guzzlehttp", "java", "java-http-client",
     "mozilla", "node", "node-fetch", "okhttp", "python", "python-httpx", "python-httpx2", "python-requests",
     "python-urllib", "reactor-netty", "reqwest", "ruby", "rmcp", "undici", "wget",
 })  # fmt: skip
-"""User-Agents that name an HTTP library and not a host, so that the host's limit is unknown."""
 
 _PRODUCT = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)(?:/([^\s;,()]+))?", re.ASCII)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.server import NAME, PRESENTATION, create_server
+from contit_mcp.tasks.extension import dumped
 
 
 class InProcessServer(MCPServer[Any]):
@@ -37,14 +38,10 @@ class InProcessServer(MCPServer[Any]):
             if isinstance(result, dict) and "capabilities" in result:
                 extensions = None if ctx.method == "initialize" else self._server.extensions  # that era has none
                 can = self._server.get_capabilities(protocol_version=ctx.protocol_version, extensions=extensions)
-                result["capabilities"] = _dumped(can)
+                result["capabilities"] = dumped(can)
             return result
         made = await entry.handler(ctx, entry.params_type.model_validate(ctx.params or {}, by_name=False))
-        result = _dumped(made) if isinstance(made, BaseModel) else dict(made or {})
+        result = dumped(made) if isinstance(made, BaseModel) else dict(made or {})
         if ctx.method in SPEC_CLIENT_METHODS and result.get("resultType") != "task":
             return serialize_server_result(ctx.method, ctx.protocol_version, result)
         return {"resultType": "complete", **result}
-
-
-def _dumped(model: BaseModel) -> dict[str, Any]:
-    return model.model_dump(by_alias=True, mode="json", exclude_none=True)

@@ -18,11 +18,13 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+SKILLS, SKILL_SCHEME = "io.modelcontextprotocol/skills", "skill://"
+
 _LANGUAGE = {"description": {"en": "en or it; en by default."}}
 _LONGEST_ARGUMENT = 2_000
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
-_VALUES = {
+_VALUES = {  # of arguments, which are known without asking Contit
     "language": ("en", "it"),
     "locale": ("en", "it", "de"),
     "content_type": ("articles", "products", "pages", "articoli", "prodotti", "pagine"),
@@ -31,7 +33,6 @@ _VALUES = {
         "ultimi 7 giorni", "ultimi 30 giorni", "mese scorso", "questo mese", "quest'anno",
     ),
 }  # fmt: skip
-"""Values of arguments that are known without asking Contit."""
 
 
 @cache
@@ -79,12 +80,6 @@ def complete_prompt(argument: str, value: str) -> list[str]:
     return sorted(found, key=lambda each: not each.casefold().startswith(typed))
 
 
-# --- Skills -----------------------------------------------------------------------------------------------------------
-
-SKILLS = "io.modelcontextprotocol/skills"
-SKILL_SCHEME = "skill://"
-
-
 def add_skills(server: Server[Any]) -> None:
     """Register the extension with a server."""
     server.extensions[SKILLS] = {}
@@ -93,7 +88,7 @@ def add_skills(server: Server[Any]) -> None:
 
 
 def skill(uri: str) -> tuple[str, dict[str, Any]]:
-    """Return the file at this address, and its skill's entry in `skills/list`."""
+    """Return the SKILL.md at this address, and its skill's entry in `skills/list`."""
     found = _skills().get(uri)
     if found is None:
         raise MCPError(types.INVALID_PARAMS, "There is no such skill.", {"uri": uri})
@@ -102,7 +97,6 @@ def skill(uri: str) -> tuple[str, dict[str, Any]]:
 
 @cache
 def _skills() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return the text and the entry of each skill, by the address of its SKILL.md."""
     found = {}
     for key, job in jobs().items():
         name = key.replace("_", "-")
@@ -115,7 +109,6 @@ def _skills() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _markdown(name: str, job: Mapping[str, Any]) -> str:
-    """Return the file: its frontmatter, what to ask the user for, and what to do."""
     lines = ["---", f"name: {name}", f"description: {json.dumps(job['description']['en'])}", "---", ""]
     lines += [f"# {job['title']['en']}", ""]
     if arguments := job.get("arguments", {}):

@@ -2,8 +2,7 @@
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext
 
@@ -15,18 +14,9 @@ if TYPE_CHECKING:  # start-up time: it brings httpx along
 class Caller:
     """Who calls: by the name of a token or the subject of a JWT, or with a credential of its own for Contit."""
 
-    mode: Literal["none", "token", "jwt", "caller"] = "none"
     issuer: str | None = None  # without a slash at its end; a subject is unique within one issuer only
     principal: str | None = None
     credential: "Credential | None" = None
-
-
-class Sharing(Enum):
-    """Whose credential Contit gets, and how callers are distinguished."""
-
-    ONE_CALLER = "one caller"  # the server's own, for every caller: the one user of this machine
-    BY_PRINCIPAL = "by principal"  # the server's own, for identified callers; they see handles, never Contit's ids
-    BY_CREDENTIAL = "by credential"  # each caller's own
 
 
 @dataclass(slots=True)

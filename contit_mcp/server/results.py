@@ -22,9 +22,7 @@ _REPLAYED = (
     "This is the answer to the same question asked {:.0f} seconds ago; it was not asked again."
     " To ask again, call contit_ask with this thread_id."
 )
-MAYBE_TWICE = (
-    "An earlier attempt at this question was interrupted while it was being sent, so Contit may have run it twice."
-)
+MAYBE_TWICE = "An earlier attempt at this question broke off while it was sent, so Contit may have run it twice."
 
 _FAILURES: dict[Failure | None, str] = {
     Failure.NO_END_SEEN: "No end seen: the run took too long and was given up.",
@@ -169,7 +167,6 @@ def _joined(*parts: str | Literal[False] | None) -> str:
 
 
 def _tool_result(blocks: list[str], about: RunReport | None = None, **fields: Any) -> CallToolResult:
-    """Return a result about a run, or without one the error of a call."""
     if about is not None:
         fields |= {"thread_id": about.thread_id, "run_id": about.run_id, "elapsed_seconds": about.elapsed_seconds}
     return CallToolResult(

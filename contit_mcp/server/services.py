@@ -16,7 +16,7 @@ from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.request_state import Caller
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
 from contit_mcp.telemetry.call_stats import NULL_LISTENER
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contit_mcp.server.context import AppContext
 
 MOST_CREDENTIALS = 1_000  # of callers whose assistants are kept; the least recently used one is dropped first
+BY_NAME = ("token", "jwt")  # callers share the server's credential, and see handles instead of Contit's ids
 _NO_SEAL_KEY = b"contit-mcp"
 
 
@@ -44,13 +45,13 @@ class Services:
 
     def tenant(self, caller: Caller) -> Tenant:
         """Return the assistant that asks for this caller; a caller who was not identified is refused."""
-        sharing, base_url = self._context.sharing, self._settings.base_url
+        auth, base_url = self._context.auth, self._settings.base_url
         credential = caller.credential
-        if sharing is not Sharing.BY_CREDENTIAL:
+        if auth != "caller":
             if self._credential is None:
                 self._credential = configured_credential(self._settings, transport=self._context.transport)
             credential = self._credential
-        by_name = sharing is Sharing.BY_PRINCIPAL
+        by_name = auth in BY_NAME
         unnamed = by_name and (caller.principal is None or self._sealer is None)
         if credential is None or unnamed:  # a stranger is never served with the server's own credential
             raise ConfigurationError(
@@ -61,17 +62,17 @@ class Services:
 
         def owner(key: bytes) -> str:
             if by_name:
-                return owner_of_name(caller.mode, caller.issuer or "", caller.principal or "", base_url, key=key)
+                return owner_of_name(auth, caller.issuer or "", caller.principal or "", base_url, key=key)
             return owner_of_credential(identity, base_url, key=key)
 
         name = owner(self._owner_key)
         return Tenant(
-            self._assistant(credential, name if sharing is Sharing.BY_CREDENTIAL else ""),
+            self._assistant(credential, name if auth == "caller" else ""),
             name,
             owner(_NO_SEAL_KEY),
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
             sealer=self._sealer if by_name else None,
-            keeps_titles=sharing is Sharing.ONE_CALLER and self._settings.titles,
+            keeps_titles=auth == "none" and self._settings.titles,
         )
 
     def store(self) -> RunStore:

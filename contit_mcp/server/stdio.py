@@ -12,13 +12,14 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
+from pydantic import TypeAdapter
 
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-LONGEST_LINE = 1_048_576
-"""Bytes of a message; the longest prompt, every character escaped, takes a fifth of it."""
+LONGEST_LINE = 1_048_576  # bytes of a message; the longest prompt, every character escaped, takes a fifth of it
+_ID: TypeAdapter[types.RequestId] = TypeAdapter(types.RequestId)
 
 
 async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
@@ -55,28 +56,20 @@ def problem_of(line: str, *, size: int) -> types.JSONRPCError | None:
         is_notification = isinstance(message, types.JSONRPCNotification)
         if not is_notification:
             return None
-    body: Any = None
-    with suppress(ValueError, RecursionError):
-        body = json.loads(line)
-    request_id = body.get("id") if isinstance(body, dict) else None
-    if is_notification and "id" not in body:
-        return None
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int) or not _is_text(request_id):
-        request_id = None
     code, text = types.INVALID_REQUEST, "The message is not one JSON-RPC 2.0 request or notification."
+    body: Any = None
+    try:
+        body = json.loads(line)
+        json.dumps(body, ensure_ascii=False).encode()  # JSON can escape lone surrogates
+    except (ValueError, RecursionError):
+        code, text = types.PARSE_ERROR, "The line is not JSON with whole characters."
     if is_notification:  # the adapter takes a request with an odd id for one
+        if "id" not in body:
+            return None
         text = "The id of a request must be a string or a whole number."
-    elif size >= LONGEST_LINE:
-        text = f"The message is longer than {LONGEST_LINE} bytes."
-    elif body is None and line.strip() != "null":
-        code, text = types.PARSE_ERROR, "The line is not JSON."
-    elif not _is_text(body):
-        code, text = types.PARSE_ERROR, "The message contains a lone surrogate, which is not a character."
+    if size >= LONGEST_LINE:
+        code, text = types.INVALID_REQUEST, f"The message is longer than {LONGEST_LINE} bytes."
+    request_id = None
+    with suppress(ValueError, LookupError, TypeError, RecursionError):
+        request_id = _ID.validate_json(json.dumps(body["id"]))
     return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=types.ErrorData(code=code, message=text))
-
-
-def _is_text(value: object) -> bool:
-    """Return whether a JSON value can be written as UTF-8: JSON can escape lone surrogates."""
-    with suppress(UnicodeEncodeError, RecursionError):
-        return bool(json.dumps(value, ensure_ascii=False).encode())
-    return False

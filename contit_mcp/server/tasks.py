@@ -73,9 +73,7 @@ class AskTasks:
     async def get(self, task_id: str, ctx: Request) -> Task:
         """Take a snapshot of the run."""
         with self._opened(task_id, ctx) as (call, task):
-            found = self._found(task_id, task, await call.tenant.snapshot(*task), call)
-            call.level = call.level if found.status.terminal else logging.DEBUG
-            return found
+            return self._found(task_id, task, await call.tenant.snapshot(*task), call)
 
     async def update(self, task_id: str, _responses: dict[str, Any], ctx: Request) -> bool:
         """Ignore the responses: a run requests no input."""
@@ -108,15 +106,14 @@ class AskTasks:
 
     @contextmanager
     def _opened(self, task_id: str, ctx: Request) -> Iterator[tuple[Call, TaskId]]:
-        """Open a task's id, which must be of a task of this caller."""
         with logged_request(ctx, self._context) as call:
             text = call.tenant.task_sealer().open("task", call.tenant.holder, task_id)
             task = None if text is None else TaskId.read(text)
             if task is None or self._now() - task.created_at >= TASK_SECONDS:
                 raise unknown_task()
-            call.facts["outcome"] = "acknowledged"
             call.started(task.thread_id, task.run_id)
             yield call, task
+            call.facts.setdefault("outcome", "acknowledged")
 
     def _found(self, task_id: str, task: TaskId, report: RunReport, call: Call) -> Task:
         if report.cancelled:
@@ -124,7 +121,7 @@ class AskTasks:
             message = "Cancelled. The run continues at Contit, which has no cancel; its answer is not waited for."
             return self._task(task_id, task, call, Status.CANCELLED, message=message)
         if report.error is None and report.phase is not Phase.COMPLETED:
-            call.facts["outcome"] = "in_progress"
+            call.facts["outcome"], call.level = "in_progress", logging.DEBUG
             elapsed = report.elapsed_seconds if report.elapsed_seconds is not None else self._now() - task.created_at
             return self._task(task_id, task, call, Status.WORKING, message=_working(elapsed))
         if report.error is not None:

@@ -66,11 +66,11 @@ class Task:
         """Return the result of `tasks/get` (`DetailedTask`)."""
         wire = self._metadata()
         if self.result is not None:
-            wire["result"] = serialize_server_result("tools/call", protocol_version, _dumped(self.result))
+            wire["result"] = serialize_server_result("tools/call", protocol_version, dumped(self.result))
         if self.error is not None:
-            wire["error"] = _dumped(self.error)
+            wire["error"] = dumped(self.error)
         if self.input_requests:
-            wire["inputRequests"] = {key: _dumped(request) for key, request in self.input_requests.items()}
+            wire["inputRequests"] = {key: dumped(request) for key, request in self.input_requests.items()}
         return wire
 
     def _metadata(self) -> dict[str, Any]:
@@ -88,7 +88,8 @@ class Task:
         return wire
 
 
-def _dumped(model: BaseModel) -> dict[str, Any]:
+def dumped(model: BaseModel) -> dict[str, Any]:
+    """Return a model of the protocol as it is sent."""
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 

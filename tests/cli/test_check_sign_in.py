@@ -13,9 +13,8 @@ from starlette.routing import Route
 from contit_mcp.cli.check_sign_in import check_sign_in
 from contit_mcp.cli.findings import Finding
 from contit_mcp.config.sources import load_settings
-from tests.children import COMMAND, Served, in_thread
-from tests.cli.test_check import no_proxies
-from tests.contit.raw_server import unused_port
+from tests.children import COMMAND, Served, free_port, in_thread
+from tests.contit.raw_server import no_proxies
 from tests.contit.test_tls_and_proxies import make_authority
 from tests.http.issuer import AUDIENCE, OAUTH, SECOND, Issuer, issuing
 
@@ -47,7 +46,7 @@ def says(issuer: Issuer, **more: Any) -> None:
 
 async def check(issuer: Issuer, token_file: Path | None = None, **environment: str) -> list[Finding]:
     """All findings; a failure has a hint."""
-    given = issuer.settings(CONTIT_MCP_PUBLIC_URL=f"http://127.0.0.1:{await unused_port()}/mcp") | environment
+    given = issuer.settings(CONTIT_MCP_PUBLIC_URL=f"http://127.0.0.1:{free_port()}/mcp") | environment
     with anyio.fail_after(30):
         findings = await check_sign_in(load_settings(environment=given), token_file)
     for finding in findings:
@@ -58,7 +57,7 @@ async def check(issuer: Issuer, token_file: Path | None = None, **environment: s
 async def test_all_is_well_where_a_client_can_sign_in(issuer: Issuer, tmp_path: Path) -> None:
     """This server's metadata, the issuer's (RFC 8414 has another place for it), its keys, and a token."""
     (tmp_path / "token").write_text(issuer.token() + "\n", encoding="utf-8")
-    port = await unused_port()
+    port = free_port()
     environment = issuer.settings(
         CONTIT_MCP_PUBLIC_URL=f"http://127.0.0.1:{port}/mcp", CONTIT_MCP_JWT_AUDIENCE=AUDIENCE
     )
@@ -66,7 +65,7 @@ async def test_all_is_well_where_a_client_can_sign_in(issuer: Issuer, tmp_path: 
         findings = await check(issuer, tmp_path / "token", **environment)
     assert [finding.verdict for finding in findings] == [
         'names the issuer and the scopes ["openid"]',
-        "clients can sign in at it",
+        "clients get an id by registration by hand only",
         "2 can be used",
         'accepted; its caller is "ada"',
     ]
@@ -127,7 +126,7 @@ async def test_an_issuer_that_answers_something_else_or_not_is_told_apart(issuer
     says(issuer)
     issuer.keys = []
     assert [finding.good for finding in await check(issuer)] == [None, True, False]
-    gone = Issuer(f"http://127.0.0.1:{await unused_port()}")
+    gone = Issuer(f"http://127.0.0.1:{free_port()}")
     assert all("nothing listens there" in finding.verdict for finding in (await check(gone))[1:])
     authority, issuer = make_authority(tmp_path), Issuer()
     with in_thread(issuer.app(), ssl_certfile=tmp_path / "server.pem") as url:

@@ -16,7 +16,6 @@ from anyio.streams.tls import TLSStream
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
-from tests.children import free_port
 from tests.contit.upstream import ONCE
 
 Behaviour = Callable[["Connection"], Awaitable[None]]
@@ -68,9 +67,6 @@ class Connection:
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
         await self.stream.send(head.encode() + body)
 
-    async def send(self, data: bytes) -> None:
-        await self.stream.send(data)
-
     def reset(self) -> None:
         """Let the connection end with a reset instead of a proper end."""
         raw = self.socket.extra(SocketAttribute.raw_socket)
@@ -111,10 +107,6 @@ async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> As
         yield server
         tasks.cancel_scope.cancel()
     await listener.aclose()
-
-
-async def unused_port() -> int:
-    return free_port()
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from contit_mcp import errors
 from contit_mcp.config.values import SecretValue
@@ -20,7 +17,7 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.children import clean_environment, free_port
+from tests.children import Child, clean_environment, free_port, piped
 from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
 from tests.contit.upstream import ONCE, Kept, scripted, start
 from tests.echo_contit import Reply
@@ -43,7 +40,7 @@ async def reset_at_once(connection: Connection) -> None:
 def after(sent: bytes, *, hangs: bool = False, resets: bool = False) -> Behaviour:
     async def behave(connection: Connection) -> None:
         await connection.request()
-        await connection.send(sent)
+        await connection.stream.send(sent)
         await anyio.sleep(PATIENT if hangs else 0)
         if resets:
             connection.reset()
@@ -206,19 +203,15 @@ ANSWER = answers(json.dumps(BODY).encode())
 
 async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
     """Return the answer of a `contit-mcp stdio` child, and the requests that its `httpx.AsyncClient.send` sent."""
-    parameters = StdioServerParameters(
-        command=sys.executable,
-        args=["-c", NOTED, "stdio", *options],
-        env=clean_environment(CONTIT_MCP_STATE_DIR=str(folder), **environment),
-    )
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
-        with anyio.fail_after(60):
-            async with Client(stdio_client(parameters, errlog=stderr)) as client:
-                result = await client.call_tool("contit_ask", {"prompt": "How many articles are drafts?"})
-        stderr.seek(0)
-        sent = [line.strip() for line in stderr if line.startswith("SENT ")]
-    assert result.structured_content is not None
-    return result.structured_content["response"], sent
+    command = [sys.executable, "-c", NOTED, "stdio", *options]
+    env = clean_environment(CONTIT_MCP_STATE_DIR=str(folder), **environment)
+    with anyio.fail_after(60):
+        async with piped(Child, command, env) as child:
+            await child.initialize()
+            result = await child.call(2, "contit_ask", {"prompt": "How many articles are drafts?"})
+            await child.end()
+    sent = [line for line in child.stderr.decode().splitlines() if line.startswith("SENT ")]
+    return result["structuredContent"]["response"], sent
 
 
 async def test_a_stdio_child_sends_through_httpx_to_contit_and_to_the_sandbox(tmp_path: Path) -> None:

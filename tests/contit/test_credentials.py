@@ -185,12 +185,21 @@ async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -
     assert len(upstream.received) == 1
 
 
-async def test_fifty_requests_at_once_share_one_token_and_one_renewal() -> None:
+async def test_fifty_requests_at_once_share_one_token_one_renewal_and_one_failure() -> None:
     tokens, upstream = scripted(numbered_tokens(after=1.0)), contit(takes=lambda value: value != "token-1")
     client = client_for(tokens, upstream)
     await fifty(lambda: client.run_status("t", "r"))
     assert len(tokens.received) == 2
     assert sorted(sent_tokens(upstream)) == ["token-1"] * 50 + ["token-2"] * 50
+    tokens, upstream = scripted(Reply(500, after=0.1)), contit()
+    client = client_for(tokens, upstream)
+
+    async def fails() -> None:
+        with pytest.raises(errors.APIConnectionError):
+            await client.run_status("t", "r")
+
+    await fifty(fails)
+    assert (len(tokens.received), upstream.received) == (4, [])
 
 
 ELSEWHERE = {"Location": "https://elsewhere.test/connect/token"}
@@ -239,18 +248,6 @@ async def test_without_a_token_nothing_is_sent_and_a_passing_failure_is_repeated
         tokens = scripted(fault, fault, token())
         await start(client_for(tokens, upstream))
         assert (len(tokens.received), len(upstream.received)) == (3, 1)
-
-
-async def test_a_failing_endpoint_is_asked_once_for_all_that_wait() -> None:
-    tokens, upstream = scripted(Reply(500, after=0.1)), contit()
-    client = client_for(tokens, upstream)
-
-    async def ask() -> None:
-        with pytest.raises(errors.APIConnectionError):
-            await client.run_status("t", "r")
-
-    await fifty(ask)
-    assert (len(tokens.received), upstream.received) == (4, [])
 
 
 @pytest.mark.parametrize(("asked", "asked_again_after"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])

@@ -80,14 +80,14 @@ async def test_a_certificate_is_trusted_if_its_authority_is_configured_and_it_is
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        (b"", "it holds no PEM certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it holds no PEM certificate"),
+        ("", "it holds no PEM certificate"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it holds no PEM certificate"),
     ],
 )
-def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: bytes | None, reason: str) -> None:
+def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: str | None, reason: str) -> None:
     file = tmp_path / "ca.pem"
     if content is not None:
-        file.write_bytes(content)
+        file.write_text(content)
     with pytest.raises(errors.ConfigurationError) as caught:
         build_http_client("https://contit.test", ca_file=file)
     assert caught.value.message == f"The CA file {file} cannot be used: {reason}."
@@ -110,28 +110,29 @@ async def test_http_goes_through_the_proxy_unless_no_proxy_names_the_host(
 
 
 @pytest.mark.anyio
-async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 200 Connection established\r\n\r\n", "Contit could not be reached."),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n<h1>blocked by policy</h1>", "The proxy refused to connect to Contit."),
+    ],
+)
+async def test_https_is_tunnelled_and_the_proxy_sees_no_credential(
+    answer: bytes, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def tunnel(connection: Connection) -> None:
         await connection.request()
-        await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await connection.stream.send(answer)
         connection.server.requests.append(await connection.stream.receive())
 
     async with raw_server(tunnel) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
-        with pytest.raises(errors.APIConnectionError):
-            await ask("https://contit.test")
-    assert proxy.requests[0].startswith(b"CONNECT contit.test:443 HTTP/1.1\r\n")
-    assert b"key-of-the-client" not in b"".join(proxy.requests)
-
-
-@pytest.mark.anyio
-async def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with raw_server(answers(b"<h1>blocked by policy</h1>", status="403 Forbidden")) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(errors.APIConnectionError) as caught:
             await ask("https://contit.test")
-    assert caught.value.message == "The proxy refused to connect to Contit."
+    assert caught.value.message == told
     assert not caught.value.may_have_arrived
+    assert proxy.requests[0].startswith(b"CONNECT contit.test:443 HTTP/1.1\r\n")
+    assert b"key-of-the-client" not in b"".join(proxy.requests)
 
 
 @pytest.mark.anyio
@@ -151,27 +152,27 @@ async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monk
 
 
 PROXY = {"https": "http://proxy.example:3128"}
-MOUNTS = {"https://": "http://proxy.example:3128"}
+MOUNTS: dict[str, str | None] = {"https://": "http://proxy.example:3128"}
 
 
 @pytest.mark.parametrize(
     ("entry", "pattern"),
-    [("example.com", "all://*example.com"), ("*.example.com", "all://*example.com"), ("127.0.0.1", "all://*127.0.0.1"),
-     ("::1", "all://[::1]"), ("my_host:443", "all://*my_host:443")],
-)  # fmt: skip
-def test_an_entry_of_no_proxy_becomes_a_pattern_that_httpx_accepts(entry: str, pattern: str) -> None:
-    assert environment_proxies(PROXY | {"no": f" {entry} ,"}) == (MOUNTS | {pattern: None}, [])
-    httpx.AsyncClient(mounts={pattern: None}, trust_env=False)
-
-
-@pytest.mark.parametrize(
-    "entry",
-    ["10.0.0.0/8", "fd00::/8", "::1/128", "fe80::1%en0", "<local>", "a b", "[", "http://", "é.example", "a..b", "-", "x:y:z", "host:", "*:80"],
-)  # fmt: skip
-def test_an_entry_of_no_proxy_that_is_no_host_is_ignored_and_named(entry: str) -> None:
-    mounts, (ignored,) = environment_proxies(PROXY | {"no": f"{entry},good.example"})
-    assert mounts == MOUNTS | {"all://*good.example": None}
-    assert "NO_PROXY" in ignored
+    [
+        ("example.com", "all://*example.com"),
+        ("*.example.com", "all://*example.com"),
+        ("127.0.0.1", "all://*127.0.0.1"),
+        ("::1", "all://[::1]"),
+        ("my_host:443", "all://*my_host:443"),
+        *((no_host, None) for no_host in ("10.0.0.0/8", "fd00::/8", "::1/128", "fe80::1%en0", "<local>", "a b", "[")),
+        *((no_host, None) for no_host in ("http://", "é.example", "a..b", "-", "x:y:z", "host:", "*:80")),
+    ],
+)
+def test_an_entry_of_no_proxy_becomes_a_pattern_or_is_ignored_and_named(entry: str, pattern: str | None) -> None:
+    expected = MOUNTS | {"all://*good.example": None} | ({pattern: None} if pattern else {})
+    mounts, ignored = environment_proxies(PROXY | {"no": f" {entry} ,good.example,"})
+    assert mounts == expected
+    assert ["NO_PROXY" in one for one in ignored] == ([] if pattern else [True])
+    httpx.AsyncClient(mounts=dict.fromkeys(mounts), trust_env=False)
 
 
 @pytest.mark.parametrize(

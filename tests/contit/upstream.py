@@ -66,3 +66,10 @@ async def start(
 ) -> StartedRun:
     deadline = anyio.current_time() + within
     return await client.start_run("What is new?", thread_id, keep=keep or Kept(), deadline=deadline)
+
+
+Call = Callable[[ContitClient], Awaitable[object]]
+READS: dict[str, Call] = {
+    "status": lambda client: client.run_status("t", "r"),
+    "response": lambda client: client.thread_response("t"),
+}

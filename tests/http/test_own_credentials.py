@@ -12,7 +12,7 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.request_state import Caller
 from contit_mcp.server.services import MOST_CREDENTIALS
 from tests.children import Contit, Served, contit, rpc
 from tests.http.issuer import bearer
@@ -124,7 +124,7 @@ async def test_made_up_credentials_push_each_other_out(upstream: Contit) -> None
     def caller(number: int) -> Caller:
         return Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=f"made-up-{number:012}")))
 
-    async with AppContext(configured, sharing=Sharing.BY_CREDENTIAL) as context:
+    async with AppContext(configured, auth="caller") as context:
         first, early = context.services().tenant(caller(0)), context.services().tenant(caller(1)).assistant
         for number in range(2, MOST_CREDENTIALS + 300):
             context.services().tenant(caller(number))

@@ -50,9 +50,7 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
     return in_memory
 
 
-async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_the_threads_latest(
-    store: RunStore,
-) -> None:
+async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_the_latest(store: RunStore) -> None:
     first = await claim(store, opening("q"))
     assert isinstance(first, Granted)
     assert first.record.phase is Phase.STARTING
@@ -63,9 +61,7 @@ async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_th
 
 
 @pytest.mark.parametrize("new_store", ["sqlite", "redis"], indirect=True)
-async def test_what_one_process_knows_another_one_on_the_same_store_knows_too_also_after_a_restart(
-    new_store: NewStore, clock: Clock
-) -> None:
+async def test_what_one_process_stores_another_finds_also_after_a_restart(new_store: NewStore, clock: Clock) -> None:
     here, there = (new_store(RetentionPolicy(), clock) for _ in range(2))
     run = await begin(here, opening("q"), "r", title="Bücher ✓")
     assert await claim(there, opening("q")) == Deduplicated(run)
@@ -273,9 +269,7 @@ async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunSt
     assert (await found(store, "r")).cancelled == (1_700_000_000_123, 7)
 
 
-async def test_the_recent_runs_of_an_owner_come_newest_first_with_titles_and_without_answers(
-    store: RunStore, clock: Clock
-) -> None:
+async def test_recent_runs_come_newest_first_with_titles_and_without_answers(store: RunStore, clock: Clock) -> None:
     for number in range(5):
         clock.at(number)
         run = await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}", title=f"title {number}")

@@ -288,9 +288,7 @@ async def test_a_file_that_is_removed_while_it_is_open_is_created_again(file: Pa
     assert await a_store(file).find("owner", "t", "r2") == run
 
 
-async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(
-    file: Path, store: SqliteRunStore
-) -> None:
+async def test_a_locked_file_is_an_error_in_time_and_works_again(file: Path, store: SqliteRunStore) -> None:
     await begin(store, opening("q"), "r")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

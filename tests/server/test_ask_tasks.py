@@ -12,7 +12,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.request_state import Caller
 from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, ids_of, settings, wire
@@ -107,7 +107,7 @@ async def test_many_clients_of_one_task_that_poll_too_often_ask_contit_as_one() 
 async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> None:
     """Where callers share a credential they never see Contit's ids (design, section 5)."""
     contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
-    async with AppContext(configured, sharing=Sharing.BY_PRINCIPAL, transport=contit) as context:
+    async with AppContext(configured, auth="token", transport=contit) as context:
         tenant = context.services().tenant(Caller(principal="anna"))
         report = await tenant.start("q", None, wait_seconds=0)
         await anyio.sleep(2)

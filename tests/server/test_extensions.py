@@ -91,16 +91,16 @@ async def test_the_sdks_own_client_reads_the_card(era: str) -> None:
     assert "Permission is hereby granted" in contents.text, "the licence of the lexer travels with it"
 
 
-def initialize(capabilities: Any, method: str = "initialize") -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"capabilities": capabilities}}).encode()
+def initialize(capabilities: Any, method: str = "initialize") -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"capabilities": capabilities}}
 
 
 def test_a_session_id_stands_for_the_declaration_alone() -> None:
     """Up to 2025-11-25, the HTTP requests after `initialize` bring nothing else of what was declared."""
     odd: list[Any] = [*OTHERS, None, [], "x", {"extensions": []}, {"extensions": {EXTENSION_ID: 1}}]
-    bodies = [*map(initialize, odd), initialize(DECLARED, "tools/list"), b"", b'["initialize", "ui"]']
-    bodies.append(b'{"method": "initialize", "params": ["io.modelcontextprotocol/ui"]}')
-    assert {session_id_for(body) for body in bodies} == {None}
+    messages = [*map(initialize, odd), initialize(DECLARED, "tools/list"), {}]
+    messages.append({"method": "initialize", "params": ["io.modelcontextprotocol/ui"]})
+    assert {session_id_for(message) for message in messages} == {None}
     ids = {str(session_id_for(initialize(DECLARED))) for _ in range(2)}
     assert len(ids) == 2
     assert all(each.startswith("card-") for each in ids)

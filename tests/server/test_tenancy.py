@@ -12,7 +12,7 @@ from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller, Sharing
+from contit_mcp.server.request_state import Caller
 from contit_mcp.server.tasks import TaskId
 from contit_mcp.server.tenancy import Sealer, owner_of_credential, owner_of_name
 
@@ -111,7 +111,7 @@ async def test_where_callers_bring_their_own_credential_each_has_a_key_of_its_ow
     """And the same one in every process, without any setting; a handle reveals nothing of the credential."""
     configured = load_settings(environment={"CONTIT_BASE_URL": "http://localhost", "CONTIT_MCP_STORE": "memory"})
     handles = [
-        AppContext(configured, sharing=Sharing.BY_CREDENTIAL)
+        AppContext(configured, auth="caller")
         .services()
         .tenant(Caller(credential=APIKeyAuth(SecretValue("X-Api-Key", value=key))))
         .task_sealer()

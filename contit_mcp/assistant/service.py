@@ -22,11 +22,8 @@ from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord, untracke
 from contit_mcp.runs.store import RunStore, Transition
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
-SLOW_CALL_SECONDS = 4.0
-"""A call that lasted longer may have outlived its host's wait: in a new conversation, its answer is given once more to
-the same question within `_REPLAY_SECONDS`."""
-
-_REPLAY_SECONDS = 120.0
+SLOW_CALL_SECONDS = 4.0  # a call that lasted longer may have outlived its host's wait
+_REPLAY_SECONDS = 120.0  # how long its answer is then given once more to the same question, in a new conversation
 
 
 class Assistant:
@@ -283,10 +280,9 @@ class Assistant:
 
     async def _refuse_if_replaced(self, run: RunRecord) -> None:
         """Refuse the thread's answer for a run after which another one is known."""
-        thread_id, run_id = run.ids
-        latest = await self._store.find(run.question.owner, thread_id)
-        if latest is not None and latest.run_id != run_id:
-            raise errors.AnswerUnavailableError(thread_id, run_id, replaced=True)
+        latest = await self._store.find(run.question.owner, run.ids[0])
+        if latest is not None and latest.ids != run.ids:
+            raise errors.AnswerUnavailableError(*run.ids, replaced=True)
 
     async def _owe_if_cancelled(self, run: RunRecord, transition: Transition | None = None) -> None:
         """Store the transition, or that the run's caller is owed the answer, if it leaves meanwhile."""
@@ -301,11 +297,9 @@ class Assistant:
 
     def _report(self, run: RunRecord, *, response: str | None = None) -> RunReport:
         elapsed = run.run_seconds if run.ended else self._waiter.age(run)
-        thread_id, run_id = run.ids
         return RunReport(
             run.phase,
-            thread_id,
-            run_id,
+            *run.ids,
             response=response,
             elapsed_seconds=None if run.started_at is None else elapsed,
             failure=run.failure,

@@ -50,7 +50,7 @@ class RunStarter:
         """
         if thread_id is not None:
             check_id("thread_id", thread_id)
-        question = Question.of(owner, thread_id, usable_prompt(prompt))
+        question = Question.of(owner, thread_id, _usable(prompt))
         joined = waited_for = None
         while True:
             now = self._store.now()
@@ -171,8 +171,7 @@ class _IntentLapsed(Exception):  # noqa: N818 - not an error: the question is cl
     """A retry was put off for so long that another process may have started the question meanwhile."""
 
 
-def usable_prompt(prompt: str) -> str:
-    """Return the prompt; raise InvalidArgumentError if it is blank, too long, or not valid Unicode text."""
+def _usable(prompt: str) -> str:
     if not prompt.strip():
         raise errors.InvalidArgumentError("The prompt is blank.", hint="Say in prompt what you want to know.")
     if len(prompt) > MAX_PROMPT_LENGTH:
@@ -188,7 +187,6 @@ def usable_prompt(prompt: str) -> str:
 
 
 def _meaning_of(error: errors.APIError, thread_id: str | None) -> errors.ContitError:
-    """Return what a failed start means to its caller."""
     if isinstance(error, errors.APIStatusError) and thread_id is not None:
         if isinstance(error, errors.NotFoundError):
             return errors.RunNotFoundError(thread_id)

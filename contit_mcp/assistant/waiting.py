@@ -38,9 +38,8 @@ _MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 class PollPolicy:
     """How long to pause between two polls, and when a wait ends by itself. Seconds.
 
-    A language model never answers at once, so the first poll comes late, which pays for shorter pauses afterwards. What
-    has lasted long usually goes on for long, so pauses grow with a run's age. `benchmarks/polls.py` compares this with
-    polling every second. Jitter, a share of each pause, spreads many runs apart.
+    A language model never answers at once: a late first poll pays for shorter pauses afterwards. What has lasted long
+    usually goes on for long, so pauses grow (`benchmarks/polls.py`). Jitter, a share of each, spreads many runs apart.
     """
 
     first: float = 1.25

@@ -113,7 +113,6 @@ class RedisRunStore(RunStore):
         return None if text is None else self._retention.read(key, text, answer, now=now)
 
     def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
-        """Write the record and its indexes."""
         owner, key = record.question.owner, record.key
         left = max(1, math.ceil(record.asked_at + self._retention.record - now))
         pipe.set(_key(owner, "run", key), record.to_json(), ex=left)

@@ -241,7 +241,6 @@ class SqliteRunStore(RunStore):
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    """Open the file; create it with mode 0600 if it does not exist."""
     for folder in (*reversed(file.parent.parents), file.parent):
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)  # for this user alone, whatever the umask
@@ -294,7 +293,9 @@ def _prepare(db: sqlite3.Connection) -> None:
             raise _NotOursError("it is a database of another program")
         if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
             raise _NotOursError("it was written by another version of contit-mcp")
-    _use_journal(db)
+    # SQLite does not wait where two processes that open a new file at once set the mode; one of them does, for both.
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
     db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
     db.execute("BEGIN IMMEDIATE")
@@ -304,20 +305,6 @@ def _prepare(db: sqlite3.Connection) -> None:
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     db.execute("COMMIT")
-
-
-def _use_journal(db: sqlite3.Connection) -> None:
-    """Set the journal mode. SQLite does not wait where two processes that open a new file at once set it."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

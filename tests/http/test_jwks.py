@@ -27,7 +27,7 @@ from contit_mcp.http.jwks import (
     REFETCH_SECONDS,
     RETRY_SECONDS,
 )
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import Caller
 from tests.http.issuer import FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
 from tests.virtual_time import VirtualTimeLoop
 

@@ -188,7 +188,6 @@ class AnswerUnavailableError(RunError):
         message = "This run's own answer is no longer available: a later run on the thread replaced it."
         hint = "Call contit_response without run_id for the thread's latest answer, or ask the question again."
         super().__init__(thread_id, run_id, message=message if replaced else "", hint=hint if replaced else "")
-        self.replaced = replaced
 
 
 class AnswerUnreadableError(RunError):

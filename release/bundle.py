@@ -18,7 +18,7 @@ import click
 from contit_mcp.cli.sandbox import on_free_port
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.server.server import ICON_DATA_URI, WEBSITE
+from contit_mcp.server.server import ICON, WEBSITE
 from release.project import (
     BUNDLE,
     DIST,
@@ -75,7 +75,7 @@ def project_file() -> str:
 
 def draw_icon(file: Path) -> None:
     """Write the server's icon as a PNG."""
-    svg = base64.b64decode(ICON_DATA_URI.partition(",")[2])
+    svg = base64.b64decode(ICON.src.partition(",")[2])
     file.write_bytes(subprocess.run(["node", NPM / "icon.mjs", "512"], input=svg, stdout=-1, check=True).stdout)  # noqa: S607
 
 

@@ -8,31 +8,22 @@ from contit_mcp.runs.record import Failure, Phase
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The state of a run; without a run id, the latest answer of a thread. Times are seconds since the epoch.
-
-    Attributes:
-        elapsed_seconds: From its start to its end, or to now; None if its start is not known.
-        deduplicated: Whether another call had started this run for the same question.
-        age_seconds: How long ago the run was started, if an earlier answer is returned to the same question.
-        maybe_twice: Whether an earlier start of the same question was cut off, so that Contit may run it twice.
-        error: In a snapshot, why a run that has ended has no answer.
-        cancelled: In a snapshot, whether the caller has cancelled the ask; then the rest does not matter.
-    """
+    """The state of a run; without a run id, the latest answer of a thread. Times are seconds since the epoch."""
 
     phase: Phase
     thread_id: str
     run_id: str | None
     response: str | None = None
-    elapsed_seconds: float | None = None
-    deduplicated: bool = False
-    age_seconds: float | None = None
+    elapsed_seconds: float | None = None  # from its start to its end, or to now; None if its start is not known
+    deduplicated: bool = False  # whether another call had started this run for the same question
+    age_seconds: float | None = None  # since its start, if an earlier answer is returned to the same question
     failure: Failure | None = None
-    maybe_twice: bool = False
+    maybe_twice: bool = False  # whether an earlier start of the question was cut off: Contit may run it twice
     asked_at: float | None = None
     ended_at: float | None = None
     title: str | None = None
-    error: RunError | None = None
-    cancelled: bool = False
+    error: RunError | None = None  # in a snapshot, why a run that has ended has no answer
+    cancelled: bool = False  # in a snapshot, whether the caller has cancelled the ask; then the rest does not matter
 
 
 class Observer:

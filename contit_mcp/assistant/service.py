@@ -17,15 +17,13 @@ from contit_mcp.assistant.starting import RunStarter
 from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, DrainScope, PollPolicy, RunWaiter
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
+from contit_mcp.runs.claims import Claim, Deduplicated
 from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord, untracked_run
 from contit_mcp.runs.store import RunStore, Transition
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
-SLOW_CALL_SECONDS = 4.0
-"""A call that lasted longer may have outlived its host's wait: in a new conversation, its answer is given once more to
-the same question within `_REPLAY_SECONDS`."""
-
-_REPLAY_SECONDS = 120.0
+SLOW_CALL_SECONDS = 4.0  # a call that lasted longer may have outlived its host's wait
+_REPLAY_SECONDS = 120.0  # how long its answer is then given once more to the same question, in a new conversation
 
 
 class Assistant:
@@ -73,16 +71,13 @@ class Assistant:
         began = anyio.current_time()
         deadline = began + wait_seconds
         with self._drain.starting():
-            outcome = await self._starter.find_or_start(
+            claim = await self._starter.find_or_start(
                 owner, prompt, thread_id, delivery=Delivery.OWED, deadline=deadline, observer=observer, title=title
             )
-        observer.started(*outcome.run.ids)
+        observer.started(*claim.record.ids)
         if answer_seconds is not None:
             deadline = min(deadline, anyio.current_time() + answer_seconds)
-        report = await self._answer(
-            outcome.run, began=began, deadline=deadline, observer=observer, deduplicated=outcome.deduplicated
-        )
-        return replace(report, maybe_twice=outcome.interrupted)
+        return await self._answer(claim, began=began, deadline=deadline, observer=observer)
 
     async def start(
         self,
@@ -97,12 +92,13 @@ class Assistant:
         """Start a run and report its ids at once; only a busy thread is waited for. Arguments as for `ask`."""
         deadline = anyio.current_time() + wait_seconds
         with self._drain.starting():
-            outcome = await self._starter.find_or_start(
+            claim = await self._starter.find_or_start(
                 owner, prompt, thread_id, delivery=Delivery.DELIVERED, deadline=deadline, observer=observer, title=title
             )
-        await self._owe_if_cancelled(outcome.run)
-        observer.started(*outcome.run.ids)
-        return replace(self._report(outcome.run, deduplicated=outcome.deduplicated), maybe_twice=outcome.interrupted)
+        await self._owe_if_cancelled(claim.record)
+        observer.started(*claim.record.ids)
+        report = self._report(claim.record)
+        return replace(report, deduplicated=isinstance(claim, Deduplicated), maybe_twice=claim.interrupted)
 
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
@@ -132,7 +128,7 @@ class Assistant:
         began = anyio.current_time()
         deadline = began + wait_seconds
         if run_id is None:
-            latest = await self._store.latest(owner, check_id("thread_id", thread_id))
+            latest = await self._store.find(owner, check_id("thread_id", thread_id))
             if latest is None:
                 try:
                     text = await self._read(thread_id, deadline)
@@ -143,7 +139,7 @@ class Assistant:
         else:
             run = await self._find(owner, thread_id, run_id)
         observer.started(*run.ids)
-        return await self._answer(run, began=began, deadline=deadline, observer=observer)
+        return await self._answer(Claim(run), began=began, deadline=deadline, observer=observer)
 
     async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunReport:
         """Report without waiting where the run of one ask stands, and its answer once it has one.
@@ -188,19 +184,15 @@ class Assistant:
         run = await find(owner, thread_id, run_id)
         return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
 
-    async def _answer(
-        self, run: RunRecord, *, began: float, deadline: float, observer: Observer, deduplicated: bool = False
-    ) -> RunReport:
+    async def _answer(self, claim: Claim, *, began: float, deadline: float, observer: Observer) -> RunReport:
         """Wait for the run's end and return its answer; at the deadline, report that it is still going."""
-        is_earlier_answer = deduplicated and run.ended
+        run, deduplicated = claim.record, isinstance(claim, Deduplicated)
         if not run.ended:
             # It may have ended while nothing polled it. For a deduplicated ask the starter has looked.
             run = await self._until_ended(run, deadline, observer, poll_first=not deduplicated)
-        if not run.ended:
-            return self._report(run, deduplicated=deduplicated)
-        report = await self._deliver(run, began=began, deadline=deadline)
-        age = self._waiter.age(run) if is_earlier_answer else None
-        return replace(report, deduplicated=deduplicated, age_seconds=age)
+        report = await self._deliver(run, began=began, deadline=deadline) if run.ended else self._report(run)
+        age = self._waiter.age(run) if deduplicated and claim.record.ended else None
+        return replace(report, deduplicated=deduplicated, maybe_twice=claim.interrupted, age_seconds=age)
 
     async def _until_ended(self, run: RunRecord, deadline: float, observer: Observer, *, poll_first: bool) -> RunRecord:
         """Return the run's end if it comes in time. A tracked run outlasts passing faults of Contit."""
@@ -288,10 +280,9 @@ class Assistant:
 
     async def _refuse_if_replaced(self, run: RunRecord) -> None:
         """Refuse the thread's answer for a run after which another one is known."""
-        thread_id, run_id = run.ids
-        latest = await self._store.latest(run.question.owner, thread_id)
-        if latest is not None and latest.run_id != run_id:
-            raise errors.AnswerUnavailableError(thread_id, run_id, replaced=True)
+        latest = await self._store.find(run.question.owner, run.ids[0])
+        if latest is not None and latest.ids != run.ids:
+            raise errors.AnswerUnavailableError(*run.ids, replaced=True)
 
     async def _owe_if_cancelled(self, run: RunRecord, transition: Transition | None = None) -> None:
         """Store the transition, or that the run's caller is owed the answer, if it leaves meanwhile."""
@@ -304,16 +295,13 @@ class Assistant:
                 await self._store.change(run, lambda run, _: run.owed())
             raise
 
-    def _report(self, run: RunRecord, *, response: str | None = None, deduplicated: bool = False) -> RunReport:
+    def _report(self, run: RunRecord, *, response: str | None = None) -> RunReport:
         elapsed = run.run_seconds if run.ended else self._waiter.age(run)
-        thread_id, run_id = run.ids
         return RunReport(
             run.phase,
-            thread_id,
-            run_id,
+            *run.ids,
             response=response,
             elapsed_seconds=None if run.started_at is None else elapsed,
-            deduplicated=deduplicated,
             failure=run.failure,
             asked_at=run.asked_at if run.tracked else None,
             ended_at=run.ended_at,

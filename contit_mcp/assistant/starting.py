@@ -1,6 +1,6 @@
 """From a question to its run: start one, or return the run that already answers it. Never two runs on a thread."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -10,7 +10,7 @@ from contit_mcp.assistant.reports import Observer
 from contit_mcp.assistant.waiting import POLL_SECONDS, RunWaiter
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import NOT_CONTIT_HINT, StartedRun, check_id
-from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, Deduplicated, Granted
+from contit_mcp.runs.claims import POLL_LEASE_SECONDS, RENEW_SECONDS, Claim, Deduplicated, Granted
 from contit_mcp.runs.record import START_LEASE_SECONDS, Delivery, Failure, Phase, Question, RunRecord, intent_to_start
 from contit_mcp.runs.store import RunStore
 from contit_mcp.telemetry.call_stats import current_call_stats
@@ -22,15 +22,6 @@ MAX_PROMPT_LENGTH = 32_000  # characters; the vendor documents no limit, and a r
 _BUSY_STATUSES = frozenset({400, 409, 422, 500})  # a prompt on a busy thread; assumed (docs/contit-api.md)
 _STARTING_PAUSE = 0.05  # seconds between two claims while another call sends the start
 _START_SECONDS = 5.0  # what must be left of a wait after a busy thread: a start cannot be cut short
-
-
-@dataclass(frozen=True, slots=True)
-class StartOutcome:
-    """The run of a question: another call's, or a new one; or maybe a second one, since another start was cut off."""
-
-    run: RunRecord
-    deduplicated: bool = False
-    interrupted: bool = False
 
 
 class RunStarter:
@@ -52,11 +43,14 @@ class RunStarter:
         deadline: float,
         observer: Observer,
         title: str | None,
-    ) -> StartOutcome:
-        """Return the question's run. A busy thread is waited for until the deadline, and its run's answer is stored."""
+    ) -> Claim:
+        """Return the question's run: a new one, or another call's.
+
+        A busy thread is waited for until the deadline, and its run's answer is stored.
+        """
         if thread_id is not None:
             check_id("thread_id", thread_id)
-        question = Question.of(owner, thread_id, usable_prompt(prompt))
+        question = Question.of(owner, thread_id, _usable(prompt))
         joined = waited_for = None
         while True:
             now = self._store.now()
@@ -67,7 +61,7 @@ class RunStarter:
             if isinstance(claim, Granted):
                 await self._check_may_start(claim, joined, waited_for, deadline)
                 try:
-                    return StartOutcome(await self._start(claim, prompt, deadline), interrupted=claim.interrupted)
+                    return replace(claim, record=await self._start(claim, prompt, deadline))
                 except _IntentLapsed:
                     continue
             if run.phase is Phase.STARTING:
@@ -78,7 +72,7 @@ class RunStarter:
                     if delivery is Delivery.OWED and run.delivery is not Delivery.OWED and not run.ended:
                         run = await self._store.change(run, lambda run, _: run if run.ended else run.owed())
                     current_call_stats().count("join")
-                    return StartOutcome(run, deduplicated=True)
+                    return Deduplicated(run)
             else:
                 waited_for = run
                 await self._let_it_end(run, deadline, observer)
@@ -177,8 +171,7 @@ class _IntentLapsed(Exception):  # noqa: N818 - not an error: the question is cl
     """A retry was put off for so long that another process may have started the question meanwhile."""
 
 
-def usable_prompt(prompt: str) -> str:
-    """Return the prompt; raise InvalidArgumentError if it is blank, too long, or not valid Unicode text."""
+def _usable(prompt: str) -> str:
     if not prompt.strip():
         raise errors.InvalidArgumentError("The prompt is blank.", hint="Say in prompt what you want to know.")
     if len(prompt) > MAX_PROMPT_LENGTH:
@@ -194,7 +187,6 @@ def usable_prompt(prompt: str) -> str:
 
 
 def _meaning_of(error: errors.APIError, thread_id: str | None) -> errors.ContitError:
-    """Return what a failed start means to its caller."""
     if isinstance(error, errors.APIStatusError) and thread_id is not None:
         if isinstance(error, errors.NotFoundError):
             return errors.RunNotFoundError(thread_id)

@@ -38,9 +38,8 @@ _MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 class PollPolicy:
     """How long to pause between two polls, and when a wait ends by itself. Seconds.
 
-    A language model never answers at once, so the first poll comes late, which pays for shorter pauses afterwards. What
-    has lasted long usually goes on for long, so pauses grow with a run's age. `benchmarks/polls.py` compares this with
-    polling every second. Jitter, a share of each pause, spreads many runs apart.
+    A language model never answers at once: a late first poll pays for shorter pauses afterwards. What has lasted long
+    usually goes on for long, so pauses grow (`benchmarks/polls.py`). Jitter, a share of each, spreads many runs apart.
     """
 
     first: float = 1.25
@@ -117,11 +116,8 @@ class RunWaiter:
         try:
             async with watch.turn:
                 if watch.ended is None:
-                    self._listener.runs_waited_for(1)
-                    try:
+                    with self._listener.run_in("waited for"):
                         watch.ended = await self._wait(record, watch)
-                    finally:
-                        self._listener.runs_waited_for(-1)
                 return watch.ended
         except BaseException:
             if not watch.turn.locked():  # otherwise another caller here goes on
@@ -189,11 +185,8 @@ class RunWaiter:
         while True:
             record = await self._leased(record)
             if not record.ended and record.lease_owner == self._process:
-                self._listener.runs_polled(1)
-                try:
+                with self._listener.run_in("polled"):
                     record = await self._poll(record, watch)
-                finally:
-                    self._listener.runs_polled(-1)
             if record.ended:
                 return record
             await anyio.sleep(self._pause(record))  # a `Retry-After` holds up polls, not the store
@@ -228,8 +221,7 @@ class RunWaiter:
         except errors.NotFoundError:
             return await self.end(record, failure=Failure.NOT_FOUND)
         watch.note(status.word)
-        is_news = not status.documented and status.word not in self._odd_words
-        if is_news and len(self._odd_words) < _MOST_ODD_WORDS:
+        if not (status.documented or status.word in self._odd_words or len(self._odd_words) >= _MOST_ODD_WORDS):
             self._odd_words.add(status.word)
             log.warning("poll.undocumented_status", word=status.word, taken_as=status.phase.value)
         if status.phase is RunPhase.COMPLETED:
@@ -294,10 +286,10 @@ class DrainScope:
     @contextmanager
     def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[anyio.CancelScope]:
         """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
+        if self.closing:
+            deadline = min(deadline, anyio.current_time() + grace)
         with anyio.CancelScope(deadline=deadline) as scope:
             self._graces[scope] = grace
-            if self.closing:
-                _end(scope, grace)
             try:
                 yield scope
             finally:
@@ -324,11 +316,4 @@ class DrainScope:
         """End every wait now, and each later one at its first step; starts of runs get a little longer."""
         self.closing = True
         for scope, grace in self._graces.items():
-            _end(scope, grace)
-
-
-def _end(scope: anyio.CancelScope, grace: float) -> None:
-    if grace:
-        scope.deadline = min(scope.deadline, anyio.current_time() + grace)
-    else:
-        scope.cancel()
+            scope.deadline = min(scope.deadline, anyio.current_time() + grace)

@@ -1,11 +1,12 @@
-"""contit-mcp ask: a question from the terminal, and its answer. No server and no protocol take part."""
+"""contit-mcp ask and runs: a question from the terminal, its answer, and the remembered conversations."""
 
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import anyio
 import click
@@ -26,12 +27,14 @@ from contit_mcp.telemetry.call_stats import Listener
 if TYPE_CHECKING:
     import httpx
 
+Ids: TypeAlias = tuple[str | None, str | None]
+Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
+
 ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)
 """The exit codes, beside `terminal.INTERRUPTED`."""
 
 
 def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the remembered conversations whose ids begin with what was typed, each with its title."""
     given = GivenOptions(ctx.params.get("config"), ctx.params.get("base_url"), "ERROR")
     try:
         runs = anyio.run(remembered, given.load())
@@ -69,7 +72,7 @@ def command(
     run_id: str | None,
     wait_seconds: float | None,
     as_json: bool,
-    transport: "httpx.AsyncBaseTransport | None",
+    transport: Transport,
 ) -> None:
     """Ask Contit's assistant, and print its answer.
 
@@ -138,10 +141,7 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask or, without a prompt, to fetch; and how the next command gets to the same Contit.
-
-    `wait_seconds` None is until the run ends. `transport` is to the sandbox in this process, which forgets at its end.
-    """
+    """What to ask or, without a prompt, to fetch. It waits until the run ends, if `wait_seconds` is None."""
 
     given: GivenOptions
     prompt: str | None = None
@@ -149,7 +149,7 @@ class Wanted:
     run_id: str | None = None
     wait_seconds: float | None = None
     as_json: bool = False
-    transport: "httpx.AsyncBaseTransport | None" = None
+    transport: Transport = None  # to the sandbox in this process, which forgets at its end
 
     def next_command(self, *words: str) -> str:
         """Return the command of these words, with the options that lead to the same Contit."""
@@ -167,7 +167,7 @@ class _Follower(Observer, Listener):
     """Keeps the ids of the run for an interruption, shows Contit's word for its state, and notes an unusable store."""
 
     def __init__(self, show: Callable[[str], object] = str) -> None:
-        self.ids: tuple[str | None, str | None] = None, None
+        self.ids: Ids = None, None
         self.interrupted = False
         self.stored = True
         self.show = show
@@ -184,9 +184,7 @@ class _Follower(Observer, Listener):
         self.stored = usable
 
 
-def _assistant(
-    follower: _Follower, settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None
-) -> Assistant:
+def _assistant(follower: _Follower, settings: Settings, transport: Transport = None) -> Assistant:
     if credential_name(settings) is None:
         raise no_credential()
     return Assistant.from_context(AppContext(settings, replays=False, transport=transport, store_listener=follower))
@@ -209,7 +207,18 @@ async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
         follower = _Follower(show)
         try:
             async with _assistant(follower, settings, wanted.transport) as contit:
-                run = await _wait(wanted, contit, follower)
+                if wanted.prompt is not None:
+                    call = partial(contit.ask, wanted.prompt, wanted.thread_id)
+                else:
+                    call = partial(contit.response, str(wanted.thread_id), wanted.run_id)
+
+                def leave() -> None:
+                    follower.interrupted = True
+                    show("leaving (Ctrl-C: at once)")
+                    contit.close()
+
+                with terminal.interruptible(leave):
+                    run = await call(wait_seconds=wanted.wait_seconds, observer=follower)
         except errors.ContitError as error:
             return outcome_of_error(error, wanted, settings.base_url, follower.ids, interrupted=follower.interrupted)
     if not follower.stored:
@@ -220,20 +229,6 @@ async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
         return Outcome("completed", ANSWERED, *ids, run.response, elapsed, run.age_seconds)
     code = terminal.INTERRUPTED if follower.interrupted else STILL_RUNNING
     return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=wanted.fetch(*ids))
-
-
-async def _wait(wanted: Wanted, contit: Assistant, follower: _Follower) -> Run:
-    def leave() -> None:
-        follower.interrupted = True
-        follower.show("leaving (Ctrl-C: at once)")
-        contit.close()
-
-    with terminal.interruptible(leave):
-        if wanted.prompt is not None:
-            call = partial(contit.ask, wanted.prompt, wanted.thread_id)
-        else:
-            call = partial(contit.response, str(wanted.thread_id), wanted.run_id)
-        return await call(wait_seconds=wanted.wait_seconds, observer=follower)
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code
@@ -256,23 +251,17 @@ class Outcome:
 
 
 _HINTS: dict[type[errors.ContitError], str] = {
-    errors.RunUnreachableError: "Run contit-mcp check; then fetch its answer, and do not ask again.",
     errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
     errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
     errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
-    errors.AnswerUnavailableError: "Ask the question again.",
+    errors.AnswerUnavailableError: "Ask again. contit-mcp ask --thread ID fetches the thread's latest answer.",
     errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
 }
 """For a person at a terminal, where the errors' own hints name tools."""
 
 
 def outcome_of_error(
-    error: errors.ContitError,
-    wanted: Wanted,
-    base_url: str,
-    ids: tuple[str | None, str | None] = (None, None),
-    *,
-    interrupted: bool = False,
+    error: errors.ContitError, wanted: Wanted, base_url: str, ids: Ids = (None, None), *, interrupted: bool = False
 ) -> Outcome:
     """Return the outcome of an error; `ids` are those of the run, which goes on, for errors that have none."""
     if isinstance(error, errors.ServerClosingError):
@@ -286,6 +275,7 @@ def outcome_of_error(
     if isinstance(error, errors.InvalidArgumentError):
         code = USAGE
     message, hint = error.message, _HINTS.get(type(error), error.hint)
+    hint = hint.replace("call contit_response with these ids", "fetch its answer")
     if isinstance(error, errors.APIConnectionError) and error.__cause__ and "not trusted" not in message:
         from contit_mcp.cli.findings import explain_connection  # noqa: PLC0415 - start-up time
 
@@ -298,7 +288,8 @@ def finish(settings: Settings, wanted: Wanted) -> NoReturn:
     """Ask or fetch, print the outcome, and end the command with its exit code."""
     outcome = anyio.run(get_answer, settings, wanted)
     if wanted.as_json:
-        known = {name: value for name, value in asdict(outcome).items() if value is not None and name != "exit_code"}
+        known = _known(outcome)
+        del known["exit_code"]
         click.echo(json.dumps(known))
     elif outcome.response is None:
         click.echo(_without_answer(outcome), err=True)
@@ -311,13 +302,16 @@ def finish(settings: Settings, wanted: Wanted) -> NoReturn:
     sys.exit(outcome.exit_code)
 
 
+def _known(values: Outcome | Run) -> dict[str, Any]:
+    return {name: value for name, value in asdict(values).items() if value is not None}
+
+
 def _without_answer(outcome: Outcome) -> str:
     step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
     if outcome.error is not None:
         return (terminal.error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step
-    said = f"Still running after {outcome.elapsed_seconds or 0:.0f} s"
-    if outcome.exit_code == terminal.INTERRUPTED:
-        said = "Interrupted"
+    interrupted = outcome.exit_code == terminal.INTERRUPTED
+    said = "Interrupted" if interrupted else f"Still running after {outcome.elapsed_seconds or 0:.0f} s"
     if not step:
         return f"{said}; the sandbox ended with it."
     return f"{said}. Contit is still working on it; fetch the answer with:{step}"
@@ -330,3 +324,58 @@ def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
     if wanted.transport or outcome.thread_id is None:
         return took + terminal.as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
     return f'{took}Go on: {wanted.next_command("ask", "--thread", outcome.thread_id)} "..."'
+
+
+# --- contit-mcp runs: the remembered conversations
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@given_options
+@click.pass_context
+def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
+    """List the remembered conversations, newest first.
+
+    Questions are remembered for a day, answers for an hour (CONTIT_MCP_ANSWER_SECONDS); those that hosts on this
+    machine asked with the same credential are among them. The title is the beginning of the question. Go on with a
+    conversation with contit-mcp ask --thread ID.
+
+    \b
+    Examples:
+      contit-mcp runs
+      contit-mcp runs --json | head
+      contit-mcp ask "Any drafts?" && contit-mcp runs show 1
+    """
+    ctx.obj = given
+    if ctx.invoked_subcommand is not None:
+        if as_json:
+            raise WrongUsage("--json before show is for the list.", "Put --json behind show.")
+        return
+    found = anyio.run(remembered, given.load())
+    if as_json:
+        click.echo(json.dumps({"runs": [_known(run) for run in found]}))
+        return
+    for number, run in enumerate(found, start=1):
+        asked_at = "" if run.asked_at is None else f"{datetime.fromtimestamp(run.asked_at).astimezone():%Y-%m-%d %H:%M}"
+        title = terminal.without_controls(run.title or "")
+        click.echo(f"{number:>3}  {asked_at:16}  {run.status:11}  {run.thread_id}  {title}".rstrip())
+    if not found:
+        click.echo("No conversation is remembered.", err=True)
+
+
+@runs.command()
+@click.argument("which", metavar="[RUN]", default="1")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as contit-mcp ask does.")
+@click.pass_obj
+def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
+    """Print an answer again. RUN is a number in the list (1 is the newest), or the id of a run or conversation.
+
+    The exit codes are those of contit-mcp ask.
+    """
+    settings = given.load()
+    for number, run in enumerate(anyio.run(remembered, settings), start=1):
+        if which in {str(number), run.run_id, run.thread_id}:
+            finish(settings, Wanted(given, None, run.thread_id, run.run_id, wait_seconds=0, as_json=as_json))
+    raise errors.ContitError(
+        f"{which[:60]} is not a remembered question.", hint="contit-mcp runs lists them with their ids."
+    )

@@ -37,29 +37,18 @@ async def check_store(settings: Settings) -> Finding:
         location = replace(location, path=file)  # a store by its own path sets no broken file aside
         where = location.name if location.kind == "redis" else str(file)
         if location.kind == "sqlite" and not file.exists():
-            _try_folder(file.parent)
+            there = next(folder for folder in file.parents if folder.exists())  # where missing folders would be made
+            with tempfile.TemporaryFile(dir=there):  # permissions alone do not tell of read-only disks
+                pass
         else:
-            store = bare_store(location, folder=folder)
-            async with contextlib.aclosing(store):
-                await store.latest("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+            async with contextlib.aclosing(bare_store(location, folder=folder)) as store:
+                await store.find("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+    except OSError as error:
+        hint = "Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user's."
+        return bad(_SUBJECT, f"{where}. Its folder cannot be written: {error.strerror}.", hint)
     except (ConfigurationError, StoreError) as error:
         return bad(_SUBJECT, f"{where}. {error.message}" if where else error.message, error.hint)
     return Finding(_SUBJECT, where, good=True)
-
-
-def _try_folder(folder: Path) -> None:
-    """Make a file in the folder, or in the one that a missing folder would be made in; leave nothing behind."""
-    try:
-        with tempfile.TemporaryFile(dir=next(path for path in (folder, *folder.parents) if path.exists())):
-            return
-    except OSError as exc:  # permissions alone do not tell of read-only disks
-        raise ConfigurationError(
-            f"Its folder cannot be written: {exc.strerror or 'unknown reason'}.",
-            hint="Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user's.",
-        ) from exc
-
-
-# --- the callers of the HTTP server
 
 
 async def check_callers(settings: Settings, token_file: Path | None = None) -> list[Finding]:
@@ -81,9 +70,6 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
         hint = "Set CONTIT_MCP_TOKENS=name:token, or CONTIT_MCP_TOKENS_FILE."
         return [bad("Callers", "CONTIT_MCP_AUTH is token, and there are no tokens", hint)]
     return [Finding("Callers", f"{number} by name", good=True)]
-
-
-# --- the command
 
 
 @click.command()

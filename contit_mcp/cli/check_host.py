@@ -6,6 +6,7 @@ if the user agrees, and then without the user's token and key.
 
 import os
 import re
+import signal
 import ssl
 import sys
 import tempfile
@@ -39,6 +40,10 @@ DESKTOP_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 """The PATH of an application that was not started from a shell."""
 
 _TOOLS = "Tools"
+_SECRETS = re.compile(
+    r"(?<=://)[^\s/@]+(?=@)|(?<=[?#])\S+|\b(?:bearer|basic)\s+\S+|(?:key|token|secret|password)\s*[=:]\s*\S+",
+    re.IGNORECASE,
+)
 _STATUSES = {
     401: "Set {variable} to a token that the server takes: its operator issues them.",
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
@@ -94,7 +99,11 @@ def _agreed(place: HostFile, server: Server) -> bool:
         does = f"it starts {shell_line(server.command, *server.arguments)}{given}"
     said = f"{place.path} is the project's, and install did not write this entry: {does}"
     click.echo(without_controls(said), err=True)
-    return click.confirm("Use it now?", err=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop would let the question wait on
+    try:
+        return click.confirm("Use it now?", err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _address(server: RemoteServer) -> str:
@@ -110,9 +119,7 @@ async def _list_tools(transport: Any) -> Finding:
 
 async def _over_stdio(server: LocalServer, install: str) -> Finding:
     """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
-    given = dict(server.environment)
-    if os.name != "nt":
-        given = {"PATH": DESKTOP_PATH} | given
+    given = ({} if os.name == "nt" else {"PATH": DESKTOP_PATH}) | dict(server.environment)
     parameters = StdioServerParameters(command=server.command, args=list(server.arguments), env=given, cwd=Path.home())
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         try:
@@ -124,7 +131,7 @@ async def _over_stdio(server: LocalServer, install: str) -> Finding:
         except (ExceptionGroup, MCPError, TimeoutError):
             said.seek(0)
             told = [line.strip() for line in said if line.strip() and not line.startswith("hint:")]
-            problem = f"the server did not answer: {told[-1][:200] if told else 'it said nothing'}"
+            problem = f"the server did not answer: {_SECRETS.sub('...', told[-1][:200]) if told else 'it said nothing'}"
     return bad(_TOOLS, without_controls(problem), f"Replace the entry: {install}")
 
 

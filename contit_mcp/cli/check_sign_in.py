@@ -43,7 +43,6 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
 
 
 async def _own_metadata(http: httpx.AsyncClient, public_url: str, issuer: str) -> Finding:
-    """Read what this server tells clients, at the address that clients know."""
     parts = urlsplit(public_url)
     url = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
     subject = f"This server's metadata at {url}"
@@ -88,7 +87,12 @@ async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
     if not isinstance(offered, list) or "S256" not in offered:
         verdict = f"{_THEIRS}: it does not offer PKCE with S256, and MCP clients use nothing else"
         return bad(subject, verdict, "Ask its operator to offer S256.")
-    return Finding(subject, "clients can sign in at it", good=True)
+    ways = []
+    if metadata.get("client_id_metadata_document_supported") is True:
+        ways.append("a client metadata document")
+    if isinstance(metadata.get("registration_endpoint"), str):
+        ways.append("dynamic registration")
+    return Finding(subject, f"clients get an id by {' or '.join(ways) or 'registration by hand only'}", good=True)
 
 
 async def _token(settings: Settings, tokens: JwtTokens, file: Path) -> Finding:
@@ -137,15 +141,13 @@ _ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 
 def _why(cause: BaseException | None) -> str:
     """Return the reason of a failure without a word of what was answered, which comes from outside."""
-    match cause:
-        case httpx.HTTPStatusError():
-            return f"{cause.request.url.host} answers {cause.response.status_code} where its metadata or keys should be"
-        case httpx.TransportError():
-            return explain_connection(cause, str(cause.request.url))[0]
-        case TimeoutError():
-            return "it does not answer in time"
-        case _:
-            return "what answers is not the metadata and keys of this issuer"
+    if isinstance(cause, httpx.HTTPStatusError):
+        return f"{cause.request.url.host} answers {cause.response.status_code} where its metadata or keys should be"
+    if isinstance(cause, httpx.TransportError):
+        return explain_connection(cause, str(cause.request.url))[0]
+    if isinstance(cause, TimeoutError):
+        return "it does not answer in time"
+    return "what answers is not the metadata and keys of this issuer"
 
 
 def _quoted(value: object) -> str:

@@ -2,14 +2,14 @@
 
 import os
 import sys
+from typing import Any
 
 import anyio
 import click
+import httpx
 from mcp import MCPError
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import CallToolResult, TextContent
-from starlette.applications import Starlette
 
 from contit_mcp.cli.sandbox import on_free_port, sandbox_options
 from contit_mcp.cli.terminal import show_answer
@@ -24,7 +24,7 @@ _HINT = "Run contit-mcp check, and report it."
 
 @click.command()
 @sandbox_options
-def command(app: Starlette) -> None:
+def command(transport: httpx.ASGITransport) -> None:
     """Show the whole path without an account.
 
     Starts the sandbox (a local Contit), then contit-mcp as a host would: a child process over stdio. A real
@@ -37,26 +37,19 @@ def command(app: Starlette) -> None:
     configure_logging("WARNING")
     questions = QUESTIONS_ABOUT_OWN_CONTENT if click.get_current_context().params["data"] else QUESTIONS
     try:
-        anyio.run(_show, app, *questions)
+        anyio.run(_show, transport.app, *questions)
     except* (MCPError, TimeoutError) as errors:
         raise ContitError("The demo could not talk to contit-mcp stdio.", hint=_HINT) from errors
 
 
-async def _show(app: Starlette, question: str, follow_up: str) -> None:
+async def _show(app: Any, question: str, follow_up: str) -> None:
     with anyio.fail_after(_LIMIT_SECONDS):
         async with on_free_port(app) as base_url:
             click.echo(f"1. A local Contit (the sandbox) answers at {base_url}.")
-            child = StdioServerParameters(
-                command=sys.executable,
-                args=["-P", "-m", "contit_mcp", "stdio"],  # -P: nothing is imported from the current folder
-                env={
-                    **{name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")},
-                    "CONTIT_BASE_URL": base_url,
-                    "CONTIT_API_KEY": "sandbox-key",
-                    "CONTIT_MCP_STORE": "memory",
-                    "CONTIT_MCP_LOG_LEVEL": "ERROR",
-                },
-            )
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
+            environment |= {"CONTIT_BASE_URL": base_url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
+            words = ["-P", "-m", "contit_mcp", "stdio", "--log-level", "ERROR"]  # -P: no import from the current folder
+            child = StdioServerParameters(command=sys.executable, args=words, env=environment)
             async with Client(stdio_client(child), read_timeout_seconds=_LIMIT_SECONDS) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
                 click.echo(f"2. contit-mcp stdio, a child process, offers {', '.join(names)}.")
@@ -70,11 +63,9 @@ async def _show(app: Starlette, question: str, follow_up: str) -> None:
 async def _ask(client: Client, prompt: str, thread_id: str | None) -> str:
     arguments = {"prompt": prompt} | ({"thread_id": thread_id} if thread_id else {})
     result = await client.call_tool("contit_ask", arguments)
-    found = result.structured_content if isinstance(result, CallToolResult) else None
-    if not found or found.get("status") != "completed":
-        blocks = result.content if isinstance(result, CallToolResult) else []
-        said = " ".join(block.text for block in blocks if isinstance(block, TextContent))
-        raise ContitError(f"The demo got no answer: {said}", hint=_HINT)
+    found = result.structured_content or {}
+    if found.get("status") != "completed":
+        raise ContitError(f"The demo got no answer: {found.get('error', 'the run is still going')}", hint=_HINT)
     show_answer(found["response"], indent=3)
     click.echo(f"\n   thread_id {found['thread_id']}, run_id {found['run_id']}, {found['elapsed_seconds']} s\n")
     return str(found["thread_id"])

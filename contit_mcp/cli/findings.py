@@ -5,6 +5,7 @@ Contit is asked for the status of a made-up run, so nothing is started: first wi
 gets the credential, and one that answers 404 to everything does not count as Contit.
 """
 
+import contextlib
 import os
 import socket
 import ssl
@@ -64,7 +65,11 @@ _NEW_KEY = "contit-mcp install HOST --new-key"
 _WITHOUT: dict[int, tuple[str, str | None]] = {
     401: ("it answers, and wants a credential", None),
     404: ("something answers 404 to every request; it is not Contit's API", _WRONG_ADDRESS),
-    403: ("something refuses even to look at a credential (403)", "A firewall or gateway, or a wrong CONTIT_BASE_URL?"),
+    403: (
+        "something refuses even to look at a credential (403)",
+        "A firewall or gateway refuses it, or CONTIT_BASE_URL is wrong: ask who runs the network.",
+    ),
+    407: ("a proxy wants a user and password (407)", "Put them into HTTPS_PROXY."),
 }
 _WITH: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
@@ -86,13 +91,11 @@ async def check_contit(settings: Settings) -> list[Finding]:
         auth.identity()  # a file that cannot be read says so also where the credential is not tried
     except ContitError as error:
         return [contit, bad("Credential", f"{name}. {error.message}", f"{error.hint} Or: {_NEW_KEY}")]
-    try:
+    async with contextlib.aclosing(auth):
         if not contit.good:
             return [contit, Finding("Credential", f"{name}; not tried, since it is sent to Contit only")]
         tried = await _asked(settings, auth, "Credential")
         return [contit, replace(tried, verdict=f"{name}; {tried.verdict}")]
-    finally:
-        await auth.aclose()
 
 
 async def try_credential(settings: Settings) -> tuple[str, bool]:
@@ -118,7 +121,7 @@ async def _asked(settings: Settings, auth: Credential | None, subject: str) -> F
     if status == 429 or status >= 500:
         other = f"it, or something before it, cannot answer now (HTTP {status})", "Try again in a little while."
     else:
-        other = f"the answer is HTTP {status}, which Contit does not give; is it Contit's API?", _WRONG_ADDRESS
+        other = f"the answer is HTTP {status}, which Contit does not give: it is not Contit's API", _WRONG_ADDRESS
     verdict, hint = meanings.get(status, other)
     return Finding(subject, verdict, good=status == good, hint=hint)
 
@@ -170,6 +173,7 @@ def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
         (socket.gaierror, f"the name of {next_stop} does not resolve", hint),
         (ConnectionRefusedError, f"{next_stop} refused the connection: nothing listens there", hint),
         (httpx.ConnectError, f"{next_stop} could not be reached", hint),
+        (httpx.ConnectTimeout, f"{next_stop} did not take the connection in time", hint),
         (TimeoutError, f"{host} did not answer in time", _ADDRESS_HINT),
         (httpx.TimeoutException, f"{host} did not answer in time", _ADDRESS_HINT),
         (Exception, f"the connection to {host} broke, or something there does not speak HTTP", _ADDRESS_HINT),

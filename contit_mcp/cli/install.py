@@ -3,10 +3,9 @@
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -25,7 +24,7 @@ from contit_mcp.hosts.installing import KEY_FILES, WAY_TO_CONTIT, Installs, entr
 from contit_mcp.hosts.table import HOSTS
 
 host_type = click.Choice(list(HOSTS), case_sensitive=False)
-scope_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+scope_option = click.option(
     "--scope", type=click.Choice(["user", "project"]), help="For you everywhere, or for the project in this folder."
 )
 
@@ -58,9 +57,6 @@ def our_folder() -> Path:
 def _set_here(*variables: str) -> Settings:
     """Return the settings of these variables alone: a host sees no others of this shell."""
     return load_settings(environment={name: os.environ[name] for name in variables if name in os.environ})
-
-
-# --- the commands
 
 
 @click.command()
@@ -98,10 +94,10 @@ def install(
       contit-mcp install claude-code
       contit-mcp install cursor --http https://contit.example/mcp --print
     """
+    _refuse_combinations(host, url, token, sandbox, key_file, new_key)
     if host is None:
         _list_hosts()
         return
-    _refuse_combinations(url, token, sandbox, key_file, new_key)
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
     offered = _offered(key_file, folder, new=new_key) if needs_key else None
@@ -198,7 +194,7 @@ def _what_now(place: HostFile, scope: str | None, server: Server, *, is_found: b
 # --- the entry
 
 
-def _local(key: "KeyFile | None") -> LocalServer:
+def _local(key: "_KeyFile | None") -> LocalServer:
     command, *before = own_command(sys.argv[0], sys.executable)
     if key is None:
         return LocalServer(command, (*before, "stdio", "--sandbox"))
@@ -229,7 +225,7 @@ def _remote(place: HostFile, url: str, token: bool | None) -> RemoteServer:  # n
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFile:
+class _KeyFile:
     """A file with a credential, which an entry names; `secret` is the text to write into it, None if it exists."""
 
     setting: str
@@ -237,7 +233,6 @@ class KeyFile:
     secret: str | None = None
 
     def replaces(self) -> bool:
-        """Return whether it takes the place of another key."""
         return self.secret is not None and (read_text(self.path) or "").strip() not in {"", self.secret}
 
     def fill(self) -> list[str]:
@@ -250,19 +245,20 @@ class KeyFile:
         return [f"The key is the one in {self.path}; --new-key replaces it."]
 
 
-def _refuse_combinations(url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+def _refuse_combinations(host: str | None, url: str | None, token: bool | None, *others: object) -> None:  # noqa: FBT001 - a tri-state
+    if host is None and (token is not None or any((url, *others))):
+        raise WrongUsage("These options need the HOST that the entry is for.", "contit-mcp install lists the hosts.")
     if sum(map(bool, (url, *others))) > 1:
-        names = "--sandbox, --http, --key-file and --new-key"
-        raise WrongUsage(f"{names} cannot be combined.", "Use one of them.")
+        raise WrongUsage("--sandbox, --http, --key-file and --new-key cannot be combined.", "Use one of them.")
     if token is not None and not url:
         raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
 
 
-def _stored(folder: Path, setting: str) -> KeyFile:
-    return KeyFile(setting, folder / KEY_FILES[setting])
+def _stored(folder: Path, setting: str) -> _KeyFile:
+    return _KeyFile(setting, folder / KEY_FILES[setting])
 
 
-def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
+def _offered(given: Path | None, folder: Path, *, new: bool) -> _KeyFile | None:
     """Return the credential that is named here, set here, or stored before and not to be replaced; None for none."""
     if given is not None:
         return _of_the_user(given, "--key-file")
@@ -275,7 +271,7 @@ def _offered(given: Path | None, folder: Path, *, new: bool) -> KeyFile | None:
     return next((key for key in stored if not new and key.path.exists()), None)
 
 
-def _asked(folder: Path) -> KeyFile:
+def _asked(folder: Path) -> _KeyFile:
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigurationError(
             "No API key was given, and there is no terminal to ask for one.",
@@ -286,7 +282,7 @@ def _asked(folder: Path) -> KeyFile:
     return _to_write(typed, _ASKED, folder)
 
 
-def _tried(offered: KeyFile | None, folder: Path) -> tuple[KeyFile, list[str]]:
+def _tried(offered: _KeyFile | None, folder: Path) -> tuple[_KeyFile, list[str]]:
     """Return a credential that Contit does not refuse, and what Contit says; a refused one is asked for again."""
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
@@ -303,26 +299,25 @@ def _tried(offered: KeyFile | None, folder: Path) -> tuple[KeyFile, list[str]]:
 
 
 def _users(key_file: Path, installs: Installs) -> dict[Path, str]:
-    """Return the files, with their hosts' titles, whose entries take their credential from there."""
     machine = Machine.this()
     places = [host.place(machine, scope) for host in HOSTS.values() for scope in host.files]
     places += [HostFile(HOSTS[one.host], Path(one.file)) for one in installs.known if one.host in HOSTS]
     return {place.path: place.host.title for place in places if names_key_file(place, key_file)}
 
 
-def _of_the_user(path: Path, named: str) -> KeyFile:
+def _of_the_user(path: Path, named: str) -> _KeyFile:
     try:
         path = expanded(path).absolute()
     except ValueError as error:
         raise ConfigurationError(f"The path of the key file {error}.", hint="Name it by its full path.") from None
     if not (secret := (read_text(path) or "").strip()):
         raise ConfigurationError(f"{named} {path} does not exist or is empty.", hint="Name a file that holds the key.")
-    return KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _ASKED, path)
+    return _KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _ASKED, path)
 
 
-def _to_write(secret: str, setting: str, folder: Path) -> KeyFile:
+def _to_write(secret: str, setting: str, folder: Path) -> _KeyFile:
     secret = secret.strip()
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigurationError("That does not look like a key: keys are ASCII without blanks.", hint=_COPY_AGAIN)
     setting = "CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else setting
-    return KeyFile(setting, _stored(folder, setting).path, secret)
+    return _KeyFile(setting, _stored(folder, setting).path, secret)

@@ -1,28 +1,31 @@
-"""The command `contit-mcp`: its commands, and how each of them fails."""
+"""The command `contit-mcp`: its commands, how each of them fails, and the process that it finds itself in."""
 
 import contextlib
+import difflib
 import gc
 import importlib
+import importlib.metadata
+import io
 import json
 import os
 import sys
 import traceback
 import warnings
+from collections.abc import Callable, MutableMapping
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
 from contit_mcp import __version__
-from contit_mcp.cli.environment import open_streams, without_unusable
 from contit_mcp.errors import ContitError
 
 _COMMANDS = {
     "stdio": ("serve:stdio", "Serve MCP over stdin and stdout, for a host on this machine."),
     "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
     "ask": ("ask:command", "Ask from the terminal, and print the answer."),
-    "runs": ("runs:command", "List the remembered conversations, and show an answer again."),
+    "runs": ("ask:runs", "List the remembered conversations, and show an answer again."),
     "demo": ("demo:command", "Start the sandbox and a server, and ask two questions through an MCP client."),
     "check": ("check:command", "Report the configuration, and whether Contit answers."),
     "install": ("install:install", "Write our entry into the configuration of a host."),
@@ -32,37 +35,33 @@ _COMMANDS = {
     "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
     "settings": ("options:settings", "List every setting with its meaning and default."),
 }
-"""Each command by name: the module and name of it, and its line in the help."""
 
 
 class _Commands(click.Group):
     """Imports a command when it is used: a host waits for our start each time it opens."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
+        return list(self.commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        gc.disable()  # modules stay: searches for garbage among them would take a third of the start
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"contit_mcp.cli.{module}"), name)
-        gc.freeze()
-        gc.enable()
-        return command
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, _imported(name) if name and found else None, rest
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete a command's name without importing any of them."""
-        names = [CompletionItem(name, help=_COMMANDS[name][1]) for name in _COMMANDS if name.startswith(incomplete)]
-        return names + click.Command.shell_complete(self, ctx, incomplete)
+def _imported(command: str) -> click.Command:
+    gc.disable()  # modules stay: searches for garbage among them would take a third of the start
+    module, _, name = _COMMANDS[command][0].partition(":")
+    found: click.Command = getattr(importlib.import_module(f"contit_mcp.cli.{module}"), name)
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 @click.group(
     cls=_Commands,
+    commands=[click.Command(name, short_help=line) for name, (_, line) in _COMMANDS.items()],
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -85,24 +84,22 @@ def contit_mcp(ctx: click.Context) -> None:
       eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
     """
     if ctx.invoked_subcommand is None:
-        if sys.stdin.isatty():
+        if sys.stdin.isatty() or isinstance(sys.stdin.name, int):  # a number: stdin was closed
             click.echo(ctx.get_help())
         else:
-            ctx.invoke(_Commands.get_command(ctx.command, ctx, "stdio"))  # type: ignore[arg-type]
+            ctx.invoke(_imported("stdio"))
 
 
 def main() -> NoReturn:
     """Run the command line. An error is one line and a hint on stderr, with exit code 1 (2 for wrong usage)."""
     try:
-        open_streams()
+        _open_streams()
         if sys.warnoptions:  # warnings of our dependencies must not become errors
             warnings.filterwarnings("ignore")
-        if (ignored := without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
+        if (ignored := _without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
             _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
-        code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+        code = _run()
         sys.stdout.flush()
-    except SystemExit as leaving:
-        code = leaving.code
     except (KeyboardInterrupt, click.exceptions.Abort):
         code = 130  # 128 and the number of SIGINT, as shells count
         if "--json" in sys.argv:
@@ -118,8 +115,14 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _run() -> Any:
+    try:
+        return contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
+    except SystemExit as leaving:
+        return leaving.code
+
+
 def _report(error: Exception) -> int:
-    """Say what happened and what to do now; return the exit code."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, BrokenPipeError):
@@ -129,7 +132,9 @@ def _report(error: Exception) -> int:
         context = getattr(error, "ctx", None) or click.Context(contit_mcp)
         if "--json" not in sys.argv:
             _say(context.get_usage())
-        _say_error(error.format_message(), getattr(error, "hint", f"{context.command_path} --help says more."))
+        near = difflib.get_close_matches(sys.argv[1], _COMMANDS, n=1) if context.command is contit_mcp else []
+        hint = f"Did you mean {near[0]}?" if near else f"{context.command_path} --help says more."
+        _say_error(error.format_message(), getattr(error, "hint", hint))
         return error.exit_code
     if isinstance(error, ContitError):
         _say_error(error.message, error.hint)
@@ -150,10 +155,11 @@ def _report(error: Exception) -> int:
 
 
 def _say_error(message: str, hint: str) -> None:
-    """Print an error: for scripts that ask for JSON as an object, else as a line and a hint."""
     if "--json" in sys.argv:
-        with contextlib.suppress(OSError, ValueError):
+        try:
             click.echo(json.dumps({"status": "failed", "error": message, "hint": hint}))
+        except (OSError, ValueError):
+            _let_stdout_go()
         return
     from contit_mcp.cli.terminal import error_text  # noqa: PLC0415 - start-up time
 
@@ -170,3 +176,64 @@ def _say(text: str) -> None:
     """Write to stderr, which may be full or gone."""
     with contextlib.suppress(OSError, ValueError):
         click.echo(text, err=True)
+
+
+# --- the process that we find ourselves in: closed streams, and variables of other programs that stop our dependencies
+
+
+def _open_streams() -> None:
+    """Open the standard streams that the caller has closed: stdin is empty, stderr takes all, writes to stdout fail.
+
+    So no file of ours gets their numbers. A character that a stream's encoding lacks becomes a question mark.
+    """
+    for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        stream = getattr(sys, name)
+        if stream is None:
+            descriptor = os.open(os.devnull, flags)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003
+            stream = open(descriptor, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
+            setattr(sys, name, stream)
+        if name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _without_unusable(environment: MutableMapping[str, str]) -> list[str]:
+    """Drop the variables that a dependency of ours could not use; return a phrase for each that is ignored."""
+    ignored = []
+    for name, is_usable, problem in _RULES:
+        if (value := environment.get(name)) and not is_usable(value):
+            del environment[name]
+            ignored.append(f"{name}, which {problem}")
+    if any(name.lower().endswith("_proxy") for name in environment):
+        from contit_mcp.config.proxies import environment_proxies  # noqa: PLC0415 - start-up time
+
+        ignored += environment_proxies()[1]
+    return ignored
+
+
+def _is_writable(value: str) -> bool:
+    path = Path(value)
+    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) < 6
+
+
+def _are_plugins(group: str, value: str) -> bool:
+    known = {entry.name for entry in importlib.metadata.entry_points(group=f"opentelemetry_{group}")}
+    return all(name.strip() in known for name in value.split(","))
+
+
+_RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+    ("SSL_CERT_FILE", lambda value: Path(value).is_file() and os.access(value, os.R_OK), "names no readable file"),
+    ("SSL_CERT_DIR", lambda value: any(Path(part).is_dir() for part in value.split(os.pathsep)), "names no folder"),
+    ("SSLKEYLOGFILE", _is_writable, "names no file that can be written"),
+    ("COLUMNS", _is_number, "is not a number"),
+    ("LINES", _is_number, "is not a number"),
+    ("WEB_CONCURRENCY", _is_number, "is not a number"),
+    ("OTEL_PROPAGATORS", partial(_are_plugins, "propagator"), "names a propagator that is not installed"),
+    ("OTEL_PYTHON_CONTEXT", partial(_are_plugins, "context"), "names a context that is not installed"),
+    ("OTEL_PYTHON_TRACER_PROVIDER", partial(_are_plugins, "tracer_provider"), "names a provider that is not installed"),
+    ("OTEL_PYTHON_METER_PROVIDER", partial(_are_plugins, "meter_provider"), "names a provider that is not installed"),
+)

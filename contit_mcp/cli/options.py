@@ -87,9 +87,6 @@ def with_options(options: Iterable[Callable[..., Any]], command: Callable[..., A
     return command
 
 
-# --- the credential
-
-
 def credential_name(settings: Settings) -> str | None:
     """Return the kind of the configured credential and where it is, without any part of it; None if there is none."""
     for name, kind in _CREDENTIALS:
@@ -116,9 +113,6 @@ def _stored(settings: Settings) -> dict[str, Any]:
     names = {field.alias: name for name, field in Settings.model_fields.items()}
     found = {names[variable]: value for variable, value in stored_environment(state_folder(settings.state_dir)).items()}
     return {name: value for name, value in found.items() if name not in settings.model_fields_set}
-
-
-# --- the settings
 
 
 @click.command()

@@ -16,67 +16,50 @@ from contit_mcp.errors import ConfigurationError
 from contit_mcp.telemetry.logging import configure_logging
 
 if TYPE_CHECKING:
+    import httpx
     import uvicorn
-    from starlette.applications import Starlette
 
 KEEP_ALIVE_SECONDS = 65
 """Longer than contit-mcp keeps an idle connection: else it could be closed as a question is sent on it."""
 
 
-# --- the options
-
-
 _FILE = click.Path(exists=True, path_type=Path)
-_SECONDS = click.FloatRange(0)
-_DATE = click.DateTime(["%Y-%m-%d"])
 _OPTIONS = {
     "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV, a file or a folder."),
     "answers": click.option("--answers", type=_FILE, help='Scripted answers: [{"prompt": ..., "answer": ...}].'),
-    "run_seconds": click.option("--run-seconds", type=_SECONDS, help="How long each run takes.  [default: 1.5]"),
+    "run_seconds": click.option(
+        "--run-seconds", type=click.FloatRange(0), help="How long each run takes.  [default: 1.5]"
+    ),
     "faults": click.option("--fault", "faults", multiple=True, help='What goes wrong, as "503 on=start times=2".'),
-    "today": click.option("--today", type=_DATE, metavar="DATE", help='The date that "last week" counts from.'),
+    "today": click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help='The date that "last week" counts from.'),
     "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
 }
 
 
 def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the sandbox to a command, which is called with `app`, the sandbox."""
+    """Add the options of the sandbox to a command, which is called with `transport` to it, or None."""
 
     @functools.wraps(command)
-    def with_app(**rest: Any) -> Any:
-        given = _taken(rest)
-        return command(app=_app(given), **rest)
+    def with_transport(*, sandbox: bool = True, **rest: Any) -> Any:
+        given = {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
+        if given and not sandbox:
+            raise WrongUsage("The options of the sandbox have no effect without it.", "Add --sandbox.")
+        if sandbox and rest.get("base_url"):
+            raise WrongUsage("--sandbox and --base-url name two different Contits.", "Leave one of them out.")
+        return command(transport=_transport(given) if sandbox else None, **rest)
 
-    return with_options(_OPTIONS.values(), with_app)
+    return with_options(_OPTIONS.values(), with_transport)
 
 
 def embedded_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--sandbox` and its options to a command, which is called with `transport` to the sandbox, or None."""
-
-    @functools.wraps(command)
-    def with_transport(*, sandbox: bool, **rest: Any) -> Any:
-        given = _taken(rest)
-        if given and not sandbox:
-            raise WrongUsage("The options of the sandbox have no effect without it.", "Add --sandbox.")
-        if sandbox and rest["base_url"]:
-            raise WrongUsage("--sandbox and --base-url name two different Contits.", "Leave one of them out.")
-        transport = None
-        if sandbox:
-            import httpx  # noqa: PLC0415
-
-            transport = httpx.ASGITransport(_app(given))
-        return command(transport=transport, **rest)
-
+    """Add the options of the sandbox to a command, and `--sandbox`, which it needs for them."""
     flag = click.option("--sandbox", is_flag=True, help="Answer from the embedded sandbox; no account needed.")
-    return flag(with_options(_OPTIONS.values(), with_transport))
+    return flag(sandbox_options(command))
 
 
-def _taken(rest: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of the sandbox that were given out of a command's arguments."""
-    return {name: value for name in _OPTIONS if (value := rest.pop(name)) not in (None, ())}
+def _transport(given: dict[str, Any]) -> "httpx.ASGITransport":
+    import httpx  # noqa: PLC0415 - start-up time
 
-
-def _app(given: dict[str, Any]) -> "Starlette":
     from contit_mcp.sandbox.app import create_sandbox  # noqa: PLC0415
     from contit_mcp.sandbox.options import SandboxOptions, parse_fault  # noqa: PLC0415
 
@@ -84,18 +67,15 @@ def _app(given: dict[str, Any]) -> "Starlette":
         given["faults"] = tuple(map(parse_fault, given.get("faults", ())))
         if "today" in given:
             given["today"] = given["today"].date()
-        return create_sandbox(SandboxOptions(**given))
+        return httpx.ASGITransport(create_sandbox(SandboxOptions(**given)))
     except ValueError as exc:
         raise WrongUsage(f"{exc}.", "docs/sandbox.md says how faults and files are written.") from exc
-
-
-# --- the command
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
 @sandbox_options
-def command(port: int, app: "Starlette") -> None:
+def command(port: int, transport: "httpx.ASGITransport") -> None:
     """Run a local Contit to try and test against.
 
     \b
@@ -121,7 +101,7 @@ def command(port: int, app: "Starlette") -> None:
     click.echo(f"The sandbox answers at http://127.0.0.1:{port} to the key sandbox-key. Ctrl-C ends it.", err=True)
     click.echo(f"export CONTIT_BASE_URL=http://127.0.0.1:{port} CONTIT_API_KEY=sandbox-key", err=True)
     with listener:
-        _server(app).run([listener])
+        _server(transport.app).run([listener])
 
 
 def _was_not_ordered(record: logging.LogRecord) -> bool:
@@ -131,7 +111,7 @@ def _was_not_ordered(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))
 
 
-def _server(app: "Starlette") -> "uvicorn.Server":
+def _server(app: Any) -> "uvicorn.Server":
     import uvicorn  # noqa: PLC0415
 
     return uvicorn.Server(
@@ -140,7 +120,7 @@ def _server(app: "Starlette") -> "uvicorn.Server":
 
 
 @asynccontextmanager
-async def on_free_port(app: "Starlette") -> AsyncIterator[str]:
+async def on_free_port(app: Any) -> AsyncIterator[str]:
     """Serve the sandbox inside this process, and yield its address."""
     server = _server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:

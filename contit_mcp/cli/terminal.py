@@ -38,9 +38,6 @@ def without_controls(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-# --- commands to copy
-
-
 def shell_line(*words: str) -> str:
     """Return the words as one line that this system's shell reads back as the same words."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
@@ -66,9 +63,6 @@ def error_text(message: str, hint: str) -> str:
     return without_controls(f"error: {message}\nhint: {as_printed(hint)}")
 
 
-# --- answers
-
-
 def show_answer(text: str, *, indent: int = 0) -> None:
     """Print an answer: rendered on a terminal; in a pipe the text and a line end, exactly."""
     if sys.stdout.isatty():
@@ -88,9 +82,7 @@ def _page(text: str) -> "Markdown":
     from rich.markdown import Markdown, TableElement  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    class FoldedTable(TableElement):
-        """Breaks a word that is wider than its column, where rich would cut it."""
-
+    class FoldedTable(TableElement):  # rich cuts a word that is wider than its column
         def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
             for table in super().__rich_console__(console, options):
                 for column in table.columns if isinstance(table, Table) else ():
@@ -98,11 +90,9 @@ def _page(text: str) -> "Markdown":
                 yield table
 
     class Page(Markdown):
-        """A page whose words for a link cannot hide where it leads."""
-
         elements = Markdown.elements | {"table_open": FoldedTable}
 
-    page = Page(text, hyperlinks=False)
+    page = Page(text, hyperlinks=False)  # else the words of a link could hide where it leads
     page.parsed = MarkdownIt("js-default").parse(text)  # the preset with tables and without HTML
     for token in page.parsed:
         for part in token.children or []:
@@ -110,9 +100,6 @@ def _page(text: str) -> "Markdown":
                 part.content = f"{part.content} ({part.attrs['src']})"
                 part.type, part.tag, part.children = "text", "", None
     return page
-
-
-# --- while an ask waits
 
 
 @contextmanager
@@ -124,9 +111,7 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
     from rich.console import Console  # noqa: PLC0415 - start-up time
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    class OpenConsole(Console):
-        """Leaves the cursor alone: Ctrl-Z, and the second Ctrl-C, could not show it again."""
-
+    class OpenConsole(Console):  # Ctrl-Z, and the second Ctrl-C, could not show a hidden cursor again
         def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - rich's signature
             return False
 
@@ -140,13 +125,10 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
 def interruptible(leave: Callable[[], None]) -> Iterator[None]:
     """While inside, the first SIGINT or SIGTERM calls `leave` on the event loop; the second ends the process."""
     loop = asyncio.get_running_loop()
-    leaving = False
 
     def on_signal(_: int, __: FrameType | None) -> None:
-        nonlocal leaving
-        if leaving:
-            os._exit(INTERRUPTED)
-        leaving = True
+        for number in numbers:
+            signal.signal(number, lambda *_: os._exit(INTERRUPTED))
         loop.call_soon_threadsafe(leave)
 
     # Not the loop's handlers, which Windows lacks. An ignored signal stays so, as in a process in the background.

@@ -187,9 +187,14 @@ class HttpSettings(_Part):
     seal_key_file: UserPath | None = Field(None, description="File that holds the seal keys.")
     allowed_hosts: str = Field(
         "",
-        description="Names in `Host`, comma-separated; `name:*`: any port. Not set: this machine's; with `auth` any.",
+        description="Names that `Host` may have, comma-separated; `name:*`: any port. Not set: this machine's; with"
+        " authentication, any name.",
     )
-    allowed_origins: Origins = Field("", description="Web pages' origins. Not set: this machine's; with `auth` none.")
+    allowed_origins: Origins = Field(
+        "",
+        description="Origins of web pages that may call, comma-separated. Not set: this machine's; with authentication,"
+        " no page may call.",
+    )
     trusted_proxies: Networks = Field("", description="Comma-separated networks whose `X-Forwarded-…` is trusted.")
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Private key of the certificate (PEM).")

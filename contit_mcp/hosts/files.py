@@ -103,4 +103,6 @@ def _errors_about(path: Path, what: str) -> Iterator[None]:
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", "it is not UTF-8 text") or "unknown reason"
         hint = "Check that this user may do that; another path may be meant."
+        if isinstance(error, UnicodeDecodeError):
+            hint = "Save it as UTF-8 in an editor."
         raise ConfigurationError(f"{path} cannot be {what}: {problem}.", hint=hint) from error

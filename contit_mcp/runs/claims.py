@@ -12,31 +12,27 @@ RENEW_SECONDS = 4.0  # how old a lease is when it is renewed
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """The question may start; its intent is stored. If `interrupted`, a process died while it was sending the same one.
+class Claim:
+    """What became of a question, and the run that decides it.
 
-    Whether Contit accepted that start cannot be known: there is no idempotency key.
+    If `interrupted`, a process died while it was sending the same question. Whether Contit accepted that start cannot
+    be known: there is no idempotency key.
     """
 
     record: RunRecord
     interrupted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Deduplicated:
+class Granted(Claim):
+    """The question may start; its intent is stored."""
+
+
+class Deduplicated(Claim):
     """The same question is in flight, or its answer is still owed: this is its run."""
 
-    record: RunRecord
 
-
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(Claim):
     """The thread has another run in flight."""
-
-    record: RunRecord
-
-
-Claim = Granted | Deduplicated | Busy
 
 
 def decide(intent: RunRecord, latest: RunRecord | None, *, now: float) -> Claim:
@@ -56,7 +52,7 @@ def decide(intent: RunRecord, latest: RunRecord | None, *, now: float) -> Claim:
     return Granted(replace(intent, asked_at=asked_at), interrupted)
 
 
-def existing_run(question: Question, latest: RunRecord, *, now: float) -> Deduplicated | Busy | None:
+def existing_run(question: Question, latest: RunRecord, *, now: float) -> Claim | None:
     """Return the run that keeps this question from starting one; None if it may start."""
     if start_died(latest, now):
         return None
@@ -82,7 +78,7 @@ def slots_of(record: RunRecord) -> list[Slot]:
     """Return the slots that a run is in."""
     question = record.question
     thread_id = record.thread_id or question.thread_id
-    slots = [] if thread_id is None else [thread_slot(question.owner, thread_id)]
+    slots = [] if thread_id is None else [(question.owner, "thread_id", thread_id)]
     return [*slots, slot_of(question)] if question.thread_id is None else slots
 
 
@@ -90,14 +86,9 @@ def slot_of(question: Question) -> Slot:
     """Return the slot of the run that may keep this question from starting."""
     if question.thread_id is None:
         return question.owner, "opening", question.prompt_hash
-    return thread_slot(question.owner, question.thread_id)
+    return question.owner, "thread_id", question.thread_id
 
 
 def key_slot(record: RunRecord) -> Slot:
     """Return the slot of one run."""
     return record.question.owner, "key", record.key
-
-
-def thread_slot(owner: str, thread_id: str) -> Slot:
-    """Return the slot of a thread."""
-    return owner, "thread_id", thread_id

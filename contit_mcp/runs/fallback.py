@@ -60,7 +60,7 @@ class FallbackRunStore(RunStore):
         if isinstance(claim, Granted):
             here = await self._memory.claim(claim.record)  # it may know of a start that died in an outage
             self._memory.keep(claim.record)
-            return replace(claim, interrupted=claim.interrupted or (isinstance(here, Granted) and here.interrupted))
+            return replace(claim, interrupted=claim.interrupted or here.interrupted)
         self._copy(claim.record)
         return claim
 
@@ -76,25 +76,19 @@ class FallbackRunStore(RunStore):
         await self._memory.release(intent)
         await self._use_if_possible("release", lambda: self._store.release(intent))
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
+    async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
+        """Return the run with these ids, or the newest one on the thread whose ids are known."""
         here = await self._memory.find(owner, thread_id, run_id)
-        if here is not None and (here.answer is not None or here.failure is not None):
+        if run_id is not None and here is not None and (here.answer is not None or here.failure is not None):
             return here  # an end does not change
         there = await self._use_if_possible("find", lambda: self._store.find(owner, thread_id, run_id))
-        return here if there is None else self._copy(there)
+        known = [run for run in (there and self._copy(there), here) if run is not None]
+        return max(known, key=lambda run: run.asked_at, default=None)
 
     async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
         """Return the run with these ids; one in flight may be as this process last saw it."""
         here = await self._memory.find(owner, thread_id, run_id)
         return here if here is not None and not here.ended else await self.find(owner, thread_id, run_id)
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        here = await self._memory.latest(owner, thread_id)
-        there = await self._use_if_possible("latest", lambda: self._store.latest(owner, thread_id))
-        known = [run for run in (there and self._copy(there), here) if run is not None]
-        return max(known, key=lambda run: run.asked_at, default=None)
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -115,8 +109,7 @@ class FallbackRunStore(RunStore):
         """Apply the transition to the later of the store's and memory's states; the store may have missed some."""
         here = self._memory.newest(key_slot(record))
         after = await self._use(
-            "change",
-            lambda: self._store.change(here or record, lambda run, now: transition(_later(run, here), now)),
+            "change", lambda: self._store.change(here or record, lambda run, now: transition(_later(run, here), now))
         )
         return self._copy(after)
 
@@ -142,21 +135,17 @@ class FallbackRunStore(RunStore):
         self._check_open()
         async with self._turns:
             self._check_open()  # it may have failed while this one waited
-            is_trial, began, use, failed = not self._usable, anyio.current_time(), object(), False
+            is_trial, began = not self._usable, anyio.current_time()
             if is_trial:
                 self._retry_at = began + PAUSE_SECONDS  # one operation at a time tries
-            self._listener.store_began(use)
             try:
-                with anyio.fail_after(OPERATION_SECONDS):
+                with self._listener.store_use(name), anyio.fail_after(OPERATION_SECONDS):
                     result = await operation()
             except (StoreError, TimeoutError) as exc:
-                failed = True
                 too_slow = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
                 self._failed(error := exc if isinstance(exc, StoreError) else too_slow)
                 raise error from None  # memory is used instead
-            finally:
-                seconds = anyio.current_time() - began
-                self._listener.store_ended(use, name, seconds, failed=failed)
+        seconds = anyio.current_time() - began
         self._note_speed(seconds)
         if is_trial:
             self._retry_at = -math.inf

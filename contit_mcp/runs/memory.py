@@ -3,12 +3,12 @@
 import heapq
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice, takewhile
 from typing import TypeVar
 
-from contit_mcp.runs.claims import Slot, slots_of, start_died, thread_slot
+from contit_mcp.runs.claims import Slot, slots_of, start_died
 from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 
@@ -52,13 +52,14 @@ class MemoryRunStore(RunStore):
             self.keep(kept)
         return result
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
-        return next((run for run in self._started_on(owner, thread_id) if run.run_id == run_id), None)
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        return max(self._started_on(owner, thread_id), key=lambda run: run.asked_at, default=None)
+    async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
+        """Return the run with these ids, or the newest one on the thread whose ids are known."""
+        now = self.now()
+        self._expire(now)
+        keys = reversed(self._slots.get((owner, "thread_id", thread_id), ()))  # the one kept last first
+        kept = (self._retention.kept(self._records[key], now=now) for key in keys)
+        found = (run for run in kept if run and run.run_id and run_id in {None, run.run_id})
+        return max(found, key=lambda run: run.asked_at, default=None)
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -97,15 +98,6 @@ class MemoryRunStore(RunStore):
             self._slots[slot].remove(key)
             if not self._slots[slot]:
                 del self._slots[slot]
-
-    def _started_on(self, owner: str, thread_id: str) -> Iterator[RunRecord]:
-        """Yield the runs on a thread whose ids are known, the one kept last first."""
-        now = self.now()
-        self._expire(now)
-        for key in reversed(self._slots.get(thread_slot(owner, thread_id), ())):
-            record = self._retention.kept(self._records[key], now=now)
-            if record is not None and record.run_id is not None:
-                yield record
 
     def _expire(self, now: float) -> None:
         """Drop what is too old, and the oldest answers and ended runs beyond the capacity."""

@@ -7,16 +7,10 @@ from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.fallback import FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
+from contit_mcp.telemetry.call_stats import Listener
 
 
-def open_store(
-    location: StoreLocation,
-    *,
-    folder: Path,
-    retention: RetentionPolicy | None = None,
-    listener: Listener = NULL_LISTENER,
-) -> RunStore:
+def open_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy, listener: Listener) -> RunStore:
     """Return a store for the life of a process. Files, by default in `folder`, are opened when it is first used."""
     memory = MemoryRunStore(retention=retention)
     if location.kind == "memory":

@@ -66,35 +66,24 @@ def _known(word: StrEnum) -> BeforeValidator:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run. Times are seconds since the epoch. The methods are its transitions: each returns the record after it.
+    """One run. Times are seconds since the epoch. The methods are its transitions: each returns the record after it."""
 
-    Attributes:
-        key: Our own name for the run, from before its ids are known.
-        question: What was asked; its `thread_id` stays None for a run that began a conversation.
-        started_at: When the ids were stored.
-        run_seconds: From start to end, by the monotonic clock of a process that saw both; else by the wall clock.
-        replay_until: Until when a delivered answer is returned once more to the same question.
-        lease_owner: The process that sends the start, or polls for everyone, until `lease_until` if it does not renew.
-        cancelled: The asks that their callers have cancelled, each by its time in milliseconds. The run goes on.
-        title: The first words of the prompt, where one person uses the server; else None.
-    """
-
-    key: str
-    question: Question
+    key: str  # our own name for the run, from before its ids are known
+    question: Question  # its `thread_id` stays None for a run that began a conversation
     asked_at: float
     delivery: Annotated[Delivery, _known(Delivery.DELIVERED)]
     thread_id: str | None = None
     run_id: str | None = None
-    started_at: float | None = None
+    started_at: float | None = None  # when the ids were stored
     ended_at: float | None = None
-    run_seconds: float | None = None
-    replay_until: float | None = None
+    run_seconds: float | None = None  # by the monotonic clock of a process that saw start and end; else by the wall's
+    replay_until: float | None = None  # until then a delivered answer is returned once more to the same question
     answer: str | None = None
     failure: Annotated[Failure | None, _known(Failure.RUN_FAILED)] = None
-    lease_owner: str | None = None
-    lease_until: float | None = None
-    cancelled: tuple[int, ...] = ()
-    title: str | None = None
+    lease_owner: str | None = None  # the process that sends the start, or polls for everyone
+    lease_until: float | None = None  # if it does not renew
+    cancelled: tuple[int, ...] = ()  # asks that their callers have cancelled, by their time in ms; the run goes on
+    title: str | None = None  # the first words of the prompt, where one person uses the server
 
     @property
     def phase(self) -> Phase:

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Slot, slots_of, thread_slot
+from contit_mcp.runs.claims import Slot, slots_of
 from contit_mcp.runs.record import SCHEMA_VERSION, RunRecord
 from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 
@@ -64,19 +64,16 @@ class RedisRunStore(RunStore):
         # Done again until nothing else has changed what it read.
         return await self._guarded(lambda: self._redis.transaction(work, value_from_callable=True))
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
+    async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
+        """Return the run with these ids, or the newest one on the thread whose ids are known."""
 
         async def find() -> RunRecord | None:
+            if run_id is None:
+                return await self._newest(self._redis, (owner, "thread_id", thread_id), self.now(), started=True)
             key = await self._redis.get(_key(owner, "ids", thread_id, run_id))
             return None if key is None else await self._read(self._redis, owner, str(key), self.now())
 
         return await self._guarded(find)
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        slot = thread_slot(owner, thread_id)
-        return await self._guarded(lambda: self._newest(self._redis, slot, self.now(), started=True))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -116,7 +113,6 @@ class RedisRunStore(RunStore):
         return None if text is None else self._retention.read(key, text, answer, now=now)
 
     def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
-        """Write the record and its indexes."""
         owner, key = record.question.owner, record.key
         left = max(1, math.ceil(record.asked_at + self._retention.record - now))
         pipe.set(_key(owner, "run", key), record.to_json(), ex=left)

@@ -145,15 +145,10 @@ class SqliteRunStore(RunStore):
 
         return await self._do(work)
 
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
-        where = f"WHERE owner = ? AND thread_id = ? AND run_id = ? {_NEWEST}"
+    async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
+        """Return the run with these ids, or the newest one on the thread whose ids are known."""
+        where = f"WHERE owner = ? AND thread_id = ? AND run_id = coalesce(?, run_id) {_NEWEST}"  # NULL equals nothing
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
-
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
-        where = f"WHERE owner = ? AND thread_id = ? AND run_id IS NOT NULL {_NEWEST}"
-        return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
@@ -236,7 +231,7 @@ class SqliteRunStore(RunStore):
             ],
         )
 
-    def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str) -> RunRecord | None:
+    def _one(self, db: sqlite3.Connection, now: float, where: str, *values: str | None) -> RunRecord | None:
         query = f"SELECT key, record, answer FROM run {where}"  # noqa: S608 - our own words
         return next(self._records(now, db.execute(query, [*values, 1])), None)
 
@@ -246,7 +241,6 @@ class SqliteRunStore(RunStore):
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    """Open the file; create it with mode 0600 if it does not exist."""
     for folder in (*reversed(file.parent.parents), file.parent):
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)  # for this user alone, whatever the umask
@@ -299,7 +293,9 @@ def _prepare(db: sqlite3.Connection) -> None:
             raise _NotOursError("it is a database of another program")
         if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
             raise _NotOursError("it was written by another version of contit-mcp")
-    _use_journal(db)
+    # SQLite does not wait where two processes that open a new file at once set the mode; one of them does, for both.
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
     db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
     db.execute("BEGIN IMMEDIATE")
@@ -309,20 +305,6 @@ def _prepare(db: sqlite3.Connection) -> None:
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     db.execute("COMMIT")
-
-
-def _use_journal(db: sqlite3.Connection) -> None:
-    """Set the journal mode. SQLite does not wait where two processes that open a new file at once set it."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

@@ -99,12 +99,8 @@ class RunStore(ABC):
         return await self.find(owner, thread_id, run_id)
 
     @abstractmethod
-    async def find(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids."""
-
-    @abstractmethod
-    async def latest(self, owner: str, thread_id: str) -> RunRecord | None:
-        """Return the newest run on a thread whose ids are known."""
+    async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
+        """Return the run with these ids; without a run id, the newest one on the thread whose ids are known."""
 
     @abstractmethod
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:

@@ -21,7 +21,7 @@ class Condition:
 
     def holds(self, item: Item) -> bool:
         """Return whether the condition holds of an item."""
-        if self.field == "text":
+        if self.field == "text" and self.values:  # not a number field of this name
             return (item.id in self.ids) != self.negated
         if self.values:
             return bool(set(item.facets.get(self.field, ())) & set(self.values)) != self.negated

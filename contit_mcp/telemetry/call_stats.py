@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +15,8 @@ from contit_mcp.telemetry.logging import get_logger
 log = get_logger(__name__)
 
 Event = Literal["retry", "poll", "join", "store_error", "held"]  # held: not sent, as Contit had asked for a pause
+
+RunState = Literal["waited for", "polled"]  # other replicas can poll those that callers of this one wait for
 
 # Instead of a status
 POOL = "pool"  # no connection of our own was free, so nothing was sent
@@ -37,17 +39,13 @@ class Listener:
     def run_ended(self, end: str, seconds: float | None) -> None:
         """An end ("completed", or a `Failure`) was seen, for the first time in any process; seconds from the start."""
 
-    def runs_waited_for(self, change: int) -> None:
-        """Callers of this process wait for one run more (1) or less (-1)."""
+    def run_in(self, state: RunState) -> AbstractContextManager[object]:
+        """Return what is entered while this process polls a run, or while callers of it wait for a run."""
+        return nullcontext(state)
 
-    def runs_polled(self, change: int) -> None:
-        """This process polls one run more (1) or less (-1); other replicas can poll the rest of those waited for."""
-
-    def store_began(self, use: object) -> None:
-        """A store operation has begun; `use` identifies it until it ends."""
-
-    def store_ended(self, use: object, operation: str, seconds: float, *, failed: bool) -> None:
-        """A store operation has ended."""
+    def store_use(self, operation: str) -> AbstractContextManager[object]:
+        """Return what is entered while an operation of the store lasts; it has failed if an error leaves it."""
+        return nullcontext(operation)
 
     def store_usable(self, *, usable: bool) -> None:
         """The store can no longer be used, or can be used again."""

@@ -102,7 +102,6 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, as_j
 def _log_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object, **more: object
 ) -> None:
-    """Log a warning of Python by its category and place."""
     del message, rest, more  # they can quote anything
     get_logger(_OURS).warning("python.warning", category=category.__name__, where=f"{_short_path(filename)}:{lineno}")
 

@@ -1,6 +1,8 @@
 """Metrics for a Prometheus server. There is no label for owners, because callers could fill the memory with labels."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import anyio
@@ -9,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 
 from contit_mcp import __version__
 from contit_mcp.errors import StartUnknownError, UnexpectedError
-from contit_mcp.telemetry.call_stats import POOL, Event, Listener
+from contit_mcp.telemetry.call_stats import POOL, Event, Listener, RunState
 
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)  # with the waits of hosts
 _RUN_SECONDS = (1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240, 600, 1_800)
@@ -37,17 +39,15 @@ class Metrics(Listener):
         for end in RUN_ENDS:
             self._runs.labels(end)
             self._run_seconds.labels(end)
-        self._runs_waited_for = gauge("contit_mcp_runs_in_flight", "Runs that callers of this process wait for.")
-        self._runs_polled = gauge("contit_mcp_pollers", "Runs that this process polls.")
+        self._runs_in: dict[RunState, Gauge] = {
+            "waited for": gauge("contit_mcp_runs_in_flight", "Runs that callers of this process wait for."),
+            "polled": gauge("contit_mcp_pollers", "Runs that this process polls."),
+        }
 
         # Calls
         self._calls = counter("contit_mcp_calls", "Tool calls, without polls of tasks.", ["tool", "outcome"])
-        self._seconds = histogram(
-            "contit_mcp_call_seconds",
-            "Tool calls, without those that returned a task.",
-            ["tool"],
-            buckets=_CALL_SECONDS,
-        )
+        text = "Tool calls, without those that returned a task."
+        self._seconds = histogram("contit_mcp_call_seconds", text, ["tool"], buckets=_CALL_SECONDS)
         self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
         self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
         left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
@@ -74,9 +74,8 @@ class Metrics(Listener):
         }
 
         # The store
-        self._store_seconds = histogram(
-            "contit_mcp_store_seconds", "How long uses of the run store took.", ["operation"]
-        )
+        text = "How long uses of the run store took."
+        self._store_seconds = histogram("contit_mcp_store_seconds", text, ["operation"])
         self._store_errors = counter("contit_mcp_store_errors", "Times that the run store could not be used.")
         self._store_usable = gauge("contit_mcp_store_usable", "Whether the run store can be used; if not, memory is.")
         self._store_usable.set(1)
@@ -145,23 +144,20 @@ class Metrics(Listener):
         if seconds is not None:
             self._run_seconds.labels(end).observe(seconds)
 
-    def runs_waited_for(self, change: int) -> None:
-        """Count the runs that are waited for."""
-        self._runs_waited_for.inc(change)
+    def run_in(self, state: RunState) -> AbstractContextManager[object]:
+        """Count a run as long as it is in the state."""
+        return self._runs_in[state].track_inprogress()
 
-    def runs_polled(self, change: int) -> None:
-        """Count the runs that are polled."""
-        self._runs_polled.inc(change)
-
-    def store_began(self, use: object) -> None:
-        """Note when a use of the store began."""
+    @contextmanager
+    def store_use(self, operation: str) -> Iterator[None]:
+        """Count a use of the store, and its failure."""
+        use = object()
         self._store_uses[use] = anyio.current_time()
-
-    def store_ended(self, use: object, operation: str, seconds: float, *, failed: bool) -> None:
-        """Count a use of the store."""
-        del self._store_uses[use]
-        self._store_seconds.labels(operation).observe(seconds)
-        self._store_errors.inc(failed)
+        try:
+            with self._store_seconds.labels(operation).time(), self._store_errors.count_exceptions():
+                yield
+        finally:
+            del self._store_uses[use]
 
     def store_usable(self, *, usable: bool) -> None:
         """Note whether the store can be used."""

@@ -41,14 +41,6 @@ async def test_when_the_one_who_polls_leaves_another_goes_on_and_hears_the_words
     assert notes.heard[-1] == "completed"
 
 
-async def test_another_owner_with_the_same_question_gets_a_run_of_their_own() -> None:
-    stage = set_stage()
-    async with anyio.create_task_group() as tasks:
-        for owner in ("a", "b"):
-            tasks.start_soon(partial(stage.assistant.ask, owner, "q", wait_seconds=45))
-    assert stage.contit.started("q") == 2
-
-
 async def test_start_and_ask_join_each_other_also_on_the_thread_that_the_question_began() -> None:
     stage = set_stage(EchoContit(seconds=60))
     first, second = await stage.start("q"), await stage.start("q")

@@ -141,21 +141,17 @@ class Terminal:
         return [line.rstrip() for line in lines]
 
 
-def on_terminal(*arguments: str, **more: str) -> AbstractAsyncContextManager[Terminal]:
-    return on_terminal_with(COMMAND, 80, *arguments, **more)
-
-
 @asynccontextmanager
-async def on_terminal_with(command: list[str], width: int, /, *arguments: str, **more: str) -> AsyncIterator[Terminal]:
-    """A command whose stdin, stdout and stderr are a terminal of this width; at the end it has ended."""
+async def on_terminal(*arguments: str, **more: str) -> AsyncIterator[Terminal]:
+    """A command whose stdin, stdout and stderr are a terminal of 80 columns; at the end it has ended."""
     import pty  # noqa: PLC0415 - not on Windows
     import termios  # noqa: PLC0415 - likewise
 
     leader, follower = pty.openpty()
-    termios.tcsetwinsize(follower, (24, width))
+    termios.tcsetwinsize(follower, (24, 80))
     try:
         async with await anyio.open_process(
-            [*command, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
+            [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
         ) as process:
             os.close(follower)
             terminal = Terminal(process, leader)

@@ -22,6 +22,8 @@ from tests.cli.command_line import RunHere, run, upstream
 from tests.echo_contit import EchoContit
 from tests.virtual_time import VirtualTimeLoop
 
+pytestmark = pytest.mark.anyio
+
 DRAFTS = "How many drafts are there?"
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
 PLAIN = Wanted(GivenOptions(None, None, None), "Is it raining?")
@@ -46,9 +48,7 @@ def test_in_a_pipe_stdout_holds_the_answer_and_nothing_else(sandbox: Contit, run
     assert {known.prompt for known in sandbox.record.runs} == {DRAFTS}
 
 
-def test_last_and_thread_go_on_with_a_conversation_and_without_a_prompt_fetch_its_answer(
-    sandbox: Contit, run_here: RunHere
-) -> None:
+def test_last_and_thread_continue_a_conversation_or_fetch_its_answer(sandbox: Contit, run_here: RunHere) -> None:
     """Another credential has conversations of its own; a store in memory forgets with its process."""
     to = upstream(sandbox.url)
     run_here("ask", "List all published articles from March 2026", **to)
@@ -154,19 +154,14 @@ def test_without_a_credential_the_hint_names_the_commands_and_variables(run_here
         assert as_json.stderr == ""
 
 
-@pytest.mark.anyio
 async def test_a_contit_that_cannot_be_reached_is_one_error_with_the_reason() -> None:
     """No log line is before it; a level that the person set is kept."""
     nobody = f"http://127.0.0.1:{free_port()}"
-    for url, reason in (
-        ("https://no-such-host.invalid", "the name of no-such-host.invalid does not resolve"),
-        (nobody, "refused the connection"),
-    ):
-        asked = await run("ask", DRAFTS, **upstream(url))
-        error, hint = asked.stderr.splitlines()
-        assert error.startswith("error: Contit could not be reached: ")
-        assert reason in error
-        assert hint.startswith("hint: Check CONTIT_BASE_URL")
+    asked = await run("ask", DRAFTS, **upstream(nobody))
+    error, hint = asked.stderr.splitlines()
+    assert error.startswith("error: Contit could not be reached: ")
+    assert "refused the connection" in error
+    assert hint.startswith("hint: Check CONTIT_BASE_URL")
     assert "upstream.backoff" in (await run("ask", "--log-level", "WARNING", DRAFTS, **upstream(nobody))).stderr
 
 
@@ -208,7 +203,6 @@ def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state:
     assert re.fullmatch(r"Still running after \d s; the sandbox ended with it\.\n", ended.stderr)
 
 
-@pytest.mark.anyio
 async def test_an_answer_survives_a_locale_without_its_letters(sandbox: Contit) -> None:
     plain = await run("ask", "Find xyzzy", **upstream(sandbox.url, PYTHONIOENCODING="ascii"))
     assert (plain.returncode, "?xyzzy?" in plain.stdout) == (0, True)
@@ -216,7 +210,6 @@ async def test_an_answer_survives_a_locale_without_its_letters(sandbox: Contit) 
     assert "“xyzzy”" in json.loads(as_json.stdout)["response"]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})])
 async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None:
     upstream = EchoContit(seconds=1.0)
@@ -236,7 +229,6 @@ def test_a_certificate_that_is_not_trusted_is_said_once() -> None:
     assert said == "The certificate … is not trusted here."
 
 
-@pytest.mark.anyio
 async def test_an_interruption_before_the_question_is_read_is_an_object_too(tmp_path: Path) -> None:
     """Here while modules are imported."""
     (tmp_path / "structlog.py").write_text("raise KeyboardInterrupt")

@@ -19,19 +19,14 @@ from contit_mcp.runs.sqlite import FILE_NAME
 from contit_mcp.sandbox.options import parse_fault
 from tests.children import Contit, free_port, in_thread
 from tests.cli.command_line import RunHere, upstream
-from tests.contit.raw_server import Connection, raw_server
+from tests.contit.raw_server import Connection, no_proxies, raw_server
 from tests.contit.test_tls_and_proxies import make_authority
+
+__all__ = ["no_proxies"]
+pytestmark = pytest.mark.anyio
 
 NOWHERE = "http://127.0.0.1:9"
 TOKENS = f"alice:{'a' * 32},bob:{'b' * 32}"
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies the machine has."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 # --- the command
@@ -58,9 +53,7 @@ def test_when_all_is_well_it_says_so_line_by_line(
     assert again.code == 0
 
 
-def test_a_failure_has_its_hint_on_a_line_of_its_own_and_a_proxy_is_named_without_its_password(
-    run_here: RunHere,
-) -> None:
+def test_a_failure_has_a_hint_on_its_own_line_and_a_proxy_is_named_without_its_password(run_here: RunHere) -> None:
     proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
     checked = run_here("check", CONTIT_BASE_URL="https://contit.example", HTTPS_PROXY=proxy)
     lines = checked.stdout.splitlines()
@@ -87,7 +80,6 @@ def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: C
 # --- the store
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("given", "good", "verdict"),
     [
@@ -121,7 +113,6 @@ async def test_where_runs_are_remembered_is_said_and_tried_and_nothing_is_left_b
 # --- the callers of the HTTP server
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("given", "good", "verdict"),
     [
@@ -168,7 +159,6 @@ async def check(url: str, **environment: str) -> tuple[Finding, Finding]:
     return contit, credential
 
 
-@pytest.mark.anyio
 async def test_nothing_is_started(sandbox: Contit) -> None:
     """401 without the credential and 404 with it, about a run that does not exist."""
     assert all(finding.good for finding in await check(sandbox.url))
@@ -181,7 +171,6 @@ OAUTH = NO_KEY | {"CONTIT_TOKEN_URL": "URL/connect/token", "CONTIT_CLIENT_ID": "
 CLIENT = "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden)"
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("environment", "good", "said", "hint"),
     [
@@ -205,7 +194,6 @@ async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
     assert hint in str(credential.hint)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("status", [500, 429, 418])
 @pytest.mark.parametrize("after", [0, 1])
 async def test_another_status_is_said_as_it_is(status: int, after: int, sandbox: Contit) -> None:
@@ -214,7 +202,6 @@ async def test_another_status_is_said_as_it_is(status: int, after: int, sandbox:
     assert (findings[after].good, f"HTTP {status}" in findings[after].verdict) == (False, True)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -224,9 +211,7 @@ async def test_another_status_is_said_as_it_is(status: int, after: int, sandbox:
         (Response(status_code=403), "refuses even to look at a credential"),
     ],
 )
-async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_credential(
-    answer: Response, said: str
-) -> None:
+async def test_an_address_that_is_not_contits_is_told_and_not_shown_the_credential(answer: Response, said: str) -> None:
     """One that asks for a credential and then knows a made-up run is not Contit either."""
     seen: list[Request] = []
 
@@ -251,7 +236,6 @@ async def test_an_address_that_is_not_contits_is_told_and_never_shown_the_creden
 # --- the way there
 
 
-@pytest.mark.anyio
 async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
     """A closed port, an unknown name, an unknown certificate authority, and what speaks no TLS or no HTTP."""
     contit, _ = await check(f"http://127.0.0.1:{free_port()}")
@@ -282,7 +266,6 @@ async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
             assert f"does not speak {language}" in contit.verdict
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("status", "said"),
     [

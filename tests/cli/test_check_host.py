@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from contit_mcp.cli.check_host import DESKTOP_PATH
 from contit_mcp.hosts.table import HOSTS
-from tests.children import COMMAND, TOKEN_MODE, TOKENS, Served, contit, in_thread
-from tests.cli.command_line import on_terminal_with, upstream
+from tests.children import TOKEN_MODE, TOKENS, Served, contit, in_thread
+from tests.cli.command_line import on_terminal, upstream
 from tests.cli.conftest import file_of, said_by
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +38,7 @@ def checked(command: Calls, slug: str = "cursor", *more: str, **variables: str) 
     return done.exit_code, said_by(done)
 
 
-def test_an_entry_is_used_with_its_own_variables_alone(command: Calls, home: Path, state: Path) -> None:
+def test_an_entry_is_used_with_its_own_variables_alone(command: Calls, state: Path) -> None:
     with contit() as it:
         said_by(command("install", "goose", **upstream(it.url)), 0)
         code, said = checked(command, "goose", CONTIT_MCP_STORE="nonsense")
@@ -69,6 +68,10 @@ def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls,
         ({"command": "/nowhere/contit-mcp"}, "cannot be started: No such file or directory"),
         ({"command": sys.executable, "args": ["-c", "raise SystemExit('it fell')"]}, "did not answer: it fell"),
         ({"command": sys.executable, "args": ["-c", "print('hi')"]}, "did not answer: it said nothing"),
+        (
+            {"command": sys.executable, "args": ["-c", "raise SystemExit('no token=abc nor Bearer abc')"]},
+            "did not answer: no ... nor ...",
+        ),
         ({"command": "x\0y"}, "its entry holds characters that no command can have"),
         ({"command": "\ud800"}, "its entry holds characters that no command can have"),
         ({"command": "/nowhere/x", "args": ["--header", "Authorization: Bearer SECRET-MARKER"]}, "cannot be started"),
@@ -82,7 +85,7 @@ def test_an_entry_starts_with_little_more_than_its_own_variables(command: Calls,
         ),
     ],
 )
-def test_whatever_is_wrong_with_an_entry_is_said(entry: dict[str, Any], said: str, command: Calls, home: Path) -> None:
+def test_whatever_is_wrong_with_an_entry_is_said(entry: dict[str, Any], said: str, command: Calls) -> None:
     if "command" in entry:
         entry = entry | {"args": [*entry.get("args", []), "--sandbox"]}
     hold(entry)
@@ -96,9 +99,7 @@ def test_whatever_is_wrong_with_an_entry_is_said(entry: dict[str, Any], said: st
 
 
 @pytest.mark.parametrize(("content", "said"), [("{}", "it has no entry"), ("{", "line 1")])
-def test_a_file_without_an_entry_is_named_once_with_the_way_to_one(
-    content: str, said: str, command: Calls, home: Path
-) -> None:
+def test_a_file_without_an_entry_is_named_once_with_the_way_to_one(content: str, said: str, command: Calls) -> None:
     file = file_of("cursor", "project")
     file.parent.mkdir()
     file.write_text(content)
@@ -127,7 +128,7 @@ TOKEN = {"CONTIT_ASSISTANT_TOKEN": "t"}
     ],
 )
 def test_an_answer_of_a_server_on_the_network_is_explained(
-    slug: str, arguments: str, status: int, variables: dict[str, str], said: str, command: Calls, home: Path
+    slug: str, arguments: str, status: int, variables: dict[str, str], said: str, command: Calls
 ) -> None:
     """With the way to an entry that has a token, where the host can have one; VS Code's entry is good as it is."""
     with in_thread(Response(status_code=status)) as url:
@@ -137,7 +138,7 @@ def test_an_answer_of_a_server_on_the_network_is_explained(
     assert said.format(url=url) in found
 
 
-def test_a_remote_entry_reaches_a_server_with_its_token(command: Calls, home: Path) -> None:
+def test_a_remote_entry_reaches_a_server_with_its_token(command: Calls) -> None:
     with Served(TOKEN_MODE, ("--sandbox", "--probe")) as served:
         for slug in ("cursor", "codex", "continue"):
             said_by(command("install", slug, "--http", served.base, "--token"), 0)
@@ -151,7 +152,7 @@ def test_a_remote_entry_reaches_a_server_with_its_token(command: Calls, home: Pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="it takes a pipe and a device")
-def test_a_project_s_file_that_is_not_one_is_refused_at_once(command: Calls, home: Path) -> None:
+def test_a_project_s_file_that_is_not_one_is_refused_at_once(command: Calls) -> None:
     """A pipe would be waited for without end."""
     file = file_of("claude-code", "project")
     for make in (os.mkfifo, os.mkdir, lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 70_000_000)):
@@ -190,10 +191,9 @@ async def test_at_a_terminal_the_user_is_asked_about_an_entry_of_a_project(home:
     script = f"key='$(curl)'; {'A' * 300}=1; open({str(told)!r}, 'w') # END"
     entry = {"command": sys.executable, "args": ["-c", script, "--sandbox"], "env": {"TOKEN": "b; " + "B" * 300 + "C"}}
     hold(entry, "claude-code", "project")
-    script = f'cd {shlex.quote(str(home / "project"))} && exec {shlex.join(COMMAND)} "$@"'
     words = ("check", "--host", "claude-code", "--scope", "project")
     for answer in ("\n", "y\n"):
-        async with on_terminal_with(["/bin/sh", "-c", script, "sh"], 80, *words) as terminal:
+        async with on_terminal(*words) as terminal:
             await terminal.until(lambda text: "Use it now? [y/N]" in text)
             seen = re.sub(r"\s", "", terminal.written)
             assert all(part in seen for part in ("$(curl)", "#END", "withTOKEN=b;", "BC"))
@@ -203,9 +203,7 @@ async def test_at_a_terminal_the_user_is_asked_about_an_entry_of_a_project(home:
 
 
 @pytest.mark.parametrize("leads_to", ["key", "token"])
-def test_no_secret_goes_to_an_address_that_install_did_not_write(
-    leads_to: str, command: Calls, home: Path, state: Path
-) -> None:
+def test_no_secret_goes_to_an_address_that_install_did_not_write(leads_to: str, command: Calls, state: Path) -> None:
     """Even with --trust, neither the key of the state folder nor the bearer token."""
     seen: list[str] = []
 

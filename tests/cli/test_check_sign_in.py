@@ -14,7 +14,7 @@ from contit_mcp.cli.check_sign_in import check_sign_in
 from contit_mcp.cli.findings import Finding
 from contit_mcp.config.sources import load_settings
 from tests.children import COMMAND, Served, free_port, in_thread
-from tests.cli.test_check import no_proxies
+from tests.contit.raw_server import no_proxies
 from tests.contit.test_tls_and_proxies import make_authority
 from tests.http.issuer import AUDIENCE, OAUTH, SECOND, Issuer, issuing
 
@@ -65,7 +65,7 @@ async def test_all_is_well_where_a_client_can_sign_in(issuer: Issuer, tmp_path: 
         findings = await check(issuer, tmp_path / "token", **environment)
     assert [finding.verdict for finding in findings] == [
         'names the issuer and the scopes ["openid"]',
-        "clients can sign in at it",
+        "clients get an id by registration by hand only",
         "2 can be used",
         'accepted; its caller is "ada"',
     ]

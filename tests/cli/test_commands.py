@@ -16,10 +16,11 @@ from contit_mcp.server.tenancy import Kind, Sealer, sealer_of_credential
 from tests.children import COMMAND, Contit, free_port
 from tests.cli.command_line import RunHere, environment, on_terminal, run, started, upstream
 
+pytestmark = pytest.mark.anyio
+
 # --- demo and sandbox
 
 
-@pytest.mark.anyio
 async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread(tmp_path: Path) -> None:
     """Nothing is imported from the current folder."""
     (tmp_path / "contit_mcp.py").write_text("raise SystemExit(3)", encoding="utf-8")
@@ -35,14 +36,12 @@ async def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread
     assert first == second
 
 
-@pytest.mark.anyio
 async def test_the_demo_asks_what_own_content_answers(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text('[{"title": "Plum Cake"}]', encoding="utf-8")
     shown = await run("demo", "--data", str(tmp_path / "one.json"), "--run-seconds", "0")
     assert (shown.stdout.count("Plum Cake"), shown.stderr) == (2, "")
 
 
-@pytest.mark.anyio
 async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     """Here the child ends at once."""
     ends = "import os, sys; 'stdio' in sys.orig_argv and os._exit(3)"
@@ -52,7 +51,6 @@ async def test_a_demo_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     assert (failed.returncode, failed.stderr.endswith(error)) == (1, True)
 
 
-@pytest.mark.anyio
 async def test_the_sandbox_serves_on_its_port_with_its_faults_and_says_that_a_port_is_taken() -> None:
     port = free_port()
     options = ("--run-seconds", "0", "--fault", "503 on=status times=1")
@@ -117,6 +115,7 @@ def test_runs_are_listed_shown_and_completed_for_their_credential_alone(sandbox:
     assert (other.code, other.stdout, other.stderr) == (0, "", "No conversation is remembered.\n")
     assert completed(run_here, line, CONTIT_API_KEY="another") == []
     assert completed(run_here, "contit-mcp ask --thread ") == []
+    assert completed(run_here, "contit-mcp sa", CONTIT_NONSENSE="x") == ["sandbox"]
 
 
 # --- handle
@@ -158,30 +157,23 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(run_here: RunHere
         assert NEW not in done.stderr
 
 
-# --- completion
-
-
-def test_commands_options_and_choices_are_completed(run_here: RunHere) -> None:
-    for line, some in (
-        ("contit-mcp ", {"stdio", "ask", "demo", "check", "sandbox"}),
-        ("contit-mcp sa", {"sandbox"}),
-        ("contit-mcp ask --", {"--thread", "--last", "--json", "--sandbox", "--config"}),
-        ("contit-mcp ask --log-level W", {"warning"}),
-    ):
-        found = completed(run_here, line, CONTIT_NONSENSE="x")
-        assert some <= set(found), found
-        assert all(word.lower().startswith(line.rpartition(" ")[2].lower()) for word in found)
-
-
 # --- help and wrong usage
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("assk", "hello"), 2, "hint: contit-mcp --help says more."),
+        (("assk", "hello"), 2, "hint: Did you mean ask?"),
         (("stdio", "--nonsense"), 2, "No such option"),
+        (("install", "--sandbox"), 2, "These options need the HOST"),
+        (("ask", "--thread", "t", "--run", "r", "More?"), 2, "--run fetches an answer and takes no PROMPT"),
         (("install", "claude"), 2, "'claude-desktop', 'claude-code'"),
+        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "cannot be combined"),
+        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "cannot be combined"),
+        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
+        (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
+        (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
+        (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),
         (("check", "--config", "no-such-file.toml"), 1, "cannot be read"),
         (("check", "--trust"), 2, "hint: Add --host HOST."),
         (("check", "--host", "cursor", "--token-file", __file__), 2, "the entry has its own settings"),
@@ -192,7 +184,9 @@ def test_commands_options_and_choices_are_completed(run_here: RunHere) -> None:
         (("sandbox", "--data", "/dev/null"), 2, "hint: docs/sandbox.md"),
     ],
 )
-def test_wrong_usage_is_one_clear_error(arguments: tuple[str, ...], code: int, said: str, run_here: RunHere) -> None:
+def test_wrong_usage_is_one_clear_error(
+    arguments: tuple[str, ...], code: int, said: str, home: Path, run_here: RunHere
+) -> None:
     failed = run_here(*arguments)
     assert (failed.code, failed.stdout, failed.is_calm()) == (code, "", True)
     assert said in failed.stderr
@@ -206,7 +200,6 @@ def test_help_and_version(run_here: RunHere) -> None:
     assert run_here("--version").stdout == f"contit-mcp {contit_mcp.__version__}\n"
 
 
-@pytest.mark.anyio
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not on Windows")
 async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> None:
     async with on_terminal() as terminal:
@@ -218,7 +211,6 @@ async def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> N
         terminal.process.terminate()
 
 
-@pytest.mark.anyio
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("arguments", [("check",), ("ask", "--sandbox", DRAFTS), ("--help",)])
 async def test_output_that_cannot_be_written_is_one_error(arguments: tuple[str, ...]) -> None:

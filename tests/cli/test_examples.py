@@ -32,7 +32,7 @@ SERVES_UNTIL_STOPPED = re.compile(r"contit-mcp (sandbox|http)\b")
 
 def examples(command: str) -> list[str]:
     """The lines of its Examples, without the words beside them."""
-    loaded = contit_mcp.get_command(click.Context(contit_mcp), command)
+    _, loaded, _ = contit_mcp.resolve_command(click.Context(contit_mcp), [command])
     assert loaded is not None
     text = loaded.get_help(click.Context(loaded, info_name=f"contit-mcp {command}", terminal_width=80))
     _, found, rest = text.partition("Examples:\n")

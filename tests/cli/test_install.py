@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_edited_safely_is_left_alone(
     assert at_home(home) == before
 
 
-def test_an_entry_that_somebody_changed_is_replaced_only_by_force_and_never_lost(command: Calls, home: Path) -> None:
+def test_an_entry_that_somebody_changed_is_replaced_only_by_force_and_never_lost(command: Calls) -> None:
     file = file_of("cursor")
     file.parent.mkdir()
     by_hand = '{"mcpServers": {"contit-assistant": {"command": "mine"}}}'
@@ -173,7 +173,7 @@ def test_print_shows_the_entry_and_changes_nothing(command: Calls, home: Path) -
     assert at_home(home) == before
 
 
-def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls, home: Path) -> None:
+def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls) -> None:
     """The rest of the file stays as it is."""
     comma, comment = '{"mcpServers": {"o": {"command": "b"},}}', '{\n// mine\n"mcpServers": {}}'
     for slug, text, said in (
@@ -197,7 +197,7 @@ def test_what_a_host_cannot_read_in_its_own_file_is_said(command: Calls, home: P
 # --- the key
 
 
-def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, home: Path, state: Path) -> None:
+def test_the_key_goes_into_a_file_that_nobody_else_can_read(command: Calls, state: Path) -> None:
     """It is removed with the last entry that names it. Here it could not be tried, and that is said."""
     key_file = state / "api-key"
     not_tried = "The key was not tried. Contit at http://127.0.0.1:9: 127.0.0.1:9 refused the connection"
@@ -243,7 +243,7 @@ def test_no_key_is_left_behind(command: Calls, home: Path, state: Path) -> None:
     assert not (state / "api-key").exists()
 
 
-def test_another_key_replaces_the_stored_one_only_when_asked_to(command: Calls, home: Path, state: Path) -> None:
+def test_another_key_replaces_the_stored_one_only_when_asked_to(command: Calls, state: Path) -> None:
     command("install", "cursor", CONTIT_API_KEY="first")
     refused = command("install", "codex", CONTIT_API_KEY="second")
     assert isinstance(refused.exception, ContitError)
@@ -370,7 +370,7 @@ async def test_a_key_is_asked_for_and_not_shown_and_a_refused_one_asked_for_agai
 # --- which hosts, which entries
 
 
-def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Path) -> None:
+def test_without_a_host_it_lists_them_and_what_is_here(command: Calls) -> None:
     file_of("cursor").parent.mkdir()
     file_of("codex").parent.mkdir()
     file_of("codex").write_text("broken")
@@ -381,25 +381,6 @@ def test_without_a_host_it_lists_them_and_what_is_here(command: Calls, home: Pat
         assert state in lines[slug]
     assert "found" not in lines["windsurf"]
     assert str(file_of("windsurf")) in lines["windsurf"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("install", "cursorr"), 2, "'cursorr' is not one of 'claude-desktop'"),
-        (("install", "cursor", "--sandbox", "--http", "https://x.example"), 2, "cannot be combined"),
-        (("install", "cursor", "--sandbox", "--key-file", "mine"), 2, "cannot be combined"),
-        (("install", "cursor", "--token"), 2, "--token and --no-token are for --http"),
-        (("install", "claude-desktop", "--http", "https://x.example"), 1, "reads no remote servers from its file"),
-        (("install", "cursor", "--http", "http://x.example"), 1, "--http must begin with https://"),
-        (("install", "windsurf", "--scope", "project", "--sandbox"), 1, "keeps no file for a project"),
-        (("uninstall", "cursor"), 0, "There is no contit-assistant in"),
-    ],
-)
-def test_a_call_that_makes_no_sense_is_explained(
-    arguments: tuple[str, ...], code: int, said: str, command: Calls, home: Path
-) -> None:
-    assert said in said_by(command(*arguments), code)
 
 
 # --- other people's folders, and this machine's other users

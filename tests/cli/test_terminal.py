@@ -18,7 +18,10 @@ from contit_mcp.sandbox.record import SandboxRecord
 from tests.children import sandbox_on_port
 from tests.cli.command_line import on_terminal, run, started, upstream
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX's")
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX's"),
+]
 
 MARCH = "List all published articles from March 2026"
 HIDES_THE_CURSOR = "\x1b[?25l"
@@ -28,7 +31,6 @@ LEAVES_WITHIN = 3.0
 """Seconds, on a slow machine; it is 0.1 s on a quick one."""
 
 
-@pytest.mark.anyio
 async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
     async with (
         sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox),
@@ -47,7 +49,6 @@ async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
     assert COLOUR.search(terminal.written)
 
 
-@pytest.mark.anyio
 async def test_a_terminal_without_colours_or_abilities_is_respected(tmp_path: Path) -> None:
     """NO_COLOR (no-color.org), TERM=dumb, and an installation without the extra `terminal`."""
     hidden = tmp_path / "sitecustomize.py"
@@ -143,7 +144,6 @@ async def asked_about(sandbox: SandboxRecord, endpoint: str = "status") -> None:
     await until(lambda: any(request.endpoint == endpoint for request in sandbox.requests))
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(number: signal.Signals) -> None:
     async with sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox):
@@ -161,7 +161,6 @@ async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(num
     assert len(sandbox.runs) == 1
 
 
-@pytest.mark.anyio
 async def test_an_interrupted_ask_is_an_object_in_json_also_while_its_start_is_being_sent() -> None:
     """The start is waited for, so that its ids are told."""
     async with sandbox_on_port(LONG_RUN) as (url, sandbox):
@@ -175,7 +174,6 @@ async def test_an_interrupted_ask_is_an_object_in_json_also_while_its_start_is_b
     assert result["next_step"].endswith(f"--run {sandbox.runs[0].run_id} --json")
 
 
-@pytest.mark.anyio
 async def test_interrupted_before_there_is_a_run_it_says_so() -> None:
     async with sandbox_on_port(LONG_RUN) as (url, sandbox):
         sandbox.add_fault(parse_fault("503 on=start retry_after=30 times=99"))
@@ -188,12 +186,8 @@ async def test_interrupted_before_there_is_a_run_it_says_so() -> None:
     assert sandbox.runs == []
 
 
-@pytest.mark.anyio
 async def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
-    async with (
-        sandbox_on_port(LONG_RUN) as (url, sandbox),
-        on_terminal("ask", MARCH, **upstream(url)) as terminal,
-    ):
+    async with sandbox_on_port(LONG_RUN) as (url, sandbox), on_terminal("ask", MARCH, **upstream(url)) as terminal:
         await terminal.until(lambda text: "is working" in text)
         terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.returncode == 130
@@ -204,7 +198,6 @@ async def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -
     ]
 
 
-@pytest.mark.anyio
 async def test_the_second_ctrl_c_leaves_at_once() -> None:
     async with sandbox_on_port(LONG_RUN) as (url, sandbox):
         sandbox.add_fault(parse_fault("delay on=start seconds=20"))

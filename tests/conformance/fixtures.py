@@ -31,9 +31,8 @@ def register(server: MCPServer[Any]) -> None:
         if name in _PROMPTS:
             server.add_prompt(Prompt.from_function(fixture, description=name))
         elif name.startswith("test_"):
-            server.add_tool(fixture, description=name)
+            server.add_tool(fixture, name=name, description=name)
     _add_verbatim_schema(server)
-    _add_changing_lists(server)
     _add_resources(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
     server.middleware.append(_accept)
@@ -121,23 +120,15 @@ def _add_verbatim_schema(server: MCPServer[Any]) -> None:
     }
 
 
-def _add_changing_lists(server: MCPServer[Any]) -> None:
-    """Add tools that change the lists of tools and prompts, and say so to listeners (SEP-2575)."""
+async def test_trigger_tool_change(call: Call) -> str:
+    """Tell listeners of a change, which is all that they see of one (SEP-2575)."""
+    await call.notify_tools_changed()
+    return "Done."
 
-    async def test_trigger_tool_change(call: Call) -> str:
-        server.add_tool(test_simple_text, name="for_a_moment")
-        server.remove_tool("for_a_moment")
-        await call.notify_tools_changed()
-        return "Done."
 
-    async def test_trigger_prompt_change(call: Call) -> str:
-        server.add_prompt(Prompt.from_function(test_simple_text, name="for_a_moment"))
-        server.remove_prompt("for_a_moment")
-        await call.notify_prompts_changed()
-        return "Done."
-
-    server.add_tool(test_trigger_tool_change, description="Changes the list of tools for a moment.")
-    server.add_tool(test_trigger_prompt_change, description="Changes the list of prompts for a moment.")
+async def test_trigger_prompt_change(call: Call) -> str:
+    await call.notify_prompts_changed()
+    return "Done."
 
 
 def _image() -> types.ImageContent:
@@ -177,21 +168,12 @@ def test_prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
 
 
 def test_prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:  # noqa: N803 - the suite's name
-    """Holds a resource."""
-    text = types.TextResourceContents(
-        uri=resourceUri, mime_type="text/plain", text="Embedded resource content for testing."
-    )
-    return [
-        UserMessage(types.EmbeddedResource(type="resource", resource=text)),
-        UserMessage("Please process the embedded resource above."),
-    ]
+    resource = _resource(resourceUri, "text/plain", "Embedded resource content for testing.")
+    return [UserMessage(resource), UserMessage("Please process the embedded resource above.")]
 
 
 def test_prompt_with_image() -> list[UserMessage]:
-    return [
-        UserMessage(types.ImageContent(type="image", data=_IMAGE, mime_type="image/png")),
-        UserMessage("Please analyze the image above."),
-    ]
+    return [UserMessage(_image()), UserMessage("Please analyze the image above.")]
 
 
 async def _complete(
@@ -211,7 +193,7 @@ async def _accept(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> H
 # --- tools that ask back in their result and are called again with the answers (SEP-2322)
 
 
-def _form(message: str, field: str, kind: str = "string") -> types.ElicitRequest:
+def form(message: str, field: str, kind: str = "string") -> types.ElicitRequest:
     schema = {"type": "object", "properties": {field: {"type": kind}}, "required": [field]}
     return types.ElicitRequest(params=types.ElicitRequestFormParams(message=message, requested_schema=schema))
 
@@ -238,7 +220,10 @@ def _field(call: Call, name: str, field: str) -> str:
 async def test_input_required_result_elicitation(call: Call) -> Answered:
     if _given(call, "user_name"):
         return f"Hello, {_field(call, 'user_name', 'name')}!"
-    return _asks(user_name=_form("What is your name?", "name"))
+    return _asks(user_name=form("What is your name?", "name"))
+
+
+test_tool_with_task = test_input_required_result_elicitation  # the second call becomes a task
 
 
 async def test_input_required_result_sampling(call: Call) -> Answered:
@@ -254,7 +239,7 @@ async def test_input_required_result_list_roots(call: Call) -> Answered:
 async def test_input_required_result_request_state(call: Call) -> Answered:
     if _given(call, "confirm") and call.request_state == "asked":
         return "state-ok"
-    return _asks("asked", confirm=_form("Please confirm", "ok", "boolean"))
+    return _asks("asked", confirm=form("Please confirm", "ok", "boolean"))
 
 
 async def test_input_required_result_multiple_inputs(call: Call) -> Answered:
@@ -262,7 +247,7 @@ async def test_input_required_result_multiple_inputs(call: Call) -> Answered:
         return "Thank you."
     return _asks(
         "asked",
-        user_name=_form("What is your name?", "name"),
+        user_name=form("What is your name?", "name"),
         greeting=_sample("Generate a greeting"),
         client_roots=types.ListRootsRequest(),
     )
@@ -274,13 +259,13 @@ async def test_input_required_result_multi_round(call: Call) -> Answered:
         return f"{state['name']} likes {_field(call, 'step2', 'color')}."
     if state and _given(call, "step1"):
         known = json.dumps({"name": _field(call, "step1", "name")})
-        return _asks(known, step2=_form("What is your favourite colour?", "color"))
-    return _asks(json.dumps({"round": 1}), step1=_form("What is your name?", "name"))
+        return _asks(known, step2=form("What is your favourite colour?", "color"))
+    return _asks(json.dumps({"round": 1}), step1=form("What is your name?", "name"))
 
 
 async def test_input_required_result_tampered_state(call: Call) -> Answered:
     if call.request_state is None:
-        return _asks("asked", confirm=_form("Please confirm", "ok", "boolean"))
+        return _asks("asked", confirm=form("Please confirm", "ok", "boolean"))
     return f"state-ok: {call.request_state}"
 
 
@@ -290,11 +275,11 @@ async def test_input_required_result_capabilities(call: Call) -> types.InputRequ
     if can is not None and can.sampling is not None:
         requests["sample"] = _sample("Say hello")
     if can is not None and can.elicitation is not None:
-        requests["ask"] = _form("What is your name?", "name")
+        requests["ask"] = form("What is your name?", "name")
     return _asks("asked", **requests)
 
 
 async def test_input_required_result_prompt(call: Call) -> list[UserMessage] | types.InputRequiredResult:
     if _given(call, "user_context"):
         return [UserMessage(f"Use the following context: {_field(call, 'user_context', 'context')}")]
-    return _asks(user_context=_form("What context should the prompt use?", "context"))
+    return _asks(user_context=form("What context should the prompt use?", "context"))

@@ -14,10 +14,11 @@ import anyio
 import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.tasks.extension import Status, Support, Task, TasksExtension, TaskSource
+from tests.conformance.fixtures import form
 
 Request = ServerRequestContext[Any, Any]
 
@@ -37,7 +38,6 @@ class Job:
 
     task_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: float = field(default_factory=time.time)
-    updated_at: float = field(default_factory=time.time)
     result: types.CallToolResult | None = None
     error: types.ErrorData | None = None
     cancelled: bool = False
@@ -52,7 +52,6 @@ class Job:
 
     async def ask(self, requests: dict[str, types.ElicitRequest]) -> dict[str, Any]:
         self.outstanding = dict(requests)
-        self.updated_at = time.time()
         await self.answered.wait()
         return self.answers
 
@@ -60,7 +59,6 @@ class Job:
         for key in [key for key in responses if key in self.outstanding]:
             del self.outstanding[key]
             self.answers[key] = responses[key]
-            self.updated_at = time.time()
         if self.answers and not self.outstanding:
             self.answered.set()
 
@@ -72,7 +70,7 @@ class Job:
             task_id=self.task_id,
             status=status,
             created_at=self.created_at,
-            updated_at=self.updated_at,
+            updated_at=time.time(),
             ttl_seconds=600.0,
             poll_seconds=0.2,
             result=self.result,
@@ -115,7 +113,7 @@ class Jobs:
     async def cancel(self, task_id: str, ctx: Request) -> bool:
         job = self._jobs.get(task_id)
         if job is not None and not job.ended:
-            job.cancelled, job.updated_at = True, time.time()
+            job.cancelled = True
             job.scope.cancel()
         return job is not None
 
@@ -130,7 +128,6 @@ class Jobs:
             else:
                 assert isinstance(result, types.CallToolResult)
                 job.result = result
-        job.updated_at = time.time()
 
 
 def greet(name: str) -> str:
@@ -152,34 +149,18 @@ async def protocol_error_job() -> str:
 
 
 async def confirm_delete(filename: str) -> str:
-    answers = await CURRENT.get().ask({"confirm": _question(f"Delete {filename}?", "confirm", "boolean")})
+    answers = await CURRENT.get().ask({"confirm": form(f"Delete {filename}?", "confirm", "boolean")})
     return f"{filename}: {answers['confirm']['action']}"
 
 
 async def multi_input() -> str:
-    first, second = _question("Who?", "name", "string"), _question("Really?", "confirm", "boolean")
-    answers = await CURRENT.get().ask({"first": first, "second": second})
+    asked = {"first": form("Who?", "name"), "second": form("Really?", "confirm", "boolean")}
+    answers = await CURRENT.get().ask(asked)
     return ", ".join(sorted(answers))
-
-
-async def test_tool_with_task(ctx: Context[Any, Any]) -> types.CallToolResult | types.InputRequiredResult:
-    answer = (ctx.input_responses or {}).get("user_name")
-    if not isinstance(answer, types.ElicitResult):
-        return types.InputRequiredResult(input_requests={"user_name": _question("Who are you?", "name", "string")})
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=f"Hello, {(answer.content or {}).get('name')}!")]
-    )
-
-
-def _question(message: str, name: str, kind: str) -> types.ElicitRequest:
-    schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
-    return types.ElicitRequest(params=types.ElicitRequestFormParams(message=message, requested_schema=schema))
 
 
 def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
     server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(source)], version="1")
-    for tool in (
-        greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task,
-    ):  # fmt: skip
+    for tool in (greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input):
         server.add_tool(tool, description=tool.__name__)
     return server

@@ -44,13 +44,10 @@ class Scenario:
 def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
     """Run everything that a revision requires, and what the suite reports beside it."""
     commands = npm_packages("conformance", "@modelcontextprotocol/conformance")
-    arguments = ["--url", url, "--requirements", revision, "--output-dir", str(folder)]
+    program = (commands / "conformance").resolve()
+    arguments = ["server", "--url", url, "--requirements", revision, "--output-dir", str(folder)]
     done = subprocess.run(
-        [node() / "node", (commands / "conformance").resolve(), "server", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
+        [node() / "node", program, *arguments], capture_output=True, text=True, check=False, timeout=240
     )
     said = done.stdout + done.stderr
     assert done.returncode in {0, 1}, said  # 1 as soon as anything fails, expected or not
@@ -72,10 +69,9 @@ def wrong(found: dict[str, Scenario], target: str, revision: str) -> list[str]:
     """Return what differs from expected.toml, in either direction: checks that fail, scenarios that asked nothing."""
     expected = tomllib.loads(EXPECTED.read_text(encoding="utf-8")).get(target, {}).get(revision, {})
     failed = {f"{name}:{check}": why for name, each in found.items() for check, why in each.failed.items()}
-    asked_nothing = {name: "it has no check of its own" for name, each in found.items() if not each.passed}
-    asked_nothing = {name: why for name, why in asked_nothing.items() if not found[name].failed}
+    idle = {name for name, each in found.items() if not each.passed and not each.failed}
     known = {**expected.get("fails", {}), **expected.get("not_counted", {})}
-    seen = failed | asked_nothing
+    seen = failed | dict.fromkeys(idle, "it has no check of its own")
     return [
         *(f"{line}: {why}" for line, why in seen.items() if line not in known),
         *(f"{EXPECTED.name}: {line} holds no longer; take it out." for line in known if line not in seen),

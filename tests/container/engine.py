@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,27 +55,16 @@ class Engine:
         return found[0]
 
     @contextmanager
-    def container(self, image: str, *options: str | Path, command: Sequence[str] = ()) -> Iterator["Container"]:
-        """A container that runs; it is removed at the end."""
-        name = self.run("run", "-d", *options, image, *command).stdout.strip()
+    def container(self, image: str, *options: str | Path) -> Iterator[str]:
+        """A container that runs, by its name; it is removed at the end."""
+        name = self.run("run", "-d", *options, image).stdout.strip()
         try:
-            yield Container(self, name)
+            yield name
         finally:
             self.run("rm", "-f", "-v", name)
 
-
-@dataclass(frozen=True)
-class Container:
-    """One that was started."""
-
-    engine: Engine
-    name: str
-
-    def do(self, *command: str, check: bool = True) -> Done:
-        return self.engine.run("exec", self.name, *command, check=check)
-
-    def logs(self) -> str:
-        done = self.engine.run("logs", self.name)
+    def logs(self, name: str) -> str:
+        done = self.run("logs", name)
         return done.stdout + done.stderr
 
 

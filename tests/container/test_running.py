@@ -17,7 +17,7 @@ from contit_mcp.sandbox.record import SandboxRecord
 from tests import children
 from tests.children import QUESTION, anyio_backend, caller, request_of, sandbox_on_port
 from tests.container.conftest import Build
-from tests.container.engine import Container, Engine
+from tests.container.engine import Engine
 
 __all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ KEY = {"X-Api-Key": "sandbox-key"}
 @asynccontextmanager
 async def serving(
     engine: Engine, build: Build, *options: str, runs: SandboxOptions | None = None
-) -> AsyncIterator[tuple[Container, str, SandboxRecord]]:
+) -> AsyncIterator[tuple[str, str, SandboxRecord]]:
     """The image with only Contit's address set, on this machine's loopback; its URL, and that Contit."""
     port = children.free_port()
     where = ("--network=host", "-e", "APP_HOST=127.0.0.1", "-e", f"PORT={port}")
@@ -46,7 +46,7 @@ async def serving(
                             break
                     await anyio.sleep(0.1)
                 else:
-                    raise AssertionError(container.logs())
+                    raise AssertionError(engine.logs(container))
             yield container, url, record
 
 
@@ -63,14 +63,14 @@ async def test_hardened_and_with_no_setting_it_serves_callers_with_their_own_cre
     async with serving(engine, build) as (container, url, _), caller(**KEY) as http:
         answer = await asked(http, url, "contit_ask", prompt=QUESTION)
         assert (answer["status"], "20 draft items" in answer["response"]) == ("completed", True)
-        status = container.do("cat", "/proc/1/status").stdout
+        status = engine.run("exec", container, "cat", "/proc/1/status").stdout
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert facts["Name"] == "tini"
         assert set(facts["Uid"].split() + facts["Gid"].split()) == {"10001"}
         assert int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0
         assert facts["NoNewPrivs"] == "1"
-        assert container.do("touch", "/opt/venv/x", check=False).returncode != 0
-        assert not [line for line in container.logs().splitlines() if json.loads(line)["level"] != "info"]
+        assert engine.run("exec", container, "touch", "/opt/venv/x", check=False).returncode != 0
+        assert not [line for line in engine.logs(container).splitlines() if json.loads(line)["level"] != "info"]
 
 
 async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
@@ -86,14 +86,14 @@ async def test_stdio_is_an_argument_away(engine: Engine, build: Build) -> None:
 
 async def test_the_health_check_tells_a_server_that_lives_from_one_that_hangs(engine: Engine, build: Build) -> None:
     async with serving(engine, build) as (container, url, _):
-        check = ("/usr/local/bin/contit-mcp", "healthcheck")
-        assert container.do(*check).stdout == f"{url}/healthz answers.\n"
-        number = container.do("cat", "/proc/1/task/1/children").stdout.strip()  # of tini, which is process 1
-        container.do("sh", "-c", f"kill -STOP {number}")
-        hangs = container.do(*check, check=False)
+        check = ("exec", container, "/usr/local/bin/contit-mcp", "healthcheck")
+        assert engine.run(*check).stdout == f"{url}/healthz answers.\n"
+        number = engine.run("exec", container, "cat", "/proc/1/task/1/children").stdout.strip()  # the child of tini
+        engine.run("exec", container, "sh", "-c", f"kill -STOP {number}")
+        hangs = engine.run(*check, check=False)
         assert (hangs.returncode, "does not answer" in hangs.stdout) == (1, True)
-        container.do("sh", "-c", f"kill -CONT {number}")
-        assert container.do(*check).returncode == 0
+        engine.run("exec", container, "sh", "-c", f"kill -CONT {number}")
+        assert engine.run(*check).returncode == 0
 
 
 async def test_a_stop_gives_who_waits_a_handle_and_ends_with_code_0(engine: Engine, build: Build) -> None:
@@ -109,9 +109,9 @@ async def test_a_stop_gives_who_waits_a_handle_and_ends_with_code_0(engine: Engi
             while not record.runs:
                 await anyio.sleep(0.05)
             began = anyio.current_time()
-            await anyio.to_thread.run_sync(lambda: engine.run("stop", "-t", "20", container.name))
+            await anyio.to_thread.run_sync(lambda: engine.run("stop", "-t", "20", container))
             assert anyio.current_time() - began < 8  # the engine's own work included
-        assert engine.run("wait", container.name, seconds=30).stdout.strip() == "0"
+        assert engine.run("wait", container, seconds=30).stdout.strip() == "0"
         assert [(one["status"], "run_id" in one) for one in found] == [("in_progress", True)]
 
 
@@ -125,7 +125,7 @@ async def test_runs_outlive_the_container_in_its_volume(engine: Engine, build: B
             async with serving(engine, build, *more) as (container, url, _), caller(**KEY) as http:
                 handle = await asked(http, url, "contit_ask", prompt=QUESTION, wait_seconds=1)
                 assert handle["status"] == "in_progress"
-                engine.run("kill", container.name)
+                engine.run("kill", container)
             async with serving(engine, build, *more) as (_, url, _), caller(**KEY) as http:
                 answer = await asked(http, url, "contit_ask", prompt=QUESTION)
             assert (answer["status"], answer["run_id"]) == ("completed", handle["run_id"])

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -35,17 +36,15 @@ def docker(*words: str) -> int:
             volume = options[options.index("--volume") + 1].split(":")[1]
             assert (address, inside, volume) == ("127.0.0.1", "8000", STATE)
             start(name, {"CONTIT_MCP_STATE_DIR": str(HERE / "state")}, port)
-        case ("exec", name, *rest):
-            return contit_mcp(rest, json.loads((HERE / name).read_text(encoding="utf-8"))["environment"])
+        case ("exec", name, *rest) | ("compose", "exec", name, *rest):
+            return contit_mcp(rest, started(name)["environment"])
         case ("stop", name):
-            os.kill(json.loads((HERE / name).read_text(encoding="utf-8"))["pid"], signal.SIGTERM)
+            os.kill(started(name)["pid"], signal.SIGTERM)
             until_logged(name, "server.stopped")
         case ("rm", name):
             (HERE / name).unlink()
         case ("compose", "up", *options):
             compose_up(options)
-        case ("compose", "exec", "replica-1", *rest):
-            return contit_mcp(rest, compose_environment())
         case ("compose", "build") | ("push", _):
             pass
         case _:
@@ -74,21 +73,16 @@ def kubectl(*words: str) -> int:
 
 
 def compose_up(words: list[str]) -> None:
-    """Start one replica at the first call, where nginx would be reached."""
+    """Start one replica at the first call, where nginx would be reached; the secrets must be there at each call."""
     services = {word for word in words if not word.startswith("--")}
     assert services <= compose()["services"].keys()
     assert {*words} - services <= {"--detach", "--wait", "--build", "--no-deps", "--force-recreate"}
-    environment = compose_environment()  # whose secrets must be there at each call
-    if not services:
-        start("compose", environment | {"CONTIT_MCP_METRICS_PORT": "0"}, os.environ["ENGINE_NGINX_PORT"])
-        until_logged("compose", "server.listening")
-
-
-def compose_environment() -> dict[str, str]:
-    """Return the settings of a replica, read in the folder of compose.yaml."""
     assert all(Path(secret["file"]).exists() for secret in compose()["secrets"].values())
-    environment = compose()["services"]["replica-1"]["environment"]
-    return in_place(environment, "/run/secrets", Path("secrets").absolute(), "redis")
+    name, environment = "replica-1", compose()["services"]["replica-1"]["environment"]
+    environment = in_place(environment, "/run/secrets", Path("secrets").absolute(), "redis")
+    if not services:
+        start(name, environment | {"CONTIT_MCP_METRICS_PORT": "0"}, os.environ["ENGINE_NGINX_PORT"])
+        until_logged(name, "server.listening")
 
 
 def in_place(environment: dict[str, str], mounted: str, secrets: Path, redis: str) -> dict[str, str]:
@@ -116,6 +110,11 @@ def start(name: str, environment: dict[str, str], port: str) -> None:
             stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
         )  # fmt: skip
     (HERE / name).write_text(json.dumps({"pid": process.pid, "environment": environment}), encoding="utf-8")
+
+
+def started(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((HERE / name).read_text(encoding="utf-8"))
+    return found
 
 
 def until_logged(name: str, event: str) -> None:

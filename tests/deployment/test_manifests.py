@@ -56,13 +56,9 @@ def settings() -> dict[str, str]:
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
     """Strictly, by the published schemas: an unknown field is an error."""
-    checked = [found for found in kubernetes_objects() if found["kind"] not in NOT_BUILT_IN]
-    assert len(checked) >= 10
-    for found in checked:
-        kubernetes_validate.validate(found, version, strict=True)
-    budget = kubernetes_object("PodDisruptionBudget")
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate({**budget, "spec": {"maxUnavailible": 1}}, version, strict=True)
+    for found in kubernetes_objects():
+        if found["kind"] not in NOT_BUILT_IN:
+            kubernetes_validate.validate(found, version, strict=True)
 
 
 def test_what_is_applied_names_every_file_or_offers_it_and_an_image_by_digest() -> None:
@@ -81,20 +77,17 @@ def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
     folder = tmp_path / "kubernetes"
     shutil.copytree(KUBERNETES, folder, ignore=shutil.ignore_patterns("secrets"))
     (folder / "secrets").mkdir()
-    mounted = []
-    for content in ("old", "new"):
-        for path in {path for each in SECRETS.values() for path in each}:
-            (folder / path).write_text(content, encoding="utf-8")
-        ended = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True)
-        made = list(yaml.safe_load_all(ended.stdout))
-        names = {each["metadata"]["name"] for each in made if each["kind"] == "Secret"}
-        workloads = [each for each in made if each["kind"] in WORKLOADS]
-        volumes = [volume for each in workloads for volume in each["spec"]["template"]["spec"]["volumes"]]
-        mounted.append({volume["secret"]["secretName"] for volume in volumes if "secret" in volume})
-        assert mounted[-1] == names
-    assert len(mounted[0] | mounted[1]) == 4
+    for path in {path for each in SECRETS.values() for path in each}:
+        (folder / path).write_text("a secret", encoding="utf-8")
+    ended = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True)
+    made = list(yaml.safe_load_all(ended.stdout))
+    workloads = [each for each in made if each["kind"] in WORKLOADS]
+    volumes = [volume for each in workloads for volume in each["spec"]["template"]["spec"]["volumes"]]
+    mounted = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+    assert mounted == {each["metadata"]["name"] for each in made if each["kind"] == "Secret"}
+    assert {name.rpartition("-")[0] for name in mounted} == SECRETS.keys(), "a name without a hash of its content"
     assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"contit-mcp"}
-    images = {container_of(each)["image"] for each in made if each["kind"] in WORKLOADS}
+    images = {container_of(each)["image"] for each in workloads}
     assert re.fullmatch(
         r"redis:7.4-alpine registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", " ".join(sorted(images))
     )
@@ -133,7 +126,8 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
 
 
-def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
+def test_the_pod_fits_the_image_and_has_time_to_end() -> None:
+    """The port closes at once after SIGTERM, so endpoints must be gone before it; then it drains (tests/http/test_drain)."""
     template, container = pods()["contit-mcp"], container_of(kubernetes_object("Deployment"))
     spec = template["spec"]
     assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {USER_ID}
@@ -145,12 +139,6 @@ def test_the_user_the_ports_and_the_probes_are_those_of_the_image() -> None:
     assert probes["liveness"]["path"] == "/healthz", "an unready replica must not be killed"
     assert probes["readiness"]["path"] == "/readyz"
     assert "annotations" not in template["metadata"], "scraped twice"
-
-
-def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
-    """The port closes at once after SIGTERM, so endpoints must be gone before it; then it drains (tests/http/test_drain)."""
-    spec = pods()["contit-mcp"]["spec"]
-    (container,) = spec["containers"]
     program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
     assert program == "sleep"
     assert int(seconds) >= 3
@@ -160,8 +148,6 @@ def test_a_pod_that_goes_has_time_for_all_of_it() -> None:
 def test_everything_points_at_pods_that_there_are() -> None:
     labels = {name: template["metadata"]["labels"] for name, template in pods().items()}
     deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] in WORKLOADS}
-    for name, deployment in deployments.items():
-        assert deployment["spec"]["selector"]["matchLabels"] == labels[name]
     for each in kubernetes_objects():
         spec, name = each.get("spec", {}), each["metadata"]["name"]
         ports = {port["name"] for port in container_of(deployments[name])["ports"]} if name in deployments else set()
@@ -170,7 +156,7 @@ def test_everything_points_at_pods_that_there_are() -> None:
                 assert spec["selector"] == labels[name]
                 assert {port["targetPort"] for port in spec["ports"]} <= ports
                 assert "metrics" not in {port["targetPort"] for port in spec["ports"]}, "the outside would reach it"
-            case "PodDisruptionBudget" | "PodMonitor":
+            case "Deployment" | "StatefulSet" | "PodDisruptionBudget" | "PodMonitor":
                 assert spec["selector"]["matchLabels"] == labels[name]
             case "NetworkPolicy":
                 assert spec["podSelector"]["matchLabels"] == labels[name]
@@ -201,51 +187,38 @@ REPLICAS = ("replica-1", "replica-2")
 
 
 def addresses() -> dict[str, str]:
-    return {
-        name: service["networks"]["inside"]["ipv4_address"]
-        for name, service in compose()["services"].items()
-        if isinstance(service["networks"], dict)
-    }
+    networks = {name: service["networks"] for name, service in compose()["services"].items()}
+    return {name: each["inside"]["ipv4_address"] for name, each in networks.items() if isinstance(each, dict)}
 
 
-def test_it_is_a_compose_file() -> None:
+def test_it_is_a_compose_file_whose_fixed_addresses_are_none_that_others_can_get() -> None:
+    """Docker would give them to whichever container comes first."""
     found = compose()
+    assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert f"{COMPOSE.parent.relative_to(ROOT).as_posix()}/secrets/" in ignored
-    assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
-    found["services"]["nginx"]["read_onli"] = True
-    with pytest.raises(ValueError, match="read_onli"):
-        PyCompose.from_json(json.dumps(found))
-
-
-@pytest.mark.parametrize("name", REPLICAS)
-def test_a_replica_is_the_image_as_it_is(name: str) -> None:
-    service = compose()["services"][name]
-    assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
-    assert set(service["environment"]) <= SETTINGS
-    mounted = {value for value in service["environment"].values() if value.startswith("/run/")}
-    assert mounted == {f"/run/secrets/{name}" for name in service["secrets"]}
-    assert service["healthcheck"]["test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
-    assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
-    assert service["environment"]["CONTIT_MCP_TRUSTED_PROXIES"] == addresses()["nginx"]
-    assert "ports" not in service, "callers come through nginx, and metrics stay inside"
-
-
-@pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx", "redis"])
-def test_no_container_may_do_what_it_need_not(name: str) -> None:
-    service = compose()["services"][name]
-    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"]
-
-
-def test_fixed_addresses_are_none_that_others_can_get() -> None:
-    """Docker would give them to whichever container comes first."""
-    (network,) = compose()["networks"]["inside"]["ipam"]["config"]
+    (network,) = found["networks"]["inside"]["ipam"]["config"]
     assert network == {"subnet": "172.28.8.0/24", "ip_range": "172.28.8.128/25"}
     fixed = addresses()
     assert len(set(fixed.values())) == len(fixed) == 3
     assert all(re.fullmatch(r"172\.28\.8\.([2-9]|\d\d|1[01]\d|12[0-7])", address) for address in fixed.values())
+
+
+@pytest.mark.parametrize("name", [*REPLICAS, "nginx", "redis"])
+def test_a_container_may_do_only_what_it_needs_and_a_replica_is_the_image_as_it_is(name: str) -> None:
+    service = compose()["services"][name]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    if name in REPLICAS:
+        assert (COMPOSE.parent / service["build"] / "Dockerfile").exists()
+        assert set(service["environment"]) <= SETTINGS
+        mounted = {value for value in service["environment"].values() if value.startswith("/run/")}
+        assert mounted == {f"/run/secrets/{name}" for name in service["secrets"]}
+        assert service["healthcheck"]["test"] == ["CMD", "/usr/local/bin/contit-mcp", "healthcheck"]
+        assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
+        assert service["environment"]["CONTIT_MCP_TRUSTED_PROXIES"] == addresses()["nginx"]
+        assert "ports" not in service, "callers come through nginx, and metrics stay inside"
 
 
 def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:

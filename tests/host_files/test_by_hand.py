@@ -29,44 +29,39 @@ def holding(text: str, slug: str, folder: Path) -> HostFile:
     return place
 
 
-@pytest.mark.parametrize(
-    ("slug", "marked"),
-    [
-        ("cursor", '{"mcpServers": {«"contit-assistant": {"command": "x"}»}}'),
-        ("cursor", '{"a": 1, "mcpServers": {«"contit-assistant": {},»}, /* , */}'),
-        (
-            "cursor",
-            '{\n  "mcpServers": {\n    // mine\n    "o": {}«,\n    "contit-assistant": {"command": "x"}»\n  }\n}\n',
-        ),
-        ("cursor", '{\n\t"mcpServers": {«\n\t\t"contit-assistant": {},»\n\t\t"other": {}, // mine\n\t},\n}\n'),
-        (
-            "vscode",
-            '{"servers": {«"contit-assistant": {}, »"o": {}}, "inputs": [«{"id": "contit-assistant-token"}, »{"id": "o"}]}',
-        ),
-        (
-            "vscode",
-            '{"servers": {«"contit-assistant": {}, »"o": "${input:contit-assistant-token}"}, "inputs": [{"id": "contit-assistant-token"}]}',
-        ),
-        (
-            "codex",
-            "a = 1\n\n«[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n»[o]\na = 1 # b\n",
-        ),
-        ("codex", "«[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n»# mine\n\n# next\n[other]\na = 1\n"),
-        ("codex", '«[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"»'),
-        ("codex", "«mcp_servers.contit-assistant.command = 'x'\n»"),
-        ("codex", "[mcp_servers]\n«contit-assistant = { command = 'x' }\n»other = { command = 'y' } # mine\n"),
-        ("goose", "extensions:\n«  contit-assistant:\n    cmd: x\n»  # mine\n  other:\n    cmd: y\nz: 1\n"),
-        (
-            "goose",
-            "extensions:\n  other: {}\n«  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\n»z: 1\n",
-        ),
-        ("goose", "«extensions:\n  contit-assistant:\n    cmd: x\n\n»# mine\nz: 1\n"),
-        ("goose", "«extensions: {contit-assistant: {cmd: x}} # y\n»z: 1\n"),
-        ("goose", "«extensions:\n  contit-assistant:\n    cmd: x⇒{}»\n"),
-        ("goose", "«extensions: {contit-assistant: &x {cmd: x}}\n»z: «*x⇒{cmd: x}»\n"),
-        ("continue", "mcpServers:\n- name: other\n\n# ours\n«- name: contit-assistant\n  command: x\n»"),
+MARKED = {
+    "cursor": [
+        '{"mcpServers": {«"contit-assistant": {"command": "x"}»}}',
+        '{"a": 1, "mcpServers": {«"contit-assistant": {},»}, /* , */}',
+        '{\n  "mcpServers": {\n    // mine\n    "o": {}«,\n    "contit-assistant": {"command": "x"}»\n  }\n}\n',
+        '{\n\t"mcpServers": {«\n\t\t"contit-assistant": {},»\n\t\t"other": {}, // mine\n\t},\n}\n',
     ],
-)
+    "vscode": [
+        '{"servers": {«"contit-assistant": {}, »"o": {}}, "inputs": [«{"id": "contit-assistant-token"}, »{"id": "o"}]}',
+        '{"servers": {«"contit-assistant": {}, »"o": "${input:contit-assistant-token}"}, "inputs": [{"id": "contit-assistant-token"}]}',
+    ],
+    "codex": [
+        "a = 1\n\n«[mcp_servers.contit-assistant]\na = 1\n\n[mcp_servers.contit-assistant.env]\nA = 'b'\n\n»[o]\na = 1 # b\n",
+        "«[mcp_servers.contit-assistant]\ncommand = 'x' # ours\n\n»# mine\n\n# next\n[other]\na = 1\n",
+        '«[ mcp_servers . "contit-assistant" ] # ours\nurl = "x"»',
+        "«mcp_servers.contit-assistant.command = 'x'\n»",
+        "[mcp_servers]\n«contit-assistant = { command = 'x' }\n»other = { command = 'y' } # mine\n",
+    ],
+    "goose": [
+        "extensions:\n«  contit-assistant:\n    cmd: x\n»  # mine\n  other:\n    cmd: y\nz: 1\n",
+        "extensions:\n  other: {}\n«  contit-assistant:\n    cmd: x\n    description: |\n      a\n      b\n»z: 1\n",
+        "«extensions:\n  contit-assistant:\n    cmd: x\n\n»# mine\nz: 1\n",
+        "«extensions: {contit-assistant: {cmd: x}} # y\n»z: 1\n",
+        "«extensions:\n  contit-assistant:\n    cmd: x⇒{}»\n",
+        "«extensions: {contit-assistant: &x {cmd: x}}\n»z: «*x⇒{cmd: x}»\n",
+    ],
+    "continue": [
+        "mcpServers:\n- name: other\n\n# ours\n«- name: contit-assistant\n  command: x\n»",
+    ],
+}
+
+
+@pytest.mark.parametrize(("slug", "marked"), [(slug, text) for slug, texts in MARKED.items() for text in texts])
 def test_an_entry_by_hand_is_taken_out(slug: str, marked: str, tmp_path: Path, installs: Installs) -> None:
     """Only what is marked goes, or is replaced. A copy is kept and named."""
     before = re.sub("«(.*?)(?:⇒.*?)?»", r"\1", marked, flags=re.DOTALL)

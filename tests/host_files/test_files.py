@@ -11,20 +11,18 @@ from contit_mcp.hosts.files import back_up, read_text, write_text
 
 
 def test_an_obstacle_is_named_and_nothing_is_changed(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").write_text("text")
-    (tmp_path / ("f" * 250)).touch()  # no name may be longer than 255 bytes, so it has no backup
+    below, folder, long = (tmp_path / name for name in ("file/below", "folder", "f" * 250))
+    folder.mkdir()
+    below.parent.write_text("text")
+    long.touch()  # no name may be longer than 255 bytes, so it has no backup
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ConfigurationError, match="file/below cannot be read"):
-        read_text(tmp_path / "file" / "below")
-    with pytest.raises(ConfigurationError, match="file/below cannot be written"):
-        write_text(tmp_path / "file" / "below", "text")
-    with pytest.raises(ConfigurationError, match="folder cannot be read"):
-        read_text(tmp_path / "folder")
-    with pytest.raises(ConfigurationError, match="folder cannot be written"):
-        write_text(tmp_path / "folder", "text")
+    for path in (below, folder):
+        with pytest.raises(ConfigurationError, match=f"{path} cannot be read"):
+            read_text(path)
+        with pytest.raises(ConfigurationError, match=f"{path} cannot be written"):
+            write_text(path, "text")
     with pytest.raises(ConfigurationError, match="cannot be written"):
-        back_up(tmp_path / ("f" * 250), tmp_path)
+        back_up(long, tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -91,40 +91,28 @@ def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
 # --- our own command
 
 
-def test_a_script_is_named_by_its_full_path_and_a_link_as_it_is(tmp_path: Path) -> None:
-    script, link = tmp_path / "venv" / "contit-mcp", tmp_path / "bin" / "contit-mcp"
-    for file in (script, link):
-        file.parent.mkdir()
-    script.touch()
-    link.symlink_to(script)
-    assert own_command(str(link), "/usr/bin/python3") == (str(link),)
-    assert own_command(str(script.parent / "." / "contit-mcp"), "/usr/bin/python3") == (str(script),)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="it takes a script for Python")
-def test_as_a_module_the_script_beside_the_interpreter_is_named_or_the_module(tmp_path: Path) -> None:
-    python = str(tmp_path / "python")
-    (tmp_path / "python").write_text("#!/bin/sh\nexit 0\n")
-    (tmp_path / "python").chmod(0o700)
-    assert own_command("/x/contit_mcp/__main__.py", python) == (python, "-P", "-m", "contit_mcp")
-    (tmp_path / "contit-mcp").touch()
-    assert own_command("/x/contit_mcp/__main__.py", python) == (str(tmp_path / "contit-mcp"),)
+def test_we_are_named_by_the_full_path_of_our_script_or_as_a_module(tmp_path: Path) -> None:
+    """A link stays a link; a module looks for the script beside the interpreter."""
+    python, script, link = (tmp_path / name for name in ("python", "contit-mcp", "bin/contit-mcp"))
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o700)
+    module = "/x/contit_mcp/__main__.py"
+    assert own_command(module, str(python)) == (str(python), "-P", "-m", "contit_mcp")
+    script.touch()
+    link.parent.mkdir()
+    link.symlink_to(script)
+    for called, named in ((module, script), (f"{tmp_path}/./contit-mcp", script), (str(link), link)):
+        assert own_command(called, str(python)) == (str(named),)
 
 
-def test_a_python_that_does_not_know_us_is_named_in_no_entry(tmp_path: Path) -> None:
-    """`python -m contit_mcp` in a checkout finds it by the current folder, which a host does not start in."""
+def test_a_command_that_no_host_could_rely_on_is_named_in_no_entry(tmp_path: Path) -> None:
+    """`python -m contit_mcp` finds a checkout by the current folder; `uvx` and `pipx run` throw away what they made."""
     venv.create(tmp_path / "bare", with_pip=False)
-    python = tmp_path / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    bare = tmp_path / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     with pytest.raises(ConfigurationError, match="is not installed"):
-        own_command(str(tmp_path / "contit_mcp" / "__main__.py"), str(python))
-
-
-@pytest.mark.parametrize(
-    "executable",
-    ["/home/you/.cache/uv/archive-v0/abc/bin/python", "/home/you/.local/share/pipx/.cache/abc/bin/python"],
-)
-def test_a_cache_is_no_place_that_a_host_could_rely_on(executable: str) -> None:
-    """`uvx` and `pipx run` throw away what they made (documented by uv and pipx)."""
-    with pytest.raises(ConfigurationError, match="runs from a cache") as refused:
-        own_command(str(Path(executable).with_name("contit-mcp")), executable)
-    assert "uv tool install" in refused.value.hint
+        own_command(str(tmp_path / "contit_mcp" / "__main__.py"), str(bare))
+    for cache in ("/home/you/.cache/uv/archive-v0/abc/bin", "/home/you/.local/share/pipx/.cache/abc/bin"):
+        with pytest.raises(ConfigurationError, match="runs from a cache") as refused:
+            own_command(f"{cache}/contit-mcp", f"{cache}/python")
+        assert "uv tool install" in refused.value.hint

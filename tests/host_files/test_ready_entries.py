@@ -35,13 +35,11 @@ def entry_of(path: Path) -> Server:
 async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
     servers = [server for path in FILES if isinstance(server := entry_of(path), LocalServer)]
     assert len(servers) == len(HOSTS) + 1
-    # Claude Code fills in the variable of the shared one, and Claude Desktop does not run on Linux; else they are all the
-    # same, so one is tried for all.
-    on_linux = {"${HOME}": "/home/you", "/Users/you": "/home/you", "Library/Application Support": ".local/state"}
-    words = {
-        re.sub("|".join(map(re.escape, on_linux)), lambda it: on_linux[it[0]], json.dumps(asdict(server)))
-        for server in servers
-    }
+    # Claude Code fills in the variable of the shared one (documented), and Claude Desktop does not run on Linux; else they
+    # are all the same, so one is tried for all.
+    on_linux = {"/Users/you": "/home/you", "Library/Application Support": ".local/state"}
+    filled = [filled_in(server, {"HOME": "/home/you"}, HOSTS["claude-code"].variables) for server in servers]
+    words = {re.sub("|".join(on_linux), lambda it: on_linux[it[0]], json.dumps(asdict(server))) for server in filled}
     assert words == {json.dumps(asdict(servers[-1]))}
     assert servers[-1].command.endswith("/.contit-mcp/bin/contit-mcp")
     assert servers[-1].arguments == ("stdio",)
@@ -54,27 +52,18 @@ async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
         assert result["structuredContent"]["status"] == "completed"
 
 
-def test_the_shared_entry_is_the_same_with_its_variable_filled_in() -> None:
-    """As Claude Code does, and `check --host` (documented); what is not set stays as it is written."""
-    shared, own = (entry_of(ROOT / "configs" / "hosts" / f"claude-code{kind}.stdio.json") for kind in ("-shared", ""))
-    assert isinstance(shared, LocalServer)
-    notation = HOSTS["claude-code"].variables
-    assert filled_in(shared, {"HOME": "/home/you"}, notation) == own
-    assert filled_in(shared, {}, notation) == shared
-
-
 @pytest.mark.parametrize(
     ("slug", "expected"),
     [
-        ("claude-desktop", ["{env:A}", "${env:A}", "${A}", "${A:-b}", "${B:-b}"]),
-        ("claude-code", ["{env:A}", "${env:A}", "1", "1", "b"]),
-        ("cursor", ["{env:A}", "1", "${A}", "${A:-b}", "${B:-b}"]),
-        ("opencode", ["1", "$1", "${A}", "${A:-b}", "${B:-b}"]),
+        ("claude-desktop", ["{env:A}", "${env:A}", "${A}", "${B}", "${A:-b}", "${B:-b}"]),
+        ("claude-code", ["{env:A}", "${env:A}", "1", "${B}", "1", "b"]),
+        ("cursor", ["{env:A}", "1", "${A}", "${B}", "${A:-b}", "${B:-b}"]),
+        ("opencode", ["1", "$1", "${A}", "${B}", "${A:-b}", "${B:-b}"]),
     ],
 )
 def test_each_host_fills_in_what_it_writes_as_a_variable_and_nothing_else(slug: str, expected: list[str]) -> None:
     """Else `check` would pass an entry that its host starts as it is written (the hosts' documents)."""
-    entry = LocalServer("x", ("{env:A}", "${env:A}", "${A}", "${A:-b}", "${B:-b}"), {"X": "$A"})
+    entry = LocalServer("x", ("{env:A}", "${env:A}", "${A}", "${B}", "${A:-b}", "${B:-b}"), {"X": "$A"})
     assert filled_in(entry, {"A": "1"}, HOSTS[slug].variables) == LocalServer("x", tuple(expected), {"X": "$A"})
 
 

@@ -1,10 +1,8 @@
 """A program in a pseudo-terminal: keys go in, and what it has drawn can be searched."""
 
-import fcntl
 import os
 import pty
 import re
-import struct
 import subprocess
 import termios
 import threading
@@ -13,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_ROWS, _COLUMNS = 45, 130
 _MOVES_RIGHT = re.compile(r"\x1b\[\d*C")
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|.)")
 DOWN, ENTER, ESCAPE, INTERRUPT = "\x1b[B", "\r", "\x1b", "\x03"
@@ -56,7 +53,7 @@ class Terminal:
 def in_terminal(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]:
     """Run a program in a terminal. It is left as a user leaves it: keys in the middle of a turn may be lost."""
     keyboard, screen = pty.openpty()
-    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    termios.tcsetwinsize(screen, (45, 130))
     process = subprocess.Popen(
         [str(part) for part in command], cwd=folder, env={**environment, "TERM": "xterm-256color"},
         stdin=screen, stdout=screen, stderr=screen, start_new_session=True,

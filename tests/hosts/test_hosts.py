@@ -1,12 +1,13 @@
-"""Hosts, the real programs, each with the entry that install writes and before a stand-in for its model."""
+"""Hosts with the entry that install writes, and frameworks for agents: real ones before a stand-in for their model."""
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.hosts.installing import node, npm_packages
+from tests.hosts.installing import node, npm_packages, python_packages
 from tests.hosts.model_service.conversation import ask, fetch
 from tests.hosts.trials import Trial
 
@@ -131,6 +132,20 @@ def qwen_code(trial: Trial) -> None:
     )  # fmt: skip
 
 
+def agent(framework: str, trial: Trial) -> None:
+    trial.program(f"{framework}_agent.py", python_packages(framework) / "python")
+
+
+FRAMEWORKS = [
+    # environment, what its model sees, how long its calls wait
+    ("google_adk", "both", 45),
+    ("langchain", "text", 25),
+    ("langchain_mcp", "text", 45),
+    ("llama_index", "both", 25),
+    ("openai_agents", "text", 25),
+    ("pydantic_ai", "structure", 45),
+    ("strands", "text", 25),
+]
 MEASURED = [
     # host, what its model sees, how long its calls wait over stdio and over HTTP, where some do not name themselves
     (claude_code, "structure", 240, 240),
@@ -139,6 +154,7 @@ MEASURED = [
     (gemini_cli, "text", 240, 25),
     (opencode, "text", 45, 45),
     (qwen_code, "both", 45, 25),
+    *(pytest.param(partial(agent, name), saw, waits, waits, id=name) for name, saw, waits in FRAMEWORKS),
 ]
 LIMITED = pytest.mark.parametrize("start", [claude_code, codex])
 

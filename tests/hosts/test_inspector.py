@@ -9,7 +9,7 @@ import pytest
 from contit_mcp.server.prompts import jobs
 from tests.hosts.bench import FOLLOW_UP, QUESTION
 from tests.hosts.installing import node, npm_packages
-from tests.hosts.trials import ITALIAN, TEMPLATE, Trial
+from tests.hosts.trials import Trial
 
 PACKAGE = "@modelcontextprotocol/inspector"
 
@@ -49,25 +49,5 @@ def test_it_gets_the_answers_and_ids_in_text_and_in_structure(trial: Trial, era:
         return json.dumps({"tools": tools, "results": results})
 
     trial.call(start)
-
-
-@pytest.mark.parametrize("era", ["legacy", "modern"])
-def test_it_lists_and_uses_prompts_and_resources(trial: Trial, era: str, question: str) -> None:
-    """One process a request; its command line has no completion. In the newer era it lists skills too."""
-
-    def names(method: str, kind: str, name: str) -> list[str]:
-        return [each[name] for each in inspect(trial, era, "--method", method)[kind]]
-
-    assert names("prompts/list", "prompts", "name") == list(jobs())
-    how = ("--prompt-name", "drafts_waiting", "--prompt-args", "language=it")
-    prompt = inspect(trial, era, "--method", "prompts/get", *how)
-    assert prompt["messages"][0]["content"]["text"].startswith(ITALIAN)
-    call = ("--tool-name", "contit_ask", "--tool-args-json", json.dumps({"prompt": question}))
-    asked = inspect(trial, era, "--method", "tools/call", *call)["structuredContent"]
-    uri = f"contit://runs/{asked['thread_id']}/{asked['run_id']}"
-    assert {"contit://guide", "contit://runs", uri} <= set(names("resources/list", "resources", "uri"))
-    assert names("resources/templates/list", "resourceTemplates", "uriTemplate") == [TEMPLATE]
-    answer = inspect(trial, era, "--method", "resources/read", "--uri", uri)
-    assert answer["contents"][0]["text"] == asked["response"]
     if era == "modern":
-        assert len(names("skills/list", "skills", "uri")) == len(jobs())
+        assert len(inspect(trial, era, "--method", "skills/list")["skills"]) == len(jobs())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -26,8 +27,10 @@ def output_of(trial: Trial, environment: str, program: str, **given: object) -> 
     if environment:
         return trial.program(program, python_packages(environment) / "python", **given)
     folder = npm_packages("typescript_sdk", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client").parents[1]
-    shutil.copy(PROGRAMS / program, folder)
-    return trial.program(str(folder / program), node() / "node", **given)
+    with TemporaryDirectory(dir=folder) as beside:
+        for name in (program, "jobs.mjs"):
+            shutil.copy(PROGRAMS / name, beside)
+        return trial.program(f"{beside}/{program}", node() / "node", **given)
 
 
 @pytest.mark.parametrize(("environment", "program", "mode"), ASKING)
@@ -36,6 +39,16 @@ def test_a_client_gets_the_answers_and_ids_in_text_and_in_structure(
 ) -> None:
     """Each of the two stands alone (design)."""
     trial.call(lambda: output_of(trial, environment, program, mode=mode))
+
+
+@pytest.mark.parametrize("long_trial", ["stdio", "http+token"], indirect=True)
+def test_fastmcp_asks_by_a_task_that_it_polls_by_itself(long_trial: Trial) -> None:
+    """Also without the header Mcp-Name, which it does not send (seen with fastmcp-tasks 4.1.2)."""
+    known = len(long_trial.entry.calls())
+    long_trial.call(lambda: output_of(long_trial, "fastmcp_tasks", "fastmcp_client.py"))
+    first, *polls = [(call["tool"], call["outcome"]) for call in long_trial.entry.calls()[known:]]
+    assert first == ("contit_ask", "task")
+    assert ("tasks/get", "completed") in polls
 
 
 def test_after_a_client_s_own_time_limit_the_same_question_joins_its_run(slow_trial: Trial, question: str) -> None:
@@ -56,9 +69,9 @@ def test_after_a_client_s_own_time_limit_the_same_question_joins_its_run(slow_tr
         ("python_sdk_2", "python_sdk_2.py", "legacy"),
         ("python_sdk_2", "python_sdk_2.py", "2026-07-28"),
         ("fastmcp", "fastmcp_client.py", ""),
-        ("", "typescript_1_more.mjs", ""),
-        ("", "typescript_2_more.mjs", "legacy"),
-        ("", "typescript_2_more.mjs", "2026-07-28"),
+        ("", "typescript_1.mjs", ""),
+        ("", "typescript_2.mjs", "legacy"),
+        ("", "typescript_2.mjs", "2026-07-28"),
     ],
 )
 def test_a_client_lists_completes_and_uses_prompts_and_resources(

@@ -25,18 +25,14 @@ OAUTH = "/.well-known/oauth-authorization-server"
 
 @dataclass
 class KeyPair:
-    """A signing key of the issuer."""
-
     key_id: str
     private: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65_537, 2_048))
 
     def public(self, **more: str) -> dict[str, Any]:
-        """Its public half, as a JWK."""
         found: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.private.public_key()))
         return {**found, "kid": self.key_id, "use": "sig"} | more
 
     def pem(self) -> bytes:
-        """Its public half, as PEM."""
         return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -63,11 +59,9 @@ class Issuer:
 
     @property
     def fetches(self) -> int:
-        """How often its keys were fetched."""
         return self.asked.count("/keys")
 
     def app(self) -> Starlette:
-        """The application."""
         return Starlette(routes=[Route("/{path:path}", self._answer)])
 
     async def _answer(self, request: Request) -> Response:
@@ -112,5 +106,4 @@ def issuing() -> Iterator[Issuer]:
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header with a token."""
     return {"Authorization": f"Bearer {token}"}

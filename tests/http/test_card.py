@@ -6,54 +6,48 @@ import pytest
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI
-from tests.children import INFO, JSON_RPC, SEAL_KEY, TOKEN_MODE, Served, result_in, rpc
+from tests.children import INFO, INITIALIZE, SEAL_KEY, TOKEN_MODE, Served, result_in, rpc
 
 SANDBOX = {"CONTIT_MCP_SEAL_KEY": SEAL_KEY}
 DECLARED = rpc("initialize", {**INFO, "capabilities": {"extensions": {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}}})
 
 
-def post(served: Served, request: dict[str, Any], **headers: str) -> tuple[str | None, dict[str, Any]]:
-    """Return the session id and the result that a request gets."""
-    response = served.http.post(served.url, json=request, headers={**JSON_RPC, **headers})
-    return response.headers.get("mcp-session-id"), result_in(response)
-
-
-def cards(result: dict[str, Any]) -> frozenset[str]:
+def cards(served: Served, **headers: str) -> frozenset[str]:
     """Return the names of the tools that have a card."""
-    return frozenset(tool["name"] for tool in result["tools"] if tool.get("_meta", {}).get("ui"))
+    tools = result_in(served.post(rpc("tools/list"), **headers))["tools"]
+    return frozenset(tool["name"] for tool in tools if tool.get("_meta", {}).get("ui"))
 
 
 def test_a_declaration_comes_back_as_a_session_id_that_each_replica_understands() -> None:
     """The server is stateless: the id carries the declaration, and nothing else depends on it."""
     with Served(SANDBOX, ("--sandbox",)) as first, Served(SANDBOX, ("--sandbox",)) as second:
-        session_id, result = post(first, DECLARED)
-        assert session_id is not None
-        assert session_id.startswith("card-")
-        assert EXTENSION_ID in result["capabilities"]["extensions"]
+        declared = first.post(DECLARED)
+        assert EXTENSION_ID in result_in(declared)["capabilities"]["extensions"]
+        session = {"Mcp-Session-Id": declared.headers["mcp-session-id"]}
+        assert session["Mcp-Session-Id"].startswith("card-")
         for served in (first, second):
-            headers = {"Mcp-Session-Id": session_id}
-            assert cards(post(served, rpc("tools/list"), **headers)[1]) == CARD_TOOLS
-            (card,) = post(served, rpc("resources/read", {"uri": CARD_URI}), **headers)[1]["contents"]
+            assert cards(served, **session) == CARD_TOOLS
+            (card,) = result_in(served.post(rpc("resources/read", {"uri": CARD_URI}), **session))["contents"]
             assert card["mimeType"] == APP_MIME_TYPE
-            assert first.http.delete(served.url, headers={**JSON_RPC, **headers}).status_code == 405
+            assert served.http.delete(served.url, headers=session).status_code == 405
 
 
-def test_other_clients_get_no_session_id_and_no_card() -> None:
-    """Also not with a session id of another server."""
-    with Served(SANDBOX, ("--sandbox",)) as served:
-        assert post(served, rpc("initialize", INFO))[0] is None
-        for headers in ({}, {"Mcp-Session-Id": "0f9c"}, {"Mcp-Session-Id": "x-card-1"}):
-            session_id, result = post(served, rpc("tools/list"), **headers)
-            assert (session_id, cards(result)) == (None, frozenset())
+OFF = {"CONTIT_MCP_CARD": "off"}
+WITHOUT = [
+    ({}, INITIALIZE, ["0f9c", "x-card-1"], 200),
+    (OFF, DECLARED, ["card-1"], 200),
+    (TOKEN_MODE, DECLARED, ["card-1"], 401),
+]
 
 
-@pytest.mark.parametrize(("settings", "status"), [({"CONTIT_MCP_CARD": "off"}, 200), (TOKEN_MODE, 401)])
-def test_a_session_id_opens_nothing(settings: dict[str, str], status: int) -> None:
-    """It is no credential, and without cards neither a declaration nor an old id has an effect."""
+@pytest.mark.parametrize(("settings", "initialize", "ids", "status"), WITHOUT)
+def test_a_session_id_opens_nothing_and_others_get_none(
+    settings: dict[str, str], initialize: dict[str, Any], ids: list[str], status: int
+) -> None:
+    """Neither a foreign id, nor our own where cards are off; an id is no credential."""
     with Served({**SANDBOX, **settings}, ("--sandbox",)) as served:
-        headers = {**JSON_RPC, "Mcp-Session-Id": "card-1"}
-        declared = served.http.post(served.url, json=DECLARED, headers=JSON_RPC)
+        declared = served.post(initialize)
         assert (declared.status_code, declared.headers.get("mcp-session-id")) == (status, None)
-        assert served.http.post(served.url, json=rpc("tools/list"), headers=headers).status_code == status
-        if status == 200:
-            assert cards(post(served, rpc("tools/list"), **{"Mcp-Session-Id": "card-1"})[1]) == frozenset()
+        for session in ({}, *({"Mcp-Session-Id": each} for each in ids)):
+            assert served.post(rpc("tools/list"), **session).status_code == status
+            assert status == 401 or not cards(served, **session)

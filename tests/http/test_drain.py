@@ -33,6 +33,7 @@ from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
 
+ALONE = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
 WITHIN = 5.0  # seconds that design and documentation promise
 ROOM = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
 
@@ -52,8 +53,18 @@ async def asking(http: httpx.AsyncClient, server: Served, count: int = 1) -> Asy
         yield found
 
 
+@asynccontextmanager
+async def drained(
+    count: int, options: SandboxOptions, by: signal.Signals = signal.SIGTERM, **more: Any
+) -> AsyncIterator[tuple[Served, SandboxRecord, list[dict[str, Any]]]]:
+    """Let so many ask, end the server after the block, and check that it drained; yield what they get as well."""
+    async with deployment(options, **more) as (server, sandbox), caller() as http, asking(http, server, count) as found:
+        yield server, sandbox, found
+        code, seconds = await server.end(by)
+    assert (code, seconds < WITHIN) == (0, True)
+
+
 async def until_started(sandbox: SandboxRecord, count: int = 1) -> None:
-    """Wait until Contit has so many runs."""
     while len(sandbox.runs) < count:
         await anyio.sleep(0.02)
 
@@ -100,8 +111,6 @@ def after(statements: str) -> list[str]:
 WITHOUT_UVLOOP = after(
     "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'uvloop' else f(n, *a)"
 )
-
-
 BOTH_LOOPS = pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
 
 
@@ -109,16 +118,10 @@ BOTH_LOOPS = pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=[
 @BOTH_LOOPS
 async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, command: list[str]) -> None:
     """A supervisor's, Ctrl-C, and the end of a terminal; also without the extra `server`."""
-    async with (
-        deployment(SandboxOptions(run_seconds=60), command=command) as (server, _),
-        caller() as http,
-        asking(http, server, 8) as found,
-    ):
+    async with drained(8, SandboxOptions(run_seconds=60), by, command=command) as (server, _, found):
         await server.logged("run.started", 8)
-        code, seconds = await server.end(by)
-    assert (code, [each["status"] for each in found]) == (0, ["in_progress"] * 8)
+    assert [each["status"] for each in found] == ["in_progress"] * 8
     assert server.named("server.stopping")[0]["cause"] == by.name
-    assert seconds < WITHIN
 
 
 @BOTH_LOOPS
@@ -139,8 +142,7 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
                 except (anyio.BrokenResourceError, anyio.EndOfStream):
                     ends["lost"] += 1
 
-    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    async with deployed(environment, command=command) as server, anyio.create_task_group() as tasks:
+    async with deployed(ALONE, command=command) as server, anyio.create_task_group() as tasks:
         for _ in range(24):
             tasks.start_soon(keep_connecting, int(server.base.rpartition(":")[2]))
         while not ends:
@@ -152,8 +154,7 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
 async def test_a_server_without_a_free_file_descriptor_drains_too() -> None:
     """Idle connections can take all of them."""
     command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND]
-    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    async with deployed(environment, command=command) as server, AsyncExitStack() as idle:
+    async with deployed(ALONE, command=command) as server, AsyncExitStack() as idle:
         for _ in range(80):
             await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", int(server.base.rpartition(":")[2])))
         await anyio.sleep(0.5)
@@ -164,8 +165,7 @@ async def test_a_server_without_a_free_file_descriptor_drains_too() -> None:
 async def test_an_ignored_hangup_stays_ignored() -> None:
     """`nohup` starts a server so that it outlives its terminal."""
     command = after("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
-    environment = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-    async with deployed(environment, command=command) as server, caller() as http:
+    async with deployed(ALONE, command=command) as server, caller() as http:
         server.process.send_signal(signal.SIGHUP)
         await anyio.sleep(0.5)
         assert (await http.get(f"{server.base}/readyz")).status_code == 200
@@ -201,15 +201,9 @@ NOT_STARTED = [(HANGING, "it is unknown whether a run was started", ""), (BUSY, 
 @pytest.mark.parametrize(("fault", "said", "next_step"), NOT_STARTED, ids=["its start hangs", "it waits to repeat it"])
 async def test_an_ask_without_a_run_is_told_what_is_known(fault: Fault, said: str, next_step: str) -> None:
     """Where nothing runs for it, it is told to ask again."""
-    async with (
-        deployment(SandboxOptions(faults=(fault,))) as (server, sandbox),
-        caller() as http,
-        asking(http, server, 2) as found,
-    ):
+    async with drained(2, SandboxOptions(faults=(fault,))) as (_, sandbox, found):
         while len(sandbox.runs) < 2 and not sandbox.requests:
             await anyio.sleep(0.02)
-        code, seconds = await server.end()
-    assert (code, seconds < WITHIN) == (0, True)
     assert [(each["status"], "run_id" in each) for each in found] == [("failed", False)] * 2
     assert all(said in each["error"] and next_step in each.get("next_step", "") for each in found)
 
@@ -238,18 +232,12 @@ async def test_a_second_signal_ends_the_process_at_once() -> None:
 async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Path, trouble: str) -> None:
     """When a node is emptied both go. The connections to a Redis that hangs cannot be closed in order."""
     with redis_server(tmp_path) as redis:
-        environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        async with (
-            deployment(SandboxOptions(run_seconds=60), **environment) as (server, sandbox),
-            caller() as http,
-            asking(http, server, 20) as found,
-        ):
+        environment: dict[str, Any] = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+        async with drained(20, SandboxOptions(run_seconds=60), **environment) as (server, sandbox, found):
             await server.logged("run.started", 20)
             redis.stop() if trouble == "stops" else redis.freeze()
-            code, seconds = await server.end()
-            if trouble == "hangs":
-                redis.thaw()
-    assert (code, seconds < WITHIN) == (0, True)
+        if trouble == "hangs":
+            redis.thaw()
     assert [each["status"] for each in found] == ["in_progress"] * 20
     assert len({each["run_id"] for each in found}) == len(sandbox.runs) == 20
 

@@ -47,15 +47,12 @@ META: dict[str, Any] = {
 
 
 class Chance(random.Random):
-    """Everything that one seed decides."""
-
     def hostile(self) -> str:
         """Return one repeated unit, up to the limit of a body."""
         unit = self.choice(UNITS)
         return unit * (self.choice([1, 10, 1_000, LARGEST]) // len(unit) + 1)
 
     def value(self, depth: int = 0) -> object:
-        """Return a JSON value of any type."""
         kinds: list[Callable[[], object]] = [
             lambda: self.choice([None, True, False, 0, -1, 1.5, 1e308, 10 ** self.randrange(4_000), -(2**63) - 1]),
             lambda: self.hostile()[: self.choice([5, 5, 200, 40_000])],
@@ -68,7 +65,6 @@ class Chance(random.Random):
         return self.choice(kinds if depth < 3 else kinds[:5])()
 
     def message(self) -> bytes:
-        """Return a JSON-RPC message with something odd in one or more places."""
         arguments = {self.choice(PARAMETERS): self.value() for _ in range(self.randrange(5))}
         meta = META if self.random() < 0.7 else self.value()
         params = {"name": self.choice(TOOLS), "arguments": arguments, "_meta": meta}
@@ -78,14 +74,12 @@ class Chance(random.Random):
         return json.dumps(whole, ensure_ascii=self.random() < 0.8).encode(errors="surrogatepass")[: LARGEST + 10]
 
     def broken(self, data: bytes, among: int, most: int) -> bytes:
-        """Return the data with some bytes changed."""
         changed = bytearray(data)
         for _ in range(self.randrange(1, most) if changed else 0):
             changed[self.randrange(min(len(changed), among))] = self.randrange(256)
         return bytes(changed)
 
     def body(self) -> bytes:
-        """Return a message, a broken one, or none at all."""
         whole, long = self.message(), b"9" * self.choice([400, 90_000])
         return self.choice([
             whole, whole, b"[" + whole + b"," + whole + b"]", self.broken(whole, len(whole), 5),
@@ -95,7 +89,6 @@ class Chance(random.Random):
         ])  # fmt: skip
 
     def headers(self) -> list[tuple[str, str]]:
-        """Return the headers of a client of either era, with something odd among them."""
         found = [("Host", "localhost"), ("Content-Type", "application/json"), ("Accept", JSON_RPC["Accept"])]
         versions = ["", "2025-06-18", "2025-06-18", "2026-07-28", "2026-07-28", "1999-01-01", "x" * 3_000]
         found.append(("Mcp-Protocol-Version", self.choice(versions)))
@@ -105,7 +98,6 @@ class Chance(random.Random):
         return [(name, text) for name, text in found if text]
 
     def request(self, *, raw: bool, broken: bool) -> bytes:
-        """Return the bytes of one request."""
         if raw:
             return self.randbytes(self.choice([1, 30, 3_000, 200_000]))
         content = self.body()
@@ -176,7 +168,6 @@ def probed(server: Served) -> Iterator[None]:
 
 
 def resident(server: Served) -> float:
-    """Return the resident bytes of the server."""
     return samples(server.http.get(server.metrics_url).text)["process_resident_memory_bytes"]
 
 

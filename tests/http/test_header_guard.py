@@ -19,7 +19,6 @@ SETTINGS = {"CONTIT_MCP_REQUESTS_PER_MINUTE": "200"}
 
 @pytest.fixture(scope="module")
 def deployed(upstream: Contit) -> Iterator[Served]:
-    """A server with tokens behind a proxy, for the pages of two origins."""
     environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
     pages = {"CONTIT_MCP_ALLOWED_ORIGINS": "https://App.example, http://localhost:*"}
     with Served(environment | pages | {"CONTIT_MCP_TRUSTED_PROXIES": "127.0.0.1"}) as server:

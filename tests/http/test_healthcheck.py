@@ -22,10 +22,7 @@ async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> N
         server.process.send_signal(signal.SIGSTOP)
         hangs = await run("healthcheck", **here)
         server.process.send_signal(signal.SIGCONT)
-        assert (hangs.returncode, hangs.stdout) == (
-            1,
-            f"{server.base}/healthz does not answer: it takes too long.\n",
-        )
+        assert (hangs.returncode, hangs.stdout) == (1, f"{server.base}/healthz does not answer: it takes too long.\n")
         assert (await run("healthcheck", **here)).returncode == 0
 
 

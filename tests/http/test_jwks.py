@@ -27,7 +27,6 @@ from contit_mcp.http.jwks import (
     REFETCH_SECONDS,
     RETRY_SECONDS,
 )
-from contit_mcp.server.context import Caller
 from tests.http.issuer import FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
 from tests.virtual_time import VirtualTimeLoop
 
@@ -66,7 +65,6 @@ class Web:
         return httpx.Response(page.status_code, headers=headers, content=chunks(0, page.content, times=1))
 
     def tokens(self, **settings: str) -> JwtTokens:
-        """Return mode `jwt` for the tokens of the issuer, as it is on this web."""
         policy = TransportPolicy(body_bytes=LARGEST_DOCUMENT)
         http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
         return JwtTokens(load_settings(environment=Issuer(URL).settings(**settings)), http)
@@ -78,7 +76,6 @@ class Web:
 async def chunks(
     pause: float, chunk: bytes, sent: list[int] | None = None, *, times: int = 10**9
 ) -> AsyncIterator[bytes]:
-    """Yield a document part by part, as it comes from a network."""
     for _ in range(times):
         await anyio.sleep(pause)
         if sent is not None:
@@ -87,13 +84,11 @@ async def chunks(
 
 
 def token(key: Any, key_id: str, algorithm: str = "RS256") -> str:
-    """Return a token that is good for longer than the tests last."""
     claims = Issuer(URL).claims(exp=int(time.time()) + 86_400)
     return jwt.encode(claims, key, algorithm, headers={"kid": key_id})
 
 
 async def status(found: JwtTokens | Web, given: str) -> int:
-    """Return what a request with this token is answered."""
     answer = await (found.tokens() if isinstance(found, Web) else found)(Headers(bearer(given)))
     return answer.status if isinstance(answer, Refusal) else 200
 
@@ -103,7 +98,6 @@ OLD, NEW = token(FIRST.private, "first"), token(SECOND.private, "second")
 
 @pytest.fixture
 async def known() -> tuple[Web, JwtTokens]:
-    """An issuer whose keys are known, in its first state."""
     web = Web()
     found = web.tokens()
     assert await status(found, OLD) == 200
@@ -307,9 +301,8 @@ async def test_a_key_is_for_the_algorithms_of_its_kind(
 ) -> None:
     """The curve decides, whatever the key says of itself (RFC 7518, 3.4; RFC 8037, 3.1; RFC 9864, 2.2)."""
     writer: Any = {"RSA": RSAAlgorithm, "Ed25519": OKPAlgorithm, "Ed448": OKPAlgorithm}.get(key, ECAlgorithm)
-    published = (
-        writer.to_jwk(PRIVATES[key].public_key(), as_dict=True) | {"kid": "it"} | ({"alg": named} if named else {})
-    )
+    more = {"kid": "it"} | ({"alg": named} if named else {})
+    published = writer.to_jwk(PRIVATES[key].public_key(), as_dict=True) | more
     given = token(PRIVATES[signer], "it", algorithm)
     assert await status(Web(published, FIRST.public()), given) == (200 if passes else 401)
 
@@ -353,9 +346,3 @@ async def test_a_weak_key_of_the_issuer_checks_nothing() -> None:
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         signed = token(weak, "weak")
     assert await status(Web(published), signed) == 401
-
-
-async def test_the_subject_and_the_issuer_are_the_caller() -> None:
-    """A subject is unique within its issuer (RFC 7519, 4.1.2), so both belong to the caller."""
-    signed = jwt.encode(Issuer(URL).claims(sub="auth0|ada~ü"), FIRST.private, "RS256", headers={"kid": "first"})
-    assert await Web().tokens()(Headers(bearer(signed))) == Caller(issuer=URL, principal="auth0|ada~ü")

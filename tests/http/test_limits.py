@@ -37,17 +37,14 @@ pytestmark = pytest.mark.anyio
 
 
 def listing() -> dict[str, Any]:
-    """Return a request that costs Contit nothing."""
     return message_of("legacy", "tools/list", {})
 
 
 async def statuses(http: httpx.AsyncClient, server: Served, *requests: dict[str, Any]) -> Counter[int]:
-    """Send requests one after the other."""
     return Counter([(await http.post(server.url, **request)).status_code for request in requests])
 
 
 async def until_quiet(server: Served) -> None:
-    """Wait until no call is under way."""
     while (await server.metrics())["contit_mcp_calls_in_flight"]:
         await anyio.sleep(0.05)
 
@@ -186,8 +183,6 @@ async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
 
 @dataclass
 class Clock:
-    """Seconds since the epoch."""
-
     at: float = 6_000.0
 
     def __call__(self) -> float:

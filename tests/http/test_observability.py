@@ -39,22 +39,15 @@ pytestmark = pytest.mark.anyio
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SOURCES = ("headers", "meta", "nowhere")
 MARKER = "sEcReT-mArKeR"
-BLOCKED = [
-    sys.executable,
-    "-c",
-    "import sys; sys.modules['opentelemetry.sdk'] = None; from contit_mcp.cli.main import main; main()",
-]
+WITHOUT_SDK = "import sys; sys.modules['opentelemetry.sdk'] = None; from contit_mcp.cli.main import main; main()"
 
 
 @dataclass
 class Collector:
-    """Replaces an OTLP collector."""
-
     hangs: bool = False
     spans: list[Span] = field(default_factory=list)
 
     async def take(self, request: Request) -> Response:
-        """Take in one export."""
         export = ExportTraceServiceRequest.FromString(await request.body())
         self.spans += [span for each in export.resource_spans for scope in each.scope_spans for span in scope.spans]
         if self.hangs:
@@ -83,7 +76,6 @@ class Collector:
 
 
 def attributes(span: Span) -> dict[str, str]:
-    """The attributes of a span that are texts."""
     return {each.key: each.value.string_value for each in span.attributes}
 
 
@@ -98,9 +90,8 @@ async def collecting(*, hangs: bool = False) -> AsyncIterator[tuple[Collector, d
 async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict[str, Any]:
     """Ask with a trace in the headers, in `_meta`, or with none."""
     parent = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
-    request = request_of(
-        era, "contit_ask", {"prompt": f"{QUESTION} {trace_id}"}, meta=parent if source == "meta" else {}
-    )
+    arguments = {"prompt": f"{QUESTION} {trace_id}"}
+    request = request_of(era, "contit_ask", arguments, meta=parent if source == "meta" else {})
     async with caller(**(parent if source == "headers" else {})) as http:
         return result_in(await http.post(server.url, **request))
 
@@ -108,12 +99,10 @@ async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict
 @pytest.mark.parametrize("export", [True, False])
 async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
     """The caller's where it sends one, else ours; the tree of spans is the way of the call."""
+    options, debug = SandboxOptions(run_seconds=0.2), {"CONTIT_MCP_LOG_LEVEL": "DEBUG"}
     async with (
         collecting() as (collector, otel),
-        deployment(SandboxOptions(run_seconds=0.2), CONTIT_MCP_LOG_LEVEL="DEBUG", **(otel if export else {})) as (
-            server,
-            _,
-        ),
+        deployment(options, **debug, **(otel if export else {})) as (server, _),
     ):
         asked: list[tuple[str, str]] = []
         for number, (era, source) in enumerate(product(ERAS, SOURCES), start=1):
@@ -202,7 +191,7 @@ async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() ->
     async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
         environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
         environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
-        async with deployed(environment, command=BLOCKED) as server:
+        async with deployed(environment, command=[sys.executable, "-c", WITHOUT_SDK]) as server:
             answer = await ask_from(server, "modern", "headers", TRACE)
             assert (await server.end())[0] == 0
     assert answer["structuredContent"]["status"] == "completed"

@@ -62,7 +62,6 @@ class Watch:
         return self.scrapes[-1]
 
     async def scrape(self) -> None:
-        """Scrape until cancelled."""
         due = time.monotonic()
         while True:
             text = (await self.http.get(self.server.metrics_url)).text
@@ -103,7 +102,6 @@ class Watch:
 
 @asynccontextmanager
 async def watched(server: Served) -> AsyncIterator[Watch]:
-    """Scrape while inside."""
     async with caller() as http, anyio.create_task_group() as tasks:
         watch = Watch(server, http)
         tasks.start_soon(watch.scrape)
@@ -125,13 +123,11 @@ def series_in(text: str) -> Found:
 
 
 def total(found: Found, name: str, **labels: str) -> float:
-    """Return the sum of the series with these labels."""
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     return sum(n for series, n in found.items() if series.startswith(f"{name}{{") and all(w in series for w in wanted))
 
 
 def warnings(server: Served, prefix: str) -> list[str]:
-    """Return the events at WARNING with a prefix."""
     return [line["event"] for line in server.lines if line["event"].startswith(prefix) and line["level"] == "warning"]
 
 
@@ -238,7 +234,6 @@ class SlowWay:
 
 
 def command(redis: RedisServer, *words: str) -> None:
-    """Send one command."""
     with Redis.from_url(redis.url) as client:
         client.execute_command(*words)
 

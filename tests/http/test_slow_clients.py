@@ -28,7 +28,6 @@ COUNTED: list[tuple[str, int, str | None]] = []
 
 
 async def flood(_: Request) -> Response:
-    """Send more than any buffer holds."""
     return StreamingResponse(b"x" * 65_536 for _ in range(2_000))
 
 

@@ -40,7 +40,6 @@ async def send(
 
 
 async def create(http: httpx.AsyncClient, server: Served, prompt: str = QUESTION) -> dict[str, Any]:
-    """Ask, and return the task."""
     params = {"name": "contit_ask", "arguments": {"prompt": prompt}}
     task: dict[str, Any] = messages_in(await send(http, server, "tools/call", params, name="contit_ask"))[-1]["result"]
     assert task["resultType"] == "task", task
@@ -48,7 +47,6 @@ async def create(http: httpx.AsyncClient, server: Served, prompt: str = QUESTION
 
 
 async def about(http: httpx.AsyncClient, server: Served, task: dict[str, Any], method: str = "get") -> dict[str, Any]:
-    """The answer to a request about a task."""
     params = {"taskId": task["taskId"]} | ({"inputResponses": {}} if method == "update" else {})
     message: dict[str, Any] = (await send(http, server, f"tasks/{method}", params, name=task["taskId"])).json()
     return message
@@ -65,10 +63,9 @@ async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any], *
 
 @asynccontextmanager
 async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
-    """Two servers with one seal key before one Contit."""
     async with sandbox_on_port(SandboxOptions(run_seconds=2)) as (url, _):
-        common = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": store, **TOKEN_MODE}
-        common |= AT_ONCE
+        common = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": store}
+        common |= TOKEN_MODE | AT_ONCE
         async with deployed(common) as one, deployed(common) as other:
             yield one, other
 
@@ -90,9 +87,8 @@ async def test_a_task_outlives_the_process_that_made_it_where_only_the_seal_key_
                 assert await about(marco, other, task, method) == made_up
         # The ids in the result are this caller's handles, and lead on.
         arguments = {"thread_id": structure["thread_id"], "run_id": structure["run_id"]}
-        response = await send(
-            anna, other, "tools/call", {"name": "contit_response", "arguments": arguments}, name="contit_response"
-        )
+        params = {"name": "contit_response", "arguments": arguments}
+        response = await send(anna, other, "tools/call", params, name="contit_response")
         again = messages_in(response)[-1]["result"]["structuredContent"]
         assert again["response"] == structure["response"]
 

@@ -1,6 +1,5 @@
 """https, served for real with a certificate of the test's own, and the SDK's client over it."""
 
-import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,6 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContex
 
 @pytest.fixture(scope="module")
 def server(upstream: Contit, trust: tuple[Path, ssl.SSLContext]) -> Iterator[Served]:
-    """A server with tokens that speaks https."""
     environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
     environment |= {"CONTIT_MCP_TLS_CERT_FILE": str(trust[0]), "CONTIT_MCP_TLS_KEY_FILE": str(trust[0])}
     with Served(environment, verify=trust[1]) as server:
@@ -61,17 +59,11 @@ async def test_a_healthcheck_beside_it_asks_with_tls(server: Served) -> None:
 
 
 def test_https_is_what_is_spoken_and_logged(server: Served) -> None:
-    """And nothing else at that port, nor old versions of TLS (documented: RFC 8996)."""
+    """And nothing else at that port."""
     assert server.url.startswith("https://127.0.0.1:")
     assert server.post(INITIALIZE, **bearer(TOKEN)).status_code == 200
     with pytest.raises(httpx.TransportError):
         httpx.get(server.base.replace("https", "http") + "/healthz")
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"{server.base}/healthz")
-    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-    with pytest.warns(DeprecationWarning, match="TLSv1"):
-        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    with socket.create_connection(("127.0.0.1", server.port)) as plain, pytest.raises(ssl.SSLError):
-        old.wrap_socket(plain)
     server.assert_unharmed()

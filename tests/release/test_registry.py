@@ -23,14 +23,6 @@ def valid(server: dict[str, Any]) -> bool:
     return not list(jsonschema.Draft7Validator(SCHEMA).iter_errors(server))
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """Return a file of which the registry sees the checksum alone."""
-    file = tmp_path / "contit-mcp.mcpb"
-    file.write_bytes(b"a bundle")
-    return file
-
-
 def test_server_json_is_up_to_date_and_names_no_place_yet() -> None:
     text = SERVER_JSON.read_text(encoding="utf-8")
     assert text == entry(), "make docs"
@@ -38,13 +30,23 @@ def test_server_json_is_up_to_date_and_names_no_place_yet() -> None:
     assert not {"packages", "remotes"} & set(json.loads(text))
 
 
-def test_the_registry_accepts_the_entry_as_it_is_and_with_what_a_release_adds(bundle: Path) -> None:
+def test_the_registry_accepts_the_entry_as_it_is_and_with_what_a_release_adds(tmp_path: Path) -> None:
+    """The registry sees a bundle's checksum alone, and takes it from a release on GitHub or GitLab only."""
+    bundle = tmp_path / "contit-mcp.mcpb"
+    bundle.write_bytes(b"a bundle")
     uploaded = [python_package(), bundle_package(bundle, URL)]
     for packages in ([], uploaded[:1], uploaded[1:], uploaded):
         assert valid(json.loads(entry(*packages)))
     assert uploaded[1]["fileSha256"] == hashlib.sha256(b"a bundle").hexdigest()
     for fault in ({"description": "x" * 101}, {"packages": [{**python_package(), "version": "latest"}]}):
         assert not valid(json.loads(entry()) | fault)
+    for url in (
+        "https://example.com/releases/contit-mcp.mcpb",
+        "https://github.com/someone/contit-mcp",
+        "file:///x.mcpb",
+    ):
+        with pytest.raises(click.UsageError, match="no release on GitHub or GitLab"):
+            bundle_package(bundle, url)
 
 
 def test_the_variables_are_settings_the_secret_ones_are_marked_and_the_command_exists() -> None:
@@ -55,11 +57,3 @@ def test_the_variables_are_settings_the_secret_ones_are_marked_and_the_command_e
     assert secret == {"CONTIT_API_KEY", "CONTIT_ACCESS_TOKEN", "CONTIT_CLIENT_SECRET"}
     (argument,) = package["packageArguments"]
     assert argument["value"] in contit_mcp.list_commands(click.Context(contit_mcp))
-
-
-@pytest.mark.parametrize(
-    "url", ["https://example.com/releases/contit-mcp.mcpb", "https://github.com/someone/contit-mcp", "file:///x.mcpb"]
-)
-def test_a_bundle_that_is_no_release_on_github_or_gitlab_is_refused(bundle: Path, url: str) -> None:
-    with pytest.raises(click.UsageError, match="no release on GitHub or GitLab"):
-        bundle_package(bundle, url)

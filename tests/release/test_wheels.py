@@ -25,7 +25,16 @@ def without(archive: Path, lost: str, target: Path) -> Path:
     return target
 
 
-def test_the_wheel_has_the_package_and_nothing_else(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_has_the_package_and_nothing_else_and_is_described_truly(wheel: Path, tmp_path: Path) -> None:
+    """Every classifier is known, the description names the registry's entry, and the pins fit what is required."""
+    assert set(PROJECT["classifiers"]) <= set(known_classifiers)
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = BytesParser().parsebytes(archive.read(f"{UNDERSCORED}.dist-info/METADATA"))
+    assert f"mcp-name: {SERVER_NAME} " in str(metadata.get_payload())
+    assert all(SpecifierSet(PROJECT["requires-python"]).contains(version) for version in claimed_pythons())
+    pins = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in map(Requirement, pinned_requirements())}
+    for asked in map(Requirement, PROJECT["dependencies"]):
+        assert asked.specifier.contains(pins[canonicalize_name(asked.name)]), asked.name
     assert check_content(wheel)
     assert {"contit_mcp/py.typed", "contit_mcp/sandbox/data/workspace.json"} <= package_files()
     with pytest.raises(ReleaseError, match=r"too many or too few: contit_mcp/py\.typed\."):
@@ -35,13 +44,6 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path, tmp_path: Path)
         archive.writestr("contit_mcp/.env", "CONTIT_API_KEY=secret")
     with pytest.raises(ReleaseError, match=r"too many or too few: contit_mcp/\.env\."):
         check_content(doctored)
-
-
-def test_every_classifier_is_known_and_the_description_names_the_registrys_entry(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        metadata = BytesParser().parsebytes(archive.read(f"{UNDERSCORED}.dist-info/METADATA"))
-    assert f"mcp-name: {SERVER_NAME} " in str(metadata.get_payload())
-    assert set(PROJECT["classifiers"]) <= set(known_classifiers)
 
 
 def test_the_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
@@ -58,11 +60,3 @@ def test_a_bundle_of_earlier_sources_is_noticed(wheel: Path, tmp_path: Path) -> 
     assert check_bundle(wheel, wheel)
     with pytest.raises(ReleaseError, match="other sources: make bundle"):
         check_bundle(without(wheel, "contit_mcp/api.py", tmp_path / "contit-mcp.mcpb"), wheel)
-
-
-def test_the_claimed_pythons_and_the_pins_fit_what_the_project_requires() -> None:
-    assert claimed_pythons()
-    assert all(SpecifierSet(PROJECT["requires-python"]).contains(version) for version in claimed_pythons())
-    pins = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in map(Requirement, pinned_requirements())}
-    for asked in map(Requirement, PROJECT["dependencies"]):
-        assert asked.specifier.contains(pins[canonicalize_name(asked.name)]), asked.name

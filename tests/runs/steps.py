@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contit_mcp.runs.claims import POLL_LEASE_SECONDS, Claim, Granted
-from contit_mcp.runs.record import (
-    Delivery,
-    Failure,
-    Question,
-    RunRecord,
-    intent_to_start,
-)
+from contit_mcp.runs.record import Delivery, Failure, Question, RunRecord, intent_to_start
 from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 
@@ -54,13 +48,7 @@ def a_store(file: Path, **options: Any) -> SqliteRunStore:
 
 
 async def claim(store: RunStore, question: Question, *, title: str | None = None) -> Claim:
-    intent = intent_to_start(
-        question,
-        delivery=Delivery.OWED,
-        process="p",
-        now=store.now(),
-        title=title,
-    )
+    intent = intent_to_start(question, delivery=Delivery.OWED, process="p", now=store.now(), title=title)
     return await store.claim(intent)
 
 

@@ -16,6 +16,8 @@ from tests.durability.world import World
 from tests.echo_contit import EchoContit, answer_to
 from tests.stage import OWNER, Stage, set_stage
 
+pytestmark = pytest.mark.anyio
+
 # --- who polls
 
 
@@ -33,7 +35,6 @@ def test_when_the_polling_process_dies_another_takes_over_within_10_seconds(worl
     assert len(world.history.runs) == 1
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(("latency", "leaves_after"), [(0.0, 5.0), (0.5, 0.2)], ids=["polling", "starting"])
 async def test_a_caller_that_leaves_holds_up_nobody_in_another_process(latency: float, leaves_after: float) -> None:
     first = set_stage(EchoContit(seconds=20, latency=latency))
@@ -49,7 +50,6 @@ async def test_a_caller_that_leaves_holds_up_nobody_in_another_process(latency: 
     assert first.contit.count("start") == 1
 
 
-@pytest.mark.anyio
 async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> None:
     alone = set_stage(EchoContit(seconds=20))
     await alone.ask("q")
@@ -63,7 +63,6 @@ async def test_who_joins_asks_contit_once_while_the_other_process_polls() -> Non
     assert first.contit.count("response") == 1
 
 
-@pytest.mark.anyio
 async def test_a_pause_that_contit_asked_one_process_for_delays_no_answer_that_another_stored() -> None:
     first = set_stage(EchoContit(seconds=20))
     second = first.second()
@@ -101,7 +100,6 @@ def test_after_a_restart_a_run_is_given_up_once_the_new_process_has_seen_it_goin
 # --- who starts
 
 
-@pytest.mark.anyio
 async def test_a_retry_put_off_for_more_than_5_seconds_joins_what_another_process_started_meanwhile() -> None:
     """Its intent would end before the start could be through, so it claims anew."""
     first = set_stage(EchoContit(seconds=20))

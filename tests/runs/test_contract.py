@@ -50,22 +50,18 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
     return in_memory
 
 
-async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_the_threads_latest(
-    store: RunStore,
-) -> None:
+async def test_a_granted_question_is_deduplicated_and_found_by_its_ids_and_as_the_latest(store: RunStore) -> None:
     first = await claim(store, opening("q"))
     assert isinstance(first, Granted)
     assert first.record.phase is Phase.STARTING
     assert await claim(store, opening("q")) == Deduplicated(first.record)
     run = await start(store, first.record, "r")
     assert (run.phase, run.thread_id, run.run_id, run.started_at) == (Phase.IN_PROGRESS, "t", "r", T0)
-    assert await store.find("owner", "t", "r") == await store.latest("owner", "t") == run
+    assert await store.find("owner", "t", "r") == await store.find("owner", "t") == run
 
 
 @pytest.mark.parametrize("new_store", ["sqlite", "redis"], indirect=True)
-async def test_what_one_process_knows_another_one_on_the_same_store_knows_too_also_after_a_restart(
-    new_store: NewStore, clock: Clock
-) -> None:
+async def test_what_one_process_stores_another_finds_also_after_a_restart(new_store: NewStore, clock: Clock) -> None:
     here, there = (new_store(RetentionPolicy(), clock) for _ in range(2))
     run = await begin(here, opening("q"), "r", title="Bücher ✓")
     assert await claim(there, opening("q")) == Deduplicated(run)
@@ -77,7 +73,7 @@ async def test_what_one_process_knows_another_one_on_the_same_store_knows_too_al
 async def test_nothing_is_found_under_another_owner_or_other_ids(store: RunStore) -> None:
     await begin(store, opening("q"), "r")
     assert await store.find("other", "t", "r") is None
-    assert await store.latest("other", "t") is None
+    assert await store.find("other", "t") is None
     assert await store.recent("other", 10) == []
     assert await store.find("owner", "t", "x") is None
     assert await store.find("owner", "x", "r") is None
@@ -94,7 +90,7 @@ async def test_a_thread_is_busy_for_other_questions_from_the_claim_to_the_end(st
     granted = await claim(store, follow_up("z"))
     assert isinstance(granted, Granted)
     assert isinstance(await claim(store, follow_up("y")), Busy)
-    assert await store.latest("owner", "t") == first  # the ids of the second are not known yet
+    assert await store.find("owner", "t") == first  # the ids of the second are not known yet
     second = await start(store, granted.record, "r2")
     assert await claim(store, follow_up("y")) == Busy(second)
     assert await claim(store, follow_up("z")) == Deduplicated(second)
@@ -106,7 +102,7 @@ async def test_a_released_intent_leaves_no_trace_and_a_started_run_stays(store: 
     intent = await claim(store, follow_up("z"))
     for each in (intent.record, first, replace(first, key="unknown")):
         await store.release(each)
-    assert await store.latest("owner", "t") == await store.find("owner", "t", "r1") == first
+    assert await store.find("owner", "t") == await store.find("owner", "t", "r1") == first
     assert isinstance(await claim(store, follow_up("y")), Granted)
 
 
@@ -131,7 +127,7 @@ async def test_the_end_of_an_untracked_run_is_kept_only_once_it_is_adopted(store
     await store.change(replace(ended, started_at=ended.asked_at), lambda run, _: run)
     run = await found(store, "r1")
     assert (run.phase, run.answer, run.started_at) == (Phase.COMPLETED, "answer", T0 - 60)
-    assert await store.latest("owner", "t") == later
+    assert await store.find("owner", "t") == later
     clock.at(86_341)
     assert await store.find("owner", "t", "r1") is None
 
@@ -145,7 +141,7 @@ async def test_an_answer_is_kept_for_its_time_and_its_run_for_longer(store: RunS
     assert (later.phase, later.answer) == (Phase.COMPLETED, None)
     clock.at(86_401)
     assert await store.find("owner", "t", "r") is None
-    assert await store.latest("owner", "t") is None
+    assert await store.find("owner", "t") is None
     assert await store.recent("owner", 10) == []
 
 
@@ -229,8 +225,8 @@ async def test_a_run_is_on_the_thread_that_contit_names(store: RunStore) -> None
     """It may be another one than was asked for (assumed)."""
     granted = await claim(store, follow_up("q", "asked"))
     run = await start(store, granted.record, "r", "named")
-    assert await store.latest("owner", "asked") is None
-    assert await store.latest("owner", "named") == run
+    assert await store.find("owner", "asked") is None
+    assert await store.find("owner", "named") == run
 
 
 async def test_of_many_claims_at_once_one_is_granted(store: RunStore) -> None:
@@ -250,7 +246,7 @@ async def test_the_order_on_a_thread_does_not_depend_on_whose_clock_is_ahead(sto
     clock.at(-8)
     second = await begin(store, follow_up("z"), "r2")
     clock.at(0)
-    assert await store.latest("owner", "t") == second
+    assert await store.find("owner", "t") == second
     assert await claim(store, follow_up("y")) == Busy(second)
 
 
@@ -273,9 +269,7 @@ async def test_a_cancelled_ask_is_stored_with_its_run_which_goes_on(store: RunSt
     assert (await found(store, "r")).cancelled == (1_700_000_000_123, 7)
 
 
-async def test_the_recent_runs_of_an_owner_come_newest_first_with_titles_and_without_answers(
-    store: RunStore, clock: Clock
-) -> None:
+async def test_recent_runs_come_newest_first_with_titles_and_without_answers(store: RunStore, clock: Clock) -> None:
     for number in range(5):
         clock.at(number)
         run = await begin(store, opening(f"q{number}"), f"r{number}", thread_id=f"t{number}", title=f"title {number}")

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -56,14 +57,15 @@ class Events(Listener):
     operations: list[tuple[str, float, bool]] = field(default_factory=list)
     states: list[bool] = field(default_factory=list)
     slowness: list[bool] = field(default_factory=list)
-    under_way: set[object] = field(default_factory=set)
 
-    def store_began(self, use: object) -> None:
-        self.under_way.add(use)
-
-    def store_ended(self, use: object, operation: str, seconds: float, *, failed: bool) -> None:
-        self.under_way.remove(use)
-        self.operations.append((operation, round(seconds, 3), failed))
+    @contextmanager
+    def store_use(self, operation: str) -> Iterator[None]:
+        began, failed = anyio.current_time(), True
+        try:
+            yield
+            failed = False
+        finally:
+            self.operations.append((operation, round(anyio.current_time() - began, 3), failed))
 
     def store_slow(self, *, slow: bool) -> None:
         self.slowness.append(slow)
@@ -86,7 +88,7 @@ def lines(logged: io.StringIO) -> list[tuple[str, str]]:
 async def until_back(store: RunStore, server: Server) -> None:
     server.down = False
     await anyio.sleep(PAUSE_SECONDS)
-    await store.latest("nobody", "t")
+    await store.find("nobody", "t")
 
 
 async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(logged: io.StringIO) -> None:
@@ -97,7 +99,7 @@ async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(l
     assert isinstance(await claim(store, follow_up("z")), Busy)
     ended = await complete(store, run)
     assert await store.find("owner", "t", "r") == ended
-    assert await store.latest("owner", "t") == ended
+    assert await store.find("owner", "t") == ended
     assert [each.run_id for each in await store.recent("owner", 5)] == ["r"]
     assert lines(logged) == [("store.unusable", "warning")]
     assert "The server is down." in logged.getvalue()
@@ -267,13 +269,12 @@ async def test_a_slow_store_is_told_once_in_each_direction(name: str, logged: io
     server, events = Server(), Events()
     store = process(server, events)
     for server.seconds in seconds:
-        await store.latest(OWNER, "t")
+        await store.find(OWNER, "t")
         if server.seconds > OPERATION_SECONDS:
             await anyio.sleep(PAUSE_SECONDS)
     assert lines(logged) == [(event, "warning") for event in told]
     assert events.slowness == [event == "store.slow" for event in told if event in {"store.slow", "store.fast"}]
     assert events.states == [event == "store.back" for event in told if event in {"store.unusable", "store.back"}]
-    assert not events.under_way
 
 
 async def test_a_burst_that_one_pause_of_this_process_makes_slow_is_no_slow_store(logged: io.StringIO) -> None:
@@ -282,5 +283,5 @@ async def test_a_burst_that_one_pause_of_this_process_makes_slow_is_no_slow_stor
     store = process(server)
     async with anyio.create_task_group() as tasks:
         for number in range(SPEED_ROW * 4):
-            tasks.start_soon(store.latest, OWNER, f"t{number}")
+            tasks.start_soon(store.find, OWNER, f"t{number}")
     assert lines(logged) == []

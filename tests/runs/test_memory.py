@@ -61,5 +61,5 @@ async def test_old_runs_and_starts_that_died_are_forgotten(clock: Clock) -> None
         await complete(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
         assert len(store) <= 12
     clock.at(90_000)
-    await store.latest("owner", "t0")
+    await store.find("owner", "t0")
     assert await store.recent("owner", 100) == []

@@ -57,7 +57,7 @@ async def test_a_server_that_is_gone_or_refuses_is_an_error_without_the_password
     own_redis.start()
     assert isinstance(await claim(store, opening("z")), Granted)
     with pytest.raises(StoreError, match="AuthenticationError") as wrong:
-        await refused.latest("owner", "t")
+        await refused.find("owner", "t")
     texts = [text for caught in (gone, wrong) for text in (caught.value.message, caught.value.hint)]
     assert not any(word in text for text in texts for word in ("pass-word", "MARKER"))
     for each in (store, refused):

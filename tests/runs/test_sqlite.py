@@ -97,7 +97,7 @@ async def test_behind_a_disk_that_hangs_the_queue_is_bounded(store: SqliteRunSto
     async def look() -> None:
         nonlocal refused
         try:
-            await store.latest("owner", "t")
+            await store.find("owner", "t")
         except StoreError:
             refused += 1
 
@@ -230,7 +230,7 @@ async def test_a_broken_file_is_set_aside_and_reported_and_a_new_one_begun(file:
     assert "warning" in line
     assert aside.stat().st_mode & 0o777 == 0o600
     os.utime(aside, (0, 0))
-    await a_store(file).latest("owner", "t")
+    await a_store(file).find("owner", "t")
     assert not aside.exists()
 
 
@@ -270,7 +270,7 @@ async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file:
     store = a_store(file, retention=RetentionPolicy(record=100, answer=10), now=clock)
     await complete(store, await begin(store, opening("MARKER"), "r"), "ANSWER-MARKER" * 500)
     clock.at(61)
-    await store.latest("owner", "t")  # while the file is still open
+    await store.find("owner", "t")  # while the file is still open
     assert b"MARKER" not in b"".join(part.read_bytes() for part in file.parent.iterdir())
     clock.at(400)
     await claim(a_store(file, retention=RetentionPolicy(record=100), now=clock), opening("much later"))
@@ -288,9 +288,7 @@ async def test_a_file_that_is_removed_while_it_is_open_is_created_again(file: Pa
     assert await a_store(file).find("owner", "t", "r2") == run
 
 
-async def test_a_file_that_another_process_locks_is_an_error_in_time_and_works_again(
-    file: Path, store: SqliteRunStore
-) -> None:
+async def test_a_locked_file_is_an_error_in_time_and_works_again(file: Path, store: SqliteRunStore) -> None:
     await begin(store, opening("q"), "r")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

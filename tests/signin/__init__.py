@@ -1,1 +1,1 @@
-"""Sign-in end to end: a real identity provider, clients that others wrote, and tokens of every kind."""
+"""Sign-in end to end: a real identity provider, and clients that others wrote."""

@@ -44,12 +44,10 @@ class Person:
         self.client = client_info
 
     async def visit(self, url: str) -> None:
-        """Log in where the SDK says."""
         self.logins.append(parse_qs(urlsplit(url).query).get("scope", [""])[0])
         self._back = await anyio.to_thread.run_sync(log_in, url)
 
     async def come_back(self) -> AuthorizationCodeResult:
-        """Return with the code."""
         found = {name: values[0] for name, values in parse_qs(urlsplit(self._back).query).items()}
         assert "code" in found, self._back
         return AuthorizationCodeResult(code=found["code"], state=found.get("state"), iss=found.get("iss"))

@@ -37,7 +37,6 @@ def private(key: KeyPair) -> dict[str, Any]:
 
 
 def packages() -> Path:
-    """Where the packages of npm are."""
     return npm_locked("signin", PINS)
 
 
@@ -53,8 +52,6 @@ def node_program(name: str, folder: Path) -> list[str]:
 
 @dataclass
 class Provider:
-    """oidc-provider as a child process."""
-
     issuer: str
     resource: str  # the only one that it gives tokens for
     key: KeyPair = field(default_factory=lambda: FIRST)  # what it signs with
@@ -72,7 +69,6 @@ class Provider:
         self.order(keys=[private(key) for key in keys])
 
     def token(self) -> str:
-        """A token as it makes them."""
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": self.resource, "sub": "anna", "scope": SCOPE, "client_id": "c", "jti": "j"}
         headers = {"kid": self.key.key_id, "typ": "at+jwt"}
@@ -138,7 +134,6 @@ def browser_script(folder: Path) -> Path:
 
 
 def chromium() -> str:
-    """The browser of this machine."""
     found = shutil.which("chromium")
     if found is None:
         pytest.fail("Chromium was not found. On Debian: apt install chromium", pytrace=False)
@@ -146,7 +141,6 @@ def chromium() -> str:
 
 
 def run_program(name: str, folder: Path, given: Mapping[str, Any]) -> Any:
-    """Run a program of ours; the JSON that it prints."""
     command = [*node_program(name, folder), json.dumps(given)]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3_000:]}"

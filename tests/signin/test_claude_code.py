@@ -30,7 +30,6 @@ def scene(tmp_path: Path) -> Iterator[Stage]:
 
 
 def run(command: list[str | Path], environment: dict[str, str]) -> str:
-    """Run it without a terminal; its stdout."""
     done = subprocess.run(
         command, env=environment, cwd=environment["HOME"], check=False, capture_output=True, text=True,
         timeout=_SECONDS, stdin=subprocess.DEVNULL,
@@ -40,7 +39,6 @@ def run(command: list[str | Path], environment: dict[str, str]) -> str:
 
 
 def run_at_terminal(command: list[str | Path], environment: dict[str, str]) -> str:
-    """Run it in a pseudo-terminal; what it shows."""
     ours, its = pty.openpty()
     process = subprocess.Popen(
         command, env=environment, cwd=environment["HOME"], stdin=its, stdout=its, stderr=its, start_new_session=True

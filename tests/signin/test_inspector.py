@@ -15,7 +15,6 @@ PACKAGE = "@modelcontextprotocol/inspector"
 
 
 def inspect(scene: Stage, environment: dict[str, str], *more: str) -> Any:
-    """Ask on the command line; the result."""
     call = ["--method", "tools/call", "--tool-name", "contit_ask", "--tool-args-json", json.dumps({"prompt": QUESTION})]
     command = npm_packages("inspector", PACKAGE) / "mcp-inspector"
     done = subprocess.run(

@@ -37,7 +37,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
 
 
 def visit(page: str, scene: Stage, folder: Path, *, login: bool) -> Any:
-    """Open the page in Chromium; its outcome."""
     given = {"page": f"{page}/?server={scene.url}", "login": login, "chromium": chromium()}
     return run_program("chromium.mjs", folder, given)
 

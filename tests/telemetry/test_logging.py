@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -26,14 +25,12 @@ log = get_logger("contit_mcp.test")
 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """The log's stream, once as JSON and once as on a terminal."""
     stream = io.StringIO()
     configure_logging("DEBUG", stream=stream, as_json=request.param == "json")
     yield stream
 
 
 def only(stream: io.StringIO) -> dict[str, Any]:
-    """The one record in `stream`."""
     (line,) = stream.getvalue().splitlines()
     record: dict[str, Any] = json.loads(line)
     return record
@@ -77,19 +74,6 @@ def test_every_field_that_the_package_logs_is_listed() -> None:
     assert not unknown
 
 
-@pytest.mark.parametrize("unit", ["a://", "eyJ-", "Bearer ", '"token":', "\\", "\x1b[", "((((", "é"], ids=ascii)
-def test_the_cost_of_a_field_does_not_grow_with_its_length(unit: str) -> None:
-    short, long = unit * 100, unit * (1_000_000 // len(unit))
-
-    def seconds(text: str) -> float:
-        began = time.perf_counter()
-        for _ in range(100):
-            log.info("call.finished", request_id=text, host=text, tool=text)
-        return time.perf_counter() - began
-
-    assert min(seconds(long) for _ in range(3)) < 10 * min(seconds(short) for _ in range(3))
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -117,7 +101,6 @@ def test_any_fields_make_one_line_of_strict_json(fields: dict[str, object]) -> N
     stream = io.StringIO()
     configure_logging("DEBUG", stream=stream, as_json=True)
     log.info("x", **fields)
-
     (line,) = stream.getvalue().splitlines()
     json.loads(line, parse_constant=pytest.fail)
     line.encode()
@@ -155,16 +138,13 @@ def test_our_events_are_written_from_the_level_on_and_others_from_warning_on(lev
     assert len(stream.getvalue().splitlines()) == count
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
-def test_a_terminal_gets_the_readable_form_and_anything_else_json(stream: io.StringIO) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_gets_the_readable_form_and_anything_else_json(terminal: bool, monkeypatch: Any) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
     configure_logging("INFO", stream=stream)
     log.info("run.finished", polls=3)
-    assert stream.getvalue().startswith("{") is not stream.isatty()
+    assert stream.getvalue().startswith("{") is not terminal
     assert "run.finished" in stream.getvalue()
 
 
@@ -175,19 +155,11 @@ def test_a_circle_of_causes_is_bounded(logged: io.StringIO) -> None:
     assert only(logged)["error"].count("ValueError") == 8
 
 
-def failing() -> None:
-    """Raise chained exceptions, each with the marker in its text."""
-    try:
-        raise ValueError(MARKER)  # noqa: TRY301 - a cause to chain
-    except ValueError as exc:
-        raise KeyError(MARKER) from exc
-
-
 def test_of_an_exception_only_types_and_places_are_written(written: io.StringIO) -> None:
     """Causes, contexts and members of groups are listed; texts and notes are not."""
     try:
         try:
-            failing()
+            raise KeyError(MARKER) from ValueError(MARKER)  # noqa: TRY301 - a context to chain
         except KeyError:
             raise ExceptionGroup(MARKER, [RuntimeError(MARKER), OSError(MARKER)])  # noqa: B904 - the context is the point
     except ExceptionGroup as group:
@@ -195,7 +167,7 @@ def test_of_an_exception_only_types_and_places_are_written(written: io.StringIO)
         log.exception("call.crashed", tool="contit_ask")
     assert MARKER not in written.getvalue()
     assert "Traceback" not in written.getvalue()
-    for name in ("ExceptionGroup", "RuntimeError", "OSError", "KeyError", "ValueError", "failing", "test_logging.py"):
+    for name in ("ExceptionGroup", "RuntimeError", "OSError", "KeyError", "ValueError", "test_logging.py"):
         assert name in written.getvalue()
 
 

@@ -38,16 +38,9 @@ def messages_turn(turn: ToolCall | str) -> dict[str, Any]:
         block: dict[str, Any] = {"type": "text", "text": turn}
     else:
         block = {"type": "tool_use", "id": f"toolu_{turn.number}", "name": turn.tool, "input": turn.arguments}
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "stand-in",
-        "content": [block],
-        "stop_reason": "end_turn" if isinstance(turn, str) else "tool_use",
-        "stop_sequence": None,
-        "usage": {"input_tokens": 10, "output_tokens": 10},
-    }
+    kind = {"id": "msg_1", "type": "message", "role": "assistant", "model": "stand-in"}
+    ends = {"stop_reason": "end_turn" if isinstance(turn, str) else "tool_use", "stop_sequence": None}
+    return {**kind, "content": [block], **ends, "usage": {"input_tokens": 10, "output_tokens": 10}}
 
 
 def messages_events(turn: ToolCall | str) -> Iterator[Event]:
@@ -125,18 +118,10 @@ def responses_turn(turn: ToolCall | str) -> dict[str, Any]:
         item |= {"type": "function_call", **ids, "name": name, "arguments": json.dumps(turn.arguments)}
         item |= {"namespace": namespace} if namespace else {}
     details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
-    return {
-        "id": "resp_1",
-        "object": "response",
-        "created_at": 1,
-        "model": "stand-in",
-        "status": "completed",
-        "output": [item],
-        "parallel_tool_calls": False,
-        "tool_choice": "auto",
-        "tools": [],
-        "usage": {"input_tokens": 10, "output_tokens": 10, "total_tokens": 20, **details},
-    }
+    usage = {"input_tokens": 10, "output_tokens": 10, "total_tokens": 20, **details}
+    kind = {"id": "resp_1", "object": "response", "created_at": 1, "model": "stand-in", "status": "completed"}
+    tools = {"parallel_tool_calls": False, "tool_choice": "auto", "tools": []}
+    return {**kind, "output": [item], **tools, "usage": usage}
 
 
 def responses_events(turn: ToolCall | str) -> Iterator[Event]:

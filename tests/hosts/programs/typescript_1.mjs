@@ -2,21 +2,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { work } from './jobs.mjs';
 
-const given = JSON.parse(process.argv[2]);
-const transport = given.command
-  ? new StdioClientTransport({ command: given.command, args: ['stdio'], env: { ...process.env, ...given.env } })
-  : new StreamableHTTPClientTransport(new URL(given.url), { requestInit: { headers: given.headers } });
 const client = new Client({ name: 'typescript-test', version: '1.0.0' });
-await client.connect(transport);
-const tools = (await client.listTools()).tools.map((tool) => tool.name);
-const ask = (more) => client.callTool({ name: 'contit_ask', arguments: more });
-const first = await ask({ prompt: given.question });
-const second = await ask({ prompt: given.follow_up, thread_id: first.structuredContent.thread_id });
-await client.close();
-const results = [first, second].map((result) => ({
-  content: result.content.map((block) => block.text),
-  structured: result.structuredContent,
-  isError: result.isError ?? false,
-}));
-console.log(JSON.stringify({ tools, results }));
+await work(client, StdioClientTransport, StreamableHTTPClientTransport);

@@ -17,8 +17,7 @@ from contit_mcp.config.settings import CREDENTIAL, Settings
 from contit_mcp.config.sources import load_settings, nearest, without_unset
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import AppContext, Caller
 from contit_mcp.server.tenancy import Tenant
 
 if TYPE_CHECKING:  # start-up time

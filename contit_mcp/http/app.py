@@ -30,8 +30,7 @@ from contit_mcp.http.auth import JwtTokens, anyone, issuer_client, metadata_rout
 from contit_mcp.http.guard import Guard, Identify, Refusal
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.runs.record import SCHEMA_VERSION
-from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import request_state
+from contit_mcp.server.context import AppContext, request_state
 from contit_mcp.server.server import DESCRIPTION, ICON, TITLE, WEBSITE, create_server
 from contit_mcp.telemetry.logging import get_logger
 from contit_mcp.telemetry.metrics import Metrics
@@ -123,7 +122,6 @@ async def wired_app(
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, auth=settings.auth, transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
-        identify = await _identification(settings, stack)
         context.services()  # imports what the first caller would wait for otherwise
         sessions = sessions or StreamableHTTPSessionManager(
             create_server(context, probe=probe),
@@ -132,7 +130,7 @@ async def wired_app(
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             max_request_body_size=settings.max_body_bytes,
         )
-        guard = Guard(sessions.handle_request, settings, identify, rate)
+        guard = Guard(sessions.handle_request, settings, await _identification(settings, stack), rate)
         in_here = settings.metrics_port is None
         routes = [
             Route("/mcp", guard),
@@ -143,24 +141,22 @@ async def wired_app(
         ]
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
-        wired = WiredApp(app, context, guard, readiness, metrics)
         # Each scrape reads the states that no event reports, without waiting for Contit.
-        reachability = context.reachability
         metrics.calls_in_flight.set_function(lambda: context.calls_in_flight)
         metrics.under_way.labels("call").set_function(lambda: guard.under_way)
-        metrics.reachable.set_function(lambda: reachability.reachable)
-        metrics.upstream_in_flight.set_function(lambda: reachability.in_flight)
-        metrics.upstream_oldest.set_function(lambda: reachability.oldest_seconds)
+        metrics.reachable.set_function(lambda: context.reachability.reachable)
+        metrics.upstream_in_flight.set_function(lambda: context.reachability.in_flight)
+        metrics.upstream_oldest.set_function(lambda: context.reachability.oldest_seconds)
         metrics.backoff.set_function(lambda: context.services().backoff_stretch())
         metrics.limits_local.set_function(lambda: rate.local_only)
         metrics.ready.set_function(lambda: readiness.serving and readiness.problem is None)
         metrics.most_under_way.set(settings.calls_at_once)
         metrics.set_build_info(store=location.kind, schema=None if location.kind == "memory" else SCHEMA_VERSION)
         async with anyio.create_task_group() as watchers:
-            watchers.start_soon(reachability.watch)
+            watchers.start_soon(context.reachability.watch)
             watchers.start_soon(metrics.watch_event_loop)
             async with sessions.run():
-                yield wired
+                yield WiredApp(app, context, guard, readiness, metrics)
             watchers.cancel_scope.cancel()
 
 
@@ -229,21 +225,18 @@ def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     ]
 
 
-_TWO_LENGTHS = Refusal(
-    400, "two_lengths", "A request has either Content-Length or Transfer-Encoding.", {"Connection": "close"}
-)
+_TWO_LENGTHS = Refusal(400, "two_lengths", "Send either Content-Length or Transfer-Encoding.", {"Connection": "close"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 
 
 class Requests:
     """The outermost ASGI middleware: trace, log and count every request, and end those whose clients do not read."""
 
-    def __init__(
-        self, app: ASGIApp, count: Callable[[str, int, str | None], None], *, send_seconds: float = SEND_SECONDS
-    ) -> None:
+    send_seconds = SEND_SECONDS
+
+    def __init__(self, app: ASGIApp, count: Callable[[str, int, str | None], None]) -> None:
         self._app = app
         self._count = count  # path, status, reason of refusal
-        self._send_seconds = send_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -258,7 +251,7 @@ class Requests:
             nonlocal status, size
             status = message.get("status", status)
             size += len(message.get("body", b""))
-            with anyio.move_on_after(self._send_seconds) as sending:
+            with anyio.move_on_after(self.send_seconds) as sending:
                 await send(message)  # waits until the client has read enough of what was sent before
             if sending.cancelled_caught:
                 state.refusal = "slow_reader"

@@ -20,7 +20,7 @@ from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.guard import Identify, Refusal
 from contit_mcp.http.jwks import ALGORITHMS, LARGEST_DOCUMENT, RETRY_SECONDS, IssuerKeys, KeysUnavailableError
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import Caller
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)

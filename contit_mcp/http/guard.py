@@ -1,8 +1,7 @@
-"""Refuse what should not reach the tools.
+"""Refuse what should not reach the tools, in the order of cost.
 
-The order is that of cost. Host and Origin come first: they protect local servers against web pages (DNS rebinding,
-cross-site requests). Then follow the caller; the other headers; the body within limits, parsed once; the limits of the
-caller.
+Host and Origin come first: they protect local servers against web pages (DNS rebinding, cross-site requests). Then
+follow the caller; the other headers; the body within limits, parsed once; the limits of the caller.
 """
 
 import re
@@ -27,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.http.rate import RequestRate
 from contit_mcp.server.card import SESSION_HEADER, session_id_for
-from contit_mcp.server.request_state import Caller, request_state
+from contit_mcp.server.context import Caller, request_state
 from contit_mcp.server.tenancy import owner_of_credential
 
 MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
@@ -87,9 +86,7 @@ async def _discard(scope: Scope, receive: Receive) -> bool:
 
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 
-_DRAINING = Refusal(
-    503, "draining", "This server is shutting down; ask again.", {"Connection": "close", "Retry-After": "1"}
-)
+_DRAINING = Refusal(503, "draining", "This server shuts down; ask again.", {"Connection": "close", "Retry-After": "1"})
 _CUT_OFF = Refusal(
     500, "cut_off", "This server shuts down; the run may have been started. Repeat the question to get its answer."
 )
@@ -268,8 +265,7 @@ def matches(value: str, allowed: Sequence[str]) -> bool:
 def _header_refusal(request: Request) -> Refusal | None:
     headers = request.headers
     if request.method != "POST":
-        message = "Send POST: this server opens no stream by GET and has no sessions."
-        return Refusal(405, "no_post", message, {"Allow": "POST"})
+        return Refusal(405, "no_post", "Send POST: GET opens no stream, and there are no sessions.", {"Allow": "POST"})
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         return Refusal(415, "compressed", "Send it without compression.", {"Accept-Encoding": "identity"})
     kinds = headers.getlist("content-type")

@@ -48,7 +48,6 @@ class RequestRate:
         return math.ceil(seconds) if seconds > 0 else None
 
     async def _count_in_redis(self, redis: "Redis", name: str, before: str, limit: int, second: float) -> float | None:
-        """Return the seconds until there is room, or None if Redis cannot be used."""
         from redis.exceptions import ReadOnlyError, RedisError  # noqa: PLC0415 - optional
 
         began = time.monotonic()

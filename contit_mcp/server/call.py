@@ -21,9 +21,8 @@ from pydantic import BaseModel, ValidationError
 
 from contit_mcp import errors
 from contit_mcp.assistant.reports import Observer
-from contit_mcp.server.context import AppContext
+from contit_mcp.server.context import AppContext, Caller, request_state
 from contit_mcp.server.host_waits import read_user_agent
-from contit_mcp.server.request_state import Caller, request_state
 from contit_mcp.server.results import error_result
 from contit_mcp.tasks.extension import Task
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, start_call_stats
@@ -44,7 +43,7 @@ _LABELLED = {f"{kind}_id": re.compile(kind + _LABEL, re.IGNORECASE) for kind in 
 """An id behind its name, as in `thread_id=…`, also inside a whole call or a JSON object."""
 _AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
 _AFTER_IDS = ".,;:!?"  # no id of ours ends with one
-_ABSENT = frozenset({"", "null", "none", "undefined"})
+_ABSENT = frozenset({"", "null", "none", "undefined"})  # models write "nothing" in several ways
 _LONGEST_NAME = 40
 _REASONS = {
     "missing": "is required",
@@ -111,7 +110,6 @@ def _clean_id(name: str, value: object) -> object:
 
 
 def _is_absent(value: object) -> bool:
-    """Whether a value means that the argument is absent. Models write "nothing" in several ways."""
     if isinstance(value, float):
         return math.isnan(value)
     return value is None or (isinstance(value, str) and value.strip().casefold() in _ABSENT)

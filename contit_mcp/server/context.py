@@ -1,9 +1,11 @@
-"""What the calls of one process share. The first call imports `services`, so that a host lists the tools quickly."""
+"""What the calls of one process share, and the layers of one request; the first call imports `services`."""
 
+from collections.abc import MutableMapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
+from opentelemetry.trace import SpanContext
 
 from contit_mcp.config.settings import Settings
 from contit_mcp.server.host_waits import WaitPolicy
@@ -12,6 +14,7 @@ from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, Reachabilit
 if TYPE_CHECKING:  # start-up time
     import httpx
 
+    from contit_mcp.contit.auth import Credential
     from contit_mcp.runs.store import RunStore
     from contit_mcp.server.services import Services
     from contit_mcp.telemetry.metrics import Metrics
@@ -69,3 +72,28 @@ class AppContext:
         if not self._users and self._services is not None:
             with anyio.CancelScope(shield=True):
                 await self._services.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: by the name of a token or the subject of a JWT, or with a credential of its own for Contit."""
+
+    issuer: str | None = None  # without a slash at its end; a subject is unique within one issuer only
+    principal: str | None = None
+    credential: "Credential | None" = None
+
+
+@dataclass(slots=True)
+class RequestState:
+    """What the layers of one HTTP request tell each other."""
+
+    caller: Caller | None = None  # set by authentication
+    call_span: SpanContext | None = None  # once the request has reached a tool
+    refusal: str | None = None  # why it was refused, for the access log and the metrics
+    body: bytes | None = None  # once it has been received to its end
+
+
+def request_state(scope: MutableMapping[str, Any]) -> RequestState:
+    """Return the state of the request with this ASGI scope; the first call creates it."""
+    state: RequestState = scope.setdefault("contit_mcp.request_state", RequestState())
+    return state

@@ -1,7 +1,4 @@
-"""The server for clients in the same process. Not all of them take a low-level server, but all take an `MCPServer`.
-
-So a middleware of an empty `MCPServer` answers each request with the handlers of `create_server`.
-"""
+"""The server for clients in the same process, which all take an `MCPServer`: its middleware uses `create_server`."""
 
 import logging
 from typing import Any

@@ -43,8 +43,8 @@ _ICON_SVG = (
     '<path d="M45 24a16 16 0 1 0 0 16" fill="none" stroke="#fff" stroke-width="7" stroke-linecap="round"/>'
     '<circle cx="47" cy="32" r="5" fill="#7fd1c7"/></svg>'
 )
-_ICON_URI = f"data:image/svg+xml;base64,{b64encode(_ICON_SVG.encode()).decode()}"  # no host has to fetch it
-ICON = types.Icon(src=_ICON_URI, mime_type="image/svg+xml", sizes=["any"])
+ICON_DATA_URI = f"data:image/svg+xml;base64,{b64encode(_ICON_SVG.encode()).decode()}"  # no host has to fetch it
+ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
 
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
     ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=3_600_000, scope="private")

@@ -16,12 +16,11 @@ from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.runs.opening import open_store
 from contit_mcp.runs.store import RetentionPolicy, RunStore
-from contit_mcp.server.request_state import Caller
 from contit_mcp.server.tenancy import Sealer, Tenant, owner_of_credential, owner_of_name, sealer_of_credential
 from contit_mcp.telemetry.call_stats import NULL_LISTENER
 
 if TYPE_CHECKING:
-    from contit_mcp.server.context import AppContext
+    from contit_mcp.server.context import AppContext, Caller
 
 MOST_CREDENTIALS = 1_000  # of callers whose assistants are kept; the least recently used one is dropped first
 BY_NAME = ("token", "jwt")  # callers share the server's credential, and see handles instead of Contit's ids
@@ -43,7 +42,7 @@ class Services:
         self._http: httpx.AsyncClient | None = None
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
-    def tenant(self, caller: Caller) -> Tenant:
+    def tenant(self, caller: "Caller") -> Tenant:
         """Return the assistant that asks for this caller; a caller who was not identified is refused."""
         auth, base_url = self._context.auth, self._settings.base_url
         credential = caller.credential

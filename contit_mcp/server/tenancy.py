@@ -179,7 +179,6 @@ class Tenant:
         return opened
 
     def _title(self, prompt: str) -> str | None:
-        """Return the first words of a prompt, on one line, where titles may be stored."""
         if not self.keeps_titles:
             return None
         words = "".join(character if character.isprintable() else " " for character in prompt[:400]).split()

@@ -11,8 +11,7 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.sandbox.options import SandboxOptions
-from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import AppContext, Caller
 from contit_mcp.server.services import MOST_CREDENTIALS
 from tests.children import Contit, Served, contit, rpc
 from tests.http.issuer import bearer

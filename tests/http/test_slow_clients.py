@@ -38,7 +38,8 @@ def port() -> Iterator[int]:
     guard = Guard(PlainTextResponse("whole"), settings, anyone, RequestRate(100_000))
     guard.body_seconds, guard.body_budget = 1.5, 300_000
     routes = Router([Route("/mcp", guard), Route("/flood", flood)])
-    app = Requests(routes, lambda *seen: COUNTED.append(seen), send_seconds=0.5)
+    app = Requests(routes, lambda *seen: COUNTED.append(seen))
+    app.send_seconds = 0.5
     with in_thread(app, http="h11") as url:
         yield urlsplit(url).port or 0
         assert httpx.post(f"{url}/mcp", content=MESSAGE, headers=JSON_RPC).text == "whole"

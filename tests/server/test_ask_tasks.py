@@ -11,8 +11,7 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import AppContext, Caller
 from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, ids_of, settings, wire

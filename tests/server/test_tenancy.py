@@ -11,8 +11,7 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import APIKeyAuth
 from contit_mcp.contit.wire import id_problem
 from contit_mcp.errors import ConfigurationError
-from contit_mcp.server.context import AppContext
-from contit_mcp.server.request_state import Caller
+from contit_mcp.server.context import AppContext, Caller
 from contit_mcp.server.tasks import TaskId
 from contit_mcp.server.tenancy import Sealer, owner_of_credential, owner_of_name
 

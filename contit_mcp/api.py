@@ -89,19 +89,13 @@ class Run:
     """A question that was asked, and how far it has come."""
 
     status: Literal["completed", "in_progress", "failed"]
-    thread_id: str
-    """Its conversation; give it to `ask` for a follow-up."""
-    run_id: str | None
-    """None for an answer whose run is not known."""
+    thread_id: str  # its conversation; give it to `ask` for a follow-up
+    run_id: str | None  # None for an answer whose run is not known
     response: str | None = None
-    elapsed_seconds: float | None = None
-    """From its start to its end, or to now; None if its start is not known."""
-    age_seconds: float | None = None
-    """How long ago the run was started, if an earlier answer is returned to the same question."""
-    asked_at: float | None = None
-    """Seconds since the epoch, if known."""
-    title: str | None = None
-    """The first words of the question, if they are stored."""
+    elapsed_seconds: float | None = None  # from its start to its end, or to now; None if its start is not known
+    age_seconds: float | None = None  # since its start, if an earlier answer is returned to the same question
+    asked_at: float | None = None  # seconds since the epoch, if known
+    title: str | None = None  # the first words of the question, if they are stored
 
 
 class Assistant:

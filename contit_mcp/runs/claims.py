@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
 
+# How long a process may be silent before another one polls in its place. More than the age at which a lease is renewed
+# and the longest pause between two polls together (4 + 5.5 s). Where backoff makes pauses longer, both may poll.
 POLL_LEASE_SECONDS = 10.0
-"""How long a process may be silent before another one polls in its place. More than the age at which a lease is renewed
-and the longest pause between two polls together (4 + 5.5 s). Where backoff makes pauses longer, both may poll."""
-
 RENEW_SECONDS = 4.0  # how old a lease is when it is renewed
 
 

@@ -26,10 +26,9 @@ log = get_logger(__name__)
 OPERATION_SECONDS = 2.0  # what one operation may take; a healthy store takes milliseconds
 PAUSE_SECONDS = 3.0  # how long a store that failed is left alone: a try may cost its caller two seconds
 SLOW_SECONDS = 0.25  # what makes an operation slow
+# How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
+# again. A pause of this process makes several operations slow at one moment.
 SPEED_ROW, SPEED_SECONDS = 5, 1.0
-"""How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
-again. A pause of this process makes several operations slow at one moment."""
-
 _AT_ONCE = 30  # operations that a store works on; further ones wait, and their wait is not the store's fault
 
 

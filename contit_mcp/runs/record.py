@@ -12,10 +12,9 @@ from pydantic import BeforeValidator, TypeAdapter
 SCHEMA_VERSION = 4  # of the text and of what stores keep beside it; versions with another one do not see these runs
 
 START_LEASE_SECONDS = 25.0  # how long an intent stands: longer than sending a start can take (20 s)
+# A lease that ends later than this from now was written by a clock that is wrong, and is ignored. No lease is granted
+# for more than 25 s, so clocks may differ by 35 s.
 MAX_LEASE_SECONDS = 60.0
-"""A lease that ends later than this from now was written by a clock that is wrong, and is ignored. No lease is granted
-for more than 25 s, so clocks may differ by 35 s."""
-
 _MOST_CANCELLED = 100  # asks that are kept with one run
 
 

@@ -163,7 +163,7 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint(run_here: RunHere
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("assk", "hello"), 2, "Did you mean 'ask'?"),
+        (("assk", "hello"), 2, "No such command 'assk'"),
         (("stdio", "--nonsense"), 2, "No such option"),
         (("install", "--sandbox"), 2, "These options need the HOST"),
         (("ask", "--thread", "t", "--run", "r", "More?"), 2, "--run fetches an answer and takes no PROMPT"),

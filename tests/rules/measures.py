@@ -29,7 +29,7 @@ LIMITS = {
     "lines of tests": 22_000,
 }
 # The goals that are not reached yet, and where they stand: a change may lower such a number, and must not raise it.
-STANDING = {"package lines": 16_150, "lines of tests": 28_450}
+STANDING = {"lines of tests": 24_120}
 
 _TRACED = """
 import os, signal, sys, threading

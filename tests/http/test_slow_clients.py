@@ -20,7 +20,8 @@ from contit_mcp.http.guard import Guard
 from contit_mcp.http.rate import RequestRate
 from tests.children import JSON_RPC, Served, in_thread, read_answer, rpc
 
-SETTINGS = {"CONTIT_MCP_CALLS_AT_ONCE": "10"}
+PLACES = 4
+SETTINGS = {"CONTIT_MCP_CALLS_AT_ONCE": str(PLACES)}
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\n"
 MESSAGE = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(MESSAGE)
@@ -137,7 +138,7 @@ def test_clients_that_do_not_read_hold_no_place(server: Served) -> None:
             seen = seen + 1 if server.post(rpc("ping")).status_code == status else 0
             time.sleep(0.1)
 
-    connections = [connect(server.port) for _ in range(10)]
+    connections = [connect(server.port) for _ in range(PLACES)]
     for connection in connections:
         threading.Thread(target=send_many, args=(connection,), daemon=True).start()
     wait_for(503, 30, 30)

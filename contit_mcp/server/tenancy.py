@@ -48,7 +48,7 @@ def owner_of_name(mode: str, issuer: str, name: str, base_url: str, *, key: byte
 
 
 def _digest(key: bytes, *parts: str) -> str:
-    return hmac.new(key, "\0".join(f"{len(part)}:{part}" for part in parts).encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, "\0".join(f"{len(part)}:{part}" for part in parts).encode(), "sha256").hex()
 
 
 class Sealer:

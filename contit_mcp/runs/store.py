@@ -110,5 +110,8 @@ class RunStore(ABC):
         """Close files and connections."""
 
     async def _update(self, slot: Slot, update: Update[T]) -> T:
-        """Read the newest record in a slot, and do what `update` returns for it, as one step."""
+        """Read the newest record in a slot, and do what `update` returns for it, as one step.
+
+        Only `claim`, `change` and `release` use it; a store that overrides these three has no need of it.
+        """
         raise NotImplementedError

@@ -7,7 +7,7 @@ import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -197,8 +197,11 @@ class Call(Observer):
             elapsed = anyio.current_time() - began
             progress = max(elapsed, progress + 0.001)
             message = f"{self._message}, {elapsed:.0f} s so far"
-            with suppress(Exception):  # in process this is the caller's own function
+            try:
                 await self.request.session.report_progress(round(progress, 3), message=message)
+            except Exception:  # in process this is the caller's own function; it must not end the call
+                log.warning("progress.not_sent", exc_info=True)
+                return
             with anyio.move_on_after(PROGRESS_SECONDS):
                 await self._changed.wait()
 

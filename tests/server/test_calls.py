@@ -44,8 +44,8 @@ async def test_progress_comes_at_once_on_changes_and_every_ten_seconds_in_words_
 
 
 @in_each_era
-async def test_progress_does_not_slow_the_wait(era: str) -> None:
-    """A caller that is slow to take a message, or fails at it, gets its answer all the same."""
+async def test_progress_does_not_slow_the_wait(era: str, logged: io.StringIO) -> None:
+    """A caller that is slow to take a message, or fails at it, gets its answer all the same; the failure is logged."""
 
     async def slow(progress: float, total: float | None, message: str | None) -> None:
         await anyio.sleep(60)
@@ -61,6 +61,9 @@ async def test_progress_does_not_slow_the_wait(era: str) -> None:
             assert isinstance(result, CallToolResult)
             assert not result.is_error
             assert anyio.current_time() - began < 5
+    failures = lines(logged, "progress.not_sent")
+    assert len(failures) == (era == "modern"), "in the older era the function is called at the client's end"
+    assert all("ValueError" in str(line["error"]) for line in failures)
 
 
 @in_each_era

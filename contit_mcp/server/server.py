@@ -68,7 +68,6 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     """Return the server with its tools, prompts and resources; with `probe` also the tool `contit_probe`."""
     tools = create_tools(probe=probe)
     listed = types.ListToolsResult(tools=[tool.listed for tool in tools.values()])
-    schemas = {name: tool.listed.input_schema for name, tool in tools.items()}
     resources = Resources(context)
 
     async def list_tools(_ctx: Request, _params: object) -> types.ListToolsResult:
@@ -90,7 +89,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         NAME,
         **PRESENTATION,
         cache_hints=_CACHE_HINTS,
-        get_tool_input_schema=schemas.get,  # without it the SDK lists all tools for each call over HTTP
+        get_tool_input_schema=lambda _: None,  # no argument is also a header; by default the SDK lists all tools to see
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_prompts=list_prompts,

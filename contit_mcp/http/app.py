@@ -254,8 +254,10 @@ class Requests:
             status = message.get("status", status)
             size += len(message.get("body", b""))
             request.deadline = anyio.current_time() + self.send_seconds
-            await send(message)  # waits until the client has read enough of what was sent before
-            request.deadline = math.inf
+            try:
+                await send(message)  # waits until the client has read enough of what was sent before
+            finally:
+                request.deadline = math.inf
 
         # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
         # in the rest of this one, so the connection ends here (RFC 9112, 6.1).

@@ -23,12 +23,8 @@ from tests.conformance.fixtures import form
 Request = ServerRequestContext[Any, Any]
 
 SUPPORT = {
-    "slow_compute": Support.OPTIONAL,
-    "protocol_error_job": Support.OPTIONAL,
-    "failing_job": Support.REQUIRED,
-    "confirm_delete": Support.REQUIRED,
-    "multi_input": Support.REQUIRED,
-    "test_tool_with_task": Support.REQUIRED,
+    **dict.fromkeys(("slow_compute", "protocol_error_job"), Support.OPTIONAL),
+    **dict.fromkeys(("failing_job", "confirm_delete", "multi_input", "test_tool_with_task"), Support.REQUIRED),
 }
 
 

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -32,16 +31,12 @@ EXPECTED = Path(__file__).with_name("expected.toml")
 _EVERYWHERE = "wire-schema-valid"  # the suite adds this check to every scenario, also to one without requests
 
 
-@dataclass
-class Scenario:
-    """The checks of one scenario that passed, and those that failed, with what the suite says."""
-
-    passed: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+Checks = dict[str, str | None]
+"""The checks of one scenario, each with the reason why it failed, or None if it passed."""
 
 
-def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
-    """Run all scenarios for a revision, and return what they found, by name."""
+def run_suite(url: str, revision: str, folder: Path) -> dict[str, Checks]:
+    """Run all scenarios for a revision, and return their checks by the name of the scenario."""
     commands = npm_packages("conformance", "@modelcontextprotocol/conformance")
     program = (commands / "conformance").resolve()
     arguments = ["server", "--url", url, "--requirements", revision, "--output-dir", str(folder)]
@@ -51,26 +46,27 @@ def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
     said = done.stdout + done.stderr
     assert done.returncode in {0, 1}, said  # 1 as soon as anything fails, expected or not
     assert "=== SUMMARY ===" in said, said
-    found = {}
+    found: dict[str, Checks] = {}
     for results in folder.iterdir():
         name = re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT.+", results.name)
         assert name, results
-        scenario = found[name[1]] = Scenario()
+        checks = found[name[1]] = {}
         for check in json.loads((results / "checks.json").read_text(encoding="utf-8")):
-            if check["status"] == "SUCCESS" and check["id"] != _EVERYWHERE:
-                scenario.passed.append(check["id"])
-            elif check["status"] in {"FAILURE", "WARNING"}:
-                scenario.failed[check["id"]] = str(check.get("errorMessage") or check.get("details") or "")
+            if check["status"] in {"FAILURE", "WARNING"}:
+                checks[check["id"]] = str(check.get("errorMessage") or check.get("details") or "")
+            elif check["status"] == "SUCCESS" and check["id"] != _EVERYWHERE:
+                checks.setdefault(check["id"])  # one that has failed elsewhere stays failed
     return found
 
 
-def wrong(found: dict[str, Scenario], target: str, revision: str) -> list[str]:
+def wrong(found: dict[str, Checks], target: str, revision: str) -> list[str]:
     """Return each difference to expected.toml: a failed check, a scenario without a check, a line that is not true."""
     expected = tomllib.loads(EXPECTED.read_text(encoding="utf-8")).get(target, {}).get(revision, {})
-    failed = {f"{name}:{check}": why for name, each in found.items() for check, why in each.failed.items()}
-    idle = {name for name, each in found.items() if not each.passed and not each.failed}
     known = {**expected.get("fails", {}), **expected.get("not_counted", {})}
-    seen = failed | dict.fromkeys(idle, "it has no check of its own")
+    seen = {name: "it has no check of its own" for name, checks in found.items() if not checks}
+    seen |= {
+        f"{name}:{check}": why for name, checks in found.items() for check, why in checks.items() if why is not None
+    }
     return [
         *(f"{line}: {why}" for line, why in seen.items() if line not in known),
         *(f"{EXPECTED.name}: {line} holds no longer; take it out." for line in known if line not in seen),

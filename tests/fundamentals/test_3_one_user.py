@@ -40,30 +40,25 @@ async def test_the_ids_work_after_a_restart(contit: RunningSandbox, environment:
     """The server is killed while a question runs; the next one returns its answer."""
     async with stdio_child(environment) as server:
         await server.initialize()
-        started = await call(server, "contit_start", prompt=QUESTION)
+        started = (await server.call(2, "contit_start", {"prompt": QUESTION}))["structuredContent"]
         server.process.kill()
     async with stdio_child(environment) as server:
         await server.initialize()
         ids = {name: started[name] for name in ("thread_id", "run_id")}
-        assert (await call(server, "contit_response", **ids))["response"] == ANSWER
+        result = (await server.call(2, "contit_response", ids))["structuredContent"]
+    assert result["response"] == ANSWER
     assert len(contit.record.runs) == 1
 
 
 async def test_past_answers_are_resources_for_every_host_of_the_user(environment: dict[str, str]) -> None:
     async with stdio_child(environment) as server:
         await server.initialize()
-        asked = await call(server, "contit_ask", prompt=QUESTION)
+        asked = (await server.call(2, "contit_ask", {"prompt": QUESTION}))["structuredContent"]
     async with stdio_child(environment) as server:
         await server.initialize()
         (run,) = json.loads(await read(server, 2, "contit://runs"))["runs"]
         assert (run["title"], run["run_id"]) == (QUESTION, asked["run_id"])
         assert await read(server, 3, run["uri"]) == ANSWER
-
-
-async def call(server: Child, tool: str, **arguments: str) -> dict[str, str]:
-    """Call a tool as the first request, and return the fields of its result."""
-    fields: dict[str, str] = (await server.call(2, tool, arguments))["structuredContent"]
-    return fields
 
 
 async def read(server: Child, number: int, uri: str) -> str:

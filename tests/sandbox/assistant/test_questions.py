@@ -93,9 +93,36 @@ def test_a_question_finds_exactly_what_it_means(english: str, italian: str, hold
 
 
 @pytest.mark.parametrize(
+    ("english", "italian", "first", "last"),
+    [
+        ("from April", "di aprile", "2025-04-01", "2025-04-30"),  # the most recent one that has begun
+        ("from April 2", "del 2 aprile", "2025-04-02", "2025-04-02"),
+        ("from March 8", "dell'8 marzo", "2026-03-08", "2026-03-08"),
+        ("from March 8 on", "dall'8 marzo", "2026-03-08", "9999"),
+        ("since March 8", "dall'8 marzo in poi", "2026-03-08", "9999"),
+        ("older than January 2026", "più vecchi di gennaio 2026", "", "2025-12-31"),
+        ("until March 10, 2026", "entro il 10 marzo 2026", "", "2026-03-10"),
+        ("from 1 to 10 March", "dall'1 al 10 marzo", "2026-03-01", "2026-03-10"),
+        ("between March 1 and March 10, 2026", "tra il 1 marzo e il 10 marzo 2026", "2026-03-01", "2026-03-10"),
+        ("from November to February", "da novembre a febbraio", "2025-11-01", "2026-02-28"),
+        ("of last week", "della settimana scorsa", "2026-03-09", "2026-03-15"),  # weeks begin on Monday
+        ("of this month", "di questo mese", "2026-03-01", "2026-03-31"),
+        ("of next month", "del mese prossimo", "2026-04-01", "2026-04-30"),
+        ("from March of last year", "di marzo dell'anno scorso", "2025-03-01", "2025-03-31"),
+        ("from last December", "dello scorso dicembre", "2025-12-01", "2025-12-31"),
+        ("from Q1 2026", "del primo trimestre 2026", "2026-01-01", "2026-03-31"),
+        ("from the fourth quarter", "del quarto trimestre", "2025-10-01", "2025-12-31"),
+        ("from the first half of 2025", "della prima metà del 2025", "2025-01-01", "2025-06-30"),
+    ],
+)
+def test_a_period_is_understood_on_march_20_2026(english: str, italian: str, first: str, last: str) -> None:
+    assert_found(f"Articles {english}", lambda i: i.article and first <= i.date[:10] <= last)
+    assert_found(f"Articoli {italian}", lambda i: i.article and first <= i.date[:10] <= last, "tutti")
+
+
+@pytest.mark.parametrize(
     ("question", "titles"),
     [
-        ("Mostrami gli ultimi tre articoli", ["Notizia flash", "Aggiornamento settimanale", "Recensione tecnica"]),
         ("Qual è la pagina aggiornata più di recente?", ["Programma fedeltà"]),
         ("What is the newest article in German?", ["Eilmeldung"]),
         ("Contenuti in inglese del 14 marzo 2026", ["Weekly Update"]),

@@ -130,7 +130,7 @@ class ContitClient:
             extensions={ENDPOINT: endpoint, "timeout": self.http.timeout.as_dict()},
         )
         on_a_thread = body is not None and body["threadId"] is not None
-        with _tracer.start_as_current_span(
+        with _tracer.start_span(
             f"{method} {route}", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ) as span:
             span.set_attributes({"http.request.method": method, **_attributes(*ids)})

@@ -5,8 +5,7 @@ Here bodies are bounded and requests are counted.
 
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -130,12 +129,21 @@ class BodyTooLargeError(httpx.DecodingError):
     """A body is larger than the limit, before or after its decompression."""
 
 
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise BodyTooLargeError(f"a body is larger than {most} bytes")
+
+
+async def _collect(chunks: AsyncIterable[bytes], most: int) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        _check_size(len(body), most)
+    return bytes(body)
+
+
 def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
     """Return a hook that reads every body up to a limit, before httpx or an `httpx.Auth` reads it without one."""
-
-    def check(size: int) -> None:
-        if size > most:
-            raise BodyTooLargeError(f"a body is larger than {most} bytes")
 
     def decompressed(body: bytes, headers: httpx.Headers) -> bytes:
         """Undo a content coding. None was asked for, but a gateway may compress whatever passes it."""
@@ -149,19 +157,16 @@ def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
             inflated = inflater.decompress(body, most + 1)
         except zlib.error as exc:
             raise httpx.DecodingError("the body is not compressed as its header says") from exc
-        check(len(inflated))
+        _check_size(len(inflated), most)
         if not inflater.eof:
             raise httpx.DecodingError("the compressed body is incomplete")
         return inflated
 
     async def read(response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - the client is asynchronous
-        body = bytearray()
-        async for chunk in response.stream:
-            body += chunk
-            check(len(body))
+        body = await _collect(response.stream, most)
         await response.stream.aclose()
-        response.stream = httpx.ByteStream(decompressed(bytes(body), response.headers))
+        response.stream = httpx.ByteStream(decompressed(body, response.headers))
         _count(response.request, str(response.status_code))
 
     return read
@@ -183,15 +188,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._free = anyio.Semaphore(policy.connections, fast_acquire=True)  # the request yields anyway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response once its head has come."""
+        """Send a request, and return the response with its body, which is bounded."""
         if self._session.closed:
             raise httpx.ConnectError("the client is closed")
         timeout = request.extensions["timeout"]
-        body = await request.aread()
+        content = await request.aread()
         began = anyio.current_time()
         try:
-            with anyio.fail_after(timeout["pool"]):
-                await self._free.acquire()
+            if self._free.value:
+                self._free.acquire_nowait()
+            else:
+                with anyio.fail_after(timeout["pool"]):
+                    await self._free.acquire()
         except TimeoutError as exc:
             raise httpx.PoolTimeout("no connection was free") from exc
         await _note_the_time(request)  # from here on it is Contit that is waited for
@@ -201,18 +209,23 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 request.method,
                 str(request.url),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-                data=body or None,
+                data=content or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     connect=timeout["connect"], sock_connect=timeout["connect"], sock_read=timeout["read"]
                 ),
             )
-        except BaseException as exc:
+            try:
+                body = await _collect(answer.content.iter_any(), self._policy.body_bytes)
+            except (aiohttp.ClientError, OSError) as exc:
+                raise _after_sending(exc) from exc
+            finally:
+                answer.close()  # without effect on a connection whose response was read to its end
+        except (aiohttp.ClientError, ValueError) as exc:  # of the URL or the headers: others are httpx's
+            raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
+        finally:
             self._free.release()
-            if isinstance(exc, aiohttp.ClientError | ValueError):  # of the URL or the headers: others are httpx's
-                raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
-            raise
-        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=_Body(answer, self._free))
+        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=httpx.ByteStream(body))
 
     async def aclose(self) -> None:
         """Close the connections. No request is sent any more."""
@@ -261,26 +274,6 @@ async def _as_httpx_errors(
         return await handler(request)
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         raise _after_sending(exc) from exc
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of a response; its connection is given back at the end, and closed if the body was not read whole."""
-
-    def __init__(self, answer: aiohttp.ClientResponse, free: anyio.Semaphore) -> None:
-        self._answer = answer
-        self._closing = ExitStack()
-        self._closing.callback(free.release)
-        self._closing.callback(answer.close)  # without effect on a connection whose response was read to its end
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._answer.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, OSError) as exc:
-            raise _after_sending(exc) from exc
-
-    async def aclose(self) -> None:
-        self._closing.close()
 
 
 def _after_sending(error: Exception) -> httpx.TransportError:

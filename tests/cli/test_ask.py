@@ -210,7 +210,7 @@ def test_a_certificate_that_is_not_trusted_is_said_once() -> None:
 
 
 async def test_an_interruption_before_the_question_is_read_is_an_object_too(tmp_path: Path) -> None:
-    """Here while modules are imported."""
+    """The interruption comes while modules are imported."""
     (tmp_path / "structlog.py").write_text("raise KeyboardInterrupt")
     asked = await run("ask", "--json", DRAFTS, PYTHONPATH=str(tmp_path))
     assert (asked.returncode, asked.stderr.strip()) == (130, "")

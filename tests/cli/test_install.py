@@ -74,13 +74,10 @@ async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> No
 
 @pytest.mark.parametrize("slug", HOSTS)
 def test_a_file_of_every_host_is_afterwards_as_it_was(slug: str, home: Path) -> None:
-    there = {
-        "json": b'\xef\xbb\xbf{\r\n\t// mine\r\n\t"a": [1]\r\n}',
-        "toml": b"a = 1 # mine",
-        "yaml": b"a: 1 # mine\r\n",
-    }
+    in_json = b'\xef\xbb\xbf{\r\n\t// mine\r\n\t"a": [1]\r\n}'
+    contents = {"json": in_json, "toml": b"a = 1 # mine", "yaml": b"a: 1 # mine\r\n"}
     for scope in HOSTS[slug].files:
-        for content in (None, there[HOSTS[slug].format]):
+        for content in (None, contents[HOSTS[slug].format]):
             file = file_of(slug, scope)
             if content is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +132,7 @@ def test_a_link_and_a_mode_stay(scope: str, home: Path) -> None:
         ("codex", b"a = " + b"[" * 3000 + b"]" * 3000, "cannot be read"),
         ("goose", b"a: " + b"[" * 3000 + b"]" * 3000, "cannot be read"),
     ],
-    ids=itertools.count(1),
+    ids=itertools.count(1),  # some contents are too long for a name
 )
 def test_a_file_that_cannot_be_edited_safely_is_left_alone(slug: str, content: bytes, said: str, home: Path) -> None:
     file = file_of(slug)
@@ -291,11 +288,8 @@ def test_a_personal_access_token_is_named_as_one(home: Path) -> None:
     """It begins with ctpat_ (documented), in whichever variable people put it. As an API key it would be refused."""
     mine = home / "pat"
     mine.write_text("ctpat_x")
-    for name, value in (
-        ("CONTIT_ACCESS_TOKEN", "ctpat_x"),
-        ("CONTIT_API_KEY", "ctpat_x"),
-        ("CONTIT_API_KEY_FILE", "~/pat"),
-    ):
+    named = {"CONTIT_ACCESS_TOKEN": "ctpat_x", "CONTIT_API_KEY": "ctpat_x", "CONTIT_API_KEY_FILE": "~/pat"}
+    for name, value in named.items():
         install(0, "cursor", **{name: value})
         ((variable, path),) = entry_of("cursor")["env"].items()
         assert (variable, Path(path).read_text().strip()) == ("CONTIT_ACCESS_TOKEN_FILE", "ctpat_x")

@@ -24,7 +24,7 @@ ASKING = [
 ]
 
 
-def output_of(trial: Trial, environment: str, program: str, **given: object) -> str:
+def run_program(trial: Trial, environment: str, program: str, **given: object) -> str:
     """Run a program and return its stdout: in its Python environment, or beside the packages that TypeScript needs."""
     if environment:
         return trial.program(program, python_packages(environment) / "python", **given)
@@ -39,14 +39,14 @@ def output_of(trial: Trial, environment: str, program: str, **given: object) -> 
 def test_a_client_gets_the_answers_and_ids_in_text_and_in_structure(
     environment: str, program: str, mode: str, trial: Trial
 ) -> None:
-    trial.check_program(lambda: output_of(trial, environment, program, mode=mode))
+    trial.check_program(lambda: run_program(trial, environment, program, mode=mode))
 
 
 @pytest.mark.parametrize("long_trial", ["stdio", "http+token"], indirect=True)
 def test_fastmcp_asks_by_a_task_that_it_polls_by_itself(long_trial: Trial) -> None:
     """It does not send the header Mcp-Name (seen with fastmcp-tasks 4.1.2)."""
     known = len(long_trial.entry.calls())
-    long_trial.check_program(lambda: output_of(long_trial, "fastmcp_tasks", "fastmcp_client.py"))
+    long_trial.check_program(lambda: run_program(long_trial, "fastmcp_tasks", "fastmcp_client.py"))
     first, *polls = [(call["tool"], call["outcome"]) for call in long_trial.entry.calls()[known:]]
     assert first == ("contit_ask", "task")
     assert ("tasks/get", "completed") in polls
@@ -61,7 +61,7 @@ def test_a_client_lists_completes_and_uses_prompts_and_resources(
     environment: str, program: str, mode: str, trial: Trial, question: str
 ) -> None:
     """The whole answer is a resource. Only a server for one person lists its title."""
-    found = json.loads(output_of(trial, environment, program, job="more", mode=mode, question=question))
+    found = json.loads(run_program(trial, environment, program, job="more", mode=mode, question=question))
     asked, (guide, runs, answer) = found["asked"], found["read"]
     uri = f"contit://runs/{asked['thread_id']}/{asked['run_id']}"
     assert found["prompts"] == list(jobs())

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from contit_mcp.cli.main import main
 from contit_mcp.hosts.host import Machine
 from contit_mcp.hosts.table import HOSTS
 from tests.children import COMMAND, STATE, clean_environment
+from tests.rules.tree import ROOT
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 Ended = CompletedProcess[str]
@@ -113,6 +115,31 @@ def serving(
             process.wait(10)
         finally:
             process.kill()
+
+
+class Reader:
+    """A reader with an empty home folder, in which the program is installed already."""
+
+    def __init__(self, home: Path, **more: str) -> None:
+        self.home, folder = home, home / ".contit-mcp" / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "contit-mcp").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
+        (folder / "contit-mcp").chmod(0o755)
+        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
+
+    def types(self, text: str) -> str:
+        """Run a block, and return what it prints."""
+        command = ["bash", "-eu", "-o", "pipefail", "-c", text]
+        done = subprocess.run(
+            command, cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def serves(self, text: str, port: int) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+        """Run a block that ends with a server, which serves while inside."""
+        return serving(["bash", "-eu", "-c", text], self.environment, port, self.home)
 
 
 class Terminal:

@@ -1,13 +1,11 @@
 """The commands that README.md and `--help` teach work as they are printed, for a reader with an empty home folder."""
 
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -15,7 +13,7 @@ import pytest
 
 from contit_mcp.cli.main import contit_mcp
 from tests.children import contit, free_port
-from tests.cli.command_line import serving, upstream
+from tests.cli.command_line import Reader, upstream
 from tests.rules.tree import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,31 +23,6 @@ BLOCKS = [textwrap.dedent(text) for text in re.findall(r"^ *```sh\n(.*?)^ *```$"
 def needs(*programs: str) -> pytest.MarkDecorator:
     is_missing = sys.platform == "win32" or any(shutil.which(program) is None for program in programs)
     return pytest.mark.skipif(is_missing, reason=f"needs a POSIX system with {', '.join(programs)}")
-
-
-class Reader:
-    """A reader with an empty home folder, in which the program is installed already."""
-
-    def __init__(self, home: Path, **more: str) -> None:
-        self.home, folder = home, home / ".contit-mcp" / "bin"
-        folder.mkdir(parents=True)
-        (folder / "contit-mcp").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
-        (folder / "contit-mcp").chmod(0o755)
-        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
-
-    def types(self, text: str) -> str:
-        """Run a block, and return what it prints."""
-        command = ["bash", "-eu", "-o", "pipefail", "-c", text]
-        done = subprocess.run(
-            command, cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def serves(self, text: str, port: int) -> "AbstractContextManager[subprocess.Popen[bytes]]":
-        """Run a block that ends with a server, which serves while inside."""
-        return serving(["bash", "-eu", "-c", text], self.environment, port, self.home)
 
 
 # --- The examples of --help

@@ -157,7 +157,7 @@ BAD = {
 @pytest.mark.parametrize(
     "value",
     ["https://api.contit.cloud", "HTTPS://API.contit.cloud", "https://contit_test.internal:8443/x",
-     "https://bücher.example", "https://[2001:db8::1]:8443", "http://LOCALHOST", "http://127.0.0.1:1", "http://[::1]:8080"],
+     "https://bücher.example", "https://[2001:db8::1]:8443", "http://LOCALHOST", "http://127.0.0.1:1", "http://[::1]:80"],
 )  # fmt: skip
 def test_https_anywhere_and_http_on_this_machine_are_usable(value: str) -> None:
     """Trailing slashes and white space around are dropped."""

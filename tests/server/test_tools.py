@@ -15,7 +15,7 @@ from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.results import answer_result, handle_result
+from contit_mcp.server.results import answer_result, state_result
 from contit_mcp.server.server import INSTRUCTIONS
 from contit_mcp.server.tenancy import Sealer
 from tests.echo_contit import EchoContit, answer_to
@@ -203,7 +203,7 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Clie
 @pytest.mark.parametrize("phase", [Phase.IN_PROGRESS, Phase.COMPLETED])
 async def test_a_retry_after_a_start_that_was_cut_off_says_that_it_may_run_twice(phase: Phase) -> None:
     """In text and structure: Contit has no idempotency key."""
-    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part=100)
+    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part_characters=100)
     assert isinstance(result.content[-1], TextContent)
     assert "may have run it twice" in result.content[-1].text
     assert "may have run it twice" in (result.structured_content or {})["next_step"]
@@ -213,7 +213,7 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
     """Contit's ids are GUIDs; a sealed pair of them is about 100 tokens."""
     sealer = Sealer(["k" * 32])
     thread_id, run_id = (sealer.seal(kind, "owner", str(uuid.UUID(int=7**40))) for kind in ("thread", "run"))
-    result = handle_result(RunReport(Phase.IN_PROGRESS, thread_id, run_id, elapsed_seconds=45.0))
+    result = state_result(RunReport(Phase.IN_PROGRESS, thread_id, run_id, elapsed_seconds=45.0))
     (block,) = result.content
     assert isinstance(block, TextContent)
     assert block.text.count(thread_id) == block.text.count(run_id) == 1

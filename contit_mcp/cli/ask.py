@@ -73,11 +73,11 @@ def command(
     as_json: bool,
     transport: Transport,
 ) -> None:
-    """Ask Contit's assistant, and print its answer.
+    """Ask Contit's assistant a question, and print the answer.
 
     PROMPT is one text in quotes, or several words. It is read from stdin if it is -, or if something is piped in. The
-    answer goes to stdout: rendered on a terminal, plain in a pipe. All else goes to stderr. Ctrl-C leaves the run
-    going, and prints the command that fetches its answer.
+    answer goes to stdout: rendered on a terminal, plain in a pipe. All else goes to stderr. After Ctrl-C Contit
+    continues, and the command that fetches the answer is printed.
 
     \b
     Examples:
@@ -332,11 +332,11 @@ def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
 @given_options
 @click.pass_context
 def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
-    """List the remembered conversations, newest first.
+    """List the remembered questions, newest first, each with its thread (conversation).
 
-    Questions are remembered for a day, answers for an hour (CONTIT_MCP_ANSWER_SECONDS); those that hosts on this
-    machine asked with the same credential are among them. The title is the beginning of the question. Go on with a
-    conversation with contit-mcp ask --thread ID.
+    Questions are remembered for a day, answers for an hour (CONTIT_MCP_ANSWER_SECONDS). The list includes the questions
+    that hosts on this machine asked with the same credential. The title is the beginning of the question. To continue
+    a thread, run contit-mcp ask --thread ID.
 
     \b
     Examples:
@@ -366,7 +366,7 @@ def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as contit-mcp ask does.")
 @click.pass_obj
 def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
-    """Print an answer again. RUN is a number in the list (1 is the newest), or the id of a run or conversation.
+    """Print an answer again. RUN is a number in the list (1 is the newest), or the id of a run or thread.
 
     The exit codes are those of contit-mcp ask.
     """

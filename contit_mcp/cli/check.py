@@ -75,8 +75,8 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
 @click.command()
 @click.option("--host", type=host_type, help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
-@click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
-@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="Judge the access token in this file.")
+@click.option("--trust", is_flag=True, help="With --scope project: start an entry that install did not write.")
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="Check the access token in this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 def command(
@@ -88,15 +88,15 @@ def command(
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Report the configuration, whether Contit answers, and whether it takes the credential.
+    """Report the configuration, whether Contit answers, and whether it accepts the credential.
 
-    Nothing is started, and no part of a secret is shown. If no credential is configured, the one that contit-mcp
-    install keeps is used. If CONTIT_MCP_AUTH is token, it also reads the tokens. If it is jwt, it walks the sign-in
-    flow as a client would. The exit code is 0 if all is well, else 1.
+    No question is asked, and no part of a secret is shown. If no credential is configured, it uses the one that
+    contit-mcp install stored. With CONTIT_MCP_AUTH=token it also reads the tokens; with jwt it also reads the metadata
+    and keys of the issuer, as a client would. The exit code is 0 if all is well, else 1.
 
     With --host it starts the server of the host's entry as the host would, with the variables of the entry and not
-    those set here. An entry in a project's file may be anybody's: it is shown first, and used only if you agree or
-    install wrote it.
+    those set here. An entry in a project's file may come from somebody else: it is shown first, and started only if
+    install wrote it or you agree.
 
     \b
     Examples:

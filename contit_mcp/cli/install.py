@@ -25,7 +25,7 @@ from contit_mcp.hosts.table import HOSTS
 
 host_type = click.Choice(list(HOSTS), case_sensitive=False)
 scope_option = click.option(
-    "--scope", type=click.Choice(["user", "project"]), help="For you everywhere, or for the project in this folder."
+    "--scope", type=click.Choice(["user", "project"]), help="The file of this user, or of the project in this folder."
 )
 
 _TOKEN_PREFIX = "ctpat_"  # noqa: S105 - how every personal access token of Contit begins
@@ -65,7 +65,7 @@ def _set_here(*variables: str) -> Settings:
 @click.option("--sandbox", is_flag=True, help="An entry that answers from the embedded sandbox; no account needed.")
 @click.option("--http", "url", metavar="URL", help="An entry for a contit-mcp server on the network, at /mcp.")
 @click.option("--token/--no-token", default=None, help="With --http: whether the server wants a bearer token.")
-@click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="A file that holds the API key.")
+@click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="A file with your API key.")
 @click.option("--new-key", is_flag=True, help="Replace the stored key.")
 @click.option("--print", "only_print", is_flag=True, help="Print the entry and change nothing.")
 @click.option("--force", is_flag=True, help="Replace an entry that was written or changed by hand.")
@@ -83,9 +83,9 @@ def install(
 ) -> None:
     """Write an entry for contit-mcp into the configuration of a host.
 
-    Without HOST it lists the hosts, and which of them are found here. The file is backed up. The key is taken from
-    CONTIT_API_KEY or CONTIT_ACCESS_TOKEN, or asked for, and tried with Contit; it goes into a file that only you can
-    read, which the entry names. contit-mcp uninstall removes all of it.
+    Without HOST it lists the hosts, and which of them are on this machine. It takes the key from CONTIT_API_KEY or
+    CONTIT_ACCESS_TOKEN, or asks for it, tests it against Contit, and stores it in a file that only you can read. The
+    entry names that file. The host's file is copied before it is changed; contit-mcp uninstall restores it.
 
     \b
     Examples:
@@ -136,9 +136,9 @@ def install(
 def uninstall(host: str, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
-    An unchanged file is restored byte for byte from its backup. If it was changed since, or had another entry of our
-    name, our entry alone is removed, and the backups are listed. A file that `install` made is removed if it was not
-    changed since, and so is the key file once no other entry names it.
+    If the host's file has not changed since install, it is restored byte for byte from the copy that install made.
+    Otherwise, or if install replaced an entry, only the entry is removed, and the paths of the copies are printed. A
+    file that install created is deleted if it has not changed. The stored key is deleted if no other entry uses it.
 
     \b
     Examples:

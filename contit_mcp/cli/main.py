@@ -23,15 +23,15 @@ from contit_mcp.errors import ContitError
 _COMMANDS = {  # the module of cli/ and the name in it, imported when used, and the line in the help
     "stdio": ("serve:stdio", "Serve MCP over stdin and stdout, for a host on this machine."),
     "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
-    "ask": ("ask:command", "Ask from the terminal, and print the answer."),
-    "runs": ("ask:runs", "List the remembered conversations, and show an answer again."),
+    "ask": ("ask:command", "Ask a question, and print the answer."),
+    "runs": ("ask:runs", "List the remembered questions, and show an answer again."),
     "demo": ("demo:command", "Start the sandbox and a server, and ask two questions through an MCP client."),
-    "check": ("check:command", "Report the configuration, and whether Contit answers."),
-    "install": ("install:install", "Write our entry into the configuration of a host."),
-    "uninstall": ("install:uninstall", "Remove our entry from the configuration of a host."),
-    "handle": ("serve:handle", "Open a handle that a caller reports, and print the ids that the log has."),
+    "check": ("check:command", "Report the configuration, and whether Contit accepts the key."),
+    "install": ("install:install", "Write an entry for contit-mcp into the configuration of a host."),
+    "uninstall": ("install:uninstall", "Remove the entry from the configuration of a host."),
+    "handle": ("serve:handle", "Decrypt a handle that a caller reports, and print its ids."),
     "healthcheck": ("serve:healthcheck", "Report whether the HTTP server on this machine is alive."),
-    "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
+    "sandbox": ("sandbox:command", "Run a local Contit with sample content, for trying and for tests."),
     "settings": ("options:settings", "List every setting with its meaning and default."),
 }
 
@@ -67,19 +67,19 @@ def _imported(command: str) -> click.Command:
 @click.version_option(__version__, "-V", "--version", prog_name="contit-mcp", message="%(prog)s %(version)s")
 @click.pass_context
 def contit_mcp(ctx: click.Context) -> None:
-    """Ask Contit's AI assistant about your content, from any MCP host.
+    """Ask Contit's AI assistant about your content, here or from any MCP host.
 
     \b
     First steps:
       contit-mcp demo                      see it work, without an account
       contit-mcp ask --sandbox "Help me"   ask, without an account
-      export CONTIT_API_KEY=your-key       and now with one:
-      contit-mcp check                     is the key good?
+      export CONTIT_API_KEY=your-key       with an account: set its API key
+      contit-mcp check                     does Contit accept the key?
       contit-mcp ask "Any drafts?"         ask
       contit-mcp install claude-desktop    ask from a host; this stores the key
 
     \b
-    Completion, by a line in ~/.bashrc (zsh and fish likewise):
+    Completion: add this line to ~/.bashrc (for zsh: zsh_source, in ~/.zshrc):
       eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
     """
     if ctx.invoked_subcommand is None:

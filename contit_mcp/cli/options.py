@@ -19,8 +19,8 @@ from contit_mcp.telemetry.logging import configure_logging
 _LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)
 _OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path), help="TOML settings file.  [CONTIT_MCP_CONFIG]"),
-    click.option("--base-url", metavar="URL", help="Where Contit is.  [CONTIT_BASE_URL]"),
-    click.option("--log-level", type=_LEVELS, help="What goes to stderr.  [CONTIT_MCP_LOG_LEVEL]"),
+    click.option("--base-url", metavar="URL", help="Address of Contit.  [CONTIT_BASE_URL]"),
+    click.option("--log-level", type=_LEVELS, help="Level of the log on stderr.  [CONTIT_MCP_LOG_LEVEL]"),
 )
 _SANDBOX = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
 """The settings of the embedded sandbox: it answers in memory, on no port, and forgets with its process."""
@@ -119,7 +119,7 @@ def _stored(settings: Settings) -> dict[str, Any]:
 def settings() -> None:
     """List every setting: its variable, its key in a settings file, its default and its meaning.
 
-    Command line over environment over file (--config, or CONTIT_MCP_CONFIG) over default.
+    The command line overrides the environment, which overrides the file (--config, or CONTIT_MCP_CONFIG).
 
     \b
     Examples:

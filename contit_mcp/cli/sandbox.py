@@ -23,14 +23,14 @@ KEEP_ALIVE_SECONDS = 65  # longer than contit-mcp's, which could otherwise send 
 
 _FILE = click.Path(exists=True, path_type=Path)
 _OPTIONS = {
-    "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV, a file or a folder."),
+    "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV; a file or folder."),
     "answers": click.option("--answers", type=_FILE, help='Scripted answers: [{"prompt": ..., "answer": ...}].'),
     "run_seconds": click.option(
         "--run-seconds", type=click.FloatRange(0), help="How long each run takes.  [default: 1.5]"
     ),
-    "faults": click.option("--fault", "faults", multiple=True, help='What goes wrong, as "503 on=start times=2".'),
+    "faults": click.option("--fault", "faults", multiple=True, help='A fault, such as "503 on=start"; repeatable.'),
     "today": click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help='The date that "last week" counts from.'),
-    "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
+    "seed": click.option("--seed", type=int, help="Make the ids of threads and runs the same each time."),
 }
 
 
@@ -74,7 +74,7 @@ def _transport(given: dict[str, Any]) -> "httpx.ASGITransport":
 @click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
 @sandbox_options
 def command(port: int, transport: "httpx.ASGITransport") -> None:
-    """Run a local Contit to try and test against.
+    """Run a local Contit with sample content, for trying and for tests.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 SKILLS, SKILL_SCHEME = "io.modelcontextprotocol/skills", "skill://"
 
-_LANGUAGE = {"description": {"en": "en or it; en by default."}}
+_LANGUAGE = {"description": {"en": "The language of this prompt: en (the default) or it."}}
 _LONGEST_ARGUMENT = 2_000
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
@@ -112,7 +112,7 @@ def _markdown(name: str, job: Mapping[str, Any]) -> str:
     lines = ["---", f"name: {name}", f"description: {json.dumps(job['description']['en'])}", "---", ""]
     lines += [f"# {job['title']['en']}", ""]
     if arguments := job.get("arguments", {}):
-        lines += ["Take these from the user; ask for what is required. Leave out a line below without its value.", ""]
+        lines += ["Get these values from the user. Leave out each line below whose value is missing.", ""]
         for argument, known in arguments.items():
             needed = " (required)" if known.get("required") else ""
             lines.append(f"- <{argument}>{needed}: {known['description']['en']}")

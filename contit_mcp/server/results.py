@@ -52,11 +52,11 @@ class RunResult(BaseModel):
     response: Annotated[_Text, Field(description="Contit's answer in Markdown, or the part asked for.")] = None
     elapsed_seconds: Annotated[_Seconds, Field(description="Seconds from the run's start to its end or now.")] = None
     response_offset: Annotated[_Count, Field(description="Where this part of a long answer starts.")] = None
-    response_total: Annotated[_Count, Field(description="Characters of the whole answer, if long or empty (0).")] = None
+    response_total: Annotated[_Count, Field(description="Characters of the whole answer, if in parts or empty.")] = None
     next_offset: Annotated[_Count, Field(description="offset of the next part; absent after the last.")] = None
     error: Annotated[_Text, Field(description="What went wrong, in one line.")] = None
     trace_id: Annotated[_Text, Field(description="For the operator: finds this call in the server's log.")] = None
-    next_step: Annotated[_Text, Field(description="The one call that makes sense now.")] = None
+    next_step: Annotated[_Text, Field(description="What to do now.")] = None
 
 
 def answer_result(report: RunReport, *, part_characters: int, offset: int | None = None) -> CallToolResult:

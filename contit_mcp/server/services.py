@@ -68,7 +68,7 @@ class Services:
         return Tenant(
             self._assistant(credential, cache_key=owner if auth == "caller" else ""),
             owner,
-            owner_with(_NO_SEAL_KEY),
+            owner if self._owner_key == _NO_SEAL_KEY else owner_with(_NO_SEAL_KEY),
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
             sealer=self._sealer if named else None,
             keeps_titles=auth == "none" and self._settings.titles,

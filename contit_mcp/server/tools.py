@@ -40,7 +40,7 @@ RunId = Annotated[str, Field(description="run_id of the result, copied exactly."
 OptionalRunId = Annotated[
     _Text, Field(description="run_id of the result; pass it if you have it. Without it: the thread's latest answer.")
 ]
-WaitSeconds = Annotated[_Number, Field(description="Leave out. Longest wait in seconds; the default fits this host.")]
+WaitSeconds = Annotated[_Number, Field(description="Longest wait in seconds. Leave out: the default fits this host.")]
 StatusWaitSeconds = Annotated[
     _Number, Field(description="Longest wait for the end of the run, in seconds. Default 0: return at once.")
 ]
@@ -52,7 +52,7 @@ async def contit_ask(
 ) -> CallToolResult:
     """Answer a question about the content in the Contit CMS: articles, products, pages, their state (draft, \
 published), dates, authors, tags, languages. Contit's assistant looks it up; it only reads and cannot create, change \
-or publish anything. Give the user its answer without adding items, numbers or dates of your own. For every follow-up \
+or publish anything. Give the user the answer without adding items, numbers or dates of your own. For every follow-up \
 pass thread_id of the result. If the result is in_progress, call contit_response with its thread_id and run_id; do not \
 ask again."""
     report = await call.tenant.ask(prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call)
@@ -60,8 +60,8 @@ ask again."""
 
 
 async def contit_start(call: "Call", prompt: Prompt, thread_id: FollowUpThreadId = None) -> CallToolResult:
-    """Start a question to Contit without waiting for its answer. Only to have several questions answered side by \
-side: call it once for each, then contit_response once for each. For a single question use contit_ask."""
+    """Start a question to Contit without waiting for its answer. Use it only to have several questions answered \
+side by side: call it once for each, then contit_response once for each. For a single question use contit_ask."""
     report = await call.tenant.start(prompt, thread_id, wait_seconds=call.wait(None), observer=call)
     return state_result(report)
 
@@ -93,8 +93,8 @@ async def contit_probe(
     seconds: Annotated[float, Field(description="How long to wait, at most 600.")],
     progress: Annotated[bool, Field(description="Whether to send progress every 10 seconds. Default true.")] = True,  # noqa: FBT002 - a parameter of the tool
 ) -> CallToolResult:
-    """Wait for a number of seconds and return how long it was. Measures how long this host lets a tool call take; \
-Contit is not asked."""
+    """Wait so many seconds, and report how long the call took. It measures how long this host lets a tool call take, \
+and asks Contit nothing."""
     call.sends_progress = call.sends_progress and progress
     began = anyio.current_time()
     await anyio.sleep(min(max(seconds, 0.0), 600.0))

@@ -256,7 +256,7 @@ def test_an_error_that_knows_no_run_gets_the_ids_of_the_run_that_goes_on() -> No
 def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
     given = GivenOptions(Path("my settings.toml"), "http://localhost:8787", "DEBUG")
     config = Path("my settings.toml").absolute()
-    assert Wanted(given, None, as_json=True).fetch("t;rm", "r") == (
+    assert Wanted(given, None, as_json=True).fetch_command("t;rm", "r") == (
         f"contit-mcp ask --thread 't;rm' --run r --json --config '{config}' --base-url http://localhost:8787"
     )
-    assert replace(PLAIN, transport=EchoContit()).fetch("t", "r") is None
+    assert replace(PLAIN, transport=EchoContit()).fetch_command("t", "r") is None

@@ -116,7 +116,7 @@ TOKEN = {"CONTIT_ASSISTANT_TOKEN": "t"}
     [
         ("codex", "--token", 401, {}, "wants a token (401), and CONTIT_ASSISTANT_TOKEN is not set"),
         ("codex", "--token", 401, TOKEN, HINT),
-        ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: Look at the address"),
+        ("cursor", "--no-token", 501, {}, "refuses (501)\n     hint: Check the address"),
         ("codex", "--token", 421, TOKEN, "refuses (421)"),
         ("cursor", "--no-token", 401, {}, "contit-mcp install cursor --http {url}/mcp --token"),
         ("zed", "--no-token", 401, {}, "its entry has no token\n     hint: Zed fills in no variables"),

@@ -45,7 +45,8 @@ async def test_a_demo_whose_server_ends_at_once_says_so_in_one_line(tmp_path: Pa
     ends = "import os, sys; 'stdio' in sys.orig_argv and os._exit(3)"
     (tmp_path / "sitecustomize.py").write_text(ends, encoding="utf-8")
     failed = await run("demo", PYTHONPATH=str(tmp_path))
-    error = "error: The demo could not talk to contit-mcp stdio.\nhint: Run contit-mcp check, and report it.\n"
+    error = "error: The demo could not talk to contit-mcp stdio.\n"
+    error += "hint: Run contit-mcp check, and report what it prints.\n"
     assert (failed.returncode, failed.stderr.endswith(error)) == (1, True)
 
 
@@ -98,7 +99,7 @@ def test_runs_are_listed_shown_and_completed_for_their_credential_alone(sandbox:
     assert (newest["status"], newest["run_id"]) == ("completed", second.run_id)
     found = json.loads(run_here("runs", "--json", **to).stdout)
     assert [each["run_id"] for each in found["runs"]] == [second.run_id, first.run_id]
-    assert "Put --json behind show." in run_here("runs", "--json", "show", **to).stdout
+    assert "Put --json after show." in run_here("runs", "--json", "show", **to).stdout
     line = f"contit-mcp ask --base-url {sandbox.url} --thread thread_"
     assert completed(line, CONTIT_API_KEY="sandbox-key") == [second.thread_id, first.thread_id]
     for which in ("0", "3", "-1", "thread_x", "x" * 500):

@@ -139,7 +139,7 @@ def test_no_setting_is_lost_and_each_copy_is_named(host: Host, data: st.DataObje
     with tempfile.TemporaryDirectory() as folder:
         place, installs = installed(host, text, LOCAL, Path(folder))
         try:
-            written = edited(text_of(place), host.format, out=(), into=[newcomer])
+            written = edited(text_of(place), host.format, removed=(), added=[newcomer])
             place.path.write_bytes(written.encode())
             copies = uninstall(place, installs if is_known else Installs(Path(folder) / "none")) or {}
         except (ConfigurationError, UneditableError):

@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 from contit_mcp.config.sources import load_settings
 from contit_mcp.config.values import LOOPBACK, SecretValue, StoreLocation, parse_store, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
-
-SECRET = "s3cr3t-marker"
-SAME = "as it is written"
+from tests.test_settings import MARKER, refused
 
 
-@pytest.mark.parametrize("content", [f"  {SECRET}\t\n\n", f"\ufeff{SECRET}\r\n"])
+@pytest.mark.parametrize("content", [f"  {MARKER}\t\n\n", f"\ufeff{MARKER}\r\n"])
 def test_a_secret_is_read_when_it_changes_without_what_editors_add(content: str, tmp_path: Path) -> None:
-    """One look at its time, size and number serves each request."""
+    """It is read again if the time, the size or the inode of the file is another."""
     file = tmp_path / "secret"
     secret = SecretValue("CONTIT_API_KEY", file=file)
-    for text, read in ((content, SECRET), ("x" * len(content.encode()), SECRET), ("second", "second")):
+    for text, read in ((content, MARKER), ("x" * len(content.encode()), MARKER), ("second", "second")):
         file.write_bytes(text.encode())
         os.utime(file, ns=(1, 1))
         assert secret.reveal() == read
@@ -54,7 +52,7 @@ def test_a_secret_can_come_through_a_pipe_which_is_read_once() -> None:
         ("nowhere", None, "cannot be read: No such file or directory"),
         (".", None, "cannot be read: Is a directory"),
         ("nul\x00", None, "cannot be read: not a path"),
-        ("binary", SECRET.encode() + b"\xff\xfe", "cannot be read: not UTF-8 text"),
+        ("binary", MARKER.encode() + b"\xff\xfe", "cannot be read: not UTF-8 text"),
         ("blank", b" \n\t", "is empty"),
         ("mark", b"\xef\xbb\xbf", "is empty"),
     ],
@@ -77,21 +75,19 @@ def test_a_secret_that_cannot_be_read_is_told(name: str, content: bytes | None, 
         ("sqlite", "sqlite", ""),
         ("sqlite:/var/lib/runs.sqlite3", "sqlite:/var/lib/runs.sqlite3", ""),
         ("redis://localhost/0", "redis://localhost:6379", "redis://localhost:6379/0"),
-        ("redis://:MARKER%2Fx@cache:16399/0", "redis://cache:16399", "redis://:MARKER%2Fx@cache:16399/0"),
-        ("rediss://u:MARKER@cache:6380/1?ssl_ca_certs=MARKER", "rediss://cache:6380", SAME),
-        ("redis://[::1]:16399", "redis://[::1]:16399", SAME),
+        ("redis://[::1]:16399", "redis://[::1]:16399", "redis://[::1]:16399"),
+        ("redis://valkey:6379/0", "redis://valkey:6379", "redis://valkey:6379/0"),
+        ("redis://:MARKER%2Fx@cache:1/0", "redis://cache:1", "redis://:MARKER%2Fx@cache:1/0"),
+        ("rediss://u:MARKER@c:1?ssl_keyfile=MARKER", "rediss://c:1", "rediss://u:MARKER@c:1?ssl_keyfile=MARKER"),
         ("valkey://cache", "redis://cache:6379", "redis://cache:6379"),
-        ("valkeys://:MARKER@cache", "rediss://cache:6379", "rediss://:MARKER@cache:6379"),
-        ("redis://valkey:6379/0", "redis://valkey:6379", SAME),
-        ("rediss://:valkey-MARKER@cache:1", "rediss://cache:1", SAME),
-        ("redis://my-valkey.svc", "redis://my-valkey.svc:6379", "redis://my-valkey.svc:6379"),
+        ("valkeys://:valkey-MARKER@my-valkey:1", "rediss://my-valkey:1", "rediss://:valkey-MARKER@my-valkey:1"),
     ],
 )
 def test_a_store_is_understood_and_named_without_its_password(text: str, name: str, url: str) -> None:
     location = parse_store(text)
-    assert (location.name, location.url) == (name, text if url == SAME else url)
+    assert (location.name, location.url) == (name, url)
     assert location.kind == ("redis" if url else name.partition(":")[0])
-    assert "MARKER" not in repr(location)
+    assert MARKER not in repr(location)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +101,7 @@ def test_a_store_is_understood_and_named_without_its_password(text: str, name: s
     ],
 )  # fmt: skip
 def test_any_other_store_is_refused_without_being_quoted(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="CONTIT_MCP_STORE must be memory, sqlite") as refused:
-        load_settings(environment={"CONTIT_MCP_STORE": text})
-    assert "MARKER" not in refused.value.message
+    assert refused({"CONTIT_MCP_STORE": text}).message.startswith("CONTIT_MCP_STORE must be memory, sqlite")
 
 
 def test_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Path) -> None:
@@ -121,7 +115,7 @@ def test_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Pat
     file.write_text("MARKER", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="must be memory") as caught:
         settings.store_location()
-    assert "MARKER" not in caught.value.message
+    assert MARKER not in caught.value.message
     assert load_settings({"store": "memory"}, environment=environment).store_location().kind == "memory"
 
 
@@ -137,58 +131,44 @@ def test_the_state_folder_is_the_configured_or_usual_one(monkeypatch: pytest.Mon
             assert state_folder() == tmp_path / ".local" / "state" / "contit-mcp"
 
 
-GOOD = {
-    "https://api.contit.cloud/": "https://api.contit.cloud",
-    "https://gateway.test/contit//": "https://gateway.test/contit",
-    "http://[::1]:8080/": "http://[::1]:8080",
-    " https://api.contit.cloud\n": "https://api.contit.cloud",
-} | {
-    it: it
-    for it in (
-        "HTTPS://API.contit.cloud", "https://contit_test.internal:8443/x", "https://[2001:db8::1]:8443",
-        "https://bücher.example", "http://LOCALHOST", "http://127.0.0.1:1",
-    )
-}  # fmt: skip
 BAD = {
     "must begin with https:// (http:// is for this machine only)": [
-        "http://api.contit.cloud", "http://localhost.evil.test", "http://127.0.0.1.evil.test",
-        "http://127.0.0.2", "http://0.0.0.0", "http://[::ffff:127.0.0.1]", "http://2130706433",
-        "http://localhost.",
+        "http://api.contit.cloud", "http://localhost.evil.test", "http://127.0.0.1.evil.test", "http://127.0.0.2",
+        "http://0.0.0.0", "http://[::ffff:127.0.0.1]", "http://2130706433", "http://localhost.",
     ],
     "must hold no user, password, query or fragment": [
-        f"https://user:{SECRET}@contit.test", "https://@contit.test", f"http://localhost:{SECRET}@evil.test",
-        "http://localhost@evil.test", f"https://contit.test\\@{SECRET}.test",
-        f"https://contit.test?api_key={SECRET}", "https://contit.test/?", f"https://contit.test#{SECRET}",
-        "https://contit.test/#",
+        f"https://user:{MARKER}@contit.test", "https://@contit.test", f"http://localhost:{MARKER}@evil.test",
+        "http://localhost@evil.test", f"https://contit.test\\@{MARKER}.test", f"https://contit.test?api_key={MARKER}",
+        "https://contit.test/?", f"https://contit.test#{MARKER}", "https://contit.test/#",
     ],
     "is not a URL": [
-        f"https://contit.test\\.{SECRET}.test", f"https://contit.test:{SECRET}", "https://contit.test:99999",
-        "https://contit.test:0", f"https://[::1/{SECRET}", f"https://user:{SECRET}\u2100@contit.test",
-        f"https://con tit.test/{SECRET}", f"https://contit.test/{SECRET} x", f"https://con\ntit.test/{SECRET}",
-        f"https://contit.test/\u200b{SECRET}",
+        f"https://contit.test\\.{MARKER}.test", f"https://contit.test:{MARKER}", "https://contit.test:99999",
+        "https://contit.test:0", f"https://[::1/{MARKER}", f"https://user:{MARKER}\u2100@contit.test",
+        f"https://con tit.test/{MARKER}", f"https://contit.test/{MARKER} x", f"https://con\ntit.test/{MARKER}",
+        f"https://contit.test/\u200b{MARKER}",
     ],
     "must be a URL that begins with https://": [
-        f"ftp://contit.test/{SECRET}", f"javascript:{SECRET}", "api.contit.cloud", "//api.contit.cloud",
+        f"ftp://contit.test/{MARKER}", f"javascript:{MARKER}", "api.contit.cloud", "//api.contit.cloud",
         "https:///path", "https:api.contit.cloud",
     ],
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("value", GOOD)
+@pytest.mark.parametrize(
+    "value",
+    ["https://api.contit.cloud", "HTTPS://API.contit.cloud", "https://contit_test.internal:8443/x",
+     "https://bücher.example", "https://[2001:db8::1]:8443", "http://LOCALHOST", "http://127.0.0.1:1", "http://[::1]:8080"],
+)  # fmt: skip
 def test_https_anywhere_and_http_on_this_machine_are_usable(value: str) -> None:
     """Trailing slashes and white space around are dropped."""
-    assert usable_url(value) == GOOD[value]
+    assert usable_url(value) == usable_url(f" {value}//\n") == value
 
 
 @pytest.mark.parametrize(("reason", "value"), [(reason, value) for reason, values in BAD.items() for value in values])
 def test_any_other_address_is_refused_with_its_reason_and_unquoted(reason: str, value: str) -> None:
     """The credential goes there, so it is the operator's alone and encrypted on its way."""
     for name in ("CONTIT_BASE_URL", "CONTIT_TOKEN_URL"):
-        with pytest.raises(ConfigurationError) as caught:
-            load_settings(environment={name: value})
-        assert caught.value.message == f"{name} {reason}."
-        assert SECRET not in f"{caught.value!r}{caught.value.hint}"
-        assert caught.value.__context__ is None
+        assert refused({name: value}).message == f"{name} {reason}."
 
 
 @given(

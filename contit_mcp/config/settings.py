@@ -33,12 +33,12 @@ LogFormat = Literal["auto", "json", "console"]
 
 _SECRETS_OF_CONTIT = ("api_key", "access_token", "client_secret")
 CREDENTIAL = frozenset({"client_id", *_SECRETS_OF_CONTIT, *(f"{name}_file" for name in _SECRETS_OF_CONTIT)})
-"""The settings that are one credential together."""
+"""The settings that together form the Contit credential."""
 
 
 def _variable(name: str) -> str:
-    contits = name in CREDENTIAL or name in {"token_url", "base_url", "ca_file"}
-    return f"{'CONTIT_' if contits else 'CONTIT_MCP_'}{name.upper()}"
+    is_about_contit = name in CREDENTIAL or name in {"token_url", "base_url", "ca_file"}
+    return f"{'CONTIT_' if is_about_contit else 'CONTIT_MCP_'}{name.upper()}"
 
 
 class _Part(BaseModel):
@@ -88,7 +88,7 @@ class UpstreamSettings(_Part):
 
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")  # `:*` is any port
-_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3: nothing that would break the header with the scopes
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3: no quote that would end the header's list of scopes
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192  # shorter ones can be guessed, longer ones do not fit into a header
@@ -96,12 +96,12 @@ _TOKEN = re.compile(f"[!-~]{{{SHORTEST_TOKEN},{LONGEST_TOKEN}}}")
 
 
 def split_list(text: str) -> list[str]:
-    """Return the parts of a list that is written with commas."""
+    """Return the parts of a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse_tokens(text: str) -> dict[str, str]:
-    """Return the tokens by the names of their callers, from `name:token,name:token`; a ValueError quotes no token."""
+    """Return the tokens of `name:token,name:token` by name. Raise ValueError, which quotes no token."""
     tokens: dict[str, str] = {}
     for number, part in enumerate(split_list(text), start=1):
         name, _, token = part.partition(":")
@@ -119,7 +119,7 @@ def parse_tokens(text: str) -> dict[str, str]:
 
 
 def _each(what: str, check: Callable[[str], object]) -> AfterValidator:
-    """Refuse a list, written with commas, one of whose parts the check refuses, by None or a ValueError."""
+    """Return a validator for a comma-separated list. `check` refuses a part by returning None or raising ValueError."""
 
     def checked(text: str) -> str:
         for part in split_list(text):
@@ -138,7 +138,7 @@ Scopes = Annotated[str, _each("scopes with commas between them", _SCOPE.fullmatc
 
 
 def _secret_for(parse: Callable[[str], object]) -> AfterValidator:
-    """Check that a secret can be parsed; it stays as it is written."""
+    """Return a validator that refuses the secrets that `parse` refuses, and returns others unchanged."""
 
     def checked(value: SecretStr) -> SecretStr:
         parse(value.get_secret_value())
@@ -214,7 +214,7 @@ class HttpSettings(_Part):
     )
 
     def scopes_to_request(self) -> list[str]:
-        """Return the scopes that clients are told to request; never none, since some issuers then grant nothing."""
+        """Return the scopes that clients must request: never an empty list, for which some issuers grant nothing."""
         return split_list(self.jwt_advertised_scopes) or split_list(self.jwt_scopes) or ["openid"]
 
 
@@ -261,7 +261,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self
 
     def secret(self, name: str) -> SecretValue | None:
-        """Return one of the secrets, always the same object; None if it is not set."""
+        """Return one of the secrets, always the same object, since it caches what it read; None if it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
@@ -270,11 +270,11 @@ class Settings(HttpSettings, UpstreamSettings):
         return self._secrets.setdefault(name, SecretValue(_variable(name), value=text, file=file))
 
     def seal_keys(self) -> list[str]:
-        """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""
+        """Return the seal keys, of which the first seals. Raise ConfigurationError if their file cannot be read."""
         return self._parsed("seal_key", split_list) or []
 
     def caller_tokens(self) -> dict[str, str]:
-        """Return the current tokens by the names of their callers."""
+        """Return the current tokens by the names of their callers. Raise ConfigurationError as `seal_keys` does."""
         return self._parsed("tokens", parse_tokens) or {}
 
     def store_location(self) -> StoreLocation:
@@ -282,7 +282,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self._parsed("store", parse_store) or StoreLocation("sqlite")
 
     def _parsed(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """Return the meaning of a secret, which no error quotes."""
+        """Return a secret as parsed; None if it is not set. Raise ConfigurationError, which does not quote it."""
         if (secret := self.secret(name)) is None:
             return None
         try:

@@ -1,6 +1,7 @@
 """Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
 
 import logging
+import math
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -246,26 +247,28 @@ class Requests:
         path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         state = request_state(scope)
+        request = anyio.CancelScope()
 
         async def watch(message: Message) -> None:
             nonlocal status, size
             status = message.get("status", status)
             size += len(message.get("body", b""))
-            with anyio.move_on_after(self.send_seconds) as sending:
+            request.deadline = anyio.current_time() + self.send_seconds
+            try:
                 await send(message)  # waits until the client has read enough of what was sent before
-            if sending.cancelled_caught:
-                state.refusal = "slow_reader"
-                request.cancel()
-                await anyio.sleep_forever()
+            finally:
+                request.deadline = math.inf
 
         # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
         # in the rest of this one, so the connection ends here (RFC 9112, 6.1).
         two_lengths = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
         with _traced(scope, method, path) as span:
             try:
-                with anyio.CancelScope() as request:
+                with request:
                     await (_TWO_LENGTHS if two_lengths else self._app)(scope, receive, watch)
             finally:
+                if request.cancel_called:
+                    state.refusal = "slow_reader"
                 span.set_attribute("http.response.status_code", status)
                 ids = span.get_span_context()
                 if state.call_span is not None and state.call_span.trace_id != ids.trace_id:
@@ -274,19 +277,21 @@ class Requests:
                 self._count(path, status, state.refusal)
                 served = status < 400 and state.refusal is None
                 is_dull = path in PROBES or state.call_span is not None  # a call has a line of its own
-                log.log(
-                    logging.DEBUG if served and is_dull else logging.INFO,
-                    "http.request",
-                    method=method,
-                    path=path,
-                    status=status,
-                    seconds=round(anyio.current_time() - began, 3),
-                    bytes=size,
-                    refused=state.refusal,
-                    caller=state.caller.principal if state.caller is not None else None,
-                    client=(scope.get("client") or [None])[0],
-                    trace_id=trace.format_trace_id(ids.trace_id) if ids.is_valid else None,
-                )
+                level = logging.DEBUG if served and is_dull else logging.INFO
+                if log.isEnabledFor(level):
+                    log.log(
+                        level,
+                        "http.request",
+                        method=method,
+                        path=path,
+                        status=status,
+                        seconds=round(anyio.current_time() - began, 3),
+                        bytes=size,
+                        refused=state.refusal,
+                        caller=state.caller.principal if state.caller is not None else None,
+                        client=(scope.get("client") or [None])[0],
+                        trace_id=trace.format_trace_id(ids.trace_id) if ids.is_valid else None,
+                    )
 
 
 @contextmanager
@@ -295,17 +300,14 @@ def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
     if path in PROBES:
         yield trace.INVALID_SPAN
         return
-    with _tracer.start_as_current_span(
+    span = _tracer.start_span(
         f"{method} {path}",
         context=propagate.extract(Headers(scope=scope)),
         kind=trace.SpanKind.SERVER,
         attributes={"http.request.method": method, "url.path": path},
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        if span.get_span_context().is_valid:
-            yield span
-            return
+    )
+    if not span.get_span_context().is_valid:
         ids = trace.SpanContext(secrets.randbits(127) + 1, secrets.randbits(63) + 1, is_remote=False)
-        with trace.use_span(trace.NonRecordingSpan(ids), record_exception=False) as unrecorded:
-            yield unrecorded
+        span = trace.NonRecordingSpan(ids)
+    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        yield span

@@ -1,6 +1,7 @@
 """One tool call: its arguments, its progress, its log line, and the one place where errors become results."""
 
 import difflib
+import functools
 import json
 import logging
 import math
@@ -8,7 +9,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -59,11 +59,10 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
     Hosts add arguments of their own to every call, so an unknown name is no error. No error contains a value.
     """
     fields = model.model_fields
-    names = {_letters(name): name for name in fields}
     given: dict[str, Any] = {}
     unknown: list[str] = []
     for key, written in arguments.items():
-        name = names.get(_letters(key))
+        name = key if key in fields else _names(model).get(_letters(key))
         if name is None:
             unknown.append(key)
             continue
@@ -94,6 +93,11 @@ def _look_alikes(missing: list[str], unknown: list[str]) -> str:
     if missing and quoted and not found:
         return f" The call has {', '.join(list(quoted.values())[:3])} instead."
     return found
+
+
+@functools.cache
+def _names(model: type[BaseModel]) -> dict[str, str]:
+    return {_letters(name): name for name in model.model_fields}
 
 
 def _letters(name: str) -> str:
@@ -135,7 +139,7 @@ class Call(Observer):
         self._message = "Asking Contit"
         self._changed = anyio.Event()
 
-    @cached_property
+    @functools.cached_property
     def tenant(self) -> "Tenant":
         """The assistant for the caller; see `Services.tenant` for its errors."""
         tenant = self.context.services().tenant(self.caller)

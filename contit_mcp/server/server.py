@@ -6,6 +6,7 @@ from typing import Any
 import mcp_types as types
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from contit_mcp import __version__
 from contit_mcp.errors import InvalidArgumentError
@@ -46,6 +47,9 @@ _ICON_SVG = (
 ICON_DATA_URI = f"data:image/svg+xml;base64,{b64encode(_ICON_SVG.encode()).decode()}"  # no host has to fetch it
 ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
 
+# The SDK puts the whole identity, with the icon, into every result that names none. The client got it at discovery.
+_SHORT_IDENTITY: dict[str, Any] = {types.SERVER_INFO_META_KEY: {"name": NAME, "version": __version__}}
+
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
     ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=3_600_000, scope="private")
 )
@@ -64,7 +68,6 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     """Return the server with its tools, prompts and resources; with `probe` also the tool `contit_probe`."""
     tools = create_tools(probe=probe)
     listed = types.ListToolsResult(tools=[tool.listed for tool in tools.values()])
-    schemas = {name: tool.listed.input_schema for name, tool in tools.items()}
     resources = Resources(context)
 
     async def list_tools(_ctx: Request, _params: object) -> types.ListToolsResult:
@@ -77,13 +80,16 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
             with logged_call("unknown", ctx, context) as call:
                 hint = f"The tools are: {', '.join(tools)}."
                 return call.refused(InvalidArgumentError("There is no such tool.", hint=hint))
-        return await run_call(tool, params.arguments or {}, ctx, context)
+        result = await run_call(tool, params.arguments or {}, ctx, context)
+        if isinstance(result, types.CallToolResult) and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            result.meta = _SHORT_IDENTITY
+        return result
 
     server: Server[Any] = Server(
         NAME,
         **PRESENTATION,
         cache_hints=_CACHE_HINTS,
-        get_tool_input_schema=schemas.get,  # without it the SDK lists all tools for each call over HTTP
+        get_tool_input_schema=lambda _: None,  # no argument is also a header; by default the SDK lists all tools to see
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_prompts=list_prompts,

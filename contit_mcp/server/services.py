@@ -68,7 +68,7 @@ class Services:
         return Tenant(
             self._assistant(credential, name if auth == "caller" else ""),
             name,
-            owner(_NO_SEAL_KEY),
+            name if self._owner_key == _NO_SEAL_KEY else owner(_NO_SEAL_KEY),
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
             sealer=self._sealer if by_name else None,
             keeps_titles=auth == "none" and self._settings.titles,

@@ -1,6 +1,6 @@
-"""A person at the login page of oidc-provider, without a browser: follows redirects, logs in, consents.
+"""Logs a person in at oidc-provider without a browser: follows redirects, fills in the login page, consents.
 
-As a program it is a browser for hosts (`BROWSER`): it follows the last redirect to the host as well.
+As a program it is the browser of a host (`BROWSER`): it follows the last redirect, to the host, as well.
 """
 
 import re
@@ -12,16 +12,15 @@ import httpx
 
 _FORM = re.compile(r'<form[^>]*action="([^"]+)"')
 _FIELD = re.compile(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"')
-_LONGEST = 20
-"""Requests until the issuer leads back; a login takes about eight."""
+_MOST_REQUESTS = 20  # a login takes about eight
 
 
 def log_in(url: str, name: str = "anna") -> str:
-    """Log in from an authorization URL; the URL that leads back to the client, with the code or the error."""
+    """Log in at an authorization URL; return the URL that leads back to the client, with the code or the error."""
     issuer = httpx.URL(url).netloc
     with httpx.Client(timeout=20, trust_env=False) as http:
         response = http.get(url)
-        for _ in range(_LONGEST):
+        for _ in range(_MOST_REQUESTS):
             if response.is_redirect:
                 target = urljoin(str(response.url), response.headers["location"])
                 if httpx.URL(target).netloc != issuer:

@@ -1,4 +1,4 @@
-"""The Python SDK's own OAuth client, with a person who logs in."""
+"""The Python SDK's own OAuth client, and the person who logs in for it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,9 +23,9 @@ CALLBACK = "http://127.0.0.1:7777/callback"  # nothing listens there; the person
 
 @dataclass
 class Person:
-    """A user with a host: what the host keeps, and how often it asked the user to log in."""
+    """A user with a host: the host's storage of tokens, and the logins of the user."""
 
-    client_metadata_url: str | None = None  # of the client's document; None registers instead
+    client_metadata_url: str | None = None  # the URL of the client's metadata document; without one it registers
     tokens: OAuthToken | None = None
     client: OAuthClientInformationFull | None = None
     logins: list[str] = field(default_factory=list)  # the scopes that were requested, for each login
@@ -54,7 +54,7 @@ class Person:
 
     @asynccontextmanager
     async def session(self, url: str) -> AsyncIterator[Ask]:
-        """Connect to a bare URL; what asks there, and signs in when the SDK wants it."""
+        """Connect to a URL and yield a function that asks there. The SDK signs in when it has to."""
         metadata = OAuthClientMetadata(client_name="test-host", redirect_uris=[AnyUrl(CALLBACK)])
         auth = OAuthClientProvider(
             url, metadata, self, self.visit, self.come_back, client_metadata_url=self.client_metadata_url

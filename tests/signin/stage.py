@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from jwt.algorithms import RSAAlgorithm
 
@@ -30,7 +28,7 @@ FIRST = KeyPair("first")
 
 
 def private(key: KeyPair) -> dict[str, Any]:
-    """A signing key as oidc-provider is configured with it."""
+    """Return a signing key in the form in which oidc-provider is configured."""
     found: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.private))
     del found["key_ops"]
     return found | {"kid": key.key_id, "use": "sig", "alg": "RS256"}
@@ -41,7 +39,7 @@ def packages() -> Path:
 
 
 def node_program(name: str, folder: Path) -> list[str]:
-    """The command that runs a program of ours, in a folder where it finds its packages."""
+    """Return the command that runs a program of `programs/` in a folder where it finds its packages."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "node_modules").exists():
         (folder / "node_modules").symlink_to(packages(), target_is_directory=True)
@@ -54,14 +52,13 @@ def node_program(name: str, folder: Path) -> list[str]:
 class Provider:
     issuer: str
     resource: str  # the only one that it gives tokens for
-    key: KeyPair = field(default_factory=lambda: FIRST)  # what it signs with
+    key: KeyPair = field(default_factory=lambda: FIRST)  # it signs with this
 
     def order(self, **changes: Any) -> list[str]:
-        """Change how it behaves from now on; what it was asked so far, as "METHOD /path status"."""
+        """Change how it behaves from now on; return the requests that it got so far, as "METHOD /path status"."""
         control = httpx.URL(self.issuer).join("/control")
-        response = httpx.post(control, json=changes, trust_env=False, timeout=20)
-        found: list[str] = response.raise_for_status().json()
-        return found
+        requests: list[str] = httpx.post(control, json=changes, trust_env=False, timeout=20).raise_for_status().json()
+        return requests
 
     def sign_with(self, *keys: KeyPair) -> None:
         """Publish these keys, and sign with the first."""
@@ -69,10 +66,8 @@ class Provider:
         self.order(keys=[private(key) for key in keys])
 
     def token(self) -> str:
-        now = int(time.time())
-        claims = {"iss": self.issuer, "aud": self.resource, "sub": "anna", "scope": SCOPE, "client_id": "c", "jti": "j"}
-        headers = {"kid": self.key.key_id, "typ": "at+jwt"}
-        return jwt.encode(claims | {"iat": now, "exp": now + 300}, self.key.private, "RS256", headers)
+        """Return a token that is signed with the present key."""
+        return Issuer(self.issuer).token(self.key, headers={"typ": "at+jwt"}, aud=self.resource, scope=SCOPE)
 
 
 @contextmanager
@@ -97,15 +92,15 @@ def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Itera
 
 @dataclass
 class Stage:
-    """What a client meets."""
+    """What a client meets. It knows the URL alone."""
 
-    url: str  # all that it is told
+    url: str
     provider: Provider
     server: Served
     contit: Contit
 
     def answered(self) -> list[dict[str, Any]]:
-        """The server's log lines of questions that were answered."""
+        """Return the server's log lines of questions that were answered."""
         return [line for line in self.server.named("call.finished") if line["tool"] == "contit_ask"]
 
 
@@ -115,17 +110,15 @@ def stage(folder: Path, path: str = "", settings: Mapping[str, str] | None = Non
     port = free_port()
     url = f"http://127.0.0.1:{port}/mcp"
     with contit() as upstream, providing(folder, url, path, **provider) as found:
-        issuer = Issuer(found.issuer)
-        environment = issuer.settings(
-            CONTIT_BASE_URL=upstream.url, CONTIT_MCP_JWT_SCOPES=SCOPE, CONTIT_MCP_PUBLIC_URL=url
-        )
+        given = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_JWT_SCOPES": SCOPE, "CONTIT_MCP_PUBLIC_URL": url}
+        environment = Issuer(found.issuer).settings(**given)
         command = (*COMMAND, "http", "--port", str(port))
         with Served(environment | dict(settings or {}), command=command) as server:
             yield Stage(url, found, server, upstream)
 
 
 def browser_script(folder: Path) -> Path:
-    """A program for `BROWSER`: a person who logs in at the page that a host opens."""
+    """Write a program for `BROWSER`, which logs in at the page that a host opens."""
     script = folder / "browser"
     login = Path(__file__).with_name("login.py")
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(login))} "$@"\n')

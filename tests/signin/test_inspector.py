@@ -26,14 +26,9 @@ def inspect(scene: Stage, environment: dict[str, str], *more: str) -> Any:
 
 
 def test_its_command_line_opens_the_login_page_and_gets_an_answer(scene: Stage, tmp_path: Path) -> None:
-    """With the tokens that it stored it gets the next one without a person."""
-    environment = bare_environment(
-        tmp_path / "home",
-        node(),
-        BROWSER=str(browser_script(tmp_path)),
-        MCP_AUTO_OPEN_ENABLED="true",
-        MCP_INSPECTOR_SECRET_STORE="file",
-    )
+    """The second time it uses the tokens that it stored."""
+    more = {"BROWSER": str(browser_script(tmp_path)), "MCP_INSPECTOR_SECRET_STORE": "file"}
+    environment = bare_environment(tmp_path / "home", node(), MCP_AUTO_OPEN_ENABLED="true", **more)
     assert "draft" in inspect(scene, environment)["structuredContent"]["response"]
     registered = scene.provider.order().count("POST /reg 201")
     assert "draft" in inspect(scene, environment, "--stored-auth-only")["structuredContent"]["response"]
@@ -41,7 +36,7 @@ def test_its_command_line_opens_the_login_page_and_gets_an_answer(scene: Stage, 
 
 
 def test_its_web_page_leads_to_the_login_page_and_gets_an_answer(scene: Stage, tmp_path: Path) -> None:
-    """It registers through its own server, so that the issuer needs no CORS for it."""
+    """It registers through its own server, so that the issuer needs no CORS."""
     ports = {name: str(free_port()) for name in ("CLIENT_PORT", "MCP_SANDBOX_PORT", "MCP_APP_ORIGIN_PORT")}
     environment = bare_environment(tmp_path / "home", node(), MCP_AUTO_OPEN_ENABLED="false", **ports)
     command = npm_packages("inspector", PACKAGE) / "mcp-inspector"

@@ -1,4 +1,4 @@
-"""mcp-remote, for hosts that know stdio alone: from a bare URL to an answer."""
+"""mcp-remote, which hosts use that know stdio alone: from a bare URL to an answer."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_it_opens_the_login_page_and_passes_the_answer_on(scene: Stage, tmp_path: Path) -> None:
-    """The second start finds its tokens, and no login page is opened."""
+    """The second start uses the stored tokens, without a login."""
     home = tmp_path / "home"
     browser = browser_script(tmp_path)
     environment = bare_environment(home, node(), BROWSER=str(browser), MCP_REMOTE_CONFIG_DIR=str(home / "auth"))

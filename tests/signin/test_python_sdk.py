@@ -23,23 +23,16 @@ QUESTIONS = ("How many drafts are there?", "How many pages are there?", "How man
 ALL_SCOPES = "contit:ask contit:read"
 
 
-async def test_it_registers_logs_in_and_gets_an_answer(scene: Stage) -> None:
-    """It finds the issuer, registers, requests the advertised scope, and sends its token."""
-    person = Person()
-    async with person.session(scene.url) as ask:
-        assert "draft" in await ask()
-    assert person.logins == ["contit:ask offline_access"]
-    assert any(line.startswith("POST /reg 201") for line in scene.provider.order())
-    assert scene.answered()[-1]["outcome"] == "completed"
-
-
 @pytest.mark.parametrize("revoked", [False, True])
-async def test_it_renews_its_token_without_the_person_unless_that_was_revoked(scene: Stage, revoked: bool) -> None:
-    """Access tokens are short; the refresh token gets new ones. After its revocation the person logs in again."""
+async def test_it_registers_logs_in_and_renews_its_token_without_the_person(scene: Stage, revoked: bool) -> None:
+    """It requests the advertised scope. After the revocation of the refresh token the person logs in again."""
     scene.provider.order(accessSeconds=1)
     person = Person()
     async with person.session(scene.url) as ask:
-        await ask(QUESTIONS[0])
+        assert "draft" in await ask(QUESTIONS[0])
+        assert person.logins == ["contit:ask offline_access"]
+        assert any(line.startswith("POST /reg 201") for line in scene.provider.order())
+        assert scene.answered()[-1]["outcome"] == "completed"
         first = person.tokens
         assert first is not None
         assert person.client is not None
@@ -59,7 +52,7 @@ async def test_it_renews_its_token_without_the_person_unless_that_was_revoked(sc
 
 @pytest.mark.parametrize("withdrawn", [False, True])
 async def test_the_issuers_keys_change(scene: Stage, withdrawn: bool) -> None:
-    """Without a gap for a person whose key is still published; after it was withdrawn the person logs in again."""
+    """A person notices it only if the key of its token is withdrawn: then it logs in again."""
     person, colleague = Person(), Person()
     async with person.session(scene.url) as ask:
         await ask(QUESTIONS[0])
@@ -70,19 +63,18 @@ async def test_the_issuers_keys_change(scene: Stage, withdrawn: bool) -> None:
     assert (len(person.logins), len(colleague.logins)) == (1 + withdrawn, 1)
 
 
-PLACES = {
-    "": ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
-    "/realms/x": (
-        "/realms/x/.well-known/openid-configuration",
-        "/.well-known/oauth-authorization-server/realms/x",
-        "/.well-known/openid-configuration/realms/x",
-    ),
-}
+PLACES = [
+    ("", "/.well-known/openid-configuration"),
+    ("", "/.well-known/oauth-authorization-server"),
+    ("/realms/x", "/realms/x/.well-known/openid-configuration"),
+    ("/realms/x", "/.well-known/oauth-authorization-server/realms/x"),
+    ("/realms/x", "/.well-known/openid-configuration/realms/x"),
+]
 
 
-@pytest.mark.parametrize(("path", "place"), [(path, place) for path, places in PLACES.items() for place in places])
-async def test_the_issuers_metadata_is_found_in_each_form(tmp_path: Path, path: str, place: str) -> None:
-    """By the client and by the server, where the issuer offers that form alone."""
+@pytest.mark.parametrize(("path", "place"), PLACES)
+async def test_the_issuers_metadata_is_found_at_each_well_known_url(tmp_path: Path, path: str, place: str) -> None:
+    """By the client and by the server, if the issuer has it there alone."""
     with stage(tmp_path, path, only=place) as scene:
         person = Person()
         async with person.session(scene.url) as ask:
@@ -92,7 +84,7 @@ async def test_the_issuers_metadata_is_found_in_each_form(tmp_path: Path, path: 
 
 @pytest.fixture(scope="module")
 def client_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The URL of a client's metadata document, and the certificate authority of its server."""
+    """Serve a client's metadata document; yield its URL and the certificate authority."""
     folder = tmp_path_factory.mktemp("client")
     authority = make_authority(folder)
 
@@ -107,7 +99,7 @@ def client_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
 
 
 async def test_with_a_metadata_document_it_needs_no_registration(tmp_path: Path, client_page: tuple[str, Path]) -> None:
-    """The URL of the document is its client id. A scope that the operator adds later is asked for then (step-up)."""
+    """The URL of the document is its client id. It requests a scope that the operator adds later (step-up)."""
     page, authority = client_page
     person = Person(client_metadata_url=page)
     with stage(tmp_path, environment={"NODE_EXTRA_CA_CERTS": str(authority)}) as scene:

@@ -17,7 +17,7 @@ QUESTIONS = ["How many drafts are there?", "How many pages are there?"]
 
 @pytest.mark.parametrize("sdk", ["2", "1"])
 def test_without_a_required_scope_it_can_still_sign_in(tmp_path: Path, sdk: str) -> None:
-    """It requests the scopes that are advertised, and without any it is denied access."""
+    """It requests the advertised scopes. Without any the provider denies access."""
     with stage(tmp_path, settings={"CONTIT_MCP_JWT_SCOPES": ""}) as scene:
         given = {"sdk": sdk, "url": scene.url, "browser": BROWSER, "questions": QUESTIONS[:1]}
         command = [*node_program("typescript.mjs", tmp_path), json.dumps(given)]
@@ -30,7 +30,7 @@ def test_without_a_required_scope_it_can_still_sign_in(tmp_path: Path, sdk: str)
 
 @pytest.mark.parametrize("sdk", ["2", "1"])
 def test_it_registers_logs_in_and_renews_a_token_that_is_refused(scene: Stage, tmp_path: Path, sdk: str) -> None:
-    """The key of its token is withdrawn between two questions. It gets another token without the person."""
+    """The key of its token is withdrawn between two questions."""
     given = {"sdk": sdk, "url": scene.url, "browser": BROWSER, "questions": QUESTIONS}
     command = [*node_program("typescript.mjs", tmp_path), json.dumps(given)]
     with (tmp_path / "stderr").open("w") as stderr, subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A host that is a web page, in a real browser: from a bare URL to an answer, and what pages of other origins get."""
+"""A web page as a host, in a real browser: from a bare URL to an answer, and what pages of other origins get."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tests.children import in_thread
-from tests.signin.stage import Stage, chromium, node_program, packages, run_program, stage
+from tests.signin.stage import chromium, node_program, packages, run_program, stage
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The same host as a web page of two origins."""
+    """Serve the same page from two origins; yield their URLs."""
     folder = tmp_path_factory.mktemp("page")
     node_program("page.mjs", folder)
     esbuild = packages() / ".bin" / "esbuild"
@@ -36,21 +36,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
         yield one, other
 
 
-def visit(page: str, scene: Stage, folder: Path, *, login: bool) -> Any:
-    given = {"page": f"{page}/?server={scene.url}", "login": login, "chromium": chromium()}
-    return run_program("chromium.mjs", folder, given)
-
-
-def test_a_page_of_an_allowed_origin_gets_an_answer_and_another_does_not(
-    tmp_path: Path, pages: tuple[str, str]
-) -> None:
+def test_only_a_page_of_an_allowed_origin_gets_an_answer(tmp_path: Path, pages: tuple[str, str]) -> None:
     """The first reads the challenge, the metadata and the stream. The other reads the metadata, which is public."""
     allowed, other = pages
     with stage(tmp_path, settings={"CONTIT_MCP_ALLOWED_ORIGINS": allowed}) as scene:
-        found = visit(allowed, scene, tmp_path / "chromium", login=True)
-        assert "draft" in found["answer"]
+
+        def visit(page: str, *, login: bool) -> Any:
+            given = {"page": f"{page}/?server={scene.url}", "login": login, "chromium": chromium()}
+            return run_program("chromium.mjs", tmp_path / "chromium", given)
+
+        assert "draft" in visit(allowed, login=True)["answer"]
         answered = len(scene.answered())
-        refused = visit(other, scene, tmp_path / "chromium", login=False)
+        refused = visit(other, login=False)
         assert refused["issuer"] == scene.provider.issuer
         assert "Failed to fetch" in refused["error"]
         assert len(scene.answered()) == answered

@@ -19,7 +19,7 @@ from contit_mcp.telemetry.logging import configure_logging
 QUESTIONS = "List all published articles from March 2026", "Show me the second one"
 QUESTIONS_ABOUT_OWN_CONTENT = "List all items", "Show me the first one"
 _LIMIT_SECONDS = 90.0
-_HINT = "Run contit-mcp check, and report it."
+_HINT = "Run contit-mcp check, and report what it prints."
 
 
 @click.command()

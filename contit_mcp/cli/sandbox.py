@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import httpx
     import uvicorn
 
-KEEP_ALIVE_SECONDS = 65  # longer than contit-mcp's, which could else send a question on a connection that closes
-
+KEEP_ALIVE_SECONDS = 65  # longer than contit-mcp's, which could otherwise send a question on a connection that closes
 
 _FILE = click.Path(exists=True, path_type=Path)
 _OPTIONS = {
@@ -36,7 +35,7 @@ _OPTIONS = {
 
 
 def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the sandbox to a command, which is called with `transport` to it, or None."""
+    """Add the options of the sandbox to a command, which gets a `transport` to the sandbox, or None without it."""
 
     @functools.wraps(command)
     def with_transport(*, sandbox: bool = True, **rest: Any) -> Any:
@@ -90,7 +89,7 @@ def command(port: int, transport: "httpx.ASGITransport") -> None:
       contit-mcp ask "How many drafts are there?"
     """
     configure_logging("INFO")
-    logging.getLogger("uvicorn.error").addFilter(_was_not_ordered)
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as exc:
@@ -103,8 +102,8 @@ def command(port: int, transport: "httpx.ASGITransport") -> None:
         _server(transport.app).run([listener])
 
 
-def _was_not_ordered(record: logging.LogRecord) -> bool:
-    """Return whether an error is anything but a connection that a fault dropped."""
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Return False for the error of a connection that a fault dropped."""
     from contit_mcp.sandbox.app import ConnectionDropped  # noqa: PLC0415
 
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))
@@ -123,8 +122,8 @@ async def on_free_port(app: Any) -> AsyncIterator[str]:
     """Serve the sandbox inside this process, and yield its address."""
     server = _server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
             while not server.started:
                 await anyio.sleep(0.01)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

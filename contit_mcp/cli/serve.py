@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 log = get_logger(__name__)
 
-END_SECONDS = 1.0  # for calls in flight to return their handles; waits end at once. Hosts kill 2 s after they ask.
+END_SECONDS = 1.0  # for calls in flight to return their ids; waits end at once. Hosts kill 2 s after they ask.
 
 _probe_option = click.option("--probe", is_flag=True, help="Add the tool contit_probe: it measures the host's limit.")
 _wait_option = click.option(
@@ -62,25 +62,25 @@ def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any
 
 async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool) -> None:
     stdin_ended = anyio.Event()
-    async with AppContext(settings, transport=transport) as context, anyio.create_task_group() as tasks:
+    async with AppContext(settings, transport=transport) as context, anyio.create_task_group() as group:
         server = create_server(context, probe=probe)
         if sys.platform != "win32":
-            tasks.start_soon(_leave_at_a_signal, context)
-        tasks.start_soon(_leave_after, stdin_ended)
-        tasks.start_soon(_get_ready, context)
+            group.start_soon(_drain_at_a_signal, context)
+        group.start_soon(_exit_after, stdin_ended)
+        group.start_soon(_import_services, context)
         await serve_stdio(server, stdin_ended=stdin_ended)
-        tasks.cancel_scope.cancel()
+        group.cancel_scope.cancel()
 
 
-async def _get_ready(context: AppContext) -> None:
+async def _import_services(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
-    await context.listed.wait()
+    await context.tools_listed.wait()
     await anyio.sleep(0.2)  # the answer is on its way before the imports take the processor
     await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
 
 
-async def _leave_at_a_signal(context: AppContext) -> None:
-    """Let every call return its handle when a signal comes, and then end the process."""
+async def _drain_at_a_signal(context: AppContext) -> None:
+    """Let every call return its ids when a signal comes, and then end the process."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for received in signals:
             log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
@@ -92,7 +92,7 @@ async def _leave_at_a_signal(context: AppContext) -> None:
             _exit_now()
 
 
-async def _leave_after(stdin_ended: anyio.Event) -> None:
+async def _exit_after(stdin_ended: anyio.Event) -> None:
     """End the process when stdin has ended, even if a call does not stop in time."""
     await stdin_ended.wait()
     log.debug("server.stopping", cause="stdin ended")
@@ -169,7 +169,7 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
     near = _EVERYWHERE.get(near, f"[{near}]" if ":" in near else near)
     url = f"{scheme}://{near}:{settings.port}/healthz"
     try:
-        # Its certificate names the outside, not this address; and nothing secret is sent or believed.
+        # Its certificate names the public host, not this address; and nothing secret is sent or believed.
         status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
         verdict = "answers" if status == 200 else f"answers {status}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -1,4 +1,4 @@
-"""Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
+"""Wire the ASGI application: `Requests` around a router with `/mcp` (`Guard`), discovery, the probes and metrics."""
 
 import logging
 import math
@@ -48,14 +48,14 @@ KNOWN_PATHS = ("/mcp", *PROBES)
 NAME = "cloud.contit/contit-mcp"  # in the registry; server.json has it too
 CARD_SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json"
 CARD_TYPE = "application/mcp-server-card+json"
-CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
+CREDENTIALS = {  # by mode, for the server card; OAuth 2.1 (`jwt`) has a discovery of its own
     "token": {"name": "Authorization", "description": "Bearer, and a token of this server."},
     "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
 }
 
 
 class Readiness:
-    """Whether this server takes calls: after its start, before its drain, and if Contit answers where that is asked."""
+    """Whether this server takes calls: between start and drain and, if a setting asks for it, while Contit answers."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
         self.serving = False
@@ -66,7 +66,7 @@ class Readiness:
         self._probing = anyio.Lock()
 
     async def ask(self) -> str | None:
-        """Return why it takes no calls; None if it does."""
+        """Return why this server takes no calls; None if it takes calls."""
         if not self.serving:
             return "not serving: starting or draining"
         async with self._probing:
@@ -80,14 +80,14 @@ class Readiness:
             try:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
             except ContitError as error:
-                # Refused credentials are reported by calls.
+                # The probe has no credential, so 401 and 404 show that Contit answers.
                 return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class WiredApp:
-    """The application, and what the function that serves it uses of it."""
+    """The application, and the parts of it that `listen` and the drain use."""
 
     app: ASGIApp
     context: AppContext
@@ -96,7 +96,7 @@ class WiredApp:
     metrics: Metrics
 
     async def drain(self, cause: signal.Signals) -> None:
-        """Take no new calls, and end the waits of those in flight, so that they return their handles."""
+        """Refuse new calls, end the waits of those in flight, and wait until these have returned their ids."""
         log.info("server.stopping", cause=cause.name, calls_in_flight=self.context.calls_in_flight)
         self.readiness.serving = False
         self.context.close()
@@ -113,8 +113,8 @@ async def wired_app(
 ) -> AsyncIterator[WiredApp]:
     """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
-    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A CA file or a
-    seal key that cannot be used raises a ConfigurationError.
+    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A seal key
+    that cannot be used, in mode `jwt` also a CA file, raises a ConfigurationError.
     """
     location = settings.store_location()
     metrics = Metrics()
@@ -243,7 +243,7 @@ class Requests:
         """Serve one request."""
         began = anyio.current_time()
         status, size = 0, 0
-        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as below the path of a mount
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # relative to a mount
         path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         state = request_state(scope)

@@ -18,12 +18,12 @@ from contit_mcp.server.context import AppContext
 from contit_mcp.server.prompts import SKILL_SCHEME, complete_prompt, skill
 from contit_mcp.server.results import RUNS_URI, run_uri
 
-if TYPE_CHECKING:  # start-up time: it brings in the core
+if TYPE_CHECKING:  # start-up time: it imports the assistant
     from contit_mcp.server.tenancy import Tenant
 
 GUIDE_URI = "contit://guide"
 MOST_RUNS = 50  # in `contit://runs`, and in the values of a completion
-_MOST_LISTED = 20  # answers that `resources/list` shows by themselves; hosts show the list to people
+_MOST_LISTED = 20  # answers in `resources/list`, which hosts show to people
 
 _GUIDE = """\
 # How to ask Contit
@@ -81,7 +81,7 @@ class Resources:
     async def list(self, ctx: Request, _params: object) -> types.ListResourcesResult:
         """Return the resources; the caller's latest answers are among them."""
         listed = [*_STATIC]
-        with suppress(MCPError), logged_request(ctx, self._context) as call:  # all callers see what exists for everyone
+        with suppress(MCPError), logged_request(ctx, self._context) as call:  # on an error: the static ones
             for run in await call.tenant.runs(_MOST_LISTED):
                 if run.phase is Phase.COMPLETED and run.run_id is not None:
                     name, title = f"answer {run.run_id}", run.title or f"Answer of {_time(run.asked_at)}"

@@ -24,7 +24,7 @@ TITLE = "Contit Assistant"
 DESCRIPTION = "Ask the AI assistant of the Contit CMS about your content."
 WEBSITE = "https://www.contit.cloud"
 
-# The first 247 characters are all that Codex shows its model before it looks for a tool.
+# The first 247 characters are all that Codex shows its model before the model searches for a tool.
 INSTRUCTIONS = """\
 Ask Contit, a headless CMS, about its content: which articles, products and pages exist, drafts or published, by \
 date, author, tag, language. Use contit_ask with a complete question in plain words; it answers from the content.
@@ -71,7 +71,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     resources = Resources(context)
 
     async def list_tools(_ctx: Request, _params: object) -> types.ListToolsResult:
-        context.listed.set()
+        context.tools_listed.set()
         return listed
 
     async def call_tool(ctx: Request, params: types.CallToolRequestParams) -> Any:
@@ -102,5 +102,5 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
     if context.settings.card:
         server.middleware.append(show_card)
     add_skills(server)
-    add_tasks(server, AskTasks(context, tools["contit_ask"]), call_tool)
+    add_tasks(server, AskTasks(context, tools["contit_ask"]), call_tool)  # wraps `on_call_tool`
     return server

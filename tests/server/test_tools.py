@@ -182,7 +182,7 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Clie
 @pytest.mark.parametrize("phase", [Phase.IN_PROGRESS, Phase.COMPLETED])
 async def test_a_retry_after_a_start_that_was_cut_off_says_that_it_may_run_twice(phase: Phase) -> None:
     """In text and structure: Contit has no idempotency key."""
-    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part=100)
+    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part_characters=100)
     assert isinstance(result.content[-1], TextContent)
     assert "may have run it twice" in result.content[-1].text
     assert "may have run it twice" in (result.structured_content or {})["next_step"]
